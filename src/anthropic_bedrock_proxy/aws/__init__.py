@@ -1,0 +1,1 @@
+"""Amazon's wire: HTTP client, signatures, credentials."""

@@ -1,0 +1,231 @@
+"""Every error a client can see, and the one table from AWS exceptions to Anthropic errors.
+
+A `ProxyError` carries the HTTP status and the Anthropic error type; `body()` is the wire shape.
+Messages are for clients: they never hold secrets, prompt text, account ids or stack traces
+(`redact` removes account ids and ARNs from what AWS says).
+Sources: reference of the Anthropic API, section "Errors"; Bedrock service model (botocore).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+
+class ProxyError(Exception):
+    """Abstract parent: `status` is the HTTP status, `type` the Anthropic error type."""
+
+    status = 500
+    type = "api_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        should_retry: bool | None = None,
+        error_code: str | None = None,
+    ) -> None:
+        """`retry_after` in seconds; `error_code` becomes `error.details.error_code`."""
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after
+        self.should_retry = should_retry
+        self.error_code = error_code
+
+    def body(self, request_id: str) -> bytes:
+        """Anthropic's error document."""
+        error: dict[str, object] = {"type": self.type, "message": self.message}
+        if self.error_code is not None:
+            error["details"] = {"error_code": self.error_code}
+        return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Retry hints that the official SDKs obey."""
+        headers: list[tuple[bytes, bytes]] = []
+        if self.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % max(1, round(self.retry_after))))
+        if self.should_retry is not None:
+            headers.append((b"x-should-retry", b"true" if self.should_retry else b"false"))
+        return headers
+
+
+class InvalidRequestError(ProxyError):
+    """The request is malformed or asks for something that cannot be done: mend it."""
+
+    status, type = 400, "invalid_request_error"
+
+
+class AuthenticationError(ProxyError):
+    """No API key, or one that is not known."""
+
+    status, type = 401, "authentication_error"
+
+
+class PermissionDeniedError(ProxyError):
+    """The key is known but may not do this (revoked, expired, over budget)."""
+
+    status, type = 403, "permission_error"
+
+
+class NotFoundError(ProxyError):
+    """No such path, model or object."""
+
+    status, type = 404, "not_found_error"
+
+
+class MethodNotAllowedError(ProxyError):
+    """The path exists, but not for this method."""
+
+    status, type = 405, "invalid_request_error"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        """`allow` lists the methods that the path serves, comma-separated."""
+        super().__init__(message)
+        self.allow = allow
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """RFC 9110 15.5.6 requires `Allow`."""
+        return [(b"allow", self.allow.encode())]
+
+
+class RequestTooLargeError(ProxyError):
+    """The body is over the limit."""
+
+    status, type = 413, "request_too_large"
+
+
+class RateLimitError(ProxyError):
+    """Too many requests or tokens; wait."""
+
+    status, type = 429, "rate_limit_error"
+
+
+class APIError(ProxyError):
+    """Something broke on our side or upstream."""
+
+
+class UnavailableError(ProxyError):
+    """The proxy itself cannot serve now (draining, store unreachable)."""
+
+    status = 503
+
+
+class UpstreamTimeoutError(ProxyError):
+    """The model did not answer in time."""
+
+    status, type = 504, "timeout_error"
+
+
+class OverloadedError(ProxyError):
+    """The model has no capacity now."""
+
+    status, type = 529, "overloaded_error"
+
+
+class UpstreamRefusal(Exception):  # noqa: N818  # not an error of ours: a value that may be retried
+    """What AWS answered, before it is decided whether to try again.
+
+    `code` is the AWS exception name (`ThrottlingException`), `status` the HTTP status or 0 for
+    exception frames, `message` AWS's own words, `retry_after` seconds if AWS said so.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+
+
+class AWSRule(msgspec.Struct, frozen=True):
+    """How one AWS exception is shown to a client and whether the proxy tries again."""
+
+    error: type[ProxyError]
+    retryable: bool = False
+    credentials: bool = False  # the operator's credentials are at fault, never the client's
+
+
+# One row per exception of the bedrock-runtime service model plus the signature errors of the AWS
+# front door. 424 ModelErrorException keeps the model's own status where AWS passes it on.
+AWS_ERRORS: dict[str, AWSRule] = {
+    "ValidationException": AWSRule(InvalidRequestError),
+    "AccessDeniedException": AWSRule(PermissionDeniedError),
+    "ResourceNotFoundException": AWSRule(NotFoundError),
+    "ConflictException": AWSRule(InvalidRequestError),
+    "ThrottlingException": AWSRule(RateLimitError, retryable=True),
+    "TooManyRequestsException": AWSRule(RateLimitError, retryable=True),
+    "ServiceQuotaExceededException": AWSRule(RateLimitError),
+    "ModelNotReadyException": AWSRule(OverloadedError, retryable=True),
+    "ModelTimeoutException": AWSRule(UpstreamTimeoutError, retryable=True),
+    "ModelErrorException": AWSRule(APIError, retryable=True),
+    "ModelStreamErrorException": AWSRule(APIError, retryable=True),
+    "InternalServerException": AWSRule(APIError, retryable=True),
+    "InternalFailure": AWSRule(APIError, retryable=True),
+    "ServiceUnavailableException": AWSRule(OverloadedError, retryable=True),
+    "ExpiredTokenException": AWSRule(APIError, retryable=True, credentials=True),
+    "UnrecognizedClientException": AWSRule(APIError, credentials=True),
+    "InvalidSignatureException": AWSRule(APIError, credentials=True),
+    "MissingAuthenticationTokenException": AWSRule(APIError, credentials=True),
+    "IncompleteSignatureException": AWSRule(APIError, credentials=True),
+    "UnknownOperationException": AWSRule(APIError),
+    # Anthropic's own envelope, which models served by the newer infrastructure return.
+    "invalid_request_error": AWSRule(InvalidRequestError),
+    "authentication_error": AWSRule(APIError, credentials=True),
+    "permission_error": AWSRule(PermissionDeniedError),
+    "not_found_error": AWSRule(NotFoundError),
+    "request_too_large": AWSRule(RequestTooLargeError),
+    "rate_limit_error": AWSRule(RateLimitError, retryable=True),
+    "timeout_error": AWSRule(UpstreamTimeoutError, retryable=True),
+    "overloaded_error": AWSRule(OverloadedError, retryable=True),
+    "api_error": AWSRule(APIError, retryable=True),
+}
+
+_BY_STATUS: Mapping[int, AWSRule] = {
+    400: AWSRule(InvalidRequestError),
+    403: AWSRule(PermissionDeniedError),
+    404: AWSRule(NotFoundError),
+    408: AWSRule(UpstreamTimeoutError, retryable=True),
+    413: AWSRule(RequestTooLargeError),
+    429: AWSRule(RateLimitError, retryable=True),
+    503: AWSRule(OverloadedError, retryable=True),
+    504: AWSRule(UpstreamTimeoutError, retryable=True),
+}
+
+CREDENTIALS_MESSAGE = (
+    "The proxy could not authenticate to Amazon Bedrock. Ask the operator to check its AWS "
+    "credentials."
+)
+_PROMPT_TOO_LONG = re.compile(r"input is too long for requested model|prompt is too long", re.I)
+_ARN = re.compile(r"arn:aws[\w-]*:[^\s\"',]+")
+_ACCOUNT = re.compile(r"(?<![\d.])\d{12}(?![\d.])")
+
+
+def rule_for(refusal: UpstreamRefusal) -> AWSRule:
+    """The table row for a refusal; by HTTP status where the exception name is unknown."""
+    rule = AWS_ERRORS.get(refusal.code) or _BY_STATUS.get(refusal.status)
+    return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
+
+
+def redact(message: str) -> str:
+    """`message` without ARNs and account ids."""
+    return _ACCOUNT.sub("(account)", _ARN.sub("(arn)", message))
+
+
+def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
+    """The error a client sees for what AWS answered."""
+    rule = rule_for(refusal)
+    if rule.credentials:
+        return UnavailableError(CREDENTIALS_MESSAGE)
+    message = redact(refusal.message) or f"Amazon Bedrock answered {refusal.code}."
+    if rule.error is InvalidRequestError and _PROMPT_TOO_LONG.search(message):
+        # Claude Code compacts its history when it reads these words.
+        message = f"prompt is too long: {message}"
+    retry_after = refusal.retry_after
+    if retry_after is None and rule.error in (RateLimitError, OverloadedError):
+        retry_after = 1.0 if rule.error is OverloadedError else 5.0
+    return rule.error(message, retry_after=retry_after)

@@ -1,0 +1,1 @@
+"""Pure conversions between bytes and Anthropic's messages and events: no I/O, no clock, no settings."""

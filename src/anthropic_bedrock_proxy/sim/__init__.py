@@ -1,0 +1,1 @@
+"""The Bedrock simulator: wire-faithful, scriptable; demo upstream and test double."""

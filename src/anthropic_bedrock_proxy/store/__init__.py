@@ -1,0 +1,1 @@
+"""Where keys and usage live: narrow ports and their implementations."""

@@ -1,0 +1,83 @@
+"""The ports of the store: what the gateway and the command line may ask of any store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from .records import KeyRecord, UsageRecord, UsageTotal
+
+
+class StoreError(Exception):
+    """The store cannot be reached or refused the operation; the message says which and why."""
+
+
+class KeyNotFoundError(StoreError):
+    """No key has this id."""
+
+
+class KeyStore(Protocol):
+    """API keys, found by the SHA-256 of their secret."""
+
+    async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
+        """Stores a new key; `secret_hash` is the 32-byte SHA-256 of its secret."""
+        ...
+
+    async def find(self, secret_hash: bytes, *, now: int) -> KeyRecord | None:
+        """The key that owns this secret, active or not; None once a rotated-out secret lapsed."""
+        ...
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """The key with this id."""
+        ...
+
+    async def list(self) -> Sequence[KeyRecord]:
+        """Every key, oldest first."""
+        ...
+
+    async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
+        """Replaces the named fields and returns the key. Raises `KeyNotFoundError`."""
+        ...
+
+    async def rotate(
+        self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
+    ) -> KeyRecord:
+        """Adds a secret; earlier ones stop working after `overlap_seconds`."""
+        ...
+
+
+class UsageLog(Protocol):
+    """Usage records, each counted once however often it is appended."""
+
+    async def append(self, records: Sequence[UsageRecord]) -> None:
+        """Stores the records that are not there yet (by id), all or none."""
+        ...
+
+    async def totals(
+        self,
+        *,
+        by: Sequence[str] = ("key_id", "model"),
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        key_id: str | None = None,
+    ) -> Sequence[UsageTotal]:
+        """Sums grouped by any of key_id, model, day; since inclusive, until exclusive."""
+        ...
+
+
+class Store(Protocol):
+    """One backend with all its ports."""
+
+    @property
+    def keys(self) -> KeyStore: ...
+
+    @property
+    def usage(self) -> UsageLog: ...
+
+    async def open(self) -> None:
+        """Connects and brings the schema up to date. Raises `StoreError`."""
+        ...
+
+    async def close(self) -> None:
+        """Finishes what was accepted and lets go."""
+        ...

@@ -1,0 +1,1 @@
+"""What the gateway calls: Bedrock, or a fake of it."""
