@@ -1,0 +1,48 @@
+"""The root command. Subcommands are imported when they run, so that `serve` starts fast."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+from .. import __version__
+
+COMMANDS = {
+    "serve": ("serve", "Run the proxy."),
+    "keys": ("keys", "Create, list and change API keys."),
+    "usage": ("usage", "Token sums per key, model or day."),
+    "models": ("models", "The models the proxy knows."),
+    "config": ("config", "The effective settings, secrets masked, each with its source."),
+    "bedrock-sim": ("simulator", "Run the Bedrock simulator."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package, imported on first use.
+
+    Each module holds one click command named `command`.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Every command, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Imports the module of the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__package__}.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The help page needs no imports."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="anthropic-bedrock-proxy")
+def cli() -> None:
+    """Serve the Anthropic Messages API from Amazon Bedrock."""
