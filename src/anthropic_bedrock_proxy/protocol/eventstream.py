@@ -54,22 +54,22 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 class FrameDecoder:
     """Feed it chunks cut anywhere; it returns the frames that are complete.
 
-    After `FrameError` the decoder stays broken: every later call raises again.
+    `broken` is set at the first invalid frame; every later call raises it again.
     """
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._broken: FrameError | None = None
+        self.broken: FrameError | None = None
 
     @property
     def at_boundary(self) -> bool:
         """Whether everything received so far was whole frames (a clean place to end)."""
-        return not self._buffer and self._broken is None
+        return not self._buffer and self.broken is None
 
     def receive(self, chunk: bytes) -> list[Frame]:
         """Frames completed by `chunk`. Raises `FrameError`, but only once the good ones are out."""
-        if self._broken is not None:
-            raise self._broken
+        if self.broken is not None:
+            raise self.broken
         buffer = self._buffer + chunk if self._buffer else chunk
         frames: list[Frame] = []
         position, available = 0, len(buffer)
@@ -92,7 +92,7 @@ class FrameDecoder:
                 frames.append(Frame(buffer[start:middle], buffer[middle:end]))
                 position += total
         except FrameError as error:
-            self._broken = error
+            self.broken = error
             if not frames:
                 raise
         self._buffer = buffer[position:]

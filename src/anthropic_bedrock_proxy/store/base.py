@@ -36,13 +36,19 @@ class KeyStore(Protocol):
         ...
 
     async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
-        """Replaces the named fields and returns the key. Raises `KeyNotFoundError`."""
+        """Replaces the named fields and returns the key.
+
+        Raises `KeyNotFoundError`, and `ValueError` for a field that cannot be changed.
+        """
         ...
 
     async def rotate(
         self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
     ) -> KeyRecord:
-        """Adds a secret; earlier ones stop working after `overlap_seconds`."""
+        """Adds a secret; earlier ones stop working after `overlap_seconds`, 0 meaning at once.
+
+        Never lengthens what an earlier rotation granted. Raises `KeyNotFoundError`.
+        """
         ...
 
 
@@ -61,7 +67,10 @@ class UsageLog(Protocol):
         until_ms: int | None = None,
         key_id: str | None = None,
     ) -> Sequence[UsageTotal]:
-        """Sums grouped by any of key_id, model, day; since inclusive, until exclusive."""
+        """Sums grouped by any of key_id, model, day; since inclusive, until exclusive.
+
+        Sorted by day, key_id, model. Raises `ValueError` for another column.
+        """
         ...
 
 
@@ -69,10 +78,14 @@ class Store(Protocol):
     """One backend with all its ports."""
 
     @property
-    def keys(self) -> KeyStore: ...
+    def keys(self) -> KeyStore:
+        """The API keys."""
+        ...
 
     @property
-    def usage(self) -> UsageLog: ...
+    def usage(self) -> UsageLog:
+        """The usage records."""
+        ...
 
     async def open(self) -> None:
         """Connects and brings the schema up to date. Raises `StoreError`."""

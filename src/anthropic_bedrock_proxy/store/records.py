@@ -1,8 +1,18 @@
-"""The rows that the stores keep. Pure values; money is integer nano-dollars, times are UTC epochs."""
+"""The rows that the stores keep: pure values.
+
+Money is integer nano-dollars, times are UTC epochs. A key's secret is in none of them.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import msgspec
+
+# Checked when a record is decoded: a number that no store column can hold is refused there, so it
+# cannot stand in the way of the records behind it.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # ms; the year 9999 ends there
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,30 +33,48 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str | None = None
     cache_ttl: str | None = None
 
+    def changed(self, changes: dict[str, Any], *, now: int) -> KeyRecord:
+        """The key with the named fields replaced; `ValueError` for a fixed or unknown one."""
+        if refused := changes.keys() - CHANGEABLE:
+            raise ValueError(f"a key has no changeable field {', '.join(sorted(refused))}")
+        return msgspec.structs.replace(self, **changes, updated_at=now)
+
+    def rotated(self, secret_hint: str, *, now: int) -> KeyRecord:
+        """The key once a new secret belongs to it."""
+        return msgspec.structs.replace(self, secret_hint=secret_hint, updated_at=now)
+
+
+CHANGEABLE = frozenset(KeyRecord.__struct_fields__) - {
+    "id",
+    "secret_hint",
+    "created_at",
+    "updated_at",
+}
+
 
 class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request that reached the model, told once. `id` is the request id."""
 
     id: str
     key_id: str
-    at_ms: int  # epoch milliseconds when the request was admitted
+    at_ms: Moment  # epoch milliseconds when the request was admitted
     model: str  # as the client asked for it
     bedrock_model_id: str
     dialect: str
     stream: bool = False
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-    cache_creation_5m_input_tokens: int = 0
-    cache_creation_1h_input_tokens: int = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cache_read_input_tokens: Count = 0
+    cache_creation_input_tokens: Count = 0
+    cache_creation_5m_input_tokens: Count = 0
+    cache_creation_1h_input_tokens: Count = 0
     service_tier: str | None = None
     error: str | None = None  # Anthropic error type; None for a finished answer
     estimated: bool = False  # output tokens were estimated: the upstream never told them
     disconnected: bool = False  # the client left before the end
-    latency_ms: int = 0
-    ttft_ms: int | None = None  # time to first token
-    cost_nano: int | None = None  # None: not priced
+    latency_ms: Count = 0
+    ttft_ms: Count | None = None  # time to first token
+    cost_nano: Count | None = None  # None: not priced
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,4 +89,4 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 0
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
-    cost_nano: int = 0
+    cost_nano: int | None = None  # None: none of the records is priced

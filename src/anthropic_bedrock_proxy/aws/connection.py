@@ -1,0 +1,193 @@
+"""One HTTP/1.1 connection to AWS: an `asyncio.Protocol` around httptools.
+
+Rules of the file:
+- A connection carries one exchange at a time and knows nothing of the pool that owns it.
+- Reading stops (the transport is paused) while more than `HIGH_WATER` bytes wait for the reader,
+  so a slow client slows the model down instead of filling memory.
+- It may be used again only when the whole answer was read, nothing of the request is left to be
+  written and the server allowed it; anything else ends in `abort()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import httptools
+
+HIGH_WATER: Final = 256 * 1024  # bytes read ahead of the consumer
+_FIRST_FINAL_STATUS: Final = 200
+_JOIN_LIMIT: Final = 64 * 1024  # below this, one joined write is cheaper than two
+
+
+class TransportError(Exception):
+    """The exchange with AWS failed below HTTP; the message says how."""
+
+
+class ConnectError(TransportError):
+    """No connection could be made: name resolution, TCP, TLS or an egress proxy failed."""
+
+
+class ConnectionCutError(TransportError):
+    """The connection ended before the answer did."""
+
+
+class TransportTimeoutError(TransportError):
+    """Nothing arrived in time."""
+
+
+class Connection(asyncio.Protocol):
+    """A kept-alive connection; `exchange` starts a request, `read` pulls its answer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: Any = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiter: asyncio.Future[bool] | None = None
+        self.closed = False
+        self.idle_since = 0.0
+        self.on_closed: Any = None  # called once, with self, when the connection is gone
+        self._reset()
+
+    def _reset(self) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.received_any = False
+        self.complete = False
+        self._reusable = False
+        self._headers_done = False
+        self._chunks: list[bytes] = []
+        self._buffered = 0
+        self._paused = False
+        self._failure: TransportError | None = None
+
+    # The exchange
+
+    async def exchange(self, head: bytes, body: bytes, timeout: float) -> None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
+        """Sends a request and waits for the answer's headers.
+
+        Raises `ConnectionCutError` or `TransportTimeoutError` (`timeout` in seconds).
+        """
+        self._reset()
+        if self.closed:
+            raise ConnectionCutError("the connection was closed while idle")
+        if len(body) <= _JOIN_LIMIT:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+        while not self._headers_done:
+            if self._failure is not None:
+                raise self._failure
+            if not await self._wait(timeout):
+                raise TransportTimeoutError(f"no answer within {timeout:g} s")
+
+    async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # see exchange
+        """What has arrived of the body; b"" after `timeout` seconds of silence; None at the end.
+
+        Raises `ConnectionCutError` when the connection ended before the answer did.
+        """
+        while not self._chunks:
+            if self.complete:
+                return None
+            if self._failure is not None:
+                raise self._failure
+            if not await self._wait(timeout):
+                return b""
+        chunks = self._chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self._chunks = []
+        self._buffered = 0
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def _wait(self, timeout: float) -> bool:  # noqa: ASYNC109  # see exchange
+        waiter = self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(timeout, _time_out, waiter)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(True)
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may be sent on this connection."""
+        return (
+            self.complete
+            and self._reusable
+            and not self.closed
+            and not self._transport.get_write_buffer_size()
+        )
+
+    def abort(self) -> None:
+        """Drops the connection at once."""
+        if not self.closed:
+            self.closed = True
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if not self.complete and self._failure is None:
+            reason = f": {exc}" if exc else ""
+            self._failure = ConnectionCutError(f"the connection to the model was cut{reason}")
+        self._wake()
+        if self.on_closed is not None:
+            self.on_closed(self)
+            self.on_closed = None
+
+    def eof_received(self) -> bool:
+        # An answer without Content-Length or chunks ends here, by RFC 9112 6.3; httptools does not
+        # tell. Bedrock always frames its answers, so an end of file is a cut.
+        return False
+
+    def data_received(self, data: bytes) -> None:
+        self.received_any = True
+        if self.complete or self._failure is not None:
+            self.abort()  # bytes nobody asked for: the connection cannot be trusted
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._failure = ConnectionCutError(f"the answer is not valid HTTP: {error}")
+            self.abort()
+        self._wake()
+
+    # httptools callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._headers_done = self.status >= _FIRST_FINAL_STATUS
+        self._reusable = self._parser.should_keep_alive()
+
+    def on_body(self, body: bytes) -> None:
+        self._chunks.append(body)
+        self._buffered += len(body)
+        if self._buffered > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        if self._headers_done:
+            self.complete = True
+        else:  # an interim 1xx answer; the real one follows
+            self.headers = {}
+
+
+def _time_out(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)

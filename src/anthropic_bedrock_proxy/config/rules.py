@@ -1,0 +1,81 @@
+"""The texts that settings take, one rule each: `allowed` is what errors and docs say about it.
+
+Patterns are compiled when a value meets them: defaults never do, so most starts compile none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from .schema import Rule
+
+_HOST = (
+    r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
+)
+_ENDPOINT = rf"(?i:(?P<origin>https?://{_HOST})/?)"
+_PROXY = rf"(?i:(?P<scheme>http://)?(?P<authority>(?:[^\s/?#@]+@)?{_HOST})/?)"
+_REDIS = rf"(?i:rediss?://(?:[^\s/?#@]*@)?{_HOST}(?:/[0-9]*)?)"
+_REGION = r"[a-z]{2,}(?:-[a-z]+)+-[0-9]{1,2}"
+_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
+_ADDRESS = r"[^\s/@]+"
+_MEMORY = r"[0-9]+[bkmgBKMG]?"
+_TABLE = r"[A-Za-z0-9_.-]{3,255}"
+_SQLITE = r"sqlite:///[^?#]+"
+_MAX_PORT = 65535
+
+
+def _pattern(allowed: str, pattern: str) -> Rule:
+    return Rule(allowed, lambda text: text if re.fullmatch(pattern, text) else None)
+
+
+def _with_port(pattern: str, text: str) -> re.Match[str] | None:
+    """The match, unless its port is out of range."""
+    match = re.fullmatch(pattern, text)
+    if match is None or not 0 < int(match["port"] or 1) <= _MAX_PORT:
+        return None
+    return match
+
+
+def _endpoint(text: str) -> str | None:
+    match = _with_port(_ENDPOINT, text)
+    return match["origin"] if match else None
+
+
+def _proxy(text: str) -> str | None:
+    match = _with_port(_PROXY, text)
+    # Like curl, a bare host:port means http.
+    return (match["scheme"] or "http://") + match["authority"] if match else None
+
+
+def _store(text: str) -> str | None:
+    if text in {"dynamodb://", "memory://"}:
+        return text
+    if text.endswith(("/", ":memory:")):
+        return None
+    return text if re.fullmatch(_SQLITE, text) else None
+
+
+def _limits(text: str) -> str | None:
+    return text if text == "memory://" or _with_port(_REDIS, text) else None
+
+
+def _header(text: str) -> str | None:
+    return text.lower() if re.fullmatch(_HEADER, text) else None
+
+
+def _existing(text: str) -> str | None:
+    # Not Path.exists, which raises where a parent directory may not be searched.
+    return text if os.path.exists(text) else None  # noqa: PTH110  # see above
+
+
+ADDRESS = _pattern("a host name or an IP address", _ADDRESS)
+ENDPOINT = Rule("http:// or https://, a host and perhaps a port, without a path", _endpoint)
+PROXY = Rule("http://[USER:PASSWORD@]HOST:PORT", _proxy)
+REGION = _pattern("the name of an AWS region, such as eu-central-1", _REGION)
+HEADER = Rule("the name of an HTTP header", _header)
+MEMORY = _pattern("a size such as 256m or 1g", _MEMORY)
+TABLE = _pattern("3 to 255 letters, digits, `_`, `-` or `.`", _TABLE)
+STORE = Rule("sqlite:///PATH, dynamodb:// or memory://", _store)
+LIMITS = Rule("memory:// or redis://HOST:PORT/DB (rediss:// for TLS)", _limits)
+EXISTING_PATH = Rule("the path of a file that exists", _existing)

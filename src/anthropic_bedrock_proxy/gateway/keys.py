@@ -1,0 +1,117 @@
+"""Who is asking: the API key behind a request, found by the SHA-256 of its secret.
+
+Lookups are remembered for a short time, hits and misses alike; when the store does not answer, a
+key that was known recently keeps working (an outage must never look like a wrong key). Secrets
+are only ever compared as hashes, in constant time where it is one secret against another.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+import msgspec
+
+from ..errors import AuthenticationError, PermissionDeniedError, UnavailableError
+from ..store.base import KeyStore, StoreError
+from ..store.records import KeyRecord
+
+MASTER_KEY_ID: Final = "master"
+ANONYMOUS_KEY_ID: Final = "anonymous"
+STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
+_MAX_REMEMBERED: Final = 10_000
+
+_log = logging.getLogger("anthropic_bedrock_proxy.keys")
+
+
+class KeyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's choices about keys."""
+
+    require_api_key: bool = True
+    master_api_key: str | None = None
+    header: str = "x-api-key"
+    ttl_seconds: float = 2.0
+
+
+class Authenticator:
+    """Turns the secret of a request into a key id."""
+
+    def __init__(
+        self,
+        store: KeyStore,
+        options: KeyOptions,
+        *,
+        monotonic: Callable[[], float],
+        now: Callable[[], float],
+    ) -> None:
+        """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds."""
+        self._store = store
+        self._options = options
+        self._monotonic = monotonic
+        self._now = now
+        master = options.master_api_key
+        self._master_hash = sha256(master.encode()).digest() if master else None
+        self._remembered: dict[bytes, tuple[KeyRecord | None, float]] = {}
+
+    async def authenticate(self, secret: str | None) -> str:
+        """The key's id. Raises `AuthenticationError`, `PermissionDeniedError`."""
+        if not secret:
+            if not self._options.require_api_key:
+                return ANONYMOUS_KEY_ID
+            raise AuthenticationError(
+                f"No API key: send it as `{self._options.header}: <key>` or as "
+                "`Authorization: Bearer <key>`."
+            )
+        digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
+        if self._master_hash is not None and hmac.compare_digest(digest, self._master_hash):
+            return MASTER_KEY_ID
+        remembered = self._remembered.get(digest)
+        if remembered is not None and self._monotonic() < remembered[1]:
+            key = remembered[0]
+        else:
+            key = await self._look_up(digest, remembered)
+        if key is None:
+            if not self._options.require_api_key:
+                return ANONYMOUS_KEY_ID
+            raise AuthenticationError("The API key is not known. Check it for typing errors.")
+        if not key.is_active:
+            reason = key.deactivated_reason or "revoked"
+            raise PermissionDeniedError(
+                f"The API key {key.id} is not active ({reason}). Ask the operator for another.",
+                error_code=reason,
+                should_retry=False,
+            )
+        if key.expires_at is not None and key.expires_at <= self._now():
+            raise PermissionDeniedError(
+                f"The API key {key.id} has expired. Ask the operator for another.",
+                error_code="expired",
+                should_retry=False,
+            )
+        return key.id
+
+    def forget(self) -> None:
+        """Drops what is remembered: a key was changed in this process."""
+        self._remembered.clear()
+
+    async def _look_up(
+        self, digest: bytes, remembered: tuple[KeyRecord | None, float] | None
+    ) -> KeyRecord | None:
+        now = self._monotonic()
+        try:
+            key = await self._store.find(digest, now=int(self._now()))
+        except StoreError as error:
+            if remembered is not None and remembered[0] and now < remembered[1] + STALE_SECONDS:
+                _log.warning("the store does not answer, a known key goes on: %s", error)
+                self._remembered[digest] = (remembered[0], now + self._options.ttl_seconds)
+                return remembered[0]
+            _log.error("the store does not answer: %s", error)  # noqa: TRY400  # the message says it
+            raise UnavailableError(
+                "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
+            ) from error
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[digest] = (key, now + self._options.ttl_seconds)
+        return key

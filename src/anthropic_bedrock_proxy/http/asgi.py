@@ -1,0 +1,201 @@
+"""The ASGI application: routes by table, errors in one shape, one log line per answer.
+
+Bare ASGI on purpose: nothing of a framework is imported or run for /v1/messages. Every answer
+carries `request-id`; every error is Anthropic's document, for unknown paths and methods too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic, time
+from typing import Any, Final
+
+from ..errors import APIError, MethodNotAllowedError, NotFoundError, ProxyError, UnavailableError
+from ..gateway.exchange import Exchange
+from ..gateway.messages import error_event
+from ..gateway.reply import Reply, StreamReply
+from ..protocol import sse
+from .body import ClientGoneError, Receive
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Scope = dict[str, Any]
+Handler = Callable[["Request"], Awaitable[Reply | StreamReply]]
+AccessLog = Callable[[Scope, Exchange], None]
+
+_log = logging.getLogger("anthropic_bedrock_proxy.http")
+_STREAM_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold events back
+]
+# A client that leaves is looked for only once an answer takes longer than this: most are done
+# before, and asking costs a task.
+_WATCH_AFTER_SECONDS: Final = 0.05
+
+
+class Request:
+    """One HTTP request on its way through a handler."""
+
+    __slots__ = ("exchange", "headers", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.exchange = exchange
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+
+
+class Application:
+    """Serves the routes; `draining` and `active` are for whoever stops it."""
+
+    def __init__(
+        self,
+        routes: Mapping[str, Mapping[str, Handler]],
+        prefixes: Mapping[str, Mapping[str, Handler]],
+        *,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        """`routes` by exact path, then `prefixes`; each maps methods to handlers."""
+        self._routes = routes
+        self._prefixes = prefixes
+        self._access_log = access_log
+        self.draining = False  # /ready says no
+        self.refusing = False  # new work is turned away
+        self.active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"ASGI {scope['type']} is not served")  # uvicorn is told so
+        exchange = Exchange(
+            f"req_{os.urandom(12).hex()}", started=monotonic(), at_ms=int(time() * 1000)
+        )
+        self.active += 1
+        watch = _Watch(receive, exchange)
+        try:
+            reply = await self._answer(scope, receive, exchange)
+            if type(reply) is Reply:
+                await _send_reply(scope, send, exchange, reply)
+            else:
+                await _send_stream(send, exchange, reply)
+        except ClientGoneError:
+            exchange.client_gone = True
+        except asyncio.CancelledError:
+            if not exchange.client_gone:
+                raise
+        finally:
+            watch.stop()
+            self.active -= 1
+            if self._access_log is not None:
+                self._access_log(scope, exchange)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, exchange: Exchange
+    ) -> Reply | StreamReply:
+        try:
+            return await self._find(scope)(Request(scope, receive, exchange))
+        except ProxyError as error:
+            return error_reply(exchange, error)
+        except ClientGoneError:
+            raise
+        except Exception:
+            _log.exception("unexpected error", extra={"request_id": exchange.request_id})
+            return error_reply(exchange, APIError("Internal error of the proxy."))
+
+    def _find(self, scope: Scope) -> Handler:
+        path = scope["path"]
+        methods = self._routes.get(path)
+        if methods is None:
+            for prefix, candidates in self._prefixes.items():
+                if path.startswith(prefix) and len(path) > len(prefix):
+                    methods = candidates
+                    break
+            else:
+                raise NotFoundError(f"No such path: {path[:200]}")
+        handler = methods.get(scope["method"])
+        if handler is None:
+            allow = ", ".join(methods)
+            raise MethodNotAllowedError(f"{path}: only {allow} is served here", allow=allow)
+        if self.refusing and path not in ALWAYS_SERVED:
+            raise UnavailableError("The proxy is shutting down.", retry_after=1.0)
+        return handler
+
+
+# What still answers while the proxy waits for its last streams.
+ALWAYS_SERVED: Final = frozenset(("/health", "/liveness", "/ready"))
+
+
+def error_reply(exchange: Exchange, error: ProxyError) -> Reply:
+    """The answer for an error that comes before the answer began."""
+    exchange.error_type = error.type
+    headers = error.headers()
+    if error.status == 413 or isinstance(error, UnavailableError):  # noqa: PLR2004  # the body was not read
+        headers.append((b"connection", b"close"))
+    return Reply(error.body(exchange.request_id), status=error.status, headers=headers)
+
+
+async def _send_reply(scope: Scope, send: Send, exchange: Exchange, reply: Reply) -> None:
+    exchange.status = reply.status
+    body = reply.body
+    headers = [
+        (b"content-type", reply.content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"request-id", exchange.request_id.encode()),
+        *reply.headers,
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+
+
+async def _send_stream(send: Send, exchange: Exchange, reply: StreamReply) -> None:
+    exchange.status = 200
+    headers = [*_STREAM_HEADERS, (b"request-id", exchange.request_id.encode()), *reply.headers]
+    source = reply.source
+    try:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while (chunk := await source.read()) is not None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except asyncio.CancelledError:
+        if not exchange.client_gone:  # the server stops before the answer did: say so
+            error = UnavailableError("The proxy is shutting down.")
+            exchange.error_type = error.type
+            body = sse.encode([error_event(error, exchange.request_id)])
+            await send({"type": "http.response.body", "body": body})
+        raise
+    finally:
+        source.close()
+
+
+class _Watch:
+    """Cancels the request's task when the client leaves, once the answer takes its time."""
+
+    __slots__ = ("_exchange", "_receive", "_target", "_task", "_timer")
+
+    def __init__(self, receive: Receive, exchange: Exchange) -> None:
+        self._receive = receive
+        self._exchange = exchange
+        self._target = asyncio.current_task()
+        self._task: asyncio.Task[None] | None = None
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._start, loop)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._exchange.body_read:  # the handler itself is still receiving
+            self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._start, loop)
+            return
+        self._task = loop.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._exchange.client_gone = True
+        if self._target is not None:
+            self._target.cancel()

@@ -1,0 +1,148 @@
+"""The route table and the handlers that are one step above the gateway.
+
+A handler authenticates before it reads a byte of the body. Which header carries the key is the
+operator's choice; `Authorization: Bearer` always works beside it, because newer Anthropic SDKs
+send nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+import msgspec
+
+from .. import __version__
+from ..errors import UnavailableError
+from ..gateway.catalog import list_models, retrieve
+from ..gateway.counting import Counting
+from ..gateway.keys import Authenticator
+from ..gateway.messages import Messages
+from ..gateway.reply import Reply, StreamReply
+from ..gateway.routing import Registry
+from ..protocol.betas import split_header
+from ..protocol.messages import check_version
+from .asgi import AccessLog, Application, Handler, Request
+from .body import BodyOptions, read_body
+
+_encode = msgspec.json.Encoder().encode
+_MODELS = "/v1/models/"
+
+
+class Routes:
+    """Every path the proxy serves."""
+
+    def __init__(
+        self,
+        *,
+        messages: Messages,
+        counting: Counting,
+        registry: Registry,
+        authenticator: Authenticator,
+        body_options: BodyOptions,
+        key_header: str,
+        environment: str,
+    ) -> None:
+        self._messages = messages
+        self._counting = counting
+        self._registry = registry
+        self._authenticator = authenticator
+        self._body_options = body_options
+        self._key_header = key_header.lower().encode()
+        self._environment = environment
+        self._application: Application | None = None
+
+    def application(self, access_log: AccessLog | None) -> Application:
+        """The ASGI application over these routes."""
+        self._application = Application(self.table(), self.prefixes(), access_log=access_log)
+        return self._application
+
+    def table(self) -> Mapping[str, Mapping[str, Handler]]:
+        """Exact paths."""
+        return {
+            "/v1/messages": {"POST": self.post_messages},
+            "/v1/messages/count_tokens": {"POST": self.post_count_tokens},
+            "/v1/models": {"GET": self.get_models, "HEAD": self.get_models},
+            "/": {"GET": self.get_root, "HEAD": self.get_root},
+            # Probes of Claude Code: any 200 will do.
+            "/api/hello": {"GET": self.get_root, "HEAD": self.get_root},
+            "/api/event_logging/batch": {"POST": self.post_event_logging},
+            "/health": {"GET": self.get_health, "HEAD": self.get_health},
+            "/ready": {"GET": self.get_ready, "HEAD": self.get_ready},
+            "/liveness": {"GET": self.get_liveness, "HEAD": self.get_liveness},
+        }
+
+    def prefixes(self) -> Mapping[str, Mapping[str, Handler]]:
+        """Paths that end in an id."""
+        return {_MODELS: {"GET": self.get_model, "HEAD": self.get_model}}
+
+    async def post_messages(self, request: Request) -> Reply | StreamReply:
+        """Creates a message."""
+        body = await self._enter(request)
+        return await self._messages.handle(request.exchange, body)
+
+    async def post_count_tokens(self, request: Request) -> Reply:
+        """Counts the tokens a message would take."""
+        body = await self._enter(request)
+        return await self._counting.handle(request.exchange, body)
+
+    async def get_models(self, request: Request) -> Reply:
+        """Lists the models."""
+        await self._authenticate(request)
+        query = parse_qs(request.scope["query_string"].decode("latin-1"))
+        return list_models(self._registry, query)
+
+    async def get_model(self, request: Request) -> Reply:
+        """One model."""
+        await self._authenticate(request)
+        return retrieve(self._registry, request.scope["path"].removeprefix(_MODELS))
+
+    async def get_root(self, _: Request) -> Reply:
+        """Says what this is."""
+        return Reply(_encode({"name": "anthropic-bedrock-proxy", "version": __version__}))
+
+    async def post_event_logging(self, request: Request) -> Reply:
+        """Takes a client's telemetry and forgets it."""
+        await read_body(request.receive, request.headers, self._body_options)
+        return Reply(b'{"status":"ok"}')
+
+    async def get_health(self, _: Request) -> Reply:
+        """The process answers."""
+        body = {"status": "healthy", "version": __version__, "environment": self._environment}
+        return Reply(_encode(body))
+
+    async def get_liveness(self, _: Request) -> Reply:
+        """The process is alive."""
+        return Reply(b'{"status":"alive"}')
+
+    async def get_ready(self, _: Request) -> Reply:
+        """New requests are welcome. 503 from SIGTERM on."""
+        if self._application is not None and self._application.draining:
+            raise UnavailableError("The proxy is shutting down.")
+        return Reply(b'{"status":"ready"}')
+
+    async def _enter(self, request: Request) -> bytes | bytearray:
+        """What every Messages endpoint begins with; returns the body."""
+        await self._authenticate(request)
+        exchange, headers = request.exchange, request.headers
+        version = headers.get(b"anthropic-version")
+        exchange.version = check_version(version.decode("latin-1") if version else None)
+        if b"anthropic-beta" in headers:
+            exchange.betas = split_header(
+                value.decode("latin-1")
+                for name, value in request.scope["headers"]
+                if name == b"anthropic-beta"
+            )
+        body = await read_body(request.receive, headers, self._body_options)
+        exchange.body_read = True
+        return body
+
+    async def _authenticate(self, request: Request) -> None:
+        headers = request.headers
+        secret = headers.get(self._key_header)
+        if not secret:
+            scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
+            secret = token.strip() if scheme.lower() == b"bearer" else b""
+        request.exchange.key_id = await self._authenticator.authenticate(
+            secret.decode("utf-8", "surrogateescape")
+        )

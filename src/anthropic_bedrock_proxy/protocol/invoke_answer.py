@@ -1,0 +1,152 @@
+"""InvokeModel answers -> Anthropic: whole messages and event-stream frames.
+
+The bytes are Anthropic's own already. What changes: the model's name becomes the one the client
+asked for, and Amazon's keys (`amazon-bedrock-*`) and padding disappear. Everything else is
+forwarded untouched; only `usage` is ever decoded.
+Source: Bedrock service model, ResponseStream; event order as Anthropic documents it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from ..errors import UpstreamRefusal
+from .events import Event
+from .eventstream import Frame, FrameDecoder, FrameError
+
+_AMAZON: Final = b'"amazon-bedrock-'
+_STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')
+_TYPE_FIRST: Final = b'{"type":"'
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    event: bytes = msgspec.field(name="bytes")  # base64 on the wire; msgspec decodes it
+
+
+class _Typed(msgspec.Struct, gc=False):
+    type: str
+
+
+class _Named(msgspec.Struct, gc=False):
+    model: str = ""
+
+
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_typed = msgspec.json.Decoder(_Typed).decode
+_decode_named = msgspec.json.Decoder(_Named).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_any: Any = msgspec.json.Decoder().decode
+
+
+def finish_message(body: bytes, requested_model: str) -> bytes:
+    """A whole answer as the client expects it. Raises `UpstreamRefusal` if it is not a message."""
+    try:
+        if _AMAZON not in body and _decode_named(body).model == requested_model:
+            return body
+        fields = _decode_fields(body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
+    return _encode(_clean(fields, requested_model))
+
+
+def _clean(fields: dict[str, Raw], requested_model: str) -> dict[str, Raw]:
+    kept = {name: raw for name, raw in fields.items() if not name.startswith("amazon-bedrock-")}
+    kept["model"] = Raw(_encode(requested_model))
+    return kept
+
+
+class InvokeStream:
+    """Decodes one InvokeModelWithResponseStream answer (a `StreamDecoder`)."""
+
+    def __init__(self, requested_model: str) -> None:
+        self._frames = FrameDecoder()
+        self._requested_model = requested_model
+        self._chunk_headers = b""  # header block of the last frame known to be a chunk
+        self._started = False
+        self.finished = False
+        self.failure: UpstreamRefusal | None = None
+
+    def receive(self, chunk: bytes) -> list[Event]:
+        """Events completed by `chunk`; `failure` is set when the stream broke after them."""
+        events: list[Event] = []
+        try:
+            for frame in self._frames.receive(chunk):
+                if self.finished:
+                    break
+                if (event := self._event(frame)) is not None:
+                    events.append(event)
+            if self._frames.broken is not None:
+                raise self._frames.broken
+        except UpstreamRefusal as refusal:
+            self.failure = refusal
+        except (FrameError, msgspec.MsgspecError, LookupError, ValueError, AttributeError) as error:
+            self.failure = UpstreamRefusal(
+                "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
+            )
+        return events
+
+    def end(self) -> None:
+        """The bytes ended; sets `failure` unless the message was whole."""
+        if not self.finished and self.failure is None:
+            self.failure = UpstreamRefusal(
+                "ModelStreamErrorException", "The model's stream was cut before its end."
+            )
+
+    def _event(self, frame: Frame) -> Event | None:
+        if frame.raw_headers != self._chunk_headers:
+            headers = frame.headers
+            if headers.get(":message-type") != "event":
+                raise _refusal(headers, frame.payload)
+            if headers.get(":event-type") != "chunk":
+                return None  # an event kind of the future; only chunks carry the message
+            self._chunk_headers = frame.raw_headers
+        data = _decode_chunk(frame.payload).event
+        if data.startswith(_TYPE_FIRST):
+            name = data[len(_TYPE_FIRST) : data.index(b'"', len(_TYPE_FIRST))]
+        else:
+            name = _decode_typed(data).type.encode()
+        if name == b"content_block_delta" and self._started:
+            return name, (data if b"\n" not in data else _encode(_decode_any(data)))
+        return self._rare_event(name, data)
+
+    def _rare_event(self, name: bytes, data: bytes) -> Event | None:
+        if name == b"error":
+            error = _decode_any(data).get("error") or {}
+            raise UpstreamRefusal(str(error.get("type", "api_error")), str(error.get("message")))
+        if name == b"message_start":
+            self._started = True
+            fields = _decode_fields(data)
+            message = _clean(_decode_fields(fields["message"]), self._requested_model)
+            return name, _encode({**fields, "message": message})
+        if not self._started:
+            if name == b"ping":
+                return None  # clients may not see anything before message_start
+            raise UpstreamRefusal("InternalServerException", "The stream did not begin a message.")
+        if name == b"message_stop":
+            self.finished = True
+            return _STOP
+        if _AMAZON in data:
+            fields = _decode_fields(data)
+            data = _encode({k: v for k, v in fields.items() if not k.startswith("amazon-bedrock-")})
+        return name, (data if b"\n" not in data else _encode(_decode_any(data)))
+
+
+def _refusal(headers: dict[str, Any], payload: bytes) -> UpstreamRefusal:
+    """From an exception or error frame; lowerCamel exception names become AWS's usual ones."""
+    code = str(headers.get(":exception-type") or headers.get(":error-code") or "Unknown")
+    message = str(headers.get(":error-message") or "")
+    try:
+        body = _decode_any(payload) if payload else {}
+        message = message or str(body.get("message") or body.get("Message") or "")
+        original = body.get("originalStatusCode")
+    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError):
+        original = None
+    code = code[:1].upper() + code[1:]
+    if isinstance(original, int) and 400 <= original < 500:  # noqa: PLR2004  # the model's own 4xx
+        code = "ValidationException"
+    return UpstreamRefusal(code, message)

@@ -1,0 +1,179 @@
+"""The request body of the Messages API, read as little as possible.
+
+A body is decoded twice: once into its top-level fields as raw JSON (so that what we do not read is
+forwarded byte for byte), once into the view below, which checks the types of exactly what we read
+and is dropped afterwards. No message tree is ever built on the straight path.
+Errors have Anthropic's shape: `messages.3.content.1.type: ...`.
+Source: Anthropic API, "Create a Message"; versioning rules of 2023-06-01 and 2026-10-21.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from ..errors import InvalidRequestError
+
+VERSIONS: Final = ("2023-06-01", "2026-10-21")
+ROLES: Final = frozenset(("user", "assistant", "system"))
+MAX_MESSAGES: Final = 100_000
+_SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
+
+
+class Opaque(msgspec.Struct, gc=False):
+    """Any JSON object we do not look into."""
+
+
+class TypedView(msgspec.Struct, gc=False):
+    """Any object of which only the `type` matters."""
+
+    type: str = ""
+
+
+class BlockView(msgspec.Struct, gc=False):
+    """A content block: the fields that may have to be edited or refused before Bedrock."""
+
+    type: str
+    caller: TypedView | None | UnsetType = UNSET
+    citations: list[Opaque] | Opaque | None | UnsetType = UNSET
+    content: str | list[BlockView] | Opaque | None | UnsetType = UNSET
+    parsed_output: Raw | UnsetType = UNSET
+    source: TypedView | str | UnsetType = UNSET
+    toolset_name: Raw | UnsetType = UNSET
+
+
+class MessageView(msgspec.Struct, gc=False):
+    """One message of the history."""
+
+    role: str
+    content: str | list[BlockView]
+    output_config: Raw | UnsetType = UNSET
+    clear_at: Raw | UnsetType = UNSET
+
+
+class ToolView(msgspec.Struct, gc=False):
+    """One tool definition."""
+
+    name: str = ""
+    type: str | None = None
+    allowed_callers: list[str] | None | UnsetType = UNSET
+    custom: Raw | UnsetType = UNSET
+    defer_loading: bool | None | UnsetType = UNSET
+    eager_input_streaming: bool | None | UnsetType = UNSET
+    input_examples: Raw | UnsetType = UNSET
+
+
+class RequestView(msgspec.Struct, gc=False):
+    """The fields of a request that the proxy reads."""
+
+    model: str
+    messages: list[MessageView]
+    max_tokens: int | UnsetType = UNSET
+    stream: bool | None = None
+    tools: list[ToolView] | None = None
+
+
+class MessagesRequest:
+    """A parsed request: `view` is what we read, `fields` what we forward."""
+
+    __slots__ = ("fields", "version", "view")
+
+    def __init__(self, fields: dict[str, Raw], view: RequestView, version: str) -> None:
+        self.fields = fields
+        self.view = view
+        self.version = version
+
+
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+_decode_view = msgspec.json.Decoder(RequestView).decode
+
+
+def parse_request(
+    body: bytes | bytearray, version: str, *, counting: bool = False
+) -> MessagesRequest:
+    """Parses and checks a body. `counting` is for count_tokens, which has no max_tokens.
+
+    Raises `InvalidRequestError` with the path of what is wrong.
+    """
+    try:
+        fields = _decode_fields(body)
+        view = _decode_view(body)
+    except msgspec.ValidationError as error:
+        raise InvalidRequestError(_explain(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"The request body is not valid JSON: {error}") from None
+    if not counting:
+        if view.max_tokens is UNSET:
+            raise InvalidRequestError("max_tokens: Field required")
+        if view.max_tokens < 0:
+            raise InvalidRequestError("max_tokens: must be greater than or equal to 0")
+    if not view.messages:
+        raise InvalidRequestError("messages: at least one message is required")
+    if len(view.messages) > MAX_MESSAGES:
+        raise InvalidRequestError(f"messages: at most {MAX_MESSAGES} messages are allowed")
+    for index, message in enumerate(view.messages):
+        if message.role not in ROLES:
+            raise InvalidRequestError(
+                f'messages.{index}.role: Unexpected role "{message.role[:40]}": allowed are user, '
+                "assistant and system"
+            )
+    if version != VERSIONS[0]:
+        _check_2026_10_21(fields, view)
+    return MessagesRequest(fields, view, version)
+
+
+def check_version(version: str | None) -> str:
+    """The API version to apply; clients that name none get the oldest. Raises if unknown."""
+    if version is None:
+        return VERSIONS[0]
+    if version not in VERSIONS:
+        raise InvalidRequestError(
+            f'anthropic-version: "{version[:40]}" is not a known version; use one of '
+            + ", ".join(VERSIONS)
+        )
+    return version
+
+
+def _check_2026_10_21(fields: dict[str, Raw], view: RequestView) -> None:
+    """What that version refuses, whatever the value (versioning page of the API)."""
+    for name in _SAMPLING_FIELDS:
+        if name in fields:
+            raise InvalidRequestError(
+                f"{name}: not supported with anthropic-version 2026-10-21; remove it"
+            )
+    for index, message in enumerate(view.messages):
+        if isinstance(message.content, str):
+            continue
+        for position, block in enumerate(message.content):
+            path = f"messages.{index}.content.{position}"
+            if block.type == "document" and message.role == "assistant":
+                raise InvalidRequestError(f"{path}: document blocks belong in user messages")
+            if message.role == "user":
+                _refuse_citations(block, path)
+
+
+def _refuse_citations(block: BlockView, path: str) -> None:
+    if block.type == "text" and block.citations:
+        raise InvalidRequestError(
+            f"{path}.citations: not allowed in user messages with anthropic-version 2026-10-21"
+        )
+    if block.type == "search_result" and isinstance(block.content, list):
+        for position, inner in enumerate(block.content):
+            _refuse_citations(inner, f"{path}.content.{position}")
+
+
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.S)
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+
+
+def _explain(message: str) -> str:
+    """Turns msgspec's words into Anthropic's: the path first, dots all the way."""
+    match = _AT.match(message)
+    what, path = (match["what"], match["path"] or "") if match else (message, "")
+    path = re.sub(r"\[(\d+)\]", r".\1", path.removeprefix("$")).replace("[...]", ".*").strip(".")
+    if missing := _MISSING.match(what):
+        path, what = f"{path}.{missing['field']}".strip("."), "Field required"
+    return f"{path}: {what}" if path else f"The request body is not an object: {what}"

@@ -1,0 +1,101 @@
+"""Counts what an answer cost in tokens, from its events or from its whole body.
+
+`message_start` brings the input side, each `message_delta` the cumulative rest; a field that is
+null or absent there keeps its earlier value, as the SDKs' accumulators do. When a stream ends
+before its last `message_delta`, the output is estimated from the deltas seen, and flagged.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from .events import Event
+from .tokens import estimate_input, estimate_output
+
+
+class CacheCreation(msgspec.Struct, gc=False):
+    """Cache writes by time to live."""
+
+    ephemeral_5m_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, gc=False):
+    """Anthropic's usage object, as far as it is money. `input_tokens` excludes cache tokens."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+    service_tier: str | None = None
+
+
+class _Body(msgspec.Struct, gc=False):
+    usage: Usage | None = None
+
+
+class _Start(msgspec.Struct, gc=False):
+    message: _Body
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_start = msgspec.json.Decoder(_Start).decode
+
+
+class Meter:
+    """The usage of one answer, as far as it is known yet."""
+
+    __slots__ = ("_assumed", "_delta_bytes", "_delta_events", "final", "usage")
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+        self.final = False  # the model has told the output tokens of the whole answer
+        self._assumed = False
+        self._delta_events = 0
+        self._delta_bytes = 0
+
+    def observe(self, event: Event) -> None:
+        """Takes note of one stream event."""
+        name, data = event
+        if name == b"content_block_delta":
+            self._delta_events += 1
+            self._delta_bytes += len(data)
+        elif name == b"message_delta":
+            self._merge(_decode_body(data).usage)
+            self.final = True
+        elif name == b"message_start":
+            self._merge(_decode_start(data).message.usage)
+
+    def observe_message(self, body: bytes) -> None:
+        """Takes note of a whole answer."""
+        self._merge(_decode_body(body).usage)
+        self.final = True
+
+    def assume_input(self, body: bytes) -> None:
+        """The answer will never come: charge an estimate of the request, as AWS will."""
+        if self.usage.input_tokens is None:
+            self.usage.input_tokens = estimate_input(body)
+            self._assumed = True
+
+    @property
+    def output_tokens(self) -> int:
+        """Told by the model, or estimated if it never came to tell (see `estimated`)."""
+        told = self.usage.output_tokens or 0
+        if self.final:
+            return told
+        return max(told, estimate_output(self._delta_events, self._delta_bytes))
+
+    @property
+    def estimated(self) -> bool:
+        """Whether any of the counts is an estimate: the model never came to tell it."""
+        return self._assumed or (not self.final and self._delta_events > 0)
+
+    def _merge(self, usage: Usage | None) -> None:
+        if usage is None:
+            return
+        mine = self.usage
+        for name in Usage.__struct_fields__:
+            value = getattr(usage, name)
+            if value is not None:
+                setattr(mine, name, value)

@@ -1,0 +1,227 @@
+"""uvicorn as a library: bind first, import, fork workers, drain on SIGTERM.
+
+- `bind` runs before anything heavy is imported: clients that come early wait, none is refused.
+- One worker serves in this process. Several are forked after the imports (their memory is shared)
+  and each owns a listening socket of the same port (SO_REUSEPORT), so the kernel spreads the
+  connections. A worker that dies is replaced on the same socket.
+- The first SIGTERM or SIGINT begins the drain: /ready answers 503; after SHUTDOWN_DELAY new
+  requests are turned away; when the last answer has ended, or SHUTDOWN_TIMEOUT has passed, the
+  process exits with 0. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .app import App
+    from .config import Settings
+
+BACKLOG: Final = 2048
+_POLL_SECONDS: Final = 0.02
+_QUICK_DEATH_SECONDS: Final = 2.0
+_MAX_QUICK_DEATHS: Final = 5
+
+
+class BindError(Exception):
+    """The address cannot be listened on."""
+
+
+def bind(host: str, port: int, workers: int) -> list[socket.socket]:
+    """One listening socket per worker. Raises `BindError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        first = _listen(family, host, port, shared=False)
+        if workers == 1:
+            return [first]
+        # The exclusive bind above proved that nobody else has the port; now share it.
+        port = first.getsockname()[1]
+        first.close()
+        return [_listen(family, host, port, shared=True) for _ in range(workers)]
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BindError(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+def _listen(family: int, host: str, port: int, *, shared: bool) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def run(
+    settings: Settings, listeners: list[socket.socket], build: Callable[[], Awaitable[App]]
+) -> int:
+    """Serves until told to stop; returns the exit code. `build` is called in each worker."""
+    import uvicorn.protocols.http.httptools_impl  # noqa: F401, PLC0415  # import, then fork
+
+    if len(listeners) == 1:
+        return _serve(settings, listeners[0], build, parent=None)
+    gc.collect()
+    gc.freeze()  # keeps the collector's marks off the pages that the workers share
+    return _Supervisor(settings, listeners, build).run()
+
+
+def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    build: Callable[[], Awaitable[App]],
+    *,
+    parent: int | None,
+) -> int:
+    """One worker's life. `parent` is the read end of a pipe that closes when the parent dies."""
+    import uvloop  # noqa: PLC0415  # after the bind
+
+    async def main() -> None:
+        app = await build()
+        try:
+            await _make_server(settings, app, parent).serve(sockets=[listener])
+        finally:
+            await app.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    return 0
+
+
+def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
+    import uvicorn  # noqa: PLC0415  # after the bind
+
+    application, options = app.application, settings.server
+
+    class Server(uvicorn.Server):
+        """uvicorn's server with our way to stop."""
+
+        _drain: asyncio.Task[None] | None = None
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            self._loop = asyncio.get_running_loop()
+            if parent is not None:
+                self._loop.add_reader(parent, self._begin)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the handler's signature
+            # Not uvicorn's: that one raises the signal again, which would spoil the exit code.
+            if parent is not None and sig == signal.SIGINT:
+                return  # Ctrl-C reaches the whole group; the parent passes on what it means
+            self._loop.call_soon_threadsafe(self._begin)
+
+        def _begin(self) -> None:
+            if parent is not None:
+                self._loop.remove_reader(parent)
+            if self._drain is None:
+                self._drain = self._loop.create_task(self._stop())
+            else:
+                self.should_exit = self.force_exit = True
+
+        async def _stop(self) -> None:
+            application.draining = True
+            await asyncio.sleep(options.shutdown_delay_seconds)
+            application.refusing = True
+            deadline = self._loop.time() + options.shutdown_timeout_seconds
+            while application.active and self._loop.time() < deadline:
+                await asyncio.sleep(_POLL_SECONDS)
+            self.should_exit = True
+
+    return Server(
+        uvicorn.Config(
+            application,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=round(options.keep_alive_seconds),
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+class _Supervisor:
+    """The parent of forked workers: replaces the dead, passes signals on, serves nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: list[socket.socket],
+        build: Callable[[], Awaitable[App]],
+    ) -> None:
+        self._settings = settings
+        self._listeners = listeners
+        self._build = build
+        self._workers: dict[int, tuple[int, float]] = {}  # pid -> (listener, started)
+        self._stopping = False
+        self._quick_deaths = 0
+        self._exit_code = 0
+        self._alive_read, self._alive_write = os.pipe()
+
+    def run(self) -> int:
+        """Until every worker has gone."""
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sig, self._pass_on)
+        for index in range(len(self._listeners)):
+            self._fork(index)
+        while self._workers:
+            pid, status = os.wait()
+            gone = self._workers.pop(pid, None)
+            if gone is not None:
+                self._worker_gone(*gone, os.waitstatus_to_exitcode(status))
+        return self._exit_code
+
+    def _fork(self, index: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(self._alive_write)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+                code = _serve(
+                    self._settings, self._listeners[index], self._build, parent=self._alive_read
+                )
+            except BaseException as error:  # noqa: BLE001  # a forked child must never return
+                print(f"worker failed: {error!r}", file=sys.stderr)  # noqa: T201  # logging may be the cause
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        self._workers[pid] = (index, time.monotonic())
+
+    def _worker_gone(self, index: int, started: float, code: int) -> None:
+        if self._stopping:
+            self._exit_code = self._exit_code or abs(code)
+            return
+        quick = time.monotonic() - started < _QUICK_DEATH_SECONDS
+        self._quick_deaths = self._quick_deaths + 1 if quick else 0
+        print(f"worker exited with {code}, starting another", file=sys.stderr)  # noqa: T201  # as above
+        if self._quick_deaths > _MAX_QUICK_DEATHS:
+            self._exit_code = 1
+            self._pass_on(signal.SIGTERM, None)
+        else:
+            self._fork(index)
+
+    def _pass_on(self, _: int, __: FrameType | None) -> None:
+        self._stopping = True
+        for pid in self._workers:
+            os.kill(pid, signal.SIGTERM)

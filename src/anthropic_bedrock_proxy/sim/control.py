@@ -1,0 +1,85 @@
+"""The control API under `/_sim/`: load a script, read what arrived, start over.
+
+It has no authentication and shows whole prompts, so it is mounted only on loopback addresses or
+when asked for. Documented in docs/how-to/simulator.md; `client.py` speaks it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .options import Credential
+from .script import parse_steps
+
+if TYPE_CHECKING:
+    from .app import Simulator
+
+
+class _Credentials(msgspec.Struct, forbid_unknown_fields=True):
+    credentials: tuple[Credential, ...] = ()
+    bearer_tokens: tuple[str, ...] = ()
+
+
+def control(simulator: Simulator, method: str, path: str, body: bytes) -> tuple[int, Any]:
+    """Status and JSON document for one control request."""
+    action = _ROUTES.get((method, path))
+    if action is None:
+        known = sorted(f"{method} {path}" for method, path in _ROUTES)
+        return 404, {"error": f"no such control route: {method} {path}", "routes": known}
+    try:
+        return 200, action(simulator, body)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        return 400, {"error": str(error)}
+
+
+def _add_script(simulator: Simulator, body: bytes) -> Any:
+    steps = parse_steps(body)
+    simulator.script.extend(steps)
+    return {"added": len(steps), "queued": len(simulator.script)}
+
+
+def _show_script(simulator: Simulator, _: bytes) -> Any:
+    return {"steps": simulator.script.remaining()}
+
+
+def _clear_script(simulator: Simulator, _: bytes) -> Any:
+    simulator.script.clear()
+    return {"queued": 0}
+
+
+def _show_requests(simulator: Simulator, _: bytes) -> Any:
+    return {"requests": simulator.log.entries()}
+
+
+def _clear_requests(simulator: Simulator, _: bytes) -> Any:
+    simulator.log.clear()
+    return {"requests": []}
+
+
+def _reset(simulator: Simulator, _: bytes) -> Any:
+    simulator.reset()
+    return {"queued": len(simulator.script)}
+
+
+def _stats(simulator: Simulator, _: bytes) -> Any:
+    return simulator.log.stats()
+
+
+def _credentials(simulator: Simulator, body: bytes) -> Any:
+    given = msgspec.json.decode(body, type=_Credentials)
+    simulator.verifier.replace(given.credentials, given.bearer_tokens)
+    return {"credentials": len(given.credentials), "bearer_tokens": len(given.bearer_tokens)}
+
+
+_ROUTES = {
+    ("POST", "/_sim/script"): _add_script,
+    ("GET", "/_sim/script"): _show_script,
+    ("DELETE", "/_sim/script"): _clear_script,
+    ("GET", "/_sim/requests"): _show_requests,
+    ("DELETE", "/_sim/requests"): _clear_requests,
+    ("POST", "/_sim/reset"): _reset,
+    ("GET", "/_sim/stats"): _stats,
+    ("PUT", "/_sim/credentials"): _credentials,
+}

@@ -1,0 +1,51 @@
+"""How Bedrock says no: a status, an exception name and a sentence.
+
+The names and statuses are those of the bedrock-runtime service model (botocore); the front door
+of AWS adds the signature errors. The wire is restJson: the name travels in `x-amzn-ErrorType`,
+the sentence in `{"message": …}`.
+"""
+
+from __future__ import annotations
+
+STATUS: dict[str, int] = {
+    "ValidationException": 400,
+    "AccessDeniedException": 403,
+    "ResourceNotFoundException": 404,
+    "UnknownOperationException": 404,
+    "ThrottlingException": 429,
+    "ServiceQuotaExceededException": 400,
+    "ModelNotReadyException": 429,
+    "ModelTimeoutException": 408,
+    "ModelErrorException": 424,
+    "ModelStreamErrorException": 424,
+    "InternalServerException": 500,
+    "ServiceUnavailableException": 503,
+    "ConflictException": 400,
+    "ExpiredTokenException": 403,
+    "InvalidSignatureException": 403,
+    "UnrecognizedClientException": 403,
+    "MissingAuthenticationTokenException": 403,
+    "IncompleteSignatureException": 403,
+    "RequestEntityTooLargeException": 413,
+}
+
+
+class Refusal(Exception):  # noqa: N818  # it is an answer, raised to unwind the validation
+    """The request is answered with an AWS error. `type` is the exception name."""
+
+    def __init__(self, type_: str, message: str, status: int | None = None) -> None:
+        """`status` defaults to the service model's, 400 for a name it does not know."""
+        super().__init__(message)
+        self.type = type_
+        self.message = message
+        self.status = STATUS.get(type_, 400) if status is None else status
+
+
+def invalid(message: str) -> Refusal:
+    """A `ValidationException` with Bedrock's words."""
+    return Refusal("ValidationException", message)
+
+
+def extra(path: str) -> Refusal:
+    """The refusal of a field that is not in the schema."""
+    return invalid(f"{path}: Extra inputs are not permitted")

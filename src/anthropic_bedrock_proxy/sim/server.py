@@ -1,0 +1,161 @@
+"""Runs the simulator on uvicorn: in the foreground, or in a child process for `serve --demo`.
+
+The listening socket is bound first, so that the caller knows the port and early connections
+wait in the backlog. The child dies with its parent, ignores Ctrl-C (the parent decides) and ends
+on SIGTERM. The protocol class registers each connection, which lets a script reset it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
+
+import msgspec
+
+from .options import SimulatorOptions
+
+_BACKLOG = 2048
+_PR_SET_PDEATHSIG = 1
+_GRACE_SECONDS = 1
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def run(
+    host: str,
+    port: int,
+    options: SimulatorOptions,
+    *,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serves until SIGINT or SIGTERM. `announce` gets the address once the port is bound.
+
+    Raises `OSError` when the address cannot be bound.
+    """
+    with bind(host, port) as listener:
+        if announce is not None:
+            shown = f"[{host}]" if ":" in host else host
+            announce(f"http://{shown}:{listener.getsockname()[1]}")
+        _serve(listener, options, ignore_interrupt=False)
+
+
+def serve_in_child(options: SimulatorOptions) -> tuple[int, int]:
+    """Forks a simulator on a free loopback port; returns its process id and port.
+
+    Call it before threads or an event loop run in this process. The caller reaps the child.
+    """
+    listener = bind("127.0.0.1", 0)
+    port: int = listener.getsockname()[1]
+    alive, held = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        listener.close()
+        os.close(alive)  # the write end stays open as long as this process lives
+        return pid, port
+    status = 1
+    try:
+        os.close(held)
+        _die_with(parent, alive)
+        _serve(listener, options, ignore_interrupt=True)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _die_with(parent: int, alive: int) -> None:
+    """Linux: a signal from the kernel. Elsewhere: the pipe ends when the parent does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+        return
+    threading.Thread(target=_watch, args=(alive,), daemon=True).start()
+
+
+def _watch(alive: int) -> None:
+    os.read(alive, 1)
+    os._exit(0)
+
+
+def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interrupt: bool) -> None:
+    import uvicorn  # noqa: PLC0415  # the command line's other commands do without it
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
+
+    from .app import Transports, build_simulator  # noqa: PLC0415
+
+    transports: Transports = {}
+
+    class Protocol(HttpToolsProtocol):
+        """uvicorn's, with the transport of each connection findable by client address."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            transports[self.client] = transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            transports.pop(self.client, None)
+            super().connection_lost(exc)
+
+    class Server(uvicorn.Server):
+        """uvicorn's, deaf to Ctrl-C when a parent decides about the end."""
+
+        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002  # uvicorn's signature
+            if ignore_interrupt and sig == signal.SIGINT:
+                return
+            self._captured_signals = []  # ending on a signal is success, not a death by signal
+            if self.should_exit:
+                self.force_exit = True
+            self.should_exit = True
+
+    simulator = build_simulator(options, transports)
+    config = uvicorn.Config(
+        simulator,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    try:
+        Server(config).run(sockets=[listener])
+    finally:
+        simulator.log.close()
+
+
+def options_for(host: str, options: SimulatorOptions, *, control: bool) -> SimulatorOptions:
+    """`options` with the control API on loopback addresses, elsewhere only when asked for."""
+    return msgspec.structs.replace(options, control=control or is_loopback(host))

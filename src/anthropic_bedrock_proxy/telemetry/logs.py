@@ -1,0 +1,152 @@
+"""Log lines on stderr: one JSON document each, or text for people.
+
+Events go through `logging`. The access log does not: it writes one line per answer on the hot
+path, so it is encoded directly and written in batches. Neither ever holds prompts or secrets:
+only the fields named here, and `extra=` fields of our own calls, reach a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from ..gateway.exchange import Exchange
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_FLUSH_SECONDS: Final = 0.1
+_FLUSH_BYTES: Final = 32 * 1024
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def configure(level: str, log_format: str) -> None:
+    """Sends every logger's lines to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # uvicorn's own start and stop lines repeat what the banner says.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON document per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line without its newline."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extras(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _encode(line).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level, message and the extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line without its newline."""
+        extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
+        when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class _Line(msgspec.Struct, omit_defaults=True, gc=False):
+    time: float
+    access: str
+    status: int
+    request_id: str
+    ms: float
+    client: str = ""
+    key_id: str = ""
+    model: str = ""
+    bedrock_model_id: str = ""
+    stream: bool = False
+    input_tokens: int = 0
+    output_tokens: int = 0
+    ttft_ms: int | None = None
+    upstream_request_id: str | None = None
+    error: str | None = None
+    disconnected: bool = False
+
+
+class AccessLog:
+    """One line per answer, written a few times a second."""
+
+    def __init__(self, log_format: str, fd: int = 2) -> None:
+        self._text = log_format == "text"
+        self._fd = fd
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self, scope: dict[str, Any], exchange: Exchange) -> None:
+        usage = exchange.meter.usage
+        route = exchange.route
+        client = scope.get("client")
+        line = _Line(
+            time=round(time(), 3),
+            access=f"{scope['method']} {scope['path']}",
+            status=exchange.status,
+            request_id=exchange.request_id,
+            ms=round((monotonic() - exchange.started) * 1000, 2),
+            client=client[0] if client else "",
+            key_id=exchange.key_id,
+            model=exchange.model,
+            bedrock_model_id=route.bedrock_model_id if route else "",
+            stream=exchange.stream,
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=exchange.meter.output_tokens,
+            ttft_ms=exchange.ttft_ms,
+            upstream_request_id=exchange.upstream_request_id,
+            error=exchange.error_type,
+            disconnected=exchange.client_gone,
+        )
+        encoded = self._as_text(line) if self._text else _encode(line)
+        self._lines.append(encoded)
+        self._size += len(encoded)
+        if self._size > _FLUSH_BYTES:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Writes what has gathered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._lines:
+            data = b"\n".join(self._lines) + b"\n"
+            self._lines, self._size = [], 0
+            while data:
+                try:
+                    data = data[os.write(self._fd, data) :]
+                except OSError:  # nobody reads the log any more; serving goes on
+                    return
+
+    def _as_text(self, line: _Line) -> bytes:
+        when = datetime.fromtimestamp(line.time, UTC).strftime("%H:%M:%S")
+        text = f"{when} {line.status} {line.access} {line.ms}ms"
+        if line.model:
+            text += f" {line.model} in={line.input_tokens} out={line.output_tokens}"
+        if line.error:
+            text += f" {line.error}"
+        return f"{text} {line.request_id}".encode()

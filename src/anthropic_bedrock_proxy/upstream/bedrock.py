@@ -1,0 +1,291 @@
+"""Bedrock's runtime as an `Upstream`: paths, signatures, deadlines, retries before the first byte.
+
+Retried, with exponential backoff and full jitter, until `max_attempts` or `retry_seconds` is used
+up: throttling, 5xx, connection failures, and streams whose very first frame is such an exception.
+Never retried: 4xx, and anything once an event has been handed out.
+Source: bedrock-runtime service model; "Exponential Backoff And Jitter", AWS Architecture Blog.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from .. import __version__
+from ..aws.connect import Endpoint
+from ..aws.credentials import CredentialsError, CredentialsSource
+from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
+from ..aws.sigv4 import Signer, canonical_path
+from ..errors import UpstreamRefusal, rule_for
+from ..protocol.events import Event
+from .base import Answer, AnswerStream, Call, StreamDecoder
+
+_log = logging.getLogger("anthropic_bedrock_proxy.upstream")
+_decode_any: Any = msgspec.json.Decoder().decode
+_BACKOFF_BASE_SECONDS: Final = 0.25
+_BACKOFF_CAP_SECONDS: Final = 8.0
+_HTTP_OK: Final = 200
+_LINGER_SECONDS: Final = 2.0
+_STREAMING: Final = frozenset(("invoke-with-response-stream", "converse-stream"))
+_MAX_CACHED_PATHS: Final = 1024
+
+T = TypeVar("T")
+
+
+class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of the attempts at one call, and the deadlines of each. Seconds."""
+
+    max_attempts: int = 4
+    retry_seconds: float = 30.0  # no attempt starts later than this after the first
+    first_byte_seconds: float = 300.0
+    idle_seconds: float = 300.0
+
+
+class BedrockUpstream:
+    """One region's bedrock-runtime endpoint."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        endpoint: Endpoint,
+        *,
+        region: str,
+        credentials: CredentialsSource | None,
+        bearer_token: str | None = None,
+        options: RetryOptions | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        """Either `credentials` or `bearer_token`. `sleep` and `jitter` (0..1) are for tests."""
+        self._pool = pool
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._bearer_token = bearer_token
+        self._signer = Signer(host=endpoint.authority, region=region, service="bedrock")
+        self._options = options or RetryOptions()
+        self._sleep = sleep
+        self._jitter = jitter
+        self._paths: dict[tuple[str, str], tuple[str, str]] = {}
+        self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
+
+    async def call(self, call: Call) -> Answer:
+        """A whole answer. Raises `UpstreamRefusal`."""
+        return await self._attempts(lambda: self._call_once(call))
+
+    async def stream(
+        self, call: Call, new_decoder: Callable[[], StreamDecoder]
+    ) -> AnswerStream:
+        """A stream with its first events decoded. Raises `UpstreamRefusal`."""
+        return await self._attempts(lambda: self._stream_once(call, new_decoder()))
+
+    async def close(self) -> None:
+        """Lets go of every connection."""
+        await self._pool.close()
+
+    async def _attempts(self, once: Callable[[], Awaitable[T]]) -> T:
+        options, loop = self._options, asyncio.get_running_loop()
+        started = loop.time()
+        attempt = 1
+        while True:
+            try:
+                return await once()
+            except UpstreamRefusal as refusal:
+                wait = self._backoff(attempt, refusal)
+                if (
+                    attempt >= options.max_attempts
+                    or not rule_for(refusal).retryable
+                    or loop.time() + wait - started > options.retry_seconds
+                ):
+                    raise
+                _log.info(
+                    "retrying", extra={"attempt": attempt, "code": refusal.code, "wait": wait}
+                )
+                await self._sleep(wait)
+                attempt += 1
+
+    def _backoff(self, attempt: int, refusal: UpstreamRefusal) -> float:
+        ceiling = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
+        return max(self._jitter() * ceiling, refusal.retry_after or 0.0)
+
+    async def _call_once(self, call: Call) -> Answer:
+        response = await self._send(call)
+        try:
+            body = await response.read_all(self._options.idle_seconds)
+        except TransportError as error:
+            raise _broken(error) from error
+        finally:
+            response.close()
+        return Answer(body, _request_id(response))
+
+    async def _stream_once(self, call: Call, decoder: StreamDecoder) -> AnswerStream:
+        response = await self._send(call)
+        stream = _Stream(response, decoder)
+        try:
+            async with asyncio.timeout(self._options.first_byte_seconds):
+                await stream.begin(self._options.first_byte_seconds)
+        except TimeoutError:
+            stream.close()
+            raise _broken(TransportTimeoutError("the model sent no event in time")) from None
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+    async def _send(self, call: Call) -> Response:
+        """One request; returns only answers with status 200. Raises `UpstreamRefusal`."""
+        head = await self._head(call)
+        try:
+            response = await self._pool.request(head, call.body, self._options.first_byte_seconds)
+        except TransportError as error:
+            raise _broken(error) from error
+        if response.status == _HTTP_OK:
+            return response
+        try:
+            body = await response.read_all(self._options.idle_seconds)
+        except TransportError as error:
+            raise _broken(error) from error
+        finally:
+            response.close()
+        refusal = refusal_from_http(response.status, response.headers, body)
+        if self._credentials is not None and rule_for(refusal).credentials:
+            self._credentials.invalidate()
+        raise refusal
+
+    async def _head(self, call: Call) -> bytes:
+        wire, canonical = self._path(call)
+        if self._bearer_token is not None:
+            lines = (
+                f"host: {self._endpoint.authority}\r\ncontent-type: application/json\r\n"
+                f"authorization: Bearer {self._bearer_token}\r\n"
+            ) + "".join(f"{name}: {value}\r\n" for name, value in call.headers)
+        else:
+            lines = self._signer.headers(
+                await self._keys(), canonical, call.body, extra=call.headers
+            )
+        accept = (
+            "x-amzn-bedrock-accept: application/json\r\n"
+            if call.operation in _STREAMING
+            else "accept: application/json\r\n"
+        )
+        return (
+            f"POST {wire} HTTP/1.1\r\n{lines}{accept}{self._fixed_headers}"
+            f"content-length: {len(call.body)}\r\n\r\n"
+        ).encode("latin-1")
+
+    async def _keys(self) -> Any:
+        source = self._credentials
+        if source is None:
+            raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")
+        try:
+            return source.current or await source.get()
+        except CredentialsError as error:
+            _log.error("%s", error)  # noqa: TRY400  # the trace adds nothing to the message
+            raise UpstreamRefusal("MissingAuthenticationTokenException", str(error)) from error
+
+    def _path(self, call: Call) -> tuple[str, str]:
+        """(path on the wire, path as signed); an ARN's slash and colons must be encoded."""
+        key = (call.bedrock_model_id, call.operation)
+        paths = self._paths.get(key)
+        if paths is None:
+            model = quote(call.bedrock_model_id, safe="")
+            wire = f"{self._endpoint.path}/model/{model}/{call.operation}"
+            if len(self._paths) >= _MAX_CACHED_PATHS:
+                self._paths.clear()
+            paths = self._paths[key] = (wire, canonical_path(wire))
+        return paths
+
+
+class _Stream:
+    """An open streamed answer (an `AnswerStream`)."""
+
+    def __init__(self, response: Response, decoder: StreamDecoder) -> None:
+        self._response = response
+        self._decoder = decoder
+        self._first: list[Event] = []
+        self.upstream_request_id = _request_id(response)
+
+    async def begin(self, timeout: float) -> None:  # noqa: ASYNC109  # a deadline of the wire
+        """Waits for the first events. Raises `UpstreamRefusal`."""
+        while not self._first:
+            events = await self.read(timeout)
+            if events is None:  # pragma: no cover  # a decoder that ends without an event fails
+                raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
+            self._first = events
+
+    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # see begin
+        if self._first:
+            events, self._first = self._first, []
+            return events
+        decoder = self._decoder
+        while True:
+            if decoder.failure is not None:
+                raise decoder.failure
+            try:
+                chunk = await self._response.read(timeout)
+            except TransportError as error:
+                if decoder.finished:
+                    return None
+                raise _broken(error) from error
+            if chunk is None:
+                decoder.end()
+                if decoder.failure is None:
+                    return None
+                continue
+            events = decoder.receive(chunk) if chunk else []
+            if events or not chunk:
+                return events
+
+    def close(self) -> None:
+        if self._decoder.finished:
+            # Only the end of the HTTP body is missing: read it, so the connection can be reused.
+            self._response.finish(_LINGER_SECONDS)
+        else:
+            self._response.close()
+
+
+def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamRefusal:
+    """What AWS meant by an answer that is not 200: its JSON errors and Anthropic's envelopes."""
+    code = headers.get(b"x-amzn-errortype", b"").decode("latin-1").split(":")[0].split("#")[-1]
+    message = ""
+    try:
+        data = _decode_any(body)
+        envelope = data.get("error")
+        if isinstance(envelope, dict):
+            code = str(envelope.get("type") or code)
+            message = str(envelope.get("message") or "")
+        else:
+            code = code or str(data.get("__type") or "").split("#")[-1]
+            message = str(data.get("message") or data.get("Message") or "")
+        original = data.get("originalStatusCode")
+        if isinstance(original, int) and 400 <= original < 500:  # noqa: PLR2004  # the model's own 4xx
+            code = "ValidationException"
+    except (msgspec.MsgspecError, AttributeError, ValueError):
+        pass  # a front door's HTML; the status says enough
+    retry_after = headers.get(b"retry-after", b"").decode("latin-1")
+    return UpstreamRefusal(
+        code or f"HTTP{status}",
+        message,
+        status=status,
+        retry_after=float(retry_after) if retry_after.isdigit() else None,
+    )
+
+
+def _broken(error: TransportError) -> UpstreamRefusal:
+    """A failure below HTTP in AWS's terms, so that one table decides about it."""
+    if isinstance(error, TransportTimeoutError):
+        return UpstreamRefusal("ModelTimeoutException", "The model did not answer in time.")
+    _log.warning("%s", error)
+    return UpstreamRefusal(
+        "ServiceUnavailableException", "The connection to Amazon Bedrock failed."
+    )
+
+
+def _request_id(response: Response) -> str | None:
+    value = response.headers.get(b"x-amzn-requestid")
+    return value.decode("latin-1") if value else None

@@ -1,0 +1,209 @@
+"""`keys`, as a user types it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from anthropic_bedrock_proxy.cli.main import cli
+from anthropic_bedrock_proxy.store.secrets import hash_secret
+from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs one command on a store of its own; away from any .env."""
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*words, url="sqlite:///s.db"):
+        return CliRunner(env={"STORE_URL": url}).invoke(cli, [str(word) for word in words])
+
+    return invoke
+
+
+@pytest.fixture
+def document(run):
+    """The one JSON document that a command prints."""
+
+    def invoke(*words):
+        result = run(*words, "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        return json.loads(result.stdout)
+
+    return invoke
+
+
+def find(secret: str, *, now: float | None = None):
+    async def story():
+        store = SQLiteStore(Path("s.db"))
+        await store.open()
+        try:
+            return await store.keys.find(hash_secret(secret), now=int(now or time.time()))
+        finally:
+            await store.close()
+
+    return asyncio.run(story())
+
+
+def test_create_with_everything(document):
+    words = "--name dev --user-id u1 --rate-limit 60 --tpm-limit 100000 --monthly-budget 12.50"
+    more = "--service-tier flex --cache-ttl 1h --expires-at 2030-01-31"
+    created = document("keys", "create", *words.split(), *more.split())
+    secret = created.pop("key")
+    assert secret.startswith("sk-")
+    assert find(secret).id == created["id"]
+    assert find(secret).monthly_budget_nano == 12_500_000_000
+    shown = document("keys", "show", created["id"])
+    assert shown == created
+    assert shown.pop("created_at") == shown.pop("updated_at")
+    assert shown == {
+        "id": created["id"],
+        "name": "dev",
+        "user_id": "u1",
+        "secret_hint": "sk-..." + secret[-4:],
+        "is_active": True,
+        "deactivated_reason": None,
+        "expires_at": "2030-01-31T00:00:00Z",
+        "rate_limit": 60,
+        "tpm_limit": 100000,
+        "monthly_budget_usd": 12.5,
+        "service_tier": "flex",
+        "cache_ttl": "1h",
+    }
+
+
+def test_the_secret_is_shown_by_create_and_rotate_only(run, document):
+    created = document("keys", "create", "--name", "a")
+    for words in (["list"], ["show", created["id"]], ["update", created["id"], "--name", "b"]):
+        for result in (run("keys", *words), run("keys", *words, "--json")):
+            assert result.exit_code == 0
+            assert created["key"] not in result.output
+            assert created["id"] in result.stdout
+    text = run("keys", "create", "--name", "b")
+    assert "sk-" in text.stdout
+    assert "cannot be shown again" in text.stderr
+
+
+def test_list_is_oldest_first_and_empty_at_first(run, document):
+    assert document("keys", "list") == {"keys": []}
+    assert run("keys", "list").stdout.startswith("ID")
+    created = [document("keys", "create", "--name", name) for name in "ab"]
+    listed = document("keys", "list")["keys"]
+    assert sorted(key["id"] for key in listed) == sorted(key["id"] for key in created)
+    assert all("key" not in key for key in listed)
+
+
+def test_update_changes_what_is_given_and_clears_with_none(run, document):
+    options = ["--rate-limit", 5, "--monthly-budget", "1", "--user-id", "u", "--cache-ttl", "5m"]
+    key_id = document("keys", "create", "--name", "a", *options)["id"]
+    changed = document("keys", "update", key_id, "--monthly-budget", "0.000000001", "--name", "b")
+    assert (changed["monthly_budget_usd"], changed["name"], changed["rate_limit"]) == (1e-9, "b", 5)
+    cleared = document(
+        "keys", "update", key_id, "--rate-limit", "none", "--user-id", "", "--cache-ttl", "none",
+        "--monthly-budget", "none", "--service-tier", "none", "--expires-at", "none",
+    )  # fmt: skip
+    unset = ("rate_limit", "user_id", "cache_ttl", "monthly_budget_usd", "expires_at")
+    assert [cleared[name] for name in unset] == [None] * 5
+    assert cleared["name"] == "b"
+    nothing = run("keys", "update", key_id)
+    assert nothing.exit_code == 2
+    assert "nothing to change" in nothing.stderr
+
+
+def test_revoke_and_reactivate(run, document):
+    created = document("keys", "create", "--name", "a")
+    for _ in range(2):
+        revoked = document("keys", "revoke", created["id"])
+        assert (revoked["is_active"], revoked["deactivated_reason"]) == (False, "revoked")
+    assert not find(created["key"]).is_active
+    assert "revoked" in run("keys", "list").stdout
+    active = document("keys", "reactivate", created["id"])
+    assert (active["is_active"], active["deactivated_reason"]) == (True, None)
+
+
+def test_an_expired_key_is_listed_as_such(run):
+    run("keys", "create", "--name", "a", "--expires-at", "2001-01-01T00:00:00+02:00")
+    assert "expired" in run("keys", "list").stdout
+
+
+def test_rotate_keeps_the_id(document):
+    first = document("keys", "create", "--name", "a")
+    second = document("keys", "rotate", first["id"])
+    assert second["id"] == first["id"]
+    assert second["key"] != first["key"]
+    assert second["secret_hint"] == "sk-..." + second["key"][-4:]
+    assert find(first["key"]) is None
+    third = document("keys", "rotate", first["id"], "--overlap", 3600)
+    assert find(second["key"]).id == find(third["key"]).id == first["id"]
+    assert find(second["key"], now=time.time() + 3601) is None
+
+
+@pytest.mark.parametrize("word", ["show", "update", "revoke", "reactivate", "rotate"])
+def test_an_unknown_id(run, word):
+    options = ["--name", "x"] if word == "update" else []
+    result = run("keys", word, "key_missing", *options, "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "Error: no key has the id key_missing\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--monthly-budget", "-1"),
+        ("--monthly-budget", "-0"),
+        ("--monthly-budget", "nan"),
+        ("--monthly-budget", "inf"),
+        ("--monthly-budget", "ten"),
+        ("--monthly-budget", "0.0000000001"),
+        ("--monthly-budget", "1.0000000000000000000000000000000000001"),
+        ("--monthly-budget", "1e-999999999"),
+        ("--monthly-budget", "1e999999999"),
+        ("--rate-limit", "0"),
+        ("--rate-limit", "1.5"),
+        ("--tpm-limit", "99999999999999999999"),
+        ("--service-tier", "gold"),
+        ("--cache-ttl", "2h"),
+        ("--expires-at", "tomorrow"),
+        ("--expires-at", "1969-12-31"),
+        ("--name", " "),
+    ],
+)
+def test_bad_input_is_refused_by_name(run, option, value):
+    result = run("keys", "create", "--name", "a", option, value)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert option in result.stderr.splitlines()[-1]
+    assert not Path("s.db").exists(), "and before anything is opened"
+
+
+def test_money_is_exact(document):
+    created = document("keys", "create", "--name", "a", "--monthly-budget", "8999999999.123456789")
+    assert find(created["key"]).monthly_budget_nano == 8_999_999_999_123_456_789
+    assert document("keys", "create", "--name", "b", "--monthly-budget", "0e-99999")[
+        "monthly_budget_usd"
+    ] == 0  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["dynamodb://", "sqlite:////dev/null/s.db"])
+def test_a_store_that_cannot_be_opened(run, url):
+    result = run("keys", "list", "--json", url=url)
+    assert (result.exit_code, result.stdout) == (1, "")
+    (only,) = result.stderr.splitlines()
+    assert only.startswith("Error: ")
+
+
+def test_settings_from_a_file_and_wrong_ones(run, tmp_path):
+    (tmp_path / "proxy.toml").write_text('[store]\nurl = "sqlite:///from-toml.db"\n')
+    result = CliRunner(env={"STORE_URL": None}).invoke(
+        cli, ["keys", "list", "--config", "proxy.toml"]
+    )
+    assert result.exit_code == 0
+    assert (tmp_path / "from-toml.db").exists()
+    missing = run("keys", "list", "--config", "missing.toml")
+    assert missing.exit_code == 1
+    assert "missing.toml" in missing.stderr
+    assert "Traceback" not in missing.stderr

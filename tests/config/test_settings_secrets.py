@@ -1,0 +1,93 @@
+"""No secret is ever shown: not in errors, not by `config`, not in a repr."""
+
+from __future__ import annotations
+
+import string
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anthropic_bedrock_proxy.config import SettingsError, describe, load_settings
+from anthropic_bedrock_proxy.config.schema import fields
+from anthropic_bedrock_proxy.config.settings import SECTIONS
+
+FIELDS = [field for cls in SECTIONS.values() for field in fields(cls)]
+SECRETS = sorted(field.name for field in FIELDS if field.setting.secret)
+URLS = sorted(field.name for field in FIELDS if field.setting.url)
+# A start that occurs nowhere else, so that finding it means a leak.
+MARK = "zQ9xVw"
+SECRET = st.text(string.ascii_letters + string.digits + "+/=:%-_ ").map(lambda rest: MARK + rest)
+
+
+def everything_shown(environ):
+    """All that a user, a log or a traceback could show of these settings."""
+    try:
+        loaded = load_settings(environ=environ, env_file=None)
+    except SettingsError as error:
+        return str(error) + repr(error)
+    assert MARK in str(msgspec.to_builtins(loaded)), "the value itself was loaded"
+    document = msgspec.json.encode(describe.as_json(loaded)).decode()
+    return document + describe.as_text(loaded) + repr(loaded) + str(loaded)
+
+
+def test_the_secrets_are_these():
+    assert SECRETS == [
+        "AWS_BEARER_TOKEN_BEDROCK",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "MASTER_API_KEY",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "WEB_SEARCH_API_KEY",
+    ]
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(st.sampled_from(SECRETS), SECRET, st.booleans(), st.booleans())
+def test_secrets_are_masked(name, secret, malformed, elsewhere):
+    environ = {name: f"{secret}\x00" if malformed else secret}
+    if name == "AWS_SECRET_ACCESS_KEY":
+        environ["AWS_ACCESS_KEY_ID"] = "AKIA"
+    if elsewhere:
+        environ["PORT"] = "wrong"
+    shown = everything_shown(environ)
+    assert MARK not in shown
+    assert malformed or elsewhere or "****" in shown
+
+
+@settings(deadline=None)  # a busy machine is no failure
+@given(
+    st.sampled_from(URLS),
+    SECRET,
+    st.sampled_from(
+        [
+            "https://user:{}@host:1/path",
+            "http://{}@host:1",
+            "user:{}@host:1",
+            "redis://:{}@host:6379/0",
+            "redis://:{}@@host:6379/0",
+            "redis://host:6379/0?password={}",
+        ]
+    ),
+)
+def test_passwords_in_urls_are_masked(name, secret, url):
+    assert MARK not in everything_shown({name: url.format(secret)})
+
+
+@pytest.mark.parametrize("value", ["12345", "{ a = 'zQ9xVw' }", "['zQ9xVw']"])
+def test_a_secret_of_the_wrong_type_is_masked(tmp_path, value):
+    path = tmp_path / "x.toml"
+    path.write_text(f"master_api_key = {value}\n")
+    with pytest.raises(SettingsError, match=r"MASTER_API_KEY = \*{4} \(from x.toml\)"):
+        load_settings(path, environ={}, env_file=None)
+
+
+def test_values_of_unknown_and_ignored_names_are_never_shown(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text(f"OPENAI_API_KEY={MARK}\nMASTER_API_KEYS={MARK}\n")
+    loaded = load_settings(environ={}, env_file=path)
+    shown = describe.as_text(loaded) + repr(loaded)
+    assert MARK not in shown
+    assert "OPENAI_API_KEY (from .env)" in shown
+    assert "did you mean MASTER_API_KEY?" in shown

@@ -1,0 +1,464 @@
+"""The journal keeps its word: what was appended is counted once, whatever dies in between."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.journal import Journal
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.segment import Segment
+from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+
+
+def record(identity: object, **fields) -> UsageRecord:
+    return UsageRecord(
+        **{"id": str(identity), "key_id": "k", "at_ms": 1, "model": "m", "dialect": "invoke"}
+        | {"bedrock_model_id": "b"}
+        | fields
+    )
+
+
+def line(identity: object, **fields) -> bytes:
+    return msgspec.json.encode(record(identity, **fields)) + b"\n"
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("usage-*.jsonl"))
+
+
+def errors(caplog) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@pytest.fixture
+def store():
+    return MemoryStore()
+
+
+def drain(journal, store) -> int:
+    return asyncio.run(journal.drain(store.usage))
+
+
+def test_records_reach_the_store_whole_and_the_file_goes(tmp_path, store):
+    journal = Journal(tmp_path / "journal")
+    full = record("1", input_tokens=7, error="api_error", estimated=True, ttft_ms=3, cost_nano=9)
+    journal.append(full)
+    journal.append(record("2"))
+    (segment,) = segments(tmp_path / "journal")
+    assert segment.name.startswith(f"usage-{os.getpid()}-")
+    assert segment.read_bytes().count(b"\n") == 2
+    assert drain(journal, store) == 2
+    assert store.usage.records["1"] == full
+    assert segments(tmp_path / "journal") == []
+    journal.append(record("3"))
+    asyncio.run(journal.close(store.usage))
+    assert set(store.usage.records) == {"1", "2", "3"}
+    assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_nothing_is_touched_until_the_first_append_nor_while_idle(tmp_path, store):
+    journal = Journal(tmp_path / "journal")
+    assert drain(journal, store) == 0
+    assert not (tmp_path / "journal").exists()
+    journal.append(record("1"))
+    assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o700
+    assert stat.S_IMODE(segments(tmp_path / "journal")[0].stat().st_mode) == 0o600
+    drain(journal, store)
+    before = (tmp_path / "journal").stat().st_mtime_ns
+    assert drain(journal, store) == 0
+    assert (tmp_path / "journal").stat().st_mtime_ns == before
+    asyncio.run(journal.close(store.usage))
+
+
+def test_more_than_a_batch(tmp_path, store):
+    journal = Journal(tmp_path)
+    for number in range(1234):
+        journal.append(record(number))
+    assert drain(journal, store) == 1234
+    assert len(store.usage.records) == 1234
+
+
+def test_the_file_of_a_living_owner_is_left_alone_and_that_of_a_dead_one_replayed(tmp_path, store):
+    living, reader = Journal(tmp_path), Journal(tmp_path)
+    living.append(record("1"))
+    assert drain(reader, store) == 0
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("2") + line("3"))
+    (tmp_path / "unrelated.txt").write_bytes(b"x")
+    assert drain(reader, store) == 2
+    assert len(segments(tmp_path)) == 1
+    assert (tmp_path / "unrelated.txt").exists()
+    assert drain(living, store) == 1
+    assert set(store.usage.records) == {"1", "2", "3"}
+
+
+APPEND_FOREVER = """
+import os, sys
+from pathlib import Path
+from anthropic_bedrock_proxy.store.journal import Journal
+from anthropic_bedrock_proxy.store.records import UsageRecord
+
+journal = Journal(Path(sys.argv[1]))
+number = 0
+while True:
+    journal.append(UsageRecord(
+        id=str(number), key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="invoke"))
+    os.write(1, b"%d\\n" % number)
+    number += 1
+"""
+
+
+def test_kill_9_loses_no_completed_append(tmp_path, store):
+    child = subprocess.Popen([sys.executable, "-c", APPEND_FOREVER, tmp_path], stdout=-1)
+    told = list(itertools.islice(child.stdout, 300))
+    assert drain(Journal(tmp_path), store) == 0, "it lives"
+    child.send_signal(signal.SIGKILL)
+    told += child.stdout.readlines()
+    child.stdout.close()
+    assert child.wait() == -signal.SIGKILL
+    assert drain(Journal(tmp_path), store) >= len(told) >= 300
+    assert {number.decode().strip() for number in told if number.endswith(b"\n")} <= set(
+        store.usage.records
+    )
+    assert segments(tmp_path) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), count=st.integers(1, 5))
+def test_any_cut_of_the_tail_loses_at_most_the_torn_record(data, count):
+    whole = b"".join(line(number, model="modèle") for number in range(count))
+    cut = data.draw(st.integers(0, len(whole)))
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "usage-1-dead.jsonl"
+        path.write_bytes(whole[:cut])
+        store = MemoryStore()
+        drain(Journal(Path(name)), store)
+        # A line that only lacks its end is whole.
+        complete = (whole[:cut] + b"\n").count(b"}\n")
+        assert set(store.usage.records) == {str(number) for number in range(complete)}
+        rest = whole[:cut].split(b"\n")[complete:]
+        aside = path.with_suffix(".jsonl.corrupt")
+        assert (aside.read_bytes() if aside.exists() else b"").strip() == b"".join(rest).strip()
+        assert not path.exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(junk=st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), max_size=4))
+def test_corrupt_lines_are_set_aside_and_block_nothing(junk):
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "usage-1-dead.jsonl"
+        path.write_bytes(b"".join(j + b"\n" + line(n) for n, j in enumerate(junk)) + line("end"))
+        store = MemoryStore()
+        drain(Journal(Path(name)), store)
+        assert set(store.usage.records) == {str(n) for n in range(len(junk))} | {"end"}
+        aside = path.with_suffix(".jsonl.corrupt")
+        kept = aside.read_bytes() if aside.exists() else b""
+        assert kept == b"".join(j + b"\n" for j in junk)
+
+
+def test_numbers_that_no_store_can_hold_are_set_aside(tmp_path, store, caplog):
+    path = tmp_path / "usage-1-dead.jsonl"
+    path.write_bytes(line("1") + line("2", input_tokens=2**63) + line("3"))
+    assert drain(Journal(tmp_path), store) == 2
+    assert path.with_suffix(".jsonl.corrupt").read_bytes() == line("2", input_tokens=2**63)
+    assert "1 lines hold no usage record" in errors(caplog)[0]
+
+
+def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, store):
+    journal = Journal(tmp_path)
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("orphan"))
+    store.down = True
+    for number in range(5):
+        journal.append(record(number))
+        with pytest.raises(StoreError):
+            drain(journal, store)
+    assert len(segments(tmp_path)) == 3, "the orphan, the one closed, the one that grows"
+    store.down = False
+    assert drain(journal, store) == 6
+    assert len(store.usage.records) == 6
+    assert segments(tmp_path) == []
+
+
+def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
+    class Flaky:
+        batches = 0
+
+        async def append(self, records):
+            self.batches += 1
+            if self.batches == 2:
+                raise StoreError("gone")
+            await store.usage.append(records)
+
+        totals = store.usage.totals
+
+    journal = Journal(tmp_path)
+    for number in range(1200):
+        journal.append(record(number))
+    flaky = Flaky()
+    with pytest.raises(StoreError):
+        asyncio.run(journal.drain(flaky))
+    assert asyncio.run(journal.drain(flaky)) == 700
+    assert len(store.usage.records) == 1200
+
+
+def test_replaying_a_segment_again_counts_nothing_twice(tmp_path):
+    async def story():
+        store = SQLiteStore(tmp_path / "s.db")
+        await store.open()
+        for _ in range(2):
+            (tmp_path / "usage-1-dead.jsonl").write_bytes(line("1") + line("2") + line("1"))
+            assert await Journal(tmp_path).drain(store.usage) == 3
+        (total,) = await store.usage.totals()
+        assert total.requests == 2
+        await store.close()
+
+    asyncio.run(story())
+
+
+FULL_DISK = """
+import asyncio, logging, resource, sys
+from pathlib import Path
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.journal import Journal
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import UsageRecord
+
+logging.basicConfig(format="%(name)s %(message)s", stream=sys.stdout)
+directory = Path(sys.argv[1])
+journal, store = Journal(directory), MemoryStore()
+
+def append(numbers):
+    for number in numbers:
+        journal.append(UsageRecord(
+            id=str(number), key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="d"))
+
+def whole():
+    return [path.read_bytes()[-2:] for path in directory.glob("usage-*.jsonl")]
+
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+append(range(20))
+assert whole() == [b"}\\n"], "the torn line is mended"
+store.down = True
+try:
+    asyncio.run(journal.drain(store.usage))
+except StoreError:
+    pass
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+append(range(20, 25))
+assert set(whole()) == {b"}\\n"}
+store.down = False
+asyncio.run(journal.close(store.usage))
+assert store.usage.records.keys() == set(map(str, range(25))), store.usage.records.keys()
+assert not list(directory.iterdir())
+"""
+
+
+def test_a_full_disk_loses_nothing_and_raises_nothing(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    failed, recovered = done.stdout.splitlines()
+    assert failed.startswith("anthropic_bedrock_proxy.journal usage cannot be written to")
+    assert "kept in memory" in failed
+    assert "again" in recovered
+
+
+def test_no_place_for_the_directory(tmp_path, store, caplog):
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "journal")
+    for number in range(3):
+        journal.append(record(number))
+    assert len(errors(caplog)) == 1
+    assert drain(journal, store) == 3
+    asyncio.run(journal.close(store.usage))
+
+
+def test_memory_is_bounded_and_what_is_lost_is_told(tmp_path, store, caplog):
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file", memory_limit=2)
+    for number in range(5):
+        journal.append(record(number))
+    assert drain(journal, store) == 2
+    assert any("3 usage records were lost" in message for message in errors(caplog))
+
+
+def test_neither_disk_nor_store_at_the_end(tmp_path, store, caplog):
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file")
+    journal.append(record("1"))
+    store.down = True
+    asyncio.run(journal.close(store.usage))
+    assert any("1 usage records are lost" in message for message in errors(caplog))
+
+
+def test_what_waited_in_memory_is_written_once_the_disk_is_back(tmp_path, store):
+    (tmp_path / "journal").write_text("")
+    journal = Journal(tmp_path / "journal")
+    journal.append(record("1"))
+    (tmp_path / "journal").unlink()
+    store.down = True
+    asyncio.run(journal.close(store.usage))
+    (segment,) = segments(tmp_path / "journal")
+    assert segment.read_bytes() == line("1")
+
+
+def test_a_closed_journal_leaves_what_the_store_refused_to_the_next_start(tmp_path, store):
+    journal = Journal(tmp_path)
+    journal.append(record("1"))
+    store.down = True
+    asyncio.run(journal.close(store.usage))
+    store.down = False
+    assert drain(Journal(tmp_path), store) == 1
+
+
+def test_a_segment_that_cannot_be_opened_is_told_once_and_blocks_nothing(tmp_path, store, caplog):
+    (tmp_path / "usage-0-directory.jsonl").mkdir()
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("1"))
+    journal = Journal(tmp_path)
+    assert drain(journal, store) == 1
+    assert drain(journal, store) == 0
+    (message,) = errors(caplog)
+    assert "left for the next start" in message
+
+
+def test_a_segment_deleted_by_hand_is_still_delivered(tmp_path, store):
+    journal = Journal(tmp_path)
+    journal.append(record("1"))
+    segments(tmp_path)[0].unlink()
+    assert drain(journal, store) == 1
+
+
+def test_white_box_a_lock_on_a_name_that_is_gone_is_no_lock(tmp_path):
+    segment = Segment.create(tmp_path)
+    late = os.open(segment.path, os.O_RDWR)
+    segment.discard()
+    segment.close()
+    assert Segment._lock(segment.path, late) is None
+    with pytest.raises(FileNotFoundError):
+        Segment.adopt(segment.path)
+
+
+def test_a_new_segment_is_never_taken_for_an_orphan(tmp_path):
+    created = []
+    finished = threading.Event()
+
+    def create():
+        created.extend(Segment.create(tmp_path) for _ in range(300))
+        finished.set()
+
+    creator = threading.Thread(target=create)
+    creator.start()
+    while not finished.is_set():
+        drain(Journal(tmp_path), MemoryStore())
+    creator.join()
+    assert all(segment.path.exists() for segment in created)
+    for segment in created:
+        segment.close()
+
+
+FORK = """
+import asyncio, os, sys
+from pathlib import Path
+from anthropic_bedrock_proxy.store.journal import Journal
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import UsageRecord
+
+def record(name):
+    return UsageRecord(
+        id=name, key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="d")
+
+directory = Path(sys.argv[1])
+journal, store = Journal(directory), MemoryStore()
+journal.append(record("parent"))
+child = os.fork()
+if child == 0:
+    asyncio.run(journal.drain(store.usage))
+    assert not store.usage.records, "the parent's, and the parent lives"
+    journal.append(record("child"))
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+journal.append(record("later"))
+assert len(list(directory.iterdir())) == 2
+asyncio.run(journal.drain(store.usage))
+assert set(store.usage.records) == {"parent", "later", "child"}, store.usage.records
+"""
+
+
+def test_a_fork_after_the_first_append(tmp_path):
+    command = [sys.executable, "-c", FORK, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_loop_backs_off_and_tells_a_change_once(tmp_path, store, caplog):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        journal.append(record(len(pauses)))
+        if len(pauses) == 3:
+            store.down = True
+        if len(pauses) == 12:
+            store.down = False
+        if len(pauses) == 15:
+            raise asyncio.CancelledError
+
+    async def story():
+        with pytest.raises(asyncio.CancelledError):
+            await journal.run(store.usage, interval_seconds=0.25, sleep=sleep)
+        await journal.close(store.usage)
+
+    journal = Journal(tmp_path)
+    asyncio.run(story())
+    assert pauses == [0.25] * 3 + [0.5, 1, 2, 4, 8, 16, 30, 30, 30] + [0.25] * 3
+    down, up = errors(caplog)
+    assert "usage stays in" in down
+    assert "reaches the store again" in up
+    assert len(store.usage.records) == 15
+
+
+def test_a_drain_lets_other_tasks_run(tmp_path, store):
+    turns = []
+
+    async def other():
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    async def story():
+        task = asyncio.create_task(other())
+        await journal.drain(store.usage)
+        task.cancel()
+
+    journal = Journal(tmp_path)
+    for number in range(5000):
+        journal.append(record(number))
+    asyncio.run(story())
+    assert len(turns) >= 10
+
+
+def test_drains_at_the_same_time_deliver_once(tmp_path, store):
+    async def story():
+        journal = Journal(tmp_path)
+        for number in range(1000):
+            journal.append(record(number))
+        return await asyncio.gather(*(journal.drain(store.usage) for _ in range(3)))
+
+    assert sorted(asyncio.run(story())) == [0, 0, 1000]

@@ -1,0 +1,340 @@
+"""What is particular to the SQLite file: schema, several processes, and everything that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+from contextlib import asynccontextmanager, closing
+
+import pytest
+
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import KeyRecord, UsageRecord
+from anthropic_bedrock_proxy.store.select import store_from_url
+from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite_file import QUERIES, migrate
+
+KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
+
+
+@asynccontextmanager
+async def opened(path, **options):
+    store = SQLiteStore(path, **options)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_rows_outlive_the_process_and_migrations_run_once(tmp_path):
+    path = tmp_path / "s.db"
+
+    async def story():
+        async with opened(path) as store:
+            await store.keys.create(KEY, b"a" * 32)
+        async with opened(path) as store:
+            assert await store.keys.list() == [KEY]
+
+    asyncio.run(story())
+    with closing(sqlite3.connect(path)) as connection:
+        names = connection.execute("SELECT name FROM schema_migrations").fetchall()
+        assert names == [("0001_keys_and_usage.sql",)]
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_directory_and_files_are_private(tmp_path):
+    path = tmp_path / "deep" / "data" / "s.db"
+
+    async def story():
+        async with opened(path) as store:
+            await store.keys.create(KEY, b"a" * 32)
+            assert {mode(file) for file in path.parent.iterdir()} == {0o600}
+            assert len(list(path.parent.iterdir())) == 3, "the database, its -wal and its -shm"
+
+    asyncio.run(story())
+    assert mode(path.parent) == 0o700
+
+
+def test_a_migration_is_all_or_nothing(tmp_path):
+    (tmp_path / "0001_good.sql").write_text("CREATE TABLE a (x);\n")
+    bad = tmp_path / "0002_bad.sql"
+    bad.write_text("CREATE TABLE b (x);\nCREATE TABLE b (x);\n")
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        with pytest.raises(sqlite3.OperationalError, match="already exists"):
+            migrate(connection, tmp_path)
+        assert not connection.in_transaction
+        bad.write_text("CREATE TABLE b (\n  x TEXT DEFAULT ';'\n);\nCREATE TABLE c (x);\n")
+        migrate(connection, tmp_path)
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        assert {"a", "b", "c"} < {row["name"] for row in tables}
+        bad.unlink()
+        with pytest.raises(StoreError, match=r"newer version.*0002_bad"):
+            migrate(connection, tmp_path)
+
+
+OPEN_MANY = """
+import asyncio, sys, time
+from pathlib import Path
+from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+
+async def main(directory, me):
+    print("ready", flush=True)
+    start = float(sys.stdin.readline())
+    for number in range(30):
+        while time.time() < start + 0.01 * number:
+            pass  # all of them at the same moment: that is the point
+        store = SQLiteStore(directory / f"{number}.db")
+        await store.open()
+        await store.usage.append([UsageRecord(
+            id=me, key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="invoke")])
+        await store.close()
+
+asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+"""
+
+
+def test_processes_that_start_at_once_on_a_new_file(tmp_path):
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPEN_MANY, tmp_path, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    start = time.time() + 0.01
+    for process in processes:
+        process.stdin.write(f"{start}\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+    for number in range(30):
+        with closing(sqlite3.connect(tmp_path / f"{number}.db")) as connection:
+            assert connection.execute("SELECT count(*) FROM usage").fetchone() == (4,)
+
+
+def test_writers_wait_for_each_other_and_no_change_is_lost(tmp_path):
+    async def story():
+        stores = [SQLiteStore(tmp_path / "s.db") for _ in range(3)]
+        for store in stores:
+            await store.open()
+        await stores[0].keys.create(KEY, b"0" * 32)
+        fields = ("rate_limit", "tpm_limit", "monthly_budget_nano")
+        for number in range(20):
+            await asyncio.gather(
+                *(
+                    store.keys.update("key_1", {field: number}, now=number)
+                    for store, field in zip(stores, fields, strict=True)
+                )
+            )
+            key = await stores[0].keys.get("key_1")
+            assert [getattr(key, field) for field in fields] == [number] * 3
+        for store in stores:
+            await store.close()
+
+    asyncio.run(story())
+
+
+def test_a_writer_that_does_not_let_go(tmp_path):
+    path = tmp_path / "s.db"
+
+    async def story():
+        async with opened(path, busy_timeout_seconds=0.01) as store:
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(StoreError, match=r"s\.db: locked by another process"):
+                    await store.keys.create(KEY, b"a" * 32)
+                assert await store.keys.list() == [], "readers go on"
+                other.execute("ROLLBACK")
+            await store.keys.create(KEY, b"a" * 32)
+
+    asyncio.run(story())
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    path = tmp_path / "s.db"
+    path.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreError, match="not a SQLite database"):
+        asyncio.run(SQLiteStore(path).open())
+    assert path.read_bytes().startswith(b"not a database"), "and it is left as it was"
+
+
+def test_a_damaged_database(tmp_path):
+    path = tmp_path / "s.db"
+
+    async def fill():
+        async with opened(path) as store:
+            await store.keys.create(KEY, b"a" * 32)
+
+    async def read():
+        async with opened(path) as store:
+            await store.keys.list()
+
+    asyncio.run(fill())
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (path.stat().st_size - 4096))
+    with pytest.raises(StoreError, match="damaged"):
+        asyncio.run(read())
+
+
+def test_a_path_that_cannot_be_one(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(StoreError, match="file"):
+        asyncio.run(SQLiteStore(tmp_path / "file" / "s.db").open())
+    with pytest.raises(StoreError, match="cannot be opened"):
+        asyncio.run(SQLiteStore(tmp_path / "directory").open())
+
+
+def test_a_disk_that_is_full(tmp_path):
+    """The limit on the size of files stands in for the disk."""
+
+    async def story():
+        async with opened(tmp_path / "s.db") as store:
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+            try:
+                with pytest.raises(StoreError, match="disk"):
+                    await store.usage.append([usage(n) for n in range(3000)])
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            assert await store.usage.totals() == [], "all or none"
+            await store.usage.append([usage(n) for n in range(3000)])
+            (total,) = await store.usage.totals()
+            assert total.requests == 3000
+
+    asyncio.run(story())
+
+
+def usage(number: int) -> UsageRecord:
+    return UsageRecord(
+        id=str(number), key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="invoke"
+    )
+
+
+def test_a_number_too_big_for_a_column_is_a_store_error(tmp_path):
+    async def story():
+        async with opened(tmp_path / "s.db") as store:
+            await store.keys.create(KEY, b"a" * 32)
+            with pytest.raises(StoreError, match="too large"):
+                await store.keys.update("key_1", {"rate_limit": 2**64}, now=2)
+            assert await store.keys.get("key_1") == KEY
+
+    asyncio.run(story())
+
+
+def test_before_open_and_after_close(tmp_path):
+    async def story():
+        store = SQLiteStore(tmp_path / "s.db")
+        await store.close()
+        with pytest.raises(StoreError, match="not open"):
+            await store.keys.list()
+        for _ in range(2):
+            await store.open()
+            assert await store.keys.list() == []
+            await store.close()
+            await store.close()
+            with pytest.raises(StoreError, match="not open"):
+                await store.keys.list()
+
+    asyncio.run(story())
+
+
+USE_AFTER_FORK = """
+import asyncio, os, sys
+from pathlib import Path
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+
+store = SQLiteStore(Path(sys.argv[1]))
+asyncio.run(store.open())
+child = os.fork()
+try:
+    print("keys:", asyncio.run(store.keys.list()), flush=True)
+except StoreError as error:
+    print(error, flush=True)
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+asyncio.run(store.close())
+"""
+
+
+def test_a_store_opened_before_a_fork_says_so_in_the_child(tmp_path):
+    # -W: newer Pythons warn of a fork beside a thread, which is the very mistake made here.
+    command = [sys.executable, "-W", "ignore", "-c", USE_AFTER_FORK, tmp_path / "s.db"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    lines = sorted(done.stdout.splitlines(), reverse=True)
+    assert lines[0] == "keys: []"
+    assert "before a fork" in lines[1]
+
+
+def test_totals_use_an_index(tmp_path):
+    async def story():
+        async with opened(tmp_path / "s.db"):
+            pass
+
+    asyncio.run(story())
+    parameters = {"by_day": 0, "by_key_id": 0, "by_model": 1, "since_ms": 1, "until_ms": 2}
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        for query, index in [("totals", "usage_by_time"), ("totals_of_key", "usage_by_key")]:
+            plan = connection.execute(
+                "EXPLAIN QUERY PLAN " + QUERIES[query], parameters | {"key_id": "k"}
+            ).fetchall()
+            assert any(f"USING INDEX {index} " in row[-1] for row in plan), plan
+
+
+def test_urls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def touch(url):
+        store = store_from_url(url)
+        await store.open()
+        await store.close()
+        return store
+
+    asyncio.run(touch("sqlite:///data/relative.db"))
+    asyncio.run(touch(f"sqlite:///{tmp_path}/absolute.db"))
+    assert (tmp_path / "data" / "relative.db").exists()
+    assert (tmp_path / "absolute.db").exists()
+    assert isinstance(asyncio.run(touch("memory://")), MemoryStore)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("dynamodb://", "not available yet"),
+        ("postgres://user:hunter2@host/db", "no store for a URL postgres://; use sqlite:///"),
+        ("data/proxy.db", "without a scheme"),
+        ("sqlite://data.db", "sqlite:/// and a path"),
+        ("sqlite:///", "sqlite:/// and a path"),
+        ("sqlite:////", "sqlite:/// and a path"),
+        ("sqlite:///x.db?mode=ro", "without parameters"),
+        ("sqlite:///:memory:", "memory://"),
+        ("memory://x", "no path"),
+    ],
+)
+def test_urls_that_name_no_store(url, message):
+    with pytest.raises(StoreError) as caught:
+        store_from_url(url)
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
