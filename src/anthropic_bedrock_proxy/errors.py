@@ -200,7 +200,9 @@ CREDENTIALS_MESSAGE = (
     "The proxy could not authenticate to Amazon Bedrock. Ask the operator to check its AWS "
     "credentials."
 )
-_PROMPT_TOO_LONG = re.compile(r"input is too long for requested model|prompt is too long", re.I)
+_PROMPT_TOO_LONG = re.compile(
+    r"input is too long for requested model|prompt is too long", re.IGNORECASE
+)
 _ARN = re.compile(r"arn:aws[\w-]*:[^\s\"',]+")
 _ACCOUNT = re.compile(r"(?<![\d.])\d{12}(?![\d.])")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import itertools
 import logging
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -195,6 +197,15 @@ def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, sto
     assert segments(tmp_path) == []
 
 
+def test_an_orphan_that_the_store_refused_is_free_for_another_process(tmp_path, store):
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("1"))
+    store.down = True
+    with pytest.raises(StoreError):
+        drain(Journal(tmp_path), store)
+    store.down = False
+    assert drain(Journal(tmp_path), store) == 1
+
+
 def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
     class Flaky:
         batches = 0
@@ -278,6 +289,23 @@ def test_a_full_disk_loses_nothing_and_raises_nothing(tmp_path):
     assert failed.startswith("anthropic_bedrock_proxy.journal usage cannot be written to")
     assert "kept in memory" in failed
     assert "again" in recovered
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="a file that refuses to be cut: Linux")
+def test_white_box_nothing_is_written_behind_a_torn_line(tmp_path, store):
+    journal = Journal(tmp_path)
+    stubborn = os.memfd_create("segment", os.MFD_ALLOW_SEALING)
+    fcntl.fcntl(stubborn, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+    journal._active = Segment(tmp_path / "usage-1-stubborn.jsonl", stubborn)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
+    try:
+        journal.append(record("1"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.append(record("2"))
+    assert segments(tmp_path)[0].read_bytes() == line("2")
+    assert drain(journal, store) == 2
 
 
 def test_no_place_for_the_directory(tmp_path, store, caplog):

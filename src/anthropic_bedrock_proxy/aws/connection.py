@@ -103,7 +103,8 @@ class Connection(asyncio.Protocol):
         return data
 
     async def _wait(self, timeout: float) -> bool:  # noqa: ASYNC109  # see exchange
-        waiter = self._waiter = self._loop.create_future()
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiter = waiter
         timer = self._loop.call_later(timeout, _time_out, waiter)
         try:
             return await waiter
@@ -132,7 +133,7 @@ class Connection(asyncio.Protocol):
             self.closed = True
             self._transport.abort()
 
-    # asyncio.Protocol
+    # asyncio.Protocol and the callbacks of httptools: their names and meanings are theirs
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -163,8 +164,6 @@ class Connection(asyncio.Protocol):
             self._failure = ConnectionCutError(f"the answer is not valid HTTP: {error}")
             self.abort()
         self._wake()
-
-    # httptools callbacks
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value

@@ -54,6 +54,7 @@ class StaticSource:
         self._credentials = credentials
 
     async def get(self) -> Credentials:
+        """The keys."""
         return self._credentials
 
     def invalidate(self) -> None:
@@ -76,6 +77,7 @@ class RefreshingSource:
 
     @property
     def current(self) -> Credentials | None:
+        """The cached keys while they are fresh; starts a refresh when they soon are not."""
         cached = self._cached
         if cached is None or cached.expires_at is None:
             return cached
@@ -86,10 +88,15 @@ class RefreshingSource:
         return cached if left > _TOO_OLD_SECONDS else None
 
     async def get(self) -> Credentials:
-        # Shielded: one cancelled request must not take the refresh away from the others.
-        return self.current or await asyncio.shield(self._refresh())
+        """Fresh keys, fetched if need be. Raises `CredentialsError`."""
+        current = self.current
+        if current is None:
+            # Shielded: one cancelled request must not take the refresh away from the others.
+            current = await asyncio.shield(self._refresh())
+        return current
 
     def invalidate(self) -> None:
+        """Forgets the keys, so that the next request fetches new ones."""
         self._cached = None
 
     def _refresh(self) -> asyncio.Task[Credentials]:

@@ -56,7 +56,7 @@ Connector = Callable[[Callable[[], Connection]], Awaitable[Connection]]
 
 
 class Response:
-    """An answer whose headers have arrived. Always `close()` it; unread bodies cost the connection."""
+    """An answer whose headers have arrived. Always `close()` it."""
 
     __slots__ = ("_connection", "_pool", "headers", "status")
 
@@ -224,7 +224,7 @@ class Pool:
             if connection.closed:
                 self._forget(connection)
             self._offer(connection)
-        self._connecting.discard(asyncio.current_task())  # type: ignore[arg-type]
+        self._connecting.discard(asyncio.current_task())
         self._start_connecting()
 
     def _fail_one(self, error: ConnectError) -> None:

@@ -15,27 +15,33 @@ def banner(
     host = settings.server.host
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     key = first_key or ("YOUR_KEY" if settings.auth.require_api_key else "any-key")
+    source = f", credentials: {credentials}" if credentials else ""
+    body = (
+        f'{{"model": "{_MODEL}", "max_tokens": 100, '
+        '"messages": [{"role": "user", "content": "Hello"}]}'
+    )
+    curl = (
+        f"curl {url}/v1/messages -H 'x-api-key: {key}' -H 'content-type: application/json' "
+        "-H 'anthropic-version: 2023-06-01'"
+    )
     lines = [
         f"anthropic-bedrock-proxy {__version__}",
         f"  listening  http://{host}:{port}",
-        f"  upstream   {upstream}, region {settings.aws.region}"
-        + (f", credentials: {credentials}" if credentials else ""),
+        f"  upstream   {upstream}, region {settings.aws.region}{source}",
         f"  data       {settings.store.url}, journal {settings.store.journal_path}",
     ]
     lines += [f"  note       {warning}" for warning in settings.warnings]
     if credentials is None:
         lines.append(
             "  demo       No AWS credentials are in use: answers come from the simulator. Set "
-            "AWS_REGION and\n             credentials (README, \"Connect to AWS\") for real ones."
+            'AWS_REGION and\n             credentials (README, "Connect to AWS") for real ones.'
         )
     if first_key:
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")
     lines += [
         "",
         "curl:",
-        f"  curl {url}/v1/messages -H 'x-api-key: {key}' -H 'content-type: application/json'"
-        f" -H 'anthropic-version: 2023-06-01' -d '{{\"model\": \"{_MODEL}\", \"max_tokens\": 100,"
-        ' "messages": [{"role": "user", "content": "Hello"}]}\'',
+        f"  {curl} -d '{body}'",
         "Python (pip install anthropic):",
         f"  anthropic.Anthropic(base_url={url!r}, api_key={key!r})",
         "Claude Code:",

@@ -18,7 +18,9 @@ from .exchange import Exchange
 class Recorder(Protocol):
     """Where usage records go; it never raises and never waits."""
 
-    def append(self, record: UsageRecord) -> None: ...
+    def append(self, record: UsageRecord) -> None:
+        """Takes a record for good."""
+        ...
 
 
 class Lease:

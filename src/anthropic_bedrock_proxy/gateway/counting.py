@@ -70,6 +70,4 @@ def _unsupported(refusal: UpstreamRefusal) -> bool:
 
 
 def _reply(tokens: int, *, estimated: bool = False) -> Reply:
-    return Reply(
-        _encode({"input_tokens": tokens}), headers=[ESTIMATE_HEADER] if estimated else []
-    )
+    return Reply(_encode({"input_tokens": tokens}), headers=[ESTIMATE_HEADER] if estimated else [])

@@ -107,7 +107,7 @@ class Authenticator:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 self._remembered[digest] = (remembered[0], now + self._options.ttl_seconds)
                 return remembered[0]
-            _log.error("the store does not answer: %s", error)  # noqa: TRY400  # the message says it
+            _log.error("the store does not answer: %s", error)
             raise UnavailableError(
                 "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
             ) from error

@@ -115,7 +115,7 @@ class Registry:
         )
 
     def _closest(self, base: str) -> Model | None:
-        """The model that an ARN names, if it names one: inference-profile/us.anthropic.…"""
+        """The model that an ARN ends in (inference-profile/us.anthropic.…), if it does."""
         return self._by_bedrock_id.get(_without_prefix(base.rpartition("/")[2]))
 
     def _profile(self, model: Model) -> str:

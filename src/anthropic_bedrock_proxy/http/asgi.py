@@ -67,6 +67,7 @@ class Application:
         self.active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one request (ASGI 3)."""
         if scope["type"] != "http":
             raise RuntimeError(f"ASGI {scope['type']} is not served")  # uvicorn is told so
         exchange = Exchange(
@@ -76,7 +77,7 @@ class Application:
         watch = _Watch(receive, exchange)
         try:
             reply = await self._answer(scope, receive, exchange)
-            if type(reply) is Reply:
+            if isinstance(reply, Reply):
                 await _send_reply(scope, send, exchange, reply)
             else:
                 await _send_stream(send, exchange, reply)
@@ -100,7 +101,7 @@ class Application:
             return error_reply(exchange, error)
         except ClientGoneError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001  # the last line of defence: nothing may leak to clients
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
             return error_reply(exchange, APIError("Internal error of the proxy."))
 
@@ -183,6 +184,7 @@ class _Watch:
         self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._start, loop)
 
     def stop(self) -> None:
+        """The answer is over."""
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()

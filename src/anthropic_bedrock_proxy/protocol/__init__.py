@@ -1,1 +1,1 @@
-"""Pure conversions between bytes and Anthropic's messages and events: no I/O, no clock, no settings."""
+"""Pure conversions between bytes, messages and events: no I/O, no clock, no settings."""

@@ -1,6 +1,6 @@
-"""`anthropic-beta` flags: renamed, passed or dropped per model, because Bedrock refuses the whole
-request for one flag it does not know ("invalid beta flag").
+"""`anthropic-beta` flags: renamed, passed or dropped per model.
 
+Bedrock refuses the whole request for one flag it does not know ("invalid beta flag").
 What a model accepts is data (models.toml); the operator's BETA_* settings come on top, with the
 predecessor's meaning: a mapping replaces a flag, the pass-through list lets one through on every
 model, the blocklist removes one on every model.

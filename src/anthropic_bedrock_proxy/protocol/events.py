@@ -27,6 +27,10 @@ _APPENDING = {
 }
 
 
+# Fields of a message that arrive with message_delta.
+_DELTA_KEYS = ("stop_reason", "stop_sequence", "stop_details", "container")
+
+
 class GrammarError(Exception):
     """The events are not a stream that an Anthropic client may be sent."""
 
@@ -169,11 +173,12 @@ def _apply_delta(
 
 def explode(message: dict[str, Any]) -> Iterator[Event]:
     """The shortest stream that folds to `message`."""
-    delta = {key: message[key] for key in ("stop_reason", "stop_sequence") if key in message}
-    delta |= {key: message[key] for key in ("stop_details", "container") if key in message}
+    delta = {key: message[key] for key in _DELTA_KEYS if key in message}
     start = {key: value for key, value in message.items() if key not in delta}
     extras = {
-        key: start.pop(key) for key in ("context_management", "input_transformations") if key in start
+        key: start.pop(key)
+        for key in ("context_management", "input_transformations")
+        if key in start
     }
     start |= {"content": [], "stop_reason": None, "stop_sequence": None}
     usage = message["usage"]

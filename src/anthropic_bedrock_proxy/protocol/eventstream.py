@@ -72,31 +72,42 @@ class FrameDecoder:
             raise self.broken
         buffer = self._buffer + chunk if self._buffer else chunk
         frames: list[Frame] = []
-        position, available = 0, len(buffer)
+        position = 0
         try:
-            while available - position >= _PRELUDE_LENGTH:
-                total, headers_length, checksum = _PRELUDE.unpack_from(buffer, position)
-                if crc32(buffer[position : position + 8]) != checksum:
-                    raise FrameError("prelude checksum does not match")
-                if headers_length > MAX_HEADERS_BYTES or total > MAX_PAYLOAD_BYTES:
-                    raise FrameError("frame is over the size limit")
-                if total < headers_length + _OVERHEAD:
-                    raise FrameError("frame is shorter than its own headers")
-                if available - position < total:
-                    break
-                end = position + total - 4
-                if crc32(buffer[position:end]) != _CRC.unpack_from(buffer, end)[0]:
-                    raise FrameError("message checksum does not match")
-                start = position + _PRELUDE_LENGTH
-                middle = start + headers_length
-                frames.append(Frame(buffer[start:middle], buffer[middle:end]))
-                position += total
+            while (end := _frame_end(buffer, position)) is not None:
+                frames.append(_frame(buffer, position, end))
+                position = end
         except FrameError as error:
             self.broken = error
             if not frames:
                 raise
         self._buffer = buffer[position:]
         return frames
+
+
+def _frame_end(buffer: bytes, position: int) -> int | None:
+    """Where the frame at `position` ends; None while it is incomplete. Raises `FrameError`."""
+    if len(buffer) - position < _PRELUDE_LENGTH:
+        return None
+    total, headers_length, checksum = _PRELUDE.unpack_from(buffer, position)
+    if crc32(buffer[position : position + 8]) != checksum:
+        raise FrameError("prelude checksum does not match")
+    if headers_length > MAX_HEADERS_BYTES or total > MAX_PAYLOAD_BYTES:
+        raise FrameError("frame is over the size limit")
+    if total < headers_length + _OVERHEAD:
+        raise FrameError("frame is shorter than its own headers")
+    end: int = position + total
+    return end if len(buffer) >= end else None
+
+
+def _frame(buffer: bytes, position: int, end: int) -> Frame:
+    """The whole frame between two offsets. Raises `FrameError`."""
+    tail = end - 4
+    if crc32(buffer[position:tail]) != _CRC.unpack_from(buffer, tail)[0]:
+        raise FrameError("message checksum does not match")
+    start = position + _PRELUDE_LENGTH
+    middle = start + int.from_bytes(buffer[position + 4 : position + 8], "big")
+    return Frame(buffer[start:middle], buffer[middle:tail])
 
 
 def decode_headers(data: bytes) -> dict[str, HeaderValue]:
@@ -134,9 +145,12 @@ def _decode_value(kind: int, data: bytes, position: int) -> tuple[HeaderValue, i
 def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     """One frame with string headers, which is all that Bedrock's streams use."""
     block = b"".join(
-        bytes((len(name),)) + name.encode() + b"\x07" + len(value).to_bytes(2, "big") + value.encode()
-        for name, value in headers.items()
+        _string_header(name.encode(), value.encode()) for name, value in headers.items()
     )
     prelude = struct.pack(">II", _OVERHEAD + len(block) + len(payload), len(block))
     head = prelude + _CRC.pack(crc32(prelude)) + block + payload
     return head + _CRC.pack(crc32(head))
+
+
+def _string_header(name: bytes, value: bytes) -> bytes:
+    return b"%c%b\x07%b%b" % (len(name), name, len(value).to_bytes(2, "big"), value)

@@ -37,9 +37,9 @@ class BlockView(msgspec.Struct, gc=False):
     """A content block: the fields that may have to be edited or refused before Bedrock."""
 
     type: str
-    caller: TypedView | None | UnsetType = UNSET
-    citations: list[Opaque] | Opaque | None | UnsetType = UNSET
-    content: str | list[BlockView] | Opaque | None | UnsetType = UNSET
+    caller: TypedView | UnsetType | None = UNSET
+    citations: list[Opaque] | Opaque | UnsetType | None = UNSET
+    content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
     parsed_output: Raw | UnsetType = UNSET
     source: TypedView | str | UnsetType = UNSET
     toolset_name: Raw | UnsetType = UNSET
@@ -59,10 +59,10 @@ class ToolView(msgspec.Struct, gc=False):
 
     name: str = ""
     type: str | None = None
-    allowed_callers: list[str] | None | UnsetType = UNSET
+    allowed_callers: list[str] | UnsetType | None = UNSET
     custom: Raw | UnsetType = UNSET
-    defer_loading: bool | None | UnsetType = UNSET
-    eager_input_streaming: bool | None | UnsetType = UNSET
+    defer_loading: bool | UnsetType | None = UNSET
+    eager_input_streaming: bool | UnsetType | None = UNSET
     input_examples: Raw | UnsetType = UNSET
 
 
@@ -165,7 +165,7 @@ def _refuse_citations(block: BlockView, path: str) -> None:
             _refuse_citations(inner, f"{path}.content.{position}")
 
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.S)
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 
 

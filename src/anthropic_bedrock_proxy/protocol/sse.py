@@ -31,9 +31,12 @@ class SSEDecoder:
         buffer = self._buffer + chunk
         # A CR at the very end may be half of a CR LF: wait for what follows.
         held = b"\r" if buffer.endswith(b"\r") else b""
-        *lines, rest = buffer[: len(buffer) - len(held)].replace(b"\r\n", b"\n").replace(
-            b"\r", b"\n"
-        ).split(b"\n")
+        *lines, rest = (
+            buffer[: len(buffer) - len(held)]
+            .replace(b"\r\n", b"\n")
+            .replace(b"\r", b"\n")
+            .split(b"\n")
+        )
         self._buffer = rest + held
         events: list[Event] = []
         for line in lines:

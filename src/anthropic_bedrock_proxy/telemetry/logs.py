@@ -99,6 +99,7 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, scope: dict[str, Any], exchange: Exchange) -> None:
+        """Notes one answer."""
         usage = exchange.meter.usage
         route = exchange.route
         client = scope.get("client")

@@ -78,9 +78,7 @@ class BedrockUpstream:
         """A whole answer. Raises `UpstreamRefusal`."""
         return await self._attempts(lambda: self._call_once(call))
 
-    async def stream(
-        self, call: Call, new_decoder: Callable[[], StreamDecoder]
-    ) -> AnswerStream:
+    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
         return await self._attempts(lambda: self._stream_once(call, new_decoder()))
 
@@ -110,7 +108,7 @@ class BedrockUpstream:
                 attempt += 1
 
     def _backoff(self, attempt: int, refusal: UpstreamRefusal) -> float:
-        ceiling = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
+        ceiling: float = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
         return max(self._jitter() * ceiling, refusal.retry_after or 0.0)
 
     async def _call_once(self, call: Call) -> Answer:
@@ -185,7 +183,7 @@ class BedrockUpstream:
         try:
             return source.current or await source.get()
         except CredentialsError as error:
-            _log.error("%s", error)  # noqa: TRY400  # the trace adds nothing to the message
+            _log.error("%s", error)
             raise UpstreamRefusal("MissingAuthenticationTokenException", str(error)) from error
 
     def _path(self, call: Call) -> tuple[str, str]:

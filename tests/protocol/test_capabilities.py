@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.protocol.capabilities import parse_table
+
+MODEL = {"id": "a", "display_name": "A", "bedrock": "anthropic.a", "generation": "g"}
+
+
+def test_the_shipped_table_is_consistent():
+    table = load_model_table()
+    ids = [model.id for model in table.model]
+    assert len(ids) == len(set(ids))
+    assert all(model.bedrock.startswith("anthropic.") for model in table.model)
+    for flag in table.betas.needed_for.values():
+        assert any(flag in generation.betas for generation in table.generation.values())
+
+
+def test_a_generation_inherits():
+    table = parse_table(
+        {
+            "model": [MODEL],
+            "generation": {
+                "base": {"betas": ["x"], "features": ["f"]},
+                "g": {"extends": "base", "betas": ["y"]},
+            },
+        }
+    )
+    assert table.generation["g"].betas == {"x", "y"}
+    assert table.generation["g"].features == {"f"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"model": [MODEL], "generation": {}},
+        {"model": [MODEL, {**MODEL, "id": "b"}], "generation": {"g": {}}},
+        {"model": [{**MODEL, "aliases": ["a"]}], "generation": {"g": {}}},
+    ],
+    ids=["unknown generation", "Bedrock id twice", "alias like an id"],
+)
+def test_inconsistent_tables_are_refused(data):
+    with pytest.raises(ValueError, match=r"generation|twice"):
+        parse_table(data)
+
+
+def test_malformed_tables_are_refused():
+    with pytest.raises(msgspec.ValidationError):
+        parse_table({"model": [{"id": 1}], "generation": {}})

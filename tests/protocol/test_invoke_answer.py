@@ -1,0 +1,195 @@
+"""InvokeModel answers: any split, any cut, any flipped bit; never a wrong event."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streams import (
+    CHUNK_HEADERS,
+    EVENTS,
+    MESSAGE,
+    STREAM,
+    bedrock_stream,
+    chunk_frame,
+    decode,
+    encode,
+    exception_frame,
+    messages,
+    split,
+)
+
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.events import Grammar, explode, fold
+from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream, finish_message
+
+ALIAS = "claude-haiku-4-5"
+
+
+def run(chunks, model=ALIAS):
+    """(events, failure) as the upstream's reader would see them."""
+    stream = InvokeStream(model)
+    events = []
+    for chunk in chunks:
+        events += stream.receive(chunk)
+        if stream.failure is not None:
+            return events, stream.failure
+    stream.end()
+    return events, stream.failure
+
+
+WHOLE, _ = run([STREAM])
+
+
+@given(messages, st.lists(st.integers(0)))
+def test_any_message_survives_any_split(message, cuts):
+    events, failure = run(split(bedrock_stream(list(explode(message))), cuts))
+    assert failure is None
+    assert fold(events) == {**message, "model": ALIAS}
+
+
+def test_one_byte_at_a_time():
+    assert run([STREAM[i : i + 1] for i in range(len(STREAM))]) == (WHOLE, None)
+
+
+def test_deltas_are_forwarded_byte_for_byte_and_amazon_s_keys_disappear():
+    assert WHOLE[1:] == EVENTS[1:]
+    assert decode(WHOLE[0][1])["message"]["model"] == ALIAS
+    assert b"amazon" not in b"".join(data for _, data in WHOLE)
+
+
+def test_a_cut_at_every_byte_gives_a_prefix_and_a_failure():
+    for end in range(len(STREAM)):
+        events, failure = run([STREAM[:end]])
+        assert events == WHOLE[: len(events)]
+        assert isinstance(failure, UpstreamRefusal)
+
+
+def test_a_flipped_bit_in_every_byte_gives_a_prefix_and_a_failure():
+    for position in range(len(STREAM)):
+        broken = bytearray(STREAM)
+        broken[position] ^= 1 << (position % 8)
+        events, failure = run([bytes(broken)])
+        assert events == WHOLE[: len(events)]
+        assert isinstance(failure, UpstreamRefusal)
+
+
+def test_every_prefix_satisfies_the_grammar():
+    grammar = Grammar()
+    for event in WHOLE:
+        grammar.feed(event)
+    grammar.end()
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("throttlingException", "ThrottlingException"),
+        ("modelStreamErrorException", "ModelStreamErrorException"),
+        ("internalServerException", "InternalServerException"),
+    ],
+)
+def test_an_exception_frame_is_a_refusal_after_the_events_before_it(kind, code):
+    first = chunk_frame(EVENTS[0][1])
+    events, failure = run([first + exception_frame(kind, "Slow down")])
+    assert events == WHOLE[:1]
+    assert (failure.code, failure.message) == (code, "Slow down")
+
+
+def test_an_error_frame_is_a_refusal():
+    frame = encode_frame(
+        {":message-type": "error", ":error-code": "InternalFailure", ":error-message": "oops"}, b""
+    )
+    _, failure = run([frame])
+    assert (failure.code, failure.message) == ("InternalFailure", "oops")
+
+
+def test_the_model_s_own_client_error_stays_one():
+    frame = encode_frame(
+        {":message-type": "exception", ":exception-type": "modelStreamErrorException"},
+        encode({"message": "bad image", "originalStatusCode": 400}),
+    )
+    assert run([frame])[1].code == "ValidationException"
+
+
+def test_an_exception_frame_without_json_is_still_one():
+    frame = encode_frame({":message-type": "exception", ":exception-type": "x"}, b"not json")
+    assert run([frame])[1].code == "X"
+
+
+def test_anthropic_s_own_error_inside_a_chunk_is_a_refusal():
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    _, failure = run([chunk_frame(encode(error))])
+    assert (failure.code, failure.message) == ("overloaded_error", "Overloaded")
+
+
+def test_nothing_comes_before_message_start():
+    ping = chunk_frame(b'{"type":"ping"}')
+    assert run([ping + STREAM]) == (WHOLE, None)
+    _, failure = run([chunk_frame(EVENTS[1][1])])
+    assert isinstance(failure, UpstreamRefusal)
+
+
+def test_nothing_comes_after_message_stop():
+    assert run([STREAM + chunk_frame(EVENTS[1][1])]) == (WHOLE, None)
+
+
+def test_event_kinds_of_the_future_are_skipped():
+    unknown = encode_frame({**CHUNK_HEADERS, ":event-type": "novelty"}, b"{}")
+    assert run([unknown + STREAM]) == (WHOLE, None)
+
+
+def test_pretty_printed_events_become_one_line():
+    frames = []
+    for _, data in EVENTS:
+        pretty = b"{\n " + data[1:-1] + b"\n}"
+        frames.append(chunk_frame(pretty))
+    events, failure = run([b"".join(frames)])
+    assert failure is None
+    assert fold(events) == {**MESSAGE, "model": ALIAS}
+    assert not any(b"\n" in data for _, data in events)
+
+
+def test_metrics_on_other_events_disappear_too():
+    data = encode({**decode(EVENTS[-2][1]), "amazon-bedrock-trace": {"a": 1}})
+    frames = [*map(chunk_frame, [e[1] for e in EVENTS[:-2]]), chunk_frame(data)]
+    events, _ = run(frames)
+    assert events[-1] == EVENTS[-2]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"not json",
+        b"{}",
+        encode({"bytes": "!!"}),
+        encode({"bytes": b64encode(b'{"type":"message_start"}').decode()}),
+        encode({"bytes": b64encode(b'{"type":"').decode()}),
+        encode({"bytes": b64encode(b"[1]").decode()}),
+    ],
+)
+def test_corrupt_payloads_break_the_stream(payload):
+    events, failure = run([encode_frame(CHUNK_HEADERS, payload)])
+    assert events == []
+    assert failure.code == "ModelStreamErrorException"
+
+
+class TestFinishMessage:
+    def test_untouched_where_nothing_must_change(self):
+        body = encode(MESSAGE)
+        assert finish_message(body, MESSAGE["model"]) is body
+
+    def test_the_requested_model_is_answered(self):
+        assert decode(finish_message(encode(MESSAGE), ALIAS)) == {**MESSAGE, "model": ALIAS}
+
+    def test_amazon_s_keys_disappear(self):
+        body = encode({**MESSAGE, "amazon-bedrock-guardrailAction": "NONE"})
+        assert decode(finish_message(body, MESSAGE["model"])) == MESSAGE
+
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"'])
+    def test_what_is_no_message_is_a_refusal(self, body):
+        with pytest.raises(UpstreamRefusal):
+            finish_message(body, ALIAS)

@@ -1,0 +1,108 @@
+"""One real simulator process for the whole folder; every test starts from a reset one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from anthropic_bedrock_proxy.sim.client import SimClient
+
+KEY_ID, SECRET, TOKEN = "AKIDSIMULATOR", "simulator/secret+key", "bedrock-api-key-sim"
+SONNET_45 = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(scope="session")
+def address():
+    command = [sys.executable, "-m", "anthropic_bedrock_proxy", "bedrock-sim", "--port", "0"]
+    command += ["--access-key-id", KEY_ID, "--secret-access-key", SECRET, "--bearer-token", TOKEN]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        line = process.stdout.readline()
+        yield next(word for word in line.split() if word.startswith("http://"))
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+@pytest.fixture
+def sim(address):
+    client = SimClient(address)
+    client.reset()
+    return client
+
+
+@pytest.fixture
+def body():
+    """A minimal valid InvokeModel body; keyword arguments replace or add fields."""
+
+    def build(**fields):
+        document = {
+            "anthropic_version": "bedrock-2023-05-31",
+            "max_tokens": 200,
+            "messages": [{"role": "user", "content": "hello"}],
+        }
+        return json.dumps({**document, **fields})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def boto(address):
+    """`boto("bedrock-runtime")` gives a client that signs for the simulator and never retries."""
+    boto3 = pytest.importorskip("boto3", reason="boto3 is the oracle for the wire")
+    from botocore.config import Config  # noqa: PLC0415  # only present with boto3
+
+    clients = {}
+
+    def build(service="bedrock-runtime", **keys):
+        keys = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": SECRET, **keys}
+        name = (service, *sorted(keys.items()))
+        if name not in clients:
+            clients[name] = boto3.client(
+                service,
+                region_name="us-east-1",
+                endpoint_url=address,
+                config=Config(retries={"total_max_attempts": 1}, read_timeout=10),
+                **keys,
+            )
+        return clients[name]
+
+    yield build
+    for client in clients.values():
+        client.close()
+
+
+@pytest.fixture
+def post(address):
+    """One request with the bearer token; returns status, headers and the body as read so far.
+
+    The body is whatever arrived before the connection broke; the exception is the fourth value.
+    """
+
+    def send(body, operation="invoke-with-response-stream", model=SONNET_45, *, timeout=10):
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=timeout)
+        received, failure = bytearray(), None
+        try:
+            path = f"/model/{quote(model, safe='')}/{operation}"
+            connection.request("POST", path, body, {"authorization": f"Bearer {TOKEN}"})
+            response = connection.getresponse()
+            try:
+                while data := response.read1(65536):
+                    received += data
+            except Exception as error:  # noqa: BLE001  # http.client has its own tree
+                failure = error
+            response.close()
+        finally:
+            connection.close()
+        return response.status, response.headers, bytes(received), failure
+
+    return send
