@@ -24,13 +24,14 @@ def address():
     command = [sys.executable, "-m", "anthropic_bedrock_proxy", "bedrock-sim", "--port", "0"]
     command += ["--access-key-id", KEY_ID, "--secret-access-key", SECRET, "--bearer-token", TOKEN]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         line = process.stdout.readline()
-        yield next(word for word in line.split() if word.startswith("http://"))
-        process.terminate()
-        assert process.wait(timeout=10) == 0
+        try:
+            yield next(word for word in line.split() if word.startswith("http://"))
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from anthropic_bedrock_proxy.sim.client import SimClient
+from anthropic_bedrock_proxy.sim.client import SimClient, SimError
 from anthropic_bedrock_proxy.sim.server import is_loopback
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -61,14 +62,19 @@ def test_the_demo_child_ends_with_its_parent(end):
         assert not answers(port)
 
 
+@contextmanager
 def bedrock_sim(*arguments):
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "anthropic_bedrock_proxy", "bedrock-sim", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_script_and_log_files(tmp_path):
@@ -80,8 +86,8 @@ def test_script_and_log_files(tmp_path):
         client.clear_script()
         client.reset()
         assert len(client.queued()) == 1
-        with pytest.raises(KeyError):  # an AWS error document, not a control answer
-            client._call("GET", "/foundation-models")["steps"]
+        with pytest.raises(SimError):  # the scripted refusal
+            client._call("GET", "/foundation-models")
         process.terminate()
         process.communicate(timeout=10)
     [line] = log.read_text().splitlines()

@@ -18,9 +18,7 @@ def signed(address, body):
     from botocore.awsrequest import AWSRequest  # noqa: PLC0415  # only present with botocore
     from botocore.credentials import Credentials  # noqa: PLC0415
 
-    def send(
-        tamper=None, *, key_id=KEY_ID, secret=SECRET, token=None, service="bedrock", query=""
-    ):
+    def send(tamper=None, *, key_id=KEY_ID, secret=SECRET, token=None, service="bedrock", query=""):
         data = body()
         request = AWSRequest("POST", f"{address}{PATH}{query}", data=data)
         auth.SigV4Auth(Credentials(key_id, secret, token), service, "eu-west-1").add_auth(request)

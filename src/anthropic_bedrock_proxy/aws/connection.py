@@ -161,9 +161,14 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._failure = ConnectionCutError(f"the answer is not valid HTTP: {error}")
+            if not self.complete:
+                self._failure = ConnectionCutError(f"the answer is not valid HTTP: {error}")
             self.abort()
         self._wake()
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            raise ValueError("a second answer to one request")  # ends the parsing: data_received
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value

@@ -86,6 +86,7 @@ def to_invoke(
     fields.pop("stream", None)
     for name in request.fields.keys() - _NATIVE:
         _edit_field(draft, name)
+    _edit_thinking(draft)
     edit_messages(draft)
     edit_tools(draft)
     drop_billing_header(draft)
@@ -114,6 +115,18 @@ def _edit_field(draft: Draft, name: str) -> None:
         value = decode(draft.fields.pop(name))
         if value is not None:
             draft.merge_output_config("format", value, replace=False)
+
+
+def _edit_thinking(draft: Draft) -> None:
+    """Older models always show their thinking; Claude Code asks all of them to omit it."""
+    raw = draft.fields.get("thinking")
+    if raw is None or "thinking_display" in draft.generation.features:
+        return
+    settings = decode(raw)
+    if isinstance(settings, dict) and "display" in settings:
+        del settings["display"]
+        draft.fields["thinking"] = Raw(encode(settings))
+        draft.dropped.append("thinking.display")
 
 
 def _keeps_everything(edit: Any) -> bool:

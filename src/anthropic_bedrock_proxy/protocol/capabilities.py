@@ -32,7 +32,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """What models of one generation accept on InvokeModel."""
 
     betas: frozenset[str] = frozenset()
-    features: frozenset[str] = frozenset()  # system_role, effort, tool_search
+    features: frozenset[str] = frozenset()  # effort, system_role, thinking_display, tool_search
     extends: str | None = None
 
 

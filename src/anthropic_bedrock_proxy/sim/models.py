@@ -92,7 +92,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
             return ("low", "medium", "high", "xhigh", "max")
         if self.generation == (4, 6):
             return ("low", "medium", "high", "max")
-        return ("low", "medium", "high") if self.is_claude and self.id.find("opus-4-5") > 0 else ()
+        opus_4_5 = self.family == "opus" and self.generation == (4, 5)
+        return ("low", "medium", "high") if opus_4_5 else ()
 
     @property
     def context_tokens(self) -> int:

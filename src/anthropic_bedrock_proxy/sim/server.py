@@ -83,6 +83,7 @@ def serve_in_child(options: SimulatorOptions) -> tuple[int, int]:
         return pid, port
     status = 1
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.close(held)
         _die_with(parent, alive)
         _serve(listener, options, ignore_interrupt=True)
@@ -126,12 +127,14 @@ def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interru
             super().connection_lost(exc)
 
     class Server(uvicorn.Server):
-        """uvicorn's, deaf to Ctrl-C when a parent decides about the end."""
+        """uvicorn's, deaf to Ctrl-C when a parent decides about the end.
+
+        Signals are not raised again afterwards: ending on one is success.
+        """
 
         def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002  # uvicorn's signature
             if ignore_interrupt and sig == signal.SIGINT:
                 return
-            self._captured_signals = []  # ending on a signal is success, not a death by signal
             if self.should_exit:
                 self.force_exit = True
             self.should_exit = True

@@ -1,0 +1,91 @@
+"""A scripted upstream in memory: the fake beside the real one, held to the same conformance suite."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from ..errors import UpstreamRefusal
+from ..protocol.events import Event
+from .base import Answer, AnswerStream, Call, StreamDecoder
+
+Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | BaseException]
+
+
+class FakeUpstream:
+    """Answers each call with the next step of its script.
+
+    A step is the whole body, a refusal (or any exception) to raise, or, for a stream, the list of
+    its chunks; b"" in that list is a silence, an exception in it breaks the stream there.
+    """
+
+    def __init__(self, script: Iterable[Step] = ()) -> None:
+        self.script = deque(script)
+        self.calls: list[Call] = []
+        self.streams: list[FakeStream] = []
+
+    async def call(self, call: Call) -> Answer:
+        """The next step as a whole answer."""
+        step = self._next(call)
+        if not isinstance(step, bytes):
+            raise TypeError("the script has a stream where a whole answer was asked for")
+        return Answer(step, "fake-request")
+
+    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
+        """The next step as a stream, with its first events decoded."""
+        step = self._next(call)
+        if not isinstance(step, list):
+            raise TypeError("the script has a whole answer where a stream was asked for")
+        stream = FakeStream(step, new_decoder())
+        self.streams.append(stream)
+        while not (events := await stream.read(0)):
+            if events is None:
+                raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
+        stream.first = events
+        return stream
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def _next(self, call: Call) -> Step:
+        self.calls.append(call)
+        step = self.script.popleft()
+        if isinstance(step, BaseException):
+            raise step
+        return step
+
+
+class FakeStream:
+    """A scripted stream; `closed` tells whether the reader let go of it."""
+
+    upstream_request_id: str | None = "fake-request"
+
+    def __init__(
+        self, chunks: Iterable[bytes | UpstreamRefusal | BaseException], decoder: StreamDecoder
+    ) -> None:
+        self._chunks = deque(chunks)
+        self._decoder = decoder
+        self.first: list[Event] | None = None
+        self.closed = False
+
+    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ARG002, ASYNC109  # silences are scripted
+        """The events of the next chunk."""
+        if self.first is not None:
+            events, self.first = self.first, None
+            return events
+        if self._decoder.failure is not None:
+            raise self._decoder.failure
+        if not self._chunks:
+            self._decoder.end()
+            if self._decoder.failure is not None:
+                raise self._decoder.failure
+            return None
+        chunk = self._chunks.popleft()
+        if isinstance(chunk, BaseException):
+            raise chunk
+        events = self._decoder.receive(chunk) if chunk else []
+        return events if events or not chunk else await self.read(timeout)
+
+    def close(self) -> None:
+        """Notes it."""
+        self.closed = True

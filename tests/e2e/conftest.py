@@ -1,0 +1,46 @@
+"""One simulator and one proxy process for the whole folder; every test finds the script empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import RunningProxy, RunningSimulator, start_proxy
+
+from anthropic_bedrock_proxy.sim.client import SimClient
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory) -> Iterator[RunningSimulator]:
+    with RunningSimulator(tmp_path_factory.mktemp("simulator")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def proxy(simulator, tmp_path_factory) -> Iterator[RunningProxy]:
+    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator) as server:
+        yield server
+        assert server.stop() == 0, server.logged()
+
+
+@pytest.fixture
+def sim(simulator) -> SimClient:
+    """The simulator's control, with an empty script and an empty log."""
+    simulator.control.reset()
+    return simulator.control
+
+
+@pytest.fixture
+def start(simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
+    """`start(NAME="value")` runs one more proxy for the length of the test."""
+    running: list[RunningProxy] = []
+
+    def one_more(folder: Path | None = None, **settings: str) -> RunningProxy:
+        place = folder or tmp_path / f"proxy-{len(running)}"
+        running.append(start_proxy(place, simulator, **settings))
+        return running[-1]
+
+    yield one_more
+    for server in running:
+        server.stop()

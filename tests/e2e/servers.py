@@ -1,0 +1,164 @@
+"""Real processes for the tests from outside: the simulator, and the proxy in front of it.
+
+Everything a process writes goes to files in its folder, so it can be read afterwards and never
+fills a pipe. PROXY_PYTHON names the interpreter that has the proxy's dependencies when the tests
+themselves run under another one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from anthropic_bedrock_proxy.sim.client import SimClient
+
+ROOT = Path(__file__).parents[2]
+PYTHON = os.environ.get("PROXY_PYTHON", sys.executable)
+AWS_KEY_ID, AWS_SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+MASTER_KEY = "master-key-of-the-tests"
+_URL = re.compile(r"http://[\w.\[\]:]+:\d+")
+_STARTUP_SECONDS = 20.0
+_POLL_SECONDS = 0.02
+
+T = TypeVar("T")
+
+
+def wait_for(probe: Callable[[], T | None], what: str, seconds: float = 10.0) -> T:
+    """The first true answer of `probe`; fails the test when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (answer := probe()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(_POLL_SECONDS)
+    return answer
+
+
+def clean_environment(folder: Path, **extra: str) -> dict[str, str]:
+    """The least a child process needs; nothing of the developer's own AWS or proxy settings."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT / "src"),
+        **extra,
+    }
+    if measured := os.environ.get("COVERAGE_PROCESS_START"):
+        environment["COVERAGE_PROCESS_START"] = str((ROOT / measured).resolve())
+        environment["COVERAGE_FILE"] = str(ROOT / ".coverage")
+    return environment
+
+
+class RunningServer:
+    """A command of ours that announced its address; leaving the block ends it."""
+
+    def __init__(self, folder: Path, arguments: list[str], environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._stdout, self._stderr = folder / "stdout.txt", folder / "stderr.txt"
+        with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
+            self.process = subprocess.Popen(
+                [PYTHON, "-m", "anthropic_bedrock_proxy", *arguments],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        try:
+            self.url = wait_for(self._announced, f"{arguments[0]} is up", _STARTUP_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _announced(self) -> str | None:
+        if self.process.poll() is not None:
+            raise AssertionError(f"ended with {self.process.returncode}:\n{self.logged()}")
+        match = _URL.search(self._stdout.read_text())
+        return match[0] if match else None
+
+    def logged(self) -> str:
+        """What it wrote to stderr so far."""
+        return self._stderr.read_text()
+
+    def stop(self, seconds: float = 15.0) -> int:
+        """Asks it to end, kills it if it does not; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class RunningSimulator(RunningServer):
+    """`bedrock-sim` that verifies signatures."""
+
+    def __init__(self, folder: Path) -> None:
+        keys = ["--access-key-id", AWS_KEY_ID, "--secret-access-key", AWS_SECRET]
+        arguments = ["bedrock-sim", "--port", "0", *keys]
+        super().__init__(folder, arguments, clean_environment(folder))
+        self.control = SimClient(self.url)
+
+
+class RunningProxy(RunningServer):
+    """`serve` on a simulator, with an API key of its own."""
+
+    def __init__(self, folder: Path, upstream: str, settings: dict[str, str]) -> None:
+        self.store_url = settings.get("STORE_URL", f"sqlite:///{folder}/proxy.db")
+        environment = {
+            "BEDROCK_ENDPOINT_URL": upstream,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": AWS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
+            "MASTER_API_KEY": MASTER_KEY,
+            "STORE_URL": self.store_url,
+            **settings,
+        }
+        self.folder = folder
+        self.environment = clean_environment(folder, **environment)
+        self.key_id, self.key = self.create_key("tests")
+        arguments = ["serve", "--host", "127.0.0.1", "--port", "0"]
+        super().__init__(folder, arguments, self.environment)
+
+    def create_key(self, name: str, *options: str) -> tuple[str, str]:
+        """Id and secret of a new key."""
+        created = self.command("keys", "create", "--name", name, *options)
+        return created["id"], created["key"]
+
+    def command(self, *arguments: str) -> Any:
+        """The JSON document of one of our commands, run on this proxy's store."""
+        done = subprocess.run(
+            [PYTHON, "-m", "anthropic_bedrock_proxy", *arguments, "--json"],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def start_proxy(folder: Path, simulator: RunningSimulator | str, **settings: str) -> RunningProxy:
+    """A proxy whose data is in `folder`. The caller stops it, best with `with`.
+
+    `simulator` may be any address; `settings` are environment variables of the proxy.
+    """
+    upstream = simulator if isinstance(simulator, str) else simulator.url
+    folder.mkdir(parents=True, exist_ok=True)
+    return RunningProxy(folder, upstream, settings)

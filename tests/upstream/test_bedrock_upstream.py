@@ -1,0 +1,376 @@
+"""Attempts, deadlines and refusals of the real upstream, against a scripted server."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("aws", "protocol")]
+from fakeserver import chunked, ok, serving, until  # noqa: E402
+from streams import EVENTS, STREAM, chunk_frame, exception_frame  # noqa: E402
+
+from anthropic_bedrock_proxy.aws.connect import Endpoint, connector  # noqa: E402
+from anthropic_bedrock_proxy.aws.credentials import (  # noqa: E402
+    CredentialsError,
+    RefreshingSource,
+    StaticSource,
+)
+from anthropic_bedrock_proxy.aws.http import Pool  # noqa: E402
+from anthropic_bedrock_proxy.aws.sigv4 import Credentials  # noqa: E402
+from anthropic_bedrock_proxy.errors import UpstreamRefusal  # noqa: E402
+from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream  # noqa: E402
+from anthropic_bedrock_proxy.upstream.base import Call  # noqa: E402
+from anthropic_bedrock_proxy.upstream.bedrock import (  # noqa: E402
+    BedrockUpstream,
+    RetryOptions,
+    refusal_from_http,
+)
+
+CALL = Call(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
+KEYS = Credentials("AKID", "secret")
+LONG = 5.0
+
+
+def refused(status, code, message="no", extra=b""):
+    body = b'{"message":"%b"}' % message.encode()
+    head = b"HTTP/1.1 %d x\r\nx-amzn-errortype: %b:http://internal\r\n%bcontent-length: %d\r\n\r\n"
+    return head % (status, code.encode(), extra, len(body)) + body
+
+
+def script(*steps):
+    """An answer per request, the last one for ever."""
+    left = list(steps)
+
+    async def answer(request, writer):
+        step = left.pop(0) if len(left) > 1 else left[0]
+        if step is None:
+            return True
+        writer.write(step)
+        return None
+
+    return answer
+
+
+@asynccontextmanager
+async def upstream_on(answer, *, credentials=None, token=None, waits=None, **options):
+    waits = [] if waits is None else waits
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    async with serving(answer) as server:
+        endpoint = Endpoint("127.0.0.1", server.port, tls=False, path="/prefix")
+        upstream = BedrockUpstream(
+            Pool(connector(endpoint)),
+            endpoint,
+            region="us-east-1",
+            credentials=credentials or StaticSource(KEYS),
+            bearer_token=token,
+            options=RetryOptions(**options),
+            sleep=sleep,
+            jitter=lambda: 1.0,
+        )
+        try:
+            yield upstream, server
+        finally:
+            await upstream.close()
+
+
+def test_the_request_on_the_wire():
+    async def main():
+        async with upstream_on(ok(b"[]")) as (upstream, server):
+            answer = await upstream.call(CALL)
+            assert answer.body == b"[]"
+            head, body = server.requests[0].split(b"\r\n\r\n")
+            assert head.startswith(b"POST /prefix/model/arn%3Aaws%3Ax%2Fy%3Az/invoke HTTP/1.1\r\n")
+            assert b"authorization: AWS4-HMAC-SHA256 Credential=AKID/" in head
+            assert b"host: 127.0.0.1:%d\r\n" % server.port in head
+            assert body == CALL.body
+
+    asyncio.run(main())
+
+
+def test_bearer_tokens_and_extra_headers():
+    async def main():
+        call = Call(
+            operation="converse-stream",
+            bedrock_model_id="m",
+            body=b"{}",
+            headers=(("x-amzn-bedrock-trace", "ENABLED"),),
+        )
+        async with upstream_on(ok(b"[]"), token="tok") as (upstream, server):
+            await upstream.call(call)
+            assert b"authorization: Bearer tok\r\n" in server.requests[0]
+            assert b"x-amzn-bedrock-trace: ENABLED\r\n" in server.requests[0]
+            assert b"x-amzn-bedrock-accept: application/json\r\n" in server.requests[0]
+
+    asyncio.run(main())
+
+
+def test_the_upstream_s_request_id_is_kept():
+    async def main():
+        async with upstream_on(ok(headers=b"x-amzn-RequestId: abc\r\n")) as (upstream, _):
+            assert (await upstream.call(CALL)).upstream_request_id == "abc"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        refused(429, "ThrottlingException"),
+        refused(503, "ServiceUnavailableException"),
+        refused(500, "InternalServerException"),
+        refused(424, "ModelErrorException"),
+        refused(429, "ModelNotReadyException"),
+        refused(502, "Unheard"),
+        None,
+    ],
+    ids=["throttled", "unavailable", "internal", "model", "not ready", "bad gateway", "cut"],
+)
+def test_tried_again_before_the_first_byte(trouble):
+    async def main():
+        waits = []
+        async with upstream_on(script(trouble, trouble, ok(b"1")), waits=waits) as (up, server):
+            assert (await up.call(CALL)).body == b"1"
+            assert len(server.requests) == 3
+            assert waits == [0.5, 1.0]  # full jitter at its ceiling, doubling
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused(400, "ValidationException"),
+        refused(403, "AccessDeniedException"),
+        refused(404, "ResourceNotFoundException"),
+        refused(400, "ServiceQuotaExceededException"),
+        refused(403, "InvalidSignatureException"),
+    ],
+)
+def test_never_tried_again(answer):
+    async def main():
+        async with upstream_on(answer) as (upstream, server):
+            with pytest.raises(UpstreamRefusal):
+                await upstream.call(CALL)
+            assert len(server.requests) == 1
+
+    asyncio.run(main())
+
+
+def test_attempts_are_bounded_in_number_and_time():
+    async def main():
+        throttled = refused(429, "ThrottlingException")
+        async with upstream_on(throttled, max_attempts=3) as (upstream, server):
+            with pytest.raises(UpstreamRefusal, match="ThrottlingException"):
+                await upstream.call(CALL)
+            assert len(server.requests) == 3
+        async with upstream_on(throttled, retry_seconds=0.1) as (upstream, server):
+            with pytest.raises(UpstreamRefusal):
+                await upstream.call(CALL)
+            assert len(server.requests) == 1
+
+    asyncio.run(main())
+
+
+def test_retry_after_of_aws_is_obeyed():
+    async def main():
+        waits = []
+        throttled = refused(429, "ThrottlingException", extra=b"retry-after: 7\r\n")
+        async with upstream_on(script(throttled, ok()), waits=waits) as (upstream, _):
+            await upstream.call(CALL)
+            assert waits == [7.0]
+
+    asyncio.run(main())
+
+
+def test_expired_keys_are_fetched_anew():
+    async def main():
+        fetched = []
+
+        async def fetch():
+            fetched.append(1)
+            return Credentials(f"KEY{len(fetched)}", "s")
+
+        answer = script(refused(403, "ExpiredTokenException"), ok())
+        source = RefreshingSource(fetch)
+        async with upstream_on(answer, credentials=source) as (upstream, server):
+            await upstream.call(CALL)
+            assert b"Credential=KEY1/" in server.requests[0]
+            assert b"Credential=KEY2/" in server.requests[1]
+
+    asyncio.run(main())
+
+
+def test_no_credentials_is_the_operator_s_problem_not_the_client_s():
+    async def main():
+        async def fetch():
+            raise CredentialsError("nothing found")
+
+        async with upstream_on(ok(), credentials=RefreshingSource(fetch)) as (upstream, server):
+            with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
+                await upstream.call(CALL)
+            assert not server.requests
+
+    asyncio.run(main())
+
+
+async def read_all(stream):
+    events = []
+    while (more := await stream.read(LONG)) is not None:
+        events += more
+    return events
+
+
+def decoder():
+    return InvokeStream("claude-haiku-4-5-20251001")
+
+
+def test_a_stream_s_connection_is_used_again():
+    async def main():
+        async with upstream_on(chunked(STREAM)) as (upstream, server):
+            for _ in range(2):
+                stream = await upstream.stream(CALL, decoder)
+                assert [name for name, _ in await read_all(stream)] == [n for n, _ in EVENTS]
+                stream.close()
+                await until(lambda: len(upstream._pool._free) == 1)
+            assert server.connections == 1
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_begins_with_an_exception_is_tried_again():
+    async def main():
+        throttled = chunked(exception_frame("throttlingException", "slow"))
+        async with upstream_on(script(throttled, chunked(STREAM))) as (upstream, server):
+            stream = await upstream.stream(CALL, decoder)
+            assert len(await read_all(stream)) == len(EVENTS)
+            assert len(server.requests) == 2
+            stream.close()
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_breaks_later_is_not():
+    async def main():
+        broken = chunk_frame(EVENTS[0][1]) + exception_frame("throttlingException", "slow")
+        async with upstream_on(chunked(broken)) as (upstream, server):
+            stream = await upstream.stream(CALL, decoder)
+            assert len(await stream.read(LONG)) == 1
+            with pytest.raises(UpstreamRefusal, match="ThrottlingException"):
+                await stream.read(LONG)
+            stream.close()
+            assert len(server.requests) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", [True, False], ids=["clean HTTP end", "connection cut"])
+def test_a_cut_stream_is_a_refusal(end):
+    async def main():
+        async def cut(request, writer):
+            writer.write(chunked(STREAM[:-10], end=end))
+            await writer.drain()
+            return not end
+
+        async with upstream_on(cut, max_attempts=1) as (upstream, _):
+            stream = await upstream.stream(CALL, decoder)
+            with pytest.raises(UpstreamRefusal):
+                await read_all(stream)
+            stream.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_cut_after_the_last_event_does_not_matter():
+    async def main():
+        async def cut(request, writer):
+            writer.write(chunked(STREAM, end=False))
+            await writer.drain()
+            return True
+
+        async with upstream_on(cut) as (upstream, _):
+            stream = await upstream.stream(CALL, decoder)
+            assert len(await read_all(stream)) == len(EVENTS)
+            stream.close()
+
+    asyncio.run(main())
+
+
+def test_no_event_in_time():
+    async def main():
+        head = chunked(end=False)
+
+        async def silent(request, writer):
+            writer.write(head)
+
+        options = {"first_byte_seconds": 0.02, "max_attempts": 1}
+        async with upstream_on(silent, **options) as (upstream, _):
+            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException"):
+                await upstream.stream(CALL, decoder)
+            await until(lambda: not upstream._pool._open)
+
+    asyncio.run(main())
+
+
+def test_no_headers_in_time():
+    async def main():
+        async def silent(request, writer):
+            return None
+
+        options = {"first_byte_seconds": 0.02, "max_attempts": 1}
+        async with upstream_on(silent, **options) as (upstream, _):
+            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException"):
+                await upstream.call(CALL)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"400 x"])
+def test_a_body_that_stops_or_is_cut(status):
+    async def main():
+        async def half(request, writer):
+            writer.write(b"HTTP/1.1 %b\r\ncontent-length: 10\r\n\r\nabc" % status)
+            await writer.drain()
+            return True
+
+        async with upstream_on(half, max_attempts=1) as (upstream, _):
+            with pytest.raises(UpstreamRefusal, match="ServiceUnavailable"):
+                await upstream.call(CALL)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "code", "message"),
+    [
+        (400, {b"x-amzn-errortype": b"ValidationException:x"}, b'{"message":"m"}',
+         "ValidationException", "m"),
+        (400, {}, b'{"__type":"com.amazon#ThrottlingException","Message":"m"}',
+         "ThrottlingException", "m"),
+        (529, {}, b'{"type":"error","error":{"type":"overloaded_error","message":"m"}}',
+         "overloaded_error", "m"),
+        (424, {b"x-amzn-errortype": b"ModelErrorException"},
+         b'{"message":"m","originalStatusCode":400}', "ValidationException", "m"),
+        (502, {}, b"<html>", "HTTP502", ""),
+        (500, {}, b"[]", "HTTP500", ""),
+    ],
+)  # fmt: skip
+def test_what_aws_meant(status, headers, body, code, message):
+    refusal = refusal_from_http(status, headers, body)
+    assert (refusal.code, refusal.message, refusal.status) == (code, message, status)
+
+
+def test_paths_are_remembered_but_not_for_ever():
+    async def main():
+        async with upstream_on(ok()) as (upstream, _):
+            for number in range(1100):
+                upstream._path(Call(operation="invoke", bedrock_model_id=str(number), body=b""))
+            assert len(upstream._paths) <= 1024
+
+    asyncio.run(main())
