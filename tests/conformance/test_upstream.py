@@ -1,0 +1,135 @@
+"""One suite for every implementation of the Upstream seam."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("aws", "protocol")]
+from fakeserver import chunked, ok, serving  # noqa: E402
+from streams import EVENTS, MESSAGE, STREAM, chunk_frame, exception_frame  # noqa: E402
+
+from anthropic_bedrock_proxy.aws.connect import Endpoint, connector  # noqa: E402
+from anthropic_bedrock_proxy.aws.http import Pool  # noqa: E402
+from anthropic_bedrock_proxy.errors import UpstreamRefusal  # noqa: E402
+from anthropic_bedrock_proxy.protocol.events import fold  # noqa: E402
+from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream  # noqa: E402
+from anthropic_bedrock_proxy.upstream.base import Call  # noqa: E402
+from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions  # noqa: E402
+from anthropic_bedrock_proxy.upstream.fake import FakeUpstream  # noqa: E402
+
+CALL = Call(operation="invoke", bedrock_model_id="m", body=b"{}")
+
+
+@asynccontextmanager
+async def fake(answer):
+    yield FakeUpstream([answer])
+
+
+@asynccontextmanager
+async def bedrock(answer):
+    if isinstance(answer, UpstreamRefusal):
+        body = b'{"message":"%b"}' % answer.message.encode()
+        head = b"HTTP/1.1 400 x\r\nx-amzn-errortype: %b\r\ncontent-length: %d\r\n\r\n"
+        wire = head % (answer.code.encode(), len(body)) + body
+    elif isinstance(answer, list):
+        wire = chunked(*answer)
+    else:
+        wire = ok(answer, b"x-amzn-requestid: fake-request\r\n")
+    async with serving(wire) as server:
+        endpoint = Endpoint("127.0.0.1", server.port, tls=False)
+        upstream = BedrockUpstream(
+            Pool(connector(endpoint)),
+            endpoint,
+            region="us-east-1",
+            credentials=None,
+            bearer_token="t",
+            options=RetryOptions(max_attempts=1),
+        )
+        yield upstream
+        await upstream.close()
+
+
+@pytest.fixture(params=[fake, bedrock], ids=lambda make: make.__name__)
+def with_answer(request):
+    def run(answer, work):
+        async def main():
+            async with request.param(answer) as upstream:
+                return await work(upstream)
+
+        return asyncio.run(main())
+
+    return run
+
+
+def decoder():
+    return InvokeStream(MESSAGE["model"])
+
+
+async def read_all(stream):
+    events = []
+    while (more := await stream.read(5)) is not None:
+        events += more
+    return events
+
+
+def test_a_whole_answer(with_answer):
+    async def work(upstream):
+        return await upstream.call(CALL)
+
+    answer = with_answer(b"[1]", work)
+    assert (answer.body, answer.upstream_request_id) == (b"[1]", "fake-request")
+
+
+def test_a_refusal(with_answer):
+    async def work(upstream):
+        with pytest.raises(UpstreamRefusal) as refused:
+            await upstream.call(CALL)
+        return refused.value
+
+    refusal = with_answer(UpstreamRefusal("ValidationException", "bad"), work)
+    assert (refusal.code, refusal.message) == ("ValidationException", "bad")
+
+
+def test_a_stream(with_answer):
+    async def work(upstream):
+        stream = await upstream.stream(CALL, decoder)
+        events = await read_all(stream)
+        assert await stream.read(5) is None
+        stream.close()
+        stream.close()
+        return events
+
+    assert fold(with_answer([STREAM[:50], STREAM[50:]], work)) == MESSAGE
+
+
+def test_a_stream_that_is_refused_before_its_first_event(with_answer):
+    async def work(upstream):
+        with pytest.raises(UpstreamRefusal, match="ValidationException"):
+            await upstream.stream(CALL, decoder)
+
+    with_answer([exception_frame("validationException", "bad")], work)
+
+
+def test_a_stream_that_breaks_gives_its_events_first(with_answer):
+    async def work(upstream):
+        stream = await upstream.stream(CALL, decoder)
+        assert [name for name, _ in await stream.read(5)] == [EVENTS[0][0]]
+        with pytest.raises(UpstreamRefusal, match="ThrottlingException"):
+            await stream.read(5)
+        stream.close()
+
+    broken = chunk_frame(EVENTS[0][1]) + exception_frame("throttlingException", "slow")
+    with_answer([broken], work)
+
+
+def test_an_empty_stream_is_a_refusal(with_answer):
+    async def work(upstream):
+        with pytest.raises(UpstreamRefusal):
+            await upstream.stream(CALL, decoder)
+
+    with_answer([chunk_frame(b'{"type":"ping"}')], work)

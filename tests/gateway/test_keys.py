@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+import pytest
+
+from anthropic_bedrock_proxy.errors import (
+    AuthenticationError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from anthropic_bedrock_proxy.gateway.keys import STALE_SECONDS, Authenticator, KeyOptions
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import KeyRecord
+
+
+class World:
+    """An authenticator on a memory store, with a clock of its own; counts store look-ups."""
+
+    def __init__(self, **options):
+        self.now = 1000.0
+        self.store = MemoryStore()
+        self.looked_up = 0
+        self.auth = Authenticator(
+            self, KeyOptions(**options), monotonic=lambda: self.now, now=lambda: self.now
+        )
+
+    async def find(self, secret_hash, *, now):
+        self.looked_up += 1
+        return await self.store.keys.find(secret_hash, now=now)
+
+    def add(self, secret, **fields):
+        key = KeyRecord(
+            id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1, **fields
+        )
+        asyncio.run(self.store.keys.create(key, sha256(secret.encode()).digest()))
+
+    def ask(self, secret):
+        return asyncio.run(self.auth.authenticate(secret))
+
+
+def test_found_by_hash_and_remembered_for_a_while():
+    world = World(ttl_seconds=2.0)
+    world.add("sk-a")
+    assert [world.ask("sk-a") for _ in range(3)] == ["key_1"] * 3
+    assert world.looked_up == 1
+    world.now += 2.5
+    world.ask("sk-a")
+    assert world.looked_up == 2
+
+
+def test_unknown_keys_are_remembered_too():
+    world = World()
+    for _ in range(3):
+        with pytest.raises(AuthenticationError):
+            world.ask("sk-unknown")
+    assert world.looked_up == 1
+
+
+def test_a_change_is_in_force_after_the_ttl_or_at_once_when_told():
+    world = World(ttl_seconds=2.0)
+    world.add("sk-a")
+    world.ask("sk-a")
+    changes = {"is_active": False, "deactivated_reason": "revoked"}
+    asyncio.run(world.store.keys.update("key_1", changes, now=1))
+    assert world.ask("sk-a") == "key_1"
+    world.auth.forget()
+    with pytest.raises(PermissionDeniedError) as refused:
+        world.ask("sk-a")
+    assert refused.value.error_code == "revoked"
+    assert (b"x-should-retry", b"false") in refused.value.headers()
+
+
+def test_expired():
+    world = World()
+    world.add("sk-a", expires_at=1005)
+    assert world.ask("sk-a") == "key_1"
+    world.now = 1005.0
+    with pytest.raises(PermissionDeniedError, match="expired"):
+        world.ask("sk-a")
+
+
+def test_inactive_without_a_reason_is_revoked():
+    world = World()
+    world.add("sk-a", is_active=False)
+    with pytest.raises(PermissionDeniedError, match="revoked"):
+        world.ask("sk-a")
+
+
+def test_a_store_that_is_down_never_looks_like_a_wrong_key():
+    world = World(ttl_seconds=2.0)
+    world.add("sk-a")
+    world.ask("sk-a")
+    world.store.down = True
+    world.now += 60
+    assert world.ask("sk-a") == "key_1"
+    with pytest.raises(UnavailableError):
+        world.ask("sk-new")
+    world.now += STALE_SECONDS + 60
+    with pytest.raises(UnavailableError):
+        world.ask("sk-a")
+    world.store.down = False
+    assert world.ask("sk-a") == "key_1"
+
+
+def test_a_flood_of_wrong_keys_does_not_fill_memory():
+    world = World()
+
+    async def flood():
+        for number in range(10_500):
+            with pytest.raises(AuthenticationError):
+                await world.auth.authenticate(f"sk-{number}")
+
+    asyncio.run(flood())
+    assert len(world.auth._remembered) <= 10_000
+
+
+def test_the_master_key_needs_no_store():
+    world = World(master_api_key="sk-m")
+    assert world.ask("sk-m") == "master"
+    assert world.looked_up == 0

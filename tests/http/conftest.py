@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "protocol"))
+from streams import MESSAGE, STREAM, encode  # noqa: E402
+
+from anthropic_bedrock_proxy.app import load_model_table  # noqa: E402
+from anthropic_bedrock_proxy.gateway.admission import Admission  # noqa: E402
+from anthropic_bedrock_proxy.gateway.counting import Counting  # noqa: E402
+from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions  # noqa: E402
+from anthropic_bedrock_proxy.gateway.messages import Messages  # noqa: E402
+from anthropic_bedrock_proxy.gateway.pacing import Pacing  # noqa: E402
+from anthropic_bedrock_proxy.gateway.routing import Registry  # noqa: E402
+from anthropic_bedrock_proxy.http.body import BodyOptions  # noqa: E402
+from anthropic_bedrock_proxy.http.routes import Routes  # noqa: E402
+from anthropic_bedrock_proxy.store.memory import MemoryStore  # noqa: E402
+from anthropic_bedrock_proxy.upstream.fake import FakeUpstream  # noqa: E402
+
+KEY = "sk-master"
+
+
+class Proxy:
+    """Everything but the network: the application on a fake upstream and a memory store."""
+
+    def __init__(self, *, pacing=None, keys=None, body=None, monotonic=time.monotonic):
+        self.upstream = FakeUpstream()
+        self.records = []
+        self.registry = Registry(load_model_table(), region="us-east-1")
+        self.store = MemoryStore()
+        options = keys or KeyOptions(master_api_key=KEY)
+        self.authenticator = Authenticator(
+            self.store.keys, options, monotonic=monotonic, now=time.time
+        )
+        self.logged = []
+        self.app = Routes(
+            messages=Messages(
+                self.upstream,
+                self.registry,
+                Admission(self, monotonic=monotonic),
+                pacing or Pacing(),
+                monotonic=monotonic,
+            ),
+            counting=Counting(self.upstream, self.registry),
+            registry=self.registry,
+            authenticator=self.authenticator,
+            body_options=body or BodyOptions(),
+            key_header=options.header,
+            environment="development",
+        ).application(lambda scope, exchange: self.logged.append(exchange))
+
+    def append(self, record):
+        self.records.append(record)
+
+
+@pytest.fixture
+def make_proxy():
+    return Proxy
+
+
+@pytest.fixture
+def proxy():
+    return Proxy()
+
+
+@pytest.fixture
+def message():
+    return encode(MESSAGE)
+
+
+@pytest.fixture
+def stream():
+    return STREAM

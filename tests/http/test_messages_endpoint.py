@@ -1,0 +1,345 @@
+"""POST /v1/messages over a scripted upstream: every ending settles once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from asgi_client import Client
+from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
+
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.pacing import Pacing
+from anthropic_bedrock_proxy.protocol.events import Grammar, fold
+
+BODY = {
+    "model": "claude-haiku-4-5",
+    "max_tokens": 10,
+    "messages": [{"role": "user", "content": "Hello"}],
+}
+KEY = {"x-api-key": "sk-master"}
+
+
+def post(proxy, body=None, headers=None, **changes):
+    body = {**BODY, **changes} if body is None else body
+    return asyncio.run(Client(proxy.app, headers=KEY | (headers or {}), body=body).send())
+
+
+def check_grammar(events):
+    grammar = Grammar()
+    for event in events:
+        grammar.feed(event)
+    grammar.end()
+
+
+def test_a_whole_answer(proxy, message):
+    proxy.upstream.script.append(message)
+    answer = post(proxy)
+    assert answer.status == 200
+    assert answer.json == {**MESSAGE, "model": "claude-haiku-4-5"}
+    assert answer.headers["request-id"].startswith("req_")
+    assert answer.headers["content-length"] == str(len(answer.body))
+    assert answer.headers["x-amzn-requestid"] == "fake-request"
+    (record,) = proxy.records
+    assert record.id == answer.headers["request-id"]
+    assert (record.key_id, record.model, record.input_tokens) == ("master", BODY["model"], 12)
+    assert (record.output_tokens, record.cache_creation_1h_input_tokens) == (34, 2)
+    assert (record.error, record.estimated, record.stream) == (None, False, False)
+
+
+def test_a_streamed_answer(proxy, stream):
+    proxy.upstream.script.append([stream[:100], stream[100:]])
+    answer = post(proxy, stream=True)
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    check_grammar(answer.events)
+    assert fold(answer.events) == {**MESSAGE, "model": "claude-haiku-4-5"}
+    (record,) = proxy.records
+    assert (record.output_tokens, record.stream, record.estimated) == (34, True, False)
+    assert record.ttft_ms is not None
+    assert proxy.upstream.streams[0].closed
+
+
+def test_what_reaches_the_upstream(proxy, message):
+    proxy.upstream.script.append(message)
+    post(proxy, headers={"anthropic-beta": ["interleaved-thinking-2025-05-14", "oauth-2025-04-20"]})
+    (call,) = proxy.upstream.calls
+    assert call.operation == "invoke"
+    assert call.bedrock_model_id == "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+    assert b'"anthropic_beta":["interleaved-thinking-2025-05-14"]' in call.body
+
+
+def test_the_record_is_written_before_the_last_byte(proxy, stream):
+    proxy.upstream.script.append([stream])
+    client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+    recorded_by_then = []
+    client.on_chunk = lambda answer: recorded_by_then.append(
+        (b"message_stop" in answer.body, len(proxy.records))
+    )
+    asyncio.run(client.send())
+    assert all(count == 1 for stopped, count in recorded_by_then if stopped)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("code", "status", "type_", "retry"),
+    [
+        ("ThrottlingException", 429, "rate_limit_error", "5"),
+        ("ModelNotReadyException", 529, "overloaded_error", "1"),
+        ("ValidationException", 400, "invalid_request_error", None),
+        ("ModelTimeoutException", 504, "timeout_error", None),
+        ("InternalServerException", 500, "api_error", None),
+        ("UnrecognizedClientException", 503, "api_error", None),
+    ],
+)
+def test_a_refusal_is_a_real_status(proxy, streamed, code, status, type_, retry):
+    proxy.upstream.script.append(UpstreamRefusal(code, "why 123456789012"))
+    answer = post(proxy, stream=streamed)
+    assert answer.status == status
+    assert answer.json["error"]["type"] == type_
+    assert answer.json["request_id"] == answer.headers["request-id"]
+    assert answer.headers.get("retry-after") == retry
+    assert "123456789012" not in answer.body.decode()
+    (record,) = proxy.records
+    assert (record.error, record.output_tokens) == (type_, 0)
+
+
+def test_a_stream_that_breaks_ends_in_an_error_event(proxy):
+    chunks = [chunk_frame(EVENTS[0][1]), exception_frame("throttlingException", "slow")]
+    proxy.upstream.script.append(chunks)
+    answer = post(proxy, stream=True)
+    assert answer.status == 200
+    assert [name for name, _ in answer.events] == [b"message_start", b"error"]
+    assert b'"rate_limit_error"' in answer.events[-1][1]
+    assert answer.complete
+    (record,) = proxy.records
+    assert (record.error, record.input_tokens) == ("rate_limit_error", 12)
+
+
+def test_a_cut_at_every_byte_ends_in_an_error_event(make_proxy):
+    proxy = make_proxy()
+    first = len(chunk_frame(EVENTS[0][1]))
+    for end in range(first, len(STREAM)):
+        proxy.upstream.script.append([STREAM[:end]])
+        answer = post(proxy, stream=True)
+        names = [name for name, _ in answer.events]
+        assert names[-1] == b"error"
+        assert b"message_stop" not in names
+        check_grammar(answer.events)
+    assert len(proxy.records) == len(STREAM) - first
+
+
+def test_a_flipped_bit_in_every_frame_ends_in_an_error_event(make_proxy):
+    proxy = make_proxy()
+    frames = [chunk_frame(data) for _, data in EVENTS]
+    for broken in range(1, len(frames)):
+        damaged = bytearray(frames[broken])
+        damaged[len(damaged) // 2] ^= 4
+        stream = b"".join([*frames[:broken], bytes(damaged), *frames[broken + 1 :]])
+        proxy.upstream.script.append([stream])
+        answer = post(proxy, stream=True)
+        assert len(answer.events) == broken + 1
+        assert answer.events[-1][0] == b"error"
+        check_grammar(answer.events)
+
+
+def test_one_byte_chunks_change_nothing(make_proxy):
+    whole, bytewise = make_proxy(), make_proxy()
+    whole.upstream.script.append([STREAM])
+    bytewise.upstream.script.append([STREAM[i : i + 1] for i in range(len(STREAM))])
+    assert post(whole, stream=True).events == post(bytewise, stream=True).events
+
+
+def test_silences_are_filled_with_pings(make_proxy):
+    proxy = make_proxy(pacing=Pacing(ping_seconds=0.0))
+    first = len(chunk_frame(EVENTS[0][1]))
+    proxy.upstream.script.append([STREAM[:first], b"", b"", STREAM[first:]])
+    answer = post(proxy, stream=True)
+    assert [name for name, _ in answer.events].count(b"ping") == 2
+    assert fold(answer.events)["content"] == MESSAGE["content"]
+    check_grammar(answer.events)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.parametrize("bound", ["idle_seconds", "total_seconds"])
+def test_deadlines_end_a_stream(make_proxy, bound):
+    proxy = make_proxy(pacing=Pacing(**{bound: 2.5}), monotonic=Clock())
+    silence = [b""] * 10 if bound == "idle_seconds" else []
+    deltas = [chunk_frame(data) for _, data in EVENTS[1:]]
+    proxy.upstream.script.append([chunk_frame(EVENTS[0][1]), *silence, *deltas])
+    answer = post(proxy, stream=True)
+    assert answer.events[-1][0] == b"error"
+    assert b"timeout_error" in answer.events[-1][1]
+    assert proxy.upstream.streams[0].closed
+
+
+def test_the_total_deadline_ends_a_call(make_proxy):
+    proxy = make_proxy(pacing=Pacing(total_seconds=0.01))
+
+    async def never(call):
+        await asyncio.Event().wait()
+
+    proxy.upstream.call = never
+    answer = post(proxy)
+    assert (answer.status, answer.json["error"]["type"]) == (504, "timeout_error")
+    assert proxy.records[0].error == "timeout_error"
+
+
+def test_a_client_that_leaves_a_stream_stops_the_model_and_is_charged(proxy):
+    async def main():
+        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+        reached = asyncio.Event()
+
+        class Stream:
+            upstream_request_id = None
+            closed = False
+            events = [[EVENTS[0]], [*EVENTS[1:6]]]  # noqa: RUF012  # consumed once
+
+            async def read(self, timeout):
+                if self.events:
+                    return self.events.pop(0)
+                reached.set()
+                await asyncio.Event().wait()
+                return None
+
+            def close(self):
+                self.closed = True
+
+        stream = Stream()
+
+        async def open_stream(call, new_decoder):
+            return stream
+
+        proxy.upstream.stream = open_stream
+        task = asyncio.create_task(client.send())
+        await reached.wait()
+        client.leave()
+        await task
+        assert stream.closed
+        (record,) = proxy.records
+        assert record.disconnected
+        assert record.estimated
+        assert record.input_tokens == 12
+        assert record.output_tokens > 0
+        assert proxy.app.active == 0
+
+    asyncio.run(main())
+
+
+def test_a_client_that_leaves_while_the_model_thinks_is_charged_its_request(proxy):
+    async def main():
+        called = asyncio.Event()
+
+        async def never(call):
+            called.set()
+            await asyncio.Event().wait()
+
+        proxy.upstream.call = never
+        client = Client(proxy.app, headers=KEY, body=BODY)
+        task = asyncio.create_task(client.send())
+        await called.wait()
+        client.leave()
+        await task
+        (record,) = proxy.records
+        assert (record.disconnected, record.estimated) == (True, True)
+        assert record.input_tokens > 0
+
+    asyncio.run(main())
+
+
+def test_a_slow_client_slows_the_model_and_may_leave(proxy):
+    async def main():
+        proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
+        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+        client.blocked = asyncio.Event()
+        task = asyncio.create_task(client.send())
+        while not proxy.upstream.streams:
+            await asyncio.sleep(0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(proxy.upstream.streams[0]._chunks) == len(EVENTS) - 1  # nothing read ahead
+        client.leave()
+        await task
+        assert proxy.upstream.streams[0].closed
+        assert len(proxy.records) == 1
+
+    asyncio.run(main())
+
+
+def test_a_server_that_stops_says_so_in_the_stream(proxy):
+    async def main():
+        reached = asyncio.Event()
+
+        class Stream:
+            upstream_request_id = None
+            first = True
+
+            async def read(self, timeout):
+                if self.first:
+                    self.first = False
+                    return [EVENTS[0]]
+                reached.set()
+                await asyncio.Event().wait()
+                return None
+
+            def close(self):
+                pass
+
+        async def open_stream(call, new_decoder):
+            return Stream()
+
+        proxy.upstream.stream = open_stream
+        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+        task = asyncio.create_task(client.send())
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [name for name, _ in client.answer.events] == [b"message_start", b"error"]
+        assert client.answer.complete
+        assert len(proxy.records) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "The request body is not valid JSON"),
+        ({**BODY, "model": "gpt-4"}, None),
+        ({**BODY, "mcp_servers": [{"url": "x"}]}, "mcp_servers:"),
+        ({k: v for k, v in BODY.items() if k != "max_tokens"}, "max_tokens: Field required"),
+    ],
+)
+def test_bad_input_changes_nothing(proxy, body, message):
+    answer = post(proxy, body)
+    assert answer.status == (400 if message else 404)
+    assert answer.json["error"]["message"].startswith(message or "model: gpt-4")
+    assert not proxy.upstream.calls
+    assert not proxy.records
+
+
+def test_an_unexpected_error_leaks_nothing(proxy):
+    proxy.upstream.script.append(RuntimeError("secret detail"))
+    answer = post(proxy)
+    assert answer.status == 500
+    assert answer.json["error"] == {"type": "api_error", "message": "Internal error of the proxy."}
+    assert len(proxy.records) == 1
+
+
+def test_an_unknown_version_is_refused(proxy):
+    answer = post(proxy, headers={"anthropic-version": "1999-01-01"})
+    assert answer.status == 400
+    assert answer.json["error"]["message"].startswith("anthropic-version:")
+
+
+def test_answers_of_a_model_that_sends_no_message(proxy):
+    proxy.upstream.script.append(encode([]))
+    assert post(proxy).status == 500

@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import zlib
+
+import pytest
+from asgi_client import Client
+from streams import encode
+
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.keys import KeyOptions
+from anthropic_bedrock_proxy.http.body import BodyOptions
+
+KEY = {"x-api-key": "sk-master"}
+BODY = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def ask(proxy, method, path, headers=None, body=b"", **more):
+    headers = KEY if headers is None else headers
+    return asyncio.run(Client(proxy.app, method, path, headers=headers, body=body, **more).send())
+
+
+class TestCounting:
+    path = "/v1/messages/count_tokens"
+
+    def test_bedrock_counts(self, proxy):
+        proxy.upstream.script.append(encode({"inputTokens": 42}))
+        answer = ask(proxy, "POST", self.path, body=BODY)
+        assert answer.json == {"input_tokens": 42}
+        assert "x-token-count" not in answer.headers
+        (call,) = proxy.upstream.calls
+        assert call.bedrock_model_id == "anthropic.claude-haiku-4-5-20251001-v1:0"
+        assert call.operation == "count-tokens"
+
+    def test_an_estimate_says_so_and_is_remembered(self, proxy):
+        refusal = UpstreamRefusal(
+            "ValidationException", "The provided model doesn't support counting tokens."
+        )
+        proxy.upstream.script.append(refusal)
+        for _ in range(2):
+            answer = ask(proxy, "POST", self.path, body=BODY)
+            assert answer.json["input_tokens"] > 5
+            assert answer.headers["x-token-count"] == "estimate"
+        assert len(proxy.upstream.calls) == 1
+
+    def test_models_known_to_lack_it_are_not_asked(self, proxy):
+        answer = ask(proxy, "POST", self.path, body={**BODY, "model": "claude-opus-5-5"})
+        assert answer.headers["x-token-count"] == "estimate"
+        assert not proxy.upstream.calls
+
+    def test_other_refusals_are_errors(self, proxy):
+        proxy.upstream.script.append(UpstreamRefusal("ThrottlingException", "slow"))
+        assert ask(proxy, "POST", self.path, body=BODY).status == 429
+
+
+class TestModels:
+    def test_list_and_paging(self, proxy):
+        everything = ask(proxy, "GET", "/v1/models?limit=1000").json
+        ids = [model["id"] for model in everything["data"]]
+        assert everything["has_more"] is False
+        assert (everything["first_id"], everything["last_id"]) == (ids[0], ids[-1])
+        seen, after = [], ""
+        while True:
+            page = ask(proxy, "GET", f"/v1/models?limit=4{after}").json
+            seen += [model["id"] for model in page["data"]]
+            if not page["has_more"]:
+                break
+            after = f"&after_id={page['last_id']}"
+        assert seen == ids
+        page = ask(proxy, "GET", f"/v1/models?limit=2&before_id={ids[3]}").json
+        assert [model["id"] for model in page["data"]] == ids[1:3]
+        assert page["has_more"] is True
+
+    def test_lifecycles(self, proxy):
+        answer = ask(proxy, "GET", "/v1/models?lifecycle%5B%5D=deprecated").json
+        assert {model["lifecycle"] for model in answer["data"]} == {"deprecated"}
+        assert ask(proxy, "GET", "/v1/models?lifecycle[]=retired").json["data"] == []
+
+    @pytest.mark.parametrize(
+        "query", ["limit=0", "limit=x", "limit=1001", "after_id=nope", "lifecycle[]=odd"]
+    )
+    def test_bad_queries(self, proxy, query):
+        answer = ask(proxy, "GET", f"/v1/models?{query}")
+        assert answer.status == 400
+        assert answer.json["error"]["message"].startswith(query.partition("=")[0].strip("[]"))
+
+    def test_two_cursors(self, proxy):
+        assert ask(proxy, "GET", "/v1/models?after_id=a&before_id=b").status == 400
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "claude-haiku-4-5-20251001",
+            "claude-haiku-4-5",
+            "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        ],
+    )
+    def test_retrieve(self, proxy, name):
+        model = ask(proxy, "GET", f"/v1/models/{name}").json
+        assert model["id"] == "claude-haiku-4-5-20251001"
+        assert model["created_at"] == "2025-10-15T00:00:00Z"
+        assert model["type"] == "model"
+
+    def test_unknown(self, proxy):
+        answer = ask(proxy, "GET", "/v1/models/gpt-4")
+        assert (answer.status, answer.json["error"]["type"]) == (404, "not_found_error")
+
+
+class TestProbes:
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("HEAD", "/"),
+            ("GET", "/"),
+            ("HEAD", "/api/hello"),
+            ("GET", "/health"),
+            ("GET", "/ready"),
+            ("GET", "/liveness"),
+        ],
+    )
+    def test_answer_without_a_key(self, proxy, method, path):
+        answer = ask(proxy, method, path, headers={})
+        assert answer.status == 200
+        assert "request-id" in answer.headers
+        assert (answer.body == b"") == (method == "HEAD")
+
+    def test_event_logging_is_swallowed(self, proxy):
+        path = "/api/event_logging/batch"
+        assert ask(proxy, "POST", path, headers={}, body={"events": []}).json == {"status": "ok"}
+
+    def test_draining(self, proxy):
+        proxy.app.draining = True
+        answer = ask(proxy, "GET", "/ready")
+        assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
+        assert ask(proxy, "GET", "/health").status == 200
+        proxy.app.refusing = True
+        answer = ask(proxy, "POST", "/v1/messages", body=BODY)
+        assert answer.status == 503
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["retry-after"] == "1"
+        assert ask(proxy, "GET", "/ready").status == 503
+
+
+class TestErrorsOfTheHTTPSide:
+    def test_unknown_path(self, proxy):
+        answer = ask(proxy, "GET", "/v2/else")
+        assert answer.status == 404
+        assert answer.json["type"] == "error"
+        assert answer.json["request_id"] == answer.headers["request-id"]
+
+    @pytest.mark.parametrize("path", ["/v1/messages", "/v1/models/", "/health"])
+    def test_wrong_method(self, proxy, path):
+        answer = ask(proxy, "DELETE", path)
+        if path.endswith("/"):
+            assert answer.status == 404
+        else:
+            assert answer.status == 405
+            assert answer.headers["allow"]
+
+    def test_other_protocols_are_refused(self, proxy):
+        with pytest.raises(RuntimeError):
+            asyncio.run(Client(proxy.app, type="websocket").send())
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"x-api-key": "sk-master"},
+            {"authorization": "Bearer sk-master"},
+            {"authorization": "bearer  sk-master "},
+            {"x-api-key": "sk-master", "authorization": "Bearer other"},
+        ],
+    )
+    def test_accepted(self, proxy, headers):
+        assert ask(proxy, "GET", "/v1/models", headers=headers).status == 200
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"x-api-key": ""},
+            {"x-api-key": "sk-other"},
+            {"authorization": "Basic sk-master"},
+            {"authorization": "Bearer"},
+            {"x-api-key": "\udcff"},
+        ],
+    )
+    def test_refused(self, proxy, headers):
+        answer = ask(proxy, "GET", "/v1/models", headers=headers)
+        assert (answer.status, answer.json["error"]["type"]) == (401, "authentication_error")
+
+    def test_another_header(self, make_proxy):
+        proxy = make_proxy(keys=KeyOptions(master_api_key="k", header="X-Our-Key"))
+        assert ask(proxy, "GET", "/v1/models", headers={"x-our-key": "k"}).status == 200
+        assert ask(proxy, "GET", "/v1/models", headers={"x-api-key": "k"}).status == 401
+
+    def test_no_key_required(self, make_proxy, message):
+        proxy = make_proxy(keys=KeyOptions(require_api_key=False))
+        proxy.upstream.script += [message, message]
+        body = {**BODY, "max_tokens": 5}
+        assert ask(proxy, "POST", "/v1/messages", headers={}, body=body).status == 200
+        headers = {"x-api-key": "whatever"}
+        assert ask(proxy, "POST", "/v1/messages", headers=headers, body=body).status == 200
+        assert [record.key_id for record in proxy.records] == ["anonymous", "anonymous"]
+
+
+class TestBodies:
+    path = "/api/event_logging/batch"
+
+    def send(self, make_proxy, body, headers=None, **options):
+        proxy = make_proxy(body=BodyOptions(**options))
+        return ask(proxy, "POST", self.path, headers=headers or {}, body=body)
+
+    def test_in_parts(self, make_proxy, message):
+        proxy = make_proxy()
+        proxy.upstream.script.append(message)
+        data = json.dumps({**BODY, "max_tokens": 5}).encode()
+        parts = [data[i : i + 7] for i in range(0, len(data), 7)]
+        assert ask(proxy, "POST", "/v1/messages", body=parts).status == 200
+
+    @pytest.mark.parametrize(
+        ("encoding", "data"),
+        [
+            ("gzip", gzip.compress(b"{}")),
+            ("GZIP ", gzip.compress(b"{}")),
+            ("deflate", zlib.compress(b"{}")),
+            ("identity", b"{}"),
+        ],
+    )
+    def test_encodings(self, make_proxy, encoding, data):
+        assert self.send(make_proxy, data, {"content-encoding": encoding}).status == 200
+
+    @pytest.mark.parametrize(
+        ("encoding", "data", "code"),
+        [
+            ("br", b"", "request_body_encoding_unsupported"),
+            ("gzip", b"plain", "request_body_encoding_invalid"),
+            ("gzip", gzip.compress(b"{}" * 99)[:-9], "request_body_encoding_invalid"),
+        ],
+    )
+    def test_bad_encodings(self, make_proxy, encoding, data, code):
+        answer = self.send(make_proxy, data, {"content-encoding": encoding})
+        assert answer.status == 400
+        assert answer.json["error"]["details"] == {"error_code": code}
+
+    @pytest.mark.parametrize(
+        ("body", "headers"),
+        [
+            (b"x" * 11, {}),
+            ([b"x" * 6, b"x" * 6], {}),
+            (b"", {"content-length": "11"}),
+            (gzip.compress(b"x" * 11), {"content-encoding": "gzip"}),
+        ],
+        ids=["whole", "in parts", "announced", "decompressed"],
+    )
+    def test_too_large(self, make_proxy, body, headers):
+        limit = 100 if "content-encoding" in headers else 10
+        if "content-encoding" in headers:
+            body = gzip.compress(b"x" * 101)
+        answer = self.send(make_proxy, body, headers, max_bytes=limit)
+        assert (answer.status, answer.json["error"]["type"]) == (413, "request_too_large")
+        assert answer.headers["connection"] == "close"
+
+    @pytest.mark.parametrize("body", [[None], [b"{", None]], ids=["at once", "in the middle"])
+    def test_too_slow(self, make_proxy, body):
+        answer = self.send(make_proxy, body, timeout_seconds=0.01)
+        assert answer.status == 400
+        assert answer.json["error"]["details"] == {"error_code": "request_body_timeout"}
+
+    @pytest.mark.parametrize("body", [[None], [b"{", None]])
+    def test_a_client_that_leaves_gets_nothing(self, make_proxy, body):
+        async def main():
+            proxy = make_proxy()
+            client = Client(proxy.app, "POST", self.path, body=body)
+            client.leave()
+            answer = await client.send()
+            assert answer.status == 0
+            assert proxy.logged[0].client_gone
+
+        asyncio.run(main())

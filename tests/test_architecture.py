@@ -1,0 +1,78 @@
+"""Who may import whom (docs/decisions/0001), read from the sources with `ast`."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "anthropic_bedrock_proxy"
+# Folder or module -> what of ours it may import. A name without a dot allows the whole folder.
+ALLOWED = {
+    "errors": set(),
+    "protocol": {"errors", "protocol"},
+    "aws": {"aws"},
+    "upstream": {"aws", "errors", "protocol", "upstream", "__version__"},
+    "store": {"store"},
+    "gateway": {"errors", "gateway", "protocol", "store.base", "store.records", "upstream.base"},
+    "http": {"errors", "gateway", "http", "protocol", "__version__"},
+    "telemetry": {"telemetry", "gateway.exchange"},
+    "config": {"config"},
+    "sim": {"sim", "protocol.eventstream", "__version__"},
+}
+PURE_FOLDERS = ("protocol",)
+IMPURE_MODULES = {"asyncio", "logging", "os", "socket", "threading", "time", "random", "subprocess"}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+
+
+def imports(path):
+    """(ours, others): dotted names relative to the package, and top-level foreign modules."""
+    here = list(path.relative_to(PACKAGE).with_suffix("").parts)
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            others |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if not node.level:
+                others.add(node.module.partition(".")[0])
+                continue
+            base = here[: len(here) - node.level]
+            module = [*base, *(node.module.split(".") if node.module else [])]
+            if node.module is None or not module:
+                ours |= {".".join([*module, alias.name]) for alias in node.names}
+            else:
+                ours.add(".".join(module))
+    return ours, others
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_what_its_layer_may(path):
+    layer = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if layer not in ALLOWED:
+        assert layer in {"app", "cli", "server", "__main__"}, f"{layer} has no rule"
+        return
+    ours, others = imports(path)
+    for name in ours:
+        parts = name.split(".")
+        allowed = ALLOWED[layer]
+        assert parts[0] in allowed or ".".join(parts[:2]) in allowed, f"{path.name}: {name}"
+    if layer in PURE_FOLDERS:
+        assert not others & IMPURE_MODULES
+
+
+def test_the_hot_path_never_imports_something_heavy():
+    heavy = {"botocore", "boto3", "aiohttp", "pydantic", "httpx", "starlette", "requests"}
+    for path in FILES:
+        _, others = imports(path)
+        found = others & heavy
+        assert not found or path.name == "credentials.py", f"{path}: {found}"
+
+
+def test_no_vague_names():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                assert not node.name.endswith(
+                    ("Manager", "Service", "Helper", "Utils", "Processor")
+                ), f"{path.name}: {node.name}"
