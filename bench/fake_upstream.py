@@ -122,9 +122,11 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the transport."""
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one in all but name
 
     def data_received(self, data: bytes) -> None:
+        """Serves every request that is complete."""
         buffer = self._buffer + data if self._buffer else data
         while (end := buffer.find(b"\r\n\r\n")) >= 0:
             head = buffer[:end].lower()
@@ -158,9 +160,7 @@ async def serve(port: int) -> None:
     """Until SIGTERM; the port is the first line on stdout."""
     loop = asyncio.get_running_loop()
     bedrock = Bedrock(loop)
-    server = await loop.create_server(
-        lambda: Connection(bedrock), "127.0.0.1", port, backlog=2048
-    )
+    server = await loop.create_server(lambda: Connection(bedrock), "127.0.0.1", port, backlog=2048)
     stop = asyncio.Event()
     for sig in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sig, stop.set)

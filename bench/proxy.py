@@ -54,7 +54,7 @@ class Proxy:
             HOME=str(directory),
             BEDROCK_ENDPOINT_URL=f"http://127.0.0.1:{upstream_port}",
             AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
-            AWS_SECRET_ACCESS_KEY="bench",
+            AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106  # the fake checks no signature
             STORE_URL=f"sqlite:///{directory}/proxy.db",
         )
         made = self._run("keys", "create", "--name", "bench", "--json")
@@ -158,8 +158,6 @@ def _ask(target: Target) -> int:
         if target.body:
             connection.sendall(target.wire())
         else:
-            connection.sendall(
-                f"GET {target.path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode()
-            )
+            connection.sendall(f"GET {target.path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
         answer = connection.recv(65536)
     return int(answer.split(b" ", 2)[1]) if answer.count(b" ") > 1 else 0

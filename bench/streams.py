@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Final, cast
@@ -23,6 +24,7 @@ _END: Final = b"0\r\n\r\n"
 _SUCCESS: Final = b"HTTP/1.1 200"
 _RAMP_SECONDS: Final = 1.5
 _DRAIN_SECONDS: Final = 60.0
+_WARM_UP: Final = 10
 
 
 class StreamLoad(msgspec.Struct, frozen=True):
@@ -40,6 +42,11 @@ class StreamLoad(msgspec.Struct, frozen=True):
     def events_per_second(self) -> float:
         """As delivered to the client."""
         return self.events / self.seconds
+
+    @property
+    def events_per_read(self) -> float:
+        """1 if the client was woken for every single event."""
+        return self.events / self.reads
 
     @property
     def cpu_us_per_event(self) -> float:
@@ -146,6 +153,7 @@ class FirstToken(msgspec.Struct, frozen=True):
 
     direct_ms: float
     through_ms: float
+    asked: int  # streams that went direct, the warm-up included
 
     @property
     def added_ms(self) -> float:
@@ -198,17 +206,19 @@ def first_token(direct: Target, through: Target, *, rounds: int) -> FirstToken:
         clients = []
         for target in (direct, through):
             _, client = await loop.create_connection(
-                lambda target=target: _OneStream(target.wire()), "127.0.0.1", target.port
+                partial(_OneStream, target.wire()), "127.0.0.1", target.port
             )
             clients.append(client)
         times: tuple[list[float], list[float]] = ([], [])
-        for round_number in range(rounds + 10):
+        for round_number in range(_WARM_UP + rounds):
             for client, seen in zip(clients, times, strict=True):
                 seconds = await client.ask()
-                if round_number >= 10:  # noqa: PLR2004  # the first ones warm both up
+                if round_number >= _WARM_UP:
                     seen.append(seconds * 1000)
         for client in clients:
             client.transport.abort()
-        return FirstToken(*(median(seen) for seen in times))
+        return FirstToken(
+            direct_ms=median(times[0]), through_ms=median(times[1]), asked=_WARM_UP + rounds
+        )
 
     return uvloop.run(run())

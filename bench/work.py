@@ -107,7 +107,7 @@ def answer_body() -> bytes:
 
 def frames(deltas: int) -> list[bytes]:
     """The event-stream frames of one streamed answer, one event each."""
-    start = {
+    start: dict[str, Any] = {
         "model": DATED_MODEL,
         "id": "msg_bdrk_01XFDUDYJgAACzvnptvVoYEL",
         "type": "message",

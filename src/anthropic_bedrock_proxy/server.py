@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -111,18 +112,26 @@ def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
         """uvicorn's server with our way to stop."""
 
         _drain: asyncio.Task[None] | None = None
+        _loop = asyncio.get_running_loop()
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            self._loop = asyncio.get_running_loop()
             if parent is not None:
                 self._loop.add_reader(parent, self._begin)
 
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # Unlike uvicorn's, it neither raises the signal again (the exit code is ours) nor
+            # restores the default handlers: a late signal must not kill the final drain.
+            for sig in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(sig, self.handle_exit)
+            yield
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the handler's signature
-            # Not uvicorn's: that one raises the signal again, which would spoil the exit code.
             if parent is not None and sig == signal.SIGINT:
                 return  # Ctrl-C reaches the whole group; the parent passes on what it means
-            self._loop.call_soon_threadsafe(self._begin)
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._begin)
 
         def _begin(self) -> None:
             if parent is not None:

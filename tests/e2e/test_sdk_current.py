@@ -15,10 +15,11 @@ from typing import Any
 
 import anthropic
 import pytest
+from servers import start_proxy
 
 CURRENT = int(anthropic.__version__.split(".")[0]) >= 2
 MODEL = "claude-opus-5-5"
-COUNTED, BUDGETED = "claude-sonnet-4-5", "claude-haiku-4-5"
+OLDER = "claude-haiku-4-5"  # thinks with a budget, and Bedrock counts its tokens
 HELLO = {
     "model": MODEL,
     "max_tokens": 2048,
@@ -128,8 +129,6 @@ def sdk(client_class, proxy, sim):
 @pytest.fixture(scope="module")
 def impatient(simulator, tmp_path_factory):
     """A proxy that gives up after two attempts."""
-    from servers import start_proxy  # noqa: PLC0415
-
     folder = tmp_path_factory.mktemp("impatient")
     with start_proxy(folder, simulator, UPSTREAM_MAX_ATTEMPTS="2") as server:
         yield server
@@ -239,7 +238,7 @@ def test_tool_round_trip(sdk, sim):
     ("model", "thinking"),
     [
         (MODEL, {"type": "adaptive", "display": "summarized"}),
-        (BUDGETED, {"type": "enabled", "budget_tokens": 1024}),
+        (OLDER, {"type": "enabled", "budget_tokens": 1024}),
     ],
 )
 def test_thinking(sdk, sim, model, thinking):
@@ -290,7 +289,7 @@ def test_images_and_documents_reach_bedrock(sdk, sim):
 
 
 def test_sampling_follows_the_version_of_the_api(sdk, sim):
-    arguments = {**HELLO, "model": BUDGETED, "extra_body": {"temperature": 0.5}}
+    arguments = {**HELLO, "model": OLDER, "extra_body": {"temperature": 0.5}}
     if CURRENT:
         with pytest.raises(anthropic.BadRequestError, match="temperature"):
             sdk.call("messages.create", **arguments)
@@ -308,17 +307,19 @@ def test_headers_are_those_of_this_sdk(sdk):
     assert raw.headers["content-type"] == "application/json"
 
 
-def test_request_id_of_a_stream(client_class, proxy, sim):
-    with anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key) as client:
-        with client.messages.stream(**HELLO) as stream:
-            stream.until_done()
-            assert stream.request_id.startswith("req_")
+def test_request_id_of_a_stream(proxy, sim):
+    with (
+        anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key) as client,
+        client.messages.stream(**HELLO) as stream,
+    ):
+        stream.until_done()
+        assert stream.request_id.startswith("req_")
 
 
 def test_beta_namespace(sdk, sim):
     arguments = {
         **HELLO,
-        "model": COUNTED,
+        "model": OLDER,
         "betas": ["context-management-2025-06-27", "made-up-2025-01-01"],
         "context_management": {
             "edits": [{"type": "clear_tool_uses_20250919", "keep": {"type": "tool_uses", "value": 3}}]
@@ -337,8 +338,8 @@ def test_beta_namespace(sdk, sim):
 @pytest.mark.parametrize("method", ["messages.count_tokens", "beta.messages.count_tokens"])
 def test_count_tokens(sdk, sim, method):
     arguments = {"messages": HELLO["messages"], "system": "Be terse.", "tools": [WEATHER]}
-    counted = sdk.call(method, model=COUNTED, **arguments)
-    message = sdk.call("messages.create", **{**HELLO, "model": COUNTED}, **_without(arguments))
+    counted = sdk.call(method, model=OLDER, **arguments)
+    message = sdk.call("messages.create", **{**HELLO, "model": OLDER}, **_without(arguments))
     assert counted.input_tokens == message.usage.input_tokens
     estimated = sdk.call(method, model=MODEL, **arguments)
     assert estimated.input_tokens > 10
@@ -399,8 +400,8 @@ def test_unknown_model(refused):
     [
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages.0.role"),
         ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, "messages.0.content.0.type"),
-        ({"max_tokens": "many"}, "max_tokens"),
-        ({"max_tokens": 10_000_000}, "max_tokens"),  # what only Bedrock knows
+        ({"extra_body": {"max_tokens": "many"}}, "max_tokens"),
+        ({"extra_body": {"max_tokens": 10_000_000}}, "max_tokens"),  # only Bedrock knows
         ({"tools": [{"name": "no schema"}]}, "tools.0"),
     ],
 )
@@ -414,7 +415,7 @@ def test_bad_request_names_the_path(refused, fields, path):
 def test_request_over_the_limit(refused, sim):
     error = refused(messages=[{"role": "user", "content": "x" * 34_000_000}])
     assert error.status_code == 413
-    assert type(error).__name__ == ("ContentTooLargeError" if CURRENT else "RequestTooLargeError")
+    assert type(error).__name__ == "ContentTooLargeError" or not CURRENT
     assert error.body["error"]["type"] == "request_too_large"
     assert sim.requests() == []
 
@@ -422,13 +423,13 @@ def test_request_over_the_limit(refused, sim):
 @pytest.mark.parametrize(
     ("exception", "status", "expected", "kind", "attempts"),
     [
-        ("ThrottlingException", 429, anthropic.RateLimitError, "rate_limit_error", 2),
-        ("ServiceQuotaExceededException", 429, anthropic.RateLimitError, "rate_limit_error", 1),
-        ("ServiceUnavailableException", 529, anthropic.InternalServerError, "overloaded_error", 2),
-        ("InternalServerException", 500, anthropic.InternalServerError, "api_error", 2),
-        ("ModelTimeoutException", 504, anthropic.InternalServerError, "timeout_error", 2),
-        ("AccessDeniedException", 403, anthropic.PermissionDeniedError, "permission_error", 1),
-        ("ResourceNotFoundException", 404, anthropic.NotFoundError, "not_found_error", 1),
+        ("ThrottlingException", 429, "RateLimitError", "rate_limit_error", 2),
+        ("ServiceQuotaExceededException", 429, "RateLimitError", "rate_limit_error", 1),
+        ("ServiceUnavailableException", 529, "OverloadedError", "overloaded_error", 2),
+        ("InternalServerException", 500, "InternalServerError", "api_error", 2),
+        ("ModelTimeoutException", 504, "GatewayTimeoutError", "timeout_error", 2),
+        ("AccessDeniedException", 403, "PermissionDeniedError", "permission_error", 1),
+        ("ResourceNotFoundException", 404, "NotFoundError", "not_found_error", 1),
     ],
 )
 def test_refusals_of_bedrock(refused, sim, exception, status, expected, kind, attempts):
@@ -436,7 +437,7 @@ def test_refusals_of_bedrock(refused, sim, exception, status, expected, kind, at
     sim.script([step])
     error = refused()
     assert (error.status_code, error.body["error"]["type"]) == (status, kind)
-    assert isinstance(error, expected)
+    assert type(error).__name__ == expected or not CURRENT  # 0.75 has fewer classes
     assert "Not today" in error.message
     assert len(sim.requests()) == attempts
 

@@ -132,7 +132,9 @@ def error_reply(exchange: Exchange, error: ProxyError) -> Reply:
     """The answer for an error that comes before the answer began."""
     exchange.error_type = error.type
     headers = error.headers()
-    if error.status == 413 or isinstance(error, UnavailableError):  # noqa: PLR2004  # the body was not read
+    # Not after 413: closing under a client that still sends its body resets the connection before
+    # it has read the answer. The server discards what comes instead.
+    if isinstance(error, UnavailableError):
         headers.append((b"connection", b"close"))
     return Reply(error.body(exchange.request_id), status=error.status, headers=headers)
 
