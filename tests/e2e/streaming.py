@@ -21,7 +21,13 @@ class Read:
 
 
 async def post(
-    url: str, key: str, *, stream: bool = True, text: str = "Hello", on_body=None, path="/v1/messages"
+    url: str,
+    key: str,
+    *,
+    stream: bool = True,
+    text: str = "Hello",
+    on_body=None,
+    path="/v1/messages",
 ) -> Read:
     """One request on one connection, read to its end or to its cut."""
     parts = urlsplit(url)

@@ -184,9 +184,7 @@ def test_a_dead_worker_is_replaced_and_workers_follow_a_dead_parent(sim, start):
     wait_for(lambda: len(children(proxy.process.pid)) == 2, "two workers")
     workers = children(proxy.process.pid)
     os.kill(workers[0], signal.SIGKILL)
-    wait_for(
-        lambda: len(set(children(proxy.process.pid)) - {workers[0]}) == 2, "another worker"
-    )
+    wait_for(lambda: len(set(children(proxy.process.pid)) - {workers[0]}) == 2, "another worker")
     survivors = children(proxy.process.pid)
     wait_for(lambda: status_of(f"{proxy.url}/health") == 200, "it serves")
     proxy.process.kill()
@@ -256,7 +254,9 @@ def test_a_client_that_leaves_stops_the_model_and_pays_for_what_it_saw(sim, star
     proxy = start()
 
     async def main():
-        reader, writer = await asyncio.open_connection(*proxy.url.removeprefix("http://").split(":"))
+        reader, writer = await asyncio.open_connection(
+            *proxy.url.removeprefix("http://").split(":")
+        )
         body = json.dumps(
             {
                 "model": "claude-haiku-4-5",

@@ -322,7 +322,9 @@ def test_beta_namespace(sdk, sim):
         "model": OLDER,
         "betas": ["context-management-2025-06-27", "made-up-2025-01-01"],
         "context_management": {
-            "edits": [{"type": "clear_tool_uses_20250919", "keep": {"type": "tool_uses", "value": 3}}]
+            "edits": [
+                {"type": "clear_tool_uses_20250919", "keep": {"type": "tool_uses", "value": 3}}
+            ]
         },
     }
     message = sdk.call("beta.messages.create", **arguments)
@@ -399,7 +401,10 @@ def test_unknown_model(refused):
     ("fields", "path"),
     [
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages.0.role"),
-        ({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}, "messages.0.content.0.type"),
+        (
+            {"messages": [{"role": "user", "content": [{"text": "hi"}]}]},
+            "messages.0.content.0.type",
+        ),
         ({"extra_body": {"max_tokens": "many"}}, "max_tokens"),
         ({"extra_body": {"max_tokens": 10_000_000}}, "max_tokens"),  # only Bedrock knows
         ({"tools": [{"name": "no schema"}]}, "tools.0"),
@@ -421,20 +426,20 @@ def test_request_over_the_limit(refused, sim):
 
 
 @pytest.mark.parametrize(
-    ("exception", "status", "expected", "kind", "attempts"),
+    ("exception", "seen", "attempts"),
     [
-        ("ThrottlingException", 429, "RateLimitError", "rate_limit_error", 2),
-        ("ServiceQuotaExceededException", 429, "RateLimitError", "rate_limit_error", 1),
-        ("ServiceUnavailableException", 529, "OverloadedError", "overloaded_error", 2),
-        ("InternalServerException", 500, "InternalServerError", "api_error", 2),
-        ("ModelTimeoutException", 504, "GatewayTimeoutError", "timeout_error", 2),
-        ("AccessDeniedException", 403, "PermissionDeniedError", "permission_error", 1),
-        ("ResourceNotFoundException", 404, "NotFoundError", "not_found_error", 1),
+        ("ThrottlingException", (429, "rate_limit_error", "RateLimitError"), 2),
+        ("ServiceQuotaExceededException", (429, "rate_limit_error", "RateLimitError"), 1),
+        ("ServiceUnavailableException", (529, "overloaded_error", "OverloadedError"), 2),
+        ("InternalServerException", (500, "api_error", "InternalServerError"), 2),
+        ("ModelTimeoutException", (504, "timeout_error", "GatewayTimeoutError"), 2),
+        ("AccessDeniedException", (403, "permission_error", "PermissionDeniedError"), 1),
+        ("ResourceNotFoundException", (404, "not_found_error", "NotFoundError"), 1),
     ],
 )
-def test_refusals_of_bedrock(refused, sim, exception, status, expected, kind, attempts):
-    step = {"error": {"type": exception, "message": "Not today"}, "times": "forever"}
-    sim.script([step])
+def test_refusals_of_bedrock(refused, sim, exception, seen, attempts):
+    status, kind, expected = seen
+    sim.script([{"error": {"type": exception, "message": "Not today"}, "times": "forever"}])
     error = refused()
     assert (error.status_code, error.body["error"]["type"]) == (status, kind)
     assert type(error).__name__ == expected or not CURRENT  # 0.75 has fewer classes
@@ -457,15 +462,15 @@ def test_passing_throttling_is_not_seen(client_class, proxy, sim):
     assert [request["status"] for request in sim.requests()] == [429, 429, 200]
 
 
-@pytest.mark.parametrize("method", ["messages.stream", "messages.create"])
-def test_failure_in_the_middle_of_a_stream(sdk, sim, method):
+@pytest.mark.parametrize("accumulated", [True, False])
+def test_failure_in_the_middle_of_a_stream(sdk, sim, accumulated):
     fault = {"kind": "exception", "type": "throttlingException", "message": "Slow down"}
     sim.script([{"faults": [{**fault, "after_events": 4}]}])
+    read, arguments = sdk.collect, {"method": "messages.create", "stream": True}
+    if accumulated:
+        read, arguments = sdk.stream, {"method": "messages.stream"}
     with pytest.raises(anthropic.APIStatusError, match="Slow down") as caught:
-        if method == "messages.stream":
-            sdk.stream(method, **HELLO)
-        else:
-            sdk.collect(method, **HELLO, stream=True)
+        read(**arguments, **HELLO)
     assert caught.value.body["type"] == "error"
     assert caught.value.body["error"]["type"] == "rate_limit_error"
     assert caught.value.body["request_id"] == caught.value.request_id

@@ -1,0 +1,78 @@
+"""Clients that need more than this Python: an old SDK in its own environment, and npm packages.
+
+Each is made once, from its lock file, and used again while its versions are the pinned ones. What
+cannot be made is a skipped test with the reason; REQUIRE_ALL_PARTS=1 makes skips failures.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import ROOT
+
+CLIENTS = Path(__file__).parent / "clients"
+OLD_ENVIRONMENT = ROOT / ".venv-old"
+OLD_REQUIREMENTS = ROOT / "requirements" / "old-sdk.txt"
+_INSTALL_SECONDS = 300
+
+
+def old_python() -> Path:
+    """An interpreter that has the old SDK."""
+    python = OLD_ENVIRONMENT / "bin" / "python"
+    pinned = (
+        f"anthropic=={_succeeds(python, '-c', 'import anthropic; print(anthropic.__version__)')}"
+    )
+    if pinned in OLD_REQUIREMENTS.read_text().replace("\\", " ").split():
+        return python
+    shutil.rmtree(OLD_ENVIRONMENT, ignore_errors=True)
+    _install(sys.executable, "-m", "venv", OLD_ENVIRONMENT)
+    _install(python, "-m", "pip", "install", "--require-hashes", "-r", OLD_REQUIREMENTS)
+    return python
+
+
+def node() -> str:
+    """The path of node, beside which the npm clients are installed."""
+    found, npm = shutil.which("node"), shutil.which("npm")
+    if found is None or npm is None:
+        pytest.skip("node and npm are needed")
+    wanted = json.loads((CLIENTS / "package.json").read_text())["dependencies"]
+    if any(_installed(name) != version for name, version in wanted.items()):
+        _install(npm, "ci", "--no-progress", "--prefix", CLIENTS)
+    return found
+
+
+def claude() -> Path:
+    """The path of Claude Code."""
+    node()
+    command = CLIENTS / "node_modules" / ".bin" / "claude"
+    if not _succeeds(command, "--version"):
+        pytest.skip("Claude Code has no build for this machine")
+    return command
+
+
+def _installed(name: str) -> str | None:
+    manifest = CLIENTS / "node_modules" / name / "package.json"
+    return json.loads(manifest.read_text())["version"] if manifest.exists() else None
+
+
+def _succeeds(*command: str | Path) -> str:
+    """What the command prints; nothing if it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _install(*command: str | Path) -> None:
+    done = subprocess.run(
+        command, cwd=CLIENTS, capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+    )
+    if done.returncode != 0:
+        shown = " ".join(map(str, command))
+        pytest.skip(f"cannot be made here: `{shown}` said {(done.stderr or done.stdout)[-500:]}")

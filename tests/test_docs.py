@@ -1,0 +1,72 @@
+"""The docs name what exists, and what exists is in the docs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from anthropic_bedrock_proxy import errors
+from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
+from anthropic_bedrock_proxy.http.routes import Routes
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
+HTTP = (ROOT / "docs/reference/http.md").read_text()
+CLI = (ROOT / "docs/reference/cli.md").read_text()
+
+
+def routes():
+    parts = dict.fromkeys(
+        ("messages", "counting", "registry", "authenticator", "body_options"), None
+    )
+    table = Routes(**parts, key_header="x-api-key", environment="development")
+    return {**table.table(), **table.prefixes()}
+
+
+def test_every_route_with_its_methods_is_documented_and_the_reverse():
+    documented = dict(re.findall(r"^\| `(/[^`]*)`[^|]*\| ([A-Z, ]+) \|", HTTP, re.MULTILINE))
+    assert {path: ", ".join(methods) for path, methods in routes().items()} == documented
+
+
+def test_every_error_type_is_documented():
+    def all_of(cls):
+        return {cls, *(leaf for child in cls.__subclasses__() for leaf in all_of(child))}
+
+    for error in all_of(errors.ProxyError):
+        assert f"| {error.status} | `{error.type}` |" in HTTP, error
+
+
+def test_every_command_is_documented_and_the_reverse():
+    documented = re.findall(r"^\| `([a-z-]+)` \|", CLI, re.MULTILINE)
+    assert set(documented) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_has_help(name):
+    command = cli.get_command(None, name)
+    assert command.help
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_names_of_settings_in_the_docs_exist():
+    known = (ROOT / "docs/reference/settings.md").read_text()
+    for page in PAGES:
+        for name in re.findall(r"`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`", page.read_text()):
+            assert f"`{name}`" in known or name in OTHER_NAMES, f"{page.name}: {name}"
+
+
+# Environment variables of other programs that the docs mention.
+OTHER_NAMES = {
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
+    "OUTPUT_DIR",
+}
