@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -85,7 +85,7 @@ def _rows(measured: dict[int, Measured], cold: dict[int, ColdStart]) -> list[Row
         first, _, rest = pick.partition(".")
         values: dict[str, float | str | None] = {}
         for workers in _WORKERS:
-            source = cold[workers] if first == "cold" else getattr(measured[workers], first)
+            source: Any = cold[workers] if first == "cold" else getattr(measured[workers], first)
             values[_column(workers)] = float(getattr(source, rest) if rest else source)
         return values
 

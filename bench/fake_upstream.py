@@ -53,38 +53,20 @@ _STREAM_HEAD: Final = (
 )
 
 
-class Bedrock:
-    """What the connections share: the encoded answers, the counters, the pace."""
+class Pace:
+    """Streams that all send an event every `interval_ms`, spread over that time."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.control = Control()
-        self.answer = _answer(work.answer_body())
+    def __init__(self, loop: asyncio.AbstractEventLoop, interval_ms: float) -> None:
         self._loop = loop
-        self._slots: list[list[tuple[asyncio.WriteTransport, Iterator[bytes]]]] = [[]]
-        self._slot = self._joined = 0
+        self._slots: list[list[tuple[asyncio.WriteTransport, Iterator[bytes]]]] = [
+            [] for _ in range(max(1, round(interval_ms / _TICK_MS)))
+        ]
+        self._now = self._joined = 0
         self._ticking = False
-        self.configure(self.control)
+        self._due = 0.0
 
-    def configure(self, wanted: Control) -> None:
-        """Takes over the delivery of `wanted`; streams that run keep theirs."""
-        self.control.deltas, self.control.interval_ms = wanted.deltas, wanted.interval_ms
-        chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in work.frames(wanted.deltas)]
-        chunks[-1] += b"0\r\n\r\n"
-        self._chunks = chunks
-        self._whole = _STREAM_HEAD + b"".join(chunks)
-        if not any(self._slots):
-            self._slots = [[] for _ in range(max(1, round(wanted.interval_ms / _TICK_MS)))]
-
-    def stream(self, transport: asyncio.WriteTransport) -> None:
-        """Begins one streamed answer; its first event leaves at once."""
-        control = self.control
-        control.streams += 1
-        control.tokens += control.deltas
-        if not control.interval_ms:
-            transport.write(self._whole)
-            return
-        chunks = iter(self._chunks)
-        transport.write(_STREAM_HEAD + next(chunks))
+    def join(self, transport: asyncio.WriteTransport, chunks: Iterator[bytes]) -> None:
+        """From now on the stream speaks once per interval."""
         self._joined += 1
         self._slots[self._joined % len(self._slots)].append((transport, chunks))
         if not self._ticking:
@@ -96,14 +78,13 @@ class Bedrock:
         """Serves the slots that are due; falls behind rather than skip an event."""
         while self._due <= self._loop.time():
             self._due += _TICK_MS / 1000
-            self._slot = (self._slot + 1) % len(self._slots)
-            self._slots[self._slot] = [
-                stream for stream in self._slots[self._slot] if _write_next(*stream)
+            self._now = (self._now + 1) % len(self._slots)
+            self._slots[self._now] = [
+                stream for stream in self._slots[self._now] if _write_next(*stream)
             ]
-        if any(self._slots):
+        self._ticking = any(self._slots)
+        if self._ticking:
             self._loop.call_at(self._due, self._tick)
-        else:
-            self._ticking = False
 
 
 def _write_next(transport: asyncio.WriteTransport, chunks: Iterator[bytes]) -> bool:
@@ -112,6 +93,37 @@ def _write_next(transport: asyncio.WriteTransport, chunks: Iterator[bytes]) -> b
         return False
     transport.write(chunk)
     return True
+
+
+class Bedrock:
+    """What the connections share: the encoded answers, the counters, the pace."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.control = Control()
+        self.answer = _answer(work.answer_body())
+        self._loop = loop
+        self.configure(self.control)
+
+    def configure(self, wanted: Control) -> None:
+        """Takes over the delivery of `wanted`; streams that run keep theirs."""
+        self.control.deltas, self.control.interval_ms = wanted.deltas, wanted.interval_ms
+        chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in work.frames(wanted.deltas)]
+        chunks[-1] += b"0\r\n\r\n"
+        self._chunks = chunks
+        self._whole = _STREAM_HEAD + b"".join(chunks)
+        self._pace = Pace(self._loop, wanted.interval_ms)
+
+    def stream(self, transport: asyncio.WriteTransport) -> None:
+        """Begins one streamed answer; its first event leaves at once."""
+        control = self.control
+        control.streams += 1
+        control.tokens += control.deltas
+        if control.interval_ms:
+            chunks = iter(self._chunks)
+            transport.write(_STREAM_HEAD + next(chunks))
+            self._pace.join(transport, chunks)
+        else:
+            transport.write(self._whole)
 
 
 class Connection(asyncio.Protocol):

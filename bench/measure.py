@@ -7,7 +7,6 @@ row for every answer. A proxy that wrote its books later, or never, would not lo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from statistics import median
 from typing import Final
 
@@ -26,6 +25,7 @@ _RATES: Final = (FIXED_RATE, 4000, 3000, 2000, 1000, 500)
 _SETTLE_SECONDS: Final = 30.0
 _CONNECTIONS: Final = 64
 _STREAMS: Final = 500
+_FIRST_TOKEN_DELTAS: Final = 20
 _STREAM_SECONDS_LONG: Final = 2.0  # how long one paced stream lasts
 
 
@@ -74,13 +74,14 @@ def measure(
         fixed = _fixed_rate(proxy.target(), closed.rps, plan.seconds)
         dense = _streams(proxy, upstream, 10, plan)
         sparse = _streams(proxy, upstream, 50, plan)
-        upstream.deliver(deltas=20, interval_ms=1)
+        upstream.deliver(deltas=_FIRST_TOKEN_DELTAS, interval_ms=1)
         first = first_token(
             upstream.target(stream=True), proxy.target(stream=True), rounds=plan.first_tokens
         )
+        books.went_direct(first.asked, tokens=first.asked * _FIRST_TOKEN_DELTAS)
         books.settle()
         loaded_pss_mb = proxy.pss_mb()
-    problems = books.problems(direct_streams=first.asked, direct_tokens=first.asked * 20)
+    problems = books.problems()
     failed = closed.errors + fixed.errors + dense.broken + sparse.broken
     if failed:
         problems.append(f"{failed} answers were not a success")
@@ -167,13 +168,15 @@ class _Books:
         self._used_before = proxy.usage()
         self._lines_before = proxy.access_lines()
 
+    def went_direct(self, streams: int, *, tokens: int) -> None:
+        """The upstream was asked for these past the proxy."""
+        self._asked_before += streams
+        self._tokens_before += tokens
+
     def settle(self) -> None:
         """Waits until the store has a row for each answer; `problems` tells if it never had."""
-        self._until(lambda: self._rows() >= self._answers())
-
-    def _until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while not condition() and time.monotonic() < deadline:
+        while self._rows() < self._answers() and time.monotonic() < deadline:
             time.sleep(0.25)
 
     def _rows(self) -> int:
@@ -183,12 +186,12 @@ class _Books:
         asked = self._upstream.asked()
         return asked.answers + asked.streams - self._asked_before
 
-    def problems(self, *, direct_streams: int, direct_tokens: int) -> list[str]:
+    def problems(self) -> list[str]:
         """What does not add up, once the proxy has stopped."""
         used, before = self._proxy.usage(), self._used_before
         rows = used.requests - before.requests
-        answers = self._answers() - direct_streams
-        tokens = self._upstream.asked().tokens - self._tokens_before - direct_tokens
+        answers = self._answers()
+        tokens = self._upstream.asked().tokens - self._tokens_before
         lines = self._proxy.access_lines() - self._lines_before
         found = []
         if rows != answers:

@@ -33,6 +33,16 @@ _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
 
 
+def leave_on_signals() -> None:
+    """Until a worker serves there is nothing to drain: a signal ends the process with 0."""
+
+    def leave(_: int, __: FrameType | None) -> None:
+        raise SystemExit(0)
+
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, leave)
+
+
 class BindError(Exception):
     """The address cannot be listened on."""
 
@@ -205,11 +215,13 @@ class _Supervisor:
             code = 1
             try:
                 os.close(self._alive_write)
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                leave_on_signals()
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 code = _serve(
                     self._settings, self._listeners[index], self._build, parent=self._alive_read
                 )
+            except SystemExit:
+                code = 0
             except BaseException as error:  # noqa: BLE001  # a forked child must never return
                 print(f"worker failed: {error!r}", file=sys.stderr)  # noqa: T201  # logging may be the cause
             finally:

@@ -121,9 +121,7 @@ def test_an_egress_proxy_that_does_not_help(answer, message):
     async def main():
         async with egress_proxy([], answer) as proxy:
             with pytest.raises(ConnectError, match=message):
-                await ask(
-                    Endpoint("localhost", 1, tls=True), ca_bundle=CA, proxy=f"http://{proxy}"
-                )
+                await ask(Endpoint("localhost", 1, tls=True), ca_bundle=CA, proxy=f"http://{proxy}")
 
     asyncio.run(main())
 

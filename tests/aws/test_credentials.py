@@ -155,6 +155,7 @@ def resolve(tmp_path, profile="", config="", credentials="", **environ):
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.pathsep.join(sys.path),
             "AWS_EC2_METADATA_DISABLED": "true",
+            **{n: v for n, v in os.environ.items() if n.startswith("COVERAGE_")},
             **environ,
         },
         capture_output=True,

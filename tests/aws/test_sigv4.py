@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from urllib.parse import quote
 
 from botocore.auth import SigV4Auth
@@ -21,7 +21,7 @@ _names = st.sampled_from(["x-amzn-bedrock-trace", "accept", "x-amzn-bedrock-serv
 
 def theirs(credentials, path, body, extra, now):
     """The Authorization header that botocore makes for the same request at the same moment."""
-    timestamp = datetime.datetime.fromtimestamp(int(now), datetime.UTC)
+    timestamp = dt.datetime.fromtimestamp(int(now), dt.UTC)
     amz_date = timestamp.strftime("%Y%m%dT%H%M%SZ")
     headers = {"content-type": "application/json", "host": HOST, "x-amz-date": amz_date}
     headers |= dict(extra)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 
 import parts
@@ -24,7 +25,7 @@ def test_typescript_sdk(node, proxy, impatient, sim, tmp_path):
     revoked_id, revoked_key = proxy.create_key("to be revoked")
     proxy.command("keys", "revoke", revoked_id)
     done = subprocess.run(
-        [node, "--test", parts.CLIENTS / "client.test.mjs"],
+        [node, "--test", "--test-reporter=tap", parts.CLIENTS / "client.test.mjs"],
         cwd=parts.CLIENTS,
         env=clean_environment(
             tmp_path,
@@ -41,8 +42,6 @@ def test_typescript_sdk(node, proxy, impatient, sim, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    counts = dict(
-        line[2:].split(" ", 1) for line in done.stdout.splitlines() if line[:2] in ("# ", "ℹ ")
-    )
+    counts = dict(re.findall(r"^# (\w+) (\d+)$", done.stdout, re.MULTILINE))
     assert int(counts["pass"]) >= 20
     assert counts["fail"] == counts["skipped"] == "0"

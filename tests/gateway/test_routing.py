@@ -23,7 +23,7 @@ def route(name, *, region="us-east-1", mapping=None):
         ("claude-haiku-4-5[1m]", f"global.{HAIKU}", HAIKU),
         (f"us.{HAIKU}", f"us.{HAIKU}", HAIKU),
         (HAIKU, HAIKU, HAIKU),
-        ("us.anthropic.claude-new-v1:0", "us.anthropic.claude-new-v1:0", "anthropic.claude-new-v1:0"),
+        ("us.anthropic.claude-x", "us.anthropic.claude-x", "anthropic.claude-x"),
         (f"{ARN}inference-profile/us.{HAIKU}", f"{ARN}inference-profile/us.{HAIKU}", HAIKU),
         (f"{ARN}application-inference-profile/x", f"{ARN}application-inference-profile/x",
          f"{ARN}application-inference-profile/x"),

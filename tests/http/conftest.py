@@ -1,25 +1,21 @@
 from __future__ import annotations
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from streams import MESSAGE, STREAM, encode
 
-sys.path.append(str(Path(__file__).parents[1] / "protocol"))
-from streams import MESSAGE, STREAM, encode  # noqa: E402
-
-from anthropic_bedrock_proxy.app import load_model_table  # noqa: E402
-from anthropic_bedrock_proxy.gateway.admission import Admission  # noqa: E402
-from anthropic_bedrock_proxy.gateway.counting import Counting  # noqa: E402
-from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions  # noqa: E402
-from anthropic_bedrock_proxy.gateway.messages import Messages  # noqa: E402
-from anthropic_bedrock_proxy.gateway.pacing import Pacing  # noqa: E402
-from anthropic_bedrock_proxy.gateway.routing import Registry  # noqa: E402
-from anthropic_bedrock_proxy.http.body import BodyOptions  # noqa: E402
-from anthropic_bedrock_proxy.http.routes import Routes  # noqa: E402
-from anthropic_bedrock_proxy.store.memory import MemoryStore  # noqa: E402
-from anthropic_bedrock_proxy.upstream.fake import FakeUpstream  # noqa: E402
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.gateway.admission import Admission
+from anthropic_bedrock_proxy.gateway.counting import Counting
+from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.messages import Messages
+from anthropic_bedrock_proxy.gateway.pacing import Pacing
+from anthropic_bedrock_proxy.gateway.routing import Registry
+from anthropic_bedrock_proxy.http.body import BodyOptions
+from anthropic_bedrock_proxy.http.routes import Routes
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 KEY = "sk-master"
 
@@ -51,7 +47,7 @@ class Proxy:
             body_options=body or BodyOptions(),
             key_header=options.header,
             environment="development",
-        ).application(lambda scope, exchange: self.logged.append(exchange))
+        ).application(lambda _, exchange: self.logged.append(exchange))
 
     def append(self, record):
         self.records.append(record)

@@ -262,7 +262,8 @@ class TestBodies:
             body = gzip.compress(b"x" * 101)
         answer = self.send(make_proxy, body, headers, max_bytes=limit)
         assert (answer.status, answer.json["error"]["type"]) == (413, "request_too_large")
-        assert answer.headers["connection"] == "close"
+        # The connection stays: closing it under a client that still sends would hide the answer.
+        assert "connection" not in answer.headers
 
     @pytest.mark.parametrize("body", [[None], [b"{", None]], ids=["at once", "in the middle"])
     def test_too_slow(self, make_proxy, body):

@@ -37,12 +37,11 @@ def test_golden(path, registry):
 
 
 def test_the_client_s_bytes_are_forwarded_where_nothing_is_edited(registry):
-    body = b'{"model":"claude-haiku-4-5","max_tokens":1,"messages":[ {"role":"user" ,"content":"a"} ],"x":1.50}'
+    messages = b'[ {"role":"user" ,"content":"a"} ]'
+    body = b'{"model":"claude-haiku-4-5","max_tokens":1,"messages":%b,"x":1.50}' % messages
     route = registry.route("claude-haiku-4-5")
-    converted = to_invoke(
-        parse_request(body, "2023-06-01"), [], route.generation, registry.betas
-    )
-    assert b'[ {"role":"user" ,"content":"a"} ]' in converted.body
+    converted = to_invoke(parse_request(body, "2023-06-01"), [], route.generation, registry.betas)
+    assert messages in converted.body
     assert b'"x":1.50' in converted.body
 
 

@@ -91,12 +91,8 @@ def test_a_flipped_bit_anywhere_is_noticed(bit):
     for position in range(len(frame)):
         broken = bytearray(frame)
         broken[position] ^= 1 << bit
-        decoder = FrameDecoder()
-        # A flip in the length may make the frame longer: then it must never come to an end.
         with pytest.raises(FrameError):
-            decoder.receive(bytes(broken))
-            assert decoder.at_boundary, "incomplete, which the end of the stream will tell"
-            raise AssertionError("a broken frame was accepted")  # pragma: no cover
+            FrameDecoder().receive(bytes(broken))
 
 
 def test_good_frames_before_a_broken_one_are_delivered_and_it_stays_broken():

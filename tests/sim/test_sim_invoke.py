@@ -110,7 +110,7 @@ def test_a_forced_tool_gets_input_of_the_shape_of_its_schema(boto, sim, body):
         ({}, "end_turn", None),
     ],
 )
-def test_limits_are_respected(boto, sim, body, fields, reason, sequence):  # noqa: PLR0917  # fixtures
+def test_limits_are_respected(boto, sim, body, fields, reason, sequence):  # fixtures
     response = boto().invoke_model(modelId=SONNET_45, body=body(**fields))
     with response["body"] as stream:
         message = json.loads(stream.read())
@@ -249,7 +249,9 @@ def test_the_anthropic_sdk(address, sim):
         ),
     ],
 )
-def test_what_claude_code_sends_to_bedrock_is_accepted(boto, sim, body, model, betas, fields):  # noqa: PLR0917  # fixtures
+def test_what_claude_code_sends_to_bedrock_is_accepted(
+    boto, sim, body, model, betas, fields
+):  # fixtures
     cached = {"cache_control": {"type": "ephemeral"}}
     messages = [{"role": "user", "content": [{"type": "text", "text": "hello", **cached}]}]
     if any(name in model for name in ("opus-4-8", "-5-5", "fable")):

@@ -148,7 +148,7 @@ def test_an_exception_frame_in_the_stream(sim, boto, body):
 @pytest.mark.parametrize(
     ("reset", "failure"), [(False, IncompleteRead), (True, ConnectionResetError)]
 )
-def test_a_cut_connection(sim, post, body, at_byte, reset, failure):  # noqa: PLR0917  # fixtures
+def test_a_cut_connection(sim, post, body, at_byte, reset, failure):  # fixtures
     fault = {"kind": "cut", "after_events": 2, "at_byte": at_byte, "reset": reset}
     sim.script([{"faults": [fault]}])
     status, _, received, error = post(body())

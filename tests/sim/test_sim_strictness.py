@@ -202,7 +202,7 @@ def test_accepted(body, model, fields):
         ),
     ],
 )
-def test_model_ids_over_the_wire(boto, sim, body, model, type_, words):  # noqa: PLR0917  # fixtures
+def test_model_ids_over_the_wire(boto, sim, body, model, type_, words):  # fixtures
     with pytest.raises(getattr(boto().exceptions, type_), match=words):
         boto().invoke_model(modelId=model, body=body())
 

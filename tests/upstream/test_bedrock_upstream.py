@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
+from fakeserver import chunked, ok, serving, until
+from streams import EVENTS, STREAM, chunk_frame, exception_frame
 
-sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("aws", "protocol")]
-from fakeserver import chunked, ok, serving, until  # noqa: E402
-from streams import EVENTS, STREAM, chunk_frame, exception_frame  # noqa: E402
-
-from anthropic_bedrock_proxy.aws.connect import Endpoint, connector  # noqa: E402
-from anthropic_bedrock_proxy.aws.credentials import (  # noqa: E402
+from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
+from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
     RefreshingSource,
     StaticSource,
 )
-from anthropic_bedrock_proxy.aws.http import Pool  # noqa: E402
-from anthropic_bedrock_proxy.aws.sigv4 import Credentials  # noqa: E402
-from anthropic_bedrock_proxy.errors import UpstreamRefusal  # noqa: E402
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream  # noqa: E402
-from anthropic_bedrock_proxy.upstream.base import Call  # noqa: E402
-from anthropic_bedrock_proxy.upstream.bedrock import (  # noqa: E402
+from anthropic_bedrock_proxy.aws.http import Pool
+from anthropic_bedrock_proxy.aws.sigv4 import Credentials
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
+from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.upstream.bedrock import (
     BedrockUpstream,
     RetryOptions,
     refusal_from_http,

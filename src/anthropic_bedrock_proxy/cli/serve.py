@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import Settings, SettingsError, load_settings
-from ..server import BindError, bind
+from ..server import BindError, bind, leave_on_signals
 
 if TYPE_CHECKING:
     from ..store.base import Store
@@ -50,6 +50,7 @@ def command(
     config_file: Path | None,
 ) -> None:
     """Run the proxy."""
+    leave_on_signals()
     given = {"HOST": host, "PORT": port, "WORKERS": workers}
     overrides = {name: value for name, value in given.items() if value is not None}
     try:

@@ -1,4 +1,4 @@
-"""A scripted upstream in memory: the fake beside the real one, held to the same conformance suite."""
+"""A scripted upstream in memory: the fake beside the real one, held to the same suite."""
 
 from __future__ import annotations
 
@@ -73,18 +73,20 @@ class FakeStream:
         if self.first is not None:
             events, self.first = self.first, None
             return events
-        if self._decoder.failure is not None:
-            raise self._decoder.failure
-        if not self._chunks:
-            self._decoder.end()
+        while True:
             if self._decoder.failure is not None:
                 raise self._decoder.failure
-            return None
-        chunk = self._chunks.popleft()
-        if isinstance(chunk, BaseException):
-            raise chunk
-        events = self._decoder.receive(chunk) if chunk else []
-        return events if events or not chunk else await self.read(timeout)
+            if not self._chunks:
+                self._decoder.end()
+                if self._decoder.failure is None:
+                    return None
+                continue
+            chunk = self._chunks.popleft()
+            if isinstance(chunk, BaseException):
+                raise chunk
+            events = self._decoder.receive(chunk) if chunk else []
+            if events or not chunk:
+                return events
 
     def close(self) -> None:
         """Notes it."""

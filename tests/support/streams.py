@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -135,4 +136,4 @@ messages = st.builds(
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     """`data` cut at the given places."""
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]

@@ -31,9 +31,7 @@ class World:
         return await self.store.keys.find(secret_hash, now=now)
 
     def add(self, secret, **fields):
-        key = KeyRecord(
-            id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1, **fields
-        )
+        key = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1, **fields)
         asyncio.run(self.store.keys.create(key, sha256(secret.encode()).digest()))
 
     def ask(self, secret):

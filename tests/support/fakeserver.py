@@ -19,9 +19,7 @@ def ok(body: bytes = b"{}", headers: bytes = b"") -> bytes:
 
 def chunked(*parts: bytes, end: bool = True) -> bytes:
     body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
-    return (
-        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n" * end
-    )
+    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n" * end
 
 
 class FakeServer:

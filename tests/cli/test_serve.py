@@ -1,0 +1,159 @@
+"""`serve` as a person meets it, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from anthropic_bedrock_proxy import __version__
+from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
+
+
+def environment(folder, **extra):
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
+        **extra,
+    }
+
+
+class Served:
+    def __init__(self, folder, *options, **extra):
+        self.out = folder / "out.txt"
+        with self.out.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "anthropic_bedrock_proxy", "serve", "--port", "0", *options],
+                cwd=folder,
+                env=environment(folder, **extra),
+                stdout=out,
+                stderr=subprocess.DEVNULL,
+            )
+        deadline = time.monotonic() + 20
+        while "Claude Code:" not in self.out.read_text():
+            assert self.process.poll() is None, "it ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        self.banner = self.out.read_text()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(15) == 0
+
+
+def paste(line):
+    """What a shell would do with a printed curl line, by the standard library."""
+    words = shlex.split(line)
+    assert words[0] == "curl"
+    url, options = words[1], words[2:]
+    headers = dict(
+        value.split(": ", 1)
+        for flag, value in pairwise(options)
+        if flag == "-H"
+    )
+    data = options[options.index("-d") + 1].encode()
+    request = urllib.request.Request(url, data, headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("options", [("--demo",), ("--demo-without-aws", "--workers", "2")])
+def test_the_printed_curl_line_answers_and_the_first_key_is_shown_once(tmp_path, options):
+    with Served(tmp_path, *options) as served:
+        assert "the built-in simulator (demo)" in served.banner
+        assert "data       sqlite:///data/proxy.db" in served.banner
+        (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+        answer = paste(curl)
+        assert answer["type"] == "message"
+        assert answer["model"] == "claude-haiku-4-5"
+        key = re.search(r"first key  (sk-\S+)", served.banner)[1]
+        assert key in curl
+    with Served(tmp_path, *options) as served:
+        assert "first key" not in served.banner
+        assert "YOUR_KEY" in served.banner
+
+
+def test_without_required_keys_none_is_made(tmp_path):
+    with Served(tmp_path, "--demo", REQUIRE_API_KEY="False") as served:
+        assert "first key" not in served.banner
+        (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+        assert paste(curl)["role"] == "assistant"
+
+
+def test_real_credentials_are_named_in_the_banner(tmp_path):
+    endpoint = {"BEDROCK_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_BEARER_TOKEN_BEDROCK": "t"}
+    with Served(tmp_path, "--demo-without-aws", **endpoint) as served:
+        assert "http://127.0.0.1:9, region us-east-1" in served.banner
+        assert "credentials: AWS_BEARER_TOKEN_BEDROCK" in served.banner
+        assert "demo" not in served.banner
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"PORT": "x"}, "PORT"),
+        ({"STORE_URL": "dynamodb://"}, "the store cannot be used"),
+        ({"STORE_URL": "sqlite:////proc/nowhere/x.db"}, "the store cannot be used"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_trace(tmp_path, extra, message):
+    done = subprocess.run(
+        [sys.executable, "-m", "anthropic_bedrock_proxy", "serve", "--demo"],
+        cwd=tmp_path,
+        env=environment(tmp_path, **({"PORT": "0"} | extra)),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_models_list():
+    done = CliRunner().invoke(cli, ["models", "list", "--json"], env={"AWS_REGION": "eu-west-1"})
+    models = {model["id"]: model for model in json.loads(done.stdout)["models"]}
+    haiku = models["claude-haiku-4-5-20251001"]
+    assert haiku["bedrock_model_id"] == "global.anthropic.claude-haiku-4-5-20251001-v1:0"
+    assert "claude-haiku-4-5-20251001" in CliRunner().invoke(cli, ["models", "list"]).stdout
+    wrong = CliRunner().invoke(cli, ["models", "list"], env={"AWS_REGION": "nowhere"})
+    assert wrong.exit_code == 1
+
+
+def test_the_root_command():
+    help_page = CliRunner().invoke(cli, ["--help"]).stdout
+    for name in COMMANDS:
+        assert name in help_page
+    assert __version__ in CliRunner().invoke(cli, ["--version"]).stdout
+    assert CliRunner().invoke(cli, ["nothing"]).exit_code == 2
+
+
+def test_the_module_runs_like_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "anthropic_bedrock_proxy", "--version"],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert __version__ in done.stdout
+    assert Path(tmp_path, "data").exists() is False

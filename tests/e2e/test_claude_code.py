@@ -1,0 +1,136 @@
+"""Claude Code, the real one, finishing a task through the proxy: two shell commands, one answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import parts
+import pytest
+from servers import clean_environment
+
+TASK = "Write the word one into a.txt, then show me the file."
+# Only the main loop offers tools; requests for titles, topics or quota probes do not.
+MAIN_LOOP = '"name": ?"Bash"'
+
+
+@pytest.fixture(scope="module")
+def claude():
+    return parts.claude()
+
+
+@pytest.fixture
+def run(claude, proxy, sim, tmp_path):
+    """`run(model)` does the task in `tmp_path / "work"` and returns the result document."""
+
+    def once(model: str | None = None) -> dict[str, Any]:
+        home, work = tmp_path / "home", tmp_path / "work"
+        home.mkdir()
+        work.mkdir()
+        environment = {
+            "ANTHROPIC_BASE_URL": proxy.url,
+            "ANTHROPIC_API_KEY": proxy.key,
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_ERROR_REPORTING": "1",
+            "DISABLE_TELEMETRY": "1",
+            "IS_SANDBOX": "1",
+        }
+        if model is not None:
+            environment["ANTHROPIC_MODEL"] = model
+        options = ["--output-format", "json", "--dangerously-skip-permissions"]
+        done = subprocess.run(
+            [claude, "-p", TASK, *options],
+            cwd=work,
+            env=clean_environment(home, **environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    return once
+
+
+def thinks_and_runs(call_id: str, command: str) -> dict[str, Any]:
+    tool_input = {"command": command, "description": "A step of the task"}
+    return {
+        "content": [
+            {"type": "thinking", "thinking": "The next step."},
+            {"type": "text", "text": "On it."},
+            {"type": "tool_use", "id": call_id, "name": "Bash", "input": tool_input},
+        ]
+    }
+
+
+def script_the_task(sim) -> None:
+    """The last step first: each fits from the moment its tool result is in the history."""
+    done = {"content": [{"type": "text", "text": "The file says: one"}]}
+    sim.script(
+        [
+            {"match": {"body": '"tool_use_id": ?"toolu_second"'}, "reply": done},
+            {
+                "match": {"body": '"tool_use_id": ?"toolu_first"'},
+                "reply": thinks_and_runs("toolu_second", "cat a.txt > b.txt && cat b.txt"),
+            },
+            {
+                "match": {"body": MAIN_LOOP},
+                "reply": thinks_and_runs("toolu_first", "echo one > a.txt"),
+            },
+        ]
+    )
+
+
+def assert_task_done(result: dict[str, Any], sim, work: Path) -> list[dict[str, Any]]:
+    """Both commands ran, the answer arrived, and Bedrock saw their results; returns its log."""
+    assert (result["subtype"], result["is_error"]) == ("success", False)
+    assert result["result"] == "The file says: one"
+    assert result["num_turns"] == 3
+    assert (work / "a.txt").read_text() == (work / "b.txt").read_text() == "one\n"
+    assert sim.queued() == []
+    log = sim.requests()
+    results = [
+        block
+        for message in log[-1]["body"]["messages"]
+        for block in message["content"]
+        if isinstance(block, dict) and block["type"] == "tool_result"
+    ]
+    assert [block["tool_use_id"] for block in results] == ["toolu_first", "toolu_second"]
+    assert "one" in json.dumps(results[1]["content"])
+    return log
+
+
+@pytest.mark.parametrize(
+    ("model", "bedrock_id"),
+    [
+        (None, "global.anthropic.claude-opus-5-5"),  # what Claude Code chooses itself
+        ("claude-opus-4-6", "global.anthropic.claude-opus-4-6-v1"),
+        ("claude-haiku-4-5", "global.anthropic.claude-haiku-4-5-20251001-v1:0"),
+    ],
+)
+def test_task_with_two_commands(run, sim, tmp_path, model, bedrock_id):
+    script_the_task(sim)
+    log = assert_task_done(run(model), sim, tmp_path / "work")
+    assert {request["status"] for request in log} == {200}
+    assert bedrock_id in {request["model"] for request in log}
+
+
+def test_task_while_bedrock_throttles(run, sim, tmp_path):
+    sim.script([{"error": {"type": "ThrottlingException", "message": "Too many"}, "times": 2}])
+    script_the_task(sim)
+    log = assert_task_done(run(), sim, tmp_path / "work")
+    assert sorted(request["status"] for request in log) == [200, 200, 200, 429, 429]
+
+
+def test_usage_is_that_of_the_model(run, proxy, sim, tmp_path):
+    """What Claude Code adds up is what Bedrock billed."""
+    script_the_task(sim)
+    result = run()
+    billed = sim.stats()["billed"]["finished"]
+    (used,) = result["modelUsage"].values()
+    assert used["inputTokens"] == billed["input_tokens"] > 10_000
+    assert used["outputTokens"] == billed["output_tokens"] > 0

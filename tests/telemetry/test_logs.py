@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+
+import pytest
+
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.telemetry.logs import AccessLog, JSONFormatter, TextFormatter
+
+SCOPE = {"method": "POST", "path": "/v1/messages", "client": ("10.0.0.1", 5)}
+
+
+def record(**extra):
+    made = logging.makeLogRecord(
+        {"name": "a.b", "levelno": 30, "levelname": "WARNING", "msg": "told %s", "args": ("you",)}
+    )
+    made.__dict__.update(extra)
+    return made
+
+
+def failure():
+    try:
+        int("why")
+    except ValueError:
+        return sys.exc_info()
+
+
+def test_json_lines():
+    line = json.loads(JSONFormatter().format(record(code="x", exc_info=failure())))
+    assert line["message"] == "told you"
+    assert (line["level"], line["logger"], line["code"]) == ("warning", "a.b", "x")
+    assert "ValueError: invalid literal" in line["exception"]
+
+
+def test_text_lines():
+    line = TextFormatter().format(record(code="x", exc_info=failure()))
+    assert "WARNING told you code=x" in line
+    assert "ValueError: invalid literal" in line
+
+
+def exchange(**fields):
+    made = Exchange("req_1", started=0.0, at_ms=0)
+    made.status = 200
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    yield read, write
+    os.close(read)
+
+
+def test_access_lines_are_batched_and_flushed(pipe):
+    async def main():
+        log = AccessLog("json", fd=pipe[1])
+        log(SCOPE, exchange(model="m", error_type="api_error"))
+        log(SCOPE, exchange())
+        log.flush()
+        log.flush()
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    first, second = map(json.loads, os.read(pipe[0], 65536).splitlines())
+    assert (first["access"], first["status"], first["model"]) == ("POST /v1/messages", 200, "m")
+    assert first["error"] == "api_error"
+    assert "model" not in second
+
+
+def test_access_lines_are_written_by_themselves(pipe):
+    async def main():
+        log = AccessLog("text", fd=pipe[1])
+        loop = asyncio.get_running_loop()
+        written = loop.create_future()
+        loop.add_reader(pipe[0], lambda: written.done() or written.set_result(None))
+        log(SCOPE, exchange(model="m", error_type="api_error"))
+        await written
+        loop.remove_reader(pipe[0])
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    line = os.read(pipe[0], 65536)
+    assert b" 200 POST /v1/messages " in line
+    assert line.endswith(b"m in=0 out=0 api_error req_1\n")
+
+
+def test_a_full_batch_is_written_at_once(pipe):
+    async def main():
+        log = AccessLog("json", fd=pipe[1])
+        for _ in range(400):
+            log(SCOPE, exchange())
+        assert len(log._lines) < 400
+        log.flush()
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    assert os.read(pipe[0], 1 << 20).count(b"\n") == 400
+
+
+def test_a_log_that_nobody_reads_does_not_stop_serving():
+    async def main():
+        read, write = os.pipe()
+        os.close(read)
+        log = AccessLog("json", fd=write)
+        log(SCOPE, exchange())
+        log.flush()
+        os.close(write)
+
+    asyncio.run(main())
