@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 import sqlite3
 import stat
@@ -339,3 +340,10 @@ def test_urls_that_name_no_store(url, message):
         store_from_url(url)
     assert message in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_usage_is_inserted_by_position_in_the_order_of_the_record_s_fields():
+    columns = re.search(r"INSERT INTO usage \((.*?)\)", QUERIES["append_usage"], re.DOTALL)[1]
+    assert tuple(columns.replace(" ", "").replace("\n", "").split(",")) == (
+        UsageRecord.__struct_fields__
+    )

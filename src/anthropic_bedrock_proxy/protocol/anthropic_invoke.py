@@ -84,8 +84,9 @@ def to_invoke(
     fields = draft.fields
     del fields["model"]
     fields.pop("stream", None)
-    for name in request.fields.keys() - _NATIVE:
-        _edit_field(draft, name)
+    for name in request.fields:
+        if name not in _NATIVE:
+            _edit_field(draft, name)
     _edit_thinking(draft)
     edit_messages(draft)
     edit_tools(draft)

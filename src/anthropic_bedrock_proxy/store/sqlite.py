@@ -125,7 +125,7 @@ class SQLiteUsage:
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 connection.executemany(
-                    QUERIES["append_usage"], map(msgspec.structs.asdict, records)
+                    QUERIES["append_usage"], map(msgspec.structs.astuple, records)
                 )
 
         await self._file.run(work)

@@ -57,17 +57,15 @@ SELECT * FROM keys WHERE id = :id;
 SELECT * FROM keys ORDER BY created_at, id;
 
 -- name: append_usage
--- Not OR IGNORE: that would also swallow a missing column.
+-- Not OR IGNORE: that would also swallow a missing column. By position, in the order of
+-- UsageRecord's fields: a third cheaper than by name, and this runs for every request.
 INSERT INTO usage (
     id, key_id, at_ms, model, bedrock_model_id, dialect, stream,
     input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
     cache_creation_5m_input_tokens, cache_creation_1h_input_tokens,
     service_tier, error, estimated, disconnected, latency_ms, ttft_ms, cost_nano
 ) VALUES (
-    :id, :key_id, :at_ms, :model, :bedrock_model_id, :dialect, :stream,
-    :input_tokens, :output_tokens, :cache_read_input_tokens, :cache_creation_input_tokens,
-    :cache_creation_5m_input_tokens, :cache_creation_1h_input_tokens,
-    :service_tier, :error, :estimated, :disconnected, :latency_ms, :ttft_ms, :cost_nano
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 ) ON CONFLICT (id) DO NOTHING;
 
 -- name: totals

@@ -28,6 +28,7 @@ CREATE TABLE key_secrets (
 CREATE INDEX key_secrets_by_key ON key_secrets (key_id);
 
 -- key_id has no foreign key: usage outlives the key that caused it, and the master key has no row.
+-- Ids begin with their time, so that rows are appended to one tree.
 CREATE TABLE usage (
     id TEXT PRIMARY KEY NOT NULL,
     key_id TEXT NOT NULL,
@@ -49,7 +50,7 @@ CREATE TABLE usage (
     latency_ms INTEGER NOT NULL,
     ttft_ms INTEGER,
     cost_nano INTEGER
-);
+) WITHOUT ROWID;
 
 CREATE INDEX usage_by_time ON usage (at_ms);
 
