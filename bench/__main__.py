@@ -102,6 +102,13 @@ def _rows(measured: dict[int, Measured], cold: dict[int, ColdStart]) -> list[Row
     return [
         Row("CPU per request, 2 KB in, 1 KB out", "us", by_workers("cpu_us"), limit=150),
         Row("  the same bytes, bare uvicorn (yardstick)", "us", by_workers("yardstick_us")),
+        Row(
+            "  request over yardstick, taken in turns",
+            "x",
+            by_workers("over_yardstick"),
+            limit=yardstick.TARGET_RATIO,
+            digits=1,
+        ),
         Row("throughput, c=64", "RPS", by_workers("closed.rps"), limit=5000, at_least=True),
         Row("  p50", "ms", by_workers("closed.p50_ms"), digits=1),
         Row("  p99", "ms", by_workers("closed.p99_ms"), digits=1),

@@ -57,6 +57,11 @@ class Measured(msgspec.Struct):
     first: FirstToken
     problems: list[str]
 
+    @property
+    def over_yardstick(self) -> float:
+        """How many bare answers one request costs: the steadiest number of a noisy machine."""
+        return self.cpu_us / self.yardstick_us
+
 
 def measure(
     proxy: Proxy, workers: int, upstream: Upstream, yardstick: tuple[Target, int], plan: Plan

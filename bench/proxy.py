@@ -148,7 +148,7 @@ def wait_for_200(target: Target, *, seconds: float = _START_SECONDS) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):
             if _ask(target) == http.HTTPStatus.OK:
                 return
-        time.sleep(0.0005)
+        time.sleep(0.001)
     raise TimeoutError(f"no 200 from port {target.port} within {seconds:g} s")
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from . import work
 from .processes import child, environment, free_port
@@ -20,7 +20,8 @@ from .proxy import messages_target, wait_for_200
 from .wrk import Target
 
 _ROOT = Path(__file__).resolve().parent.parent
-SPIKE_US = 32.0
+SPIKE_US: Final = 32.0
+TARGET_RATIO: Final = 4.7  # 150 us, the target of a request, over that
 
 
 async def application(_: Any, receive: Any, send: Any) -> None:

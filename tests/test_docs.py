@@ -19,7 +19,7 @@ CLI = (ROOT / "docs/reference/cli.md").read_text()
 
 def routes():
     parts = dict.fromkeys(
-        ("messages", "counting", "registry", "authenticator", "body_options"), None
+        ("messages", "counting", "registry", "authenticator", "max_body_bytes"), None
     )
     table = Routes(**parts, key_header="x-api-key", environment="development")
     return {**table.table(), **table.prefixes()}

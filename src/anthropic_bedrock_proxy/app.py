@@ -20,7 +20,6 @@ from .gateway.messages import Messages
 from .gateway.pacing import Pacing
 from .gateway.routing import Registry
 from .http.asgi import Application
-from .http.body import BodyOptions
 from .http.routes import Routes
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
@@ -92,10 +91,7 @@ async def build(settings: Settings, store: Store) -> App:
             monotonic=time.monotonic,
             now=time.time,
         ),
-        body_options=BodyOptions(
-            max_bytes=settings.server.max_body_bytes,
-            timeout_seconds=settings.server.body_timeout_seconds,
-        ),
+        max_body_bytes=settings.server.max_body_bytes,
         key_header=settings.auth.api_key_header,
         environment=settings.server.environment,
     )
@@ -104,7 +100,7 @@ async def build(settings: Settings, store: Store) -> App:
         journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds)
     )
     return App(
-        routes.application(access_log),
+        routes.application(access_log, body_timeout_seconds=settings.server.body_timeout_seconds),
         store=store,
         journal=journal,
         draining=draining,
@@ -178,6 +174,7 @@ def make_upstream(settings: Settings) -> BedrockUpstream:
             retry_seconds=patience.retry_seconds,
             first_byte_seconds=patience.first_byte_timeout_seconds,
             idle_seconds=patience.idle_timeout_seconds,
+            total_seconds=patience.total_timeout_seconds,
         ),
     )
 

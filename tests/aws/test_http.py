@@ -395,6 +395,55 @@ def test_waiting_for_a_connection_takes_the_first_that_becomes_free():
     asyncio.run(main())
 
 
+def test_waiting_for_a_connection_is_bounded():
+    async def main():
+        async with serving(ok()) as server, pool_on(server.port, max_connections=1) as pool:
+            first = await pool.request(HEAD, b"{}", LONG)
+            with pytest.raises(TransportTimeoutError, match="no connection was free"):
+                await pool.request(HEAD, b"{}", 0.02)
+            await first.read_all(LONG)
+            assert await ask(pool) == b"{}"
+
+    asyncio.run(main())
+
+
+def test_one_timer_serves_waits_of_any_length():
+    async def main():
+        release = asyncio.Event()
+
+        async def slow(request, writer):
+            await release.wait()
+            writer.write(ok(b"late"))
+
+        async with serving(slow) as server, pool_on(server.port) as pool:
+            asyncio.get_running_loop().call_later(0.05, release.set)
+            response = await pool.request(HEAD, b"{}", 60.0)
+            assert await response.read_all(60.0) == b"late"
+            release.clear()
+            with pytest.raises(TransportTimeoutError):  # sooner than the timer that is set
+                await pool.request(HEAD, b"{}", 0.02)
+
+    asyncio.run(main())
+
+
+def test_a_timer_that_fires_early_goes_on_to_the_deadline():
+    async def main():
+        async def drip(request, writer):
+            writer.write(chunked(b"a", end=False))
+            await asyncio.sleep(0.03)
+            writer.write(b"1\r\nb\r\n")
+            await asyncio.sleep(0.03)
+            writer.write(b"0\r\n\r\n")
+
+        async with serving(drip) as server, pool_on(server.port) as pool:
+            response = await pool.request(HEAD, b"{}", 0.05)
+            parts = [await response.read(0.05) for _ in range(3)]
+            assert parts == [b"a", b"b", None]
+            response.close()
+
+    asyncio.run(main())
+
+
 def test_a_cancelled_waiter_leaves_its_connection_to_others():
     async def main():
         async with serving(ok()) as server, pool_on(server.port, max_connections=1) as pool:

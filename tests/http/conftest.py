@@ -12,7 +12,6 @@ from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
 from anthropic_bedrock_proxy.gateway.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.routing import Registry
-from anthropic_bedrock_proxy.http.body import BodyOptions
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.store.memory import MemoryStore
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
@@ -23,7 +22,15 @@ KEY = "sk-master"
 class Proxy:
     """Everything but the network: the application on a fake upstream and a memory store."""
 
-    def __init__(self, *, pacing=None, keys=None, body=None, monotonic=time.monotonic):
+    def __init__(
+        self,
+        *,
+        pacing=None,
+        keys=None,
+        max_bytes=1 << 25,
+        timeout_seconds=60.0,
+        monotonic=time.monotonic,
+    ):
         self.upstream = FakeUpstream()
         self.records = []
         self.registry = Registry(load_model_table(), region="us-east-1")
@@ -44,10 +51,12 @@ class Proxy:
             counting=Counting(self.upstream, self.registry),
             registry=self.registry,
             authenticator=self.authenticator,
-            body_options=body or BodyOptions(),
+            max_body_bytes=max_bytes,
             key_header=options.header,
             environment="development",
-        ).application(lambda _, exchange: self.logged.append(exchange))
+        ).application(
+            lambda _, exchange: self.logged.append(exchange), body_timeout_seconds=timeout_seconds
+        )
 
     def append(self, record):
         self.records.append(record)

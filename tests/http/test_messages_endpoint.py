@@ -180,18 +180,6 @@ def test_deadlines_end_a_stream(make_proxy, bound):
     assert proxy.upstream.streams[0].closed
 
 
-def test_the_total_deadline_ends_a_call(make_proxy):
-    proxy = make_proxy(pacing=Pacing(total_seconds=0.01))
-
-    async def never(call):
-        await asyncio.Event().wait()
-
-    proxy.upstream.call = never
-    answer = post(proxy)
-    assert (answer.status, answer.json["error"]["type"]) == (504, "timeout_error")
-    assert proxy.records[0].error == "timeout_error"
-
-
 def test_a_client_that_leaves_a_stream_stops_the_model_and_is_charged(proxy):
     async def main():
         client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})

@@ -11,7 +11,6 @@ from streams import encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.keys import KeyOptions
-from anthropic_bedrock_proxy.http.body import BodyOptions
 
 KEY = {"x-api-key": "sk-master"}
 BODY = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "Hello"}]}
@@ -211,7 +210,7 @@ class TestBodies:
     path = "/api/event_logging/batch"
 
     def send(self, make_proxy, body, headers=None, **options):
-        proxy = make_proxy(body=BodyOptions(**options))
+        proxy = make_proxy(**options)
         return ask(proxy, "POST", self.path, headers=headers or {}, body=body)
 
     def test_in_parts(self, make_proxy, message):

@@ -314,6 +314,22 @@ def test_no_event_in_time():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("begun", [True, False], ids=["in the body", "before the headers"])
+def test_the_total_deadline_ends_a_call(begun):
+    async def main():
+        async def slow(request, writer):
+            if begun:
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+
+        options = {"total_seconds": 0.05, "max_attempts": 1}
+        async with upstream_on(slow, **options) as (upstream, _):
+            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException"):
+                await upstream.call(CALL)
+            await until(lambda: not upstream._pool._open)
+
+    asyncio.run(main())
+
+
 def test_no_headers_in_time():
     async def main():
         async def silent(request, writer):

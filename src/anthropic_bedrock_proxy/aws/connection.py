@@ -44,6 +44,8 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         self.closed = False
         self.idle_since = 0.0
         self.on_closed: Any = None  # called once, with self, when the connection is gone
@@ -103,14 +105,33 @@ class Connection(asyncio.Protocol):
         return data
 
     async def _wait(self, timeout: float) -> bool:  # noqa: ASYNC109  # see exchange
+        """Until something happens; False if nothing did."""
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
-        timer = self._loop.call_later(timeout, _time_out, waiter)
+        self._deadline = self._loop.time() + timeout
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._arm()
         try:
             return await waiter
         finally:
-            timer.cancel()
             self._waiter = None
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        # One timer serves many waits: set when there is none, it is not moved when a wait ends, and
+        # when it fires early it goes on to the deadline of the wait of the day.
+        self._timer = None
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if self._loop.time() < self._deadline:
+            self._arm()
+        else:
+            waiter.set_result(False)
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -140,6 +161,9 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if not self.complete and self._failure is None:
             reason = f": {exc}" if exc else ""
             self._failure = ConnectionCutError(f"the connection to the model was cut{reason}")
@@ -190,8 +214,3 @@ class Connection(asyncio.Protocol):
             self.complete = True
         else:  # an interim 1xx answer; the real one follows
             self.headers = {}
-
-
-def _time_out(waiter: asyncio.Future[bool]) -> None:
-    if not waiter.done():
-        waiter.set_result(False)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -40,7 +41,7 @@ __all__ = [
 
 # AWS load balancers drop idle connections after 60 s; leaving first avoids the race.
 IDLE_SECONDS: Final = 50.0
-MAX_ERROR_BYTES: Final = 64 * 1024 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
 
 class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,13 +73,23 @@ class Response:
             return None
         return await self._connection.read(timeout)
 
-    async def read_all(self, timeout: float, limit: int = MAX_ERROR_BYTES) -> bytes:  # noqa: ASYNC109  # see read
-        """The whole body. Raises `TransportTimeoutError` after `timeout` seconds of silence."""
+    async def read_all(
+        self,
+        timeout: float,  # noqa: ASYNC109  # see read
+        *,
+        deadline: float = float("inf"),
+        limit: int = MAX_BODY_BYTES,
+    ) -> bytes:
+        """The whole body.
+
+        Raises `TransportTimeoutError` after `timeout` seconds of silence or past `deadline`, a
+        moment of the monotonic clock.
+        """
         parts: list[bytes] = []
         size = 0
-        while (chunk := await self.read(timeout)) is not None:
+        while (chunk := await self.read(min(timeout, deadline - monotonic()))) is not None:
             if not chunk:
-                raise TransportTimeoutError(f"the answer stopped for {timeout:g} s")
+                raise TransportTimeoutError("the answer did not arrive in time")
             size += len(chunk)
             if size > limit:
                 raise ConnectionCutError(f"the answer is over {limit} bytes")
@@ -123,7 +134,7 @@ class Pool:
         while True:
             connection, used_before = self._take_free(), True
             if connection is None:
-                connection, used_before = await self._connect(), False
+                connection, used_before = await self._connect(timeout), False
             try:
                 await connection.exchange(head, body, timeout)
             except ConnectionCutError:
@@ -186,10 +197,17 @@ class Pool:
         if now - self._free[0].idle_since > self._options.idle_seconds:
             self._free.pop(0).abort()
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, timeout: float) -> Connection:  # noqa: ASYNC109  # see request
         waiter: asyncio.Future[Connection] = self._loop.create_future()
         self._waiters.append(waiter)
         self._start_connecting()
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._patient(waiter)
+        except TimeoutError:
+            raise TransportTimeoutError(f"no connection was free within {timeout:g} s") from None
+
+    async def _patient(self, waiter: asyncio.Future[Connection]) -> Connection:
         try:
             return await waiter
         except asyncio.CancelledError:

@@ -6,11 +6,10 @@ is a real HTTP status; what breaks later ends in an SSE `error` event.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 
-from ..errors import ProxyError, UpstreamRefusal, UpstreamTimeoutError, from_refusal
+from ..errors import ProxyError, UpstreamRefusal, from_refusal
 from ..protocol import sse
 from ..protocol.anthropic_invoke import to_invoke
 from ..protocol.events import Event
@@ -63,18 +62,13 @@ class Messages:
         )
         lease = self._admission.admit(exchange)
         try:
-            async with asyncio.timeout(self._pacing.total_seconds):
-                if exchange.stream:
-                    return await self._stream(exchange, call, lease)
-                return await self._whole(exchange, call, lease)
+            if exchange.stream:
+                return await self._stream(exchange, call, lease)
+            return await self._whole(exchange, call, lease)
         except UpstreamRefusal as refusal:
             error = _note_refusal(exchange, refusal)
             lease.settle()
             raise error from refusal
-        except TimeoutError:
-            exchange.error_type = UpstreamTimeoutError.type
-            lease.settle()
-            raise UpstreamTimeoutError("The model did not finish its answer in time.") from None
         except BaseException:  # the client left, or the server is stopping
             exchange.meter.assume_input(call.body)
             lease.settle()

@@ -18,7 +18,8 @@ from ..gateway.exchange import Exchange
 from ..gateway.messages import error_event
 from ..gateway.reply import Reply, StreamReply
 from ..protocol import sse
-from .body import ClientGoneError, Receive
+from .body import ClientGoneError, Receive, too_slow
+from .watch import Watch, Watches
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = dict[str, Any]
@@ -31,9 +32,6 @@ _STREAM_HEADERS: Final = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # nginx would hold events back
 ]
-# A client that leaves is looked for only once an answer takes longer than this: most are done
-# before, and asking costs a task.
-_WATCH_AFTER_SECONDS: Final = 0.05
 
 
 class Request:
@@ -57,8 +55,10 @@ class Application:
         prefixes: Mapping[str, Mapping[str, Handler]],
         *,
         access_log: AccessLog | None = None,
+        body_timeout_seconds: float = 60.0,
     ) -> None:
         """`routes` by exact path, then `prefixes`; each maps methods to handlers."""
+        self._watches = Watches(body_timeout_seconds)
         self._routes = routes
         self._prefixes = prefixes
         self._access_log = access_log
@@ -73,9 +73,9 @@ class Application:
         at_ms = int(time() * 1000)
         exchange = Exchange(new_request_id(at_ms), started=monotonic(), at_ms=at_ms)
         self.active += 1
-        watch = _Watch(receive, exchange)
+        watch = self._watches.add(receive, exchange)
         try:
-            reply = await self._answer(scope, receive, exchange)
+            reply = await self._answer(scope, receive, exchange, watch)
             if isinstance(reply, Reply):
                 await _send_reply(scope, send, exchange, reply)
             else:
@@ -86,18 +86,24 @@ class Application:
             if not exchange.client_gone:
                 raise
         finally:
-            watch.stop()
+            self._watches.remove(watch)
             self.active -= 1
             if self._access_log is not None:
                 self._access_log(scope, exchange)
 
     async def _answer(
-        self, scope: Scope, receive: Receive, exchange: Exchange
+        self, scope: Scope, receive: Receive, exchange: Exchange, watch: Watch
     ) -> Reply | StreamReply:
         try:
             return await self._find(scope)(Request(scope, receive, exchange))
         except ProxyError as error:
             return error_reply(exchange, error)
+        except asyncio.CancelledError:
+            if not watch.body_late:
+                raise
+            if watch.target is not None:
+                watch.target.uncancel()
+            return error_reply(exchange, too_slow(self._watches.body_timeout))
         except ClientGoneError:
             raise
         except Exception:  # noqa: BLE001  # the last line of defence: nothing may leak to clients
@@ -174,36 +180,3 @@ async def _send_stream(send: Send, exchange: Exchange, reply: StreamReply) -> No
         raise
     finally:
         source.close()
-
-
-class _Watch:
-    """Cancels the request's task when the client leaves, once the answer takes its time."""
-
-    __slots__ = ("_exchange", "_receive", "_target", "_task", "_timer")
-
-    def __init__(self, receive: Receive, exchange: Exchange) -> None:
-        self._receive = receive
-        self._exchange = exchange
-        self._target = asyncio.current_task()
-        self._task: asyncio.Task[None] | None = None
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._start, loop)
-
-    def stop(self) -> None:
-        """The answer is over."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._exchange.body_read:  # the handler itself is still receiving
-            self._timer = loop.call_later(_WATCH_AFTER_SECONDS, self._start, loop)
-            return
-        self._task = loop.create_task(self._wait())
-
-    async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._exchange.client_gone = True
-        if self._target is not None:
-            self._target.cancel()

@@ -1,17 +1,15 @@
-"""Reading a request body: bounded in size and time, decompressed if need be.
+"""Reading a request body: bounded in size, decompressed if need be.
 
 The limit holds for the bytes on the wire and for what they decompress to, so that a small gzip
-body cannot fill memory.
+body cannot fill memory. Time is bounded by the caller's watch (http/asgi.py): a timer of our own
+would cost more than reading the body.
 """
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-
-import msgspec
 
 from ..errors import InvalidRequestError, ProxyError, RequestTooLargeError
 
@@ -25,49 +23,30 @@ class ClientGoneError(Exception):
     """The client closed the connection before its request was complete."""
 
 
-class BodyOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a request body."""
-
-    max_bytes: int = 32 * 1024 * 1024
-    timeout_seconds: float = 60.0
-
-
 async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], options: BodyOptions
+    receive: Receive, headers: Mapping[bytes, bytes], limit: int
 ) -> bytes | bytearray:
-    """The decoded body. Raises `ProxyError` or `ClientGoneError`."""
-    limit = options.max_bytes
+    """The decoded body, at most `limit` bytes. Raises `ProxyError` or `ClientGoneError`."""
     length = headers.get(b"content-length")
     if length is not None and int(length) > limit:
         raise _too_large(limit)
-    message = await _receive(receive, options.timeout_seconds)
+    message = await _receive(receive)
     body: bytes | bytearray = message["body"]
     if message["more_body"]:
         body = bytearray(body)
-        try:
-            async with asyncio.timeout(options.timeout_seconds):
-                while message["more_body"]:
-                    message = await _receive(receive, None)
-                    body += message["body"]
-                    if len(body) > limit:
-                        raise _too_large(limit)
-        except TimeoutError:
-            raise _too_slow(options.timeout_seconds) from None
+        while message["more_body"]:
+            message = await _receive(receive)
+            body += message["body"]
+            if len(body) > limit:
+                raise _too_large(limit)
     if len(body) > limit:
         raise _too_large(limit)
     encoding = headers.get(b"content-encoding")
     return body if encoding is None else _decode(body, encoding.strip().lower(), limit)
 
 
-async def _receive(receive: Receive, timeout: float | None) -> dict[str, Any]:  # noqa: ASYNC109  # None means an outer deadline holds
-    if timeout is None:
-        message = await receive()
-    else:
-        try:
-            async with asyncio.timeout(timeout):
-                message = await receive()
-        except TimeoutError:
-            raise _too_slow(timeout) from None
+async def _receive(receive: Receive) -> dict[str, Any]:
+    message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGoneError
     return message
@@ -105,7 +84,8 @@ def _too_large(limit: int) -> ProxyError:
     return RequestTooLargeError(f"The request body is over the limit of {limit} bytes.")
 
 
-def _too_slow(seconds: float) -> ProxyError:
+def too_slow(seconds: float) -> ProxyError:
+    """The error for a body that took too long."""
     return InvalidRequestError(
         f"The request body did not arrive within {seconds:g} s.", error_code="request_body_timeout"
     )

@@ -23,7 +23,7 @@ from ..gateway.routing import Registry
 from ..protocol.betas import split_header
 from ..protocol.messages import check_version
 from .asgi import AccessLog, Application, Handler, Request
-from .body import BodyOptions, read_body
+from .body import read_body
 
 _encode = msgspec.json.Encoder().encode
 _MODELS = "/v1/models/"
@@ -39,7 +39,7 @@ class Routes:
         counting: Counting,
         registry: Registry,
         authenticator: Authenticator,
-        body_options: BodyOptions,
+        max_body_bytes: int,
         key_header: str,
         environment: str,
     ) -> None:
@@ -47,14 +47,21 @@ class Routes:
         self._counting = counting
         self._registry = registry
         self._authenticator = authenticator
-        self._body_options = body_options
+        self._max_body_bytes = max_body_bytes
         self._key_header = key_header.lower().encode()
         self._environment = environment
         self._application: Application | None = None
 
-    def application(self, access_log: AccessLog | None) -> Application:
+    def application(
+        self, access_log: AccessLog | None, *, body_timeout_seconds: float = 60.0
+    ) -> Application:
         """The ASGI application over these routes."""
-        self._application = Application(self.table(), self.prefixes(), access_log=access_log)
+        self._application = Application(
+            self.table(),
+            self.prefixes(),
+            access_log=access_log,
+            body_timeout_seconds=body_timeout_seconds,
+        )
         return self._application
 
     def table(self) -> Mapping[str, Mapping[str, Handler]]:
@@ -103,7 +110,7 @@ class Routes:
 
     async def post_event_logging(self, request: Request) -> Reply:
         """Takes a client's telemetry and forgets it."""
-        await read_body(request.receive, request.headers, self._body_options)
+        await read_body(request.receive, request.headers, self._max_body_bytes)
         return Reply(b'{"status":"ok"}')
 
     async def get_health(self, _: Request) -> Reply:
@@ -133,7 +140,7 @@ class Routes:
                 for name, value in request.scope["headers"]
                 if name == b"anthropic-beta"
             )
-        body = await read_body(request.receive, headers, self._body_options)
+        body = await read_body(request.receive, headers, self._max_body_bytes)
         exchange.body_read = True
         return body
 

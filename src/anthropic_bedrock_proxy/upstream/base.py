@@ -60,7 +60,7 @@ class AnswerStream(Protocol):
 
 
 class Upstream(Protocol):
-    """What the gateway calls. Retries before the first byte are its business, not the caller's."""
+    """What the gateway calls. Retries before the first byte and deadlines are its business."""
 
     async def call(self, call: Call) -> Answer:
         """A whole answer. Raises `UpstreamRefusal`."""

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -45,6 +46,9 @@ class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     retry_seconds: float = 30.0  # no attempt starts later than this after the first
     first_byte_seconds: float = 300.0
     idle_seconds: float = 300.0
+    total_seconds: float = (
+        1800.0  # for all attempts at a whole answer, or at a stream's first event
+    )
 
 
 class BedrockUpstream:
@@ -76,29 +80,32 @@ class BedrockUpstream:
 
     async def call(self, call: Call) -> Answer:
         """A whole answer. Raises `UpstreamRefusal`."""
-        return await self._attempts(lambda: self._call_once(call))
+        return await self._attempts(lambda deadline: self._call_once(call, deadline))
 
     async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
-        return await self._attempts(lambda: self._stream_once(call, new_decoder()))
+        return await self._attempts(
+            lambda deadline: self._stream_once(call, new_decoder(), deadline)
+        )
 
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()
 
-    async def _attempts(self, once: Callable[[], Awaitable[T]]) -> T:
-        options, loop = self._options, asyncio.get_running_loop()
-        started = loop.time()
+    async def _attempts(self, once: Callable[[float], Awaitable[T]]) -> T:
+        """`once` gets the moment by which it must be done, on the monotonic clock."""
+        options = self._options
+        started = monotonic()
         attempt = 1
         while True:
             try:
-                return await once()
+                return await once(started + options.total_seconds)
             except UpstreamRefusal as refusal:
                 wait = self._backoff(attempt, refusal)
                 if (
                     attempt >= options.max_attempts
                     or not rule_for(refusal).retryable
-                    or loop.time() + wait - started > options.retry_seconds
+                    or monotonic() + wait - started > options.retry_seconds
                 ):
                     raise
                 _log.info(
@@ -111,41 +118,40 @@ class BedrockUpstream:
         ceiling: float = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
         return max(self._jitter() * ceiling, refusal.retry_after or 0.0)
 
-    async def _call_once(self, call: Call) -> Answer:
-        response = await self._send(call)
+    async def _call_once(self, call: Call, deadline: float) -> Answer:
+        response = await self._send(call, deadline)
         try:
-            body = await response.read_all(self._options.idle_seconds)
+            body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
             raise _broken(error) from error
         finally:
             response.close()
         return Answer(body, _request_id(response))
 
-    async def _stream_once(self, call: Call, decoder: StreamDecoder) -> AnswerStream:
-        response = await self._send(call)
+    async def _stream_once(
+        self, call: Call, decoder: StreamDecoder, deadline: float
+    ) -> AnswerStream:
+        response = await self._send(call, deadline)
         stream = _Stream(response, decoder)
         try:
-            async with asyncio.timeout(self._options.first_byte_seconds):
-                await stream.begin(self._options.first_byte_seconds)
-        except TimeoutError:
-            stream.close()
-            raise _broken(TransportTimeoutError("the model sent no event in time")) from None
+            await stream.begin(min(deadline, monotonic() + self._options.first_byte_seconds))
         except BaseException:
             stream.close()
             raise
         return stream
 
-    async def _send(self, call: Call) -> Response:
+    async def _send(self, call: Call, deadline: float) -> Response:
         """One request; returns only answers with status 200. Raises `UpstreamRefusal`."""
         head = await self._head(call)
+        patience = min(self._options.first_byte_seconds, deadline - monotonic())
         try:
-            response = await self._pool.request(head, call.body, self._options.first_byte_seconds)
+            response = await self._pool.request(head, call.body, patience)
         except TransportError as error:
             raise _broken(error) from error
         if response.status == _HTTP_OK:
             return response
         try:
-            body = await response.read_all(self._options.idle_seconds)
+            body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
             raise _broken(error) from error
         finally:
@@ -208,15 +214,21 @@ class _Stream:
         self._first: list[Event] = []
         self.upstream_request_id = _request_id(response)
 
-    async def begin(self, timeout: float) -> None:  # noqa: ASYNC109  # a deadline of the wire
-        """Waits for the first events. Raises `UpstreamRefusal`."""
+    async def begin(self, deadline: float) -> None:
+        """Waits for the first events until a moment of the monotonic clock.
+
+        Raises `UpstreamRefusal`.
+        """
         while not self._first:
-            events = await self.read(timeout)
+            left = deadline - monotonic()
+            if left <= 0:
+                raise _broken(TransportTimeoutError("the model sent no event in time"))
+            events = await self.read(left)
             if events is None:  # pragma: no cover  # a decoder that ends without an event fails
                 raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
             self._first = events
 
-    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # see begin
+    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # a deadline of the wire
         if self._first:
             events, self._first = self._first, []
             return events

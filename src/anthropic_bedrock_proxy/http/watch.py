@@ -1,0 +1,93 @@
+"""Watches over requests: bodies that do not come, clients that leave.
+
+One timer serves all requests of a worker, because one per request would be a tenth of its cost.
+Whoever is done within a tick is never looked at. After that a task waits for the client to leave;
+if it does, or if the body is late, the request's task is cancelled and the watch says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import Final
+
+from ..gateway.exchange import Exchange
+from .body import Receive
+
+_TICK_SECONDS: Final = 0.05
+
+
+class Watch:
+    """One request that is being served."""
+
+    __slots__ = ("_exchange", "_receive", "body_late", "started", "target", "task")
+
+    def __init__(
+        self, receive: Receive, exchange: Exchange, target: asyncio.Task[None] | None
+    ) -> None:
+        self._receive = receive
+        self._exchange = exchange
+        self.started = exchange.started
+        self.target = target
+        self.task: asyncio.Task[None] | None = None
+        self.body_late = False
+
+    def look(self, age: float, body_timeout: float) -> bool:
+        """Whether nothing is left to look at: a task waits for the client, or all is lost."""
+        if self._exchange.body_read:
+            self.task = asyncio.get_running_loop().create_task(self._wait())
+            return True
+        if age < body_timeout:
+            return False  # the handler itself is still receiving
+        self.body_late = True
+        self._cancel()
+        return True
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._exchange.client_gone = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self.target is not None:
+            self.target.cancel()
+
+
+class Watches:
+    """The requests of one worker."""
+
+    def __init__(self, body_timeout: float) -> None:
+        """`body_timeout` in seconds from the request's start."""
+        self.body_timeout = body_timeout
+        self._young: dict[Watch, None] = {}  # not yet waited for, oldest first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, receive: Receive, exchange: Exchange) -> Watch:
+        """Begins to watch; call it in the task that serves the request."""
+        watch = Watch(receive, exchange, asyncio.current_task())
+        self._young[watch] = None
+        if self._timer is None:
+            self._arm()
+        return watch
+
+    def remove(self, watch: Watch) -> None:
+        """The request is over."""
+        self._young.pop(watch, None)
+        if watch.task is not None:
+            watch.task.cancel()
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = monotonic()
+        for watch in list(self._young):
+            age = now - watch.started
+            if age < _TICK_SECONDS:
+                break  # and so are all that came later
+            if watch.look(age, self.body_timeout):
+                del self._young[watch]
+        if self._young:
+            self._arm()
