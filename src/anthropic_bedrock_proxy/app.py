@@ -6,7 +6,8 @@ import asyncio
 import os
 import time
 import tomllib
-from importlib.resources import files
+from pathlib import Path
+from typing import Final
 
 from .aws.connect import Endpoint, connector, proxy_for
 from .aws.credentials import CredentialsSource, StaticSource, chain_source, credentials_hint
@@ -27,6 +28,8 @@ from .store.base import Store
 from .store.journal import Journal
 from .telemetry.logs import AccessLog
 from .upstream.bedrock import BedrockUpstream, RetryOptions
+
+_MODELS: Final = Path(__file__).with_name("models.toml")
 
 
 class App:
@@ -111,8 +114,7 @@ async def build(settings: Settings, store: Store) -> App:
 
 def load_model_table() -> ModelTable:
     """The shipped models.toml."""
-    text = files(__package__).joinpath("models.toml").read_text(encoding="utf-8")
-    return parse_table(tomllib.loads(text))
+    return parse_table(tomllib.loads(_MODELS.read_text(encoding="utf-8")))
 
 
 def make_registry(settings: Settings) -> Registry:

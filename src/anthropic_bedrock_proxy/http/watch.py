@@ -62,13 +62,17 @@ class Watches:
         self.body_timeout = body_timeout
         self._young: dict[Watch, None] = {}  # not yet waited for, oldest first
         self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # asking for it costs a system call
 
     def add(self, receive: Receive, exchange: Exchange) -> Watch:
         """Begins to watch; call it in the task that serves the request."""
-        watch = Watch(receive, exchange, asyncio.current_task())
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+        watch = Watch(receive, exchange, asyncio.current_task(loop))
         self._young[watch] = None
         if self._timer is None:
-            self._arm()
+            self._timer = loop.call_later(_TICK_SECONDS, self._tick, loop)
         return watch
 
     def remove(self, watch: Watch) -> None:
@@ -77,10 +81,7 @@ class Watches:
         if watch.task is not None:
             watch.task.cancel()
 
-    def _arm(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_TICK_SECONDS, self._tick)
-
-    def _tick(self) -> None:
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = monotonic()
         for watch in list(self._young):
@@ -90,4 +91,4 @@ class Watches:
             if watch.look(age, self.body_timeout):
                 del self._young[watch]
         if self._young:
-            self._arm()
+            self._timer = loop.call_later(_TICK_SECONDS, self._tick, loop)

@@ -6,8 +6,11 @@ in `sql/queries.sql`, the schema in `sql/migrations/`.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +116,16 @@ class SQLiteKeys:
         return await self._file.run(work)
 
 
+_USAGE_COLUMNS = len(UsageRecord.__struct_fields__)
+
+
+@lru_cache(maxsize=8)
+def _append_usage(rows: int) -> str:
+    """The statement that appends so many rows."""
+    head, row, tail = re.split(r"(\([?,\s]+\))", QUERIES["append_usage"])
+    return head + ", ".join([row] * rows) + tail
+
+
 class SQLiteUsage:
     """Usage records."""
 
@@ -123,10 +136,14 @@ class SQLiteUsage:
         """See `UsageLog.append`."""
 
         def work(connection: sqlite3.Connection) -> None:
+            step = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // _USAGE_COLUMNS
             with transaction(connection):
-                connection.executemany(
-                    QUERIES["append_usage"], map(msgspec.structs.astuple, records)
-                )
+                for start in range(0, len(records), step):
+                    rows = records[start : start + step]
+                    # Not executemany: it gives up and takes the interpreter's lock for each row,
+                    # and the thread that serves requests waits for it as often.
+                    values = chain.from_iterable(map(msgspec.structs.astuple, rows))
+                    connection.execute(_append_usage(len(rows)), tuple(values))
 
         await self._file.run(work)
 

@@ -58,7 +58,8 @@ SELECT * FROM keys ORDER BY created_at, id;
 
 -- name: append_usage
 -- Not OR IGNORE: that would also swallow a missing column. By position, in the order of
--- UsageRecord's fields: a third cheaper than by name, and this runs for every request.
+-- UsageRecord's fields, and the one row of values is repeated for as many as there are: cheaper by
+-- half than a row at a time by name, and this runs for every request.
 INSERT INTO usage (
     id, key_id, at_ms, model, bedrock_model_id, dialect, stream,
     input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,

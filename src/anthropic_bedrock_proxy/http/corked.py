@@ -1,0 +1,43 @@
+"""One write per answer: what is written in one turn of the loop leaves in one system call.
+
+uvicorn writes the head and the body of an answer apart, and so the last events of a stream and its
+end. Each write is a system call here and a wake-up at the client. The transport below gathers them
+and writes once, before the loop waits again. Its memory is bounded by its writers: a stream's
+source pauses before it has read ahead much (aws/connection.py), and when the client is slow the
+real transport pauses uvicorn as ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+class CorkedTransport:
+    """Stands before an `asyncio.Transport`; everything but writing and closing is the other's."""
+
+    __slots__ = ("_loop", "_parts", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Takes bytes for the end of this turn."""
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Closes behind what was written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts:
+            self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
