@@ -63,11 +63,7 @@ def paste(line):
     words = shlex.split(line)
     assert words[0] == "curl"
     url, options = words[1], words[2:]
-    headers = dict(
-        value.split(": ", 1)
-        for flag, value in pairwise(options)
-        if flag == "-H"
-    )
+    headers = dict(value.split(": ", 1) for flag, value in pairwise(options) if flag == "-H")
     data = options[options.index("-d") + 1].encode()
     request = urllib.request.Request(url, data, headers)
     with urllib.request.urlopen(request, timeout=10) as answer:

@@ -179,8 +179,14 @@ def test_corrupt_payloads_break_the_stream(payload):
 
 class TestFinishMessage:
     def test_untouched_where_nothing_must_change(self):
-        body = encode(MESSAGE)
+        body = encode({"model": MESSAGE["model"], **MESSAGE})
         assert finish_message(body, MESSAGE["model"]) is body
+
+    def test_only_the_name_changes_in_bedrock_s_own_order(self):
+        message = {"model": MESSAGE["model"], **MESSAGE}
+        finished = finish_message(encode(message), 'an "alias"')
+        assert decode(finished) == {**message, "model": 'an "alias"'}
+        assert finished.endswith(encode(message)[-200:])
 
     def test_the_requested_model_is_answered(self):
         assert decode(finish_message(encode(MESSAGE), ALIAS)) == {**MESSAGE, "model": ALIAS}

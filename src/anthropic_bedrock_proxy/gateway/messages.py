@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+import msgspec
+
 from ..errors import ProxyError, UpstreamRefusal, from_refusal
 from ..protocol import sse
 from ..protocol.anthropic_invoke import to_invoke
@@ -77,8 +79,11 @@ class Messages:
     async def _whole(self, exchange: Exchange, call: Call, lease: Lease) -> Reply:
         answer = await self._upstream.call(call)
         exchange.upstream_request_id = answer.upstream_request_id
+        try:
+            exchange.meter.observe_message(answer.body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
         body = finish_message(answer.body, exchange.model)
-        exchange.meter.observe_message(body)
         lease.settle()
         return Reply(body, headers=_upstream_headers(exchange))
 

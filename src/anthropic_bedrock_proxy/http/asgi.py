@@ -62,6 +62,9 @@ class Application:
         self._routes = routes
         self._prefixes = prefixes
         self._access_log = access_log
+        # Of this process alone: applications are made after the fork.
+        self._id_prefix = os.urandom(6).hex()
+        self._id_count = 0
         self.draining = False  # /ready says no
         self.refusing = False  # new work is turned away
         self.active = 0
@@ -71,7 +74,7 @@ class Application:
         if scope["type"] != "http":
             raise RuntimeError(f"ASGI {scope['type']} is not served")  # uvicorn is told so
         at_ms = int(time() * 1000)
-        exchange = Exchange(new_request_id(at_ms), started=monotonic(), at_ms=at_ms)
+        exchange = Exchange(self._new_id(at_ms), started=monotonic(), at_ms=at_ms)
         self.active += 1
         watch = self._watches.add(receive, exchange)
         try:
@@ -90,6 +93,11 @@ class Application:
             self.active -= 1
             if self._access_log is not None:
                 self._access_log(scope, exchange)
+
+    def _new_id(self, at_ms: int) -> str:
+        """Unique everywhere, and in the order of time: the store appends instead of inserting."""
+        self._id_count += 1
+        return f"req_{at_ms:011x}{self._id_prefix}{self._id_count:x}"
 
     async def _answer(
         self, scope: Scope, receive: Receive, exchange: Exchange, watch: Watch
@@ -127,11 +135,6 @@ class Application:
         if self.refusing and path not in ALWAYS_SERVED:
             raise UnavailableError("The proxy is shutting down.", retry_after=1.0)
         return handler
-
-
-def new_request_id(at_ms: int) -> str:
-    """Unique everywhere, and in the order of time: the store appends instead of inserting."""
-    return f"req_{at_ms:011x}{os.urandom(8).hex()}"
 
 
 # What still answers while the proxy waits for its last streams.

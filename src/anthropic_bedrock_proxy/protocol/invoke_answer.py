@@ -20,6 +20,7 @@ from .eventstream import Frame, FrameDecoder, FrameError
 _AMAZON: Final = b'"amazon-bedrock-'
 _STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')
 _TYPE_FIRST: Final = b'{"type":"'
+_MODEL_FIRST: Final = b'{"model":"'
 
 _encode = msgspec.json.Encoder().encode
 
@@ -32,22 +33,21 @@ class _Typed(msgspec.Struct, gc=False):
     type: str
 
 
-class _Named(msgspec.Struct, gc=False):
-    model: str = ""
-
-
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
 _decode_typed = msgspec.json.Decoder(_Typed).decode
-_decode_named = msgspec.json.Decoder(_Named).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_any: Any = msgspec.json.Decoder().decode
 
 
 def finish_message(body: bytes, requested_model: str) -> bytes:
     """A whole answer as the client expects it. Raises `UpstreamRefusal` if it is not a message."""
-    try:
-        if _AMAZON not in body and _decode_named(body).model == requested_model:
+    if body.startswith(_MODEL_FIRST) and _AMAZON not in body:
+        # Bedrock's own order: only the name between the first quotes has to change.
+        end = body.find(b'"', len(_MODEL_FIRST))
+        if body[len(_MODEL_FIRST) : end] == requested_model.encode():
             return body
+        return b'{"model":' + _encode(requested_model) + body[end + 1 :]
+    try:
         fields = _decode_fields(body)
     except (msgspec.MsgspecError, ValueError) as error:
         raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error

@@ -68,8 +68,8 @@ class Meter:
             self._merge(_decode_start(data).message.usage)
 
     def observe_message(self, body: bytes) -> None:
-        """Takes note of a whole answer."""
-        self._merge(_decode_body(body).usage)
+        """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not one."""
+        self.usage = _decode_body(body).usage or self.usage
         self.final = True
 
     def assume_input(self, body: bytes) -> None:
