@@ -103,7 +103,11 @@ async def build(settings: Settings, store: Store) -> App:
         journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds)
     )
     return App(
-        routes.application(access_log, body_timeout_seconds=settings.server.body_timeout_seconds),
+        routes.application(
+            access_log,
+            body_timeout_seconds=settings.server.body_timeout_seconds,
+            stall_timeout_seconds=settings.upstream.idle_timeout_seconds,
+        ),
         store=store,
         journal=journal,
         draining=draining,

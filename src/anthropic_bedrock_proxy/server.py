@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .config import Settings
 
 BACKLOG: Final = 2048
+_STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _POLL_SECONDS: Final = 0.02
 _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
@@ -39,7 +40,7 @@ def leave_on_signals() -> None:
     def leave(_: int, __: FrameType | None) -> None:
         raise SystemExit(0)
 
-    for sig in (signal.SIGTERM, signal.SIGINT):
+    for sig in _STOP_SIGNALS:
         signal.signal(sig, leave)
 
 
@@ -120,12 +121,12 @@ def _serve(
 def _settle_memory() -> None:
     """What exists now lives as long as the process: the collector need never look at it again.
 
-    And it looks less often at the rest: a request makes hardly any cycles, and the full collections
-    that the default thresholds cause stop a worker for 25 ms each.
+    Full collections of the rest are rarer than by default, because each stops a worker for up to
+    25 ms; young ones are not, because cycles may hold whole request bodies.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
+    gc.set_threshold(2_000, 20, 100)
 
 
 def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
@@ -133,14 +134,15 @@ def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
 
     from .http.corked import CorkedTransport  # noqa: PLC0415
+    from .http.head import HeadBounds  # noqa: PLC0415
 
     application, options = app.application, settings.server
 
-    class Protocol(HttpToolsProtocol):
-        """uvicorn's protocol, writing once per turn."""
+    class Protocol(HeadBounds, HttpToolsProtocol):
+        """uvicorn's protocol, writing once per turn, its heads bounded."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-            super().connection_made(CorkedTransport(transport, self.loop))  # type: ignore[arg-type]  # it quacks
+            super().connection_made(CorkedTransport(transport, self.loop))
 
     class Server(uvicorn.Server):
         """uvicorn's server with our way to stop."""
@@ -157,7 +159,7 @@ def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
         def capture_signals(self) -> Iterator[None]:
             # Unlike uvicorn's, it neither raises the signal again (the exit code is ours) nor
             # restores the default handlers: a late signal must not kill the final drain.
-            for sig in (signal.SIGTERM, signal.SIGINT):
+            for sig in _STOP_SIGNALS:
                 signal.signal(sig, self.handle_exit)
             yield
 
@@ -222,7 +224,7 @@ class _Supervisor:
 
     def run(self) -> int:
         """Until every worker has gone."""
-        for sig in (signal.SIGTERM, signal.SIGINT):
+        for sig in _STOP_SIGNALS:
             signal.signal(sig, self._pass_on)
         for index in range(len(self._listeners)):
             self._fork(index)
@@ -234,6 +236,16 @@ class _Supervisor:
         return self._exit_code
 
     def _fork(self, index: int) -> None:
+        # A signal waits until the child has its own handlers and the parent has noted the child:
+        # otherwise a worker forked in that moment would never be told to stop.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        try:
+            if not self._stopping:
+                self._workers[self._fork_worker(index)] = (index, time.monotonic())
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+    def _fork_worker(self, index: int) -> int:
         pid = os.fork()
         if pid == 0:
             code = 1
@@ -241,6 +253,7 @@ class _Supervisor:
                 os.close(self._alive_write)
                 leave_on_signals()
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
                 code = _serve(
                     self._settings, self._listeners[index], self._build, parent=self._alive_read
                 )
@@ -252,7 +265,7 @@ class _Supervisor:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
-        self._workers[pid] = (index, time.monotonic())
+        return pid
 
     def _worker_gone(self, index: int, started: float, code: int) -> None:
         if self._stopping:
@@ -269,5 +282,6 @@ class _Supervisor:
 
     def _pass_on(self, _: int, __: FrameType | None) -> None:
         self._stopping = True
-        for pid in self._workers:
-            os.kill(pid, signal.SIGTERM)
+        for pid in list(self._workers):
+            with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
+                os.kill(pid, signal.SIGTERM)

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -190,6 +191,22 @@ def test_a_dead_worker_is_replaced_and_workers_follow_a_dead_parent(sim, start):
     proxy.process.kill()
     proxy.process.wait()
     wait_for(lambda: not any(running(pid) for pid in survivors), "the workers are gone")
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.1])
+def test_a_signal_while_workers_are_forked_reaches_all_of_them(tmp_path, delay):
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(
+            [PYTHON, "-m", "anthropic_bedrock_proxy", "serve", "--port", "0", "--workers", "12"],
+            cwd=tmp_path,
+            env=clean_environment(tmp_path, AWS_BEARER_TOKEN_BEDROCK="t"),
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(lambda: "Claude Code" in (tmp_path / "out").read_text(), "the banner", 20)
+        time.sleep(delay)  # into the middle of the forks, wherever that is on this machine
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_one_byte_chunks_from_the_upstream_change_nothing(sim, proxy):

@@ -95,7 +95,11 @@ def test_a_store_that_is_down_never_looks_like_a_wrong_key():
     assert world.ask("sk-a") == "key_1"
     with pytest.raises(UnavailableError):
         world.ask("sk-new")
-    world.now += STALE_SECONDS + 60
+    for _ in range(4):  # being used does not make it younger
+        world.now += STALE_SECONDS / 4
+        if world.now < 1000 + STALE_SECONDS:
+            assert world.ask("sk-a") == "key_1"
+    world.now += 60
     with pytest.raises(UnavailableError):
         world.ask("sk-a")
     world.store.down = False
@@ -111,7 +115,7 @@ def test_a_flood_of_wrong_keys_does_not_fill_memory():
                 await world.auth.authenticate(f"sk-{number}")
 
     asyncio.run(flood())
-    assert len(world.auth._remembered) <= 10_000
+    assert len(world.auth._unknown) <= 10_000
 
 
 def test_the_master_key_needs_no_store():

@@ -29,6 +29,7 @@ class Proxy:
         keys=None,
         max_bytes=1 << 25,
         timeout_seconds=60.0,
+        stall_timeout_seconds=300.0,
         monotonic=time.monotonic,
     ):
         self.upstream = FakeUpstream()
@@ -55,7 +56,9 @@ class Proxy:
             key_header=options.header,
             environment="development",
         ).application(
-            lambda _, exchange: self.logged.append(exchange), body_timeout_seconds=timeout_seconds
+            lambda _, exchange: self.logged.append(exchange),
+            body_timeout_seconds=timeout_seconds,
+            stall_timeout_seconds=stall_timeout_seconds,
         )
 
     def append(self, record):

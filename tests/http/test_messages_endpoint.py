@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
+import tracemalloc
 
 import pytest
 from asgi_client import Client
@@ -161,7 +164,7 @@ def test_silences_are_filled_with_pings(make_proxy):
 
 class Clock:
     def __init__(self):
-        self.now = 0.0
+        self.now = time.monotonic()
 
     def __call__(self):
         self.now += 1.0
@@ -331,3 +334,86 @@ def test_an_unknown_version_is_refused(proxy):
 def test_answers_of_a_model_that_sends_no_message(proxy):
     proxy.upstream.script.append(encode([]))
     assert post(proxy).status == 500
+
+
+def test_what_comes_with_the_deadline_is_still_delivered(make_proxy):
+    proxy = make_proxy(pacing=Pacing(total_seconds=0.5), monotonic=Clock())
+    proxy.upstream.script.append([STREAM])
+    answer = post(proxy, stream=True)
+    assert answer.events[-1][0] == b"message_stop"
+    assert proxy.records[0].output_tokens == 34
+
+
+def test_a_request_the_model_may_have_run_is_charged_an_estimate(proxy):
+    refusal = UpstreamRefusal("ModelTimeoutException", "no answer")
+    refusal.sent = True
+    proxy.upstream.script.append(refusal)
+    assert post(proxy).status == 504
+    assert proxy.records[0].input_tokens > 0
+    assert proxy.records[0].estimated
+
+
+def test_a_client_that_takes_nothing_is_let_go(make_proxy):
+    async def main():
+        proxy = make_proxy(stall_timeout_seconds=0.05)
+        proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
+        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+        client.blocked = asyncio.Event()
+        await client.send()
+        assert proxy.upstream.streams[0].closed
+        (record,) = proxy.records
+        assert record.disconnected
+
+    asyncio.run(main())
+
+
+def test_a_stopping_server_does_not_wait_for_a_client_that_takes_nothing(proxy):
+    async def main():
+        proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
+        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+        client.blocked = asyncio.Event()
+        task = asyncio.create_task(client.send())
+        while not proxy.upstream.streams:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(proxy.records) == 1  # settled before the last word is tried
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
+def test_an_unexpected_error_in_a_stream_ends_it_with_an_error_event(proxy):
+    proxy.upstream.script.append([chunk_frame(EVENTS[0][1]), RuntimeError("secret detail")])
+    answer = post(proxy, stream=True)
+    assert [name for name, _ in answer.events] == [b"message_start", b"error"]
+    assert b"secret" not in answer.body
+    assert answer.complete
+    assert proxy.records[0].error == "api_error"
+
+
+def test_refused_requests_leave_nothing_for_the_collector(make_proxy):
+    class Refusing:
+        async def call(self, call):
+            raise UpstreamRefusal("ThrottlingException", "slow")
+
+    proxy = make_proxy()
+    proxy.app._access_log = None
+    messages = proxy.app._routes["/v1/messages"]["POST"].__self__._messages
+    messages._upstream = Refusing()
+    body = {**BODY, "messages": [{"role": "user", "content": "x" * 1_000_000}]}
+    post(proxy, body)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            assert post(proxy, body).status == 429
+        assert tracemalloc.get_traced_memory()[0] < 5_000_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()

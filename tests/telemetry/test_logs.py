@@ -9,7 +9,12 @@ import sys
 import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.telemetry.logs import AccessLog, JSONFormatter, TextFormatter
+from anthropic_bedrock_proxy.telemetry.logs import (
+    AccessLog,
+    JSONFormatter,
+    TextFormatter,
+    configure,
+)
 
 SCOPE = {"method": "POST", "path": "/v1/messages", "client": ("10.0.0.1", 5)}
 
@@ -88,6 +93,36 @@ def test_access_lines_are_written_by_themselves(pipe):
     line = os.read(pipe[0], 65536)
     assert b" 200 POST /v1/messages " in line
     assert line.endswith(b"m in=0 out=0 api_error req_1\n")
+
+
+def test_a_client_cannot_write_lines_of_its_own(pipe):
+    async def main():
+        for log_format in ("text", "json"):
+            log = AccessLog(log_format, fd=pipe[1])
+            log({**SCOPE, "path": "/x\n12:00 200 POST " + "y" * 5000}, exchange(model="\x1b[2J\n"))
+            log.flush()
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    lines = os.read(pipe[0], 65536).split(b"\n")
+    assert len(lines) == 3
+    assert b"\x1b" not in b"".join(lines)
+    assert all(len(line) < 600 for line in lines)
+
+
+def test_others_never_log_at_debug():
+    root, before = logging.getLogger(), logging.getLogger().handlers[:]
+    level = root.level
+    try:
+        configure("DEBUG", "json")
+        assert root.level == logging.DEBUG
+        for name in ("awscrt", "botocore", "urllib3"):
+            assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
+        configure("ERROR", "text")
+        assert not logging.getLogger("botocore").isEnabledFor(logging.WARNING)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
 
 
 def test_a_full_batch_is_written_at_once(pipe):

@@ -24,6 +24,7 @@ class Exchange:
         "model",
         "request_id",
         "route",
+        "sending_since",
         "started",
         "status",
         "stream",
@@ -50,3 +51,4 @@ class Exchange:
         self.ttft_ms: int | None = None
         self.upstream_request_id: str | None = None
         self.client_gone = False
+        self.sending_since: float | None = None  # a write waits for the client since then

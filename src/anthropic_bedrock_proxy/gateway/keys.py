@@ -11,7 +11,7 @@ import hmac
 import logging
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -25,6 +25,7 @@ STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is d
 _MAX_REMEMBERED: Final = 10_000
 
 _log = logging.getLogger("anthropic_bedrock_proxy.keys")
+T = TypeVar("T")
 
 
 class KeyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,8 @@ class Authenticator:
         self._now = now
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
-        self._remembered: dict[bytes, tuple[KeyRecord | None, float]] = {}
+        self._known: dict[bytes, _Found] = {}
+        self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
     async def authenticate(self, secret: str | None) -> str:
         """The key's id. Raises `AuthenticationError`, `PermissionDeniedError`."""
@@ -68,11 +70,14 @@ class Authenticator:
         digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
         if self._master_hash is not None and hmac.compare_digest(digest, self._master_hash):
             return MASTER_KEY_ID
-        remembered = self._remembered.get(digest)
-        if remembered is not None and self._monotonic() < remembered[1]:
-            key = remembered[0]
+        now = self._monotonic()
+        found = self._known.get(digest)
+        if found is not None and now < found.fresh_until:
+            key: KeyRecord | None = found.key
+        elif now < self._unknown.get(digest, 0.0):
+            key = None
         else:
-            key = await self._look_up(digest, remembered)
+            key = await self._look_up(digest, found, now)
         if key is None:
             if not self._options.require_api_key:
                 return ANONYMOUS_KEY_ID
@@ -94,24 +99,37 @@ class Authenticator:
 
     def forget(self) -> None:
         """Drops what is remembered: a key was changed in this process."""
-        self._remembered.clear()
+        self._known.clear()
+        self._unknown.clear()
 
-    async def _look_up(
-        self, digest: bytes, remembered: tuple[KeyRecord | None, float] | None
-    ) -> KeyRecord | None:
-        now = self._monotonic()
+    async def _look_up(self, digest: bytes, found: _Found | None, now: float) -> KeyRecord | None:
+        fresh_until = now + self._options.ttl_seconds
         try:
             key = await self._store.find(digest, now=int(self._now()))
         except StoreError as error:
-            if remembered is not None and remembered[0] and now < remembered[1] + STALE_SECONDS:
+            if found is not None and now < found.at + STALE_SECONDS:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
-                self._remembered[digest] = (remembered[0], now + self._options.ttl_seconds)
-                return remembered[0]
+                found.fresh_until = fresh_until
+                return found.key
             _log.error("the store does not answer: %s", error)
             raise UnavailableError(
                 "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
             ) from error
-        if len(self._remembered) >= _MAX_REMEMBERED:
-            self._remembered.clear()
-        self._remembered[digest] = (key, now + self._options.ttl_seconds)
+        if key is None:
+            self._known.pop(digest, None)
+            _remember(self._unknown, digest, fresh_until)
+        else:
+            _remember(self._known, digest, _Found(key, now, fresh_until))
         return key
+
+
+class _Found(msgspec.Struct):
+    key: KeyRecord
+    at: float  # when the store said so
+    fresh_until: float
+
+
+def _remember(memory: dict[bytes, T], digest: bytes, value: T) -> None:
+    if len(memory) >= _MAX_REMEMBERED:
+        memory.clear()
+    memory[digest] = value

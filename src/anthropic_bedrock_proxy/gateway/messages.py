@@ -48,9 +48,9 @@ class Messages:
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version)
+        route = exchange.route = self._registry.route(request.view.model)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
-        route = exchange.route = self._registry.route(exchange.model)
         converted = to_invoke(request, exchange.betas, route.generation, self._registry.betas)
         if converted.dropped:
             _log.info(
@@ -68,9 +68,11 @@ class Messages:
                 return await self._stream(exchange, call, lease)
             return await self._whole(exchange, call, lease)
         except UpstreamRefusal as refusal:
-            error = _note_refusal(exchange, refusal)
-            lease.settle()
-            raise error from refusal
+            if refusal.sent:
+                exchange.meter.assume_input(call.body)
+            # No local names the error: with its traceback it would keep this frame, and the
+            # request's body, alive until the collector comes.
+            raise _refused(exchange, refusal, lease) from None
         except BaseException:  # the client left, or the server is stopping
             exchange.meter.assume_input(call.body)
             lease.settle()
@@ -91,7 +93,7 @@ class Messages:
         stream = await self._upstream.stream(call, lambda: InvokeStream(exchange.model))
         exchange.upstream_request_id = stream.upstream_request_id
         exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
-        paced = PacedStream(stream, self._pacing, self._monotonic)
+        paced = PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
         relay = Relay(exchange, stream, paced, lease)
         return StreamReply(relay, headers=_upstream_headers(exchange))
 
@@ -118,8 +120,7 @@ class Relay:
             events = await self._paced.read()
         except UpstreamRefusal as refusal:
             self._done = True
-            error = _note_refusal(self._exchange, refusal)
-            self._lease.settle()
+            error = _refused(self._exchange, refusal, self._lease)
             return sse.encode([error_event(error, self._exchange.request_id)])
         if events is None:
             return None
@@ -142,9 +143,11 @@ def error_event(error: ProxyError, request_id: str) -> Event:
     return b"error", error.body(request_id)
 
 
-def _note_refusal(exchange: Exchange, refusal: UpstreamRefusal) -> ProxyError:
+def _refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> ProxyError:
+    """What the client is told; settles with it."""
     error = from_refusal(refusal)
     exchange.error_type = error.type
+    lease.settle()
     _log.warning(
         "upstream refused",
         extra={

@@ -29,27 +29,33 @@ class PacedStream:
     __slots__ = ("_deadline", "_heard", "_monotonic", "_pacing", "_stream")
 
     def __init__(
-        self, stream: AnswerStream, pacing: Pacing, monotonic: Callable[[], float]
+        self,
+        stream: AnswerStream,
+        pacing: Pacing,
+        monotonic: Callable[[], float],
+        *,
+        started: float,
     ) -> None:
+        """`started` is when the request was, on the clock of `monotonic`."""
         self._stream = stream
         self._pacing = pacing
         self._monotonic = monotonic
-        self._heard = monotonic()
-        self._deadline = self._heard + pacing.total_seconds
+        self._heard = started
+        self._deadline = started + pacing.total_seconds
 
     async def read(self) -> list[Event] | None:
         """The next events, a ping, or None at the end. Raises `UpstreamRefusal`."""
         pacing = self._pacing
-        events = await self._stream.read(min(pacing.ping_seconds, pacing.idle_seconds))
-        now = self._monotonic()
-        if now > self._deadline:
+        if self._heard > self._deadline:  # what had come by then was still delivered
             raise UpstreamRefusal(
                 "ModelTimeoutException", "The model did not finish its answer in time."
             )
+        events = await self._stream.read(min(pacing.ping_seconds, pacing.idle_seconds))
+        now = self._monotonic()
         if events:
             self._heard = now
         elif events is not None:
-            if now - self._heard >= pacing.idle_seconds:
+            if now > self._deadline or now - self._heard >= pacing.idle_seconds:
                 raise UpstreamRefusal("ModelTimeoutException", "The model fell silent.")
             return [PING]
         return events

@@ -18,7 +18,8 @@ from ..protocol.capabilities import Generation, Model, ModelTable
 
 PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "us-gov")
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
-_MAX_REMEMBERED: Final = 4096
+_MAX_REMEMBERED: Final = 1024
+_MAX_NAME: Final = 2048  # Bedrock's own bound of a model id
 # The inference profile that a region's own geography offers, by the region's prefix.
 _GEOGRAPHIES: Final = (
     ("us-gov-", ("us-gov",)),
@@ -81,6 +82,8 @@ class Registry:
         """Raises `NotFoundError`."""
         route = self._routes.get(requested)
         if route is None:
+            if len(requested) > _MAX_NAME:
+                raise NotFoundError(f"model: {requested[:200]}")
             route = self._resolve(requested)
             if len(self._routes) >= _MAX_REMEMBERED:
                 self._routes.clear()

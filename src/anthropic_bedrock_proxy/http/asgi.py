@@ -10,13 +10,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from time import monotonic, time
 from typing import Any, Final
 
 from ..errors import APIError, MethodNotAllowedError, NotFoundError, ProxyError, UnavailableError
 from ..gateway.exchange import Exchange
 from ..gateway.messages import error_event
-from ..gateway.reply import Reply, StreamReply
+from ..gateway.reply import ByteSource, Reply, StreamReply
 from ..protocol import sse
 from .body import ClientGoneError, Receive, too_slow
 from .watch import Watch, Watches
@@ -26,6 +27,7 @@ Scope = dict[str, Any]
 Handler = Callable[["Request"], Awaitable[Reply | StreamReply]]
 AccessLog = Callable[[Scope, Exchange], None]
 
+_LAST_WORD_SECONDS: Final = 0.5
 _log = logging.getLogger("anthropic_bedrock_proxy.http")
 _STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -56,9 +58,13 @@ class Application:
         *,
         access_log: AccessLog | None = None,
         body_timeout_seconds: float = 60.0,
+        stall_timeout_seconds: float = 300.0,
     ) -> None:
-        """`routes` by exact path, then `prefixes`; each maps methods to handlers."""
-        self._watches = Watches(body_timeout_seconds)
+        """`routes` by exact path, then `prefixes`; each maps methods to handlers.
+
+        A client that takes no byte of its stream for `stall_timeout_seconds` is let go.
+        """
+        self._watches = Watches(body_timeout_seconds, stall_timeout_seconds)
         self._routes = routes
         self._prefixes = prefixes
         self._access_log = access_log
@@ -172,14 +178,27 @@ async def _send_stream(send: Send, exchange: Exchange, reply: StreamReply) -> No
     try:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while (chunk := await source.read()) is not None:
+            exchange.sending_since = monotonic()
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            exchange.sending_since = None
         await send({"type": "http.response.body", "body": b""})
     except asyncio.CancelledError:
         if not exchange.client_gone:  # the server stops before the answer did: say so
             error = UnavailableError("The proxy is shutting down.")
-            exchange.error_type = error.type
-            body = sse.encode([error_event(error, exchange.request_id)])
-            await send({"type": "http.response.body", "body": body})
+            await _break_off(send, exchange, source, error)
         raise
+    except Exception:  # noqa: BLE001  # as in _answer: no stream may end in silence
+        _log.exception("unexpected error", extra={"request_id": exchange.request_id})
+        await _break_off(send, exchange, source, APIError("Internal error of the proxy."))
     finally:
         source.close()
+
+
+async def _break_off(send: Send, exchange: Exchange, source: ByteSource, error: ProxyError) -> None:
+    """Ends a stream with an error event, if the client takes it."""
+    exchange.error_type = error.type
+    source.close()  # settles, before anything can wait for a client that does not read
+    body = sse.encode([error_event(error, exchange.request_id)])
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORD_SECONDS):
+            await send({"type": "http.response.body", "body": body})

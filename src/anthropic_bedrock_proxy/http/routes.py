@@ -53,7 +53,11 @@ class Routes:
         self._application: Application | None = None
 
     def application(
-        self, access_log: AccessLog | None, *, body_timeout_seconds: float = 60.0
+        self,
+        access_log: AccessLog | None,
+        *,
+        body_timeout_seconds: float = 60.0,
+        stall_timeout_seconds: float = 300.0,
     ) -> Application:
         """The ASGI application over these routes."""
         self._application = Application(
@@ -61,6 +65,7 @@ class Routes:
             self.prefixes(),
             access_log=access_log,
             body_timeout_seconds=body_timeout_seconds,
+            stall_timeout_seconds=stall_timeout_seconds,
         )
         return self._application
 

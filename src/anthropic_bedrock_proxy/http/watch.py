@@ -43,11 +43,20 @@ class Watch:
         self._cancel()
         return True
 
+    def stalled(self, limit: float) -> bool:
+        """Whether a write has waited for the client for longer than `limit` seconds."""
+        since = self._exchange.sending_since
+        return since is not None and monotonic() - since > limit
+
+    def give_up(self) -> None:
+        """The client is as good as gone."""
+        self._exchange.client_gone = True
+        self._cancel()
+
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._exchange.client_gone = True
-        self._cancel()
+        self.give_up()
 
     def _cancel(self) -> None:
         if self.target is not None:
@@ -57,9 +66,12 @@ class Watch:
 class Watches:
     """The requests of one worker."""
 
-    def __init__(self, body_timeout: float) -> None:
-        """`body_timeout` in seconds from the request's start."""
+    def __init__(self, body_timeout: float, stall_timeout: float) -> None:
+        """`body_timeout` in seconds from the request's start, `stall_timeout` of one write."""
         self.body_timeout = body_timeout
+        self._stall_timeout = stall_timeout
+        self._old: set[Watch] = set()  # with a task that waits for the client
+        self._scan_timer: asyncio.TimerHandle | None = None
         self._young: dict[Watch, None] = {}  # not yet waited for, oldest first
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # asking for it costs a system call
@@ -79,6 +91,7 @@ class Watches:
         """The request is over."""
         self._young.pop(watch, None)
         if watch.task is not None:
+            self._old.discard(watch)
             watch.task.cancel()
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -90,5 +103,21 @@ class Watches:
                 break  # and so are all that came later
             if watch.look(age, self.body_timeout):
                 del self._young[watch]
+                if watch.task is not None:
+                    self._old.add(watch)
+        if self._old and self._scan_timer is None:
+            self._scan_timer = loop.call_later(self._scan_seconds, self._scan, loop)
         if self._young:
             self._timer = loop.call_later(_TICK_SECONDS, self._tick, loop)
+
+    def _scan(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._scan_timer = None
+        for watch in list(self._old):
+            if watch.stalled(self._stall_timeout):
+                watch.give_up()
+        if self._old:
+            self._scan_timer = loop.call_later(self._scan_seconds, self._scan, loop)
+
+    @property
+    def _scan_seconds(self) -> float:
+        return min(1.0, self._stall_timeout)

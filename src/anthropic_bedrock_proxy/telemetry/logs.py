@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _FLUSH_SECONDS: Final = 0.1
 _FLUSH_BYTES: Final = 32 * 1024
+_MAX_PATH: Final = 200
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -31,6 +32,9 @@ def configure(level: str, log_format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Whatever our own level: these write whole answers of AWS, secrets included, at DEBUG.
+    for name in ("awscrt", "botocore", "urllib3"):
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
     # uvicorn's own start and stop lines repeat what the banner says.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
@@ -105,7 +109,7 @@ class AccessLog:
         client = scope.get("client")
         line = _Line(
             time=round(time(), 3),
-            access=f"{scope['method']} {scope['path']}",
+            access=f"{scope['method']} {scope['path'][:_MAX_PATH]}",
             status=exchange.status,
             request_id=exchange.request_id,
             ms=round((monotonic() - exchange.started) * 1000, 2),
@@ -150,4 +154,6 @@ class AccessLog:
             text += f" {line.model} in={line.input_tokens} out={line.output_tokens}"
         if line.error:
             text += f" {line.error}"
-        return f"{text} {line.request_id}".encode()
+        # Paths and models are the client's words: nothing of them may look like another line.
+        printable = "".join(c if c.isprintable() else "?" for c in text)
+        return f"{printable} {line.request_id}".encode()
