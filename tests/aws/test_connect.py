@@ -61,6 +61,15 @@ def test_tls_with_an_unknown_ca_is_refused():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_ca_bundle_that_cannot_be_loaded_is_told_at_once(tmp_path, there):
+    bundle = tmp_path / "ca.pem"
+    if there:
+        bundle.write_text("no certificate")
+    with pytest.raises(ConnectError, match=r"AWS_CA_BUNDLE \(.*ca\.pem\) cannot be loaded"):
+        asyncio.run(ask(Endpoint("localhost", 1, tls=True), ca_bundle=str(bundle)))
+
+
 @asynccontextmanager
 async def egress_proxy(seen, answer=b"HTTP/1.1 200 OK\r\n\r\n"):
     """The URL of a proxy that answers CONNECT so, and tunnels if it said yes."""

@@ -109,6 +109,42 @@ def test_refused_keys_are_forgotten():
     asyncio.run(main())
 
 
+def test_refused_keys_are_forgotten_by_their_origin_too():
+    async def main():
+        remembered = []
+
+        async def fetch():
+            if not remembered:
+                remembered.append(Credentials(f"key{len(asked)}", "secret"))
+                asked.append(remembered[0])
+            return remembered[0]
+
+        asked = []
+        source = RefreshingSource(fetch, reset=remembered.clear)
+        old = await source.get()
+        source.invalidate(old)
+        new = await source.get()
+        assert (old.access_key_id, new.access_key_id) == ("key0", "key1")
+
+    asyncio.run(main())
+
+
+def test_a_late_refusal_of_old_keys_does_not_cost_the_new_ones():
+    async def main():
+        chain = Chain(None)
+        source = chain.source()
+        old = await source.get()
+        source.invalidate(old)
+        source.invalidate(old)  # another request that was refused for the same keys
+        new = await source.get()
+        source.invalidate(old)
+        assert source.current is new
+        source.invalidate(Credentials(new.access_key_id, "secret", None, 1.0))  # fetched twice
+        assert source.current is None
+
+    asyncio.run(main())
+
+
 def test_one_cancelled_request_does_not_take_the_refresh_from_the_others():
     async def main():
         release = asyncio.Event()
@@ -139,7 +175,7 @@ except CredentialsError as error:
 """
 
 
-def resolve(tmp_path, profile="", config="", credentials="", **environ):
+def resolve(tmp_path, profile="", config="", credentials="", *, program=CRT_PROGRAM, **environ):
     """What the AWS chain finds in a process of its own with this HOME and environment."""
     import os  # noqa: PLC0415
     import subprocess  # noqa: PLC0415
@@ -149,7 +185,7 @@ def resolve(tmp_path, profile="", config="", credentials="", **environ):
     (folder / "config").write_text(config)
     (folder / "credentials").write_text(credentials)
     done = subprocess.run(
-        [sys.executable, "-c", CRT_PROGRAM, profile],
+        [sys.executable, "-c", program, profile],
         env={
             "HOME": str(tmp_path),
             "PATH": os.environ["PATH"],
@@ -194,6 +230,29 @@ def test_chain_credential_process(tmp_path):
     (tmp_path / "keys.json").write_text(json.dumps(document))
     config = f"[default]\ncredential_process = cat {tmp_path}/keys.json\n"
     assert resolve(tmp_path, config=config) == ["AKPROC", "t", True]
+
+
+ROTATION = """
+import asyncio, json, os, sys
+from pathlib import Path
+from anthropic_bedrock_proxy.aws.credentials import chain_source
+async def main():
+    source = chain_source(sys.argv[1] or None, os.environ)
+    old = await source.get()
+    path = Path(os.environ["HOME"], ".aws", "credentials")
+    path.write_text(path.read_text().replace("AKOLD", "AKNEW"))
+    source.invalidate(old)
+    print(json.dumps([old.access_key_id, (await source.get()).access_key_id]))
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("profile", ["", "work"], ids=["default chain", "profile"])
+def test_chain_asks_again_once_its_keys_are_refused(tmp_path, profile):
+    section = "[{}]\naws_access_key_id = AKOLD\naws_secret_access_key = s\n"
+    text = section.format("default") + section.format("work")
+    found = resolve(tmp_path, profile, credentials=text, program=ROTATION)
+    assert found == ["AKOLD", "AKNEW"]
 
 
 def test_chain_without_anything_says_so(tmp_path):

@@ -127,6 +127,155 @@ def test_a_fresh_connection_that_dies_is_not_tried_again():
     asyncio.run(main())
 
 
+async def idle(pool, count):
+    """Puts that many used connections into the pool."""
+    held = [await pool.request(HEAD, b"{}", LONG) for _ in range(count)]
+    for response in held:
+        await response.read_all(LONG)
+    assert len(pool._free) == count
+
+
+def kills(word):
+    """Cuts the connection of every request whose body is `word`, answers the others."""
+
+    async def answer(request, writer):
+        if request.endswith(word):
+            return True
+        writer.write(ok())
+        return None
+
+    return answer
+
+
+def test_sent_again_at_most_once_and_not_on_another_idle_connection():
+    async def main():
+        async with serving(kills(b"no")) as server, pool_on(server.port) as pool:
+            await idle(pool, 5)
+            before = server.connections
+            with pytest.raises(ConnectionCutError) as cut:
+                await ask(pool, b"no")
+            assert sum(request.endswith(b"no") for request in server.requests) == 2
+            assert server.connections == before + 1
+            assert len(pool._free) == 4
+            assert cut.value.sent
+
+    asyncio.run(main())
+
+
+def test_a_request_that_ran_before_the_cut_is_not_sent_again():
+    async def main():
+        async def works_a_while(request, writer):
+            if request.endswith(b"no"):
+                await asyncio.sleep(0.005)
+                return True
+            writer.write(ok())
+            return None
+
+        async with (
+            serving(works_a_while) as server,
+            pool_on(server.port, resend_seconds=0.004) as pool,
+        ):
+            await idle(pool, 2)
+            with pytest.raises(ConnectionCutError) as cut:
+                await ask(pool, b"no")
+            assert sum(request.endswith(b"no") for request in server.requests) == 1
+            assert cut.value.sent
+
+    asyncio.run(main())
+
+
+def test_sent_again_within_the_one_deadline():
+    async def main():
+        loop = asyncio.get_running_loop()
+        seen = []
+
+        async def cut_late_then_silent(request, writer):
+            if not request.endswith(b"no"):
+                writer.write(ok())
+                return None
+            seen.append(request)
+            if len(seen) == 1:
+                await asyncio.sleep(0.02)
+                return True
+            return None
+
+        async with serving(cut_late_then_silent) as server, pool_on(server.port) as pool:
+            await idle(pool, 1)
+            started = loop.time()
+            task = asyncio.create_task(pool.request(HEAD, b"no", LONG))
+            await until(lambda: len(seen) == 2)
+            (connection,) = pool._open
+            assert connection._deadline - started < LONG + 0.015
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_what_was_sent_once_stays_sent_when_no_second_connection_can_be_made():
+    async def main():
+        async with serving(kills(b"no")) as server:
+            real = connector(Endpoint("127.0.0.1", server.port, tls=False))
+            reachable = True
+
+            async def connect(factory):
+                if not reachable:
+                    raise ConnectError("gone")
+                return await real(factory)
+
+            async with pool_on(server.port, connect) as pool:
+                await ask(pool)
+                reachable = False
+                with pytest.raises(ConnectError) as gone:
+                    await ask(pool, b"no")
+                assert gone.value.sent
+                with pytest.raises(ConnectError) as never:
+                    await ask(pool)
+                assert not never.value.sent
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("end", ["cut", "timeout"])
+def test_a_request_that_was_not_taken_whole_was_not_sent(end):
+    async def main():
+        async def ignore(reader, writer):
+            accepted.append(writer)
+            writer.transport.pause_reading()
+            if end == "cut":
+                await asyncio.sleep(0.01)
+                writer.transport.abort()
+
+        accepted = []
+        server = await asyncio.start_server(ignore, "127.0.0.1", 0)
+        async with pool_on(server.sockets[0].getsockname()[1]) as pool:
+            body = b"x" * 30_000_000  # more than the kernel takes
+            with pytest.raises((ConnectionCutError, TransportTimeoutError)) as error:
+                await pool.request(HEAD, body, LONG if end == "cut" else 0.03)
+            assert isinstance(error.value, ConnectionCutError) == (end == "cut")
+            assert not error.value.sent
+        server.close()
+        for writer in accepted:
+            writer.transport.abort()
+        await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+def test_a_large_request_that_is_taken_slowly_was_sent():
+    async def main():
+        async def silent(request, writer):
+            return True
+
+        async with serving(silent) as server, pool_on(server.port) as pool:
+            head = HEAD.replace(b"length: 2", b"length: 30000000")
+            with pytest.raises(ConnectionCutError) as cut:
+                await pool.request(head, b"x" * 30_000_000, LONG)
+            assert cut.value.sent
+
+    asyncio.run(main())
+
+
 def test_no_second_try_once_a_byte_of_the_answer_has_come():
     async def main():
         seen = 0
@@ -219,6 +368,34 @@ def test_such_an_exchange_never_returns_its_connection(how):
     asyncio.run(main())
 
 
+def test_a_connection_with_something_unread_is_not_used_again():
+    async def main():
+        async def more_than_is_read_ahead(request, writer):
+            writer.write(ok(b"x" * (HIGH_WATER + 1000)))
+
+        async with serving(more_than_is_read_ahead) as server, pool_on(server.port) as pool:
+            response = await pool.request(HEAD, b"{}", LONG)
+            connection = response._connection
+            await until(lambda: connection.complete)
+            response.close()  # the client left
+            assert not pool._free
+            assert connection.closed
+
+    asyncio.run(main())
+
+
+def test_finishing_reads_what_has_arrived_already():
+    async def main():
+        async with serving(ok(b"abc")) as server, pool_on(server.port) as pool:
+            response = await pool.request(HEAD, b"{}", LONG)
+            connection = response._connection
+            await until(lambda: connection.complete)
+            response.finish(LONG)
+            await until(lambda: pool._free == [connection])
+
+    asyncio.run(main())
+
+
 def test_finishing_waits_for_the_end_and_keeps_the_connection():
     async def main():
         release = asyncio.Event()
@@ -265,6 +442,42 @@ def test_silence_before_the_headers_times_out():
             with pytest.raises(TransportTimeoutError):
                 await pool.request(HEAD, b"{}", 0.02)
             await until(lambda: not pool._open)
+
+    asyncio.run(main())
+
+
+def drips(first, drop):
+    """Writes `first`, then `drop` for ever, one every 2 ms."""
+
+    async def answer(request, writer):
+        writer.write(first)
+        while not writer.is_closing():
+            writer.write(drop)
+            await asyncio.sleep(0.002)
+        return True
+
+    return answer
+
+
+def test_headers_that_trickle_in_do_not_prolong_the_wait():
+    async def main():
+        slow = drips(b"HTTP/1.1 200 OK\r\nx-a: ", b"a")
+        async with serving(slow) as server, pool_on(server.port) as pool:
+            with pytest.raises(TransportTimeoutError) as error:
+                await asyncio.wait_for(pool.request(HEAD, b"{}", 0.03), LONG)
+            assert error.value.sent
+
+    asyncio.run(main())
+
+
+def test_bytes_that_are_no_body_do_not_prolong_the_wait():
+    async def main():
+        slow = drips(chunked(b"a", end=False) + b"1;", b"x")  # a chunk's extension
+        async with serving(slow) as server, pool_on(server.port) as pool:
+            response = await pool.request(HEAD, b"{}", LONG)
+            assert await response.read(LONG) == b"a"
+            assert await asyncio.wait_for(response.read(0.03), LONG) == b""
+            response.close()
 
     asyncio.run(main())
 
@@ -353,6 +566,20 @@ def test_connecting_times_out():
                 await ask(pool)
 
     asyncio.run(main())
+
+
+def test_whatever_fails_while_connecting_is_told_to_who_waits(caplog):
+    async def main():
+        async def broken(factory):
+            raise RuntimeError("surprise")
+
+        async with pool_on(1, broken) as pool:
+            with pytest.raises(ConnectError, match="surprise") as error:
+                await ask(pool)
+            assert not error.value.sent
+
+    asyncio.run(main())
+    assert "unexpected" in caplog.text
 
 
 def test_handshakes_and_connections_are_capped_and_everybody_is_served():

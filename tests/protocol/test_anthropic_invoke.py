@@ -11,6 +11,7 @@ from streams import decode, encode, messages
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
+from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 
 GOLDEN = sorted((Path(__file__).parent / "golden" / "invoke").glob("*.json"))
@@ -43,6 +44,62 @@ def test_the_client_s_bytes_are_forwarded_where_nothing_is_edited(registry):
     converted = to_invoke(parse_request(body, "2023-06-01"), [], route.generation, registry.betas)
     assert messages in converted.body
     assert b'"x":1.50' in converted.body
+
+
+NUMBERS = (
+    b'{"a":1.10,"b":1e400,"c":0.1234567890123456789,"d":-1E5,"e":123456789012345678901234567890}'
+)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b'"messages":[{"role":"user","content":[{"type":"a","input":%b,"caller":null}]}]',
+        b'"messages":[{"role":"user","content":"a"}],"tools":[{"type":"custom","schema":%b}]',
+        b'"messages":[{"role":"user","content":"a"}],"output_format":{"schema":%b}',
+    ],
+    ids=["message", "tool", "format"],
+)
+def test_numbers_survive_edits_as_they_were_written(registry, rest):
+    body = b'{"model":"claude-haiku-4-5","max_tokens":1,%b}' % (rest % NUMBERS)
+    route = registry.route("claude-haiku-4-5")
+    converted = to_invoke(parse_request(body, "2023-06-01"), [], route.generation, registry.betas)
+    assert NUMBERS in converted.body
+
+
+def test_what_no_check_foresaw_is_still_the_client_s_mistake(registry):
+    body = (
+        b'{"model":"claude-haiku-4-5","max_tokens":1,"messages":[{"role":"assistant","content":'
+        b'[{"type":"tool_use","id":"a","name":"t","input":%b,"caller":null}]}]}' % (b"1" * 5000)
+    )
+    request = parse_request(body, "2023-06-01")
+    generation = registry.route("claude-haiku-4-5").generation
+    with pytest.raises(InvalidRequestError, match=r"^The request body cannot be converted"):
+        to_invoke(request, [], generation, registry.betas)
+
+
+def test_the_operator_s_rules_hold_for_flags_that_the_proxy_adds(registry):
+    request = parse_request(
+        encode(
+            {
+                "model": "claude-sonnet-4",
+                "max_tokens": 1,
+                "messages": [{"role": "user", "content": "a"}],
+                "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
+            }
+        ),
+        "2023-06-01",
+    )
+    flag = "context-management-2025-06-27"
+    legacy, current = (
+        registry.route(name).generation for name in ("claude-sonnet-4", "claude-sonnet-4-5")
+    )
+    needed = registry.betas.needed_for
+    with_it = BetaRules(needed_for=needed, passthrough=frozenset((flag,)))
+    assert decode(to_invoke(request, [], legacy, with_it).body)["anthropic_beta"] == [flag]
+    without = BetaRules(needed_for=needed, blocklist=frozenset((flag,)))
+    with pytest.raises(InvalidRequestError, match=r"^context_management\.edits\.0: "):
+        to_invoke(request, [], current, without)
 
 
 @given(messages)

@@ -15,7 +15,7 @@ def test_the_shipped_table_is_consistent():
     assert len(ids) == len(set(ids))
     assert all(model.bedrock.startswith("anthropic.") for model in table.model)
     for flag in table.betas.needed_for.values():
-        assert any(flag in generation.betas for generation in table.generation.values())
+        assert any(flag in g.betas | g.on_use for g in table.generation.values())
 
 
 def test_a_generation_inherits():
@@ -23,13 +23,14 @@ def test_a_generation_inherits():
         {
             "model": [MODEL],
             "generation": {
-                "base": {"betas": ["x"], "features": ["f"]},
+                "base": {"betas": ["x"], "features": ["f"], "on_use": ["z"]},
                 "g": {"extends": "base", "betas": ["y"]},
             },
         }
     )
     assert table.generation["g"].betas == {"x", "y"}
     assert table.generation["g"].features == {"f"}
+    assert table.generation["g"].on_use == {"z"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from base64 import b64encode
 
 import pytest
@@ -27,6 +29,7 @@ from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream, finish_message
 
 ALIAS = "claude-haiku-4-5"
+DEEP = b"[" * 100_000 + b"]" * 100_000
 
 
 def run(chunks, model=ALIAS):
@@ -107,16 +110,59 @@ def test_an_error_frame_is_a_refusal():
     assert (failure.code, failure.message) == ("InternalFailure", "oops")
 
 
-def test_the_model_s_own_client_error_stays_one():
+@pytest.mark.parametrize(
+    ("original", "code"),
+    [
+        (400, "ValidationException"),
+        (422, "ValidationException"),
+        (403, "AccessDeniedException"),
+        (404, "ResourceNotFoundException"),
+        (408, "ModelTimeoutException"),
+        (413, "request_too_large"),
+        (429, "ThrottlingException"),
+        (500, "ModelStreamErrorException"),
+        (None, "ModelStreamErrorException"),
+        ("400", "ModelStreamErrorException"),
+    ],
+)
+def test_the_model_s_own_client_error_stays_one(original, code):
     frame = encode_frame(
         {":message-type": "exception", ":exception-type": "modelStreamErrorException"},
-        encode({"message": "bad image", "originalStatusCode": 400}),
+        encode({"message": "bad image", "originalStatusCode": original}),
     )
-    assert run([frame])[1].code == "ValidationException"
+    assert run([frame])[1].code == code
 
 
-def test_an_exception_frame_without_json_is_still_one():
-    frame = encode_frame({":message-type": "exception", ":exception-type": "x"}, b"not json")
+FAILURES = {
+    "exception frame": [exception_frame("throttlingException", "slow")],
+    "bad checksum": [STREAM[:-1] + b"x"],
+    "bad checksum first": [b"x" * 40],
+    "bad payload": [encode_frame(CHUNK_HEADERS, b"not json")],
+    "nested": [chunk_frame(b'{"type":"message_start","message":{"a":' + DEEP + b"}}")],
+    "cut": [STREAM[:-1]],
+}
+
+
+@pytest.mark.parametrize("chunks", FAILURES.values(), ids=FAILURES)
+def test_a_failure_keeps_nothing_alive(chunks):
+    gc.disable()
+    try:
+        stream = InvokeStream(ALIAS)
+        for chunk in chunks:
+            stream.receive(chunk)
+        stream.end()
+        assert stream.failure is not None
+        assert stream.failure.__traceback__ is None
+        watch = weakref.ref(stream)
+        del stream
+        assert watch() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("payload", [b"not json", b"[]", b'{"message":"\xff"}', DEEP])
+def test_an_exception_frame_without_json_is_still_one(payload):
+    frame = encode_frame({":message-type": "exception", ":exception-type": "x"}, payload)
     assert run([frame])[1].code == "X"
 
 
@@ -195,7 +241,7 @@ class TestFinishMessage:
         body = encode({**MESSAGE, "amazon-bedrock-guardrailAction": "NONE"})
         assert decode(finish_message(body, MESSAGE["model"])) == MESSAGE
 
-    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"'])
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"', b'{"a":' + DEEP + b"}"])
     def test_what_is_no_message_is_a_refusal(self, body):
         with pytest.raises(UpstreamRefusal):
             finish_message(body, ALIAS)

@@ -52,6 +52,27 @@ def test_what_is_not_json_is_refused(body):
     assert refusal(body).startswith("The request body is not valid JSON")
 
 
+@pytest.mark.parametrize(
+    "at", [0, 1 << 10, messages._UTF8_PIECE - 40, 3 * messages._UTF8_PIECE], ids=str
+)
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_every_string_must_be_utf_8_even_those_that_nobody_reads(at, kind):
+    start = encode(OK)[:-1] + b',"thinking":"' + b"a" * at
+    for good in ("é", "日本", "😀"):
+        for shift in range(4):  # a letter may stand across two pieces
+            parse_request(kind(start + b"x" * shift + good.encode() + b'"}'), "2023-06-01")
+    for bad in (b"\xff", b"\xc3", b"\xed\xa0\x80"):
+        assert refusal(kind(start + bad + b'"}')).startswith("The request body is not valid JSON")
+
+
+@pytest.mark.parametrize("name", ["messages", "thinking", "new"])
+def test_nesting_without_end_is_refused(name):
+    deep = b"[" * 5000 + b"]" * 5000
+    body = encode(OK)[:-1] + b',"%b":%b}' % (name.encode(), deep)
+    message = refusal(body)
+    assert message == "The request body is nested too deeply" or message.startswith("messages")
+
+
 @pytest.mark.parametrize("body", [b"[]", b'"text"', b"null"])
 def test_what_is_not_an_object_is_refused(body):
     assert refusal(body).startswith("The request body is not an object")

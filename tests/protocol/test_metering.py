@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import msgspec
+import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from streams import EVENTS, MESSAGE, encode, messages
 
 from anthropic_bedrock_proxy.protocol.events import explode
@@ -60,3 +63,99 @@ def test_images_are_not_counted_as_text():
 def test_output_is_at_least_a_token_an_event():
     assert estimate_output(3, 10) == 3
     assert estimate_output(1, 485) == 100
+
+
+ODD = [
+    # usage of the last message_delta -> (output_tokens, cache read)
+    ({"output_tokens": 12.5}, 13, None),
+    ({"output_tokens": 3, "cache_creation": []}, 3, None),
+    ({"output_tokens": 3, "service_tier": {}}, 3, None),
+    ({"output_tokens": 3, "cache_read_input_tokens": "7"}, 3, None),
+    ({"output_tokens": 3, "cache_read_input_tokens": 7, "input_tokens": -1}, 3, 7),
+    ({"output_tokens": 3, "cache_read_input_tokens": 7, "input_tokens": 1 << 70}, 3, 7),
+    ({"output_tokens": 3, "input_tokens": True}, 3, None),
+]
+
+
+@pytest.mark.parametrize(("usage", "output", "read"), ODD)
+def test_usage_of_another_form_is_read_as_far_as_it_can_be(usage, output, read):
+    meter = Meter()
+    meter.observe(EVENTS[0])
+    meter.observe((b"message_delta", encode({"type": "message_delta", "usage": usage})))
+    assert (meter.output_tokens, meter.usage.cache_read_input_tokens) == (output, read or 4)
+    assert meter.usage.input_tokens == 12
+    assert meter.estimated
+    whole = Meter()
+    whole.observe_message(encode({**MESSAGE, "usage": usage}))
+    assert (whole.output_tokens, whole.usage.cache_read_input_tokens) == (output, read)
+    assert whole.estimated
+
+
+def test_the_readable_parts_of_cache_writes_and_tier():
+    usage = {
+        "input_tokens": None,
+        "output_tokens": [],
+        "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": "x"},
+        "service_tier": "priority",
+    }
+    meter = Meter()
+    meter.observe((b"message_start", encode({"message": {"usage": usage}})))
+    assert meter.usage.cache_creation.ephemeral_5m_input_tokens == 5
+    assert meter.usage.cache_creation.ephemeral_1h_input_tokens is None
+    assert meter.usage.service_tier == "priority"
+    assert not meter.final
+    assert meter.estimated
+
+
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize("name", [b"message_start", b"message_delta"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not json",
+        b"[]",
+        b"{}",
+        b'{"message":5,"usage":5}',
+        b'{"message":{"usage":[]},"usage":[]}',
+        b'{"x":' + DEEP + b"}",
+        b'{"usage":{"output_tokens":1e400},"message":{"usage":{"output_tokens":1e400}}}',
+        b'{"usage":{"service_tier":"\xff"},"message":{"usage":{"service_tier":"\xff"}}}',
+    ],
+    ids=lambda data: data[:20].decode("latin-1"),
+)
+def test_no_event_is_lost_over_its_usage(name, data):
+    meter = Meter()
+    for event in EVENTS[:3]:
+        meter.observe(event)
+    meter.observe((name, data))
+    assert meter.output_tokens >= 1
+
+
+@given(st.sampled_from([b"message_start", b"message_delta", b"ping"]), st.binary(max_size=40))
+def test_observe_never_raises(name, data):
+    Meter().observe((name, data))
+
+
+def test_a_last_delta_that_tells_nothing_leaves_the_estimate():
+    meter = Meter()
+    for event in EVENTS[:-2]:
+        meter.observe(event)
+    before = meter.output_tokens
+    meter.observe((b"message_delta", b'{"usage":{"output_tokens":"many"}}'))
+    assert meter.output_tokens == before > 1
+    assert meter.estimated
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"'])
+def test_what_is_no_answer_at_all_is_an_error(body):
+    with pytest.raises(msgspec.MsgspecError):
+        Meter().observe_message(body)
+
+
+def test_an_answer_nested_without_end_is_an_estimate():
+    meter = Meter()
+    meter.observe_message(b'{"content":' + DEEP + b"}")
+    assert meter.estimated

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import gc
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from fakeserver import chunked, ok, serving, until
@@ -18,6 +19,7 @@ from anthropic_bedrock_proxy.aws.credentials import (
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
 from anthropic_bedrock_proxy.upstream.base import Call
 from anthropic_bedrock_proxy.upstream.bedrock import (
@@ -174,6 +176,72 @@ def test_attempts_are_bounded_in_number_and_time():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("end", ["cut", "silence"])
+def test_a_whole_answer_that_had_begun_is_not_asked_for_again(end):
+    async def main():
+        async def half(request, writer):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc")
+            await writer.drain()
+            return end == "cut"
+
+        async with upstream_on(half, idle_seconds=0.02) as (upstream, server):
+            with pytest.raises(UpstreamRefusal) as refusal:
+                await upstream.call(CALL)
+            assert len(server.requests) == 1
+            assert refusal.value.sent
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("steps", "sent"),
+    [
+        ([refused(400, "ValidationException")], False),
+        ([refused(429, "ThrottlingException")], False),
+        ([b"HTTP/1.1 503 x\r\ncontent-length: 9\r\n\r\nab"], False),
+        ([None], True),
+        ([None, refused(400, "ValidationException")], True),  # the first attempt may be billed
+    ],
+    ids=["refused", "throttled", "refusal cut", "cut", "cut, then refused"],
+)
+def test_refusals_tell_whether_the_model_may_have_run(steps, sent):
+    async def main():
+        options = {"max_attempts": 2, "idle_seconds": 0.01}
+        async with upstream_on(script(*steps), **options) as (upstream, _):
+            with pytest.raises(UpstreamRefusal) as refusal:
+                await upstream.call(CALL)
+            assert refusal.value.sent == sent
+
+    asyncio.run(main())
+
+
+def test_nothing_was_sent_without_a_connection_or_time():
+    async def main():
+        async with upstream_on(ok(), total_seconds=0.0, max_attempts=2) as (upstream, server):
+            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException") as late:
+                await upstream.call(CALL)
+            assert not server.requests
+            assert not late.value.sent
+
+        async def never(factory):
+            await asyncio.Event().wait()
+
+        endpoint = Endpoint("127.0.0.1", 1, tls=False)
+        upstream = BedrockUpstream(
+            Pool(never),
+            endpoint,
+            region="us-east-1",
+            credentials=StaticSource(KEYS),
+            options=RetryOptions(first_byte_seconds=0.01, max_attempts=1),
+        )
+        with pytest.raises(UpstreamRefusal, match="ModelTimeoutException") as unsent:
+            await upstream.call(CALL)
+        assert not unsent.value.sent
+        await upstream.close()
+
+    asyncio.run(main())
+
+
 def test_retry_after_of_aws_is_obeyed():
     async def main():
         waits = []
@@ -212,6 +280,42 @@ def test_no_credentials_is_the_operator_s_problem_not_the_client_s():
             with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
                 await upstream.call(CALL)
             assert not server.requests
+
+    asyncio.run(main())
+
+
+def test_credentials_that_do_not_come_are_not_waited_for_longer_than_the_answer():
+    async def main():
+        release = asyncio.Event()
+
+        async def fetch():
+            await release.wait()
+            return KEYS
+
+        options = {"credentials": RefreshingSource(fetch), "first_byte_seconds": 0.01}
+        async with upstream_on(ok(), **options) as (upstream, server):
+            with pytest.raises(UpstreamRefusal, match="did not come in time") as refusal:
+                await asyncio.wait_for(upstream.call(CALL), LONG)
+            assert refusal.value.code == "MissingAuthenticationTokenException"
+            assert not refusal.value.sent
+            assert not server.requests
+            release.set()
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
+def test_no_credentials_at_all():
+    async def main():
+        upstream = BedrockUpstream(
+            Pool(connector(Endpoint("127.0.0.1", 1, tls=False))),
+            Endpoint("127.0.0.1", 1, tls=False),
+            region="us-east-1",
+            credentials=None,
+        )
+        with pytest.raises(UpstreamRefusal, match="no AWS credentials"):
+            await upstream.call(CALL)
+        await upstream.close()
 
     asyncio.run(main())
 
@@ -314,6 +418,48 @@ def test_no_event_in_time():
     asyncio.run(main())
 
 
+def dripping(first, drop):
+    """A stream that begins with `first` and goes on with `drop` for ever, one every 2 ms."""
+
+    async def answer(request, writer):
+        writer.write(chunked(first, end=False))
+        while not writer.is_closing():
+            writer.write(b"%x\r\n%b\r\n" % (len(drop), drop))
+            await asyncio.sleep(0.002)
+        return True
+
+    return answer
+
+
+FUTURE = encode_frame({":message-type": "event", ":event-type": "future"}, b"{}")
+
+
+def test_bytes_without_an_event_do_not_prolong_the_wait_for_the_first():
+    async def main():
+        options = {"first_byte_seconds": 0.03, "max_attempts": 1}
+        async with upstream_on(dripping(FUTURE, FUTURE), **options) as (upstream, _):
+            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException") as refusal:
+                await asyncio.wait_for(upstream.stream(CALL, decoder), LONG)
+            assert refusal.value.sent
+            await until(lambda: not upstream._pool._open)
+
+    asyncio.run(main())
+
+
+def test_bytes_without_an_event_do_not_hold_back_pings():
+    async def main():
+        slow = dripping(chunk_frame(EVENTS[0][1]), FUTURE)
+        async with upstream_on(slow) as (upstream, _):
+            stream = await upstream.stream(CALL, decoder)
+            assert len(await stream.read(LONG)) == 1
+            assert await asyncio.wait_for(stream.read(0.02), LONG) == []
+            await until(lambda: stream._response._connection._chunks)
+            assert await stream.read(0.0) == []  # something came, but no event
+            stream.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("begun", [True, False], ids=["in the body", "before the headers"])
 def test_the_total_deadline_ends_a_call(begun):
     async def main():
@@ -369,6 +515,10 @@ def test_a_body_that_stops_or_is_cut(status):
          "overloaded_error", "m"),
         (424, {b"x-amzn-errortype": b"ModelErrorException"},
          b'{"message":"m","originalStatusCode":400}', "ValidationException", "m"),
+        (424, {b"x-amzn-errortype": b"ModelErrorException"},
+         b'{"message":"m","originalStatusCode":429}', "ThrottlingException", "m"),
+        (424, {b"x-amzn-errortype": b"ModelErrorException"},
+         b'{"message":"m","originalStatusCode":503}', "ModelErrorException", "m"),
         (502, {}, b"<html>", "HTTP502", ""),
         (500, {}, b"[]", "HTTP500", ""),
     ],
@@ -384,5 +534,116 @@ def test_paths_are_remembered_but_not_for_ever():
             for number in range(1100):
                 upstream._path(Call(operation="invoke", bedrock_model_id=str(number), body=b""))
             assert len(upstream._paths) <= 1024
+
+    asyncio.run(main())
+
+
+class Tracked(bytes):
+    """A request's body that notes its end."""
+
+    freed = 0
+
+    def __del__(self):
+        type(self).freed += 1
+
+
+async def one_attempt(upstream, how):
+    call = Call(operation="invoke", bedrock_model_id="m", body=Tracked(b"{}"))
+    with suppress(UpstreamRefusal):
+        if how == "call":
+            await upstream.call(call)
+        else:
+            stream = await upstream.stream(call, decoder)
+            try:
+                await read_all(stream)
+            finally:
+                stream.close()
+
+
+BEGIN = chunk_frame(EVENTS[0][1])
+
+
+@pytest.mark.parametrize(
+    ("how", "step"),
+    [
+        ("call", refused(400, "ValidationException")),
+        ("call", refused(429, "ThrottlingException")),
+        ("call", refused(403, "ExpiredTokenException")),
+        ("call", None),
+        ("call", b"SSH-2.0 hello\r\n\r\n"),
+        ("call", b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc"),
+        ("call", b""),
+        ("stream", refused(400, "ValidationException")),
+        ("stream", chunked(exception_frame("throttlingException", "slow"))),
+        ("stream", chunked(BEGIN + exception_frame("throttlingException", "slow"))),
+        ("stream", chunked(BEGIN)),
+        ("stream", chunked(BEGIN, end=False)),
+        ("stream", chunked(BEGIN + b"x" * 20)),
+        ("stream", chunked(chunk_frame(b'{"type":"ping"}') + b"x" * 20)),
+    ],
+    ids=[
+        "refused", "throttled", "keys refused", "cut", "not HTTP", "silence in the body", "silence",
+        "stream refused", "stream begins with an exception", "stream breaks", "stream ends early",
+        "stream is cut", "stream is corrupt", "stream begins corrupt",
+    ],
+)  # fmt: skip
+def test_a_failed_request_s_body_is_freed_without_the_collector(how, step):
+    async def cut(request, writer):
+        if step:
+            writer.write(step)
+            await writer.drain()
+        return step is None or step == chunked(BEGIN, end=False)
+
+    async def main():
+        options = {"first_byte_seconds": 0.02, "idle_seconds": 0.02, "max_attempts": 2}
+        async with upstream_on(cut, **options) as (upstream, server):
+            Tracked.freed = 0
+            await one_attempt(upstream, how)
+            await asyncio.sleep(0)  # the last callbacks
+            assert server.requests
+            return Tracked.freed
+
+    gc.disable()
+    try:
+        assert asyncio.run(main()) == 1
+    finally:
+        gc.enable()
+
+
+def test_a_body_is_freed_when_nobody_listens():
+    async def main():
+        async with upstream_on(ok(), max_attempts=2) as (_, server):
+            port = server.port
+        endpoint = Endpoint("127.0.0.1", port, tls=False)
+        upstream = BedrockUpstream(
+            Pool(connector(endpoint)),
+            endpoint,
+            region="us-east-1",
+            credentials=StaticSource(KEYS),
+            options=RetryOptions(max_attempts=1),
+        )
+        Tracked.freed = 0
+        await one_attempt(upstream, "call")
+        await asyncio.sleep(0)
+        await upstream.close()
+        return Tracked.freed
+
+    gc.disable()
+    try:
+        assert asyncio.run(main()) == 1
+    finally:
+        gc.enable()
+
+
+def test_a_broken_stream_stays_broken():
+    async def main():
+        broken = chunked(BEGIN + exception_frame("throttlingException", "slow"))
+        async with upstream_on(broken) as (upstream, _):
+            stream = await upstream.stream(CALL, decoder)
+            await stream.read(LONG)
+            for _ in range(2):
+                with pytest.raises(UpstreamRefusal, match="ThrottlingException: slow"):
+                    await stream.read(LONG)
+            stream.close()
 
     asyncio.run(main())

@@ -77,7 +77,11 @@ def connector(
         loop = asyncio.get_running_loop()
         if endpoint.tls and context is None:
             # Loading the roots takes tens of milliseconds: not on the loop.
-            context = await loop.run_in_executor(None, tls_context, ca_bundle)
+            try:
+                context = await loop.run_in_executor(None, tls_context, ca_bundle)
+            except OSError as error:
+                roots = f"AWS_CA_BUNDLE ({ca_bundle})" if ca_bundle else "the system's roots"
+                raise ConnectError(f"{roots} cannot be loaded: {error}") from error
         try:
             if proxy is not None and context is not None:
                 return await _through_proxy(loop, factory(), endpoint, context, proxy)

@@ -6,6 +6,8 @@ Rules of the file:
   so a slow client slows the model down instead of filling memory.
 - It may be used again only when the whole answer was read, nothing of the request is left to be
   written and the server allowed it; anything else ends in `abort()`.
+- No exception is kept: one that is held refers, by its traceback, to the frames that hold it, and
+  such a cycle keeps the request's body until the collector looks.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ _JOIN_LIMIT: Final = 64 * 1024  # below this, one joined write is cheaper than t
 
 class TransportError(Exception):
     """The exchange with AWS failed below HTTP; the message says how."""
+
+    sent: bool = False  # the whole request had been written: AWS may have run it
 
 
 class ConnectError(TransportError):
@@ -46,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._write_blocked = False
         self.closed = False
         self.idle_since = 0.0
         self.on_closed: Any = None  # called once, with self, when the connection is gone
@@ -61,14 +66,14 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._paused = False
-        self._failure: TransportError | None = None
+        self._failure = ""  # why there will be no more of this answer
 
     # The exchange
 
-    async def exchange(self, head: bytes, body: bytes, timeout: float) -> None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
+    async def exchange(self, head: bytes, body: bytes, deadline: float) -> None:
         """Sends a request and waits for the answer's headers.
 
-        Raises `ConnectionCutError` or `TransportTimeoutError` (`timeout` in seconds).
+        Raises `ConnectionCutError` or, at `deadline` of the loop's clock, `TransportTimeoutError`.
         """
         self._reset()
         if self.closed:
@@ -78,23 +83,32 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.writelines((head, body))
         while not self._headers_done:
-            if self._failure is not None:
-                raise self._failure
-            if not await self._wait(timeout):
-                raise TransportTimeoutError(f"no answer within {timeout:g} s")
+            if self._failure:
+                raise self._unanswered(ConnectionCutError(self._failure))
+            if not await self._wait(deadline):
+                raise self._unanswered(TransportTimeoutError("no answer in time"))
 
-    async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # see exchange
+    def _unanswered(self, error: TransportError) -> TransportError:
+        # A closed transport has forgotten what it had not written yet; up to then it told when
+        # that was much.
+        left = 0 if self.closed else self._transport.get_write_buffer_size()
+        error.sent = not self._write_blocked and not left
+        return error
+
+    async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
         """What has arrived of the body; b"" after `timeout` seconds of silence; None at the end.
 
         Raises `ConnectionCutError` when the connection ended before the answer did.
         """
-        while not self._chunks:
-            if self.complete:
-                return None
-            if self._failure is not None:
-                raise self._failure
-            if not await self._wait(timeout):
-                return b""
+        if not self._chunks:
+            deadline = self._loop.time() + timeout
+            while not self._chunks:
+                if self.complete:
+                    return None
+                if self._failure:
+                    raise ConnectionCutError(self._failure)
+                if not await self._wait(deadline):
+                    return b""
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
@@ -104,12 +118,14 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def _wait(self, timeout: float) -> bool:  # noqa: ASYNC109  # see exchange
-        """Until something happens; False if nothing did."""
+    async def _wait(self, deadline: float) -> bool:
+        """Until something happens; False at `deadline`."""
+        if self._loop.time() >= deadline:  # what trickles in must not outrun the timer for ever
+            return False
         waiter: asyncio.Future[bool] = self._loop.create_future()
         self._waiter = waiter
-        self._deadline = self._loop.time() + timeout
-        if self._timer is None or self._timer.when() > self._deadline:
+        self._deadline = deadline
+        if self._timer is None or self._timer.when() > deadline:
             self._arm()
         try:
             return await waiter
@@ -139,10 +155,15 @@ class Connection(asyncio.Protocol):
             waiter.set_result(True)
 
     @property
+    def drained(self) -> bool:
+        """Whether the answer has arrived and been read to its end."""
+        return self.complete and not self._chunks and not self._paused
+
+    @property
     def reusable(self) -> bool:
         """Whether another request may be sent on this connection."""
         return (
-            self.complete
+            self.drained
             and self._reusable
             and not self.closed
             and not self._transport.get_write_buffer_size()
@@ -164,9 +185,9 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self.complete and self._failure is None:
+        if not self.complete and not self._failure:
             reason = f": {exc}" if exc else ""
-            self._failure = ConnectionCutError(f"the connection to the model was cut{reason}")
+            self._failure = f"the connection to the model was cut{reason}"
         self._wake()
         if self.on_closed is not None:
             self.on_closed(self)
@@ -177,16 +198,22 @@ class Connection(asyncio.Protocol):
         # tell. Bedrock always frames its answers, so an end of file is a cut.
         return False
 
+    def pause_writing(self) -> None:
+        self._write_blocked = True
+
+    def resume_writing(self) -> None:
+        self._write_blocked = False
+
     def data_received(self, data: bytes) -> None:
         self.received_any = True
-        if self.complete or self._failure is not None:
+        if self.complete or self._failure:
             self.abort()  # bytes nobody asked for: the connection cannot be trusted
             return
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             if not self.complete:
-                self._failure = ConnectionCutError(f"the answer is not valid HTTP: {error}")
+                self._failure = f"the answer is not valid HTTP: {error}"
             self.abort()
         self._wake()
 

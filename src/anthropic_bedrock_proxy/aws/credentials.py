@@ -41,8 +41,8 @@ class CredentialsSource(Protocol):
         """Fresh keys. Raises `CredentialsError`."""
         ...
 
-    def invalidate(self) -> None:
-        """Forgets keys that AWS refused."""
+    def invalidate(self, refused: Credentials | None = None) -> None:
+        """Forgets keys that AWS refused, unless there are fresher ones. None: whatever there is."""
         ...
 
 
@@ -57,7 +57,7 @@ class StaticSource:
         """The keys."""
         return self._credentials
 
-    def invalidate(self) -> None:
+    def invalidate(self, refused: Credentials | None = None) -> None:
         """Nothing fresher exists."""
 
 
@@ -68,9 +68,12 @@ class RefreshingSource:
         self,
         fetch: Callable[[], Awaitable[Credentials]],
         *,
+        reset: Callable[[], None] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """`reset` makes the next `fetch` ask the origin: it drops what `fetch` itself remembers."""
         self._fetch = fetch
+        self._reset = reset
         self._now = now
         self._cached: Credentials | None = None
         self._task: asyncio.Task[Credentials] | None = None
@@ -95,9 +98,15 @@ class RefreshingSource:
             current = await asyncio.shield(self._refresh())
         return current
 
-    def invalidate(self) -> None:
+    def invalidate(self, refused: Credentials | None = None) -> None:
         """Forgets the keys, so that the next request fetches new ones."""
+        # Many requests may be refused for the same old keys: the first of them counts.
+        cached = self._cached
+        if refused is not None and cached is not None and not _same_keys(cached, refused):
+            return
         self._cached = None
+        if self._reset is not None:
+            self._reset()
 
     def _refresh(self) -> asyncio.Task[Credentials]:
         if self._task is None:
@@ -112,7 +121,11 @@ class RefreshingSource:
     def _fetched(self, task: asyncio.Task[Credentials]) -> None:
         self._task = None
         if not task.cancelled() and (error := task.exception()):
-            _log.warning("AWS credentials could not be refreshed: %s", error)
+            _log.warning("AWS credentials could not be refreshed: %s", str(error))
+
+
+def _same_keys(one: Credentials, other: Credentials) -> bool:
+    return (one.access_key_id, one.session_token) == (other.access_key_id, other.session_token)
 
 
 def crt_source(profile: str | None) -> RefreshingSource:
@@ -129,8 +142,9 @@ def crt_source(profile: str | None) -> RefreshingSource:
                 if profile
                 else AwsCredentialsProvider.new_default_chain()
             )
+        asked = provider
         try:
-            found = await asyncio.wrap_future(provider.get_credentials())
+            found = await asyncio.wrap_future(asked.get_credentials())
         except Exception as error:  # awscrt raises bare RuntimeErrors with its own codes
             provider = None
             where = f"profile {profile!r}" if profile else "the default chain"
@@ -143,7 +157,12 @@ def crt_source(profile: str | None) -> RefreshingSource:
             expiry.timestamp() if expiry else None,
         )
 
-    return RefreshingSource(fetch)
+    def reset() -> None:
+        # The default chain caches for 15 minutes, a profile for ever.
+        nonlocal provider
+        provider = None
+
+    return RefreshingSource(fetch, reset=reset)
 
 
 def sso_source(profile: str) -> RefreshingSource:

@@ -3,8 +3,9 @@
 Why our own: 21 us per request against 60-1400 of the libraries (docs/decisions/0002). What that
 makes ours to guarantee, each with a test in tests/aws/test_http.py:
 - last in, first out; idle connections are dropped before AWS would drop them;
-- a connection that died while idle is noticed and the request sent again on a fresh one, only if
-  not a single byte of an answer had arrived;
+- a connection that died while idle is noticed and the request sent again, once and on another that
+  was not idle, only if not a single byte of an answer had arrived and the cut came at once: AWS may
+  have run, and billed, what was cut later;
 - at most `max_connecting` handshakes at a time; whoever waits takes the first connection that
   becomes free, new or used;
 - a cancelled or half-read exchange never returns its connection to the pool.
@@ -13,6 +14,7 @@ makes ours to guarantee, each with a test in tests/aws/test_http.py:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic
@@ -39,6 +41,8 @@ __all__ = [
     "TransportTimeoutError",
 ]
 
+_log = logging.getLogger("anthropic_bedrock_proxy.aws")
+
 # AWS load balancers drop idle connections after 60 s; leaving first avoids the race.
 IDLE_SECONDS: Final = 50.0
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
@@ -51,6 +55,7 @@ class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_connecting: int = 32
     connect_timeout_seconds: float = 10.0
     idle_seconds: float = IDLE_SECONDS
+    resend_seconds: float = 1.0  # a cut within this time means that the connection was dead before
 
 
 Connector = Callable[[Callable[[], Connection]], Awaitable[Connection]]
@@ -99,7 +104,7 @@ class Response:
 
     def finish(self, timeout: float) -> None:
         """Like `close`, but waits in the background for the end of an almost finished answer."""
-        if self._connection is None or self._connection.complete:
+        if self._connection is None or self._connection.drained:
             self.close()
         else:
             self._pool.linger(self, timeout)
@@ -131,22 +136,36 @@ class Pool:
 
         `timeout` bounds the wait for the answer's headers, in seconds. Raises `TransportError`.
         """
-        while True:
-            connection, used_before = self._take_free(), True
-            if connection is None:
-                connection, used_before = await self._connect(timeout), False
-            try:
-                await connection.exchange(head, body, timeout)
-            except ConnectionCutError:
-                stale = used_before and not connection.received_any
-                connection.abort()
-                if not stale:
+        started = self._loop.time()
+        deadline = started + timeout
+        connection = self._take_free(started)
+        may_resend = connection is not None
+        sent = False
+        try:
+            while True:
+                if connection is None:
+                    connection = await self._connect(deadline)
+                try:
+                    await connection.exchange(head, body, deadline)
+                except ConnectionCutError as error:
+                    stale = (
+                        may_resend
+                        and not connection.received_any
+                        and self._loop.time() - started < self._options.resend_seconds
+                    )
+                    connection.abort()
+                    if not stale:
+                        raise
+                    sent = error.sent
+                    connection, may_resend = None, False
+                except BaseException:
+                    connection.abort()
                     raise
-            except BaseException:
-                connection.abort()
-                raise
-            else:
-                return Response(self, connection)
+                else:
+                    return Response(self, connection)
+        except TransportError as error:
+            error.sent = error.sent or sent
+            raise
 
     def release(self, connection: Connection) -> None:
         """Takes a connection back after an exchange."""
@@ -175,8 +194,8 @@ class Pool:
                 waiter.set_exception(ConnectError("the client is closed"))
         await asyncio.sleep(0)
 
-    def _take_free(self) -> Connection | None:
-        oldest = self._loop.time() - self._options.idle_seconds
+    def _take_free(self, now: float) -> Connection | None:
+        oldest = now - self._options.idle_seconds
         while self._free:
             connection = self._free.pop()
             if connection.closed:
@@ -197,23 +216,23 @@ class Pool:
         if now - self._free[0].idle_since > self._options.idle_seconds:
             self._free.pop(0).abort()
 
-    async def _connect(self, timeout: float) -> Connection:  # noqa: ASYNC109  # see request
+    async def _connect(self, deadline: float) -> Connection:
+        """A new connection, or one that another exchange has just given back."""
         waiter: asyncio.Future[Connection] = self._loop.create_future()
         self._waiters.append(waiter)
         self._start_connecting()
         try:
-            async with asyncio.timeout(timeout):
-                return await self._patient(waiter)
+            async with asyncio.timeout_at(deadline):
+                try:
+                    return await waiter
+                except asyncio.CancelledError:
+                    if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                        self._offer(waiter.result())
+                    raise
         except TimeoutError:
-            raise TransportTimeoutError(f"no connection was free within {timeout:g} s") from None
-
-    async def _patient(self, waiter: asyncio.Future[Connection]) -> Connection:
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._offer(waiter.result())
-            raise
+            raise TransportTimeoutError("no connection was free in time") from None
+        finally:
+            del waiter  # it holds the exception whose traceback holds this frame
 
     def _start_connecting(self) -> None:
         waiting = sum(not waiter.done() for waiter in self._waiters)
@@ -236,6 +255,9 @@ class Pool:
             self._fail_one(ConnectError(f"no connection within {seconds:g} s"))
         except ConnectError as error:
             self._fail_one(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, somebody waits for the outcome
+            _log.exception("connecting failed in an unexpected way")
+            self._fail_one(ConnectError(f"cannot connect: {error!r}"))
         else:
             self._open.add(connection)
             connection.on_closed = self._forget

@@ -29,6 +29,13 @@ def canonical_path(wire_path: str) -> str:
     return quote(wire_path, safe="/~-._")
 
 
+class _Signed(msgspec.Struct, frozen=True, kw_only=True):
+    canonical: str = ""  # the headers in canonical form
+    names: str = ""
+    scope: str = ""
+    lines: str = ""  # the headers on the wire, up to the signature
+
+
 class Signer:
     """Signs POST requests to one host for one region and service."""
 
@@ -40,6 +47,8 @@ class Signer:
         self._amz_date = ""
         self._day = ""
         self._keys: tuple[str, str, bytes] = ("", "", b"")  # day, secret, signing key
+        self._asked: tuple[object, ...] = ()
+        self._answer = _Signed()
 
     def headers(
         self,
@@ -58,26 +67,38 @@ class Signer:
         to send and sign.
         """
         self._tick(time.time() if now is None else now)
-        signed = [("content-type", content_type), ("host", self._host)]
-        signed.append(("x-amz-date", self._amz_date))
-        if credentials.session_token is not None:
-            signed.append(("x-amz-security-token", credentials.session_token))
-        if extra:
-            signed = sorted([*signed, *extra])
-        names = ";".join([name for name, _ in signed])
-        lines = "\n".join([f"{name}:{value}" for name, value in signed])
+        signed = self._signed(credentials, content_type, extra)
         digest = sha256(body).hexdigest()
-        canonical = f"{method}\n{path}\n\n{lines}\n\n{names}\n{digest}"
-        scope = f"{self._day}/{self._region}/{self._service}/aws4_request"
+        canonical = f"{method}\n{path}\n\n{signed.canonical}\n\n{signed.names}\n{digest}"
         hashed = sha256(canonical.encode()).hexdigest()
-        to_sign = f"AWS4-HMAC-SHA256\n{self._amz_date}\n{scope}\n{hashed}"
+        to_sign = f"AWS4-HMAC-SHA256\n{self._amz_date}\n{signed.scope}\n{hashed}"
         key = self._signing_key(credentials.secret_access_key)
-        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-        return (
-            "".join([f"{name}: {value}\r\n" for name, value in signed])
+        return f"{signed.lines}{hmac.digest(key, to_sign.encode(), 'sha256').hex()}\r\n"
+
+    def _signed(
+        self, credentials: Credentials, content_type: str, extra: tuple[tuple[str, str], ...]
+    ) -> _Signed:
+        """What all requests of one second share; the last is remembered."""
+        asked = (self._second, credentials, content_type, extra)
+        if asked == self._asked:
+            return self._answer
+        headers = [("content-type", content_type), ("host", self._host)]
+        headers.append(("x-amz-date", self._amz_date))
+        if credentials.session_token is not None:
+            headers.append(("x-amz-security-token", credentials.session_token))
+        headers = sorted([*headers, *extra])
+        names = ";".join([name for name, _ in headers])
+        scope = f"{self._day}/{self._region}/{self._service}/aws4_request"
+        self._asked = asked
+        self._answer = _Signed(
+            canonical="\n".join([f"{name}:{value}" for name, value in headers]),
+            names=names,
+            scope=scope,
+            lines="".join([f"{name}: {value}\r\n" for name, value in headers])
             + f"authorization: AWS4-HMAC-SHA256 Credential={credentials.access_key_id}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}\r\n"
+            f"SignedHeaders={names}, Signature=",
         )
+        return self._answer
 
     def _tick(self, now: float) -> None:
         second = int(now)

@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_for
 from ..protocol.anthropic_invoke import to_invoke
-from ..protocol.messages import parse_request
+from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.tokens import estimate_input
 from ..upstream.base import Call, Upstream
 from .exchange import Exchange
@@ -22,6 +22,19 @@ from .routing import Registry
 
 ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")
 _encode = msgspec.json.Encoder().encode
+
+
+_ONE: Final = msgspec.Raw(b"1")
+# AWS's words; the last is about models that only inference profiles serve.
+_UNSUPPORTED: Final = ("counting tokens", "counttokens", "on-demand throughput")
+
+
+class _Thinking(msgspec.Struct):
+    type: str = ""
+    budget_tokens: int = 0
+
+
+_decode_thinking = msgspec.json.Decoder(_Thinking | None).decode
 
 
 class _Counted(msgspec.Struct):
@@ -40,9 +53,10 @@ class Counting:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
         route = self._registry.route(request.view.model)
-        request.fields.setdefault("max_tokens", msgspec.Raw(b"1"))  # Bedrock checks the whole body
+        # Bedrock checks the whole body.
+        request.fields.setdefault("max_tokens", _least_max_tokens(request))
         converted = to_invoke(request, exchange.betas, route.generation, self._registry.betas)
-        counts = route.model is None or route.model.count_tokens
+        counts = route.model.count_tokens if route.model else not _is_profile(route.base_model_id)
         if counts and route.base_model_id not in self._without:
             try:
                 return _reply(await self._count(route.base_model_id, converted.body))
@@ -66,7 +80,23 @@ class Counting:
 def _unsupported(refusal: UpstreamRefusal) -> bool:
     """AWS has no code of its own for "this model cannot count"."""
     words = refusal.message.lower()
-    return "count" in words and ("support" in words or "not available" in words)
+    return any(phrase in words for phrase in _UNSUPPORTED)
+
+
+def _is_profile(model_id: str) -> bool:
+    """ARNs of inference profiles and the like: only those of foundation models can be counted."""
+    return model_id.startswith("arn:") and ":foundation-model/" not in model_id
+
+
+def _least_max_tokens(request: MessagesRequest) -> msgspec.Raw:
+    """The smallest value that the rest of the request allows: over a budget for thinking."""
+    try:
+        thinking = _decode_thinking(request.fields.get("thinking", b"null"))
+    except (msgspec.MsgspecError, RecursionError):
+        thinking = None  # Bedrock says what is wrong with it
+    if thinking is None or thinking.type != "enabled":
+        return _ONE
+    return msgspec.Raw(_encode(max(1, thinking.budget_tokens + 1)))
 
 
 def _reply(tokens: int, *, estimated: bool = False) -> Reply:

@@ -16,7 +16,12 @@ from ..errors import InvalidRequestError, ProxyError, RequestTooLargeError
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-_ZLIB_OR_RAW: Final = 32 + zlib.MAX_WBITS
+_GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+_RAW: Final = -zlib.MAX_WBITS
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+# A decoder hands back a copy of what follows the end of its stream: small pieces keep that cheap.
+_PIECE: Final = 1 << 16
+_MAX_MEMBERS: Final = 1024  # a body of empty gzip members must not cost a decoder for each
 
 
 class ClientGoneError(Exception):
@@ -60,24 +65,54 @@ def _decode(body: bytes | bytearray, encoding: bytes, limit: int) -> bytes:
             "content-encoding: only gzip and deflate are supported",
             error_code="request_body_encoding_unsupported",
         )
-    window = _ZLIB_OR_RAW if encoding == b"deflate" else _GZIP_WINDOW
+    # "deflate" means zlib (RFC 9110 8.4.1.2), but some clients send the stream without its frame.
+    windows = (_GZIP_OR_ZLIB, _RAW) if encoding == b"deflate" else (_GZIP_WINDOW,)
+    for window in windows:
+        try:
+            return _inflate(body, window, limit)
+        except zlib.error:
+            continue
+    raise InvalidRequestError(
+        f"The request body is not valid {encoding.decode('latin-1')}.",
+        error_code="request_body_encoding_invalid",
+    )
+
+
+def _inflate(body: bytes | bytearray, window: int, limit: int) -> bytes:
+    """All members of a compressed body (RFC 1952 2.2). Raises zlib.error or `ProxyError`."""
+    view = memoryview(body)
+    position, members, room = 0, 1, limit + 1
+    decoded = []
     decoder = zlib.decompressobj(window)
-    try:
-        decoded = decoder.decompress(body, limit + 1)
-        complete = decoder.eof
-    except zlib.error:
-        complete, decoded = False, b""
-    if len(decoded) > limit:
-        raise RequestTooLargeError(
-            f"The request body is over {limit} bytes once decompressed.",
-            error_code="request_body_too_large_after_decoding",
-        )
-    if not complete:
-        raise InvalidRequestError(
-            f"The request body is not valid {encoding.decode('latin-1')}.",
-            error_code="request_body_encoding_invalid",
-        )
-    return decoded
+    while position < len(view):
+        piece = view[position : position + _PIECE]
+        if decoder.eof:
+            if not _begins_a_member(view[position:]):
+                break
+            decoder = zlib.decompressobj(window)
+            members += 1
+            if members > _MAX_MEMBERS:
+                raise zlib.error("too many members")
+        decoded.append(decoder.decompress(piece, room))
+        room -= len(decoded[-1])
+        if not room:
+            raise RequestTooLargeError(
+                f"The request body is over {limit} bytes once decompressed.",
+                error_code="request_body_too_large_after_decoding",
+            )
+        position += len(piece) - len(decoder.unused_data)
+    if not decoder.eof:
+        raise zlib.error("cut short")
+    return b"".join(decoded)
+
+
+def _begins_a_member(rest: memoryview) -> bool:
+    """False for zero padding, which ends the body. Raises zlib.error for anything else."""
+    if bytes(rest[:2]) == _GZIP_MAGIC:
+        return True
+    if bytes(rest).strip(b"\0"):
+        raise zlib.error("something follows the end of the stream")
+    return False
 
 
 def _too_large(limit: int) -> ProxyError:

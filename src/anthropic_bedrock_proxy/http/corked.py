@@ -34,6 +34,10 @@ class CorkedTransport:
         self._flush()
         self._transport.close()
 
+    def is_closing(self) -> bool:
+        """As the transport's own; asked after every answer."""
+        return self._transport.is_closing()
+
     def _flush(self) -> None:
         parts, self._parts = self._parts, []
         if parts:

@@ -16,10 +16,10 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from .betas import BetaRules
+from .betas import BetaRules, split_header
 from .capabilities import Generation
 from .invoke_draft import Draft, decode, encode
-from .invoke_messages import drop_billing_header, edit_messages
+from .invoke_messages import edit_messages, edit_system
 from .invoke_tools import edit_tools
 from .messages import MessagesRequest
 
@@ -62,8 +62,18 @@ _UNSUPPORTED: Final[dict[str, str | None]] = {
     "mcp_servers": "mcp_servers: the MCP connector is not available on Amazon Bedrock; remove it",
     "thread": "thread: server-side threads are not available; send the whole history",
 }
+_AMAZON: Final = "amazon-bedrock-"
 _EMPTY: Final = (b"null", b"[]")
+_COMPACT: Final = "compact_"
 _CLEAR_THINKING: Final = "clear_thinking_20251015"
+_MISSHAPEN: Final = (
+    msgspec.MsgspecError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    ValueError,
+    RecursionError,
+)
 
 
 class InvokeRequest(msgspec.Struct, frozen=True):
@@ -80,17 +90,28 @@ def to_invoke(
 
     Raises `InvalidRequestError` for what Bedrock cannot do, with the path.
     """
-    draft = Draft(request, flags, generation, rules)
+    try:
+        return _convert(Draft(request, flags, generation, rules))
+    except _MISSHAPEN as error:
+        # Whatever the checks on the way did not foresee: the client's doing, with no path known.
+        raise InvalidRequestError(
+            "The request body cannot be converted: one of its fields has an unexpected form"
+        ) from error
+
+
+def _convert(draft: Draft) -> InvokeRequest:
     fields = draft.fields
     del fields["model"]
     fields.pop("stream", None)
-    for name in request.fields:
+    for name in draft.request.fields:
         if name not in _NATIVE:
             _edit_field(draft, name)
     _edit_thinking(draft)
     edit_messages(draft)
     edit_tools(draft)
-    drop_billing_header(draft)
+    edit_system(draft)
+    if "output_config" in fields:
+        _edit_effort(draft)
     draft.settle_betas()
     fields["anthropic_version"] = _ANTHROPIC_VERSION
     return InvokeRequest(encode(fields), tuple(draft.dropped))
@@ -105,17 +126,56 @@ def _edit_field(draft: Draft, name: str) -> None:
         elif value not in _EMPTY:
             raise InvalidRequestError(reason)
     elif name == "context_management":
-        # Keeping all thinking is what happens anyway: the edit that Claude Code always sends.
-        value = decode(draft.fields[name])
-        edits = value.get("edits") if isinstance(value, dict) else None
-        if not edits or all(_keeps_everything(edit) for edit in edits):
-            del draft.fields[name]
-            draft.dropped.append(name)
+        _edit_context_management(draft)
+    elif name == "anthropic_beta":
+        # Clients of Bedrock send their flags here: the same rules as for the header.
+        draft.flags += _flags(decode(draft.fields.pop(name)))
+    elif name.startswith(_AMAZON):
+        raise InvalidRequestError(f"{name[:80]}: not a field of the Messages API; remove it")
     elif name == "output_format":
         # Before anthropic 2.x the schema stood at the top level (beta structured-outputs).
         value = decode(draft.fields.pop(name))
         if value is not None:
             draft.merge_output_config("format", value, replace=False)
+
+
+def _edit_context_management(draft: Draft) -> None:
+    value = decode(draft.fields["context_management"])
+    if not isinstance(value, dict | None):
+        raise InvalidRequestError("context_management: Expected `object`")
+    edits = (value or {}).get("edits")
+    if not isinstance(edits, list | None):
+        raise InvalidRequestError("context_management.edits: Expected `array`")
+    if not edits or all(_keeps_everything(edit) for edit in edits):
+        # Keeping all thinking is what happens anyway: the edit that Claude Code always sends.
+        del draft.fields["context_management"]
+        draft.dropped.append("context_management")
+        return
+    for index, edit in enumerate(edits):
+        if not isinstance(edit, dict):
+            raise InvalidRequestError(f"context_management.edits.{index}: Expected `object`")
+        compacts = str(edit.get("type")).startswith(_COMPACT)
+        if not draft.need("compaction" if compacts else "context_management"):
+            raise InvalidRequestError(
+                f"context_management.edits.{index}: not available for this model on Amazon "
+                "Bedrock; remove it"
+            )
+
+
+def _flags(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(flag, str) for flag in value):
+        raise InvalidRequestError("anthropic_beta: Expected an array of strings")
+    return split_header(value)
+
+
+def _edit_effort(draft: Draft) -> None:
+    """Where effort is a beta, the client need not know."""
+    if "effort_beta" in draft.generation.features:
+        config = decode(draft.fields["output_config"])
+        if isinstance(config, dict) and config.get("effort") is not None:
+            draft.need("effort")
 
 
 def _edit_thinking(draft: Draft) -> None:

@@ -32,7 +32,9 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     """What models of one generation accept on InvokeModel."""
 
     betas: frozenset[str] = frozenset()
-    features: frozenset[str] = frozenset()  # effort, system_role, thinking_display, tool_search
+    on_use: frozenset[str] = frozenset()  # flags sent only with the feature that needs them
+    # effort, effort_beta (effort, with its flag), system_role, thinking_display, tool_search
+    features: frozenset[str] = frozenset()
     extends: str | None = None
 
 
@@ -71,4 +73,8 @@ def _inherit(generations: Mapping[str, Generation], name: str) -> Generation:
     if own.extends is None:
         return own
     parent = _inherit(generations, own.extends)
-    return Generation(betas=own.betas | parent.betas, features=own.features | parent.features)
+    return Generation(
+        betas=own.betas | parent.betas,
+        on_use=own.on_use | parent.on_use,
+        features=own.features | parent.features,
+    )

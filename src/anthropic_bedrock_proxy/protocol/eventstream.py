@@ -69,7 +69,7 @@ class FrameDecoder:
     def receive(self, chunk: bytes) -> list[Frame]:
         """Frames completed by `chunk`. Raises `FrameError`, but only once the good ones are out."""
         if self.broken is not None:
-            raise self.broken
+            raise FrameError(str(self.broken))
         buffer = self._buffer + chunk if self._buffer else chunk
         frames: list[Frame] = []
         position = 0
@@ -78,7 +78,8 @@ class FrameDecoder:
                 frames.append(_frame(buffer, position, end))
                 position = end
         except FrameError as error:
-            self.broken = error
+            # A copy: with its traceback the error would keep this decoder alive, and the reverse.
+            self.broken = FrameError(str(error))
             if not frames:
                 raise
         self._buffer = buffer[position:]

@@ -16,11 +16,22 @@ from msgspec import Raw
 from ..errors import UpstreamRefusal
 from .events import Event
 from .eventstream import Frame, FrameDecoder, FrameError
+from .model_errors import code_for
 
 _AMAZON: Final = b'"amazon-bedrock-'
 _STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')
 _TYPE_FIRST: Final = b'{"type":"'
 _MODEL_FIRST: Final = b'{"model":"'
+
+_CORRUPT: Final = (
+    FrameError,
+    msgspec.MsgspecError,
+    LookupError,
+    ValueError,
+    AttributeError,
+    TypeError,
+    RecursionError,
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,7 +60,7 @@ def finish_message(body: bytes, requested_model: str) -> bytes:
         return b'{"model":' + _encode(requested_model) + body[end + 1 :]
     try:
         fields = _decode_fields(body)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
     return _encode(_clean(fields, requested_model))
 
@@ -81,10 +92,11 @@ class InvokeStream:
                 if (event := self._event(frame)) is not None:
                     events.append(event)
             if self._frames.broken is not None:
-                raise self._frames.broken
+                raise FrameError(str(self._frames.broken))
         except UpstreamRefusal as refusal:
-            self.failure = refusal
-        except (FrameError, msgspec.MsgspecError, LookupError, ValueError, AttributeError) as error:
+            # Its traceback holds this frame, and this frame the failure: a cycle.
+            self.failure = refusal.with_traceback(None)
+        except _CORRUPT as error:
             self.failure = UpstreamRefusal(
                 "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
             )
@@ -144,9 +156,6 @@ def _refusal(headers: dict[str, Any], payload: bytes) -> UpstreamRefusal:
         body = _decode_any(payload) if payload else {}
         message = message or str(body.get("message") or body.get("Message") or "")
         original = body.get("originalStatusCode")
-    except (msgspec.DecodeError, AttributeError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, AttributeError, ValueError, RecursionError):
         original = None
-    code = code[:1].upper() + code[1:]
-    if isinstance(original, int) and 400 <= original < 500:  # noqa: PLR2004  # the model's own 4xx
-        code = "ValidationException"
-    return UpstreamRefusal(code, message)
+    return UpstreamRefusal(code_for(code[:1].upper() + code[1:], original), message)

@@ -12,8 +12,8 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
-from .invoke_draft import Draft, decode, decode_raws, encode
-from .messages import BlockView, MessageView
+from .invoke_draft import SCOPE, Draft, decode, decode_raws, encode
+from .messages import BlockView, MessageView, SourceView
 
 # Keys of echoed answers that Bedrock's input schema does not have.
 _ECHOED_KEYS: Final = ("caller", "parsed_output", "toolset_name")
@@ -32,6 +32,9 @@ _SERVER_BLOCKS: Final = frozenset(
         "web_search_tool_result",
     )
 )
+_TOOL_CHANGES: Final = frozenset(("tool_addition", "tool_removal"))
+_NOTED: Final = _SERVER_BLOCKS | _TOOL_CHANGES
+_ONE_TURN: Final = b'"next_user_message"'
 _BILLING_HEADER: Final = b"x-anthropic-billing-header"
 _BILLING_WITHIN: Final = 200  # bytes: it is always the first block
 
@@ -39,45 +42,64 @@ _BILLING_WITHIN: Final = 200  # bytes: it is always the first block
 def edit_messages(draft: Draft) -> None:
     """Brings `messages` into Bedrock's form. Raises `InvalidRequestError` with the path."""
     native_system = "system_role" in draft.generation.features
+    messages = draft.request.view.messages
     edits = [
         index
-        for index, message in enumerate(draft.request.view.messages)
-        if _needs_edit(message, index, native_system=native_system)
+        for index, message in enumerate(messages)
+        if _needs_edit(draft, message, index, native_system=native_system)
     ]
     if not edits:
         return
     raws = decode_raws(draft.fields["messages"])
+    last_user = max((i for i, message in enumerate(messages) if message.role == "user"), default=-1)
     effort = None
+    gone = set()
     for index in edits:
         tree = decode(raws[index])
-        effort = _edit(draft, tree, index, native_system=native_system) or effort
+        effort = _take_turn_settings(draft, tree, index) or effort
+        if tree["role"] == "system" and not native_system:
+            _system_to_user(tree, index)
+        if _has_expired(messages[index], index, last_user) and not _expire(draft, tree, index):
+            gone.add(index)
+            continue
+        if isinstance(tree["content"], list):
+            for position, block in enumerate(tree["content"]):
+                _clean(draft, block, f"messages.{index}.content.{position}")
         raws[index] = Raw(encode(tree))
-    draft.fields["messages"] = Raw(encode(raws))
+    draft.fields["messages"] = Raw(encode([raw for i, raw in enumerate(raws) if i not in gone]))
     if effort is not None and "effort" in draft.generation.features:
         # Bedrock has one effort per request: the newest message that sets one wins.
         draft.merge_output_config("effort", effort, replace=True)
 
 
-def drop_billing_header(draft: Draft) -> None:
-    """Claude Code's attribution block is for Anthropic's own API, which strips it too."""
+def edit_system(draft: Draft) -> None:
+    """Brings the top-level `system` into Bedrock's form."""
     raw = draft.fields.get("system")
-    if raw is None or _BILLING_HEADER not in bytes(raw)[:_BILLING_WITHIN]:
+    if raw is None:
         return
-    system = decode(raw)
-    if not isinstance(system, list):
+    data = bytes(raw)
+    if not data.startswith(b"["):
         return
-    prefix = _BILLING_HEADER.decode()
-    kept = [block for block in system if not str(block.get("text", "")).startswith(prefix)]
-    if len(kept) == len(system):
+    bills = _BILLING_HEADER in data[:_BILLING_WITHIN]
+    if not bills and data.rfind(SCOPE) < 0:  # backwards: twice as fast on prose
         return
-    draft.dropped.append("system.0")
+    kept = []
+    for position, block in enumerate(decode(data)):
+        if not isinstance(block, dict):
+            raise InvalidRequestError(f"system.{position}: Expected `object`")
+        if bills and str(block.get("text", "")).startswith(_BILLING_HEADER.decode()):
+            # Claude Code's attribution is for Anthropic's own API, which strips it too.
+            draft.dropped.append(f"system.{position}")
+            continue
+        draft.strip_scope(block, f"system.{position}")
+        kept.append(block)
     if kept:
         draft.fields["system"] = Raw(encode(kept))
     else:
         del draft.fields["system"]
 
 
-def _needs_edit(message: MessageView, index: int, *, native_system: bool) -> bool:
+def _needs_edit(draft: Draft, message: MessageView, index: int, *, native_system: bool) -> bool:
     needed = (
         message.output_config is not UNSET
         or message.clear_at is not UNSET
@@ -86,64 +108,125 @@ def _needs_edit(message: MessageView, index: int, *, native_system: bool) -> boo
     if not isinstance(message.content, str):
         # To the last block even when the first needs an edit: a refusal must not depend on it.
         for position, block in enumerate(message.content):
-            if _block_needs_edit(block, f"messages.{index}.content.{position}"):
+            if not _is_plain(block) and _block_needs_edit(
+                draft, block, f"messages.{index}.content.{position}"
+            ):
                 needed = True
     return needed
 
 
-def _block_needs_edit(block: BlockView, path: str) -> bool:
+def _is_plain(block: BlockView) -> bool:
+    """Nothing to look into: nearly every block."""
+    if (
+        block.caller is not UNSET
+        or block.cache_control is not UNSET
+        or block.source is not UNSET
+        or block.citations is not UNSET
+        or block.parsed_output is not UNSET
+        or block.toolset_name is not UNSET
+        or block.type in _NOTED
+    ):
+        return False
+    content = block.content
+    if content is UNSET or not isinstance(content, list):
+        return True
+    for inner in content:  # noqa: SIM110  # `all` would cost a generator
+        if not _is_plain(inner):
+            return False
+    return True
+
+
+def _block_needs_edit(draft: Draft, block: BlockView, path: str) -> bool:
     kind = block.type
     if kind in _SERVER_BLOCKS:
         raise InvalidRequestError(
             f"{path}: {kind} blocks are not available on Amazon Bedrock; remove them from the "
             "history"
         )
-    if block.source is not UNSET:
-        _check_source(block, path)
-    if isinstance(block.content, list):
-        for position, inner in enumerate(block.content):
-            _check_source(inner, f"{path}.content.{position}")
+    if kind in _TOOL_CHANGES and not draft.need("tool_changes"):
+        raise _unsupported(kind, path)
     caller = block.caller
-    if caller is not UNSET:
-        if caller is not None and caller.type != "direct":
-            raise InvalidRequestError(
-                f"{path}.caller: programmatic tool calling is not available in this version; "
-                "remove the blocks that code called"
-            )
-        return True
-    return (
-        block.parsed_output is not UNSET
+    if caller is not UNSET and caller is not None and caller.type != "direct":
+        raise InvalidRequestError(
+            f"{path}.caller: programmatic tool calling is not available in this version; "
+            "remove the blocks that code called"
+        )
+    needed = (
+        caller is not UNSET
+        or block.parsed_output is not UNSET
         or block.toolset_name is not UNSET
         or (block.citations is None and kind == "text")
+        or (block.cache_control is not UNSET and SCOPE in bytes(block.cache_control))
     )
-
-
-def _check_source(block: BlockView, path: str) -> None:
     source = block.source
-    if source is UNSET or isinstance(source, str) or source.type not in ("url", "file"):
-        return
-    raise InvalidRequestError(
-        f"{path}.source: {source.type} sources are not available on Amazon Bedrock; send the "
-        f"{block.type} as base64"
+    if isinstance(source, SourceView):
+        if source.type in ("url", "file"):
+            raise InvalidRequestError(
+                f"{path}.source: {source.type} sources are not available on Amazon Bedrock; send "
+                f"the {kind} as base64"
+            )
+        needed |= _any_needs_edit(draft, source.content, f"{path}.source.content")
+    return _any_needs_edit(draft, block.content, f"{path}.content") or needed
+
+
+def _any_needs_edit(draft: Draft, blocks: object, path: str) -> bool:
+    """For blocks within blocks, if there are any."""
+    needed = False
+    if isinstance(blocks, list):
+        for position, block in enumerate(blocks):
+            if not _is_plain(block) and _block_needs_edit(draft, block, f"{path}.{position}"):
+                needed = True
+    return needed
+
+
+def _take_turn_settings(draft: Draft, tree: dict[str, Any], index: int) -> str | None:
+    """Removes what only Anthropic's own API knows; returns the effort asked for."""
+    path = f"messages.{index}"
+    if tree.pop("clear_at", None) is not None:
+        draft.dropped.append(f"{path}.clear_at")
+    config = tree.pop("output_config", None)
+    if config is None:
+        return None
+    draft.dropped.append(f"{path}.output_config")
+    if not isinstance(config, dict):
+        raise InvalidRequestError(f"{path}.output_config: Expected `object`")
+    effort = config.get("effort")
+    if not isinstance(effort, str | None):
+        raise InvalidRequestError(f"{path}.output_config.effort: Expected `str`")
+    return effort
+
+
+def _has_expired(message: MessageView, index: int, last_user: int) -> bool:
+    """Whether a user message follows a system message that was for one turn only."""
+    return (
+        message.role == "system"
+        and index < last_user
+        and message.clear_at is not UNSET
+        and bytes(message.clear_at) == _ONE_TURN
     )
 
 
-def _edit(draft: Draft, tree: dict[str, Any], index: int, *, native_system: bool) -> str | None:
-    """Edits one message in place; returns the effort it asked for."""
-    config = tree.pop("output_config", None)
-    if config is not None:
-        draft.dropped.append(f"messages.{index}.output_config")
-    if tree.pop("clear_at", None) is not None:
-        draft.dropped.append(f"messages.{index}.clear_at")
-    if tree["role"] == "system" and not native_system:
-        _system_to_user(tree, index)
-    if isinstance(tree["content"], list):
-        for block in tree["content"]:
-            for key in _ECHOED_KEYS:
-                block.pop(key, None)
-            if block.get("citations", ...) is None:
-                del block["citations"]
-    return config.get("effort") if isinstance(config, dict) else None
+def _expire(draft: Draft, tree: dict[str, Any], index: int) -> bool:
+    """Takes the text out, as Anthropic does; False if nothing is left. Tool changes stay."""
+    content = tree["content"]
+    kept = [] if isinstance(content, str) else [b for b in content if b["type"] != "text"]
+    draft.dropped.append(f"messages.{index}")
+    tree["content"] = kept
+    return bool(kept)
+
+
+def _clean(draft: Draft, block: dict[str, Any], path: str) -> None:
+    """Edits one block in place, and the blocks within it."""
+    for key in _ECHOED_KEYS:
+        block.pop(key, None)
+    if block.get("citations", ...) is None:
+        del block["citations"]
+    draft.strip_scope(block, path)
+    source = block.get("source")
+    for holder, where in ((block, path), (source, f"{path}.source")):
+        if isinstance(holder, dict) and isinstance(holder.get("content"), list):
+            for position, inner in enumerate(holder["content"]):
+                _clean(draft, inner, f"{where}.content.{position}")
 
 
 def _system_to_user(tree: dict[str, Any], index: int) -> None:
@@ -151,10 +234,17 @@ def _system_to_user(tree: dict[str, Any], index: int) -> None:
     content = tree["content"]
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     for position, block in enumerate(blocks):
+        path = f"messages.{index}.content.{position}"
         if block["type"] != "text":
-            raise InvalidRequestError(
-                f"messages.{index}.content.{position}: {block['type']} is not supported by this "
-                "model; choose one that takes system messages inside the conversation"
-            )
+            raise _unsupported(block["type"], path)
+        if not isinstance(block.get("text"), str):
+            raise InvalidRequestError(f"{path}.text: Field required")
         block["text"] = f"<system-reminder>\n{block['text']}\n</system-reminder>"
     tree["role"], tree["content"] = "user", blocks
+
+
+def _unsupported(kind: str, path: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{path}: {kind} is not supported by this model; choose one that takes system messages "
+        "inside the conversation"
+    )

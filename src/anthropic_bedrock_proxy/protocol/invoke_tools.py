@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
-from .invoke_draft import Draft, decode, decode_raws, encode
+from .invoke_draft import SCOPE, Draft, decode, decode_raws, encode
 from .messages import ToolView
 
 _SERVER_TOOLS: Final = (
@@ -46,14 +46,9 @@ def edit_tools(draft: Draft) -> None:
 def _needs_edit(tool: ToolView, index: int) -> bool:
     kind = tool.type or ""
     if kind.startswith(_SERVER_TOOLS):
-        raise InvalidRequestError(
-            f"tools.{index}: {kind} is not available on Amazon Bedrock; remove it"
-        )
+        raise _no_server_tool(kind, index)
     if tool.allowed_callers and "direct" not in tool.allowed_callers:
-        raise InvalidRequestError(
-            f"tools.{index}.allowed_callers: programmatic tool calling is not available in this "
-            'version; add "direct"'
-        )
+        raise _only_for_code(index)
     return (
         kind == "custom"
         or kind.startswith(_TOOL_SEARCH)
@@ -62,6 +57,7 @@ def _needs_edit(tool: ToolView, index: int) -> bool:
         or tool.defer_loading is not UNSET
         or tool.eager_input_streaming is not UNSET
         or tool.input_examples is not UNSET
+        or (tool.cache_control is not UNSET and SCOPE in bytes(tool.cache_control))
     )
 
 
@@ -69,6 +65,8 @@ def _edit(draft: Draft, tree: dict[str, Any], index: int) -> None:
     wrapper = tree.pop("custom", None)
     if isinstance(wrapper, dict):  # {"type": "custom", "custom": {...}} of early clients
         tree.update(wrapper)
+        _check_unwrapped(wrapper, index)
+    draft.strip_scope(tree, f"tools.{index}")
     if tree.get("type") == "custom":
         del tree["type"]
     tree.pop("allowed_callers", None)
@@ -82,3 +80,30 @@ def _edit(draft: Draft, tree: dict[str, Any], index: int) -> None:
             del tree[name]
     if str(tree.get("type", "")).startswith(_TOOL_SEARCH) and not draft.need("defer_loading"):
         raise InvalidRequestError(f"tools.{index}: this model has no tool search; remove it")
+
+
+def _check_unwrapped(wrapper: dict[str, Any], index: int) -> None:
+    """What the view could not see: the same refusals as for a tool without a wrapper."""
+    kind = wrapper.get("type")
+    if not isinstance(kind, str | None):
+        raise InvalidRequestError(f"tools.{index}.custom.type: Expected `str`")
+    if kind is not None and kind.startswith(_SERVER_TOOLS):
+        raise _no_server_tool(kind, index)
+    callers = wrapper.get("allowed_callers")
+    if not isinstance(callers, list | None):
+        raise InvalidRequestError(f"tools.{index}.custom.allowed_callers: Expected `array`")
+    if callers and "direct" not in callers:
+        raise _only_for_code(index)
+
+
+def _no_server_tool(kind: str, index: int) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"tools.{index}: {kind} is not available on Amazon Bedrock; remove it"
+    )
+
+
+def _only_for_code(index: int) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"tools.{index}.allowed_callers: programmatic tool calling is not available in this "
+        'version; add "direct"'
+    )

@@ -9,6 +9,7 @@ Source: Anthropic API, "Create a Message"; versioning rules of 2023-06-01 and 20
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
@@ -21,6 +22,7 @@ VERSIONS: Final = ("2023-06-01", "2026-10-21")
 ROLES: Final = frozenset(("user", "assistant", "system"))
 MAX_MESSAGES: Final = 100_000
 _SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
+_UTF8_PIECE: Final = 1 << 18  # bytes checked at a time: a whole body as text could fill memory
 
 
 class Opaque(msgspec.Struct, gc=False):
@@ -33,15 +35,23 @@ class TypedView(msgspec.Struct, gc=False):
     type: str = ""
 
 
+class SourceView(msgspec.Struct, gc=False):
+    """Where an image or a document comes from; `content` sources hold blocks themselves."""
+
+    type: str = ""
+    content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
+
+
 class BlockView(msgspec.Struct, gc=False):
     """A content block: the fields that may have to be edited or refused before Bedrock."""
 
     type: str
+    cache_control: Raw | UnsetType = UNSET
     caller: TypedView | UnsetType | None = UNSET
     citations: list[Opaque] | Opaque | UnsetType | None = UNSET
     content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
     parsed_output: Raw | UnsetType = UNSET
-    source: TypedView | str | UnsetType = UNSET
+    source: SourceView | str | UnsetType = UNSET
     toolset_name: Raw | UnsetType = UNSET
 
 
@@ -60,6 +70,7 @@ class ToolView(msgspec.Struct, gc=False):
     name: str = ""
     type: str | None = None
     allowed_callers: list[str] | UnsetType | None = UNSET
+    cache_control: Raw | UnsetType = UNSET
     custom: Raw | UnsetType = UNSET
     defer_loading: bool | UnsetType | None = UNSET
     eager_input_streaming: bool | UnsetType | None = UNSET
@@ -99,12 +110,16 @@ def parse_request(
     Raises `InvalidRequestError` with the path of what is wrong.
     """
     try:
+        if not body.isascii():
+            _check_utf8(body)  # msgspec looks only into the strings that it decodes
         fields = _decode_fields(body)
         view = _decode_view(body)
     except msgspec.ValidationError as error:
         raise InvalidRequestError(_explain(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError(f"The request body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise InvalidRequestError("The request body is nested too deeply") from None
     if not counting:
         if view.max_tokens is UNSET:
             raise InvalidRequestError("max_tokens: Field required")
@@ -135,6 +150,16 @@ def check_version(version: str | None) -> str:
             + ", ".join(VERSIONS)
         )
     return version
+
+
+def _check_utf8(body: bytes | bytearray) -> None:
+    """Raises UnicodeDecodeError."""
+    view = memoryview(body)
+    start = 0
+    while start < len(view):
+        piece = view[start : start + _UTF8_PIECE]
+        last = start + len(piece) == len(view)
+        start += codecs.utf_8_decode(piece, "strict", last)[1]
 
 
 def _check_2026_10_21(fields: dict[str, Raw], view: RequestView) -> None:

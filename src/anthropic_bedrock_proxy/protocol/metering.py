@@ -3,30 +3,38 @@
 `message_start` brings the input side, each `message_delta` the cumulative rest; a field that is
 null or absent there keeps its earlier value, as the SDKs' accumulators do. When a stream ends
 before its last `message_delta`, the output is estimated from the deltas seen, and flagged.
+A `usage` of an unexpected form is read as far as it can be, and flagged too: an answer is never
+lost over its bill.
 """
 
 from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from .events import Event
 from .tokens import estimate_input, estimate_output
 
+_MAX_TOKENS: Final = 1 << 53  # beyond this a number of tokens is nonsense (and no SQL integer)
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_TOKENS)]
+
 
 class CacheCreation(msgspec.Struct, gc=False):
     """Cache writes by time to live."""
 
-    ephemeral_5m_input_tokens: int | None = None
-    ephemeral_1h_input_tokens: int | None = None
+    ephemeral_5m_input_tokens: _Count | None = None
+    ephemeral_1h_input_tokens: _Count | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
     """Anthropic's usage object, as far as it is money. `input_tokens` excludes cache tokens."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
     cache_creation: CacheCreation | None = None
     service_tier: str | None = None
 
@@ -41,6 +49,8 @@ class _Start(msgspec.Struct, gc=False):
 
 _decode_body = msgspec.json.Decoder(_Body).decode
 _decode_start = msgspec.json.Decoder(_Start).decode
+_decode_any: Any = msgspec.json.Decoder(float_hook=float).decode  # 1e400 is no error here
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Meter:
@@ -56,21 +66,35 @@ class Meter:
         self._delta_bytes = 0
 
     def observe(self, event: Event) -> None:
-        """Takes note of one stream event."""
+        """Takes note of one stream event. Never raises."""
         name, data = event
         if name == b"content_block_delta":
             self._delta_events += 1
             self._delta_bytes += len(data)
         elif name == b"message_delta":
-            self._merge(_decode_body(data).usage)
-            self.final = True
+            try:
+                self._merge(_decode_body(data).usage)
+                self.final = True
+            except _UNREADABLE:
+                self._salvage(_tree(data))
         elif name == b"message_start":
-            self._merge(_decode_start(data).message.usage)
+            try:
+                self._merge(_decode_start(data).message.usage)
+            except _UNREADABLE:
+                self._salvage(_tree(data).get("message"))
+                self.final = False
 
     def observe_message(self, body: bytes) -> None:
-        """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not one."""
-        self.usage = _decode_body(body).usage or self.usage
-        self.final = True
+        """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
+        try:
+            self.usage = _decode_body(body).usage or self.usage
+            self.final = True
+        except msgspec.ValidationError:
+            if not isinstance(answer := _decode_any(body), dict):
+                raise
+            self._salvage(answer)
+        except RecursionError:  # read by nobody else, so no reason to lose it
+            self._salvage(None)
 
     def assume_input(self, body: bytes) -> None:
         """The answer will never come: charge an estimate of the request, as AWS will."""
@@ -91,6 +115,22 @@ class Meter:
         """Whether any of the counts is an estimate: the model never came to tell it."""
         return self._assumed or (not self.final and self._delta_events > 0)
 
+    def _salvage(self, message: object) -> None:
+        """Takes what can be read of a `usage` that has not the form it should."""
+        self._assumed = True
+        usage = message.get("usage") if isinstance(message, dict) else None
+        if not isinstance(usage, dict):
+            return
+        readable = msgspec.convert(_counts(Usage, usage), Usage)
+        if isinstance(creation := usage.get("cache_creation"), dict):
+            readable.cache_creation = msgspec.convert(
+                _counts(CacheCreation, creation), CacheCreation
+            )
+        if isinstance(tier := usage.get("service_tier"), str):
+            readable.service_tier = tier
+        self._merge(readable)
+        self.final = readable.output_tokens is not None
+
     def _merge(self, usage: Usage | None) -> None:
         if usage is None:
             return
@@ -99,3 +139,23 @@ class Meter:
             value = getattr(usage, name)
             if value is not None:
                 setattr(mine, name, value)
+
+
+def _tree(data: bytes) -> dict[str, Any]:
+    """An event's JSON; empty if it is none."""
+    try:
+        tree = _decode_any(data)
+    except _UNREADABLE:
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _counts(kind: type[msgspec.Struct], tree: dict[str, Any]) -> dict[str, int]:
+    """The members of `tree` that can be token counts; fractions are rounded up."""
+    return {
+        name: math.ceil(value)
+        for name in kind.__struct_fields__
+        if isinstance(value := tree.get(name), int | float)
+        and not isinstance(value, bool)
+        and 0 <= value <= _MAX_TOKENS
+    }

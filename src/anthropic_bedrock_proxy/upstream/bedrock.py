@@ -2,7 +2,10 @@
 
 Retried, with exponential backoff and full jitter, until `max_attempts` or `retry_seconds` is used
 up: throttling, 5xx, connection failures, and streams whose very first frame is such an exception.
-Never retried: 4xx, and anything once an event has been handed out.
+Never retried: 4xx, whole answers of which the 200 had come (AWS has billed them), and anything once
+an event has been handed out.
+An exception is never kept in a variable or an attribute while it is raised: its traceback refers to
+the frames that refer to it, and the cycle keeps the request's body until the collector looks.
 Source: bedrock-runtime service model; "Exponential Backoff And Jitter", AWS Architecture Blog.
 """
 
@@ -22,9 +25,10 @@ from .. import __version__
 from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
-from ..aws.sigv4 import Signer, canonical_path
+from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..errors import UpstreamRefusal, rule_for
 from ..protocol.events import Event
+from ..protocol.model_errors import code_for
 from .base import Answer, AnswerStream, Call, StreamDecoder
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -37,6 +41,10 @@ _STREAMING: Final = frozenset(("invoke-with-response-stream", "converse-stream")
 _MAX_CACHED_PATHS: Final = 1024
 
 T = TypeVar("T")
+
+
+class _BilledRefusal(UpstreamRefusal):
+    """What broke after the model had answered: another attempt would be billed a second time."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,13 +105,16 @@ class BedrockUpstream:
         options = self._options
         started = monotonic()
         attempt = 1
+        sent = False
         while True:
             try:
                 return await once(started + options.total_seconds)
             except UpstreamRefusal as refusal:
+                sent = refusal.sent = sent or refusal.sent
                 wait = self._backoff(attempt, refusal)
                 if (
                     attempt >= options.max_attempts
+                    or isinstance(refusal, _BilledRefusal)
                     or not rule_for(refusal).retryable
                     or monotonic() + wait - started > options.retry_seconds
                 ):
@@ -123,7 +134,7 @@ class BedrockUpstream:
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
-            raise _broken(error) from error
+            raise _broken(error, sent=True, kind=_BilledRefusal) from error
         finally:
             response.close()
         return Answer(body, _request_id(response))
@@ -131,10 +142,11 @@ class BedrockUpstream:
     async def _stream_once(
         self, call: Call, decoder: StreamDecoder, deadline: float
     ) -> AnswerStream:
+        deadline = min(deadline, monotonic() + self._options.first_byte_seconds)
         response = await self._send(call, deadline)
         stream = _Stream(response, decoder)
         try:
-            await stream.begin(min(deadline, monotonic() + self._options.first_byte_seconds))
+            await stream.begin(deadline)
         except BaseException:
             stream.close()
             raise
@@ -142,36 +154,46 @@ class BedrockUpstream:
 
     async def _send(self, call: Call, deadline: float) -> Response:
         """One request; returns only answers with status 200. Raises `UpstreamRefusal`."""
-        head = await self._head(call)
-        patience = min(self._options.first_byte_seconds, deadline - monotonic())
+        begin_by = min(deadline, monotonic() + self._options.first_byte_seconds)
+        keys = None
+        if self._bearer_token is None:
+            source = self._credentials
+            keys = (source.current if source is not None else None) or await self._keys(begin_by)
+        head = self._head(call, keys)
+        patience = begin_by - monotonic()
+        if patience <= 0:  # AWS would bill a request whose answer nobody waits for
+            raise _broken(TransportTimeoutError("no time was left to send it"), sent=False)
         try:
             response = await self._pool.request(head, call.body, patience)
         except TransportError as error:
-            raise _broken(error) from error
+            raise _broken(error, sent=error.sent) from error
         if response.status == _HTTP_OK:
             return response
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
-            raise _broken(error) from error
+            raise _broken(error, sent=False) from error
         finally:
             response.close()
+        raise self._refused(response, body, keys)
+
+    def _refused(
+        self, response: Response, body: bytes, keys: Credentials | None
+    ) -> UpstreamRefusal:
         refusal = refusal_from_http(response.status, response.headers, body)
         if self._credentials is not None and rule_for(refusal).credentials:
-            self._credentials.invalidate()
-        raise refusal
+            self._credentials.invalidate(keys)
+        return refusal
 
-    async def _head(self, call: Call) -> bytes:
+    def _head(self, call: Call, keys: Credentials | None) -> bytes:
         wire, canonical = self._path(call)
-        if self._bearer_token is not None:
+        if keys is None:
             lines = (
                 f"host: {self._endpoint.authority}\r\ncontent-type: application/json\r\n"
                 f"authorization: Bearer {self._bearer_token}\r\n"
             ) + "".join(f"{name}: {value}\r\n" for name, value in call.headers)
         else:
-            lines = self._signer.headers(
-                await self._keys(), canonical, call.body, extra=call.headers
-            )
+            lines = self._signer.headers(keys, canonical, call.body, extra=call.headers)
         accept = (
             "x-amzn-bedrock-accept: application/json\r\n"
             if call.operation in _STREAMING
@@ -182,15 +204,18 @@ class BedrockUpstream:
             f"content-length: {len(call.body)}\r\n\r\n"
         ).encode("latin-1")
 
-    async def _keys(self) -> Any:
+    async def _keys(self, deadline: float) -> Credentials:
+        """Keys that have to be waited for."""
         source = self._credentials
         if source is None:
             raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")
         try:
-            return source.current or await source.get()
-        except CredentialsError as error:
-            _log.error("%s", error)
-            raise UpstreamRefusal("MissingAuthenticationTokenException", str(error)) from error
+            async with asyncio.timeout(deadline - monotonic()):
+                return await source.get()
+        except (CredentialsError, TimeoutError) as error:
+            reason = str(error) or "AWS credentials did not come in time"
+            _log.error("%s", reason)
+            raise UpstreamRefusal("MissingAuthenticationTokenException", reason) from error
 
     def _path(self, call: Call) -> tuple[str, str]:
         """(path on the wire, path as signed); an ARN's slash and colons must be encoded."""
@@ -222,7 +247,7 @@ class _Stream:
         while not self._first:
             left = deadline - monotonic()
             if left <= 0:
-                raise _broken(TransportTimeoutError("the model sent no event in time"))
+                raise _broken(TransportTimeoutError("the model sent no event in time"), sent=True)
             events = await self.read(left)
             if events is None:  # pragma: no cover  # a decoder that ends without an event fails
                 raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
@@ -233,23 +258,28 @@ class _Stream:
             events, self._first = self._first, []
             return events
         decoder = self._decoder
-        while True:
-            if decoder.failure is not None:
-                raise decoder.failure
+        deadline = monotonic() + timeout
+        left = timeout
+        while decoder.failure is None:
             try:
-                chunk = await self._response.read(timeout)
+                chunk = await self._response.read(left)
             except TransportError as error:
                 if decoder.finished:
                     return None
-                raise _broken(error) from error
+                raise _broken(error, sent=True) from error
             if chunk is None:
                 decoder.end()
                 if decoder.failure is None:
                     return None
-                continue
+                decoder.failure.sent = True
+                break
             events = decoder.receive(chunk) if chunk else []
             if events or not chunk:
                 return events
+            left = deadline - monotonic()  # bytes without an event do not prolong the wait
+            if left <= 0 and decoder.failure is None:
+                return []
+        raise _copy(decoder.failure)
 
     def close(self) -> None:
         if self._decoder.finished:
@@ -272,9 +302,7 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
         else:
             code = code or str(data.get("__type") or "").split("#")[-1]
             message = str(data.get("message") or data.get("Message") or "")
-        original = data.get("originalStatusCode")
-        if isinstance(original, int) and 400 <= original < 500:  # noqa: PLR2004  # the model's own 4xx
-            code = "ValidationException"
+        code = code_for(code, data.get("originalStatusCode"))
     except (msgspec.MsgspecError, AttributeError, ValueError):
         pass  # a front door's HTML; the status says enough
     retry_after = headers.get(b"retry-after", b"").decode("latin-1")
@@ -286,14 +314,27 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
     )
 
 
-def _broken(error: TransportError) -> UpstreamRefusal:
+def _copy(failure: UpstreamRefusal) -> UpstreamRefusal:
+    """To be raised in place of a failure that its decoder keeps."""
+    failure.__traceback__ = None  # it may have been raised, and caught, inside the decoder
+    copy = UpstreamRefusal(
+        failure.code, failure.message, status=failure.status, retry_after=failure.retry_after
+    )
+    copy.sent = failure.sent
+    return copy
+
+
+def _broken(
+    error: TransportError, *, sent: bool, kind: type[UpstreamRefusal] = UpstreamRefusal
+) -> UpstreamRefusal:
     """A failure below HTTP in AWS's terms, so that one table decides about it."""
     if isinstance(error, TransportTimeoutError):
-        return UpstreamRefusal("ModelTimeoutException", "The model did not answer in time.")
-    _log.warning("%s", error)
-    return UpstreamRefusal(
-        "ServiceUnavailableException", "The connection to Amazon Bedrock failed."
-    )
+        refusal = kind("ModelTimeoutException", "The model did not answer in time.")
+    else:
+        _log.warning("%s", str(error))
+        refusal = kind("ServiceUnavailableException", "The connection to Amazon Bedrock failed.")
+    refusal.sent = sent
+    return refusal
 
 
 def _request_id(response: Response) -> str | None:
