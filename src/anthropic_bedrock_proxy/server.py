@@ -34,14 +34,17 @@ _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
 
 
-def leave_on_signals() -> None:
-    """Until a worker serves there is nothing to drain: a signal ends the process with 0."""
+def hold_signals() -> None:
+    """Keeps SIGTERM and SIGINT waiting until somebody can act on them.
 
-    def leave(_: int, __: FrameType | None) -> None:
-        raise SystemExit(0)
+    A worker that is being built, or forked, would else miss the signal or die in the middle of it;
+    raising from a handler there is no way out, because callbacks swallow exceptions.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
-    for sig in _STOP_SIGNALS:
-        signal.signal(sig, leave)
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
 class BindError(Exception):
@@ -161,6 +164,7 @@ def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
             # restores the default handlers: a late signal must not kill the final drain.
             for sig in _STOP_SIGNALS:
                 signal.signal(sig, self.handle_exit)
+            _release_signals()
             yield
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the handler's signature
@@ -226,6 +230,7 @@ class _Supervisor:
         """Until every worker has gone."""
         for sig in _STOP_SIGNALS:
             signal.signal(sig, self._pass_on)
+        _release_signals()
         for index in range(len(self._listeners)):
             self._fork(index)
         while self._workers:
@@ -236,14 +241,14 @@ class _Supervisor:
         return self._exit_code
 
     def _fork(self, index: int) -> None:
-        # A signal waits until the child has its own handlers and the parent has noted the child:
-        # otherwise a worker forked in that moment would never be told to stop.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+        # The parent must have noted the child before it passes a signal on; the child holds its own
+        # until it serves.
+        hold_signals()
         try:
             if not self._stopping:
                 self._workers[self._fork_worker(index)] = (index, time.monotonic())
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+            _release_signals()
 
     def _fork_worker(self, index: int) -> int:
         pid = os.fork()
@@ -251,14 +256,9 @@ class _Supervisor:
             code = 1
             try:
                 os.close(self._alive_write)
-                leave_on_signals()
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
                 code = _serve(
                     self._settings, self._listeners[index], self._build, parent=self._alive_read
                 )
-            except SystemExit:
-                code = 0
             except BaseException as error:  # noqa: BLE001  # a forked child must never return
                 print(f"worker failed: {error!r}", file=sys.stderr)  # noqa: T201  # logging may be the cause
             finally:

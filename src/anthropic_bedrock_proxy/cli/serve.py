@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..config import Settings, SettingsError, load_settings
-from ..server import BindError, bind, leave_on_signals
+from ..server import BindError, bind
 
 if TYPE_CHECKING:
     from ..store.base import Store
@@ -50,7 +50,6 @@ def command(
     config_file: Path | None,
 ) -> None:
     """Run the proxy."""
-    leave_on_signals()
     given = {"HOST": host, "PORT": port, "WORKERS": workers}
     overrides = {name: value for name, value in given.items() if value is not None}
     try:
@@ -90,6 +89,7 @@ def _serve(
     except StoreError as error:
         raise click.ClickException(f"the store cannot be used: {error}") from error
     upstream = "the built-in simulator (demo)" if demo else app.bedrock_url(settings)
+    server.hold_signals()
     click.echo(banner(settings, port, upstream, None if demo else credentials, first_key))
     sys.stdout.flush()
     return server.run(settings, listeners, lambda: app.build(settings, store))
