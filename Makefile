@@ -36,12 +36,11 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=runtime.txt runtime.in
-	cd requirements && ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=dev.txt dev.in
-	cd requirements && ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file=old-sdk.txt old-sdk.in
+	cd requirements && for name in runtime dev old-sdk; do \
+	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --output-file=$$name.txt $$name.in || exit 1; \
+	done
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python3)"; exit 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 import tomllib
@@ -29,6 +30,7 @@ from .store.journal import Journal
 from .telemetry.logs import AccessLog
 from .upstream.bedrock import BedrockUpstream, RetryOptions
 
+_log = logging.getLogger("anthropic_bedrock_proxy")
 _MODELS: Final = Path(__file__).with_name("models.toml")
 
 
@@ -102,6 +104,7 @@ async def build(settings: Settings, store: Store) -> App:
     draining = asyncio.create_task(
         journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds)
     )
+    draining.add_done_callback(_report_end)
     return App(
         routes.application(
             access_log,
@@ -114,6 +117,12 @@ async def build(settings: Settings, store: Store) -> App:
         upstream=upstream,
         access_log=access_log,
     )
+
+
+def _report_end(draining: asyncio.Task[None]) -> None:
+    """Usage is safe on disk without its drain, but somebody must hear that it has stopped."""
+    if not draining.cancelled() and (error := draining.exception()):
+        _log.critical("usage no longer reaches the store until a restart: %r", error)
 
 
 def load_model_table() -> ModelTable:
