@@ -67,7 +67,7 @@ def test_every_string_must_be_utf_8_even_those_that_nobody_reads(at, kind):
 
 @pytest.mark.parametrize("name", ["messages", "thinking", "new"])
 def test_nesting_without_end_is_refused(name):
-    deep = b"[" * 5000 + b"]" * 5000
+    deep = b"[" * 20_000 + b"]" * 20_000  # CPython 3.12 and later go deeper than 3.11
     body = encode(OK)[:-1] + b',"%b":%b}' % (name.encode(), deep)
     message = refusal(body)
     assert message == "The request body is nested too deeply" or message.startswith("messages")
