@@ -245,16 +245,22 @@ def test_a_client_that_leaves_while_the_model_thinks_is_charged_its_request(prox
     asyncio.run(main())
 
 
+async def begin_stuck(proxy):
+    """A client that takes no byte of its stream, and the task that serves it, stuck in sending."""
+    proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
+    client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+    client.blocked = asyncio.Event()
+    task = asyncio.create_task(client.send())
+    while not proxy.upstream.streams:
+        await asyncio.sleep(0)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    return client, task
+
+
 def test_a_slow_client_slows_the_model_and_may_leave(proxy):
     async def main():
-        proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
-        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
-        client.blocked = asyncio.Event()
-        task = asyncio.create_task(client.send())
-        while not proxy.upstream.streams:
-            await asyncio.sleep(0)
-        for _ in range(50):
-            await asyncio.sleep(0)
+        client, task = await begin_stuck(proxy)
         assert len(proxy.upstream.streams[0]._chunks) == len(EVENTS) - 1  # nothing read ahead
         client.leave()
         await task
@@ -356,10 +362,8 @@ def test_a_request_the_model_may_have_run_is_charged_an_estimate(proxy):
 def test_a_client_that_takes_nothing_is_let_go(make_proxy):
     async def main():
         proxy = make_proxy(stall_timeout_seconds=0.05)
-        proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
-        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
-        client.blocked = asyncio.Event()
-        await client.send()
+        _, task = await begin_stuck(proxy)
+        await task
         assert proxy.upstream.streams[0].closed
         (record,) = proxy.records
         assert record.disconnected
@@ -369,14 +373,7 @@ def test_a_client_that_takes_nothing_is_let_go(make_proxy):
 
 def test_a_stopping_server_does_not_wait_for_a_client_that_takes_nothing(proxy):
     async def main():
-        proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
-        client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
-        client.blocked = asyncio.Event()
-        task = asyncio.create_task(client.send())
-        while not proxy.upstream.streams:
-            await asyncio.sleep(0)
-        for _ in range(20):
-            await asyncio.sleep(0)
+        _, task = await begin_stuck(proxy)
         task.cancel()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
