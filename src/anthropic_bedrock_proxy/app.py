@@ -7,6 +7,7 @@ import logging
 import os
 import time
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +18,22 @@ from .aws.sigv4 import Credentials
 from .config import Settings
 from .gateway.admission import Admission
 from .gateway.counting import Counting
+from .gateway.failover import Failover
 from .gateway.keys import Authenticator, KeyOptions
 from .gateway.messages import Messages
 from .gateway.pacing import Pacing
-from .gateway.routing import Registry
+from .gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from .http.asgi import Application
 from .http.routes import Routes
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
+from .protocol.terms import Terms
 from .store.base import Store
 from .store.journal import Journal
 from .telemetry.logs import AccessLog
+from .upstream.base import Upstream
 from .upstream.bedrock import BedrockUpstream, RetryOptions
+from .upstream.region import Region
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 _MODELS: Final = Path(__file__).with_name("models.toml")
@@ -44,19 +49,20 @@ class App:
         store: Store,
         journal: Journal,
         draining: asyncio.Task[None],
-        upstream: BedrockUpstream,
+        upstreams: Mapping[str, Upstream],
         access_log: AccessLog | None,
     ) -> None:
         self.application = application
         self._store = store
         self._journal = journal
         self._draining = draining
-        self._upstream = upstream
+        self._upstreams = upstreams
         self._access_log = access_log
 
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
-        await self._upstream.close()
+        for upstream in self._upstreams.values():
+            await upstream.close()
         self._draining.cancel()
         await asyncio.gather(self._draining, return_exceptions=True)
         await self._journal.close(self._store.usage)
@@ -69,21 +75,23 @@ async def build(settings: Settings, store: Store) -> App:
     """Wires one worker; `store` is not open yet. Raises `StoreError`."""
     await store.open()
     journal = Journal(settings.store.journal_path)
-    upstream = make_upstream(settings)
+    upstreams = {DEFAULT_PLACE: make_upstream(settings)}
     registry = make_registry(settings)
     routes = Routes(
         messages=Messages(
-            upstream,
+            upstreams,
             registry,
+            Failover(),
             Admission(journal, monotonic=time.monotonic),
             Pacing(
                 ping_seconds=settings.streaming.ping_interval_seconds,
                 idle_seconds=settings.upstream.idle_timeout_seconds,
                 total_seconds=settings.upstream.total_timeout_seconds,
             ),
+            terms=make_terms(settings),
             monotonic=time.monotonic,
         ),
-        counting=Counting(upstream, registry),
+        counting=Counting(upstreams, registry, monotonic=time.monotonic),
         registry=registry,
         authenticator=Authenticator(
             store.keys,
@@ -114,7 +122,7 @@ async def build(settings: Settings, store: Store) -> App:
         store=store,
         journal=journal,
         draining=draining,
-        upstream=upstream,
+        upstreams=upstreams,
         access_log=access_log,
     )
 
@@ -135,9 +143,8 @@ def make_registry(settings: Settings) -> Registry:
     models = settings.models
     return Registry(
         load_model_table(),
-        region=settings.aws.region,
-        mapping=models.default_model_mapping,
-        betas=BetaRules(
+        RoutingOptions(region=settings.aws.region, mapping=models.default_model_mapping),
+        BetaRules(
             mapping=models.beta_header_mapping,
             passthrough=frozenset(models.beta_headers_passthrough),
             blocklist=frozenset(models.beta_headers_blocklist),
@@ -162,10 +169,42 @@ def describe_credentials(settings: Settings) -> str | None:
     return credentials_hint(aws.profile, os.environ)
 
 
-def make_upstream(settings: Settings) -> BedrockUpstream:
+def mantle_url(settings: Settings) -> str | None:
+    """The bedrock-mantle endpoint: BEDROCK_MANTLE_ENDPOINT_URL, or the region's own.
+
+    None if only the runtime endpoint was moved elsewhere: then nothing may leave for AWS unasked.
+    """
+    aws = settings.aws
+    if aws.bedrock_mantle_endpoint_url or aws.bedrock_endpoint_url:
+        return aws.bedrock_mantle_endpoint_url
+    return f"https://bedrock-mantle.{aws.region}.api.aws"
+
+
+def make_terms(settings: Settings) -> Terms:
+    """What the operator lays down for every request."""
+    models = settings.models
+    return Terms(
+        cache=models.prompt_caching_enabled,
+        default_cache_ttl=models.default_cache_ttl,
+        service_tier=models.default_service_tier,
+    )
+
+
+def make_upstream(settings: Settings) -> Region:
     """Bedrock in the configured region."""
+    credentials = _credentials(settings)
+    runtime = _endpoint(settings, bedrock_url(settings), credentials, "bedrock")
+    url = mantle_url(settings)
+    if url is None:
+        return Region(runtime, None)
+    return Region(runtime, lambda: _endpoint(settings, url, credentials, "bedrock-mantle"))
+
+
+def _endpoint(
+    settings: Settings, url: str, credentials: CredentialsSource, service: str
+) -> BedrockUpstream:
     aws, patience = settings.aws, settings.upstream
-    endpoint = Endpoint.from_url(bedrock_url(settings))
+    endpoint = Endpoint.from_url(url)
     pool = Pool(
         connector(
             endpoint,
@@ -182,8 +221,9 @@ def make_upstream(settings: Settings) -> BedrockUpstream:
         pool,
         endpoint,
         region=aws.region,
-        credentials=_credentials(settings),
+        credentials=credentials,
         bearer_token=aws.bearer_token,
+        service=service,
         options=RetryOptions(
             max_attempts=patience.max_attempts,
             retry_seconds=patience.retry_seconds,

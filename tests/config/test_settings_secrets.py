@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import msgspec
@@ -39,6 +40,8 @@ def test_the_secrets_are_these():
         "AWS_SESSION_TOKEN",
         "MASTER_API_KEY",
         "OTEL_EXPORTER_OTLP_HEADERS",
+        "PROVIDERS",
+        "PROVIDER_KEY_ENCRYPTION_SECRET",
         "WEB_SEARCH_API_KEY",
     ]
 
@@ -49,6 +52,8 @@ def test_secrets_are_masked(name, secret, malformed, elsewhere):
     environ = {name: f"{secret}\x00" if malformed else secret}
     if name == "AWS_SECRET_ACCESS_KEY":
         environ["AWS_ACCESS_KEY_ID"] = "AKIA"
+    if name == "PROVIDERS" and not malformed:
+        environ[name] = json.dumps({"west": {"bearer_token": secret}})
     if elsewhere:
         environ["PORT"] = "wrong"
     shown = everything_shown(environ)

@@ -35,7 +35,7 @@ class World:
         asyncio.run(self.store.keys.create(key, sha256(secret.encode()).digest()))
 
     def ask(self, secret):
-        return asyncio.run(self.auth.authenticate(secret))
+        return asyncio.run(self.auth.authenticate(secret)).id
 
 
 def test_found_by_hash_and_remembered_for_a_while():

@@ -8,11 +8,13 @@ from streams import MESSAGE, STREAM, encode
 from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.gateway.admission import Admission
 from anthropic_bedrock_proxy.gateway.counting import Counting
+from anthropic_bedrock_proxy.gateway.failover import Failover
 from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
 from anthropic_bedrock_proxy.gateway.pacing import Pacing
-from anthropic_bedrock_proxy.gateway.routing import Registry
+from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.http.routes import Routes
+from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.store.memory import MemoryStore
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
@@ -34,7 +36,7 @@ class Proxy:
     ):
         self.upstream = FakeUpstream()
         self.records = []
-        self.registry = Registry(load_model_table(), region="us-east-1")
+        self.registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
         self.store = MemoryStore()
         options = keys or KeyOptions(master_api_key=KEY)
         self.authenticator = Authenticator(
@@ -43,13 +45,15 @@ class Proxy:
         self.logged = []
         self.app = Routes(
             messages=Messages(
-                self.upstream,
+                {DEFAULT_PLACE: self.upstream},
                 self.registry,
+                Failover(),
                 Admission(self, monotonic=monotonic),
                 pacing or Pacing(),
+                terms=DEFAULT_TERMS,
                 monotonic=monotonic,
             ),
-            counting=Counting(self.upstream, self.registry),
+            counting=Counting({DEFAULT_PLACE: self.upstream}, self.registry, monotonic=monotonic),
             registry=self.registry,
             authenticator=self.authenticator,
             max_body_bytes=max_bytes,

@@ -189,7 +189,8 @@ def test_a_client_that_leaves_a_stream_stops_the_model_and_is_charged(proxy):
         reached = asyncio.Event()
 
         class Stream:
-            upstream_request_id = None
+            upstream_request_id = service_tier = None
+            usage_estimated = False
             closed = False
             events = [[EVENTS[0]], [*EVENTS[1:6]]]  # noqa: RUF012  # consumed once
 
@@ -275,7 +276,8 @@ def test_a_server_that_stops_says_so_in_the_stream(proxy):
         reached = asyncio.Event()
 
         class Stream:
-            upstream_request_id = None
+            upstream_request_id = service_tier = None
+            usage_estimated = False
             first = True
 
             async def read(self, timeout):
@@ -401,7 +403,7 @@ def test_refused_requests_leave_nothing_for_the_collector(make_proxy):
     proxy = make_proxy()
     proxy.app._access_log = None
     messages = proxy.app._routes["/v1/messages"]["POST"].__self__._messages
-    messages._upstream = Refusing()
+    messages._upstreams = {"default": Refusing()}
     body = {**BODY, "messages": [{"role": "user", "content": "x" * 1_000_000}]}
     post(proxy, body)
     gc.collect()

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 from asgi_client import Client
-from streams import encode
+from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.keys import KeyOptions
@@ -44,10 +44,24 @@ class TestCounting:
             assert answer.headers["x-token-count"] == "estimate"
         assert len(proxy.upstream.calls) == 1
 
-    def test_models_known_to_lack_it_are_not_asked(self, proxy):
-        answer = ask(proxy, "POST", self.path, body={**BODY, "model": "claude-opus-5-5"})
-        assert answer.headers["x-token-count"] == "estimate"
-        assert not proxy.upstream.calls
+    def test_the_mantle_endpoint_counts_for_the_models_it_serves(self, proxy):
+        proxy.upstream.script.append(b'{"input_tokens":7}')
+        body = {**BODY, "model": "claude-opus-5-5", "max_tokens": 5, "stream": True}
+        answer = ask(proxy, "POST", self.path, body=body)
+        assert answer.json == {"input_tokens": 7}
+        (call,) = proxy.upstream.calls
+        assert call.operation == "mantle-count-tokens"
+        assert decode(call.body) == {
+            "model": "anthropic.claude-opus-5-5",
+            "messages": BODY["messages"],
+        }
+
+    def test_an_endpoint_that_cannot_count_is_left_alone_for_a_while(self, proxy):
+        proxy.upstream.script.append(UpstreamRefusal("AccessDeniedException", "no"))
+        for _ in range(2):
+            answer = ask(proxy, "POST", self.path, body={**BODY, "model": "claude-opus-5-5"})
+            assert answer.headers["x-token-count"] == "estimate"
+        assert len(proxy.upstream.calls) == 1
 
     def test_other_refusals_are_errors(self, proxy):
         proxy.upstream.script.append(UpstreamRefusal("ThrottlingException", "slow"))
@@ -75,7 +89,10 @@ class TestModels:
     def test_lifecycles(self, proxy):
         answer = ask(proxy, "GET", "/v1/models?lifecycle%5B%5D=deprecated").json
         assert {model["lifecycle"] for model in answer["data"]} == {"deprecated"}
-        assert ask(proxy, "GET", "/v1/models?lifecycle[]=retired").json["data"] == []
+        retired = ask(proxy, "GET", "/v1/models?lifecycle[]=retired").json["data"]
+        assert {model["lifecycle"] for model in retired} == {"retired"}
+        with_default = ask(proxy, "GET", "/v1/models?limit=1000").json["data"]
+        assert not {model["id"] for model in retired} & {model["id"] for model in with_default}
 
     @pytest.mark.parametrize(
         "query", ["limit=0", "limit=x", "limit=1001", "after_id=nope", "lifecycle[]=odd"]

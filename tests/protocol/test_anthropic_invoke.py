@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from streams import decode, encode, messages
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
+from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE
+from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.messages import parse_request
@@ -19,8 +22,21 @@ GOLDEN = sorted((Path(__file__).parent / "golden" / "invoke").glob("*.json"))
 
 def convert(registry, request, *, betas=(), version="2023-06-01"):
     parsed = parse_request(encode(request), version)
-    route = registry.route(request["model"])
-    return to_invoke(parsed, list(betas), route.generation, registry.betas)
+    capabilities = on_invoke(registry, request["model"])
+    adapted = adapt(parsed, list(betas), capabilities, registry.betas)
+    converted = to_invoke(adapted.request, adapted.flags, capabilities, registry.betas)
+    return msgspec.structs.replace(converted, dropped=(*adapted.dropped, *converted.dropped))
+
+
+def on_invoke(registry, name):
+    return registry.target(registry.route(name), DEFAULT_PLACE, "invoke").capabilities
+
+
+def convert_body(registry, body):
+    request = parse_request(body, "2023-06-01")
+    capabilities = on_invoke(registry, request.view.model)
+    adapted = adapt(request, [], capabilities, registry.betas)
+    return to_invoke(adapted.request, [], capabilities, registry.betas)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -40,8 +56,7 @@ def test_golden(path, registry):
 def test_the_client_s_bytes_are_forwarded_where_nothing_is_edited(registry):
     messages = b'[ {"role":"user" ,"content":"a"} ]'
     body = b'{"model":"claude-haiku-4-5","max_tokens":1,"messages":%b,"x":1.50}' % messages
-    route = registry.route("claude-haiku-4-5")
-    converted = to_invoke(parse_request(body, "2023-06-01"), [], route.generation, registry.betas)
+    converted = convert_body(registry, body)
     assert messages in converted.body
     assert b'"x":1.50' in converted.body
 
@@ -62,8 +77,7 @@ NUMBERS = (
 )
 def test_numbers_survive_edits_as_they_were_written(registry, rest):
     body = b'{"model":"claude-haiku-4-5","max_tokens":1,%b}' % (rest % NUMBERS)
-    route = registry.route("claude-haiku-4-5")
-    converted = to_invoke(parse_request(body, "2023-06-01"), [], route.generation, registry.betas)
+    converted = convert_body(registry, body)
     assert NUMBERS in converted.body
 
 
@@ -72,10 +86,8 @@ def test_what_no_check_foresaw_is_still_the_client_s_mistake(registry):
         b'{"model":"claude-haiku-4-5","max_tokens":1,"messages":[{"role":"assistant","content":'
         b'[{"type":"tool_use","id":"a","name":"t","input":%b,"caller":null}]}]}' % (b"1" * 5000)
     )
-    request = parse_request(body, "2023-06-01")
-    generation = registry.route("claude-haiku-4-5").generation
     with pytest.raises(InvalidRequestError, match=r"^The request body cannot be converted"):
-        to_invoke(request, [], generation, registry.betas)
+        convert_body(registry, body)
 
 
 def test_the_operator_s_rules_hold_for_flags_that_the_proxy_adds(registry):
@@ -92,31 +104,37 @@ def test_the_operator_s_rules_hold_for_flags_that_the_proxy_adds(registry):
     )
     flag = "context-management-2025-06-27"
     legacy, current = (
-        registry.route(name).generation for name in ("claude-sonnet-4", "claude-sonnet-4-5")
+        on_invoke(registry, name) for name in ("claude-sonnet-4", "claude-sonnet-4-5")
     )
     needed = registry.betas.needed_for
     with_it = BetaRules(needed_for=needed, passthrough=frozenset((flag,)))
-    assert decode(to_invoke(request, [], legacy, with_it).body)["anthropic_beta"] == [flag]
+    adapted = adapt(request, [], legacy, with_it)
+    sent = to_invoke(adapted.request, [], legacy, with_it)
+    assert decode(sent.body)["anthropic_beta"] == [flag]
     without = BetaRules(needed_for=needed, blocklist=frozenset((flag,)))
-    with pytest.raises(InvalidRequestError, match=r"^context_management\.edits\.0: "):
-        to_invoke(request, [], current, without)
+    adapted = adapt(request, [], current, without)
+    assert adapted.applied_edits == []
+    assert "context_management" not in decode(to_invoke(adapted.request, [], current, without).body)
 
 
 @given(messages)
 def test_an_echoed_answer_is_accepted_as_history(message):
     registry = _registry()
+    sound = [block for block in message["content"] if block.get("text", "x").strip()]
     content = [{**block, "caller": {"type": "direct"}} for block in message["content"]]
     history = [
         {"role": "user", "content": "a"},
-        {"role": "assistant", "content": content},
+        {"role": "assistant", "content": content or "(empty)"},
+        {"role": "user", "content": "b"},
     ]
     request = {"model": "claude-opus-4-8", "max_tokens": 5, "messages": history}
+    expected_empty = [{"type": "text", "text": "(empty)"}] if content else "(empty)"
     converted = decode(convert(registry, request).body)
-    assert converted["messages"][1]["content"] == message["content"]
+    assert converted["messages"][1]["content"] == (sound or expected_empty)
 
 
 def _registry():
     from anthropic_bedrock_proxy.app import load_model_table  # noqa: PLC0415
-    from anthropic_bedrock_proxy.gateway.routing import Registry  # noqa: PLC0415
+    from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions  # noqa: PLC0415
 
-    return Registry(load_model_table(), region="us-east-1")
+    return Registry(load_model_table(), RoutingOptions(region="us-east-1"))

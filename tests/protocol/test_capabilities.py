@@ -13,7 +13,11 @@ def test_the_shipped_table_is_consistent():
     table = load_model_table()
     ids = [model.id for model in table.model]
     assert len(ids) == len(set(ids))
-    assert all(model.bedrock.startswith("anthropic.") for model in table.model)
+    for model in table.model:
+        features = table.generation[model.generation].features
+        assert ("claude" in features) == model.bedrock.startswith("anthropic.")
+        assert table.generation[model.generation].dialects
+        assert model.lacks <= features
     for flag in table.betas.needed_for.values():
         assert any(flag in g.betas | g.on_use for g in table.generation.values())
 
@@ -23,13 +27,13 @@ def test_a_generation_inherits():
         {
             "model": [MODEL],
             "generation": {
-                "base": {"betas": ["x"], "features": ["f"], "on_use": ["z"]},
+                "base": {"betas": ["x"], "features": ["tools"], "on_use": ["z"]},
                 "g": {"extends": "base", "betas": ["y"]},
             },
         }
     )
     assert table.generation["g"].betas == {"x", "y"}
-    assert table.generation["g"].features == {"f"}
+    assert table.generation["g"].features == {"tools"}
     assert table.generation["g"].on_use == {"z"}
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -80,6 +80,53 @@ def boto(address):
     yield build
     for client in clients.values():
         client.close()
+
+
+@pytest.fixture
+def ask(address):
+    """One Messages request with the bearer token; returns status, headers and the raw body.
+
+    Keyword arguments replace or add body fields, None removes one. The body is whatever arrived
+    before the connection broke.
+    """
+
+    def send(path="/anthropic/v1/messages", headers=None, *, method="POST", raw=None, **fields):
+        document = {"max_tokens": 200, "messages": [{"role": "user", "content": "hello"}], **fields}
+        data = json.dumps({k: v for k, v in document.items() if v is not None})
+        given = {"authorization": f"Bearer {TOKEN}", "anthropic-version": "2023-06-01"}
+        given = {k: v for k, v in {**given, **(headers or {})}.items() if v is not None}
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=10)
+        received = bytearray()
+        try:
+            connection.request(method, path, data if raw is None else raw, given)
+            response = connection.getresponse()
+            try:
+                while piece := response.read1(65536):
+                    received += piece
+            except (HTTPException, OSError):
+                pass  # the test looks at what came before
+            response.close()
+        finally:
+            connection.close()
+        return response.status, response.headers, bytes(received)
+
+    return send
+
+
+@pytest.fixture
+def error_of():
+    """Status, type and message of an answer of `ask` that is an Anthropic error."""
+
+    def read(answer):
+        status, headers, received = answer
+        document = json.loads(received)
+        assert document["type"] == "error"
+        assert document["request_id"] == headers["request-id"]
+        assert headers["x-amzn-requestid"]
+        assert headers["x-amzn-errortype"] is None
+        return status, document["error"]["type"], document["error"]["message"]
+
+    return read
 
 
 @pytest.fixture

@@ -223,9 +223,27 @@ def test_raw_events_and_raw_body(sim, post, body):
     assert events_of(post(body())[2]) == [{"type": "ping"}, {"type": "novelty", "x": 1}]
 
 
-@pytest.mark.parametrize("step", [{"delay_ms": 60_000}, {"event_delay_ms": 60_000}])
+def test_throttled_for_a_while_then_served(sim, post, body):
+    sim.script([{"error": THROTTLED, "times": 3}])
+    assert [post(body(), "invoke")[0] for _ in range(5)] == [429, 429, 429, 200, 200]
+
+
+def test_a_request_that_is_never_answered(sim, post, body):
+    sim.script([{"match": {"model": "sonnet"}, "hang": True}])
+    with pytest.raises(TimeoutError):
+        post(body(), timeout=0.2)
+    assert post(body())[0] == 200
+    deadline = time.monotonic() + 5
+    while len(sim.requests()) < 2 and time.monotonic() < deadline:
+        pass  # the server notices that the client left within a few round trips
+    hung = next(entry for entry in sim.requests() if entry["outcome"] == "aborted")
+    assert (hung["number"], hung["status"], hung["billed_usage"]) == (1, 0, None)
+
+
+@pytest.mark.parametrize("step", [{"delay_ms": 60_000}, {"event_delay_ms": 60_000}, {"hang": True}])
 def test_a_client_that_leaves_is_recorded_and_billed_in_part(sim, post, body, step):
-    sim.script([{**step, "reply": {"content": CONTENT, "usage": {"output_tokens": 1000}}}])
+    reply = {"content": CONTENT, "usage": {"output_tokens": 1000}}
+    sim.script([step if "hang" in step else {**step, "reply": reply}])
     with suppress(TimeoutError):  # raised while waiting for the status line
         assert isinstance(post(body(), timeout=0.1)[3], TimeoutError)
     deadline = time.monotonic() + 5
@@ -248,6 +266,7 @@ def test_a_client_that_leaves_is_recorded_and_billed_in_part(sim, post, body, st
         ({"faults": [{"kind": "flood"}]}, "flood"),
         ({"faults": [{"kind": "cut", "after": 1}]}, "after"),
         ({"error": THROTTLED, "raw_body": ""}, "at most one"),
+        ({"error": THROTTLED, "hang": True}, "at most one"),
     ],
 )
 def test_a_misspelt_script_is_refused_with_the_place(sim, step, words):

@@ -94,6 +94,21 @@ def test_script_and_log_files(tmp_path):
     assert json.loads(line)["operation"] == "ListFoundationModels"
 
 
+def test_two_simulators_do_not_share_anything():
+    with (
+        bedrock_sim("--port", "0") as one,
+        bedrock_sim("--port", "0", "--region", "eu-west-1") as two,
+    ):
+        first, second = (SimClient(process.stdout.readline().split()[3]) for process in (one, two))
+        first.script([{"error": {"type": "ThrottlingException"}}])
+        assert second.queued() == []
+        name = {"x": "amazon.nova-lite-v1:0"}
+        assert ":us-east-1:" in first.set_profiles(name)["x"]
+        assert ":eu-west-1:" in second.set_profiles(name)["x"]
+        second._call("GET", "/foundation-models")
+        assert (first.stats()["requests"], second.stats()["requests"]) == (0, 1)
+
+
 def test_mistakes_are_told_in_one_line(tmp_path, address):
     script = tmp_path / "script.json"
     script.write_text('[{"replyy": 1}]')

@@ -106,6 +106,7 @@ def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> 
         {
             **overrides,
             "BEDROCK_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
+            "BEDROCK_MANTLE_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
             "AWS_ACCESS_KEY_ID": "demo",
             "AWS_SECRET_ACCESS_KEY": "demo",
             "AWS_BEARER_TOKEN_BEDROCK": "",

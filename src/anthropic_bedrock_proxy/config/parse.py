@@ -134,6 +134,13 @@ def _lists(_field: Field, raw: object) -> dict[str, tuple[str, ...]]:
     return {name: _names(value) for name, value in tree.items()}
 
 
+def _tables(field: Field, raw: object) -> dict[str, dict[str, str]]:
+    tree = _tree(raw)
+    if not isinstance(tree, dict):
+        raise ValueError  # noqa: TRY004  # same
+    return {name: _pairs(field, value) for name, value in tree.items()}
+
+
 _PARSERS: dict[Any, Callable[[Field, object], Any]] = {
     bool: _boolean,
     int: _integer,
@@ -143,6 +150,7 @@ _PARSERS: dict[Any, Callable[[Field, object], Any]] = {
     tuple[str, ...]: _list,
     Mapping[str, str]: _pairs,
     Mapping[str, tuple[str, ...]]: _lists,
+    Mapping[str, Mapping[str, str]]: _tables,
 }
 _ALLOWED: dict[Any, str] = {
     bool: "true or false (also 1/0, yes/no, on/off)",
@@ -153,4 +161,5 @@ _ALLOWED: dict[Any, str] = {
     tuple[str, ...]: "a JSON list of texts, or texts separated by commas",
     Mapping[str, str]: 'a JSON object of texts, such as {"a": "b"}',
     Mapping[str, tuple[str, ...]]: 'a JSON object of lists of texts, such as {"a": ["b", "c"]}',
+    Mapping[str, Mapping[str, str]]: 'a JSON object of objects, such as {"a": {"b": "c"}}',
 }

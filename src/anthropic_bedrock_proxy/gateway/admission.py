@@ -42,8 +42,8 @@ class Lease:
             return
         self._settled = True
         exchange = self._exchange
-        route = exchange.route
-        if route is None:
+        target = exchange.target
+        if target is None:
             return
         meter = exchange.meter
         usage = meter.usage
@@ -54,8 +54,8 @@ class Lease:
                 key_id=exchange.key_id,
                 at_ms=exchange.at_ms,
                 model=exchange.model,
-                bedrock_model_id=route.bedrock_model_id,
-                dialect=route.dialect,
+                bedrock_model_id=target.bedrock_model_id,
+                dialect=target.dialect,
                 stream=exchange.stream,
                 input_tokens=usage.input_tokens or 0,
                 output_tokens=meter.output_tokens,
@@ -63,7 +63,7 @@ class Lease:
                 cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
                 cache_creation_5m_input_tokens=(cache and cache.ephemeral_5m_input_tokens) or 0,
                 cache_creation_1h_input_tokens=(cache and cache.ephemeral_1h_input_tokens) or 0,
-                service_tier=usage.service_tier,
+                service_tier=exchange.service_tier or usage.service_tier,
                 error=exchange.error_type,
                 estimated=meter.estimated,
                 disconnected=exchange.client_gone,

@@ -1,24 +1,27 @@
-"""POST /v1/messages/count_tokens: Bedrock's CountTokens, or an estimate that says so.
+"""POST /v1/messages/count_tokens: Bedrock's own count, or an estimate that says so.
 
-CountTokens knows base model ids only (never inference profiles) and not every model. A model that
-turns out to lack it is remembered, so that Claude Code's bursts of counts cost one refusal.
+bedrock-mantle counts for the models that it serves; CountTokens knows base model ids only (never
+inference profiles) and not every model. Where neither can, that is remembered for a while, so that
+Claude Code's bursts of counts cost one refusal.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
 from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_for
-from ..protocol.anthropic_invoke import to_invoke
 from ..protocol.messages import MessagesRequest, parse_request
+from ..protocol.terms import DEFAULT_TERMS
 from ..protocol.tokens import estimate_input
-from ..upstream.base import Call, Upstream
+from ..upstream.base import Call, Patience, Upstream
+from .dialects import Wanted, convert
 from .exchange import Exchange
 from .reply import Reply
-from .routing import Registry
+from .routing import DEFAULT_PLACE, Registry, Route, Target
 
 ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +30,11 @@ _encode = msgspec.json.Encoder().encode
 _ONE: Final = msgspec.Raw(b"1")
 # AWS's words; the last is about models that only inference profiles serve.
 _UNSUPPORTED: Final = ("counting tokens", "counttokens", "on-demand throughput")
+_FORGET_SECONDS: Final = 600.0
+# A count is a courtesy: nobody waits long for it.
+_PATIENCE: Final = Patience(max_attempts=1, first_byte_seconds=10.0)
+# What a count has no place for on the Messages endpoints.
+_NOT_COUNTED: Final = ("max_tokens", "stream", "metadata", "stop_sequences", "temperature")
 
 
 class _Thinking(msgspec.Struct):
@@ -38,16 +46,25 @@ _decode_thinking = msgspec.json.Decoder(_Thinking | None).decode
 
 
 class _Counted(msgspec.Struct):
-    inputTokens: int  # noqa: N815  # Bedrock's name
+    input_tokens: int = -1
+    inputTokens: int = -1  # noqa: N815  # Bedrock's name
 
 
 class Counting:
     """Counts the input tokens of a request that is not made."""
 
-    def __init__(self, upstream: Upstream, registry: Registry) -> None:
-        self._upstream = upstream
+    def __init__(
+        self,
+        upstreams: Mapping[str, Upstream],
+        registry: Registry,
+        *,
+        monotonic: Callable[[], float],
+    ) -> None:
+        """`upstreams` by place."""
+        self._upstreams = upstreams
         self._registry = registry
-        self._without: set[str] = set()
+        self._monotonic = monotonic
+        self._without: dict[tuple[str, str], float] = {}  # (operation, model) -> when to try again
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
         """Answers one authenticated request. Raises `ProxyError`."""
@@ -55,26 +72,86 @@ class Counting:
         route = self._registry.route(request.view.model)
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
-        converted = to_invoke(request, exchange.betas, route.generation, self._registry.betas)
-        counts = route.model.count_tokens if route.model else not _is_profile(route.base_model_id)
-        if counts and route.base_model_id not in self._without:
+        target = route.targets[0]
+        dialect = "invoke" if "claude" in target.capabilities.features else "converse"
+        call = self._convert(exchange, request, self._as(route, target, dialect))
+        for counting in self._calls(exchange, request, route, target, call.body):
+            key = (counting.operation, counting.bedrock_model_id)
+            if self._monotonic() < self._without.get(key, 0.0):
+                continue
             try:
-                return _reply(await self._count(route.base_model_id, converted.body))
+                return _reply(await self._count(target.place, counting))
             except UpstreamRefusal as refusal:
-                if rule_for(refusal).error is not InvalidRequestError or not _unsupported(refusal):
+                if not _cannot_count(counting, refusal):
                     raise from_refusal(refusal) from refusal
-                self._without.add(route.base_model_id)
-        return _reply(estimate_input(converted.body), estimated=True)
+                self._without[key] = self._monotonic() + _FORGET_SECONDS
+        return _reply(estimate_input(call.body), estimated=True)
 
-    async def _count(self, base_model_id: str, body: bytes) -> int:
-        answer = await self._upstream.call(
+    def _calls(
+        self,
+        exchange: Exchange,
+        request: MessagesRequest,
+        route: Route,
+        target: Target,
+        body: bytes,
+    ) -> list[Call]:
+        """Where to ask, in order."""
+        if route.model.count_tokens if route.model else not _is_profile(route.base_model_id):
+            return [_count_tokens(route.base_model_id, body)] if _is_claude(target) else []
+        if not _is_claude(target) or route.base_model_id.startswith("arn:"):
+            return []
+        mantle = self._as(route, target, "mantle")
+        call = self._convert(exchange, request, mantle)
+        fields = msgspec.json.decode(call.body, type=dict[str, msgspec.Raw])
+        counted = {name: raw for name, raw in fields.items() if name not in _NOT_COUNTED}
+        return [
             Call(
-                operation="count-tokens",
-                bedrock_model_id=base_model_id,
-                body=_encode({"input": {"invokeModel": {"body": b64encode(body).decode()}}}),
+                operation="mantle-count-tokens",
+                bedrock_model_id=mantle.bedrock_model_id,
+                body=_encode(counted),
+                headers=call.headers,
+                patience=_PATIENCE,
             )
+        ]
+
+    def _as(self, route: Route, target: Target, dialect: str) -> Target:
+        """The same model in another dialect."""
+        return self._registry.target(route, target.place, dialect)
+
+    def _convert(self, exchange: Exchange, request: MessagesRequest, target: Target) -> Call:
+        wanted = Wanted(
+            flags=exchange.betas,
+            rules=self._registry.betas,
+            terms=DEFAULT_TERMS,
+            stream=False,
+            message_id="",
         )
-        return msgspec.json.decode(answer.body, type=_Counted).inputTokens
+        return convert(request, target, wanted).call
+
+    async def _count(self, place: str, call: Call) -> int:
+        answer = await self._upstreams.get(place, self._upstreams[DEFAULT_PLACE]).call(call)
+        counted = msgspec.json.decode(answer.body, type=_Counted)
+        return max(counted.input_tokens, counted.inputTokens)
+
+
+def _count_tokens(base_model_id: str, body: bytes) -> Call:
+    return Call(
+        operation="count-tokens",
+        bedrock_model_id=base_model_id,
+        body=_encode({"input": {"invokeModel": {"body": b64encode(body).decode()}}}),
+    )
+
+
+def _is_claude(target: Target) -> bool:
+    return "claude" in target.capabilities.features
+
+
+def _cannot_count(call: Call, refusal: UpstreamRefusal) -> bool:
+    """Whether the refusal is about counting, not about the request."""
+    if call.operation == "mantle-count-tokens":
+        # Not offered in this region, not allowed by this role, or not reachable from here.
+        return rule_for(refusal).error is not InvalidRequestError
+    return rule_for(refusal).error is InvalidRequestError and _unsupported(refusal)
 
 
 def _unsupported(refusal: UpstreamRefusal) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ..protocol.metering import Meter
 
 if TYPE_CHECKING:
-    from .routing import Route
+    from ..store.records import KeyRecord
+    from .routing import Target
 
 
 class Exchange:
@@ -19,18 +20,21 @@ class Exchange:
         "body_read",
         "client_gone",
         "error_type",
+        "key",
         "key_id",
         "meter",
         "model",
         "request_id",
-        "route",
         "sending_since",
+        "service_tier",
         "started",
         "status",
         "stream",
+        "target",
         "ttft_ms",
         "upstream_request_id",
         "version",
+        "warnings",
     )
 
     def __init__(self, request_id: str, *, started: float, at_ms: int) -> None:
@@ -44,7 +48,10 @@ class Exchange:
         self.model = ""
         self.stream = False
         self.key_id = ""
-        self.route: Route | None = None
+        self.key: KeyRecord | None = None
+        self.target: Target | None = None  # the one that serves it, or was tried last
+        self.service_tier: str | None = None  # the one that Bedrock used, if it said so
+        self.warnings: list[str] = []
         self.meter = Meter()
         self.status = 0
         self.error_type: str | None = None

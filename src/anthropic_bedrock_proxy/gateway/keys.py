@@ -24,6 +24,13 @@ ANONYMOUS_KEY_ID: Final = "anonymous"
 STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
 _MAX_REMEMBERED: Final = 10_000
 
+_MASTER: Final = KeyRecord(
+    id=MASTER_KEY_ID, name="master", secret_hint="", created_at=0, updated_at=0
+)
+_ANONYMOUS: Final = KeyRecord(
+    id=ANONYMOUS_KEY_ID, name="anonymous", secret_hint="", created_at=0, updated_at=0
+)
+
 _log = logging.getLogger("anthropic_bedrock_proxy.keys")
 T = TypeVar("T")
 
@@ -38,7 +45,7 @@ class KeyOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Authenticator:
-    """Turns the secret of a request into a key id."""
+    """Turns the secret of a request into the key it belongs to."""
 
     def __init__(
         self,
@@ -58,18 +65,18 @@ class Authenticator:
         self._known: dict[bytes, _Found] = {}
         self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
-    async def authenticate(self, secret: str | None) -> str:
-        """The key's id. Raises `AuthenticationError`, `PermissionDeniedError`."""
+    async def authenticate(self, secret: str | None) -> KeyRecord:
+        """The key. Raises `AuthenticationError`, `PermissionDeniedError`."""
         if not secret:
             if not self._options.require_api_key:
-                return ANONYMOUS_KEY_ID
+                return _ANONYMOUS
             raise AuthenticationError(
                 f"No API key: send it as `{self._options.header}: <key>` or as "
                 "`Authorization: Bearer <key>`."
             )
         digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
         if self._master_hash is not None and hmac.compare_digest(digest, self._master_hash):
-            return MASTER_KEY_ID
+            return _MASTER
         now = self._monotonic()
         found = self._known.get(digest)
         if found is not None and now < found.fresh_until:
@@ -80,7 +87,7 @@ class Authenticator:
             key = await self._look_up(digest, found, now)
         if key is None:
             if not self._options.require_api_key:
-                return ANONYMOUS_KEY_ID
+                return _ANONYMOUS
             raise AuthenticationError("The API key is not known. Check it for typing errors.")
         if not key.is_active:
             reason = key.deactivated_reason or "revoked"
@@ -95,7 +102,7 @@ class Authenticator:
                 error_code="expired",
                 should_retry=False,
             )
-        return key.id
+        return key
 
     def forget(self) -> None:
         """Drops what is remembered: a key was changed in this process."""

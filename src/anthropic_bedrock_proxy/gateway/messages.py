@@ -1,4 +1,4 @@
-"""The story of POST /v1/messages: parse, resolve, convert, admit, call, answer, settle.
+"""The story of POST /v1/messages: parse, route, admit, convert, call, answer, settle.
 
 Read it top to bottom. Nothing is sent to the client before the first upstream event, so a refusal
 is a real HTTP status; what breaks later ends in an SSE `error` event.
@@ -7,109 +7,191 @@ is a real HTTP status; what breaks later ends in an SSE `error` event.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
-from ..errors import ProxyError, UpstreamRefusal, from_refusal
+from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal, from_refusal
 from ..protocol import sse
-from ..protocol.anthropic_invoke import to_invoke
+from ..protocol.answer_edits import with_applied_edits
 from ..protocol.events import Event
-from ..protocol.invoke_answer import InvokeStream, finish_message
-from ..protocol.messages import parse_request
-from ..upstream.base import AnswerStream, Call, Upstream
+from ..protocol.messages import MessagesRequest, parse_request
+from ..protocol.terms import Terms
+from ..upstream.base import AnswerStream, Upstream
 from .admission import Admission, Lease
+from .dialects import Conversion, Wanted, convert
 from .exchange import Exchange
+from .failover import Failover
 from .pacing import PacedStream, Pacing
 from .reply import Headers, Reply, StreamReply
-from .routing import Registry
+from .routing import Registry, Route, Target
+from .terms import terms_for
+from .unstreamed import whole_as_stream
 
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
 class Messages:
-    """Serves the Messages API from an upstream."""
+    """Serves the Messages API from the places where its models run."""
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstreams: Mapping[str, Upstream],
         registry: Registry,
+        failover: Failover,
         admission: Admission,
         pacing: Pacing,
         *,
+        terms: Terms,
         monotonic: Callable[[], float],
     ) -> None:
-        self._upstream = upstream
+        """`upstreams` by place; `terms` are the operator's, for every request."""
+        self._upstreams = upstreams
         self._registry = registry
+        self._failover = failover
         self._admission = admission
         self._pacing = pacing
+        self._terms = terms
         self._monotonic = monotonic
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version)
-        route = exchange.route = self._registry.route(request.view.model)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
-        converted = to_invoke(request, exchange.betas, route.generation, self._registry.betas)
-        if converted.dropped:
-            _log.info(
-                "left out for Bedrock",
-                extra={"request_id": exchange.request_id, "dropped": converted.dropped},
-            )
-        call = Call(
-            operation="invoke-with-response-stream" if exchange.stream else "invoke",
-            bedrock_model_id=route.bedrock_model_id,
-            body=converted.body,
+        route = self._registry.route(request.view.model)
+        wanted = Wanted(
+            flags=exchange.betas,
+            rules=self._registry.betas,
+            terms=terms_for(self._terms, exchange.key),
+            stream=exchange.stream,
+            message_id=f"msg_{exchange.request_id.removeprefix('req_')}",
         )
         lease = self._admission.admit(exchange)
         try:
-            if exchange.stream:
-                return await self._stream(exchange, call, lease)
-            return await self._whole(exchange, call, lease)
+            return await self._try_targets(exchange, request, route, wanted, lease)
         except UpstreamRefusal as refusal:
-            if refusal.sent:
-                exchange.meter.assume_input(call.body)
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
             raise _refused(exchange, refusal, lease) from None
+        except ProxyError as error:
+            exchange.error_type = error.type
+            lease.settle()
+            raise
         except BaseException:  # the client left, or the server is stopping
-            exchange.meter.assume_input(call.body)
             lease.settle()
             raise
 
-    async def _whole(self, exchange: Exchange, call: Call, lease: Lease) -> Reply:
-        answer = await self._upstream.call(call)
-        exchange.upstream_request_id = answer.upstream_request_id
+    async def _try_targets(
+        self,
+        exchange: Exchange,
+        request: MessagesRequest,
+        route: Route,
+        wanted: Wanted,
+        lease: Lease,
+    ) -> Reply | StreamReply:
+        targets = self._failover.order(route, exchange, request)
+        for index, target in enumerate(targets):
+            rest = targets[index + 1 :]
+            try:
+                conversion = self._convert(exchange, request, target, wanted)
+            except InvalidRequestError:
+                if not rest:
+                    raise
+                continue
+            try:
+                reply = await self._call(exchange, target, conversion, lease)
+            except UpstreamRefusal as refusal:
+                if not self._failover.failed(target, refusal, rest):
+                    if refusal.sent:
+                        exchange.meter.assume_input(conversion.call.body)
+                    raise
+                continue
+            self._failover.succeeded(target)
+            return reply
+        raise InvalidRequestError("No target of this model can serve the request")
+
+    def _convert(
+        self, exchange: Exchange, request: MessagesRequest, target: Target, wanted: Wanted
+    ) -> Conversion:
+        conversion = convert(request, target, wanted)
+        exchange.warnings = conversion.warnings
+        if conversion.dropped or conversion.warnings:
+            _log.info(
+                "left out for Bedrock",
+                extra={
+                    "request_id": exchange.request_id,
+                    "dropped": conversion.dropped,
+                    "warnings": conversion.warnings,
+                },
+            )
+        return conversion
+
+    async def _call(
+        self, exchange: Exchange, target: Target, conversion: Conversion, lease: Lease
+    ) -> Reply | StreamReply:
+        exchange.target = target
+        upstream = self._upstreams[target.place]
         try:
-            exchange.meter.observe_message(answer.body)
+            if exchange.stream:
+                return await self._stream(exchange, upstream, conversion, lease)
+            return await self._whole(exchange, upstream, conversion, lease)
+        except UpstreamRefusal:
+            raise
+        except BaseException:  # the client left, or the server is stopping
+            exchange.meter.assume_input(conversion.call.body)
+            raise
+
+    async def _whole(
+        self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
+    ) -> Reply:
+        answer = await upstream.call(conversion.call)
+        exchange.upstream_request_id = answer.upstream_request_id
+        exchange.service_tier = answer.service_tier
+        body = conversion.finish(answer.body)
+        try:
+            exchange.meter.observe_message(body)
         except (msgspec.MsgspecError, ValueError) as error:
             raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
-        body = finish_message(answer.body, exchange.model)
+        if conversion.applied_edits is not None:
+            body = with_applied_edits(body, conversion.applied_edits)
         lease.settle()
-        return Reply(body, headers=_upstream_headers(exchange))
+        return Reply(body, headers=_answer_headers(exchange))
 
-    async def _stream(self, exchange: Exchange, call: Call, lease: Lease) -> StreamReply:
-        stream = await self._upstream.stream(call, lambda: InvokeStream(exchange.model))
+    async def _stream(
+        self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
+    ) -> StreamReply:
+        if conversion.whole_only:
+            stream: AnswerStream = await whole_as_stream(upstream, conversion)
+        else:
+            stream = await upstream.stream(conversion.call, conversion.new_decoder)
         exchange.upstream_request_id = stream.upstream_request_id
+        exchange.service_tier = stream.service_tier
         exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
         paced = PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
-        relay = Relay(exchange, stream, paced, lease)
-        return StreamReply(relay, headers=_upstream_headers(exchange))
+        relay = Relay(exchange, stream, paced, lease, conversion.applied_edits)
+        return StreamReply(relay, headers=_answer_headers(exchange))
 
 
 class Relay:
     """A streamed answer as SSE bytes, until its end, whatever that is (a `ByteSource`)."""
 
-    __slots__ = ("_done", "_exchange", "_lease", "_paced", "_stream")
+    __slots__ = ("_applied_edits", "_done", "_exchange", "_lease", "_paced", "_stream")
 
     def __init__(
-        self, exchange: Exchange, stream: AnswerStream, paced: PacedStream, lease: Lease
+        self,
+        exchange: Exchange,
+        stream: AnswerStream,
+        paced: PacedStream,
+        lease: Lease,
+        applied_edits: list[dict[str, Any]] | None = None,
     ) -> None:
         self._exchange = exchange
         self._stream = stream
         self._paced = paced
         self._lease = lease
+        self._applied_edits = applied_edits
         self._done = False
 
     async def read(self) -> bytes | None:
@@ -127,8 +209,12 @@ class Relay:
         observe = self._exchange.meter.observe
         for event in events:
             observe(event)
+        if self._applied_edits is not None:
+            events = [_with_edits(event, self._applied_edits) for event in events]
         if events[-1][0] == b"message_stop":
             self._done = True
+            if self._stream.usage_estimated:
+                self._exchange.meter.assume_usage()
             self._lease.settle()
         return sse.encode(events)
 
@@ -141,6 +227,12 @@ class Relay:
 def error_event(error: ProxyError, request_id: str) -> Event:
     """The SSE form of an error that comes after the HTTP status is gone."""
     return b"error", error.body(request_id)
+
+
+def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
+    if event[0] != b"message_delta":
+        return event
+    return event[0], with_applied_edits(event[1], applied_edits)
 
 
 def _refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> ProxyError:
@@ -159,7 +251,11 @@ def _refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Prox
     return error
 
 
-def _upstream_headers(exchange: Exchange) -> Headers:
-    if exchange.upstream_request_id is None:
-        return []
-    return [(b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1"))]
+def _answer_headers(exchange: Exchange) -> Headers:
+    headers: Headers = []
+    if exchange.upstream_request_id is not None:
+        headers.append((b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1")))
+    if exchange.warnings:
+        text = "; ".join(exchange.warnings)
+        headers.append((b"x-proxy-warning", text.encode("ascii", "replace")))
+    return headers

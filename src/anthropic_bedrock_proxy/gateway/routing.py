@@ -1,25 +1,29 @@
-"""Requested model -> route: which Bedrock id in which dialect, and what that model accepts.
+"""Requested model -> route: the targets that can serve it, in the order to try them.
 
-A name is looked up in this order: the operator's DEFAULT_MODEL_MAPPING, Anthropic ids and aliases
-(a `[1m]` suffix is ignored: the window is the model's own), Bedrock ids with or without an
-inference profile prefix, ARNs. Everything is resolved once and remembered.
+A name is looked up in this order: the store's map (`models map`), the operator's
+DEFAULT_MODEL_MAPPING, Anthropic ids and aliases (a `[1m]` suffix is ignored: the window is the
+model's own), Bedrock ids with or without an inference profile prefix, ARNs. Everything is resolved
+once and remembered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from ..errors import NotFoundError
+from ..errors import InvalidRequestError, NotFoundError
 from ..protocol.betas import BetaRules
-from ..protocol.capabilities import Generation, Model, ModelTable
+from ..protocol.capabilities import Capabilities, Model, ModelTable, capabilities_on
 
 PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "us-gov")
+DEFAULT_PLACE: Final = "default"
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
 _MAX_NAME: Final = 2048  # Bedrock's own bound of a model id
+# What an ARN gets while nobody could tell the model behind it: the generation in the middle.
+_UNRESOLVED_GENERATION: Final = "4.6"
 # The inference profile that a region's own geography offers, by the region's prefix.
 _GEOGRAPHIES: Final = (
     ("us-gov-", ("us-gov",)),
@@ -32,32 +36,55 @@ _GEOGRAPHIES: Final = (
 )
 
 
-class Route(msgspec.Struct, frozen=True):
-    """Where a request goes and what may be sent there."""
+class Target(msgspec.Struct, frozen=True):
+    """One way to serve a request: an account and region, a dialect, Bedrock's name of the model."""
 
-    requested_model: str
+    place: str
     dialect: str
     bedrock_model_id: str
+    capabilities: Capabilities
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where requests for a model go, and what may be sent there."""
+
+    requested_model: str
     base_model_id: str  # without the profile prefix: CountTokens knows only this one
-    generation: Generation
     model: Model | None  # None: an id or ARN that the registry does not know
+    targets: tuple[Target, ...]
+    opaque: bool = False  # an application inference profile: ask Bedrock what is behind it
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a failover chain. Empty: as without the chain."""
+
+    place: str = DEFAULT_PLACE
+    model: str = ""
+    dialect: str = ""
+
+
+class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says about routing."""
+
+    region: str
+    places: Mapping[str, str] = {}  # name -> region, beside the default place
+    mapping: Mapping[str, str] = {}  # requested name -> another name or a Bedrock id
+    dialects: Mapping[str, str] = {}  # model id -> the dialect to use
+    chains: Mapping[str, Sequence[Link]] = {}  # model id or * -> where to try, in order
+    geography: str = "global"  # global | regional | an inference profile prefix
 
 
 class Registry:
-    """The models of one region."""
+    """The models, and the routes to them."""
 
     def __init__(
-        self,
-        table: ModelTable,
-        *,
-        region: str,
-        mapping: Mapping[str, str] | None = None,
-        betas: BetaRules | None = None,
+        self, table: ModelTable, options: RoutingOptions, betas: BetaRules | None = None
     ) -> None:
-        """`mapping` is the operator's: requested name -> Bedrock id; `betas` come on top too."""
+        """`betas` are the operator's, on top of the table's."""
         self._table = table
-        self._region = region
-        self._mapping = dict(mapping or {})
+        self._options = options
+        self._stored: Mapping[str, str] = {}
+        self._backing: dict[str, str] = {}  # application profile ARN -> base id
         operator = betas or BetaRules()
         self.betas = BetaRules(
             mapping={**table.betas.mapping, **operator.mapping},
@@ -66,71 +93,167 @@ class Registry:
             needed_for=table.betas.needed_for,
         )
         self._by_name = {name: m for m in table.model for name in (m.id, *m.aliases)}
-        self._by_bedrock_id = {m.bedrock: m for m in table.model}
-        self._routes: dict[str, Route] = {}
+        self._by_bedrock_id = {
+            name: m for m in table.model for name in (m.bedrock, m.mantle or m.bedrock)
+        }
+        self._routes: dict[str | tuple[str, str, str], Route] = {}
 
     @property
     def models(self) -> Sequence[Model]:
         """Every model, newest first."""
         return self._table.model
 
+    @property
+    def mapping(self) -> dict[str, str]:
+        """Requested name -> what it stands for: the settings' and, over them, the store's."""
+        return {**self._options.mapping, **self._stored}
+
     def find(self, name: str) -> Model | None:
         """The model behind an Anthropic id, an alias or a Bedrock id."""
         return self._by_name.get(name) or self._by_bedrock_id.get(_without_prefix(name))
 
-    def route(self, requested: str) -> Route:
-        """Raises `NotFoundError`."""
-        route = self._routes.get(requested)
+    def replace_stored(self, mapping: Mapping[str, str]) -> None:
+        """Takes over the store's map; routes are resolved anew."""
+        if mapping != self._stored:
+            self._stored = dict(mapping)
+            self._routes.clear()
+
+    def learn_backing(self, arn: str, base_model_id: str) -> None:
+        """What Bedrock said is behind an application inference profile."""
+        self._backing[arn] = base_model_id
+        self._routes.clear()
+
+    def route(self, requested: str, *, place: str = "", geography: str = "") -> Route:
+        """The targets for a model: of `place` only, if one is named, and in `geography`.
+
+        Raises `NotFoundError`, and `InvalidRequestError` for a geography the model has not.
+        """
+        asked = (requested, place, geography) if place or geography else requested
+        route = self._routes.get(asked)
         if route is None:
             if len(requested) > _MAX_NAME:
                 raise NotFoundError(f"model: {requested[:200]}")
-            route = self._resolve(requested)
+            route = self._resolve(requested, place, geography)
             if len(self._routes) >= _MAX_REMEMBERED:
                 self._routes.clear()
-            self._routes[requested] = route
+            self._routes[asked] = route
         return route
 
-    def _resolve(self, requested: str) -> Route:
-        name = self._mapping.get(requested)
-        if name is None:
-            plain = requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
-            name = self._mapping.get(plain, plain)
-        model = self._by_name.get(name)
-        if model is not None:
-            return self._route(requested, self._profile(model), model)
-        base = _without_prefix(name)
-        model = self._by_bedrock_id.get(base)
-        if model is not None:
-            return self._route(requested, name, model)
-        if name.startswith("arn:") or base.startswith("anthropic."):
-            return self._route(requested, name, self._closest(base))
-        raise NotFoundError(f"model: {requested[:200]}")
+    def target(self, route: Route, place: str, dialect: str) -> Target:
+        """The model of a route in another dialect."""
+        link = Link(place=place, dialect=dialect)
+        return next(self._targets(link, self._mapped(route.requested_model), ""))
 
-    def _route(self, requested: str, bedrock_id: str, model: Model | None) -> Route:
-        generation = model.generation if model else "4.5"  # what every current Claude accepts
+    def _resolve(self, requested: str, place: str, geography: str) -> Route:
+        name = self._mapped(requested)
+        model, base = self._identify(name)
+        if base is None:
+            raise NotFoundError(f"model: {requested[:200]}")
+        chain = self._chain(requested, model) if not place else (Link(place=place),)
         return Route(
             requested,
-            "invoke",
-            bedrock_id,
-            model.bedrock if model else _without_prefix(bedrock_id),
-            self._table.generation[generation],
+            base,
             model,
+            tuple(target for link in chain for target in self._targets(link, name, geography)),
+            opaque=_is_application_profile(name) and name not in self._backing,
         )
 
-    def _closest(self, base: str) -> Model | None:
-        """The model that an ARN ends in (inference-profile/us.anthropic.…), if it does."""
-        return self._by_bedrock_id.get(_without_prefix(base.rpartition("/")[2]))
+    def _mapped(self, requested: str) -> str:
+        plain = requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
+        for mapping in (self._stored, self._options.mapping):
+            for name in (requested, plain):
+                if name in mapping:
+                    return mapping[name]
+        return plain
 
-    def _profile(self, model: Model) -> str:
+    def _identify(self, name: str) -> tuple[Model | None, str | None]:
+        """(model, base id); a base id of None means that the name is not known at all."""
+        model = self._by_name.get(name)
+        if model is not None:
+            return model, model.bedrock
+        base = _without_prefix(self._backing.get(name, name))
+        if base.startswith("arn:"):
+            inner = _without_prefix(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
+            model = self._by_bedrock_id.get(inner)
+            return model, model.bedrock if model else base
+        model = self._by_bedrock_id.get(base)
+        if model is not None:
+            return model, model.bedrock
+        return None, base if self._family(base) is not None else None
+
+    def _family(self, base: str) -> str | None:
+        """The generation of an id that the registry does not list, by its longest prefix."""
+        prefixes = [prefix for prefix in self._table.families if base.startswith(prefix)]
+        return self._table.families[max(prefixes, key=len)] if prefixes else None
+
+    def _chain(self, requested: str, model: Model | None) -> Sequence[Link]:
+        chains = self._options.chains
+        for name in (requested, model.id if model else "", "*"):
+            if name in chains:
+                return chains[name]
+        return (Link(),)
+
+    def _targets(self, link: Link, name: str, geography: str) -> Iterator[Target]:
+        if link.model:
+            name = self._mapped(link.model)
+        model, base = self._identify(name)
+        if base is None:
+            raise NotFoundError(f"model: {name[:200]}")
+        generation = self._table.generation[
+            model.generation if model else self._family(base) or _UNRESOLVED_GENERATION
+        ]
+        dialects = (model.dialects if model else ()) or generation.dialects
+        forced = link.dialect or self._forced_dialect(model, base)
+        region = self._options.places.get(link.place, self._options.region)
+        for dialect in (forced,) if forced else dialects:
+            if dialect == "mantle":  # it knows no inference profiles
+                bedrock_id = (model and model.mantle) or base
+            else:
+                bedrock_id = self._bedrock_id(name, model, region, geography)
+            lacks = model.lacks if model else frozenset[str]()
+            yield Target(
+                link.place, dialect, bedrock_id, capabilities_on(generation, dialect, lacks)
+            )
+
+    def _forced_dialect(self, model: Model | None, base: str) -> str:
+        dialects = self._options.dialects
+        return (model and dialects.get(model.id)) or dialects.get(base) or dialects.get("*", "")
+
+    def _bedrock_id(self, name: str, model: Model | None, region: str, geography: str) -> str:
+        if model is None or (name not in self._by_name and name != model.bedrock):
+            if geography:
+                raise _no_geography(geography, name)
+            return name
+        if name == model.bedrock and not geography:
+            return name
+        return self._profile(model, region, geography)
+
+    def _profile(self, model: Model, region: str, geography: str) -> str:
         """The worldwide profile where there is one, as the predecessor chose; else the region's."""
-        if "global" in model.profiles and not self._region.startswith("us-gov-"):
+        wanted = geography or self._options.geography
+        if wanted not in ("global", "regional") or geography:
+            if wanted not in model.profiles:
+                raise _no_geography(wanted, model.id)
+            return f"{wanted}.{model.bedrock}"
+        if wanted == "global" and "global" in model.profiles and not region.startswith("us-gov-"):
             return f"global.{model.bedrock}"
         for prefix, geographies in _GEOGRAPHIES:
-            if self._region.startswith(prefix):
-                for geography in geographies:
-                    if geography in model.profiles:
-                        return f"{geography}.{model.bedrock}"
+            if region.startswith(prefix):
+                for near in geographies:
+                    if near in model.profiles:
+                        return f"{near}.{model.bedrock}"
         return f"{model.profiles[0]}.{model.bedrock}" if model.profiles else model.bedrock
+
+
+def _no_geography(geography: str, name: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"inference_geo: {name[:200]} has no inference profile for {geography[:40]}; leave "
+        "inference_geo out or choose another model"
+    )
+
+
+def _is_application_profile(name: str) -> bool:
+    return name.startswith("arn:") and ":application-inference-profile/" in name
 
 
 def _without_prefix(name: str) -> str:

@@ -155,6 +155,6 @@ class Routes:
         if not secret:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             secret = token.strip() if scheme.lower() == b"bearer" else b""
-        request.exchange.key_id = await self._authenticator.authenticate(
-            secret.decode("utf-8", "surrogateescape")
-        )
+        key = await self._authenticator.authenticate(secret.decode("utf-8", "surrogateescape"))
+        request.exchange.key = key
+        request.exchange.key_id = key.id

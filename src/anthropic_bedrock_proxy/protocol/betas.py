@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from .capabilities import Capabilities
+
 
 class BetaRules(msgspec.Struct, frozen=True, kw_only=True):
     """Rules that hold for every model: the shipped ones plus the operator's."""
@@ -41,3 +43,13 @@ def choose_betas(
             else:
                 send[name] = None
     return list(send), dropped
+
+
+def flag_for(feature: str, capabilities: Capabilities, rules: BetaRules) -> str | None:
+    """The flag that Bedrock wants with `feature`; None if the model does not take it."""
+    flag = rules.needed_for.get(feature, "")
+    if flag in rules.blocklist:
+        return None
+    if flag in capabilities.betas or flag in capabilities.on_use or flag in rules.passthrough:
+        return flag
+    return None

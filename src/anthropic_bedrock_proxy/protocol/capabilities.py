@@ -1,15 +1,58 @@
-"""What a model accepts, as data: parsed from models.toml, extended by nothing else.
+"""What a model accepts on a dialect, as data: parsed from models.toml.
 
 Three names of a model are kept apart: the requested one (what the client says), Bedrock's (base
 id, inference profile id or ARN) and the answered one (always the requested name again).
+A generation is the unit of capability: what its models accept on every dialect, and per dialect
+what comes on top (`features`, `betas`) or is missing there (`lacks`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+DIALECTS: Final = ("invoke", "messages", "mantle", "converse")
+# Every feature that models.toml may name, and what it says about a model on a dialect.
+FEATURES: Final = {
+    "auto_cache": "a top-level cache_control places the breakpoint by itself",
+    "cache": "prompt cache breakpoints",
+    "cache_1h": "breakpoints may live for an hour",
+    "cache_tools": "prompt cache breakpoints in tools, on a model that is no Claude",
+    "citations": "documents and search results may be cited",
+    "claude": "the model is a Claude: Anthropic's own fields reach it on every dialect",
+    "documents": "document blocks",
+    "effort": "output_config.effort",
+    "effort_max": "effort max",
+    "effort_xhigh": "effort xhigh",
+    "effort_beta": "output_config.effort, together with its beta flag",
+    "forced_tools": "tool_choice any and tool",
+    "images": "image blocks",
+    "mixed_results": "Converse: other blocks may stand beside tool results in a message",
+    "prefill": "the last message may be the assistant's",
+    "reasoning_effort": "Converse: reasoning is asked for as reasoning_effort low|medium|high",
+    "reasoning_nova": "Converse: reasoning is asked for as Amazon Nova's reasoningConfig",
+    "rich_results": "Converse: images and documents inside tool results",
+    "sampling": "temperature, top_p and top_k",
+    "search_results": "search_result blocks",
+    "streamed_tools": "Converse: tools in a streamed request",
+    "structured_output": "output_config.format",
+    "system": "a system prompt",
+    "system_role": "role system inside the conversation",
+    "thinking_adaptive": "thinking.type adaptive",
+    "thinking_between_tools": "thinking.type between_tools",
+    "thinking_disabled": "thinking.type disabled",
+    "thinking_display": "thinking.display",
+    "thinking_enabled": "thinking.type enabled, with a budget",
+    "tool_changes": "tool_addition and tool_removal blocks",
+    "tool_result_status": "Converse: toolResult.status",
+    "tool_search": "tool_search tools, defer_loading and tool_reference",
+    "tools": "tools",
+    "top_k_k": "Converse: top_k is called k",
+    "top_k_none": "no top_k at all",
+    "top_k_nova": "Converse: top_k is inferenceConfig.topK",
+}
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,16 +69,37 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int = 200_000
     output_tokens: int = 64_000
     count_tokens: bool = False  # Bedrock's CountTokens serves it
+    dialects: tuple[str, ...] = ()  # in order of preference; empty: the generation's
+    mantle: str | None = None  # its id on bedrock-mantle, where that differs from `bedrock`
+    lacks: frozenset[str] = frozenset()  # features of its generation that it has not
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dialect adds to a generation, and what it takes away."""
+
+    betas: frozenset[str] = frozenset()
+    features: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()  # features and betas
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
-    """What models of one generation accept on InvokeModel."""
+    """What models of one generation accept; `on` holds the differences of each dialect."""
 
     betas: frozenset[str] = frozenset()
     on_use: frozenset[str] = frozenset()  # flags sent only with the feature that needs them
-    # effort, effort_beta (effort, with its flag), system_role, thinking_display, tool_search
     features: frozenset[str] = frozenset()
+    dialects: tuple[str, ...] = ()
+    on: dict[str, Difference] = {}
     extends: str | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What one model accepts on one dialect."""
+
+    dialect: str
+    betas: frozenset[str] = frozenset()
+    on_use: frozenset[str] = frozenset()
+    features: frozenset[str] = frozenset()
 
 
 class BetaTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,21 +115,51 @@ class ModelTable(msgspec.Struct, frozen=True, kw_only=True):
     model: tuple[Model, ...]
     generation: dict[str, Generation]
     betas: BetaTable = BetaTable()
+    families: dict[str, str] = {}  # prefix of a base id that is not listed -> its generation
 
 
 def parse_table(data: Mapping[str, Any]) -> ModelTable:
     """Checks the parsed file. Raises msgspec.ValidationError or ValueError."""
     table = msgspec.convert(data, ModelTable)
     generations = {name: _inherit(table.generation, name) for name in table.generation}
+    for name, generation in generations.items():
+        _check(name, generation)
+    for prefix, name in table.families.items():
+        if name not in generations:
+            raise ValueError(f"family {prefix} names an unknown generation {name}")
     seen: set[str] = set()
     for model in table.model:
         if model.generation not in generations:
             raise ValueError(f"model {model.id} names an unknown generation {model.generation}")
-        for name in (model.id, *model.aliases, model.bedrock):
+        bedrock_ids = {model.bedrock, model.mantle or model.bedrock} - {model.id}
+        for name in (model.id, *model.aliases, *bedrock_ids):
             if name in seen:
                 raise ValueError(f"the model name {name} stands twice")
             seen.add(name)
     return msgspec.structs.replace(table, generation=generations)
+
+
+def capabilities_on(
+    generation: Generation, dialect: str, lacks: frozenset[str] = frozenset()
+) -> Capabilities:
+    """What a generation's models accept on `dialect`; `lacks` is a single model's own gap."""
+    difference = generation.on.get(dialect, Difference())
+    missing = difference.lacks | lacks
+    return Capabilities(
+        dialect=dialect,
+        betas=(generation.betas | difference.betas) - missing,
+        on_use=generation.on_use - missing,
+        features=(generation.features | difference.features) - missing,
+    )
+
+
+def _check(name: str, generation: Generation) -> None:
+    """Raises ValueError for a feature or dialect that nothing knows: surely a misprint."""
+    features = generation.features.union(*(d.features for d in generation.on.values()))
+    for unknown in (features - FEATURES.keys()) | {*generation.dialects, *generation.on}.difference(
+        DIALECTS
+    ):
+        raise ValueError(f"generation {name} names an unknown feature or dialect {unknown}")
 
 
 def _inherit(generations: Mapping[str, Generation], name: str) -> Generation:
@@ -77,4 +171,19 @@ def _inherit(generations: Mapping[str, Generation], name: str) -> Generation:
         betas=own.betas | parent.betas,
         on_use=own.on_use | parent.on_use,
         features=own.features | parent.features,
+        dialects=own.dialects or parent.dialects,
+        on={
+            dialect: _merged(parent.on.get(dialect), own.on.get(dialect))
+            for dialect in {**parent.on, **own.on}
+        },
+    )
+
+
+def _merged(parent: Difference | None, own: Difference | None) -> Difference:
+    if parent is None or own is None:
+        return own or parent or Difference()
+    return Difference(
+        betas=parent.betas | own.betas,
+        features=parent.features | own.features,
+        lacks=parent.lacks | own.lacks,
     )

@@ -1,4 +1,4 @@
-"""InvokeModel answers -> Anthropic: whole messages and event-stream frames.
+"""Answers of Bedrock's native dialects -> Anthropic: whole messages, frames, server-sent events.
 
 The bytes are Anthropic's own already. What changes: the model's name becomes the one the client
 asked for, and Amazon's keys (`amazon-bedrock-*`) and padding disappear. Everything else is
@@ -17,6 +17,7 @@ from ..errors import UpstreamRefusal
 from .events import Event
 from .eventstream import Frame, FrameDecoder, FrameError
 from .model_errors import code_for
+from .sse import SSEDecoder
 
 _AMAZON: Final = b'"amazon-bedrock-'
 _STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')
@@ -71,13 +72,13 @@ def _clean(fields: dict[str, Raw], requested_model: str) -> dict[str, Raw]:
     return kept
 
 
-class InvokeStream:
-    """Decodes one InvokeModelWithResponseStream answer (a `StreamDecoder`)."""
+class NativeStream:
+    """What the streams of Bedrock's native dialects share (a `StreamDecoder`)."""
+
+    usage_estimated = False  # Claude always tells, in message_delta
 
     def __init__(self, requested_model: str) -> None:
-        self._frames = FrameDecoder()
         self._requested_model = requested_model
-        self._chunk_headers = b""  # header block of the last frame known to be a chunk
         self._started = False
         self.finished = False
         self.failure: UpstreamRefusal | None = None
@@ -86,13 +87,7 @@ class InvokeStream:
         """Events completed by `chunk`; `failure` is set when the stream broke after them."""
         events: list[Event] = []
         try:
-            for frame in self._frames.receive(chunk):
-                if self.finished:
-                    break
-                if (event := self._event(frame)) is not None:
-                    events.append(event)
-            if self._frames.broken is not None:
-                raise FrameError(str(self._frames.broken))
+            self._decode(chunk, events)
         except UpstreamRefusal as refusal:
             # Its traceback holds this frame, and this frame the failure: a cycle.
             self.failure = refusal.with_traceback(None)
@@ -109,24 +104,14 @@ class InvokeStream:
                 "ModelStreamErrorException", "The model's stream was cut before its end."
             )
 
-    def _event(self, frame: Frame) -> Event | None:
-        if frame.raw_headers != self._chunk_headers:
-            headers = frame.headers
-            if headers.get(":message-type") != "event":
-                raise _refusal(headers, frame.payload)
-            if headers.get(":event-type") != "chunk":
-                return None  # an event kind of the future; only chunks carry the message
-            self._chunk_headers = frame.raw_headers
-        data = _decode_chunk(frame.payload).event
-        if data.startswith(_TYPE_FIRST):
-            name = data[len(_TYPE_FIRST) : data.index(b'"', len(_TYPE_FIRST))]
-        else:
-            name = _decode_typed(data).type.encode()
+    def _decode(self, chunk: bytes, events: list[Event]) -> None:
+        """Appends to `events`; raises for what is no stream of Anthropic's."""
+        raise NotImplementedError
+
+    def _edited(self, name: bytes, data: bytes) -> Event | None:
+        """One event as the client gets it; None if it must not see it."""
         if name == b"content_block_delta" and self._started:
             return name, (data if b"\n" not in data else _encode(_decode_any(data)))
-        return self._rare_event(name, data)
-
-    def _rare_event(self, name: bytes, data: bytes) -> Event | None:
         if name == b"error":
             error = _decode_any(data).get("error") or {}
             raise UpstreamRefusal(str(error.get("type", "api_error")), str(error.get("message")))
@@ -148,7 +133,55 @@ class InvokeStream:
         return name, (data if b"\n" not in data else _encode(_decode_any(data)))
 
 
-def _refusal(headers: dict[str, Any], payload: bytes) -> UpstreamRefusal:
+class InvokeStream(NativeStream):
+    """Decodes one InvokeModelWithResponseStream answer."""
+
+    def __init__(self, requested_model: str) -> None:
+        super().__init__(requested_model)
+        self._frames = FrameDecoder()
+        self._chunk_headers = b""  # header block of the last frame known to be a chunk
+
+    def _decode(self, chunk: bytes, events: list[Event]) -> None:
+        for frame in self._frames.receive(chunk):
+            if self.finished:
+                break
+            if (event := self._event(frame)) is not None:
+                events.append(event)
+        if self._frames.broken is not None:
+            raise FrameError(str(self._frames.broken))
+
+    def _event(self, frame: Frame) -> Event | None:
+        if frame.raw_headers != self._chunk_headers:
+            headers = frame.headers
+            if headers.get(":message-type") != "event":
+                raise refusal_from_frame(headers, frame.payload)
+            if headers.get(":event-type") != "chunk":
+                return None  # an event kind of the future; only chunks carry the message
+            self._chunk_headers = frame.raw_headers
+        data = _decode_chunk(frame.payload).event
+        if data.startswith(_TYPE_FIRST):
+            name = data[len(_TYPE_FIRST) : data.index(b'"', len(_TYPE_FIRST))]
+        else:
+            name = _decode_typed(data).type.encode()
+        return self._edited(name, data)
+
+
+class EndpointStream(NativeStream):
+    """Decodes one streamed answer of a Messages endpoint: server-sent events."""
+
+    def __init__(self, requested_model: str) -> None:
+        super().__init__(requested_model)
+        self._sse = SSEDecoder()
+
+    def _decode(self, chunk: bytes, events: list[Event]) -> None:
+        for name, data in self._sse.receive(chunk):
+            if self.finished:
+                break
+            if (event := self._edited(name, data)) is not None:
+                events.append(event)
+
+
+def refusal_from_frame(headers: dict[str, Any], payload: bytes) -> UpstreamRefusal:
     """From an exception or error frame; lowerCamel exception names become AWS's usual ones."""
     code = str(headers.get(":exception-type") or headers.get(":error-code") or "Unknown")
     message = str(headers.get(":error-message") or "")

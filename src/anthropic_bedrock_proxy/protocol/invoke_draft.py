@@ -1,4 +1,4 @@
-"""An InvokeModel request while it is being made: the state that its editors share."""
+"""A native request (InvokeModel, Messages endpoints) while it is made: what its editors share."""
 
 from __future__ import annotations
 
@@ -7,73 +7,114 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from ..errors import InvalidRequestError
-from .betas import BetaRules, choose_betas
-from .capabilities import Generation
+from .betas import BetaRules, choose_betas, flag_for
+from .capabilities import Capabilities
 from .messages import MessagesRequest
+from .raw import decode, decode_raws, encode
+from .terms import Terms
 
-encode = msgspec.json.Encoder().encode
-# Fractions stay the text that the client wrote: 1.10 is not 1.1, 1e400 is no double at all.
-decode: Any = msgspec.json.Decoder(float_hook=Raw).decode
-SCOPE: Final = b'"scope"'  # of a cache_control: only Anthropic's own API has it
-decode_raws = msgspec.json.Decoder(list[Raw]).decode
+__all__ = ["Draft", "Headers", "NativeRequest", "decode", "decode_raws", "encode"]
+Headers = tuple[tuple[str, str], ...]  # lower-case names
+_SCOPE: Final = b'"scope"'  # of a cache_control: only Anthropic's own API has it
+_MARKER: Final = b'"cache_control"'
+_HOUR: Final = b'"1h"'
+
+
+class NativeRequest(msgspec.Struct, frozen=True):
+    """What goes to Bedrock, and the paths of what was left out on the way."""
+
+    body: bytes
+    headers: Headers = ()
+    dropped: tuple[str, ...] = ()
 
 
 class Draft:
     """The fields that will be sent, the beta flags they need, and what was left out."""
 
-    __slots__ = ("_needed", "dropped", "fields", "flags", "generation", "request", "rules")
+    __slots__ = (
+        "_needed",
+        "_rewrites_markers",
+        "capabilities",
+        "dropped",
+        "fields",
+        "flags",
+        "request",
+        "rules",
+        "terms",
+    )
 
     def __init__(
         self,
         request: MessagesRequest,
         flags: list[str],
-        generation: Generation,
+        capabilities: Capabilities,
         rules: BetaRules,
+        terms: Terms,
     ) -> None:
         """`flags` are the client's beta flags; the request itself is never changed."""
         self.request = request
         self.fields = dict(request.fields)
-        self.flags = list(flags)
-        self.generation = generation
+        self.flags = flags
+        self.capabilities = capabilities
         self.rules = rules
+        self.terms = terms
         self.dropped: list[str] = []
         self._needed: list[str] = []
+        self._rewrites_markers = bool(terms.cache_ttl or terms.default_cache_ttl or not terms.cache)
 
     def need(self, feature: str) -> bool:
         """Asks for the flag that `feature` needs; False if the model does not take it."""
-        rules, generation = self.rules, self.generation
-        flag = rules.needed_for.get(feature, "")
-        if flag in rules.blocklist or not (
-            flag in generation.betas or flag in generation.on_use or flag in rules.passthrough
-        ):
+        flag = flag_for(feature, self.capabilities, self.rules)
+        if flag is None:
             return False
         self._needed.append(flag)
         return True
 
-    def strip_scope(self, tree: dict[str, Any], path: str) -> None:
-        """Bedrock has no cache scopes: the marker stays, without its scope."""
+    def marks(self, data: bytes | Raw) -> bool:
+        """Whether JSON that holds a cache_control has to be edited for it."""
+        text = bytes(data)
+        return (
+            self._rewrites_markers
+            or _SCOPE in text
+            or (_HOUR in text and "cache_1h" not in self.capabilities.features)
+        )
+
+    def marks_within(self, data: bytes) -> bool:
+        """The same for JSON that may hold one somewhere."""
+        if self._rewrites_markers or "cache_1h" not in self.capabilities.features:
+            return _MARKER in data and self.marks(data)
+        return data.rfind(_SCOPE) >= 0  # backwards: twice as fast on prose
+
+    def mark(self, tree: dict[str, Any], path: str) -> None:
+        """Brings the cache_control of a block or tool into the form that this model takes."""
         control = tree.get("cache_control")
-        if isinstance(control, dict) and "scope" in control:
-            del control["scope"]
+        if not isinstance(control, dict):
+            return
+        terms = self.terms
+        if not terms.cache:
+            del tree["cache_control"]
+            self.dropped.append(f"{path}.cache_control")
+            return
+        if control.pop("scope", None) is not None:  # Bedrock has no cache scopes
             self.dropped.append(f"{path}.cache_control.scope")
+        ttl = terms.cache_ttl or control.get("ttl") or terms.default_cache_ttl
+        if ttl == "1h" and "cache_1h" not in self.capabilities.features:
+            self.dropped.append(f"{path}.cache_control.ttl")
+            ttl = None
+        if ttl is None:
+            control.pop("ttl", None)
+        else:
+            control["ttl"] = ttl
 
-    def merge_output_config(self, name: str, value: Any, *, replace: bool) -> None:
-        """Sets one member of the top-level `output_config`."""
-        config = decode(self.fields.get("output_config", b"{}"))
-        if config is None:
-            config = {}
-        elif not isinstance(config, dict):
-            raise InvalidRequestError("output_config: Expected `object`")
-        if replace or name not in config:
-            config[name] = value
-        self.fields["output_config"] = Raw(encode(config))
+    def betas(self) -> list[str]:
+        """The flags to send: those that this model takes."""
+        if not self.flags and not self._needed:
+            return []
+        accepted = self.capabilities.betas.union(self._needed)
+        send, refused = choose_betas(self.flags + self._needed, accepted, self.rules)
+        self.dropped += [f"anthropic-beta {flag}" for flag in refused]
+        return send
 
-    def settle_betas(self) -> None:
-        """Writes `anthropic_beta`: the flags that this model takes."""
-        if self.flags or self._needed:
-            accepted = self.generation.betas.union(self._needed)
-            send, refused = choose_betas(self.flags + self._needed, accepted, self.rules)
-            self.dropped += [f"anthropic-beta {flag}" for flag in refused]
-            if send:
-                self.fields["anthropic_beta"] = Raw(encode(send))
+    def set(self, name: str, tree: object) -> None:
+        """Sets a field that will be sent."""
+        self.fields[name] = Raw(encode(tree))

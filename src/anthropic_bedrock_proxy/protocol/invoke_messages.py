@@ -1,4 +1,4 @@
-"""Edits of `messages` and `system` for InvokeModel.
+"""Edits of `messages` and `system` for Bedrock's native dialects.
 
 The views tell which messages need one; only those are decoded, edited and encoded again, so a long
 history costs a scan. Blocks that Bedrock cannot take are refused with their path: dropping one
@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
-from .invoke_draft import SCOPE, Draft, decode, decode_raws, encode
+from .invoke_draft import Draft, decode, decode_raws, encode
 from .messages import BlockView, MessageView, SourceView
 
 # Keys of echoed answers that Bedrock's input schema does not have.
@@ -34,42 +34,23 @@ _SERVER_BLOCKS: Final = frozenset(
 )
 _TOOL_CHANGES: Final = frozenset(("tool_addition", "tool_removal"))
 _NOTED: Final = _SERVER_BLOCKS | _TOOL_CHANGES
-_ONE_TURN: Final = b'"next_user_message"'
 _BILLING_HEADER: Final = b"x-anthropic-billing-header"
 _BILLING_WITHIN: Final = 200  # bytes: it is always the first block
 
 
 def edit_messages(draft: Draft) -> None:
     """Brings `messages` into Bedrock's form. Raises `InvalidRequestError` with the path."""
-    native_system = "system_role" in draft.generation.features
     messages = draft.request.view.messages
-    edits = [
-        index
-        for index, message in enumerate(messages)
-        if _needs_edit(draft, message, index, native_system=native_system)
-    ]
+    edits = [index for index, message in enumerate(messages) if _needs_edit(draft, message, index)]
     if not edits:
         return
     raws = decode_raws(draft.fields["messages"])
-    last_user = max((i for i, message in enumerate(messages) if message.role == "user"), default=-1)
-    effort = None
-    gone = set()
     for index in edits:
         tree = decode(raws[index])
-        effort = _take_turn_settings(draft, tree, index) or effort
-        if tree["role"] == "system" and not native_system:
-            _system_to_user(tree, index)
-        if _has_expired(messages[index], index, last_user) and not _expire(draft, tree, index):
-            gone.add(index)
-            continue
-        if isinstance(tree["content"], list):
-            for position, block in enumerate(tree["content"]):
-                _clean(draft, block, f"messages.{index}.content.{position}")
+        for position, block in enumerate(tree["content"]):
+            _clean(draft, block, f"messages.{index}.content.{position}")
         raws[index] = Raw(encode(tree))
-    draft.fields["messages"] = Raw(encode([raw for i, raw in enumerate(raws) if i not in gone]))
-    if effort is not None and "effort" in draft.generation.features:
-        # Bedrock has one effort per request: the newest message that sets one wins.
-        draft.merge_output_config("effort", effort, replace=True)
+    draft.set("messages", raws)
 
 
 def edit_system(draft: Draft) -> None:
@@ -81,7 +62,7 @@ def edit_system(draft: Draft) -> None:
     if not data.startswith(b"["):
         return
     bills = _BILLING_HEADER in data[:_BILLING_WITHIN]
-    if not bills and data.rfind(SCOPE) < 0:  # backwards: twice as fast on prose
+    if not bills and not draft.marks_within(data):
         return
     kept = []
     for position, block in enumerate(decode(data)):
@@ -91,7 +72,7 @@ def edit_system(draft: Draft) -> None:
             # Claude Code's attribution is for Anthropic's own API, which strips it too.
             draft.dropped.append(f"system.{position}")
             continue
-        draft.strip_scope(block, f"system.{position}")
+        draft.mark(block, f"system.{position}")
         kept.append(block)
     if kept:
         draft.fields["system"] = Raw(encode(kept))
@@ -99,20 +80,10 @@ def edit_system(draft: Draft) -> None:
         del draft.fields["system"]
 
 
-def _needs_edit(draft: Draft, message: MessageView, index: int, *, native_system: bool) -> bool:
-    needed = (
-        message.output_config is not UNSET
-        or message.clear_at is not UNSET
-        or (message.role == "system" and not native_system)
-    )
-    if not isinstance(message.content, str):
-        # To the last block even when the first needs an edit: a refusal must not depend on it.
-        for position, block in enumerate(message.content):
-            if not _is_plain(block) and _block_needs_edit(
-                draft, block, f"messages.{index}.content.{position}"
-            ):
-                needed = True
-    return needed
+def _needs_edit(draft: Draft, message: MessageView, index: int) -> bool:
+    if isinstance(message.content, str):
+        return False
+    return _any_needs_edit(draft, message.content, f"messages.{index}.content")
 
 
 def _is_plain(block: BlockView) -> bool:
@@ -144,7 +115,7 @@ def _block_needs_edit(draft: Draft, block: BlockView, path: str) -> bool:
             "history"
         )
     if kind in _TOOL_CHANGES and not draft.need("tool_changes"):
-        raise _unsupported(kind, path)
+        raise InvalidRequestError(f"{path}: {kind} is not supported by this model")
     caller = block.caller
     if caller is not UNSET and caller is not None and caller.type != "direct":
         raise InvalidRequestError(
@@ -156,7 +127,7 @@ def _block_needs_edit(draft: Draft, block: BlockView, path: str) -> bool:
         or block.parsed_output is not UNSET
         or block.toolset_name is not UNSET
         or (block.citations is None and kind == "text")
-        or (block.cache_control is not UNSET and SCOPE in bytes(block.cache_control))
+        or (block.cache_control is not UNSET and draft.marks(block.cache_control))
     )
     source = block.source
     if isinstance(source, SourceView):
@@ -173,46 +144,11 @@ def _any_needs_edit(draft: Draft, blocks: object, path: str) -> bool:
     """For blocks within blocks, if there are any."""
     needed = False
     if isinstance(blocks, list):
+        # To the last block even when the first needs an edit: a refusal must not depend on it.
         for position, block in enumerate(blocks):
             if not _is_plain(block) and _block_needs_edit(draft, block, f"{path}.{position}"):
                 needed = True
     return needed
-
-
-def _take_turn_settings(draft: Draft, tree: dict[str, Any], index: int) -> str | None:
-    """Removes what only Anthropic's own API knows; returns the effort asked for."""
-    path = f"messages.{index}"
-    if tree.pop("clear_at", None) is not None:
-        draft.dropped.append(f"{path}.clear_at")
-    config = tree.pop("output_config", None)
-    if config is None:
-        return None
-    draft.dropped.append(f"{path}.output_config")
-    if not isinstance(config, dict):
-        raise InvalidRequestError(f"{path}.output_config: Expected `object`")
-    effort = config.get("effort")
-    if not isinstance(effort, str | None):
-        raise InvalidRequestError(f"{path}.output_config.effort: Expected `str`")
-    return effort
-
-
-def _has_expired(message: MessageView, index: int, last_user: int) -> bool:
-    """Whether a user message follows a system message that was for one turn only."""
-    return (
-        message.role == "system"
-        and index < last_user
-        and message.clear_at is not UNSET
-        and bytes(message.clear_at) == _ONE_TURN
-    )
-
-
-def _expire(draft: Draft, tree: dict[str, Any], index: int) -> bool:
-    """Takes the text out, as Anthropic does; False if nothing is left. Tool changes stay."""
-    content = tree["content"]
-    kept = [] if isinstance(content, str) else [b for b in content if b["type"] != "text"]
-    draft.dropped.append(f"messages.{index}")
-    tree["content"] = kept
-    return bool(kept)
 
 
 def _clean(draft: Draft, block: dict[str, Any], path: str) -> None:
@@ -221,30 +157,9 @@ def _clean(draft: Draft, block: dict[str, Any], path: str) -> None:
         block.pop(key, None)
     if block.get("citations", ...) is None:
         del block["citations"]
-    draft.strip_scope(block, path)
+    draft.mark(block, path)
     source = block.get("source")
     for holder, where in ((block, path), (source, f"{path}.source")):
         if isinstance(holder, dict) and isinstance(holder.get("content"), list):
             for position, inner in enumerate(holder["content"]):
                 _clean(draft, inner, f"{where}.content.{position}")
-
-
-def _system_to_user(tree: dict[str, Any], index: int) -> None:
-    """In place, never hoisted to the top-level `system`: that would end the prompt cache there."""
-    content = tree["content"]
-    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    for position, block in enumerate(blocks):
-        path = f"messages.{index}.content.{position}"
-        if block["type"] != "text":
-            raise _unsupported(block["type"], path)
-        if not isinstance(block.get("text"), str):
-            raise InvalidRequestError(f"{path}.text: Field required")
-        block["text"] = f"<system-reminder>\n{block['text']}\n</system-reminder>"
-    tree["role"], tree["content"] = "user", blocks
-
-
-def _unsupported(kind: str, path: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{path}: {kind} is not supported by this model; choose one that takes system messages "
-        "inside the conversation"
-    )

@@ -1,4 +1,4 @@
-"""Edits of `tools` for InvokeModel: wrappers and hints that Bedrock's schema does not have.
+"""Edits of `tools` for Bedrock's native dialects: hints that its schema does not have.
 
 Server tools are refused: Bedrock runs none of them. A hint that the model does not take
 (`defer_loading`, `input_examples`) is left out, because that changes cost, not meaning.
@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
-from .invoke_draft import SCOPE, Draft, decode, decode_raws, encode
+from .invoke_draft import Draft, decode, decode_raws, encode
 from .messages import ToolView
 
 _SERVER_TOOLS: Final = (
@@ -32,7 +32,7 @@ def edit_tools(draft: Draft) -> None:
     tools = draft.request.view.tools
     if not tools:
         return
-    edits = [index for index, tool in enumerate(tools) if _needs_edit(tool, index)]
+    edits = [index for index, tool in enumerate(tools) if _needs_edit(draft, tool, index)]
     if not edits:
         return
     raws = decode_raws(draft.fields["tools"])
@@ -40,10 +40,10 @@ def edit_tools(draft: Draft) -> None:
         tree = decode(raws[index])
         _edit(draft, tree, index)
         raws[index] = Raw(encode(tree))
-    draft.fields["tools"] = Raw(encode(raws))
+    draft.set("tools", raws)
 
 
-def _needs_edit(tool: ToolView, index: int) -> bool:
+def _needs_edit(draft: Draft, tool: ToolView, index: int) -> bool:
     kind = tool.type or ""
     if kind.startswith(_SERVER_TOOLS):
         raise _no_server_tool(kind, index)
@@ -53,20 +53,15 @@ def _needs_edit(tool: ToolView, index: int) -> bool:
         kind == "custom"
         or kind.startswith(_TOOL_SEARCH)
         or tool.allowed_callers is not UNSET
-        or tool.custom is not UNSET
         or tool.defer_loading is not UNSET
         or tool.eager_input_streaming is not UNSET
         or tool.input_examples is not UNSET
-        or (tool.cache_control is not UNSET and SCOPE in bytes(tool.cache_control))
+        or (tool.cache_control is not UNSET and draft.marks(tool.cache_control))
     )
 
 
 def _edit(draft: Draft, tree: dict[str, Any], index: int) -> None:
-    wrapper = tree.pop("custom", None)
-    if isinstance(wrapper, dict):  # {"type": "custom", "custom": {...}} of early clients
-        tree.update(wrapper)
-        _check_unwrapped(wrapper, index)
-    draft.strip_scope(tree, f"tools.{index}")
+    draft.mark(tree, f"tools.{index}")
     if tree.get("type") == "custom":
         del tree["type"]
     tree.pop("allowed_callers", None)
@@ -80,20 +75,6 @@ def _edit(draft: Draft, tree: dict[str, Any], index: int) -> None:
             del tree[name]
     if str(tree.get("type", "")).startswith(_TOOL_SEARCH) and not draft.need("defer_loading"):
         raise InvalidRequestError(f"tools.{index}: this model has no tool search; remove it")
-
-
-def _check_unwrapped(wrapper: dict[str, Any], index: int) -> None:
-    """What the view could not see: the same refusals as for a tool without a wrapper."""
-    kind = wrapper.get("type")
-    if not isinstance(kind, str | None):
-        raise InvalidRequestError(f"tools.{index}.custom.type: Expected `str`")
-    if kind is not None and kind.startswith(_SERVER_TOOLS):
-        raise _no_server_tool(kind, index)
-    callers = wrapper.get("allowed_callers")
-    if not isinstance(callers, list | None):
-        raise InvalidRequestError(f"tools.{index}.custom.allowed_callers: Expected `array`")
-    if callers and "direct" not in callers:
-        raise _only_for_code(index)
 
 
 def _no_server_tool(kind: str, index: int) -> InvalidRequestError:

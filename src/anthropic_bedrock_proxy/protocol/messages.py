@@ -50,8 +50,11 @@ class BlockView(msgspec.Struct, gc=False):
     caller: TypedView | UnsetType | None = UNSET
     citations: list[Opaque] | Opaque | UnsetType | None = UNSET
     content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
+    id: str | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
     parsed_output: Raw | UnsetType = UNSET
     source: SourceView | str | UnsetType = UNSET
+    tool_use_id: str | UnsetType = UNSET
     toolset_name: Raw | UnsetType = UNSET
 
 
@@ -98,6 +101,8 @@ class MessagesRequest:
         self.version = version
 
 
+decode_message = msgspec.json.Decoder(MessageView).decode
+decode_tools = msgspec.json.Decoder(list[ToolView]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_view = msgspec.json.Decoder(RequestView).decode
 
@@ -115,7 +120,7 @@ def parse_request(
         fields = _decode_fields(body)
         view = _decode_view(body)
     except msgspec.ValidationError as error:
-        raise InvalidRequestError(_explain(str(error))) from None
+        raise InvalidRequestError(explain(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequestError(f"The request body is not valid JSON: {error}") from None
     except RecursionError:
@@ -194,7 +199,7 @@ _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 
 
-def _explain(message: str) -> str:
+def explain(message: str) -> str:
     """Turns msgspec's words into Anthropic's: the path first, dots all the way."""
     match = _AT.match(message)
     what, path = (match["what"], match["path"] or "") if match else (message, "")

@@ -96,6 +96,10 @@ class Meter:
         except RecursionError:  # read by nobody else, so no reason to lose it
             self._salvage(None)
 
+    def assume_usage(self) -> None:
+        """What was observed as usage was an estimate already."""
+        self._assumed = True
+
     def assume_input(self, body: bytes) -> None:
         """The answer will never come: charge an estimate of the request, as AWS will."""
         if self.usage.input_tokens is None:

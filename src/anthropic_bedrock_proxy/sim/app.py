@@ -1,8 +1,7 @@
 """The simulator as an ASGI application: one request read top to bottom.
 
 Route, read the body, verify the caller, validate, take a script step, answer, remember. Routing
-works on the path as it was sent (`raw_path`), because a model ARN in it must be percent-encoded:
-a bare slash is another operation, which AWS answers with UnknownOperationException.
+works on the path as it was sent (`raw_path`).
 """
 
 from __future__ import annotations
@@ -11,24 +10,37 @@ import asyncio
 import time
 from collections.abc import MutableMapping
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
 from . import operations
 from .control import control
 from .delivery import ClientGone, Cut, Headers, Receive, Send, Wire
+from .envelope import JSON, answered
 from .ids import new_request_id
+from .invoke import decode_body
 from .listing import get_inference_profile, list_foundation_models, list_inference_profiles
 from .log import Entry, RequestLog
+from .messages import named
 from .options import MAX_BODY_BYTES, SimulatorOptions
 from .refusal import Refusal, invalid
-from .script import Error, Script, Step
+from .routing import Route, route
+from .script import Error, Script, Seen, Step
 from .signature import Verifier
 
 Scope = MutableMapping[str, Any]
 Transports = MutableMapping[Any, asyncio.Transport]
-_JSON = (b"content-type", b"application/json")
+
+
+class _Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One request while it is served."""
+
+    query: str
+    headers: dict[str, str]
+    route: Route
+    entry: Entry
+    wire: Wire
+    request_id: str
 
 
 class Simulator:
@@ -39,12 +51,14 @@ class Simulator:
         self.script = Script(options.script)
         self.log = RequestLog(options.log_file)
         self.verifier = Verifier(options.credentials, options.bearer_tokens)
+        self.profiles = dict(options.application_profiles)
         self._transports: Transports = {} if transports is None else transports
 
     def reset(self) -> None:
         """Back to the state at start: its script, its credentials, an empty log."""
         self.script = Script(self.options.script)
         self.verifier.replace(self.options.credentials, self.options.bearer_tokens)
+        self.profiles = dict(self.options.application_profiles)
         self.log.reset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +69,7 @@ class Simulator:
         if self.options.control and raw_path.startswith("/_sim/"):
             body = await _read(receive)
             status, document = control(self, scope["method"], raw_path, body or b"")
-            await _plain(send, status, [_JSON], msgspec.json.encode(document))
+            await _plain(send, status, [JSON], msgspec.json.encode(document))
             return
         await self._serve(scope, raw_path, receive, send)
 
@@ -63,17 +77,21 @@ class Simulator:
         started = time.perf_counter()
         entry = Entry(number=self.log.next_number(), method=scope["method"], path=raw_path)
         entry.headers = scope["headers"]
-        wire = Wire(receive, send, self._transports.get(scope.get("client")))
-        request_id = new_request_id()
+        headers = _headers(scope)
+        call = _Call(
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            route=route(entry.method, raw_path, headers),
+            entry=entry,
+            wire=Wire(receive, send, self._transports.get(scope.get("client"))),
+            request_id=new_request_id(),
+        )
         try:
             body = await _read(receive)
             entry.body = body or b""
-            await self._answer(scope, entry, wire, body, request_id)
+            await self._answer(call, body)
         except Refusal as refusal:
-            entry.outcome = "refused"
-            _note(entry, refusal.status, refusal.type, refusal.message)
-            error = Error(type=refusal.type, message=refusal.message, status=refusal.status)
-            await _refuse(send, error, request_id)
+            await _refuse(call, Error(type=refusal.type, message=refusal.message))
         except ClientGone:
             entry.outcome = "aborted"
         except (Cut, ConnectionAbortedError) as cut:
@@ -81,75 +99,76 @@ class Simulator:
             if isinstance(cut, ConnectionAbortedError):
                 raise
         finally:
-            wire.close()
+            call.wire.close()
             entry.duration_ms = (time.perf_counter() - started) * 1000
             self.log.add(entry)
 
-    async def _answer(
-        self, scope: Scope, entry: Entry, wire: Wire, body: bytes | None, request_id: str
-    ) -> None:
-        query = scope["query_string"].decode("latin-1")
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        entry.operation, identifier = _route(entry.method, entry.path)
-        entry.model = identifier
-        if entry.operation == "Unknown":
+    async def _answer(self, call: _Call, body: bytes | None) -> None:
+        entry, where = call.entry, call.route
+        entry.operation, entry.model = where.operation, where.identifier
+        if where.operation == "Unknown":
             raise Refusal(
                 "UnknownOperationException",
                 "The requested operation is not recognized by the service.",
             )
+        if body is None and where.anthropic:
+            raise Refusal("RequestEntityTooLargeException", "Request exceeds the maximum size")
         if body is None:
             raise invalid(
                 "1 validation error detected: Value at 'body' failed to satisfy constraint: "
                 f"Member must have length less than or equal to {MAX_BODY_BYTES}"
             )
-        entry.auth = self.verifier.check(entry.method, entry.path, query, headers, body=body)
+        entry.auth = self.verifier.check(
+            entry.method, entry.path, call.query, call.headers, body=body, service=where.service
+        )
         if entry.method == "GET":
-            step = self._take(entry, "")
-            document = self._listing(entry.operation, identifier, query)
-            await self._run(entry, wire, step, operations.plain(document), request_id)
+            await self._run(call, operations.plain(self._listing(where, call.query)))
             return
-        request = operations.parse(entry.operation, identifier, headers, body)
-        step = self._take(entry, request.prompt.last_user_text)
-        await self._run(entry, wire, step, request, request_id)
+        document = decode_body(body) if where.takes_messages else None
+        if document is not None:
+            entry.model, streams = named(document)
+            if streams and where.operation != "MantleCountTokens":
+                entry.operation = f"{where.operation}Stream"
+                where = msgspec.structs.replace(where, operation=entry.operation)
+        request = operations.parse(where, call.headers, body, document, self.profiles)
+        await self._run(call, request)
 
-    def _take(self, entry: Entry, text: str) -> Step | None:
+    def _take(self, entry: Entry, request: operations.Request) -> Step | None:
         if not self.script:
             return None
-        step = self.script.take(entry.operation, entry.model, text, entry.body)
+        seen = Seen(
+            operation=entry.operation,
+            model=entry.model,
+            text=request.prompt.last_user_text,
+            body=entry.body,
+            service_tier=request.prompt.service_tier,
+        )
+        step = self.script.take(seen)
         entry.scripted = step is not None
         return step
 
-    def _listing(self, operation: str, identifier: str, query: str) -> dict[str, Any]:
-        if operation == "ListInferenceProfiles":
-            return list_inference_profiles(self.options, query)
-        if operation == "ListFoundationModels":
+    def _listing(self, where: Route, query: str) -> dict[str, Any]:
+        if where.operation == "ListInferenceProfiles":
+            return list_inference_profiles(self.options, self.profiles, query)
+        if where.operation == "ListFoundationModels":
             return list_foundation_models(self.options, query)
-        return get_inference_profile(self.options, identifier)
+        return get_inference_profile(self.options, self.profiles, where.identifier)
 
-    async def _run(
-        self,
-        entry: Entry,
-        wire: Wire,
-        step: Step | None,
-        request: operations.Request,
-        request_id: str,
-    ) -> None:
+    async def _run(self, call: _Call, request: operations.Request) -> None:
+        step = self._take(call.entry, request)
+        if step is not None and step.hang:
+            await call.wire.pause(None)
         if step is not None and step.delay_ms:
-            await wire.pause(step.delay_ms / 1000)
+            await call.wire.pause(step.delay_ms / 1000)
         if step is not None and step.error is not None:
-            error = step.error
-            entry.outcome = "refused"
-            status = await _refuse(wire.raw_send, error, request_id)
-            _note(entry, status, error.type, error.message)
+            await _refuse(call, step.error)
             return
         await operations.respond(
             request,
             step,
-            wire,
-            entry,
-            request_id=request_id,
+            call.wire,
+            call.entry,
+            request_id=call.request_id,
             event_delay_seconds=self.options.event_delay_seconds,
         )
 
@@ -159,27 +178,13 @@ def build_simulator(options: SimulatorOptions, transports: Transports | None = N
     return Simulator(options, transports)
 
 
-_OPERATIONS = {
-    "invoke": "InvokeModel",
-    "invoke-with-response-stream": "InvokeModelWithResponseStream",
-    "converse": "Converse",
-    "converse-stream": "ConverseStream",
-    "count-tokens": "CountTokens",
-}
-
-
-def _route(method: str, raw_path: str) -> tuple[str, str]:
-    parts = raw_path.split("/")[1:]
-    match (method, *parts):
-        case ("POST", "model", identifier, action) if identifier and action in _OPERATIONS:
-            return _OPERATIONS[action], unquote(identifier)
-        case ("GET", "inference-profiles"):
-            return "ListInferenceProfiles", ""
-        case ("GET", "inference-profiles", identifier) if identifier:
-            return "GetInferenceProfile", unquote(identifier)
-        case ("GET", "foundation-models"):
-            return "ListFoundationModels", ""
-    return "Unknown", ""
+def _headers(scope: Scope) -> dict[str, str]:
+    """Names in lower case; the values of a repeated header are joined, as HTTP says."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
 async def _read(receive: Receive) -> bytes | None:
@@ -201,25 +206,12 @@ async def _read(receive: Receive) -> bytes | None:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _note(entry: Entry, status: int, type_: str, message: str) -> None:
-    entry.status = status
-    entry.error_type = type_
-    entry.error_message = message
-
-
-async def _refuse(send: Send, error: Error, request_id: str) -> int:
-    status = error.status or Refusal(error.type, "").status
-    headers: Headers = [_JSON, (b"x-amzn-requestid", request_id.encode())]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", f"{error.retry_after:g}".encode()))
-    if error.envelope == "anthropic":
-        detail = {"type": error.type, "message": error.message}
-        document: dict[str, Any] = {"type": "error", "error": detail}
-    else:
-        headers.append((b"x-amzn-errortype", error.type.encode()))
-        document = {"message": error.message}
-    await _plain(send, status, headers, msgspec.json.encode(document))
-    return status
+async def _refuse(call: _Call, error: Error) -> None:
+    told = answered(error, call.request_id, anthropic=call.route.anthropic)
+    entry = call.entry
+    entry.outcome = "refused"
+    entry.status, entry.error_type, entry.error_message = told.status, told.type, error.message
+    await _plain(call.wire.raw_send, told.status, told.headers, told.body)
 
 
 async def _plain(send: Send, status: int, headers: Headers, body: bytes) -> None:

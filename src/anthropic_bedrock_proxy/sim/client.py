@@ -9,7 +9,7 @@ assert sim.stats()["operations"]["InvokeModel"]["429"] == 1
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -70,6 +70,14 @@ class SimClient:
             "/_sim/credentials",
             {"credentials": list(credentials), "bearer_tokens": list(bearer_tokens)},
         )
+
+    def set_profiles(self, profiles: Mapping[str, str]) -> dict[str, str]:
+        """Replaces the application inference profiles; returns the ARN of each.
+
+        A profile has a name of your choice and stands for a model id or an inference profile id.
+        """
+        answer = self._call("PUT", "/_sim/profiles", {"profiles": dict(profiles)})
+        return cast("dict[str, str]", answer["arns"])
 
     def _call(self, method: str, path: str, document: Any = None) -> dict[str, Any]:
         connection = HTTPConnection(self._host, self._port, timeout=self._timeout)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from .models import TARGETS
 from .options import Credential
 from .script import parse_steps
 
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 class _Credentials(msgspec.Struct, forbid_unknown_fields=True):
     credentials: tuple[Credential, ...] = ()
     bearer_tokens: tuple[str, ...] = ()
+
+
+class _Profiles(msgspec.Struct, forbid_unknown_fields=True):
+    profiles: dict[str, str]
+
+    def __post_init__(self) -> None:
+        """A profile is made from a model or from a system-defined profile."""
+        for name, source in self.profiles.items():
+            if not name or source not in TARGETS:
+                raise ValueError(f"profiles.{name}: no model or inference profile {source!r}")
 
 
 def control(simulator: Simulator, method: str, path: str, body: bytes) -> tuple[int, Any]:
@@ -73,6 +84,14 @@ def _credentials(simulator: Simulator, body: bytes) -> Any:
     return {"credentials": len(given.credentials), "bearer_tokens": len(given.bearer_tokens)}
 
 
+def _profiles(simulator: Simulator, body: bytes) -> Any:
+    given = msgspec.json.decode(body, type=_Profiles)
+    simulator.profiles = given.profiles
+    options = simulator.options
+    prefix = f"arn:aws:bedrock:{options.region}:{options.account}:application-inference-profile"
+    return {"arns": {name: f"{prefix}/{name}" for name in given.profiles}}
+
+
 _ROUTES = {
     ("POST", "/_sim/script"): _add_script,
     ("GET", "/_sim/script"): _show_script,
@@ -82,4 +101,5 @@ _ROUTES = {
     ("POST", "/_sim/reset"): _reset,
     ("GET", "/_sim/stats"): _stats,
     ("PUT", "/_sim/credentials"): _credentials,
+    ("PUT", "/_sim/profiles"): _profiles,
 }

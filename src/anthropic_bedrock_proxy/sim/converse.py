@@ -12,11 +12,15 @@ from typing import Any
 
 import msgspec
 
-from . import thinking
+from . import guardrail, thinking, tier
+from .converse_abilities import check_caching, check_settings
 from .converse_shapes import CONVERSE, CONVERSE_STREAM, COUNT_TOKENS
 from .converse_turns import MODEL_SAYS, check_cache_point, check_messages
+from .dialect import INVOKE
 from .invoke import MALFORMED, TOO_LONG, decode_body
-from .models import Model
+from .invoke_scope import Scope
+from .invoke_tools import check_tools
+from .model import Model
 from .prompt import Prompt
 from .refusal import Refusal, extra, invalid
 from .shapes import check
@@ -30,7 +34,11 @@ def validate(model: Model, data: bytes, *, streams: bool) -> Prompt:
     """The prompt of a valid request. Raises `Refusal`."""
     body = decode_body(data)
     check(CONVERSE_STREAM if streams else CONVERSE, body, "")
-    return _validate(model, body)
+    prompt = _validate(model, body, streams=streams)
+    prompt.guardrail = guardrail.from_config(body.get("guardrailConfig"), data)
+    prompt.service_tier = (body.get("serviceTier") or {}).get("type")
+    tier.check(model, prompt.service_tier)
+    return prompt
 
 
 def validate_count(model: Model, given: Any) -> Prompt:
@@ -38,20 +46,22 @@ def validate_count(model: Model, given: Any) -> Prompt:
     if not isinstance(given, dict):
         raise invalid(MALFORMED)
     check(COUNT_TOKENS, given, "input.converse")
-    return _validate(model, given)
+    return _validate(model, given, streams=False)
 
 
-def _validate(model: Model, body: dict[str, Any]) -> Prompt:
+def _validate(model: Model, body: dict[str, Any], *, streams: bool) -> Prompt:
     prompt = Prompt(model=model)
+    check_settings(model, body, streams=streams)
     config = body.get("inferenceConfig") or {}
     prompt.max_tokens = config.get("maxTokens") or min(4096, model.max_output_tokens)
     prompt.stop_sequences = config.get("stopSequences") or []
     prompt.response_paths = body.get("additionalModelResponseFieldPaths") or []
     tools = _check_tools(prompt, body)
     for index, block in enumerate(body.get("system") or []):
-        if "cachePoint" in block:
+        if block.get("cachePoint") is not None:
+            check_caching(model)
             check_cache_point(prompt, block["cachePoint"])
-        elif "text" in block:
+        elif block.get("text") is not None:
             if not block["text"].strip():
                 raise invalid(
                     f"The text field in the SystemContentBlock object at system.{index} is blank. "
@@ -63,6 +73,9 @@ def _validate(model: Model, body: dict[str, Any]) -> Prompt:
             _check_claude(prompt, body, config)
         except Refusal as refusal:
             raise invalid(MODEL_SAYS + refusal.message) from refusal
+    if text_format := (body.get("outputConfig") or {}).get("textFormat"):
+        schema = text_format["structure"]["jsonSchema"]["schema"]
+        prompt.json_schema = decode_body(schema.encode())
     _check_choice(prompt, body, tools)
     check_messages(prompt, body.get("messages") or [], has_tools=body.get("toolConfig") is not None)
     if prompt.input_tokens > model.context_tokens:
@@ -74,11 +87,9 @@ def _check_tools(prompt: Prompt, body: dict[str, Any]) -> dict[str, dict[str, An
     config = body.get("toolConfig")
     if config is None:
         return {}
-    if not prompt.model.tools:
-        raise invalid("This model doesn't support tool use.")
     tools: dict[str, dict[str, Any]] = {}
     for index, tool in enumerate(config["tools"]):
-        if "cachePoint" in tool:
+        if tool.get("cachePoint") is not None:
             check_cache_point(prompt, tool["cachePoint"])
         elif spec := tool.get("toolSpec"):
             schema = spec["inputSchema"]["json"]
@@ -103,7 +114,7 @@ def _check_choice(prompt: Prompt, body: dict[str, Any], tools: dict[str, dict[st
     if not choice or "auto" in choice:
         return
     kind = next(iter(choice))
-    if not prompt.model.forced_tools:
+    if not prompt.model.can.forced_tools:
         raise invalid(
             f"This model doesn't support the toolConfig.toolChoice.{kind} field. Remove "
             f"toolConfig.toolChoice.{kind} and try again."
@@ -133,7 +144,7 @@ def _check_claude(prompt: Prompt, body: dict[str, Any], config: dict[str, Any]) 
             raise extra(key)
     betas = fields.get("anthropic_beta") or []
     for flag in betas:
-        if not isinstance(flag, str) or not model.accepts_beta(flag, converse=True):
+        if not isinstance(flag, str) or not model.accepts_beta(flag, "converse"):
             raise invalid("invalid beta flag")
     _check_sampling(model, config, fields)
     native = {
@@ -142,6 +153,12 @@ def _check_claude(prompt: Prompt, body: dict[str, Any], config: dict[str, Any]) 
         "temperature": config.get("temperature"),
         "tools": body.get("toolConfig"),
     }
+    if (tools := fields.get("tools")) is not None:
+        # Client tools of Anthropic's schema travel here; tool search exists nowhere on Converse.
+        scope = Scope(
+            model=model, dialect=INVOKE, betas=frozenset(betas), new_version=False, prompt=prompt
+        )
+        check_tools(scope, tools)
     prompt.thinking = thinking.check(model, native, betas)
     _check_output(prompt, body.get("outputConfig") or {}, fields, betas)
 
@@ -169,8 +186,3 @@ def _check_output(
     if effort is not None:
         off = (fields.get("thinking") or {}).get("type") == "disabled"
         thinking.check_effort(prompt.model, effort, betas, thinking_off=off)
-    if text_format := config.get("textFormat"):
-        if prompt.model.generation < (4, 5):
-            raise extra("output_config.format")
-        schema = text_format["structure"]["jsonSchema"]["schema"]
-        prompt.json_schema = decode_body(schema.encode())

@@ -15,30 +15,32 @@ from typing import Any
 import msgspec
 
 from ..protocol.eventstream import encode_frame
+from . import guardrail
 from .invoke_stream import padding, pieces
+from .prompt import Prompt
 from .replies import Answer, Counted
 
 _REASONS = {"refusal": "content_filtered", "pause_turn": "end_turn"}
 
 
-def message(answer: Answer, paths: list[str], latency_ms: int = 1) -> dict[str, Any]:
-    """The body of Converse. `paths` are the additional response fields asked for."""
-    blocks = [converted for block in answer.content if (converted := _block(block)) is not None]
+def message(answer: Answer, prompt: Prompt, latency_ms: int = 1) -> dict[str, Any]:
+    """The body of Converse."""
+    blocks = [_block(block) for block in filter(_exists, answer.content)]
     document: dict[str, Any] = {
         "output": {"message": {"role": "assistant", "content": blocks}},
         "stopReason": _REASONS.get(answer.stop_reason, answer.stop_reason),
         "usage": _usage(answer.usage),
         "metrics": {"latencyMs": latency_ms},
     }
-    if extra := _additional(answer, paths):
+    if extra := _additional(answer, prompt.response_paths):
         document["additionalModelResponseFields"] = extra
-    return document
+    return {**document, **_around(prompt)}
 
 
-def events(answer: Answer, paths: list[str], latency_ms: int = 1) -> list[dict[str, Any]]:
+def events(answer: Answer, prompt: Prompt, latency_ms: int = 1) -> list[dict[str, Any]]:
     """The stream of ConverseStream: objects with one key, the event's name."""
     stream: list[dict[str, Any]] = [{"messageStart": {"role": "assistant"}}]
-    for index, block in enumerate(answer.content):
+    for index, block in enumerate(filter(_exists, answer.content)):
         if block.get("type") == "tool_use":
             start = {"toolUse": {"toolUseId": block["id"], "name": block["name"]}}
             stream.append({"contentBlockStart": {"start": start, "contentBlockIndex": index}})
@@ -48,13 +50,25 @@ def events(answer: Answer, paths: list[str], latency_ms: int = 1) -> list[dict[s
         ]
         stream.append({"contentBlockStop": {"contentBlockIndex": index}})
     stop: dict[str, Any] = {"stopReason": _REASONS.get(answer.stop_reason, answer.stop_reason)}
-    if extra := _additional(answer, paths):
+    if extra := _additional(answer, prompt.response_paths):
         stop["additionalModelResponseFields"] = extra
     stream.append({"messageStop": stop})
-    stream.append(
-        {"metadata": {"usage": _usage(answer.usage), "metrics": {"latencyMs": latency_ms}}}
-    )
+    metadata = {"usage": _usage(answer.usage), "metrics": {"latencyMs": latency_ms}}
+    stream.append({"metadata": {**metadata, **_around(prompt)}})
     return stream
+
+
+def _around(prompt: Prompt) -> dict[str, Any]:
+    """What an answer repeats or reports because the request asked for it."""
+    added = guardrail.trace(prompt.guardrail)
+    if prompt.service_tier is not None:
+        added["serviceTier"] = {"type": prompt.service_tier}
+    return added
+
+
+def _exists(block: dict[str, Any]) -> bool:
+    """Blocks of server tools have no Converse form; a script may hold them for other dialects."""
+    return block.get("type") in ("text", "thinking", "redacted_thinking", "tool_use")
 
 
 def frame(event: dict[str, Any]) -> bytes:
@@ -94,23 +108,22 @@ def _usage(usage: Counted) -> dict[str, Any]:
     return document
 
 
-def _block(block: dict[str, Any]) -> dict[str, Any] | None:
-    match block.get("type"):
+def _block(block: dict[str, Any]) -> dict[str, Any]:
+    match block["type"]:
         case "text":
             return {"text": block["text"]}
         case "thinking":
-            reasoning = {"text": block.get("thinking", ""), "signature": block["signature"]}
+            reasoning = {"text": block.get("thinking", "")}
+            if "signature" in block:
+                reasoning["signature"] = block["signature"]
             return {"reasoningContent": {"reasoningText": reasoning}}
         case "redacted_thinking":
             return {"reasoningContent": {"redactedContent": _blob(block["data"])}}
-        case "tool_use":
-            call = {"toolUseId": block["id"], "name": block["name"], "input": block["input"]}
-            return {"toolUse": call}
-    return None
+    return {"toolUse": {"toolUseId": block["id"], "name": block["name"], "input": block["input"]}}
 
 
 def _deltas(block: dict[str, Any], size: int | None) -> list[dict[str, Any]]:
-    match block.get("type"):
+    match block["type"]:
         case "text":
             return [{"text": piece} for piece in pieces(block["text"], size)]
         case "thinking":
@@ -118,13 +131,13 @@ def _deltas(block: dict[str, Any], size: int | None) -> list[dict[str, Any]]:
                 {"reasoningContent": {"text": piece}}
                 for piece in pieces(block.get("thinking", ""), size)
             ]
-            return [*texts, {"reasoningContent": {"signature": block["signature"]}}]
+            if "signature" in block:
+                texts.append({"reasoningContent": {"signature": block["signature"]}})
+            return texts
         case "redacted_thinking":
             return [{"reasoningContent": {"redactedContent": _blob(block["data"])}}]
-        case "tool_use":
-            text = msgspec.json.encode(block["input"]).decode()
-            return [{"toolUse": {"input": piece}} for piece in pieces(text, size or 16)]
-    return []
+    text = msgspec.json.encode(block["input"]).decode()
+    return [{"toolUse": {"input": piece}} for piece in pieces(text, size or 16)]
 
 
 def _blob(data: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .converse_abilities import check_block, check_message
 from .patterns import DOCUMENT_NAME
 from .prompt import Prompt, signature_fits
 from .refusal import Refusal, invalid
@@ -45,7 +46,9 @@ def check_messages(prompt: Prompt, messages: list[Any], *, has_tools: bool) -> N
     _check_roles(prompt, messages)
     asked: list[str] = []
     counts = {"image": 0, "document": 0}
+    _check_names(messages)
     for index, message in enumerate(messages):
+        check_message(prompt.model, f"messages.{index}", message)
         _check_blocks(prompt, index, message, counts, has_tools=has_tools)
         if message["role"] != "system":
             asked = _check_results(index, message, asked)
@@ -104,6 +107,7 @@ def _check_blocks(
         kind, value = next((k, v) for k, v in block.items() if v is not None)
         path = f"messages.{index}.content.{number}"
         _check_side(path, kind, role)
+        check_block(prompt.model, path, kind, value)
         if kind in counts:
             counts[kind] += 1
             prompt.attachments += 1
@@ -118,6 +122,20 @@ def _check_blocks(
             check_cache_point(prompt, value)
         else:
             _measure(prompt, path, kind, value)
+
+
+def _check_names(messages: list[Any]) -> None:
+    names = [
+        block["document"]["name"]
+        for message in messages
+        for block in message["content"]
+        if block.get("document")
+    ]
+    if len(set(names)) != len(names):
+        raise invalid(
+            "Messages contain duplicate document names. Remove duplicate document names from "
+            "messages and try again."
+        )
 
 
 def _check_side(path: str, kind: str, role: str) -> None:

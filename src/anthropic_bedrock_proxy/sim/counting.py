@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from collections.abc import Mapping
 from typing import Any
 
 from . import converse, invoke
@@ -19,9 +20,9 @@ from .refusal import invalid
 _UNSUPPORTED = "The provided model doesn't support counting tokens."
 
 
-def validate(identifier: str, data: bytes) -> Prompt:
+def validate(identifier: str, data: bytes, profiles: Mapping[str, str]) -> Prompt:
     """The prompt to count. Raises `Refusal`."""
-    target = resolve(identifier)
+    target = resolve(identifier, profiles)
     if target.via_profile or not target.model.counts_tokens:
         raise invalid(_UNSUPPORTED)
     document = invoke.decode_body(data)

@@ -18,14 +18,14 @@ from typing import Any
 import msgspec
 
 from ..protocol.eventstream import encode_frame
-from .script import (
+from .faults import (
     BadCRCFault,
     CutFault,
     ExceptionFault,
     GarbageFault,
     SilenceFault,
-    Step,
 )
+from .script import Step
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -94,8 +94,8 @@ class Wire:
             raise ClientGone
         await self.raw_send({"type": "http.response.body", "body": data})
 
-    async def pause(self, seconds: float) -> None:
-        """Waits, unless the client goes away first: then raises `ClientGone`."""
+    async def pause(self, seconds: float | None) -> None:
+        """Waits (without end for None), unless the client goes away: then raises `ClientGone`."""
         await self.flush()
         if self._watch is None:
             self._watch = asyncio.ensure_future(self._gone())
@@ -139,11 +139,15 @@ def exception_frame(fault: ExceptionFault) -> bytes:
 
 
 async def deliver(
-    wire: Wire, frames: Sequence[bytes], step: Step | None, event_delay_seconds: float
+    wire: Wire,
+    frames: Sequence[bytes],
+    step: Step | None,
+    event_delay_seconds: float,
+    broken: Callable[[ExceptionFault], bytes],
 ) -> str | None:
     """Sends the events with the faults of the step; the exception type if one ended the stream.
 
-    Raises `ClientGone` and `Cut`.
+    `broken` renders an exception for this kind of stream. Raises `ClientGone` and `Cut`.
     """
     if step is None and not event_delay_seconds:
         for data in frames:
@@ -165,7 +169,7 @@ async def deliver(
             elif fault.after_events != index:
                 continue
             elif isinstance(fault, ExceptionFault):
-                await wire.write(exception_frame(fault))
+                await wire.write(broken(fault))
                 await wire.end()
                 return fault.type
             else:

@@ -1,9 +1,8 @@
-"""Validation of an InvokeModel body for Claude: the top level and the rules per generation.
+"""Validation of an Anthropic body for Claude: the top level and the rules per generation.
 
-The body is Anthropic's Messages body without `model` and `stream`, plus `anthropic_version` and
-`anthropic_beta`; any other key is refused, which is the commonest way a forwarded first-party
-request fails on Bedrock. Blocks are in `invoke_blocks.py`, tools in `invoke_tools.py`, rules
-about the order of turns in `invoke_turns.py`.
+Any key that the dialect does not know is refused, which is the commonest way a forwarded
+first-party request fails on Bedrock. Blocks are in `invoke_blocks.py`, tools in
+`invoke_tools.py`, rules about the order of turns in `invoke_turns.py`.
 Sources: AWS on the Claude body; the Anthropic API reference for thinking, effort, sampling and
 version differences; public issue reports for the wording.
 """
@@ -15,11 +14,14 @@ from typing import Any
 import msgspec
 
 from . import thinking
+from .betas import LONG_CONTEXT, TOKEN_COUNTING
+from .dialect import INVOKE, Dialect
 from .fields import bounded, need, only, tag, typed
-from .invoke_blocks import Scope, check_cache_control, check_system
+from .invoke_blocks import check_system
+from .invoke_scope import Scope, check_cache_control
 from .invoke_tools import check_tool_choice, check_tools
 from .invoke_turns import check_messages
-from .models import Model
+from .model import Model
 from .prompt import Prompt
 from .refusal import extra, invalid
 
@@ -28,25 +30,6 @@ NEW_VERSION = "2026-10-21"
 MALFORMED = "Malformed input request, please reformat your input and try again."
 TOO_LONG = "Input is too long for requested model."
 
-_TOP = frozenset(
-    {
-        "anthropic_version",
-        "anthropic_beta",
-        "max_tokens",
-        "messages",
-        "system",
-        "stop_sequences",
-        "temperature",
-        "top_p",
-        "top_k",
-        "metadata",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "user_profile_id",
-        "amazon-bedrock-guardrailConfig",
-    }
-)
 _MAX_STOP_SEQUENCES = 8191
 
 
@@ -62,21 +45,33 @@ def decode_body(data: bytes) -> dict[str, Any]:
 
 
 def validate(model: Model, data: bytes) -> Prompt:
-    """The prompt of a valid body. Raises `Refusal` with what Bedrock would say."""
+    """The prompt of a valid InvokeModel body. Raises `Refusal` with what Bedrock would say."""
     if not model.is_claude:
         raise invalid(MALFORMED)
     body = decode_body(data)
     version = need("", body, "anthropic_version", str)
     if version != CLASSIC_VERSION and (version != NEW_VERSION or model.generation < (4, 7)):
         raise invalid("anthropic_version: Invalid API version")
+    flags = body.get("anthropic_beta")
+    betas = [] if flags is None else typed("anthropic_beta", flags, list)
+    return check_body(model, body, INVOKE, betas=betas, new_version=version == NEW_VERSION)
+
+
+def check_body(
+    model: Model, body: dict[str, Any], dialect: Dialect, *, betas: list[Any], new_version: bool
+) -> Prompt:
+    """The prompt of a body whose version and flags are known. Raises `Refusal`."""
     scope = Scope(
         model=model,
-        betas=_betas(model, body),
-        new_version=version == NEW_VERSION,
+        dialect=dialect,
+        betas=_accepted(model, dialect, betas),
+        new_version=new_version,
         prompt=Prompt(model=model),
     )
     _check_top(scope, body)
     prompt = scope.prompt
+    if dialect.counts:
+        body = {**body, "max_tokens": model.max_output_tokens}
     prompt.max_tokens = check_max_tokens(model, body)
     _check_sampling(scope, body)
     if (metadata := body.get("metadata")) is not None:
@@ -103,23 +98,23 @@ def _is_manual(body: dict[str, Any]) -> bool:
     return isinstance(settings, dict) and settings.get("type") == "enabled"
 
 
-def _betas(model: Model, body: dict[str, Any]) -> frozenset[str]:
-    flags = body.get("anthropic_beta")
-    if flags is None:
-        return frozenset()
-    for flag in typed("anthropic_beta", flags, list):
-        if not isinstance(flag, str) or not model.accepts_beta(flag):
+def _accepted(model: Model, dialect: Dialect, flags: list[Any]) -> frozenset[str]:
+    for flag in flags:
+        known = isinstance(flag, str) and (
+            model.accepts_beta(flag, dialect.betas) or (dialect.counts and flag == TOKEN_COUNTING)
+        )
+        if not known:
             raise invalid("invalid beta flag")
     return frozenset(flags)
 
 
 def _check_top(scope: Scope, body: dict[str, Any]) -> None:
     for key in body:
-        if key in _TOP:
+        if key in scope.dialect.fields:
             continue
         allowed = (
             (key == "output_config" and scope.model.generation >= (4, 5))
-            or (key == "cache_control" and scope.model.generation >= (4, 7))
+            or (key == "cache_control" and scope.model.generation >= scope.dialect.auto_caching)
             or (
                 key == "context_management"
                 and not scope.betas.isdisjoint(
@@ -187,6 +182,8 @@ def _check_output_config(scope: Scope, value: Any, body: dict[str, Any]) -> None
         off = isinstance(body.get("thinking"), dict) and body["thinking"].get("type") == "disabled"
         thinking.check_effort(scope.model, effort, scope.betas, thinking_off=off)
     if (form := config.get("format")) is not None:
+        if not scope.dialect.formats:
+            raise extra("output_config.format")
         tag("output_config.format", typed("output_config.format", form, dict), ("json_schema",))
         only("output_config.format", form, ("type", "schema"))
         scope.prompt.json_schema = need("output_config.format", form, "schema", dict)
@@ -206,11 +203,12 @@ def _check_context_management(scope: Scope, value: Any) -> None:
     for index, edit in enumerate(management.get("edits") or []):
         path = f"context_management.edits.{index}"
         tag(path, typed(path, edit, dict), allowed)
+    scope.prompt.edits_context = True
 
 
 def _check_length(scope: Scope) -> None:
     room = scope.model.context_tokens
-    if "context-1m-2025-08-07" in scope.betas:
+    if LONG_CONTEXT in scope.betas:
         room = 1_000_000
     if scope.prompt.input_tokens > room:
         raise invalid(TOO_LONG)

@@ -15,16 +15,14 @@ from typing import Any
 import msgspec
 
 from .fields import matching, need, one_of, only, tag, typed
-from .models import Model
+from .invoke_scope import Scope, check_cache_control
+from .invoke_search import check_search, check_search_result
 from .patterns import BLOCK_ID, TOOL_NAME
-from .prompt import Prompt, signature_fits
-from .refusal import extra, invalid
+from .prompt import signature_fits
+from .refusal import invalid
 
-TOOL_SEARCH_BETA = "tool-search-tool-2025-10-19"
-_MAX_MARKERS = 4
 _MAX_IMAGE_BASE64 = 5 * 1024 * 1024
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-_SEARCH_NAMES = ("tool_search_tool_regex", "tool_search_tool_bm25")
 
 _FIELDS: dict[str, tuple[str, ...]] = {
     "text": ("type", "text", "citations", "cache_control"),
@@ -51,47 +49,6 @@ _CITATIONS = (
     "content_block_location",
     "search_result_location",
 )
-
-
-class Scope(msgspec.Struct, kw_only=True):
-    """The request being checked: its model, accepted flags and running sums."""
-
-    model: Model
-    betas: frozenset[str]
-    new_version: bool
-    prompt: Prompt
-    markers: int = 0
-    last_ttl: str = "1h"
-    searches: bool = False
-
-    def __post_init__(self) -> None:
-        """Tool search adds block types."""
-        self.searches = TOOL_SEARCH_BETA in self.betas
-
-
-def check_cache_control(scope: Scope, path: str, value: Any) -> None:
-    """Counts and checks one `cache_control`."""
-    marker = typed(path, value, dict)
-    tag(path, marker, ("ephemeral",))
-    only(f"{path}.ephemeral", marker, ("type", "ttl"))
-    ttl = marker.get("ttl") or "5m"
-    one_of(f"{path}.ephemeral.ttl", ttl, ("5m", "1h"))
-    if ttl == "1h":
-        if scope.model.generation < (4, 5):
-            raise extra(f"{path}.ephemeral.ttl")
-        if scope.last_ttl == "5m":
-            raise invalid(
-                f"{path}.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' "
-                "cache_control block. Note that blocks are processed in the following order: "
-                "`tools`, `system`, `messages`."
-            )
-    scope.last_ttl = ttl
-    scope.markers += 1
-    if scope.markers > _MAX_MARKERS:
-        raise invalid(
-            f"A maximum of {_MAX_MARKERS} blocks with cache_control may be provided. Found "
-            f"{scope.markers}."
-        )
 
 
 def check_system(scope: Scope, value: Any) -> None:
@@ -245,11 +202,6 @@ def _check_tool_use(scope: Scope, path: str, block: dict[str, Any]) -> None:
     scope.prompt.characters += len(msgspec.json.encode(need(path, block, "input", dict)))
 
 
-def _check_server_tool_use(scope: Scope, path: str, block: dict[str, Any]) -> None:
-    one_of(f"{path}.name", block.get("name"), _SEARCH_NAMES)
-    _check_tool_use(scope, path, block)
-
-
 def _check_tool_result(scope: Scope, path: str, block: dict[str, Any]) -> None:
     matching(f"{path}.tool_use_id", need(path, block, "tool_use_id", str), BLOCK_ID)
     if block.get("is_error") is not None:
@@ -264,10 +216,8 @@ def _check_tool_result(scope: Scope, path: str, block: dict[str, Any]) -> None:
         check_block(scope, f"{path}.content.{index}", part, "result")
 
 
-def _check_search_outcome(scope: Scope, path: str, block: dict[str, Any]) -> None:
-    need(path, block, "tool_use_id", str)
-    need(path, block, "content", dict)
-    scope.prompt.characters += len(msgspec.json.encode(block))
+def _check_reference(scope: Scope, path: str, block: dict[str, Any]) -> None:
+    scope.prompt.characters += len(need(path, block, "tool_name", str))
 
 
 _CHECKS = {
@@ -278,6 +228,7 @@ _CHECKS = {
     "redacted_thinking": _check_redacted,
     "tool_use": _check_tool_use,
     "tool_result": _check_tool_result,
-    "server_tool_use": _check_server_tool_use,
-    "tool_search_tool_result": _check_search_outcome,
+    "tool_reference": _check_reference,
+    "server_tool_use": check_search,
+    "tool_search_tool_result": check_search_result,
 }

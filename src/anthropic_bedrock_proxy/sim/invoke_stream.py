@@ -1,8 +1,9 @@
-"""An answer as an InvokeModel body, as Anthropic stream events, and as `chunk` frames.
+"""An answer as an Anthropic message and its stream events, and those as frames or as SSE.
 
-The event sequence is exactly Anthropic's, without `ping`, which Bedrock never sends. Each event
-travels base64-coded in the payload of one frame beside the padding `p`; the last event carries
-`amazon-bedrock-invocationMetrics`. Sources: the Anthropic API reference on streaming, the
+The event sequence is exactly Anthropic's, without `ping`, which Bedrock never sends. From
+InvokeModel each event travels base64-coded in the payload of one frame beside the padding `p`,
+and the last one carries `amazon-bedrock-invocationMetrics`; the Messages endpoints send
+server-sent events. Sources: the Anthropic API reference on streaming, the
 service model (botocore) for the frames; the padding and the metrics are known from captures.
 """
 
@@ -16,11 +17,15 @@ from typing import Any
 import msgspec
 
 from ..protocol.eventstream import encode_frame
+from . import guardrail
 from .ids import new_id
+from .prompt import Prompt
 from .replies import Answer, Counted
 
 _encode = msgspec.json.encode
 _WORDS = re.compile(r"\s*\S+|\s+")
+# Anthropic has no word for a guardrail: the action is a key of its own.
+_REASONS = {"guardrail_intervened": "end_turn"}
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _lengths = cycle((3, 27, 14, 41, 8, 60, 19, 33))
 _HEADERS = {
@@ -49,28 +54,30 @@ def usage_document(usage: Counted, output_tokens: int) -> dict[str, Any]:
     }
 
 
-def message(answer: Answer, model_name: str) -> dict[str, Any]:
-    """The body of InvokeModel."""
+def message(answer: Answer, prompt: Prompt) -> dict[str, Any]:
+    """The body of InvokeModel and of a Messages answer."""
     document: dict[str, Any] = {
-        "model": model_name,
+        "model": prompt.model.name,
         "id": new_id("msg_bdrk_"),
         "type": "message",
         "role": "assistant",
         "content": answer.content,
-        "stop_reason": answer.stop_reason,
+        "stop_reason": _REASONS.get(answer.stop_reason, answer.stop_reason),
         "stop_sequence": answer.stop_sequence,
         "usage": usage_document(answer.usage, answer.usage.output_tokens),
     }
     if answer.stop_details is not None:
         document["stop_details"] = answer.stop_details
-    return document
+    if prompt.edits_context:
+        document["context_management"] = {"applied_edits": []}
+    return {**document, **guardrail.keys(prompt.guardrail)}
 
 
-def events(answer: Answer, model_name: str, latency_ms: int = 1) -> list[dict[str, Any]]:
-    """The stream of InvokeModelWithResponseStream, in order."""
+def events(answer: Answer, prompt: Prompt) -> list[dict[str, Any]]:
+    """Anthropic's stream, in order."""
     usage = answer.usage
     start: dict[str, Any] = {
-        "model": model_name,
+        "model": prompt.model.name,
         "id": new_id("msg_bdrk_"),
         "type": "message",
         "role": "assistant",
@@ -88,13 +95,26 @@ def events(answer: Answer, model_name: str, latency_ms: int = 1) -> list[dict[st
         ]
         stream.append({"type": "content_block_stop", "index": index})
     ending: dict[str, Any] = {
-        "stop_reason": answer.stop_reason,
+        "stop_reason": _REASONS.get(answer.stop_reason, answer.stop_reason),
         "stop_sequence": answer.stop_sequence,
     }
     if answer.stop_details is not None:
         ending["stop_details"] = answer.stop_details
-    delta_usage = {"output_tokens": usage.output_tokens}
-    stream.append({"type": "message_delta", "delta": ending, "usage": delta_usage})
+    last: dict[str, Any] = {
+        "type": "message_delta",
+        "delta": ending,
+        "usage": {"output_tokens": usage.output_tokens},
+    }
+    if prompt.edits_context:
+        last["context_management"] = {"applied_edits": []}
+    return [*stream, last, {"type": "message_stop"}]
+
+
+def with_metrics(
+    stream: list[dict[str, Any]], answer: Answer, prompt: Prompt, latency_ms: int = 1
+) -> list[dict[str, Any]]:
+    """The stream of InvokeModelWithResponseStream: the last event tells what was billed."""
+    usage = answer.usage
     metrics = {
         "inputTokenCount": usage.input_tokens,
         "outputTokenCount": usage.output_tokens,
@@ -103,8 +123,9 @@ def events(answer: Answer, model_name: str, latency_ms: int = 1) -> list[dict[st
         "cacheReadInputTokenCount": usage.cache_read,
         "cacheWriteInputTokenCount": usage.cache_write,
     }
-    stream.append({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics})
-    return stream
+    added = {**guardrail.keys(prompt.guardrail), "amazon-bedrock-invocationMetrics": metrics}
+    last = {**stream[-1], **added}
+    return [*stream[:-1], last]
 
 
 def pieces(text: str, size: int | None) -> list[str]:
@@ -143,3 +164,9 @@ def frame(event: dict[str, Any]) -> bytes:
     """One Anthropic event in one frame."""
     coded = b2a_base64(_encode(event), newline=False).decode()
     return encode_frame(_HEADERS, _encode({"bytes": coded, "p": padding()}))
+
+
+def server_sent(event: dict[str, Any]) -> bytes:
+    """One Anthropic event as the Messages endpoints send it."""
+    name = str(event.get("type", "message")).encode()
+    return b"event: %b\ndata: %b\n\n" % (name, _encode(event))

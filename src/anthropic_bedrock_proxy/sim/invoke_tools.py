@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from .fields import matching, need, only, tag, typed
-from .invoke_blocks import Scope, check_cache_control
-from .models import Model
+from .invoke_scope import Scope, check_cache_control
+from .model import Model
 from .patterns import TOOL_NAME
 from .refusal import invalid
 
@@ -67,9 +67,17 @@ def check_tools(scope: Scope, value: Any) -> Tools:
             _check_custom(scope, where, tool, name)
         else:
             _check_client_tool(scope, where, tool, expected[kind])
+        later = tool.get("defer_loading") is True
+        if later and tool.get("cache_control") is not None:
+            raise invalid(
+                f"Tool '{name}' cannot have both defer_loading=true and cache_control set. Tools "
+                "with defer_loading cannot use prompt caching."
+            )
         if tool.get("cache_control") is not None:
             check_cache_control(scope, f"{where}.cache_control", tool["cache_control"])
-        deferred += tool.get("defer_loading") is True
+        deferred += later
+        # A tool that is loaded later is no part of the prompt yet.
+        scope.prompt.characters += 0 if later else len(msgspec.json.encode(tool))
         if name in tools:
             raise invalid("tools: Tool names must be unique.")
         tools[name] = tool.get("input_schema") or {}
@@ -77,7 +85,6 @@ def check_tools(scope: Scope, value: Any) -> Tools:
         raise invalid(
             "At least one tool must have defer_loading=false. All tools cannot be deferred."
         )
-    scope.prompt.characters += len(msgspec.json.encode(tools)) if tools else 0
     return tools
 
 
@@ -100,7 +107,7 @@ def _check_custom(scope: Scope, path: str, tool: dict[str, Any], name: str) -> N
     only(path, tool, allowed)
     matching(f"{path}.name", name, TOOL_NAME)
     if tool.get("description") is not None:
-        scope.prompt.characters += len(typed(f"{path}.description", tool["description"], str))
+        typed(f"{path}.description", tool["description"], str)
     schema = need(path, tool, "input_schema", dict)
     if schema.get("type") != "object":
         if "type" not in schema:

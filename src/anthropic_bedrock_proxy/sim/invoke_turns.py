@@ -12,12 +12,16 @@ from typing import Any
 
 import msgspec
 
+from .betas import CLEAR_AT, PER_TURN_CONTROL
 from .fields import need, one_of, only, typed
-from .invoke_blocks import Scope, check_block
+from .invoke_blocks import check_block
+from .invoke_scope import Scope
+from .invoke_search import check_references, check_searches
 from .refusal import Refusal, invalid
 from .thinking import check_effort
 
-_OUTPUT_CONFIG_BETA = "mid-conversation-output-config-2026-07-01"
+_OUTPUT_CONFIG_BETAS = ("mid-conversation-output-config-2026-07-01", PER_TURN_CONTROL)
+_CLEAR_AT = ("next_user_message", "never")
 _NO_PREFILL = (
     "This model does not support assistant message prefill. The conversation must end with a user "
     "message."
@@ -51,7 +55,9 @@ def check_messages(scope: Scope, messages: list[Any], tools: Any, *, manual: boo
     if turns[0].role != "user":
         raise invalid('messages: first message must use the "user" role')
     _check_pairs(turns)
-    _check_references(turns, tools)
+    for turn in turns:
+        check_searches(turn.index, turn.blocks)
+        check_references(turn.blocks, tools)
     _check_end(scope, turns, manual=manual)
     scope.prompt.messages += len(messages)
     scope.prompt.last_user_text = _last_user_text(turns)
@@ -68,8 +74,10 @@ def _check_message(scope: Scope, index: int, message: Any, previous: str) -> str
     if not scope.model.takes_system_role:
         raise _no_system_role(scope)
     allowed = ["role", "content"]
-    if _OUTPUT_CONFIG_BETA in scope.betas and scope.model.generation >= (5, 0):
+    if not scope.betas.isdisjoint(_OUTPUT_CONFIG_BETAS) and scope.model.generation >= (5, 0):
         allowed.append("output_config")
+    if CLEAR_AT in scope.betas:
+        allowed.append("clear_at")
     only(path, message, allowed)
     if previous != "user" or index == 0:
         raise invalid(f"{path}: a `system` message must directly follow a `user` message")
@@ -79,6 +87,8 @@ def _check_message(scope: Scope, index: int, message: Any, previous: str) -> str
     else:
         for number, block in enumerate(typed(f"{path}.content", content, list)):
             check_block(scope, f"{path}.content.{number}", block, "system")
+    if (clear_at := message.get("clear_at")) is not None:
+        one_of(f"{path}.clear_at", clear_at, _CLEAR_AT)
     if (config := message.get("output_config")) is not None:
         only(f"{path}.output_config", typed(f"{path}.output_config", config, dict), ("effort",))
         if config.get("effort") is not None:
@@ -160,18 +170,6 @@ def _unanswered(turn: _Turn, missing: list[str]) -> Refusal:
         f"immediately after: {', '.join(missing)}. Each `tool_use` block must have a "
         "corresponding `tool_result` block in the next message."
     )
-
-
-def _check_references(turns: list[_Turn], tools: Any) -> None:
-    for turn in turns:
-        for kind, block in turn.blocks:
-            if kind != "tool_result" or not isinstance(block.get("content"), list):
-                continue
-            for part in block["content"]:
-                if part["type"] == "tool_reference" and part.get("tool_name") not in tools:
-                    raise invalid(
-                        f"Tool reference '{part.get('tool_name')}' not found in available tools"
-                    )
 
 
 def _check_end(scope: Scope, turns: list[_Turn], *, manual: bool) -> None:

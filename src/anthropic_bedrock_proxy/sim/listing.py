@@ -1,16 +1,19 @@
 """The control plane: which models and inference profiles exist.
 
 Shapes are those of the `bedrock` service model (botocore): ListInferenceProfiles,
-GetInferenceProfile, ListFoundationModels. The list is the table in `models.py`; one application
-profile with an opaque id is included, because clients must ask what stands behind it.
+GetInferenceProfile, ListFoundationModels. The list is the table in `catalog.py`; one application
+profile with an opaque id is there from the start, because clients must ask what stands behind it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from .models import APPLICATION_PROFILES, MODELS, TARGETS, Model
+from .catalog import MODELS
+from .model import Model
+from .models import TARGETS
 from .options import SimulatorOptions
 from .refusal import Refusal, invalid
 
@@ -28,7 +31,9 @@ _REGIONS = {
 _TITLES = {"us": "US", "eu": "EU", "jp": "JP", "au": "AU", "us-gov": "US-GOV", "apac": "APAC"}
 
 
-def list_inference_profiles(options: SimulatorOptions, query: str) -> dict[str, Any]:
+def list_inference_profiles(
+    options: SimulatorOptions, application: Mapping[str, str], query: str
+) -> dict[str, Any]:
     """A page of profiles. Raises `Refusal`."""
     arguments = {name: values[-1] for name, values in parse_qs(query).items()}
     kind = arguments.get("type", "SYSTEM_DEFINED")
@@ -44,16 +49,18 @@ def list_inference_profiles(options: SimulatorOptions, query: str) -> dict[str, 
         raise invalid("The pagination token or page size is invalid.") from error
     if not 1 <= size <= _MAX_RESULTS or start < 0:
         raise invalid("The pagination token or page size is invalid.")
-    profiles = [profile for profile in _profiles(options) if profile["type"] == kind]
+    profiles = [profile for profile in _profiles(options, application) if profile["type"] == kind]
     page: dict[str, Any] = {"inferenceProfileSummaries": profiles[start : start + size]}
     if start + size < len(profiles):
         page["nextToken"] = str(start + size)
     return page
 
 
-def get_inference_profile(options: SimulatorOptions, identifier: str) -> dict[str, Any]:
+def get_inference_profile(
+    options: SimulatorOptions, application: Mapping[str, str], identifier: str
+) -> dict[str, Any]:
     """One profile by id or ARN. Raises `Refusal`."""
-    for profile in _profiles(options):
+    for profile in _profiles(options, application):
         if identifier in (profile["inferenceProfileId"], profile["inferenceProfileArn"]):
             return profile
     raise Refusal("ResourceNotFoundException", "The requested inference profile was not found.")
@@ -80,7 +87,7 @@ def _summary(options: SimulatorOptions, model: Model, types: list[str]) -> dict[
         "modelId": model.id,
         "modelName": _title(model),
         "providerName": model.provider,
-        "inputModalities": ["TEXT", "IMAGE"] if model.is_claude else ["TEXT"],
+        "inputModalities": ["TEXT", "IMAGE"] if model.can.images else ["TEXT"],
         "outputModalities": ["TEXT"],
         "responseStreamingSupported": True,
         "customizationsSupported": [],
@@ -98,7 +105,7 @@ def _title(model: Model) -> str:
     return model.name.replace("-", " ").title()
 
 
-def _profiles(options: SimulatorOptions) -> list[dict[str, Any]]:
+def _profiles(options: SimulatorOptions, application: Mapping[str, str]) -> list[dict[str, Any]]:
     prefix = f"arn:aws:bedrock:{options.region}:{options.account}"
     profiles = []
     for model in MODELS:
@@ -108,9 +115,11 @@ def _profiles(options: SimulatorOptions) -> list[dict[str, Any]]:
             profiles.append(
                 _profile(f"{prefix}:inference-profile/{identifier}", identifier, name, model, area)
             )
-    for identifier, target in APPLICATION_PROFILES.items():
+    for identifier, source in application.items():
         arn = f"{prefix}:application-inference-profile/{identifier}"
-        area, model = target.partition(".")[0], TARGETS[target].model
+        target = TARGETS[source]
+        model = target.model
+        area = source.partition(".")[0] if target.via_profile else options.region
         profile = _profile(arn, identifier, f"sim {_title(model)}", model, area)
         profiles.append({**profile, "type": "APPLICATION"})
     return profiles
@@ -128,6 +137,6 @@ def _profile(arn: str, identifier: str, name: str, model: Model, area: str) -> d
         "type": "SYSTEM_DEFINED",
         "models": [
             {"modelArn": f"arn:aws:bedrock:{region}::foundation-model/{model.id}"}
-            for region in _REGIONS[area]
+            for region in _REGIONS.get(area, (area,))
         ],
     }

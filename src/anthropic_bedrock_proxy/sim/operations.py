@@ -1,4 +1,4 @@
-"""The five model operations: from a body to a checked request, from an answer to bytes.
+"""The operations on models: from a body to a checked request, from an answer to bytes.
 
 `parse` validates and yields a `Request` that knows its dialect; `respond` renders the answer of
 the script or the built-in one, sends it through the faults, and notes what is billed. A stream
@@ -13,19 +13,21 @@ from typing import Any
 
 import msgspec
 
-from . import converse, converse_stream, counting, invoke, invoke_stream
-from .delivery import ClientGone, Cut, Headers, Wire, deliver
+from . import converse, converse_stream, counting, guardrail, invoke, invoke_stream, messages, tier
+from .catalog import MODELS
+from .delivery import ClientGone, Cut, Headers, Wire, deliver, exception_frame
+from .envelope import JSON, anthropic_type, error_event
+from .ids import new_id
 from .log import Entry
-from .models import MODELS, resolve_for_inference
+from .models import resolve_for_inference
 from .prompt import Prompt
-from .refusal import invalid
 from .replies import Answer, answer
+from .routing import Route
 from .script import Step
 
-_JSON = (b"content-type", b"application/json")
-_STREAM = (b"content-type", b"application/vnd.amazon.eventstream")
-_TIERS = ("priority", "default", "flex", "reserved")
-_LATENCIES = ("standard", "optimized")
+_FRAMES = (b"content-type", b"application/vnd.amazon.eventstream")
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_NO_CACHE = (b"cache-control", b"no-cache")
 
 
 class Request(msgspec.Struct, kw_only=True):
@@ -35,10 +37,11 @@ class Request(msgspec.Struct, kw_only=True):
     prompt: Prompt
     document: dict[str, Any] | None = None
     echoed: list[tuple[bytes, bytes]] = []
+    anthropic: bool = False
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is an event stream."""
+        """Whether the answer is a stream of events."""
         return self.operation.endswith("Stream")
 
 
@@ -47,38 +50,55 @@ def plain(document: dict[str, Any]) -> Request:
     return Request(operation="", prompt=Prompt(model=MODELS[0]), document=document)
 
 
-def parse(operation: str, identifier: str, headers: Mapping[str, str], body: bytes) -> Request:
-    """Validates a request for a model. Raises `Refusal`."""
+def parse(
+    route: Route,
+    headers: Mapping[str, str],
+    body: bytes,
+    document: dict[str, Any] | None,
+    profiles: Mapping[str, str],
+) -> Request:
+    """Validates a request for a model. `document` is the decoded body of a Messages request.
+
+    Raises `Refusal`.
+    """
+    operation = route.operation
+    if document is not None:
+        return _parse_messages(operation, headers, document, profiles)
     if operation == "CountTokens":
-        prompt = counting.validate(identifier, body)
+        prompt = counting.validate(route.identifier, body, profiles)
         return Request(
             operation=operation, prompt=prompt, document={"inputTokens": prompt.input_tokens}
         )
-    model = resolve_for_inference(identifier)
+    model = resolve_for_inference(route.identifier, profiles)
     if operation.startswith("Converse"):
-        streams = operation == "ConverseStream"
-        return Request(operation=operation, prompt=converse.validate(model, body, streams=streams))
-    echoed = _echoed(headers)
-    return Request(operation=operation, prompt=invoke.validate(model, body), echoed=echoed)
+        prompt = converse.validate(model, body, streams=operation == "ConverseStream")
+        return Request(operation=operation, prompt=prompt)
+    echoed = tier.echoed(headers)
+    guarded = guardrail.from_headers(headers, body)
+    prompt = invoke.validate(model, body)
+    prompt.guardrail = guarded
+    prompt.service_tier = tier.asked(headers)
+    tier.check(model, prompt.service_tier)
+    return Request(operation=operation, prompt=prompt, echoed=echoed)
 
 
-def _echoed(headers: Mapping[str, str]) -> Headers:
-    """The request headers that InvokeModel repeats in its answer, checked."""
-    echoed: Headers = []
-    for name, key, allowed in (
-        ("x-amzn-bedrock-service-tier", "serviceTier", _TIERS),
-        ("x-amzn-bedrock-performanceconfig-latency", "performanceConfigLatency", _LATENCIES),
-    ):
-        value = headers.get(name)
-        if value is None:
-            continue
-        if value not in allowed:
-            raise invalid(
-                f"1 validation error detected: Value '{value}' at '{key}' failed to satisfy "
-                f"constraint: Member must satisfy enum value set: [{', '.join(allowed)}]"
-            )
-        echoed.append((name.encode(), value.encode()))
-    return echoed
+def _parse_messages(
+    operation: str,
+    headers: Mapping[str, str],
+    document: dict[str, Any],
+    profiles: Mapping[str, str],
+) -> Request:
+    echoed = [] if operation.startswith("Mantle") else tier.echoed(headers)
+    prompt = messages.validate(operation, document, headers, profiles)
+    request = Request(operation=operation, prompt=prompt, echoed=echoed, anthropic=True)
+    if echoed:
+        prompt.service_tier = tier.asked(headers)
+        tier.check(prompt.model, prompt.service_tier)
+    if operation == "MantleCountTokens":
+        request.document = {"input_tokens": prompt.input_tokens}
+        if prompt.edits_context:
+            request.document["context_management"] = {"original_input_tokens": prompt.input_tokens}
+    return request
 
 
 async def respond(
@@ -95,28 +115,37 @@ async def respond(
     reply = answer(request.prompt, step) if request.document is None else None
     frames = _frames(request, reply, step)
     headers: Headers = [(b"x-amzn-requestid", request_id.encode()), *request.echoed]
+    if request.anthropic:
+        headers.append((b"request-id", new_id("req_").encode()))
     if request.streams:
-        headers.append(_STREAM)
-        if request.operation.startswith("Invoke"):
-            headers.append((b"x-amzn-bedrock-content-type", b"application/json"))
+        headers += _stream_headers(request)
     else:
-        headers.append(_JSON)
+        headers.append(JSON)
         if step is None or not step.faults:
             headers.append((b"content-length", str(sum(map(len, frames))).encode()))
         if reply is not None and request.operation == "InvokeModel":
             headers += _counters(reply, int((time.perf_counter() - started) * 1000))
     entry.status = 200
     await wire.start(200, headers)
+    broken = error_event if request.anthropic else exception_frame
     try:
-        broken = await deliver(wire, frames, step, event_delay_seconds)
+        ended_by = await deliver(wire, frames, step, event_delay_seconds, broken)
     except (ClientGone, Cut):
         _bill(entry, reply, wire.sent, len(frames))
         raise
-    if broken is not None:
+    if ended_by is not None:
         entry.outcome = "faulted"
-        entry.error_type = broken
-        entry.error_message = "exception frame in the stream"
+        entry.error_type = anthropic_type(ended_by) if request.anthropic else ended_by
+        entry.error_message = "error inside the stream"
     _bill(entry, reply, wire.sent, len(frames))
+
+
+def _stream_headers(request: Request) -> Headers:
+    if request.anthropic:
+        return [_EVENTS, _NO_CACHE]
+    if request.operation.startswith("Invoke"):
+        return [_FRAMES, (b"x-amzn-bedrock-content-type", b"application/json")]
+    return [_FRAMES]
 
 
 def _bill(entry: Entry, reply: Answer | None, sent: int, total: int) -> None:
@@ -129,19 +158,20 @@ def _frames(request: Request, reply: Answer | None, step: Step | None) -> list[b
         return [step.raw_body.encode()]
     if reply is None:
         return [msgspec.json.encode(request.document)]
-    name, paths = request.prompt.model.name, request.prompt.response_paths
+    converses = request.operation.startswith("Converse")
+    if not request.streams:
+        whole = converse_stream.message if converses else invoke_stream.message
+        return [msgspec.json.encode(whole(reply, request.prompt))]
     raw = step.raw_events if step is not None else None
-    if request.operation == "InvokeModel":
-        return [msgspec.json.encode(invoke_stream.message(reply, name))]
-    if request.operation == "Converse":
-        return [msgspec.json.encode(converse_stream.message(reply, paths))]
-    if request.operation == "ConverseStream":
-        return [
-            converse_stream.frame(event)
-            for event in (converse_stream.events(reply, paths) if raw is None else raw)
-        ]
-    events = invoke_stream.events(reply, name) if raw is None else raw
-    return [invoke_stream.frame(event) for event in events]
+    if converses:
+        stream = converse_stream.events(reply, request.prompt) if raw is None else raw
+        return [converse_stream.frame(event) for event in stream]
+    stream = invoke_stream.events(reply, request.prompt) if raw is None else raw
+    if request.anthropic:
+        return [invoke_stream.server_sent(event) for event in stream]
+    if raw is None:
+        stream = invoke_stream.with_metrics(stream, reply, request.prompt)
+    return [invoke_stream.frame(event) for event in stream]
 
 
 def _counters(reply: Answer, latency_ms: int) -> Headers:

@@ -6,11 +6,15 @@ usually should; with at least one of either, requests are verified as AWS verifi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from .script import Step
 
 MAX_BODY_BYTES = 25_000_000  # InvokeModelRequest.body in the service model
+# Application inference profiles: opaque id -> what it was made from.
+APPLICATION_PROFILES = {"sim0sonnet45": "us.anthropic.claude-sonnet-4-5-20250929-v1:0"}
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,4 +36,7 @@ class SimulatorOptions(msgspec.Struct, frozen=True, kw_only=True):
     region: str = "us-east-1"
     account: str = "123456789012"
     event_delay_seconds: float = 0.0
+    application_profiles: Mapping[str, str] = msgspec.field(
+        default_factory=lambda: dict(APPLICATION_PROFILES)
+    )
     log_file: str | None = None

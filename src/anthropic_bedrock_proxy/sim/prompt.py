@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .models import Model
+from .model import Model
 
 _CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 3
@@ -20,13 +20,21 @@ TOKENS_PER_ATTACHMENT = 1500
 _SIGNED = b"bedrock-sim/1:"
 
 
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
+    """The guardrail a request asks for; `blocks` when it would stop the prompt."""
+
+    identifier: str
+    traced: bool = False
+    blocks: bool = False
+
+
 class Prompt(msgspec.Struct, kw_only=True):
     """The parts of a request that decide the reply.
 
     `characters` of text and `attachments` make the input estimate; `forced_tool` is the schema
     and name of the tool the model must call; `thinking` is `off`, `shown` or `omitted`;
-    `json_schema` is that of a structured answer; `response_paths`
-    and `cache_points` belong to Converse.
+    `json_schema` is that of a structured answer; `edits_context` asks for a report of context
+    edits; `response_paths` and `cache_points` belong to Converse.
     """
 
     model: Model
@@ -41,6 +49,9 @@ class Prompt(msgspec.Struct, kw_only=True):
     json_schema: dict[str, Any] | None = None
     response_paths: list[str] = []
     cache_points: int = 0
+    edits_context: bool = False
+    service_tier: str | None = None
+    guardrail: Guardrail | None = None
 
     @property
     def input_tokens(self) -> int:

@@ -7,6 +7,7 @@ the sentence in `{"message": …}`.
 
 from __future__ import annotations
 
+# A name that is not here is answered with 400.
 STATUS: dict[str, int] = {
     "ValidationException": 400,
     "AccessDeniedException": 403,
@@ -33,12 +34,10 @@ STATUS: dict[str, int] = {
 class Refusal(Exception):  # noqa: N818  # it is an answer, raised to unwind the validation
     """The request is answered with an AWS error. `type` is the exception name."""
 
-    def __init__(self, type_: str, message: str, status: int | None = None) -> None:
-        """`status` defaults to the service model's, 400 for a name it does not know."""
+    def __init__(self, type_: str, message: str) -> None:
         super().__init__(message)
         self.type = type_
         self.message = message
-        self.status = STATUS.get(type_, 400) if status is None else status
 
 
 def invalid(message: str) -> Refusal:

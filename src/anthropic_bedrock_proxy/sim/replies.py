@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from .guardrail import BLOCKED_TEXT
 from .ids import new_id
 from .prompt import Prompt, signature, tokens
 from .script import Reply, Step
@@ -54,14 +55,23 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer(prompt: Prompt, step: Step | None) -> Answer:
-    """The scripted reply if the step has one, else the built-in reply."""
+    """The scripted reply if the step has one, else the built-in reply.
+
+    What a guardrail stops never reaches a model.
+    """
+    if prompt.guardrail is not None and prompt.guardrail.blocks:
+        return Answer(
+            content=[{"type": "text", "text": BLOCKED_TEXT}],
+            stop_reason="guardrail_intervened",
+            usage=Counted(input_tokens=0, output_tokens=0),
+        )
     if step is not None and step.reply is not None:
         return _scripted(prompt, step.reply)
     return _built_in(prompt)
 
 
 def _scripted(prompt: Prompt, reply: Reply) -> Answer:
-    content = [_completed(block) for block in reply.content]
+    content = _completed(prompt, reply.content)
     reason = reply.stop_reason
     if reason is None:
         calls = any(block.get("type") == "tool_use" for block in content)
@@ -85,13 +95,25 @@ def _scripted(prompt: Prompt, reply: Reply) -> Answer:
     )
 
 
-def _completed(block: dict[str, Any]) -> dict[str, Any]:
-    kind = block.get("type")
-    if kind == "tool_use":
-        return {"id": new_id("toolu_bdrk_"), "input": {}, **block}
-    if kind == "thinking" and "signature" not in block:
-        return {**block, "signature": signature(block.get("thinking", ""))}
-    return block
+def _completed(prompt: Prompt, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The blocks with ids and signatures; a search result belongs to the search before it."""
+    completed: list[dict[str, Any]] = []
+    search = ""
+    for block in content:
+        kind = block.get("type")
+        if kind == "tool_use":
+            filled = {"id": new_id("toolu_bdrk_"), "input": {}, **block}
+        elif kind == "server_tool_use":
+            filled = {"id": new_id("srvtoolu_bdrk_"), "input": {}, **block}
+            search = filled["id"]
+        elif kind == "tool_search_tool_result":
+            filled = {"tool_use_id": search, **block}
+        elif kind == "thinking" and "signature" not in block and prompt.model.is_claude:
+            filled = {**block, "signature": signature(block.get("thinking", ""))}
+        else:
+            filled = block
+        completed.append(filled)
+    return completed
 
 
 def _built_in(prompt: Prompt) -> Answer:

@@ -16,12 +16,19 @@ from typing import Any, Literal
 
 import msgspec
 
+from .faults import Fault
+
 Operation = Literal[
     "InvokeModel",
     "InvokeModelWithResponseStream",
     "Converse",
     "ConverseStream",
     "CountTokens",
+    "Messages",
+    "MessagesStream",
+    "MantleMessages",
+    "MantleMessagesStream",
+    "MantleCountTokens",
     "ListInferenceProfiles",
     "GetInferenceProfile",
     "ListFoundationModels",
@@ -32,13 +39,14 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """All given conditions must hold.
 
     `model` is a substring of the id in the path, `text` of the last user message, `body` a
-    regular expression searched in the raw body.
+    regular expression searched in the raw body; `service_tier` is the tier asked for.
     """
 
     model: str | None = None
     operation: Operation | None = None
     text: str | None = None
     body: str | None = None
+    service_tier: str | None = None
 
     def __post_init__(self) -> None:
         """A regular expression that does not compile is refused with the script."""
@@ -78,98 +86,22 @@ class Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """A refusal before any stream. `retry_after` in seconds.
 
     With `envelope: "anthropic"` the body is Anthropic's error document and there is no
-    `x-amzn-ErrorType`, as some newer models answer.
+    `x-amzn-ErrorType`, as some newer models answer; without one the endpoint decides.
     """
 
     type: str
     message: str = ""
     status: int | None = None
     retry_after: float | None = None
-    envelope: Literal["aws", "anthropic"] = "aws"
-
-
-class ExceptionFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="exception",
-    kw_only=True,
-):
-    """After `after_events` events an exception frame ends the stream (`throttlingException`…)."""
-
-    type: str
-    message: str = ""
-    after_events: int = 0
-
-
-class CutFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="cut",
-    kw_only=True,
-):
-    """The connection ends after `after_events` events and `at_byte` bytes of the next one.
-
-    `reset` sends a TCP reset instead of an orderly close.
-    """
-
-    after_events: int = 0
-    at_byte: int = 0
-    reset: bool = False
-
-
-class BadCRCFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="bad_crc",
-    kw_only=True,
-):
-    """The frame of event number `at_event` (from 0) carries a wrong checksum."""
-
-    at_event: int = 0
-
-
-class SilenceFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="silence",
-    kw_only=True,
-):
-    """After `after_events` events nothing is sent for `seconds`."""
-
-    seconds: float
-    after_events: int = 0
-
-
-class GarbageFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="garbage",
-    kw_only=True,
-):
-    """After `after_events` events `length` bytes that are no frame, then the stream goes on."""
-
-    after_events: int = 0
-    length: int = 64
-
-
-Fault = ExceptionFault | CutFault | BadCRCFault | SilenceFault | GarbageFault
+    envelope: Literal["aws", "anthropic"] | None = None
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One entry of the script. Delays are milliseconds.
 
     `raw_events` are sent verbatim in place of a reply's events (streaming operations only);
-    `raw_body` is sent verbatim as the whole answer body.
+    `raw_body` is sent verbatim as the whole answer body; `hang` reads the request and never
+    answers.
     """
 
     match: Match | None = None
@@ -179,6 +111,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     raw_events: list[dict[str, Any]] | None = None
     raw_body: str | None = None
     faults: list[Fault] = []
+    hang: bool = False
     delay_ms: float = 0
     event_delay_ms: float = 0
     chunk_bytes: int | None = None
@@ -186,8 +119,8 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def __post_init__(self) -> None:
         """Two answers in one step, or sizes below one, are mistakes."""
         answers = (self.reply, self.error, self.raw_events, self.raw_body)
-        if sum(answer is not None for answer in answers) > 1:
-            raise ValueError("a step holds at most one of reply, error, raw_events, raw_body")
+        if sum(answer is not None for answer in answers) + self.hang > 1:
+            raise ValueError("a step holds at most one of reply, error, raw_events, raw_body, hang")
         if self.times != "forever" and self.times < 1:
             raise ValueError('times is a positive number or "forever"')
         if self.chunk_bytes is not None and self.chunk_bytes < 1:
@@ -199,6 +132,16 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 @lru_cache(maxsize=256)
 def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text)
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a matcher looks at."""
+
+    operation: str
+    model: str
+    text: str
+    body: bytes
+    service_tier: str | None = None
 
 
 class Script:
@@ -227,13 +170,13 @@ class Script:
         """Every step still queued, with `times` reduced by what was served."""
         return [{**msgspec.to_builtins(step), "times": left} for step, left in self._steps]
 
-    def take(self, operation: str, model: str, text: str, body: bytes) -> Step | None:
+    def take(self, seen: Seen) -> Step | None:
         """The first fitting step, counted as used; None when nothing fits."""
         for position, entry in enumerate(self._steps):
             step: Step = entry[0]
-            if step.raw_events is not None and not operation.endswith("Stream"):
+            if step.raw_events is not None and not seen.operation.endswith("Stream"):
                 continue
-            if step.match and not _fits(step.match, operation, model, text, body):
+            if step.match and not _fits(step.match, seen):
                 continue
             if entry[1] != "forever":
                 entry[1] -= 1
@@ -243,14 +186,15 @@ class Script:
         return None
 
 
-def _fits(match: Match, operation: str, model: str, text: str, body: bytes) -> bool:
+def _fits(match: Match, seen: Seen) -> bool:
     return (
-        (match.operation is None or match.operation == operation)
-        and (match.model is None or match.model in model)
-        and (match.text is None or match.text in text)
+        (match.operation is None or match.operation == seen.operation)
+        and (match.model is None or match.model in seen.model)
+        and (match.text is None or match.text in seen.text)
+        and (match.service_tier is None or match.service_tier == seen.service_tier)
         and (
             match.body is None
-            or _pattern(match.body).search(body.decode(errors="replace")) is not None
+            or _pattern(match.body).search(seen.body.decode(errors="replace")) is not None
         )
     )
 

@@ -20,7 +20,7 @@ from .options import Credential
 from .refusal import Refusal
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_SERVICE = "bedrock"
+MANTLE_SERVICE = "bedrock-mantle"
 _SKEW_SECONDS = 300
 _UNRESERVED = "-_.~"
 _SCOPE_PARTS = 5
@@ -46,10 +46,19 @@ class Verifier:
         self._keys: dict[tuple[str, str], bytes] = {}
 
     def check(
-        self, method: str, raw_path: str, query: str, headers: Mapping[str, str], *, body: bytes
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: Mapping[str, str],
+        *,
+        body: bytes,
+        service: str = "bedrock",
     ) -> str:
         """`sigv4`, `bearer` or `none`. Header names are lower case. Raises `Refusal`."""
         given = headers.get("authorization", "")
+        if not given and service == MANTLE_SERVICE and "x-api-key" in headers:
+            given = f"Bearer {headers['x-api-key']}"
         if not self._credentials and not self._tokens:
             return _scheme(given)
         if given[:7].lower() == "bearer ":
@@ -64,7 +73,7 @@ class Verifier:
             raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
         payload = hashlib.sha256(body).hexdigest()
         request = f"{method}\n{_canonical_path(raw_path)}\n{_canonical_query(query)}"
-        self._check_signature(given, request, headers, payload)
+        self._check_signature(given, request, headers, payload, service)
         return "sigv4"
 
     def _check_signature(
@@ -73,6 +82,7 @@ class Verifier:
         request: str,
         headers: Mapping[str, str],
         payload: str,
+        expected_service: str,
     ) -> None:
         fields = _fields(authorization)
         access_key_id, _, scope = fields["Credential"].partition("/")
@@ -83,10 +93,10 @@ class Verifier:
         if len(parts) != _SCOPE_PARTS or parts[4] != "aws4_request":
             _incomplete("Credential must have exactly 5 slash-delimited elements.")
         _, date, region, service, _ = parts
-        if service != _SERVICE:
+        if service != expected_service:
             raise Refusal(
                 "InvalidSignatureException",
-                f"Credential should be scoped to correct service: '{_SERVICE}'.",
+                f"Credential should be scoped to correct service: '{expected_service}'.",
             )
         timestamp = headers.get("x-amz-date", "")
         if not timestamp.startswith(date):
@@ -107,21 +117,31 @@ class Verifier:
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         to_sign = f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}"
         expected = hmac.new(
-            self._signing_key(pair, date, region), to_sign.encode(), hashlib.sha256
+            self._signing_key(pair, date, region, service), to_sign.encode(), hashlib.sha256
         ).hexdigest()
         if not hmac.compare_digest(expected, fields["Signature"]):
             raise Refusal("InvalidSignatureException", _MISMATCH)
         _check_token(pair, headers.get("x-amz-security-token"))
 
-    def _signing_key(self, pair: Credential, date: str, region: str) -> bytes:
-        known = self._keys.get((pair.access_key_id, f"{date}/{region}"))
+    def _signing_key(self, pair: Credential, date: str, region: str, service: str) -> bytes:
+        scope = (pair.access_key_id, f"{date}/{region}/{service}")
+        known = self._keys.get(scope)
         if known is not None:
             return known
         key = b"AWS4" + pair.secret_access_key.encode()
-        for part in (date, region, _SERVICE, "aws4_request"):
+        for part in (date, region, service, "aws4_request"):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        self._keys = {(pair.access_key_id, f"{date}/{region}"): key}
+        self._keys = {scope: key}
         return key
+
+
+def signed_service(headers: Mapping[str, str]) -> str:
+    """The service in the credential scope of a signed request; empty for any other."""
+    given = headers.get("authorization", "")
+    if not given.startswith(_ALGORITHM):
+        return ""
+    scope = given.partition("Credential=")[2].partition(",")[0].split("/")
+    return scope[3] if len(scope) == _SCOPE_PARTS else ""
 
 
 def _scheme(authorization: str) -> str:

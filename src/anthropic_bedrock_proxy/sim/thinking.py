@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from .betas import Generation
 from .fields import need, one_of, only, tag, typed
-from .models import Generation, Model
+from .model import Model
 from .refusal import extra, invalid
 
 _MIN_BUDGET = 1024

@@ -105,7 +105,7 @@ class AccessLog:
     def __call__(self, scope: dict[str, Any], exchange: Exchange) -> None:
         """Notes one answer."""
         usage = exchange.meter.usage
-        route = exchange.route
+        target = exchange.target
         client = scope.get("client")
         line = _Line(
             time=round(time(), 3),
@@ -116,7 +116,7 @@ class AccessLog:
             client=client[0] if client else "",
             key_id=exchange.key_id,
             model=exchange.model,
-            bedrock_model_id=route.bedrock_model_id if route else "",
+            bedrock_model_id=target.bedrock_model_id if target else "",
             stream=exchange.stream,
             input_tokens=usage.input_tokens or 0,
             output_tokens=exchange.meter.output_tokens,

@@ -11,13 +11,24 @@ from ..errors import UpstreamRefusal
 from ..protocol.events import Event
 
 
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a call may keep a client waiting that could be served elsewhere."""
+
+    max_attempts: int = 1
+    first_byte_seconds: float = 300.0
+
+
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One model call, ready for the wire."""
 
-    operation: str  # invoke | invoke-with-response-stream | count-tokens
+    # invoke | invoke-with-response-stream | converse | converse-stream | count-tokens, and on the
+    # Messages endpoints messages | messages-stream | mantle-messages | mantle-messages-stream |
+    # mantle-count-tokens
+    operation: str
     bedrock_model_id: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()  # lower-case names, signed with the rest
+    patience: Patience | None = None  # None: as the upstream is configured
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -25,6 +36,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     body: bytes
     upstream_request_id: str | None = None
+    service_tier: str | None = None  # the one that served it, if Bedrock said so
 
 
 class StreamDecoder(Protocol):
@@ -32,13 +44,17 @@ class StreamDecoder(Protocol):
 
     failure: UpstreamRefusal | None  # set once the stream is broken; nothing comes after it
     finished: bool  # the last event has been decoded
+    usage_estimated: bool  # the model did not tell its usage
 
     def receive(self, chunk: bytes) -> list[Event]:
         """Events completed by `chunk`; look at `failure` once they are delivered."""
         ...
 
     def end(self) -> None:
-        """The bytes ended; sets `failure` if that was too early."""
+        """The bytes ended; sets `failure` if that was too early.
+
+        Events that were held back until now come with the next `receive(b"")`.
+        """
         ...
 
 
@@ -46,6 +62,12 @@ class AnswerStream(Protocol):
     """A streamed answer whose first events are here. Always `close()` it."""
 
     upstream_request_id: str | None
+    service_tier: str | None
+
+    @property
+    def usage_estimated(self) -> bool:
+        """At the end: whether the usage told is an estimate."""
+        ...
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
         """The next events; [] after `timeout` seconds of silence; None at the clean end.

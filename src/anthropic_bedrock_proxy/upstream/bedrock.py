@@ -38,6 +38,14 @@ _BACKOFF_CAP_SECONDS: Final = 8.0
 _HTTP_OK: Final = 200
 _LINGER_SECONDS: Final = 2.0
 _STREAMING: Final = frozenset(("invoke-with-response-stream", "converse-stream"))
+# Operations that are no `/model/{id}/…`: their model stands in the body.
+_FIXED_PATHS: Final = {
+    "messages": "/anthropic/v1/messages",
+    "messages-stream": "/anthropic/v1/messages",
+    "mantle-messages": "/anthropic/v1/messages",
+    "mantle-messages-stream": "/anthropic/v1/messages",
+    "mantle-count-tokens": "/anthropic/v1/messages/count_tokens",
+}
 _MAX_CACHED_PATHS: Final = 1024
 
 T = TypeVar("T")
@@ -60,7 +68,7 @@ class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BedrockUpstream:
-    """One region's bedrock-runtime endpoint."""
+    """One endpoint of one region: bedrock-runtime or bedrock-mantle."""
 
     def __init__(
         self,
@@ -70,16 +78,20 @@ class BedrockUpstream:
         region: str,
         credentials: CredentialsSource | None,
         bearer_token: str | None = None,
+        service: str = "bedrock",
         options: RetryOptions | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """Either `credentials` or `bearer_token`. `sleep` and `jitter` (0..1) are for tests."""
+        """Either `credentials` or `bearer_token`; `service` is the name to sign for.
+
+        `sleep` and `jitter` (0..1) are for tests.
+        """
         self._pool = pool
         self._endpoint = endpoint
         self._credentials = credentials
         self._bearer_token = bearer_token
-        self._signer = Signer(host=endpoint.authority, region=region, service="bedrock")
+        self._signer = Signer(host=endpoint.authority, region=region, service=service)
         self._options = options or RetryOptions()
         self._sleep = sleep
         self._jitter = jitter
@@ -88,21 +100,22 @@ class BedrockUpstream:
 
     async def call(self, call: Call) -> Answer:
         """A whole answer. Raises `UpstreamRefusal`."""
-        return await self._attempts(lambda deadline: self._call_once(call, deadline))
+        return await self._attempts(call, lambda deadline: self._call_once(call, deadline))
 
     async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
         return await self._attempts(
-            lambda deadline: self._stream_once(call, new_decoder(), deadline)
+            call, lambda deadline: self._stream_once(call, new_decoder(), deadline)
         )
 
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()
 
-    async def _attempts(self, once: Callable[[float], Awaitable[T]]) -> T:
+    async def _attempts(self, call: Call, once: Callable[[float], Awaitable[T]]) -> T:
         """`once` gets the moment by which it must be done, on the monotonic clock."""
         options = self._options
+        max_attempts = call.patience.max_attempts if call.patience else options.max_attempts
         started = monotonic()
         attempt = 1
         sent = False
@@ -113,7 +126,7 @@ class BedrockUpstream:
                 sent = refusal.sent = sent or refusal.sent
                 wait = self._backoff(attempt, refusal)
                 if (
-                    attempt >= options.max_attempts
+                    attempt >= max_attempts
                     or isinstance(refusal, _BilledRefusal)
                     or not rule_for(refusal).retryable
                     or monotonic() + wait - started > options.retry_seconds
@@ -137,12 +150,12 @@ class BedrockUpstream:
             raise _broken(error, sent=True, kind=_BilledRefusal) from error
         finally:
             response.close()
-        return Answer(body, _request_id(response))
+        return Answer(body, _request_id(response), _service_tier(response))
 
     async def _stream_once(
         self, call: Call, decoder: StreamDecoder, deadline: float
     ) -> AnswerStream:
-        deadline = min(deadline, monotonic() + self._options.first_byte_seconds)
+        deadline = min(deadline, monotonic() + self._first_byte_seconds(call))
         response = await self._send(call, deadline)
         stream = _Stream(response, decoder)
         try:
@@ -154,7 +167,7 @@ class BedrockUpstream:
 
     async def _send(self, call: Call, deadline: float) -> Response:
         """One request; returns only answers with status 200. Raises `UpstreamRefusal`."""
-        begin_by = min(deadline, monotonic() + self._options.first_byte_seconds)
+        begin_by = min(deadline, monotonic() + self._first_byte_seconds(call))
         keys = None
         if self._bearer_token is None:
             source = self._credentials
@@ -176,6 +189,10 @@ class BedrockUpstream:
         finally:
             response.close()
         raise self._refused(response, body, keys)
+
+    def _first_byte_seconds(self, call: Call) -> float:
+        patience = call.patience
+        return self._options.first_byte_seconds if patience is None else patience.first_byte_seconds
 
     def _refused(
         self, response: Response, body: bytes, keys: Credentials | None
@@ -222,8 +239,10 @@ class BedrockUpstream:
         key = (call.bedrock_model_id, call.operation)
         paths = self._paths.get(key)
         if paths is None:
-            model = quote(call.bedrock_model_id, safe="")
-            wire = f"{self._endpoint.path}/model/{model}/{call.operation}"
+            fixed = _FIXED_PATHS.get(call.operation)
+            if fixed is None:
+                fixed = f"/model/{quote(call.bedrock_model_id, safe='')}/{call.operation}"
+            wire = f"{self._endpoint.path}{fixed}"
             if len(self._paths) >= _MAX_CACHED_PATHS:
                 self._paths.clear()
             paths = self._paths[key] = (wire, canonical_path(wire))
@@ -238,6 +257,12 @@ class _Stream:
         self._decoder = decoder
         self._first: list[Event] = []
         self.upstream_request_id = _request_id(response)
+        self.service_tier = _service_tier(response)
+
+    @property
+    def usage_estimated(self) -> bool:
+        """At the end: whether the usage told is an estimate."""
+        return self._decoder.usage_estimated
 
     async def begin(self, deadline: float) -> None:
         """Waits for the first events until a moment of the monotonic clock.
@@ -264,13 +289,18 @@ class _Stream:
             try:
                 chunk = await self._response.read(left)
             except TransportError as error:
-                if decoder.finished:
-                    return None
-                raise _broken(error, sent=True) from error
+                if decoder.finished or isinstance(error, TransportTimeoutError):
+                    if decoder.finished:
+                        return None
+                    raise _broken(error, sent=True) from error
+                decoder.end()
+                if decoder.failure is not None:
+                    raise _broken(error, sent=True) from error
+                return decoder.receive(b"") or None
             if chunk is None:
                 decoder.end()
                 if decoder.failure is None:
-                    return None
+                    return decoder.receive(b"") or None
                 decoder.failure.sent = True
                 break
             events = decoder.receive(chunk) if chunk else []
@@ -339,4 +369,9 @@ def _broken(
 
 def _request_id(response: Response) -> str | None:
     value = response.headers.get(b"x-amzn-requestid")
+    return value.decode("latin-1") if value else None
+
+
+def _service_tier(response: Response) -> str | None:
+    value = response.headers.get(b"x-amzn-bedrock-service-tier")
     return value.decode("latin-1") if value else None

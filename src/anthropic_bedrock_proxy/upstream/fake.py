@@ -59,6 +59,7 @@ class FakeStream:
     """A scripted stream; `closed` tells whether the reader let go of it."""
 
     upstream_request_id: str | None = "fake-request"
+    service_tier: str | None = None
 
     def __init__(
         self, chunks: Iterable[bytes | UpstreamRefusal | BaseException], decoder: StreamDecoder
@@ -67,6 +68,11 @@ class FakeStream:
         self._decoder = decoder
         self.first: list[Event] | None = None
         self.closed = False
+
+    @property
+    def usage_estimated(self) -> bool:
+        """The decoder's own word."""
+        return self._decoder.usage_estimated
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ARG002, ASYNC109  # silences are scripted
         """The events of the next chunk."""
@@ -79,7 +85,7 @@ class FakeStream:
             if not self._chunks:
                 self._decoder.end()
                 if self._decoder.failure is None:
-                    return None
+                    return self._decoder.receive(b"") or None
                 continue
             chunk = self._chunks.popleft()
             if isinstance(chunk, BaseException):

@@ -1,0 +1,19 @@
+"""What holds for a request: the operator's terms, with the key's own on top."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..protocol.terms import Terms
+from ..store.records import KeyRecord
+
+
+def terms_for(terms: Terms, key: KeyRecord | None) -> Terms:
+    """The operator's own object for a key that asks for nothing special."""
+    if key is None or (key.service_tier is None and key.cache_ttl is None):
+        return terms
+    return msgspec.structs.replace(
+        terms,
+        service_tier=key.service_tier or terms.service_tier,
+        cache_ttl=key.cache_ttl or terms.cache_ttl,
+    )

@@ -1,0 +1,161 @@
+"""Context management for models that lack it: old tool results and old thinking are cleared.
+
+Deterministic, from the request alone, so the same history is cleared the same way in the next
+turn. Tokens are estimates; what was done is told in `context_management.applied_edits`.
+Source: Anthropic API, "Context editing" (trigger, keep, clear_at_least, exclude_tools).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from ...errors import InvalidRequestError
+from ..raw import encode
+from ..tokens import estimate_input
+from .rewrite import Rewrite
+
+_COMPACT: Final = "compact_"
+_THINKING: Final = "clear_thinking_20251015"
+_TOOL_USES: Final = "clear_tool_uses_20250919"
+_THOUGHTS: Final = frozenset(("thinking", "redacted_thinking"))
+_DEFAULT_TRIGGER: Final = {"type": "input_tokens", "value": 100_000}
+_DEFAULT_KEEP: Final = 3
+_DEFAULT_THINKING_TURNS: Final = 1
+_CLEARED: Final = "[This tool result was cleared to save context.]"
+
+
+def adapt_context(rewrite: Rewrite) -> None:
+    """Applies `context_management` unless the model does it. Raises `InvalidRequestError`."""
+    if "context_management" not in rewrite.fields:
+        return
+    edits = rewrite.object("context_management").get("edits")
+    if not isinstance(edits, list | None):
+        raise InvalidRequestError("context_management.edits: Expected `array`")
+    pending = []
+    for index, edit in enumerate(edits or []):
+        if not isinstance(edit, dict):
+            raise InvalidRequestError(f"context_management.edits.{index}: Expected `object`")
+        if not _keeps_everything(edit):
+            pending.append((f"context_management.edits.{index}", edit))
+    if pending and all(_is_native(rewrite, edit) for _, edit in pending):
+        return
+    rewrite.applied_edits = []
+    for path, edit in pending:
+        applied = _apply(rewrite, path, edit)
+        if applied is not None:
+            rewrite.applied_edits.append({"type": edit["type"], **applied})
+    # Keeping all thinking is what happens anyway: the edit that Claude Code always sends.
+    rewrite.set("context_management", None)
+    rewrite.dropped.append("context_management")
+
+
+def _keeps_everything(edit: dict[str, Any]) -> bool:
+    return edit.get("type") == _THINKING and edit.get("keep") == "all"
+
+
+def _is_native(rewrite: Rewrite, edit: dict[str, Any]) -> bool:
+    compacts = str(edit.get("type")).startswith(_COMPACT)
+    return rewrite.can("compaction" if compacts else "context_management")
+
+
+def _apply(rewrite: Rewrite, path: str, edit: dict[str, Any]) -> dict[str, Any] | None:
+    kind = edit.get("type")
+    if kind == _THINKING:
+        return _clear_thinking(rewrite, _count(edit.get("keep"), path, _DEFAULT_THINKING_TURNS))
+    if kind == _TOOL_USES:
+        return _clear_tool_uses(rewrite, path, edit)
+    raise InvalidRequestError(f"{path}: not available for this model on Amazon Bedrock; remove it")
+
+
+def _count(value: Any, path: str, default: int) -> int:
+    """The number of a {"type", "value"} setting, or a bare number."""
+    if isinstance(value, dict):
+        value = value.get("value")
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidRequestError(f"{path}: Expected a number of 0 or more")
+    return value
+
+
+def _clear_thinking(rewrite: Rewrite, keep: int) -> dict[str, Any] | None:
+    turns = [
+        index
+        for index, message in enumerate(rewrite.messages)
+        if message.role == "assistant"
+        and not isinstance(message.content, str)
+        and any(block.type in _THOUGHTS for block in message.content)
+    ]
+    # The newest assistant turn keeps its thinking: a tool loop needs it.
+    old = turns[: len(turns) - max(keep, 1)]
+    cleared, turns_cleared = 0, 0
+    for index in old:
+        tree = rewrite.message(index)
+        rest = [block for block in tree["content"] if block["type"] not in _THOUGHTS]
+        if rest:
+            gone = [block for block in tree["content"] if block["type"] in _THOUGHTS]
+            cleared += estimate_input(encode(gone))
+            turns_cleared += 1
+            tree["content"] = rest
+    if not turns_cleared:
+        return None
+    return {"cleared_thinking_turns": turns_cleared, "cleared_input_tokens": cleared}
+
+
+def _clear_tool_uses(rewrite: Rewrite, path: str, edit: dict[str, Any]) -> dict[str, Any] | None:
+    trigger = edit.get("trigger") or _DEFAULT_TRIGGER
+    limit = _count(trigger, f"{path}.trigger", 0)
+    keep = _count(edit.get("keep"), f"{path}.keep", _DEFAULT_KEEP)
+    at_least = _count(edit.get("clear_at_least"), f"{path}.clear_at_least", 0)
+    uses = list(_tool_uses(rewrite, _names(edit, path, "exclude_tools")))
+    if isinstance(trigger, dict) and trigger.get("type") == "tool_uses":
+        over = len(uses) > limit
+    else:
+        over = estimate_input(bytes(rewrite.request.fields["messages"])) > limit
+    old = dict(uses[: max(0, len(uses) - keep)])
+    if not over or not old:
+        return None
+    results = [
+        (index, position) for index, position, block_id in _tool_results(rewrite) if block_id in old
+    ]
+    sizes = [
+        estimate_input(encode(rewrite.message(i)["content"][p].get("content"))) for i, p in results
+    ]
+    if sum(sizes) < at_least:
+        return None
+    for index, position in results:
+        rewrite.message(index)["content"][position]["content"] = _CLEARED
+    inputs = edit.get("clear_tool_inputs")
+    for index, position in old.values() if inputs else ():
+        block = rewrite.message(index)["content"][position]
+        if inputs is True or block.get("name") in (inputs or ()):
+            block["input"] = {}
+    return {"cleared_tool_uses": len(old), "cleared_input_tokens": sum(sizes)}
+
+
+def _names(edit: dict[str, Any], path: str, name: str) -> list[str]:
+    value = edit.get(name)
+    if not isinstance(value, list | None):
+        raise InvalidRequestError(f"{path}.{name}: Expected `array`")
+    inputs = edit.get("clear_tool_inputs")
+    if not isinstance(inputs, bool | list | None):
+        raise InvalidRequestError(f"{path}.clear_tool_inputs: Expected `bool` or `array`")
+    return value or []
+
+
+def _tool_uses(rewrite: Rewrite, excluded: list[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """(id, place) of the calls whose results may be cleared, oldest first."""
+    for index, message in enumerate(rewrite.messages):
+        if message.role == "assistant" and not isinstance(message.content, str):
+            for position, block in enumerate(message.content):
+                if block.type == "tool_use" and block.name not in excluded:
+                    yield str(block.id), (index, position)
+
+
+def _tool_results(rewrite: Rewrite) -> Iterator[tuple[int, int, str]]:
+    for index, message in enumerate(rewrite.messages):
+        if message.role == "user" and not isinstance(message.content, str):
+            for position, block in enumerate(message.content):
+                if block.type == "tool_result":
+                    yield index, position, str(block.tool_use_id)

@@ -1,0 +1,119 @@
+"""A request while it is being rewritten: decoded piece by piece, encoded once at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from ...errors import InvalidRequestError
+from ..betas import BetaRules, flag_for
+from ..capabilities import Capabilities
+from ..messages import MessagesRequest, MessageView, ToolView, decode_message, decode_tools, explain
+from ..raw import decode, decode_raws, encode
+
+
+class Rewrite:
+    """The edits of one request; the request itself is never changed.
+
+    `dropped` are the paths of what was left out, `warnings` what the client should hear of,
+    `applied_edits` what became of its context_management (None: it asked for none, or the model
+    does it).
+    """
+
+    def __init__(
+        self, request: MessagesRequest, capabilities: Capabilities, rules: BetaRules
+    ) -> None:
+        self.request = request
+        self.fields = request.fields
+        self.features = capabilities.features
+        self.dropped: list[str] = []
+        self.warnings: list[str] = []
+        self.applied_edits: list[dict[str, Any]] | None = None
+        self._capabilities = capabilities
+        self._rules = rules
+        self._trees: dict[int, dict[str, Any]] = {}
+        self._gone: set[int] = set()
+        self._raws: list[Raw] | None = None
+
+    @property
+    def messages(self) -> list[MessageView]:
+        """The messages as they came."""
+        return self.request.view.messages
+
+    @property
+    def tools(self) -> list[ToolView]:
+        """The tools as they are now."""
+        raw = self.fields.get("tools")
+        if raw is None or raw is self.request.fields.get("tools"):
+            return (raw and self.request.view.tools) or []
+        try:
+            return decode_tools(raw)
+        except msgspec.ValidationError as error:
+            raise InvalidRequestError(f"tools.{explain(str(error))}") from None
+
+    def can(self, feature: str) -> bool:
+        """Whether the model takes the beta flag that `feature` needs."""
+        return flag_for(feature, self._capabilities, self._rules) is not None
+
+    def message(self, index: int) -> dict[str, Any]:
+        """A message as a tree; what is changed in it will be sent."""
+        tree = self._trees.get(index)
+        if tree is None:
+            if self._raws is None:
+                self._raws = decode_raws(self.request.fields["messages"])
+            tree = self._trees[index] = decode(self._raws[index])
+        return tree
+
+    def remove(self, index: int) -> None:
+        """Leaves a message out."""
+        self._gone.add(index)
+
+    def field(self, name: str) -> Any:
+        """A top-level field as a tree; None if it is absent."""
+        raw = self.fields.get(name)
+        return None if raw is None else decode(raw)
+
+    def object(self, name: str) -> dict[str, Any]:
+        """A top-level field that must be an object or null. Raises `InvalidRequestError`."""
+        value = self.field(name)
+        if not isinstance(value, dict | None):
+            raise InvalidRequestError(f"{name}: Expected `object`")
+        return value or {}
+
+    def set(self, name: str, value: Any) -> None:
+        """Sets a top-level field; None removes it."""
+        if self.fields is self.request.fields:
+            self.fields = dict(self.fields)
+        if value is None:
+            self.fields.pop(name, None)
+        else:
+            self.fields[name] = Raw(encode(value))
+
+    def finish(self) -> MessagesRequest:
+        """The request to send: the same object if nothing was edited."""
+        view = self.request.view
+        changes: dict[str, Any] = {}
+        if self._trees or self._gone:
+            changes["messages"] = self._messages()
+        if self.fields.get("tools") is not self.request.fields.get("tools"):
+            changes["tools"] = self.tools or None
+        if changes:
+            view = msgspec.structs.replace(view, **changes)
+        elif self.fields is self.request.fields:
+            return self.request
+        return MessagesRequest(self.fields, view, self.request.version)
+
+    def _messages(self) -> list[MessageView]:
+        raws = self._raws or decode_raws(self.request.fields["messages"])
+        views = list(self.messages)
+        for index, tree in self._trees.items():
+            if index not in self._gone:
+                raws[index] = Raw(encode(tree))
+                views[index] = decode_message(raws[index])
+        kept = [index for index in range(len(views)) if index not in self._gone]
+        if self.fields is self.request.fields:
+            self.fields = dict(self.fields)
+        self.fields["messages"] = Raw(encode([raws[index] for index in kept]))
+        return [views[index] for index in kept]

@@ -1,0 +1,109 @@
+"""Thinking and effort in the kind that the model has.
+
+Kinds differ by generation: a budget (`enabled`) up to 4.6, `adaptive` from 4.6 on, always on for
+Fable and Mythos. A client that names a newer model which the operator maps to an older one, as
+Claude Code does, must not fail on it: the nearest kind is chosen and the client is warned.
+Source: Anthropic API, "Extended thinking" and "Effort".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ...errors import InvalidRequestError
+from .rewrite import Rewrite
+
+_LEVELS: Final = ("low", "medium", "high", "xhigh", "max")
+_LEAST_BUDGET: Final = 1024
+_BUDGETS: Final = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
+_FORCED: Final = ("any", "tool")
+
+
+def adapt_thinking(rewrite: Rewrite) -> None:
+    """For Claude models; others have their own kinds. Raises `InvalidRequestError`."""
+    if "claude" not in rewrite.features:
+        return
+    effort = _adapt_effort(rewrite)
+    raw = rewrite.fields.get("thinking")
+    if raw is None:
+        return
+    settings: dict[str, Any] | None = rewrite.object("thinking")
+    kind = rewrite.object("thinking").get("type")
+    if settings and f"thinking_{kind}" not in rewrite.features:
+        settings = _nearest(rewrite, kind, settings, effort)
+    if settings and "display" in settings and "thinking_display" not in rewrite.features:
+        settings = {key: value for key, value in settings.items() if key != "display"}
+        rewrite.dropped.append("thinking.display")
+    if settings != rewrite.object("thinking"):
+        rewrite.set("thinking", settings or None)
+
+
+def _nearest(
+    rewrite: Rewrite, kind: Any, settings: dict[str, Any], effort: str
+) -> dict[str, Any] | None:
+    """The kind to use instead of one that the model lacks; None: its own default."""
+    if kind == "disabled":
+        rewrite.warnings.append("thinking: this model always thinks")
+        return None
+    if kind not in ("enabled", "adaptive", "between_tools"):
+        return settings  # Bedrock names it
+    if "thinking_adaptive" in rewrite.features:
+        rewrite.warnings.append(f"thinking: {kind} became adaptive, which this model has instead")
+        return {k: v for k, v in settings.items() if k == "display"} | {"type": "adaptive"}
+    budget = _budget(rewrite, effort)
+    if "thinking_enabled" not in rewrite.features or budget is None:
+        rewrite.warnings.append(f"thinking: {kind} is not available for this request; left out")
+        return None
+    rewrite.warnings.append(f"thinking: {kind} became enabled with a budget of {budget} tokens")
+    return {"type": "enabled", "budget_tokens": budget}
+
+
+def _budget(rewrite: Rewrite, effort: str) -> int | None:
+    """Tokens to think with; None where a budget would make the request invalid."""
+    view = rewrite.request.view
+    most = view.max_tokens - 1 if isinstance(view.max_tokens, int) else _BUDGETS["max"]
+    forced = rewrite.object("tool_choice").get("type") in _FORCED
+    if most < _LEAST_BUDGET or forced or _loop_without_thinking(rewrite):
+        return None
+    return max(_LEAST_BUDGET, min(_BUDGETS[effort], most * 3 // 4))
+
+
+def _loop_without_thinking(rewrite: Rewrite) -> bool:
+    """With a budget, the assistant turn of a running tool loop must begin with its thinking."""
+    messages = rewrite.messages
+    for index in range(len(messages) - 1, -1, -1):
+        content = messages[index].content
+        if messages[index].role == "assistant":
+            return isinstance(content, str) or not content or content[0].type not in _THOUGHTS
+        results = not isinstance(content, str) and any(b.type == "tool_result" for b in content)
+        if messages[index].role == "user" and not results:
+            return False
+    return False
+
+
+def _adapt_effort(rewrite: Rewrite) -> str:
+    """Clamps the effort to what the model has; returns the one that was asked for."""
+    if "output_config" not in rewrite.fields:
+        return "high"
+    config = rewrite.object("output_config")
+    effort = config.get("effort")
+    if effort is None:
+        return "high"
+    if not isinstance(effort, str) or effort not in _LEVELS:
+        raise InvalidRequestError(f"output_config.effort: must be one of {', '.join(_LEVELS)}")
+    if not rewrite.features & {"effort", "effort_beta"}:
+        rewrite.dropped.append("output_config.effort")
+        rest = {key: value for key, value in config.items() if key != "effort"}
+        rewrite.set("output_config", rest or None)
+        return effort
+    most = "max" if "effort_max" in rewrite.features else "high"
+    level = effort
+    if level == "xhigh" and "effort_xhigh" not in rewrite.features:
+        level = "high"
+    if level == "max" and most != "max":
+        level = "high"
+    if level != effort:
+        rewrite.warnings.append(f"output_config.effort: {effort} became {level}")
+        rewrite.set("output_config", {**config, "effort": level})
+    return effort

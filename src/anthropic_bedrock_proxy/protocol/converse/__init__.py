@@ -1,0 +1,1 @@
+"""Anthropic Messages over Bedrock's Converse operations: requests out, answers back."""

@@ -1,0 +1,85 @@
+"""The ways a script can spoil the delivery of an answer. `delivery.py` performs them.
+
+Places are counted in stream events; a plain answer is one event.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ExceptionFault(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="exception",
+    kw_only=True,
+):
+    """After `after_events` events an exception frame ends the stream (`throttlingException`…)."""
+
+    type: str
+    message: str = ""
+    after_events: int = 0
+
+
+class CutFault(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="cut",
+    kw_only=True,
+):
+    """The connection ends after `after_events` events and `at_byte` bytes of the next one.
+
+    `reset` sends a TCP reset instead of an orderly close.
+    """
+
+    after_events: int = 0
+    at_byte: int = 0
+    reset: bool = False
+
+
+class BadCRCFault(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="bad_crc",
+    kw_only=True,
+):
+    """The frame of event number `at_event` (from 0) carries a wrong checksum."""
+
+    at_event: int = 0
+
+
+class SilenceFault(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="silence",
+    kw_only=True,
+):
+    """After `after_events` events nothing is sent for `seconds`."""
+
+    seconds: float
+    after_events: int = 0
+
+
+class GarbageFault(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="garbage",
+    kw_only=True,
+):
+    """After `after_events` events `length` bytes that are no frame, then the stream goes on."""
+
+    after_events: int = 0
+    length: int = 64
+
+
+Fault = ExceptionFault | CutFault | BadCRCFault | SilenceFault | GarbageFault

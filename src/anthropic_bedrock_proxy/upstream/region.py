@@ -1,0 +1,46 @@
+"""One account in one region: the runtime endpoint, and bedrock-mantle beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import UpstreamRefusal
+from .base import Answer, AnswerStream, Call, StreamDecoder, Upstream
+
+_MANTLE = "mantle-"
+
+
+class Region:
+    """An `Upstream` that sends each call to the endpoint that serves it."""
+
+    def __init__(self, runtime: Upstream, new_mantle: Callable[[], Upstream] | None) -> None:
+        """`new_mantle` is called at the first need; None: this place has no bedrock-mantle."""
+        self._runtime = runtime
+        self._new_mantle = new_mantle
+        self._mantle: Upstream | None = None
+
+    async def call(self, call: Call) -> Answer:
+        """A whole answer. Raises `UpstreamRefusal`."""
+        return await self._endpoint(call).call(call)
+
+    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
+        """A stream with its first events decoded. Raises `UpstreamRefusal`."""
+        return await self._endpoint(call).stream(call, new_decoder)
+
+    async def close(self) -> None:
+        """Lets go of every connection."""
+        await self._runtime.close()
+        if self._mantle is not None:
+            await self._mantle.close()
+
+    def _endpoint(self, call: Call) -> Upstream:
+        if not call.operation.startswith(_MANTLE):
+            return self._runtime
+        if self._mantle is None:
+            if self._new_mantle is None:
+                raise UpstreamRefusal(
+                    "ResourceNotFoundException",
+                    "No bedrock-mantle endpoint is configured: set BEDROCK_MANTLE_ENDPOINT_URL",
+                )
+            self._mantle = self._new_mantle()
+        return self._mantle
