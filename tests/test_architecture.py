@@ -14,7 +14,7 @@ ALLOWED = {
     "protocol": {"errors", "protocol"},
     "aws": {"aws"},
     "upstream": {"aws", "errors", "protocol", "upstream", "__version__"},
-    "fetch": {"aws", "errors", "fetch"},
+    "fetch": {"aws", "errors", "fetch", "__version__"},
     "store": {"store"},
     "gateway": {
         "errors",

@@ -23,6 +23,7 @@ from .gateway.keys import Authenticator, KeyOptions
 from .gateway.messages import Messages
 from .gateway.pacing import Pacing
 from .gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from .gateway.verdicts import Verdicts
 from .http.asgi import Application
 from .http.routes import Routes
 from .protocol.betas import BetaRules
@@ -88,6 +89,7 @@ async def build(settings: Settings, store: Store) -> App:
                 idle_seconds=settings.upstream.idle_timeout_seconds,
                 total_seconds=settings.upstream.total_timeout_seconds,
             ),
+            Verdicts(registry.betas.needed_for),
             terms=make_terms(settings),
             monotonic=time.monotonic,
         ),

@@ -13,6 +13,7 @@ from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
 from anthropic_bedrock_proxy.gateway.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.store.memory import MemoryStore
@@ -50,6 +51,7 @@ class Proxy:
                 Failover(),
                 Admission(self, monotonic=monotonic),
                 pacing or Pacing(),
+                Verdicts(self.registry.betas.needed_for),
                 terms=DEFAULT_TERMS,
                 monotonic=monotonic,
             ),

@@ -20,7 +20,7 @@ from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import Terms
 from ..upstream.base import AnswerStream, Upstream
 from .admission import Admission, Lease
-from .dialects import Conversion, Wanted, convert
+from .dialects import Conversion, Wanted
 from .exchange import Exchange
 from .failover import Failover
 from .pacing import PacedStream, Pacing
@@ -28,6 +28,7 @@ from .reply import Headers, Reply, StreamReply
 from .routing import Registry, Route, Target
 from .terms import terms_for
 from .unstreamed import whole_as_stream
+from .verdicts import Verdicts
 
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
@@ -42,6 +43,7 @@ class Messages:
         failover: Failover,
         admission: Admission,
         pacing: Pacing,
+        verdicts: Verdicts,
         *,
         terms: Terms,
         monotonic: Callable[[], float],
@@ -52,6 +54,7 @@ class Messages:
         self._failover = failover
         self._admission = admission
         self._pacing = pacing
+        self._verdicts = verdicts
         self._terms = terms
         self._monotonic = monotonic
 
@@ -95,27 +98,42 @@ class Messages:
         for index, target in enumerate(targets):
             rest = targets[index + 1 :]
             try:
-                conversion = self._convert(exchange, request, target, wanted)
+                reply = await self._attempt(exchange, request, target, wanted, lease)
             except InvalidRequestError:
                 if not rest:
                     raise
                 continue
-            try:
-                reply = await self._call(exchange, target, conversion, lease)
             except UpstreamRefusal as refusal:
                 if not self._failover.failed(target, refusal, rest):
-                    if refusal.sent:
-                        exchange.meter.assume_input(conversion.call.body)
                     raise
                 continue
             self._failover.succeeded(target)
             return reply
         raise InvalidRequestError("No target of this model can serve the request")
 
+    async def _attempt(
+        self,
+        exchange: Exchange,
+        request: MessagesRequest,
+        target: Target,
+        wanted: Wanted,
+        lease: Lease,
+    ) -> Reply | StreamReply:
+        """One target; once more if its refusal taught what to leave out."""
+        while True:
+            conversion = self._convert(exchange, request, target, wanted)
+            try:
+                return await self._call(exchange, target, conversion, lease)
+            except UpstreamRefusal as refusal:
+                if not self._verdicts.learn(target, conversion.call, wanted.terms, refusal):
+                    if refusal.sent:
+                        exchange.meter.assume_input(conversion.call.body)
+                    raise
+
     def _convert(
         self, exchange: Exchange, request: MessagesRequest, target: Target, wanted: Wanted
     ) -> Conversion:
-        conversion = convert(request, target, wanted)
+        conversion = self._verdicts.convert(request, target, wanted)
         exchange.warnings = conversion.warnings
         if conversion.dropped or conversion.warnings:
             _log.info(

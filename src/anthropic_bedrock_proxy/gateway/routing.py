@@ -110,7 +110,7 @@ class Registry:
 
     def find(self, name: str) -> Model | None:
         """The model behind an Anthropic id, an alias or a Bedrock id."""
-        return self._by_name.get(name) or self._by_bedrock_id.get(_without_prefix(name))
+        return self._by_name.get(name) or self._by_bedrock_id.get(base_model_id(name))
 
     def replace_stored(self, mapping: Mapping[str, str]) -> None:
         """Takes over the store's map; routes are resolved anew."""
@@ -171,9 +171,9 @@ class Registry:
         model = self._by_name.get(name)
         if model is not None:
             return model, model.bedrock
-        base = _without_prefix(self._backing.get(name, name))
+        base = base_model_id(self._backing.get(name, name))
         if base.startswith("arn:"):
-            inner = _without_prefix(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
+            inner = base_model_id(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
             model = self._by_bedrock_id.get(inner)
             return model, model.bedrock if model else base
         model = self._by_bedrock_id.get(base)
@@ -256,6 +256,7 @@ def _is_application_profile(name: str) -> bool:
     return name.startswith("arn:") and ":application-inference-profile/" in name
 
 
-def _without_prefix(name: str) -> str:
+def base_model_id(name: str) -> str:
+    """A Bedrock id without its inference profile prefix."""
     prefix, _, rest = name.partition(".")
     return rest if prefix in PROFILE_PREFIXES and rest else name

@@ -87,7 +87,7 @@ class Meter:
     def observe_message(self, body: bytes) -> None:
         """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
         try:
-            self.usage = _decode_body(body).usage or self.usage
+            self._merge(_decode_body(body).usage)
             self.final = True
         except msgspec.ValidationError:
             if not isinstance(answer := _decode_any(body), dict):
@@ -121,10 +121,12 @@ class Meter:
 
     def _salvage(self, message: object) -> None:
         """Takes what can be read of a `usage` that has not the form it should."""
-        self._assumed = True
         usage = message.get("usage") if isinstance(message, dict) else None
-        if not isinstance(usage, dict):
-            return
+        if isinstance(usage, dict):
+            self._read(usage)
+        self._assumed = True
+
+    def _read(self, usage: dict[str, Any]) -> None:
         readable = msgspec.convert(_counts(Usage, usage), Usage)
         if isinstance(creation := usage.get("cache_creation"), dict):
             readable.cache_creation = msgspec.convert(
@@ -138,6 +140,8 @@ class Meter:
     def _merge(self, usage: Usage | None) -> None:
         if usage is None:
             return
+        if usage.input_tokens is not None:
+            self._assumed = False  # whatever an earlier attempt made us assume
         mine = self.usage
         for name in Usage.__struct_fields__:
             value = getattr(usage, name)

@@ -1,0 +1,183 @@
+"""What is learned from refusals, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+from streams import decode, encode
+
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.dialects import Wanted
+from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.verdicts import Verdict, Verdicts
+from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Terms
+
+REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
+INTERLEAVED, SEARCH = "interleaved-thinking-2025-05-14", "tool-search-tool-2025-10-19"
+
+
+class World:
+    def __init__(
+        self, model="claude-sonnet-4-5", dialect="invoke", *, flags=(), terms=None, **body
+    ):
+        self.heard = []
+        self.verdicts = Verdicts(REGISTRY.betas.needed_for, learned=self.heard.append)
+        self.target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
+        self.wanted = Wanted(
+            flags=list(flags),
+            rules=REGISTRY.betas,
+            terms=terms or DEFAULT_TERMS,
+            stream=False,
+            message_id="msg_1",
+        )
+        messages = [{"role": "user", "content": "Hello"}]
+        body = {"model": model, "max_tokens": 9, "messages": messages, **body}
+        self.request = parse_request(encode(body), "2023-06-01")
+
+    def convert(self):
+        return self.verdicts.convert(self.request, self.target, self.wanted)
+
+    def learn(self, message, code="ValidationException"):
+        call = self.convert().call
+        refusal = UpstreamRefusal(code, message, status=400)
+        return self.verdicts.learn(self.target, call, self.wanted.terms, refusal)
+
+    def body(self):
+        return decode(self.convert().call.body)
+
+
+TOOL = {"name": "t", "input_schema": {"type": "object"}, "strict": True}
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        ("tools.0.custom.strict: Extra inputs are not permitted", "tools.*.custom.strict"),
+        ("tools.0.strict: Extra inputs are not permitted", "tools.*.strict"),
+        (
+            "Malformed input request: #/tools/0: extraneous key [strict] is not permitted, please "
+            "reformat your input and try again.",
+            "tools.*.strict",
+        ),
+    ],
+)
+def test_a_field_is_left_out_of_every_tool_from_then_on(message, name):
+    world = World(tools=[TOOL, {**TOOL, "name": "u"}])
+    assert world.learn(message)
+    assert all("strict" not in tool for tool in world.body()["tools"])
+    assert name in world.convert().dropped
+    assert [verdict.name for verdict in world.heard] == [name]
+    assert not world.learn(message)
+
+
+def test_an_echoed_key_deep_in_the_history():
+    block = {"type": "text", "text": "a", "citations": [], "future": 1}
+    world = World(messages=[{"role": "user", "content": [block, block]}])
+    assert world.learn("messages.0.content.1.text.citations: Extra inputs are not permitted")
+    assert (
+        world.body()["messages"][0]["content"] == [{"type": "text", "text": "a", "future": 1}] * 2
+    )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_token: Extra inputs are not permitted",
+        "messages.0.content: Extra inputs are not permitted",
+        "messages.0.content.0.image.source: Extra inputs are not permitted",
+        "max_tokens: must be at least 1",
+        "service_tier: Extra inputs are not permitted",
+    ],
+)
+def test_the_client_s_own_mistakes_are_not_learned(message):
+    world = World(max_token=5)
+    assert not world.learn(message)
+    assert world.heard == []
+
+
+def test_other_refusals_teach_nothing():
+    world = World(tools=[TOOL])
+    message = "tools.0.strict: Extra inputs are not permitted"
+    assert not world.learn(message, code="ThrottlingException")
+
+
+@pytest.mark.parametrize(
+    ("message", "left"),
+    [
+        ("invalid beta flag", None),
+        (f"invalid beta flag: {SEARCH}", [INTERLEAVED]),
+        (f"Unexpected value(s) `{SEARCH}` for the `anthropic-beta` header.", [INTERLEAVED]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("model", "dialect"), [("claude-sonnet-4-5", "invoke"), ("claude-opus-4-7", "messages")]
+)
+def test_the_flag_that_was_named_goes_or_all_of_them(message, left, model, dialect):
+    world = World(model, dialect, flags=[INTERLEAVED, SEARCH])
+    assert world.learn(message)
+    call = world.convert().call
+    sent = dict(call.headers).get("anthropic-beta", "").split(",") if call.headers else None
+    if dialect == "invoke":
+        sent = decode(call.body).get("anthropic_beta")
+    assert (sent if sent != [""] else None) == left
+
+
+def test_flags_of_converse():
+    world = World("claude-sonnet-4-5", "converse", flags=["computer-use-2025-01-24"])
+    assert "anthropic_beta" in world.body()["additionalModelRequestFields"]
+    assert world.learn("The model returned the following errors: invalid beta flag")
+    assert "additionalModelRequestFields" not in world.body()
+
+
+def test_what_the_flag_was_for_is_done_by_the_proxy():
+    edits = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+    world = World(context_management=edits)
+    assert "context_management" in world.body()
+    assert world.learn("context_management: Extra inputs are not permitted")
+    assert "context_management" not in world.body()
+    assert world.convert().applied_edits == []
+
+
+def test_deferred_tools_are_left_to_the_proxy_too():
+    plain = {"name": "a", "input_schema": {"type": "object"}}
+    world = World(tools=[plain, {**plain, "name": "b", "defer_loading": True}])
+    assert len(world.body()["tools"]) == 2
+    assert world.learn("tools.1.custom.defer_loading: Extra inputs are not permitted")
+    assert [tool["name"] for tool in world.body()["tools"]] == ["a"]
+
+
+def test_a_service_tier_that_the_model_has_not():
+    world = World(terms=Terms(service_tier="flex"))
+    header = ("x-amzn-bedrock-service-tier", "flex")
+    assert header in world.convert().call.headers
+    assert world.learn("The provided service tier is not supported for this model.")
+    assert header not in world.convert().call.headers
+    assert not world.learn("The provided service tier is not supported for this model.")
+
+
+def test_other_models_and_dialects_are_not_concerned():
+    world = World(flags=[SEARCH])
+    assert world.learn("invalid beta flag")
+    world.target = REGISTRY.target(REGISTRY.route("claude-haiku-4-5"), DEFAULT_PLACE, "invoke")
+    assert world.body()["anthropic_beta"] == [SEARCH]
+
+
+def test_the_operator_s_word_holds_for_all_models_or_one():
+    world = World(flags=["new-flag-2027-01-01", SEARCH])
+    assert world.body()["anthropic_beta"] == [SEARCH]
+    common = {"kind": "beta", "dialect": "*"}
+    allowed = Verdict(model="*", name="new-flag-2027-01-01", allowed=True, **common)
+    blocked = Verdict(model="anthropic.claude-sonnet-4-5-20250929-v1:0", name=SEARCH, **common)
+    world.verdicts.replace_stored([allowed, blocked])
+    assert world.body()["anthropic_beta"] == ["new-flag-2027-01-01"]
+    world.verdicts.replace_stored([])
+    assert world.body()["anthropic_beta"] == [SEARCH]
+
+
+def test_a_change_of_the_store_forgets_nothing_that_was_learned():
+    world = World(flags=[SEARCH])
+    world.learn("invalid beta flag")
+    world.verdicts.replace_stored([])
+    assert "anthropic_beta" not in world.body()
+    assert world.verdicts.count == 1
