@@ -9,32 +9,39 @@ import time
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from .aws.connect import Endpoint, connector, proxy_for
-from .aws.credentials import CredentialsSource, StaticSource, chain_source, credentials_hint
-from .aws.http import Pool, PoolOptions
-from .aws.sigv4 import Credentials
-from .config import Settings
+from .aws.credentials import CredentialsError, credentials_hint
+from .aws.http import PoolOptions
+from .config import Settings, SettingsError
+from .fetch.base import NoFetcher
 from .gateway.admission import Admission
+from .gateway.chains import parse_chains
 from .gateway.counting import Counting
-from .gateway.failover import Failover
+from .gateway.failover import Failover, FailoverOptions
 from .gateway.keys import Authenticator, KeyOptions
 from .gateway.messages import Messages
 from .gateway.pacing import Pacing
-from .gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from .gateway.verdicts import Verdicts
+from .gateway.routing import Link, Registry, RoutingOptions
+from .gateway.sources import Sources
 from .http.asgi import Application
 from .http.routes import Routes
+from .live import Live, OnDemandFetcher
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
-from .protocol.terms import Terms
+from .protocol.terms import Guardrail, Terms
 from .store.base import Store
 from .store.journal import Journal
+from .store.sealing import ProviderCredentials, Seal, SealingError
 from .telemetry.logs import AccessLog
-from .upstream.base import Upstream
-from .upstream.bedrock import BedrockUpstream, RetryOptions
-from .upstream.region import Region
+from .upstream.bedrock import RetryOptions
+from .upstream.control import ControlPlane, control_url
+from .upstream.place import Place, parse_place
+from .upstream.places import Places
+from .upstream.wiring import Network, Wiring
+
+if TYPE_CHECKING:
+    from .fetch.fetcher import WebFetcher
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 _MODELS: Final = Path(__file__).with_name("models.toml")
@@ -50,20 +57,25 @@ class App:
         store: Store,
         journal: Journal,
         draining: asyncio.Task[None],
-        upstreams: Mapping[str, Upstream],
+        places: Places,
+        live: Live,
+        fetcher: OnDemandFetcher,
         access_log: AccessLog | None,
     ) -> None:
         self.application = application
         self._store = store
         self._journal = journal
         self._draining = draining
-        self._upstreams = upstreams
+        self._places = places
+        self._live = live
+        self._fetcher = fetcher
         self._access_log = access_log
 
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
-        for upstream in self._upstreams.values():
-            await upstream.close()
+        await self._live.close()
+        self._fetcher.close()
+        await self._places.close()
         self._draining.cancel()
         await asyncio.gather(self._draining, return_exceptions=True)
         await self._journal.close(self._store.usage)
@@ -76,24 +88,35 @@ async def build(settings: Settings, store: Store) -> App:
     """Wires one worker; `store` is not open yet. Raises `StoreError`."""
     await store.open()
     journal = Journal(settings.store.journal_path)
-    upstreams = {DEFAULT_PLACE: make_upstream(settings)}
-    registry = make_registry(settings)
+    places = make_places(settings)
+    registry = make_registry(settings, places.regions)
+    live = Live(
+        store.catalog,
+        registry,
+        interval_seconds=settings.models.catalog_refresh_seconds,
+        new_control=lambda: make_control(settings),
+        on_providers=places.replace_stored,
+    )
+    fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
+    sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
     routes = Routes(
         messages=Messages(
-            upstreams,
-            registry,
-            Failover(),
-            Admission(journal, monotonic=time.monotonic),
-            Pacing(
+            upstreams=places,
+            registry=registry,
+            failover=make_failover(settings),
+            admission=Admission(journal, monotonic=time.monotonic),
+            pacing=Pacing(
                 ping_seconds=settings.streaming.ping_interval_seconds,
                 idle_seconds=settings.upstream.idle_timeout_seconds,
                 total_seconds=settings.upstream.total_timeout_seconds,
             ),
-            Verdicts(registry.betas.needed_for),
+            verdicts=live.verdicts,
+            sources=sources,
+            resolve_backing=live.resolve_backing,
             terms=make_terms(settings),
             monotonic=time.monotonic,
         ),
-        counting=Counting(upstreams, registry, monotonic=time.monotonic),
+        counting=Counting(places, registry, sources, monotonic=time.monotonic),
         registry=registry,
         authenticator=Authenticator(
             store.keys,
@@ -110,6 +133,7 @@ async def build(settings: Settings, store: Store) -> App:
         key_header=settings.auth.api_key_header,
         environment=settings.server.environment,
     )
+    await live.begin()
     access_log = AccessLog(settings.server.log_format) if settings.server.access_log else None
     draining = asyncio.create_task(
         journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds)
@@ -124,7 +148,9 @@ async def build(settings: Settings, store: Store) -> App:
         store=store,
         journal=journal,
         draining=draining,
-        upstreams=upstreams,
+        places=places,
+        live=live,
+        fetcher=fetcher,
         access_log=access_log,
     )
 
@@ -140,12 +166,26 @@ def load_model_table() -> ModelTable:
     return parse_table(tomllib.loads(_MODELS.read_text(encoding="utf-8")))
 
 
-def make_registry(settings: Settings) -> Registry:
-    """The models of the configured region, with the operator's mapping and betas on top."""
+def make_registry(settings: Settings, regions: Mapping[str, str] | None = None) -> Registry:
+    """The models of the configured region, with the operator's mapping and betas on top.
+
+    `regions` are those of the places beside the default one, now and later; without them, those of
+    the settings. Raises `SettingsError`.
+    """
     models = settings.models
+    configured = read_places(settings)
+    if regions is None:
+        regions = {name: place.region for name, place in configured.items()}
     return Registry(
         load_model_table(),
-        RoutingOptions(region=settings.aws.region, mapping=models.default_model_mapping),
+        RoutingOptions(
+            region=settings.aws.region,
+            places=regions,
+            chains=read_chains(settings, configured),
+            mapping=models.default_model_mapping,
+            dialects=models.model_dialects,
+            geography=models.inference_geography,
+        ),
         BetaRules(
             mapping=models.beta_header_mapping,
             passthrough=frozenset(models.beta_headers_passthrough),
@@ -154,11 +194,54 @@ def make_registry(settings: Settings) -> Registry:
     )
 
 
+def read_places(settings: Settings) -> dict[str, Place]:
+    """The places of PROVIDERS. Raises `SettingsError`."""
+    places: dict[str, Place] = {}
+    problems: list[str] = []
+    for name, fields in settings.failover.providers.items():
+        try:
+            places[name] = parse_place(name, fields)
+        except ValueError as error:
+            problems.append(f"PROVIDERS, {name!r}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return places
+
+
+def read_chains(settings: Settings, places: Mapping[str, Place]) -> dict[str, tuple[Link, ...]]:
+    """FAILOVER_CHAINS, unless failover is off. Raises `SettingsError`."""
+    if not settings.failover.enabled:
+        return {}
+    try:
+        return parse_chains(settings.failover.chains, places)
+    except ValueError as error:
+        problems = [f"FAILOVER_CHAINS, {line}" for line in str(error).splitlines()]
+        raise SettingsError(problems) from error
+
+
+def check(settings: Settings) -> None:
+    """Raises `SettingsError` for providers and chains that cannot be used."""
+    read_chains(settings, read_places(settings))
+
+
+def default_place(settings: Settings) -> Place:
+    """The place of the AWS_* settings."""
+    aws = settings.aws
+    return Place(
+        region=aws.region,
+        endpoint_url=aws.bedrock_endpoint_url,
+        mantle_endpoint_url=aws.bedrock_mantle_endpoint_url,
+        profile=aws.profile,
+        access_key_id=aws.access_key_id,
+        secret_access_key=aws.secret_access_key,
+        session_token=aws.session_token,
+        bearer_token=aws.bearer_token,
+    )
+
+
 def bedrock_url(settings: Settings) -> str:
     """The runtime endpoint: BEDROCK_ENDPOINT_URL, or the region's own."""
-    region = settings.aws.region
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return settings.aws.bedrock_endpoint_url or f"https://bedrock-runtime.{region}.{suffix}"
+    return default_place(settings).runtime_url
 
 
 def describe_credentials(settings: Settings) -> str | None:
@@ -171,62 +254,56 @@ def describe_credentials(settings: Settings) -> str | None:
     return credentials_hint(aws.profile, os.environ)
 
 
-def mantle_url(settings: Settings) -> str | None:
-    """The bedrock-mantle endpoint: BEDROCK_MANTLE_ENDPOINT_URL, or the region's own.
-
-    None if only the runtime endpoint was moved elsewhere: then nothing may leave for AWS unasked.
-    """
-    aws = settings.aws
-    if aws.bedrock_mantle_endpoint_url or aws.bedrock_endpoint_url:
-        return aws.bedrock_mantle_endpoint_url
-    return f"https://bedrock-mantle.{aws.region}.api.aws"
-
-
 def make_terms(settings: Settings) -> Terms:
     """What the operator lays down for every request."""
     models = settings.models
+    guardrail = None
+    if models.guardrail_identifier is not None:
+        guardrail = Guardrail(
+            identifier=models.guardrail_identifier,
+            version=models.guardrail_version,
+            trace=models.guardrail_trace,
+            stream_mode=models.guardrail_stream_mode,
+        )
     return Terms(
         cache=models.prompt_caching_enabled,
         default_cache_ttl=models.default_cache_ttl,
         service_tier=models.default_service_tier,
+        latency=models.performance_latency,
+        guardrail=guardrail,
+        request_metadata=models.request_metadata,
     )
 
 
-def make_upstream(settings: Settings) -> Region:
-    """Bedrock in the configured region."""
-    credentials = _credentials(settings)
-    runtime = _endpoint(settings, bedrock_url(settings), credentials, "bedrock")
-    url = mantle_url(settings)
-    if url is None:
-        return Region(runtime, None)
-    return Region(runtime, lambda: _endpoint(settings, url, credentials, "bedrock-mantle"))
-
-
-def _endpoint(
-    settings: Settings, url: str, credentials: CredentialsSource, service: str
-) -> BedrockUpstream:
-    aws, patience = settings.aws, settings.upstream
-    endpoint = Endpoint.from_url(url)
-    pool = Pool(
-        connector(
-            endpoint,
-            ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
-            proxy=proxy_for(endpoint, aws.https_proxy, aws.no_proxy),
+def make_failover(settings: Settings) -> Failover:
+    """How long a target may keep a request that another could serve."""
+    failover, upstream = settings.failover, settings.upstream
+    patience = upstream.first_byte_timeout_seconds
+    return Failover(
+        FailoverOptions(
+            first_byte_seconds=min(failover.first_byte_timeout_seconds, patience),
+            answer_seconds=min(failover.answer_timeout_seconds, patience),
+            failures=failover.failures,
+            cooldown_seconds=failover.cooldown_seconds,
+            sticky_seconds=failover.sticky_seconds,
         ),
-        PoolOptions(
+        monotonic=time.monotonic,
+    )
+
+
+def make_wiring(settings: Settings) -> Wiring:
+    """How places are reached."""
+    aws, patience = settings.aws, settings.upstream
+    network = Network(
+        ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
+        https_proxy=aws.https_proxy,
+        no_proxy=aws.no_proxy,
+        pool=PoolOptions(
             max_connections=patience.max_connections,
             max_connecting=patience.max_connecting,
             connect_timeout_seconds=patience.connect_timeout_seconds,
         ),
-    )
-    return BedrockUpstream(
-        pool,
-        endpoint,
-        region=aws.region,
-        credentials=credentials,
-        bearer_token=aws.bearer_token,
-        service=service,
-        options=RetryOptions(
+        retry=RetryOptions(
             max_attempts=patience.max_attempts,
             retry_seconds=patience.retry_seconds,
             first_byte_seconds=patience.first_byte_timeout_seconds,
@@ -234,12 +311,51 @@ def _endpoint(
             total_seconds=patience.total_timeout_seconds,
         ),
     )
+    return Wiring(default_place(settings), network, os.environ)
 
 
-def _credentials(settings: Settings) -> CredentialsSource:
+def make_places(settings: Settings) -> Places:
+    """Bedrock in the configured region, and wherever else. Raises `SettingsError`."""
+    wiring = make_wiring(settings)
+    seal = Seal(settings.failover.encryption_secret)
+
+    def unseal(token: bytes) -> ProviderCredentials:
+        try:
+            return seal.open(token)
+        except SealingError as error:
+            raise CredentialsError(str(error)) from error
+
+    default = wiring.build(wiring.default)
+    return Places(default, read_places(settings), build=wiring.build, unseal=unseal)
+
+
+def make_control(settings: Settings, *, timeout_seconds: float = 5.0) -> ControlPlane:
+    """The control endpoint of the configured account and region. Needs a running loop."""
     aws = settings.aws
-    if aws.access_key_id and aws.secret_access_key:
-        return StaticSource(
-            Credentials(aws.access_key_id, aws.secret_access_key, aws.session_token)
+    url = control_url(aws.region, aws.bedrock_control_endpoint_url, aws.bedrock_endpoint_url)
+    return make_wiring(settings).control(url, timeout_seconds=timeout_seconds)
+
+
+def make_fetcher(settings: Settings) -> WebFetcher:
+    """What fetches the URLs in requests. Belongs to one loop."""
+    from .fetch.fetcher import FetchOptions, WebFetcher  # noqa: PLC0415  # seldom needed
+
+    fetch, aws = settings.fetch, settings.aws
+    return WebFetcher(
+        FetchOptions(
+            max_bytes=fetch.max_bytes,
+            timeout_seconds=fetch.timeout_seconds,
+            connect_timeout_seconds=fetch.connect_timeout_seconds,
+            max_redirects=fetch.max_redirects,
+            max_concurrent=fetch.max_concurrent,
+            allow_http=fetch.allow_http,
+            allowed_ports=tuple(int(port) for port in fetch.allowed_ports),
+            allowed_hosts=fetch.allowed_hosts,
+            blocked_hosts=fetch.blocked_hosts,
+            allow_private=fetch.allow_private,
+            https_proxy=aws.https_proxy,
+            no_proxy=aws.no_proxy,
+            trust_proxy=fetch.trust_proxy,
+            ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
         )
-    return chain_source(aws.profile, os.environ)
+    )

@@ -11,7 +11,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.aws.sigv4 import Credentials, Signer, canonical_path
+from anthropic_bedrock_proxy.aws.sigv4 import Credentials, Signer, canonical_path, canonical_query
 
 HOST = "bedrock-runtime.us-east-1.amazonaws.com"
 # Not "." and "..": botocore takes them for path segments; routing knows no such models.
@@ -22,7 +22,7 @@ _secrets = st.text("abcXYZ012+/=", min_size=1, max_size=40)  # what AWS makes ke
 _names = st.sampled_from(["x-amzn-bedrock-trace", "accept", "x-amzn-bedrock-service-tier"])
 
 
-def theirs(credentials, path, body, extra, now):
+def theirs(credentials, path, body, extra, now, *, method="POST", query=None):
     """The Authorization header that botocore makes for the same request at the same moment."""
     timestamp = dt.datetime.fromtimestamp(int(now), dt.UTC)
     amz_date = timestamp.strftime("%Y%m%dT%H%M%SZ")
@@ -30,7 +30,7 @@ def theirs(credentials, path, body, extra, now):
     headers |= dict(extra)
     if credentials.session_token:
         headers["x-amz-security-token"] = credentials.session_token
-    request = AWSRequest("POST", f"https://{HOST}{path}", headers=headers, data=body)
+    request = AWSRequest(method, f"https://{HOST}{path}", headers=headers, data=body, params=query)
     request.context["timestamp"] = amz_date
     request.context["payload_signing_enabled"] = True
     auth = SigV4Auth(
@@ -67,6 +67,39 @@ def test_agrees_with_botocore(secret, token, model, body, extra, now):
         )
         expected = theirs(credentials, path, body, extra.items(), moment)
         assert lines.endswith(f"authorization: {expected}\r\n")
+
+
+@given(
+    query=st.dictionaries(
+        st.text("aBz0-_.~ /+&=é%", min_size=1, max_size=8), st.text(max_size=12), max_size=4
+    ),
+    model=_models,
+)
+def test_queries_agree_with_botocore(query, model):
+    credentials = Credentials("AKIDEXAMPLE", "secret", "token")
+    path = f"/inference-profiles/{quote(model, safe='')}"
+    signer = Signer(host=HOST, region="us-east-1", service="bedrock")
+    lines = signer.headers(
+        credentials,
+        canonical_path(path),
+        b"",
+        method="GET",
+        query=canonical_query(query.items()),
+        now=1.7e9,
+    )
+    expected = theirs(credentials, path, b"", (), 1.7e9, method="GET", query=query)
+    assert lines.endswith(f"authorization: {expected}\r\n")
+
+
+def test_a_query_that_is_sent_as_it_was_signed():
+    """Botocore's other way: it signs the query of the URL as it stands."""
+    query = canonical_query([("type", "APPLICATION"), ("nextToken", "a+b/c="), ("maxResults", "9")])
+    assert query == "maxResults=9&nextToken=a%2Bb%2Fc%3D&type=APPLICATION"
+    credentials = Credentials("AKIDEXAMPLE", "secret")
+    signer = Signer(host=HOST, region="us-east-1", service="bedrock")
+    lines = signer.headers(credentials, "/x", b"", method="GET", query=query, now=1.7e9)
+    expected = theirs(credentials, f"/x?{query}", b"", (), 1.7e9, method="GET")
+    assert lines.endswith(f"authorization: {expected}\r\n")
 
 
 def test_another_secret_is_not_signed_with_the_cached_key():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from pathlib import Path
 
@@ -13,29 +12,6 @@ from click.testing import CliRunner
 from anthropic_bedrock_proxy.cli.main import cli
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Runs one command on a store of its own; away from any .env."""
-    monkeypatch.chdir(tmp_path)
-
-    def invoke(*words, url="sqlite:///s.db"):
-        return CliRunner(env={"STORE_URL": url}).invoke(cli, [str(word) for word in words])
-
-    return invoke
-
-
-@pytest.fixture
-def document(run):
-    """The one JSON document that a command prints."""
-
-    def invoke(*words):
-        result = run(*words, "--json")
-        assert (result.exit_code, result.stderr) == (0, "")
-        return json.loads(result.stdout)
-
-    return invoke
 
 
 def find(secret: str, *, now: float | None = None):
@@ -74,6 +50,7 @@ def test_create_with_everything(document):
         "monthly_budget_usd": 12.5,
         "service_tier": "flex",
         "cache_ttl": "1h",
+        "provider": None,
     }
 
 

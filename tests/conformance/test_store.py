@@ -10,7 +10,16 @@ import pytest
 
 from anthropic_bedrock_proxy.store.base import KeyNotFoundError, StoreError
 from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord, UsageRecord, UsageTotal
+from anthropic_bedrock_proxy.store.records import (
+    ANY,
+    BedrockModel,
+    CapabilityOverride,
+    KeyRecord,
+    ModelMapping,
+    ProviderRecord,
+    UsageRecord,
+    UsageTotal,
+)
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
 
@@ -49,6 +58,20 @@ def a_record(identity: str, **fields) -> UsageRecord:
     )
 
 
+def a_verdict(name: str = "flag-1", **fields) -> CapabilityOverride:
+    return CapabilityOverride(
+        **{"model": ANY, "dialect": ANY, "kind": "beta", "name": name, "allowed": False}
+        | {"source": "operator", "updated_at": 1}
+        | fields
+    )
+
+
+def a_place(name: str = "west", **fields) -> ProviderRecord:
+    return ProviderRecord(
+        **{"name": name, "region": "us-west-2", "created_at": 1, "updated_at": 1} | fields
+    )
+
+
 def digest(secret: str) -> bytes:
     return hash_secret(secret)
 
@@ -64,6 +87,7 @@ def test_a_key_comes_back_as_it_was_created(opened):
         monthly_budget_nano=2**62,
         service_tier="flex",
         cache_ttl="1h",
+        provider="west",
     )
 
     async def story():
@@ -98,9 +122,11 @@ def test_update_changes_only_what_is_named(opened):
     async def story():
         async with opened() as store:
             await store.keys.create(a_key(rate_limit=5, user_id="u"), digest("a"))
-            changes = {"rate_limit": None, "name": "other", "is_active": False}
+            changes = {"rate_limit": None, "name": "other", "is_active": False, "provider": "w"}
             changed = await store.keys.update("key_1", changes, now=20)
-            assert changed == a_key(user_id="u", name="other", is_active=False, updated_at=20)
+            assert changed == a_key(
+                user_id="u", name="other", is_active=False, provider="w", updated_at=20
+            )
             assert await store.keys.get("key_1") == changed
             with pytest.raises(KeyNotFoundError, match="key_9"):
                 await store.keys.update("key_9", changes, now=20)
@@ -279,3 +305,146 @@ def test_a_number_no_column_can_hold_is_refused_when_it_is_read():
     line = msgspec.json.encode(a_record("1", input_tokens=2**63))
     with pytest.raises(msgspec.ValidationError, match="input_tokens"):
         msgspec.json.decode(line, type=UsageRecord)
+
+
+def test_mappings_are_replaced_by_alias(opened):
+    first = ModelMapping(alias="fast", bedrock_id="us.a", updated_at=1)
+    second = ModelMapping(alias="fast", bedrock_id="us.b", dialect="converse", updated_at=2)
+    other = ModelMapping(alias="best", bedrock_id="us.c", updated_at=1)
+
+    async def story():
+        async with opened() as store:
+            catalog = store.catalog
+            assert await catalog.mappings() == []
+            for mapping in (first, other, second):
+                await catalog.put_mapping(mapping)
+            assert await catalog.mappings() == [other, second]
+            assert await catalog.remove_mapping("fast")
+            assert not await catalog.remove_mapping("fast")
+            assert await catalog.mappings() == [other]
+
+    asyncio.run(story())
+
+
+def test_a_listing_replaces_the_last_or_leaves_it(opened):
+    one = BedrockModel(id="a.one", name="One", provider="A", synced_at=1, profiles=("us.a.one",))
+    two = BedrockModel(id="a.two", name="Two", provider="A", synced_at=1)
+
+    async def story():
+        async with opened() as store:
+            catalog = store.catalog
+            await catalog.replace_models([two, one])
+            assert await catalog.models() == [one, two]
+            version = await catalog.version()
+            with pytest.raises(StoreError):
+                await catalog.replace_models([two, two])
+            assert await catalog.models() == [one, two]
+            assert await catalog.version() == version
+            await catalog.replace_models([two])
+            assert await catalog.models() == [two]
+            await catalog.replace_models([])
+            assert await catalog.models() == []
+
+    asyncio.run(story())
+
+
+def test_a_learned_verdict_never_replaces_the_operator_s(opened):
+    learned = a_verdict(source="learned", reason="invalid beta flag", updated_at=2)
+
+    async def story():
+        async with opened() as store:
+            catalog = store.catalog
+            assert await catalog.put_override(learned)
+            again = a_verdict(source="learned", updated_at=3)
+            assert await catalog.put_override(again)
+            assert await catalog.overrides() == [again]
+            word = a_verdict(allowed=True, reason="it works", updated_at=4)
+            assert await catalog.put_override(word)
+            version = await catalog.version()
+            assert not await catalog.put_override(learned)
+            assert await catalog.overrides() == [word]
+            assert await catalog.version() == version
+            changed = a_verdict(allowed=False, updated_at=5)
+            assert await catalog.put_override(changed)
+            assert await catalog.overrides() == [changed]
+
+    asyncio.run(story())
+
+
+def test_there_is_one_verdict_for_each_model_dialect_kind_and_name(opened):
+    verdicts = [
+        a_verdict("a"),
+        a_verdict("a", model="m"),
+        a_verdict("a", model="m", dialect="invoke"),
+        a_verdict("b"),
+        a_verdict("a", kind="field"),
+    ]
+
+    async def story():
+        async with opened() as store:
+            for verdict in reversed(verdicts):
+                await store.catalog.put_override(verdict)
+            assert await store.catalog.overrides() == verdicts
+            assert await store.catalog.remove_override(verdicts[1].key)
+            assert not await store.catalog.remove_override(verdicts[1].key)
+            assert await store.catalog.overrides() == [verdicts[0], *verdicts[2:]]
+
+    asyncio.run(story())
+
+
+def test_places_come_back_as_they_were_put(opened):
+    full = a_place(
+        endpoint_url="https://e",
+        mantle_endpoint_url="https://m",
+        role_arn="arn:aws:iam::111122223333:role/r",
+        external_id="x",
+        profile="p",
+        encrypted_credentials=b"\x00\xff",
+        is_enabled=False,
+    )
+
+    async def story():
+        async with opened() as store:
+            catalog = store.catalog
+            assert await catalog.provider("west") is None
+            await catalog.put_provider(full)
+            await catalog.put_provider(a_place("east"))
+            assert await catalog.provider("west") == full
+            assert await catalog.providers() == [a_place("east"), full]
+            await catalog.put_provider(a_place(updated_at=2))
+            assert await catalog.provider("west") == a_place(updated_at=2)
+            assert await catalog.remove_provider("west")
+            assert not await catalog.remove_provider("west")
+            assert await catalog.providers() == [a_place("east")]
+
+    asyncio.run(story())
+
+
+def test_every_change_of_the_catalog_is_counted_and_nothing_else(opened):
+    async def story():
+        async with opened() as store:
+            catalog = store.catalog
+            seen = [await catalog.version()]
+
+            async def counted(change):
+                await change
+                seen.append(await catalog.version())
+
+            await counted(
+                catalog.put_mapping(ModelMapping(alias="a", bedrock_id="b", updated_at=1))
+            )
+            await counted(catalog.remove_mapping("a"))
+            await counted(catalog.replace_models([]))
+            await counted(catalog.put_override(a_verdict()))
+            await counted(catalog.remove_override(a_verdict().key))
+            await counted(catalog.put_provider(a_place()))
+            await counted(catalog.remove_provider("west"))
+            assert seen == sorted(set(seen)), "each one greater than the last"
+            await catalog.remove_mapping("a")
+            await catalog.remove_override(a_verdict().key)
+            await catalog.remove_provider("west")
+            await store.keys.create(a_key(), digest("a"))
+            await store.usage.append([a_record("1")])
+            assert await catalog.version() == seen[-1]
+
+    asyncio.run(story())

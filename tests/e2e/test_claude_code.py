@@ -9,7 +9,7 @@ from typing import Any
 
 import parts
 import pytest
-from servers import clean_environment
+from servers import RunningProxy, clean_environment
 
 TASK = "Write the word one into a.txt, then show me the file."
 # Only the main loop offers tools; requests for titles, topics or quota probes do not.
@@ -25,13 +25,13 @@ def claude():
 def run(claude, proxy, sim, tmp_path):
     """`run(model)` does the task in `tmp_path / "work"` and returns the result document."""
 
-    def once(model: str | None = None) -> dict[str, Any]:
+    def once(model: str | None = None, server: RunningProxy = proxy) -> dict[str, Any]:
         home, work = tmp_path / "home", tmp_path / "work"
         home.mkdir()
         work.mkdir()
         environment = {
-            "ANTHROPIC_BASE_URL": proxy.url,
-            "ANTHROPIC_API_KEY": proxy.key,
+            "ANTHROPIC_BASE_URL": server.url,
+            "ANTHROPIC_API_KEY": server.key,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_ERROR_REPORTING": "1",
             "DISABLE_TELEMETRY": "1",
@@ -134,3 +134,61 @@ def test_usage_is_that_of_the_model(run, proxy, sim, tmp_path):
     (used,) = result["modelUsage"].values()
     assert used["inputTokens"] == billed["input_tokens"] > 10_000
     assert used["outputTokens"] == billed["output_tokens"] > 0
+
+
+def calls(call_id: str, name: str, **tool_input: Any) -> dict[str, Any]:
+    """The model thinks, then calls a tool."""
+    thought = {"type": "thinking", "thinking": "The next step."}
+    call = {"type": "tool_use", "id": call_id, "name": name, "input": tool_input}
+    return {"content": [thought, call]}
+
+
+def script_the_search(sim) -> None:
+    """Finds a deferred tool, calls it, runs a command, says so."""
+    command = {"command": "echo one > a.txt", "description": "A step of the task"}
+    search = {"query": "select:CronList,NotebookEdit", "max_results": 5}
+    steps = [
+        ('"toolu_third"', {"content": [{"type": "text", "text": "Nothing is planned."}]}),
+        ('"toolu_second"', calls("toolu_third", "Bash", **command)),
+        ('"toolu_first"', calls("toolu_second", "CronList")),
+        (MAIN_LOOP, calls("toolu_first", "ToolSearch", **search)),
+    ]
+    sim.script([{"match": {"body": body}, "reply": reply} for body, reply in steps])
+
+
+def offered(request: dict[str, Any]) -> set[str]:
+    """The tools that the model was told of."""
+    body = request["body"]
+    tools = body.get("tools") or [tool["toolSpec"] for tool in body["toolConfig"]["tools"]]
+    return {tool["name"] for tool in tools}
+
+
+# An operator who serves Claude Code's own model with another maker's.
+ANOTHER_MAKER = json.dumps({"claude-opus-5-5": "qwen.qwen3-32b-v1:0"})
+
+
+@pytest.mark.parametrize(
+    ("model", "operation"),
+    [
+        ("claude-opus-5-5", "MessagesStream"),
+        ("claude-haiku-4-5", "InvokeModelWithResponseStream"),
+        ("qwen", "ConverseStream"),
+    ],
+)
+def test_a_deferred_tool_is_found_and_called(run, start, proxy, sim, tmp_path, model, operation):
+    server = proxy
+    if model == "qwen":
+        model, server = "claude-opus-5-5", start(DEFAULT_MODEL_MAPPING=ANOTHER_MAKER)
+    script_the_search(sim)
+    result = run(model, server)
+    assert (result["subtype"], result["result"]) == ("success", "Nothing is planned.")
+    assert result["num_turns"] == 4
+    assert (tmp_path / "work" / "a.txt").read_text() == "one\n"
+    assert sim.queued() == []
+    log = sim.requests()
+    assert {entry["operation"] for entry in log} == {operation}
+    assert {entry["status"] for entry in log} == {200}
+    main = [entry for entry in log if "Bash" in offered(entry)]
+    assert "CronList" not in offered(main[0])
+    assert {"CronList", "NotebookEdit"} <= offered(main[1])
+    assert "No scheduled jobs" in json.dumps(main[2]["body"]["messages"][-1])

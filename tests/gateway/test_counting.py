@@ -10,9 +10,11 @@ from streams import decode, encode
 
 from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError, UpstreamRefusal
+from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -25,7 +27,9 @@ def count(change, *script):
     upstream = FakeUpstream(list(script))
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
-    counting = Counting({DEFAULT_PLACE: upstream}, REGISTRY, monotonic=lambda: 0.0)
+    counting = Counting(
+        {DEFAULT_PLACE: upstream}, REGISTRY, Sources(NoFetcher()), monotonic=lambda: 0.0
+    )
     reply = asyncio.run(counting.handle(exchange, encode({**BODY, **change})))
     return reply, upstream.calls
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 
 from anthropic_bedrock_proxy.app import load_model_table
-from anthropic_bedrock_proxy.errors import NotFoundError
+from anthropic_bedrock_proxy.errors import InvalidRequestError, NotFoundError
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
 
 TABLE = load_model_table()
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
+OPUS = "anthropic.claude-opus-4-6-v1"
 ARN = "arn:aws:bedrock:us-east-1:111122223333:"
 
 
@@ -82,3 +83,95 @@ def test_routes_are_remembered_but_not_for_ever():
     for number in range(5000):
         registry.route(f"anthropic.claude-{number}")
     assert len(registry._routes) <= 1024
+
+
+@pytest.mark.parametrize(
+    ("geography", "region", "asked", "name", "bedrock_id"),
+    [
+        ("global", "eu-west-1", "", "claude-opus-4-6", "global.anthropic.claude-opus-4-6-v1"),
+        ("global", "eu-west-1", "us", "claude-opus-4-6", "us.anthropic.claude-opus-4-6-v1"),
+        ("global", "eu-west-1", "us", OPUS, f"us.{OPUS}"),
+        ("regional", "eu-west-1", "", "claude-opus-4-6", f"eu.{OPUS}"),
+        ("regional", "ap-northeast-1", "apac", "claude-opus-4-6", f"apac.{OPUS}"),
+        ("eu", "us-east-1", "", "claude-opus-4-6", f"eu.{OPUS}"),
+        ("eu", "us-east-1", "eu", "claude-opus-4-6", f"eu.{OPUS}"),
+        ("eu", "us-east-1", "", f"eu.{OPUS}", f"eu.{OPUS}"),
+        ("eu", "us-east-1", "", "amazon.nova-lite-v1:0", "eu.amazon.nova-lite-v1:0"),
+        ("eu", "us-east-1", "", "zai.glm-4.7", "zai.glm-4.7"),
+    ],
+)  # fmt: skip
+def test_geography(geography, region, asked, name, bedrock_id):
+    registry = Registry(TABLE, RoutingOptions(region=region, geography=geography))
+    found = registry.route(name, geography=asked)
+    assert {target.bedrock_model_id for target in found.targets} == {bedrock_id}
+
+
+@pytest.mark.parametrize(
+    ("geography", "region", "asked", "name"),
+    [
+        ("global", "us-east-1", "jp", "claude-haiku-5-5"),
+        ("global", "us-east-1", "us", "global.anthropic.claude-opus-4-6-v1"),
+        ("regional", "eu-west-1", "", "claude-haiku-5-5"),
+        ("regional", "us-gov-west-1", "", "claude-opus-4-6"),
+        ("regional", "eu-west-1", "us", "claude-opus-4-6"),
+        ("eu", "eu-west-1", "global", "claude-opus-4-6"),
+        ("eu", "eu-west-1", "", "global.anthropic.claude-opus-4-6-v1"),
+        ("eu", "eu-west-1", "", "us.anthropic.claude-new"),
+    ],
+)
+def test_data_never_leaves_the_geography(geography, region, asked, name):
+    registry = Registry(TABLE, RoutingOptions(region=region, geography=geography))
+    with pytest.raises(InvalidRequestError, match=r"^inference_geo: "):
+        registry.route(name, geography=asked)
+
+
+def test_dialects_can_be_forced():
+    found = route("claude-opus-5-5", dialects={"claude-opus-5-5": "converse"})
+    assert [target.dialect for target in found.targets] == ["converse"]
+    found = route("us.anthropic.claude-x", dialects={"*": "invoke"})
+    assert [target.dialect for target in found.targets] == ["invoke"]
+
+
+def test_bedrock_mantle_knows_bare_ids():
+    found = route("claude-haiku-4-5", dialects={"*": "mantle"})
+    assert found.targets[0].bedrock_model_id == "anthropic.claude-haiku-4-5"
+    found = route("us.anthropic.claude-opus-4-7", dialects={"*": "mantle"})
+    assert found.targets[0].bedrock_model_id == "anthropic.claude-opus-4-7"
+
+
+def test_models_of_other_makers():
+    assert route("us.amazon.nova-pro-v1:0").targets[0].dialect == "converse"
+    assert route("qwen.qwen9-new").model is None
+    assert "claude" not in route("qwen.qwen9-new").targets[0].capabilities.features
+
+
+def test_the_store_s_map_wins_and_changes_at_run_time():
+    registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping={"a": "claude-opus-4-7"}))
+    assert registry.route("a").model.id == "claude-opus-4-7"
+    registry.replace_stored({"a": "qwen.qwen3-32b-v1:0"})
+    assert registry.route("a").targets[0].dialect == "converse"
+    assert registry.mapping == {"a": "qwen.qwen3-32b-v1:0"}
+    registry.replace_stored({})
+    assert registry.route("a").model.id == "claude-opus-4-7"
+
+
+def test_what_is_behind_an_application_profile():
+    arn = f"{ARN}application-inference-profile/x"
+    registry = Registry(TABLE, RoutingOptions(region="us-east-1"))
+    assert registry.route(arn).opaque
+    registry.learn_backing(arn, "anthropic.claude-opus-4-8")
+    found = registry.route(arn)
+    assert not found.opaque
+    assert "system_role" in found.targets[0].capabilities.features
+    assert {target.bedrock_model_id for target in found.targets} == {arn}
+    registry.learn_backing(arn, "amazon.nova-lite-v1:0")
+    assert [target.dialect for target in registry.route(arn).targets] == ["converse"]
+
+
+def test_a_mapping_may_name_its_dialect():
+    registry = Registry(TABLE, RoutingOptions(region="us-east-1"))
+    mapping = {"a": "claude-opus-4-7", "b": "qwen.qwen3-32b-v1:0"}
+    registry.replace_stored(mapping, {"a": "invoke", "b": "invoke"})
+    assert [target.dialect for target in registry.route("a").targets] == ["invoke"]
+    assert [target.dialect for target in registry.route("b").targets] == ["converse"]
+    assert registry.route("claude-opus-4-7").targets[0].dialect == "messages"

@@ -56,8 +56,7 @@ TOOL = {"name": "t", "input_schema": {"type": "object"}, "strict": True}
         ("tools.0.custom.strict: Extra inputs are not permitted", "tools.*.custom.strict"),
         ("tools.0.strict: Extra inputs are not permitted", "tools.*.strict"),
         (
-            "Malformed input request: #/tools/0: extraneous key [strict] is not permitted, please "
-            "reformat your input and try again.",
+            "Malformed input request: #/tools/0: extraneous key [strict] is not permitted.",
             "tools.*.strict",
         ),
     ],
@@ -181,3 +180,21 @@ def test_a_change_of_the_store_forgets_nothing_that_was_learned():
     world.verdicts.replace_stored([])
     assert "anthropic_beta" not in world.body()
     assert world.verdicts.count == 1
+
+
+def test_the_operator_s_word_beats_what_was_learned():
+    world = World(flags=[SEARCH], terms=Terms(service_tier="flex"), tools=[TOOL])
+    world.learn("invalid beta flag")
+    world.learn("tools.0.custom.strict: Extra inputs are not permitted")
+    world.learn("no such service tier")
+    assert "strict" not in world.body()["tools"][0]
+    names = (("beta", SEARCH), ("field", "tools.*.custom.strict"), ("tier", "flex"))
+    world.verdicts.replace_stored(
+        [
+            Verdict(model="*", dialect="*", kind=kind, name=name, allowed=True)
+            for kind, name in names
+        ]
+    )
+    assert world.body()["anthropic_beta"] == [SEARCH]
+    assert world.body()["tools"][0]["strict"] is True
+    assert world.convert().call.headers

@@ -6,6 +6,7 @@ import pytest
 from streams import MESSAGE, STREAM, encode
 
 from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission import Admission
 from anthropic_bedrock_proxy.gateway.counting import Counting
 from anthropic_bedrock_proxy.gateway.failover import Failover
@@ -13,6 +14,7 @@ from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
 from anthropic_bedrock_proxy.gateway.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
@@ -37,6 +39,7 @@ class Proxy:
     ):
         self.upstream = FakeUpstream()
         self.records = []
+        self.resolved = []
         self.registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
         self.store = MemoryStore()
         options = keys or KeyOptions(master_api_key=KEY)
@@ -46,16 +49,23 @@ class Proxy:
         self.logged = []
         self.app = Routes(
             messages=Messages(
-                {DEFAULT_PLACE: self.upstream},
-                self.registry,
-                Failover(),
-                Admission(self, monotonic=monotonic),
-                pacing or Pacing(),
-                Verdicts(self.registry.betas.needed_for),
+                upstreams={DEFAULT_PLACE: self.upstream},
+                registry=self.registry,
+                failover=Failover(monotonic=monotonic),
+                admission=Admission(self, monotonic=monotonic),
+                pacing=pacing or Pacing(),
+                verdicts=Verdicts(self.registry.betas.needed_for),
+                sources=Sources(NoFetcher()),
+                resolve_backing=self.resolve_backing,
                 terms=DEFAULT_TERMS,
                 monotonic=monotonic,
             ),
-            counting=Counting({DEFAULT_PLACE: self.upstream}, self.registry, monotonic=monotonic),
+            counting=Counting(
+                {DEFAULT_PLACE: self.upstream},
+                self.registry,
+                Sources(NoFetcher()),
+                monotonic=monotonic,
+            ),
             registry=self.registry,
             authenticator=self.authenticator,
             max_body_bytes=max_bytes,
@@ -69,6 +79,9 @@ class Proxy:
 
     def append(self, record):
         self.records.append(record)
+
+    async def resolve_backing(self, arn):
+        self.resolved.append(arn)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from anthropic_bedrock_proxy.app import load_model_table
-from anthropic_bedrock_proxy.protocol.capabilities import parse_table
+from anthropic_bedrock_proxy.protocol.capabilities import capabilities_on, parse_table
 
 MODEL = {"id": "a", "display_name": "A", "bedrock": "anthropic.a", "generation": "g"}
 
@@ -35,6 +35,55 @@ def test_a_generation_inherits():
     assert table.generation["g"].betas == {"x", "y"}
     assert table.generation["g"].features == {"tools"}
     assert table.generation["g"].on_use == {"z"}
+
+
+def test_dialects_differ_and_differences_are_inherited():
+    base = {
+        "features": ["tools", "images"],
+        "dialects": ["invoke"],
+        "on": {"converse": {"lacks": ["images"]}, "mantle": {"features": ["auto_cache"]}},
+    }
+    own = {
+        "extends": "base",
+        "dialects": ["messages", "invoke"],
+        "on": {"converse": {"betas": ["b"]}, "messages": {"features": ["system"]}},
+    }
+    table = parse_table({"model": [MODEL], "generation": {"base": base, "g": own}})
+    generation = table.generation["g"]
+    assert generation.dialects == ("messages", "invoke")
+    features = {
+        dialect: capabilities_on(generation, dialect).features
+        for dialect in ("invoke", "messages", "mantle", "converse")
+    }
+    assert features == {
+        "invoke": {"tools", "images"},
+        "messages": {"tools", "images", "system"},
+        "mantle": {"tools", "images", "auto_cache"},
+        "converse": {"tools"},
+    }
+    assert capabilities_on(generation, "converse").betas == {"b"}
+    gap = capabilities_on(generation, "invoke", frozenset(("tools",)))
+    assert gap.features == {"images"}
+
+
+@pytest.mark.parametrize(
+    "generation",
+    [
+        {"features": ["telepathy"]},
+        {"dialects": ["esperanto"]},
+        {"on": {"esperanto": {}}},
+        {"on": {"invoke": {"features": ["telepathy"]}}},
+    ],
+)
+def test_misprints_are_refused(generation):
+    with pytest.raises(ValueError, match="telepathy|esperanto"):
+        parse_table({"model": [MODEL], "generation": {"g": generation}})
+
+
+def test_a_family_must_have_a_generation():
+    table = {"model": [MODEL], "generation": {"g": {}}, "families": {"x.": "h"}}
+    with pytest.raises(ValueError, match=r"family x\. names an unknown generation h"):
+        parse_table(table)
 
 
 @pytest.mark.parametrize(

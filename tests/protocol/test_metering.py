@@ -159,3 +159,20 @@ def test_an_answer_nested_without_end_is_an_estimate():
     meter = Meter()
     meter.observe_message(b'{"content":' + DEEP + b"}")
     assert meter.estimated
+
+
+def test_usage_that_was_an_estimate_already():
+    meter = Meter()
+    for event in EVENTS:
+        meter.observe(event)
+    assert not meter.estimated
+    meter.assume_usage()
+    assert meter.estimated
+
+
+def test_what_an_earlier_attempt_made_us_assume_gives_way_to_the_truth():
+    meter = Meter()
+    meter.assume_input(b"x" * 400)
+    for event in EVENTS:
+        meter.observe(event)
+    assert (meter.usage.input_tokens, meter.estimated) == (12, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import resource
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -12,14 +13,15 @@ import sys
 import time
 from contextlib import asynccontextmanager, closing
 
+import msgspec
 import pytest
 
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord, UsageRecord
+from anthropic_bedrock_proxy.store.records import KeyRecord, ModelMapping, UsageRecord
 from anthropic_bedrock_proxy.store.select import store_from_url
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
-from anthropic_bedrock_proxy.store.sqlite_file import QUERIES, migrate
+from anthropic_bedrock_proxy.store.sqlite_file import QUERIES, SQL, migrate
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 
@@ -50,7 +52,7 @@ def test_rows_outlive_the_process_and_migrations_run_once(tmp_path):
     asyncio.run(story())
     with closing(sqlite3.connect(path)) as connection:
         names = connection.execute("SELECT name FROM schema_migrations").fetchall()
-        assert names == [("0001_keys_and_usage.sql",)]
+        assert names == [("0001_keys_and_usage.sql",), ("0002_catalog.sql",)]
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
@@ -83,6 +85,34 @@ def test_a_migration_is_all_or_nothing(tmp_path):
         bad.unlink()
         with pytest.raises(StoreError, match=r"newer version.*0002_bad"):
             migrate(connection, tmp_path)
+
+
+def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path):
+    path = tmp_path / "s.db"
+    first = tmp_path / "migrations"
+    first.mkdir()
+    shutil.copy(SQL / "migrations" / "0001_keys_and_usage.sql", first)
+    row = msgspec.structs.asdict(KEY)
+    del row["provider"]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        migrate(connection, first)
+        columns, values = ", ".join(row), ", ".join(f":{column}" for column in row)
+        connection.execute(f"INSERT INTO keys ({columns}) VALUES ({values})", row)
+
+    async def story():
+        async with opened(path) as store:
+            assert await store.keys.list() == [KEY]
+            changed = await store.keys.update("key_1", {"provider": "west"}, now=2)
+            assert changed.provider == "west"
+            assert await store.catalog.version() == 0
+            await store.catalog.put_mapping(ModelMapping(alias="a", bedrock_id="b", updated_at=1))
+        async with opened(path) as store, opened(path) as other:
+            assert await store.keys.list() == [changed]
+            await store.catalog.remove_mapping("a")
+            assert await other.catalog.version() == 2, "what one process changes another sees"
+
+    asyncio.run(story())
 
 
 OPEN_MANY = """

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .http import Connector
 
 _MAX_PROXY_ANSWER = 16 * 1024
+_Inner = TypeVar("_Inner", bound=asyncio.Protocol)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -84,7 +85,7 @@ def connector(
                 raise ConnectError(f"{roots} cannot be loaded: {error}") from error
         try:
             if proxy is not None and context is not None:
-                return await _through_proxy(loop, factory(), endpoint, context, proxy)
+                return await through_proxy(loop, factory(), endpoint, context, proxy)
             _, connection = await loop.create_connection(
                 factory,
                 endpoint.host,
@@ -101,17 +102,22 @@ def connector(
     return connect
 
 
-async def _through_proxy(
+async def through_proxy(
     loop: asyncio.AbstractEventLoop,
-    connection: Connection,
+    connection: _Inner,
     endpoint: Endpoint,
     context: ssl.SSLContext,
     proxy: str,
-) -> Connection:
+) -> _Inner:
+    """Connects `connection` to `endpoint` by TLS in a tunnel; it is the proxy that resolves.
+
+    Raises `ConnectError` or OSError.
+    """
     via = urlsplit(proxy)
     if via.scheme != "http" or not via.hostname:
         raise ConnectError("HTTPS_PROXY must be an http:// URL with a host")
-    tunnel_to = f"{endpoint.host}:{endpoint.port}"
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    tunnel_to = f"{host}:{endpoint.port}"
     request = f"CONNECT {tunnel_to} HTTP/1.1\r\nHost: {tunnel_to}\r\n"
     if via.username is not None:
         user = f"{unquote(via.username)}:{unquote(via.password or '')}"

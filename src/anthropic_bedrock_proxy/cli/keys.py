@@ -17,6 +17,7 @@ import msgspec
 from ..store.base import Store, StoreError
 from ..store.records import KeyRecord
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
+from .catalog import check_provider, load
 from .common import config_option, json_option, print_json, print_table, with_store
 from .values import Cleared, clearable, dollars, moment, timestamp, usd, usd_text
 
@@ -44,6 +45,7 @@ KEY_OPTIONS: dict[str, tuple[str, str, Callable[[str], Any], str]] = {
     ),
     "cache_ttl": ("--cache-ttl", "|".join(TTLS), click.Choice(TTLS), "Lifetime of cached prompts."),
     "expires_at": ("--expires-at", "DATE", _seconds, "When the key stops working (UTC)."),
+    "provider": ("--provider", "NAME", str, "The provider its requests go to."),
 }
 
 
@@ -81,7 +83,13 @@ def create(*, name: str, as_json: bool, config_file: Path | None, **options: Any
         updated_at=now,
         **_fields(options),
     )
-    with_store(config_file, lambda store: store.keys.create(key, hash_secret(secret)))
+    settings = load(config_file)
+
+    async def work(store: Store) -> None:
+        await check_provider(settings, store, key.provider)
+        await store.keys.create(key, hash_secret(secret))
+
+    with_store(config_file, work)
     _print_key(key, as_json=as_json, secret=secret)
 
 
@@ -196,9 +204,13 @@ def rotate(*, key_id: str, overlap: int, as_json: bool, config_file: Path | None
 def _update(
     key_id: str, changes: dict[str, Any], *, as_json: bool, config_file: Path | None
 ) -> None:
-    now = int(time.time())
-    key = with_store(config_file, lambda store: store.keys.update(key_id, changes, now=now))
-    _print_key(key, as_json=as_json)
+    settings = load(config_file)
+
+    async def work(store: Store) -> KeyRecord:
+        await check_provider(settings, store, changes.get("provider"))
+        return await store.keys.update(key_id, changes, now=int(time.time()))
+
+    _print_key(with_store(config_file, work), as_json=as_json)
 
 
 def _fields(options: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,9 @@ COMMANDS = {
     "serve": ("serve", "Run the proxy."),
     "keys": ("keys", "Create, list and change API keys."),
     "usage": ("usage", "Token sums per key, model or day."),
-    "models": ("models", "The models the proxy knows."),
+    "models": ("models", "The models, and the names that clients know them by."),
+    "betas": ("betas", "Which beta flags and body fields reach which model."),
+    "providers": ("providers", "Accounts and regions beside the default one."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),
     "bedrock-sim": ("simulator", "Run the Bedrock simulator."),
 }

@@ -81,6 +81,10 @@ def _serve(
         raise click.ClickException(_NO_CREDENTIALS)
     if demo:
         settings = _with_demo_upstream(config_file, overrides)
+    try:
+        app.check(settings)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
     logs.configure(settings.server.log_level, settings.server.log_format)
     port = listeners[0].getsockname()[1]
     try:
@@ -111,6 +115,10 @@ def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> 
             "AWS_SECRET_ACCESS_KEY": "demo",
             "AWS_BEARER_TOKEN_BEDROCK": "",
             "AWS_SESSION_TOKEN": "",
+            # Nothing of a demonstration may reach AWS.
+            "BEDROCK_CONTROL_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
+            "PROVIDERS": "{}",
+            "FAILOVER_CHAINS": "{}",
         },
     )
 

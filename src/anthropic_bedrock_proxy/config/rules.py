@@ -21,6 +21,7 @@ _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
 _ADDRESS = r"[^\s/@]+"
 _MEMORY = r"[0-9]+[bkmgBKMG]?"
 _TABLE = r"[A-Za-z0-9_.-]{3,255}"
+_GEOGRAPHY = r"global|regional|us|eu|apac|jp|au|us-gov"
 _SQLITE = r"sqlite:///[^?#]+"
 _MAX_PORT = 65535
 
@@ -74,6 +75,7 @@ ENDPOINT = Rule("http:// or https://, a host and perhaps a port, without a path"
 PROXY = Rule("http://[USER:PASSWORD@]HOST:PORT", _proxy)
 REGION = _pattern("the name of an AWS region, such as eu-central-1", _REGION)
 HEADER = Rule("the name of an HTTP header", _header)
+GEOGRAPHY = _pattern("global, regional, us, eu, apac, jp, au or us-gov", _GEOGRAPHY)
 MEMORY = _pattern("a size such as 256m or 1g", _MEMORY)
 TABLE = _pattern("3 to 255 letters, digits, `_`, `-` or `.`", _TABLE)
 STORE = Rule("sqlite:///PATH, dynamodb:// or memory://", _store)

@@ -413,8 +413,9 @@ class Models(Section, frozen=True):
         Setting(
             "INFERENCE_GEOGRAPHY",
             "Which inference profiles to use: `global` (where a model has one), `regional` (never "
-            "leave the region's geography) or a prefix such as `eu`. Clients may ask for another "
-            "with inference_geo unless this is a prefix.",
+            "leave the region's geography) or a prefix such as `eu` (never leave that one). "
+            "Clients choose within it with inference_geo.",
+            rule=rules.GEOGRAPHY,
         ),
     ] = "global"
     guardrail_identifier: Annotated[
@@ -546,6 +547,62 @@ class Failover(Section, frozen=True):
             secret=True,
         ),
     ] = None
+
+
+class Fetch(Section, frozen=True):
+    """Images and documents that requests name by URL."""
+
+    enabled: Annotated[
+        bool, Setting("FETCH_URL_SOURCES", "Fetch them; Bedrock itself takes no URLs.")
+    ] = True
+    max_bytes: Annotated[
+        int, Setting("FETCH_MAX_BYTES", "The largest body of one fetch.", minimum=1)
+    ] = 20 * 1024 * 1024
+    timeout_seconds: Annotated[
+        float,
+        Setting("FETCH_TIMEOUT", "One fetch, with its redirects and its turn.", minimum=0.05),
+    ] = 20.0
+    connect_timeout_seconds: Annotated[
+        float,
+        Setting("FETCH_CONNECT_TIMEOUT", "Connecting to one address of a host.", minimum=0.05),
+    ] = 5.0
+    max_redirects: Annotated[
+        int, Setting("FETCH_MAX_REDIRECTS", "Redirects of one fetch.", minimum=0)
+    ] = 3
+    max_concurrent: Annotated[
+        int, Setting("FETCH_MAX_CONCURRENT", "Fetches at once, per worker.", minimum=1)
+    ] = 16
+    allow_http: Annotated[
+        bool, Setting("FETCH_ALLOW_HTTP", "Also fetch http:// URLs, not only https://.")
+    ] = False
+    allowed_ports: Annotated[
+        tuple[str, ...], Setting("FETCH_ALLOWED_PORTS", "Ports beside 443 and 80.")
+    ] = ()
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            "FETCH_ALLOWED_HOSTS",
+            "Only these hosts: `a.example`, or `*.a.example` for it and all below. Empty: all.",
+        ),
+    ] = ()
+    blocked_hosts: Annotated[
+        tuple[str, ...], Setting("FETCH_BLOCKED_HOSTS", "Never these hosts; the same form.")
+    ] = ()
+    allow_private: Annotated[
+        bool,
+        Setting(
+            "FETCH_ALLOW_PRIVATE",
+            "Also fetch from private addresses: dangerous, for tests and development only.",
+        ),
+    ] = False
+    trust_proxy: Annotated[
+        bool,
+        Setting(
+            "FETCH_TRUST_PROXY",
+            "Fetch through HTTPS_PROXY, which then has to refuse internal targets itself. "
+            "Otherwise nothing is fetched where a proxy is set.",
+        ),
+    ] = False
 
 
 class Features(Section, frozen=True):
@@ -757,6 +814,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     streaming: Streaming = Streaming()
     models: Models = Models()
     failover: Failover = Failover()
+    fetch: Fetch = Fetch()
     features: Features = Features()
     tables: Tables = Tables()
     sources: Mapping[str, str] = {}

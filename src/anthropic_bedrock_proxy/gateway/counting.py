@@ -20,8 +20,10 @@ from ..protocol.tokens import estimate_input
 from ..upstream.base import Call, Patience, Upstream
 from .dialects import Wanted, convert
 from .exchange import Exchange
+from .failover import pinned_place
 from .reply import Reply
 from .routing import DEFAULT_PLACE, Registry, Route, Target
+from .sources import Sources, has_urls
 
 ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")
 _encode = msgspec.json.Encoder().encode
@@ -57,19 +59,24 @@ class Counting:
         self,
         upstreams: Mapping[str, Upstream],
         registry: Registry,
+        sources: Sources,
         *,
         monotonic: Callable[[], float],
     ) -> None:
         """`upstreams` by place."""
         self._upstreams = upstreams
         self._registry = registry
+        self._sources = sources
         self._monotonic = monotonic
         self._without: dict[tuple[str, str], float] = {}  # (operation, model) -> when to try again
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
-        route = self._registry.route(request.view.model)
+        if has_urls(request.view):
+            request = await self._sources.inline(request)
+        place = pinned_place(exchange.key, self._upstreams)
+        route = self._registry.route(request.view.model, place=place)
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]

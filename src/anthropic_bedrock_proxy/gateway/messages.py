@@ -7,7 +7,7 @@ is a real HTTP status; what breaks later ends in an SSE `error` event.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -20,12 +20,14 @@ from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import Terms
 from ..upstream.base import AnswerStream, Upstream
 from .admission import Admission, Lease
+from .course import Course
 from .dialects import Conversion, Wanted
 from .exchange import Exchange
-from .failover import Failover
+from .failover import TARGET_HEADER, Failover, pinned_place
 from .pacing import PacedStream, Pacing
 from .reply import Headers, Reply, StreamReply
 from .routing import Registry, Route, Target
+from .sources import Sources, has_urls
 from .terms import terms_for
 from .unstreamed import whole_as_stream
 from .verdicts import Verdicts
@@ -38,23 +40,30 @@ class Messages:
 
     def __init__(
         self,
+        *,
         upstreams: Mapping[str, Upstream],
         registry: Registry,
         failover: Failover,
         admission: Admission,
         pacing: Pacing,
         verdicts: Verdicts,
-        *,
+        sources: Sources,
+        resolve_backing: Callable[[str], Awaitable[None]],
         terms: Terms,
         monotonic: Callable[[], float],
     ) -> None:
-        """`upstreams` by place; `terms` are the operator's, for every request."""
+        """`upstreams` by place; `terms` are the operator's, for every request.
+
+        `resolve_backing` finds out what is behind an application inference profile.
+        """
         self._upstreams = upstreams
         self._registry = registry
         self._failover = failover
         self._admission = admission
         self._pacing = pacing
         self._verdicts = verdicts
+        self._sources = sources
+        self._resolve_backing = resolve_backing
         self._terms = terms
         self._monotonic = monotonic
 
@@ -63,7 +72,12 @@ class Messages:
         request = parse_request(body, exchange.version)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
-        route = self._registry.route(request.view.model)
+        route = self._route(exchange, request)
+        if route.opaque:
+            await self._resolve_backing(route.base_model_id)
+            route = self._route(exchange, request)
+        if has_urls(request.view):
+            request = await self._sources.inline(request)
         wanted = Wanted(
             flags=exchange.betas,
             rules=self._registry.betas,
@@ -86,6 +100,11 @@ class Messages:
             lease.settle()
             raise
 
+    def _route(self, exchange: Exchange, request: MessagesRequest) -> Route:
+        geography = request.inference_geo() if "inference_geo" in request.fields else ""
+        place = pinned_place(exchange.key, self._upstreams)
+        return self._registry.route(exchange.model, place=place, geography=geography)
+
     async def _try_targets(
         self,
         exchange: Exchange,
@@ -94,41 +113,45 @@ class Messages:
         wanted: Wanted,
         lease: Lease,
     ) -> Reply | StreamReply:
-        targets = self._failover.order(route, exchange, request)
-        for index, target in enumerate(targets):
-            rest = targets[index + 1 :]
+        course = self._failover.course(route, exchange, request)
+        while True:
             try:
-                reply = await self._attempt(exchange, request, target, wanted, lease)
+                reply = await self._attempt(exchange, request, course, wanted, lease)
             except InvalidRequestError:
-                if not rest:
+                if not course.unsuited():
                     raise
                 continue
-            except UpstreamRefusal as refusal:
-                if not self._failover.failed(target, refusal, rest):
-                    raise
+            except BaseException:
+                course.abandoned()
+                raise
+            if reply is None:
                 continue
-            self._failover.succeeded(target)
+            if (served_by := course.succeeded()) is not None:
+                reply.headers.append((TARGET_HEADER, served_by))
             return reply
-        raise InvalidRequestError("No target of this model can serve the request")
 
     async def _attempt(
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        target: Target,
+        course: Course,
         wanted: Wanted,
         lease: Lease,
-    ) -> Reply | StreamReply:
-        """One target; once more if its refusal taught what to leave out."""
+    ) -> Reply | StreamReply | None:
+        """One target; once more if its refusal taught what to leave out. None: on to the next."""
+        target = course.target
         while True:
-            conversion = self._convert(exchange, request, target, wanted)
+            conversion = course.patient(self._convert(exchange, request, target, wanted))
             try:
                 return await self._call(exchange, target, conversion, lease)
             except UpstreamRefusal as refusal:
-                if not self._verdicts.learn(target, conversion.call, wanted.terms, refusal):
-                    if refusal.sent:
-                        exchange.meter.assume_input(conversion.call.body)
-                    raise
+                if self._verdicts.learn(target, conversion.call, wanted.terms, refusal):
+                    continue
+                if course.failed(refusal):
+                    return None
+                if refusal.sent:
+                    exchange.meter.assume_input(conversion.call.body)
+                raise
 
     def _convert(
         self, exchange: Exchange, request: MessagesRequest, target: Target, wanted: Wanted

@@ -53,7 +53,10 @@ class CatalogRefresh:
         mappings = await self._catalog.mappings()
         overrides = await self._catalog.overrides()
         providers = await self._catalog.providers()
-        self._registry.replace_stored({m.alias: m.bedrock_id for m in mappings})
+        self._registry.replace_stored(
+            {mapping.alias: mapping.bedrock_id for mapping in mappings},
+            {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
+        )
         if self._on_overrides is not None:
             self._on_overrides(overrides)
         if self._on_providers is not None:

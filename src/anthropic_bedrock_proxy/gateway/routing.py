@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from ..errors import InvalidRequestError, NotFoundError
 from ..protocol.betas import BetaRules
@@ -84,6 +85,7 @@ class Registry:
         self._table = table
         self._options = options
         self._stored: Mapping[str, str] = {}
+        self._stored_dialects: Mapping[str, str] = {}
         self._backing: dict[str, str] = {}  # application profile ARN -> base id
         operator = betas or BetaRules()
         self.betas = BetaRules(
@@ -112,11 +114,13 @@ class Registry:
         """The model behind an Anthropic id, an alias or a Bedrock id."""
         return self._by_name.get(name) or self._by_bedrock_id.get(base_model_id(name))
 
-    def replace_stored(self, mapping: Mapping[str, str]) -> None:
-        """Takes over the store's map; routes are resolved anew."""
-        if mapping != self._stored:
-            self._stored = dict(mapping)
-            self._routes.clear()
+    def replace_stored(
+        self, mapping: Mapping[str, str], dialects: Mapping[str, str] | None = None
+    ) -> None:
+        """Takes over the store's map, and the dialects it names by alias."""
+        self._stored = dict(mapping)
+        self._stored_dialects = dict(dialects or {})
+        self._routes.clear()
 
     def learn_backing(self, arn: str, base_model_id: str) -> None:
         """What Bedrock said is behind an application inference profile."""
@@ -150,6 +154,8 @@ class Registry:
         if base is None:
             raise NotFoundError(f"model: {requested[:200]}")
         chain = self._chain(requested, model) if not place else (Link(place=place),)
+        if dialect := self._stored_dialects.get(requested):
+            chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
         return Route(
             requested,
             base,
@@ -204,6 +210,8 @@ class Registry:
         ]
         dialects = (model.dialects if model else ()) or generation.dialects
         forced = link.dialect or self._forced_dialect(model, base)
+        if "claude" not in generation.features:
+            forced = ""  # models of other makers speak one dialect
         region = self._options.places.get(link.place, self._options.region)
         for dialect in (forced,) if forced else dialects:
             if dialect == "mantle":  # it knows no inference profiles
@@ -220,35 +228,45 @@ class Registry:
         return (model and dialects.get(model.id)) or dialects.get(base) or dialects.get("*", "")
 
     def _bedrock_id(self, name: str, model: Model | None, region: str, geography: str) -> str:
-        if model is None or (name not in self._by_name and name != model.bedrock):
+        """The profile or id to call. Raises `InvalidRequestError` outside the geography."""
+        nearest, strict = self._geographies(region, geography)
+        if model is not None and (name in self._by_name or (name == model.bedrock and geography)):
+            for prefix in nearest:
+                if prefix in model.profiles:
+                    return f"{prefix}.{model.bedrock}"
+            if strict and model.profiles:
+                raise _no_geography(nearest, name)
+            return f"{model.profiles[0]}.{model.bedrock}" if model.profiles else model.bedrock
+        prefix = name.partition(".")[0]
+        if strict and (geography or (prefix in PROFILE_PREFIXES and prefix not in nearest)):
+            raise _no_geography(nearest, name)
+        return name
+
+    def _geographies(self, region: str, geography: str) -> tuple[Sequence[str], bool]:
+        """(profile prefixes, best first; whether others are forbidden).
+
+        What the operator fixed cannot be left by a client: it may only choose among it.
+        """
+        near = [names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)]
+        own = self._options.geography
+        if own == "global":
             if geography:
-                raise _no_geography(geography, name)
-            return name
-        if name == model.bedrock and not geography:
-            return name
-        return self._profile(model, region, geography)
-
-    def _profile(self, model: Model, region: str, geography: str) -> str:
-        """The worldwide profile where there is one, as the predecessor chose; else the region's."""
-        wanted = geography or self._options.geography
-        if wanted not in ("global", "regional") or geography:
-            if wanted not in model.profiles:
-                raise _no_geography(wanted, model.id)
-            return f"{wanted}.{model.bedrock}"
-        if wanted == "global" and "global" in model.profiles and not region.startswith("us-gov-"):
-            return f"global.{model.bedrock}"
-        for prefix, geographies in _GEOGRAPHIES:
-            if region.startswith(prefix):
-                for near in geographies:
-                    if near in model.profiles:
-                        return f"{near}.{model.bedrock}"
-        return f"{model.profiles[0]}.{model.bedrock}" if model.profiles else model.bedrock
+                return (geography,), True
+            # The worldwide profile where there is one, as the predecessor chose.
+            worldwide = () if region.startswith("us-gov-") else ("global",)
+            return (*worldwide, *(name for names in near for name in names)), False
+        allowed: Sequence[str] = (near[0] if near else ()) if own == "regional" else (own,)
+        if geography and geography not in allowed:
+            raise InvalidRequestError(
+                f"inference_geo: the operator of this proxy allows only {', '.join(allowed)}"
+            )
+        return ((geography,) if geography else allowed), True
 
 
-def _no_geography(geography: str, name: str) -> InvalidRequestError:
+def _no_geography(wanted: Sequence[str], name: str) -> InvalidRequestError:
     return InvalidRequestError(
-        f"inference_geo: {name[:200]} has no inference profile for {geography[:40]}; leave "
-        "inference_geo out or choose another model"
+        f"inference_geo: {name[:200]} has no inference profile for {', '.join(wanted)[:80]}; "
+        "choose another geography or model"
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
 from ..fetch.base import Fetched, Fetcher, FetchError, TooLargeError
@@ -108,26 +108,38 @@ class Sources:
     async def _fetch_all(self, wanted: _Wanted) -> None:
         budget = _Budget()
         at_once = asyncio.Semaphore(_AT_ONCE)
+        refusals: list[str] = []  # not exceptions: a group of them would keep the request alive
+        tasks: list[asyncio.Task[None]] = []
 
         async def one(url: str, kind: str, spots: list[_Spot]) -> None:
-            async with at_once:
-                fetched = await self._fetch(url, kind, spots, budget)
-            source = _source(kind, fetched, spots[0].path)
-            budget.take(source, len(spots))
-            for spot in spots:
-                spot.block["source"] = source
+            try:
+                async with at_once:
+                    fetched = await self._fetch(url, kind, spots, budget)
+                source = _source(kind, fetched, spots[0].path)
+                budget.take(source, len(spots))
+            except InvalidRequestError as error:
+                refusals.append(error.message)
+                for task in tasks:
+                    task.cancel()
+            else:
+                for spot in spots:
+                    spot.block["source"] = source
 
         try:
             async with asyncio.timeout(self._timeout_seconds), asyncio.TaskGroup() as group:
-                for (url, kind), spots in wanted.items():
+                tasks += [
                     group.create_task(one(url, kind, spots))
+                    for (url, kind), spots in wanted.items()
+                ]
         except TimeoutError:
             raise InvalidRequestError(
                 "messages: the content of the URLs in the request did not arrive within "
                 f"{self._timeout_seconds:g} seconds"
             ) from None
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        finally:
+            tasks.clear()  # a cancelled one refers to itself by this list
+        if refusals:
+            raise InvalidRequestError(refusals[0])
 
     async def _fetch(self, url: str, kind: str, spots: list[_Spot], budget: _Budget) -> Fetched:
         limit = budget.limit(kind, len(spots))
@@ -183,12 +195,12 @@ def has_urls(view: RequestView) -> bool:
 def _any_url(blocks: list[BlockView], depth: int) -> bool:
     for block in blocks:
         source, inner = block.source, block.content
-        if isinstance(source, SourceView):
+        if source is not UNSET and isinstance(source, SourceView):
             if source.type == "url" and block.type in _ACCEPTED:
                 return True
             if _any_url_within(source.content, depth):
                 return True
-        if isinstance(inner, list) and _any_url_within(inner, depth):
+        if inner is not UNSET and _any_url_within(inner, depth):
             return True
     return False
 

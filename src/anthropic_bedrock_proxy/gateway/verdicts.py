@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -32,9 +32,30 @@ _FLAG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+-20\d{2}-?\d{2}-?\d{2}")
 # Fields of Anthropic's API that a request can do without. Anything else that is refused is the
 # client's mistake, and the client must hear of it.
 _OPTIONAL: Final = frozenset(
-    "allowed_callers block_binding cache_control caller citations context display "
-    "disable_parallel_tool_use eager_input_streaming effort is_error metadata parsed_output scope "
-    "speed strict task_budget title toolset_name transformations ttl user_profile_id".split()
+    (
+        "allowed_callers",
+        "block_binding",
+        "cache_control",
+        "caller",
+        "citations",
+        "context",
+        "display",
+        "disable_parallel_tool_use",
+        "eager_input_streaming",
+        "effort",
+        "is_error",
+        "metadata",
+        "parsed_output",
+        "scope",
+        "speed",
+        "strict",
+        "task_budget",
+        "title",
+        "toolset_name",
+        "transformations",
+        "ttl",
+        "user_profile_id",
+    )
 )
 # Fields that stand for a feature with a flag: without it the proxy does the thing itself.
 _FEATURES: Final = {
@@ -46,7 +67,10 @@ _BETAS: Final = "anthropic_beta"
 _BETA_HEADER: Final = "anthropic-beta"
 _decode: Any = msgspec.json.Decoder(float_hook=msgspec.Raw).decode
 _encode = msgspec.json.Encoder().encode
-Path = tuple[str, ...]
+_MAX_REMEMBERED: Final = 1024
+
+
+Kind = Literal["beta", "field", "tier"]
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,19 +78,16 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str  # base model id, or *
     dialect: str  # or *
-    kind: str  # beta | field | tier
+    kind: Kind
     name: str  # a flag, a dotted path with * for numbers, or a tier
     allowed: bool = False  # True: the operator says that it does take it
 
 
 class _Known(msgspec.Struct):
-    flags: set[str]
-    allowed: set[str]
-    fields: set[Path]
-    tiers: set[str]
+    """What is known of one model on one dialect."""
 
-
-_KINDS: Final = _Known.__struct_fields__
+    refused: dict[str, set[str]]  # by kind
+    allowed: set[str]  # flags
 
 
 class Verdicts:
@@ -81,34 +102,40 @@ class Verdicts:
         """`needed_for` is the table of flags by feature; `learned` hears of each new verdict."""
         self._needed_for = needed_for
         self._learned = learned
-        self._known: dict[tuple[str, str], _Known] = {}
         self._own: list[Verdict] = []
+        self._stored: list[Verdict] = []
+        self._known: dict[tuple[str, str], _Known | None] = {}
         self.count = 0  # refusals that were learned from, for metrics
 
     def replace_stored(self, verdicts: Iterable[Verdict]) -> None:
-        """Takes over what the store holds; what this process learned stays."""
+        """Takes over what the store holds. It beats what this process learned."""
+        self._stored = list(verdicts)
         self._known.clear()
-        for verdict in (*self._own, *verdicts):
-            self._add(verdict)
+
+    def release(self, verdict: Verdict) -> None:
+        """The store holds it now: who removes it there is obeyed here."""
+        if verdict in self._own:
+            self._own.remove(verdict)
+            self._known.clear()
 
     def convert(self, request: MessagesRequest, target: Target, wanted: Wanted) -> Conversion:
         """Converts for a target with what is known of it. Raises `InvalidRequestError`."""
-        if not self._known or (known := self._find(target)) is None:
+        if not (self._own or self._stored) or (known := self._find(target)) is None:
             return convert(request, target, wanted)
-        capabilities = target.capabilities
+        capabilities, flags = target.capabilities, known.refused["beta"]
         changed = msgspec.structs.replace(
             capabilities,
-            betas=(capabilities.betas | known.allowed) - known.flags,
-            on_use=capabilities.on_use - known.flags,
+            betas=(capabilities.betas | known.allowed) - flags,
+            on_use=capabilities.on_use - flags,
         )
-        if wanted.terms.service_tier in known.tiers:
+        if wanted.terms.service_tier in known.refused["tier"]:
             terms = msgspec.structs.replace(wanted.terms, service_tier="default")
             wanted = msgspec.structs.replace(wanted, terms=terms)
         conversion = convert(request, msgspec.structs.replace(target, capabilities=changed), wanted)
-        if not known.fields:
+        if not known.refused["field"]:
             return conversion
         tree = _decode(conversion.call.body)
-        removed = [".".join(path) for path in known.fields if _strip(tree, path)]
+        removed = [p for p in sorted(known.refused["field"]) if _strip(tree, p.split("."))]
         call = msgspec.structs.replace(conversion.call, body=_encode(tree))
         return msgspec.structs.replace(
             conversion, call=call, dropped=[*conversion.dropped, *removed]
@@ -122,10 +149,11 @@ class Verdicts:
         new = False
         for kind, name in self._read(refusal.message, call, terms):
             verdict = Verdict(model=model, dialect=target.dialect, kind=kind, name=name)
-            if self._add(verdict):
+            if verdict not in self._own:
                 new = True
                 self.count += 1
                 self._own.append(verdict)
+                self._known.clear()
                 self._learned(verdict)
                 _log.warning(
                     "%s on %s does not take the %s %s: left out from now on",
@@ -133,7 +161,7 @@ class Verdicts:
                 )
         return new
 
-    def _read(self, message: str, call: Call, terms: Terms) -> Iterable[tuple[str, str]]:
+    def _read(self, message: str, call: Call, terms: Terms) -> Iterable[tuple[Kind, str]]:
         """(kind, name) of what a refusal is about."""
         if terms.service_tier != "default" and _TIER.search(message):
             yield "tier", terms.service_tier
@@ -157,31 +185,28 @@ class Verdicts:
                 yield "beta", flag
 
     def _find(self, target: Target) -> _Known | None:
-        model = base_model_id(target.bedrock_model_id)
-        keys = ((model, target.dialect), (model, "*"), ("*", target.dialect), ("*", "*"))
-        found = [known for key in keys if (known := self._known.get(key)) is not None]
-        if not found:
-            return None
-        return _Known(
-            *(set[Any]().union(*(getattr(known, name) for known in found)) for name in _KINDS)
-        )
+        key = (base_model_id(target.bedrock_model_id), target.dialect)
+        if key not in self._known:
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = self._judge(*key)
+        return self._known[key]
 
-    def _add(self, verdict: Verdict) -> bool:
-        key = (verdict.model, verdict.dialect)
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = _Known(set(), set(), set(), set())
-        name: Any = verdict.name
-        if verdict.allowed:
-            into: set[Any] = known.allowed
-        elif verdict.kind == "field":
-            into, name = known.fields, tuple(verdict.name.split("."))
-        else:
-            into = known.flags if verdict.kind == "beta" else known.tiers
-        if name in into:
-            return False
-        into.add(name)
-        return True
+    def _judge(self, model: str, dialect: str) -> _Known | None:
+        """Everything that concerns a model on a dialect; later verdicts beat earlier ones."""
+        known = _Known({"beta": set(), "field": set(), "tier": set()}, set())
+        concerned = False
+        for verdict in (*self._own, *self._stored):
+            if verdict.model in (model, "*") and verdict.dialect in (dialect, "*"):
+                concerned = True
+                refused = known.refused[verdict.kind]
+                if not verdict.allowed:
+                    refused.add(verdict.name)
+                    continue
+                refused.discard(verdict.name)
+                if verdict.kind == "beta":
+                    known.allowed.add(verdict.name)
+        return known if concerned else None
 
 
 def _sent_flags(call: Call) -> list[str]:
@@ -194,11 +219,11 @@ def _sent_flags(call: Call) -> list[str]:
     return list(flags or ())
 
 
-def _strip(node: Any, path: Path) -> bool:
+def _strip(node: Any, path: Sequence[str]) -> bool:
     """Removes what `path` leads to, wherever its `*` matches."""
     head, rest = path[0], path[1:]
     if isinstance(node, list):
-        return head == "*" and any([_strip(item, rest) for item in node])
+        return head == "*" and True in [_strip(item, rest) for item in node]
     if not isinstance(node, dict):
         return False
     if not rest:

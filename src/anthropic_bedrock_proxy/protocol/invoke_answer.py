@@ -16,23 +16,13 @@ from msgspec import Raw
 from ..errors import UpstreamRefusal
 from .events import Event
 from .eventstream import Frame, FrameDecoder, FrameError
-from .model_errors import code_for
+from .refused_frames import CORRUPT, refusal_of
 from .sse import SSEDecoder
 
 _AMAZON: Final = b'"amazon-bedrock-'
 _STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')
 _TYPE_FIRST: Final = b'{"type":"'
 _MODEL_FIRST: Final = b'{"model":"'
-
-_CORRUPT: Final = (
-    FrameError,
-    msgspec.MsgspecError,
-    LookupError,
-    ValueError,
-    AttributeError,
-    TypeError,
-    RecursionError,
-)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -91,7 +81,7 @@ class NativeStream:
         except UpstreamRefusal as refusal:
             # Its traceback holds this frame, and this frame the failure: a cycle.
             self.failure = refusal.with_traceback(None)
-        except _CORRUPT as error:
+        except CORRUPT as error:
             self.failure = UpstreamRefusal(
                 "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
             )
@@ -106,7 +96,7 @@ class NativeStream:
 
     def _decode(self, chunk: bytes, events: list[Event]) -> None:
         """Appends to `events`; raises for what is no stream of Anthropic's."""
-        raise NotImplementedError
+        raise NotImplementedError  # pragma: no cover
 
     def _edited(self, name: bytes, data: bytes) -> Event | None:
         """One event as the client gets it; None if it must not see it."""
@@ -154,7 +144,7 @@ class InvokeStream(NativeStream):
         if frame.raw_headers != self._chunk_headers:
             headers = frame.headers
             if headers.get(":message-type") != "event":
-                raise refusal_from_frame(headers, frame.payload)
+                raise refusal_of(headers, frame.payload)
             if headers.get(":event-type") != "chunk":
                 return None  # an event kind of the future; only chunks carry the message
             self._chunk_headers = frame.raw_headers
@@ -179,16 +169,3 @@ class EndpointStream(NativeStream):
                 break
             if (event := self._edited(name, data)) is not None:
                 events.append(event)
-
-
-def refusal_from_frame(headers: dict[str, Any], payload: bytes) -> UpstreamRefusal:
-    """From an exception or error frame; lowerCamel exception names become AWS's usual ones."""
-    code = str(headers.get(":exception-type") or headers.get(":error-code") or "Unknown")
-    message = str(headers.get(":error-message") or "")
-    try:
-        body = _decode_any(payload) if payload else {}
-        message = message or str(body.get("message") or body.get("Message") or "")
-        original = body.get("originalStatusCode")
-    except (msgspec.MsgspecError, AttributeError, ValueError, RecursionError):
-        original = None
-    return UpstreamRefusal(code_for(code[:1].upper() + code[1:], original), message)

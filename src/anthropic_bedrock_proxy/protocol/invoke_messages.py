@@ -114,8 +114,8 @@ def _block_needs_edit(draft: Draft, block: BlockView, path: str) -> bool:
             f"{path}: {kind} blocks are not available on Amazon Bedrock; remove them from the "
             "history"
         )
-    if kind in _TOOL_CHANGES and not draft.need("tool_changes"):
-        raise InvalidRequestError(f"{path}: {kind} is not supported by this model")
+    if kind in _TOOL_CHANGES:  # a model without them never gets here
+        draft.need("tool_changes")
     caller = block.caller
     if caller is not UNSET and caller is not None and caller.type != "direct":
         raise InvalidRequestError(

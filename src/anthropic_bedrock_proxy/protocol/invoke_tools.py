@@ -73,8 +73,8 @@ def _edit(draft: Draft, tree: dict[str, Any], index: int) -> None:
         elif not draft.need(name):
             draft.dropped.append(f"tools.{index}.{name}")
             del tree[name]
-    if str(tree.get("type", "")).startswith(_TOOL_SEARCH) and not draft.need("defer_loading"):
-        raise InvalidRequestError(f"tools.{index}: this model has no tool search; remove it")
+    if str(tree.get("type", "")).startswith(_TOOL_SEARCH):  # only where the model searches itself
+        draft.need("defer_loading")
 
 
 def _no_server_tool(kind: str, index: int) -> InvalidRequestError:

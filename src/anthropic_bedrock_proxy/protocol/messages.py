@@ -66,6 +66,11 @@ class MessageView(msgspec.Struct, gc=False):
     output_config: Raw | UnsetType = UNSET
     clear_at: Raw | UnsetType = UNSET
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether it carries settings of its own."""
+        return self.output_config is not UNSET or self.clear_at is not UNSET
+
 
 class ToolView(msgspec.Struct, gc=False):
     """One tool definition."""
@@ -100,7 +105,15 @@ class MessagesRequest:
         self.view = view
         self.version = version
 
+    def inference_geo(self) -> str:
+        """Where the model shall run; empty: anywhere. Raises `InvalidRequestError`."""
+        try:
+            return _decode_text(self.fields.get("inference_geo", b"null")) or ""
+        except msgspec.ValidationError:
+            raise InvalidRequestError("inference_geo: Expected `str`") from None
 
+
+_decode_text = msgspec.json.Decoder(str | None).decode
 decode_message = msgspec.json.Decoder(MessageView).decode
 decode_tools = msgspec.json.Decoder(list[ToolView]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode

@@ -48,10 +48,6 @@ UNSUPPORTED: Final[dict[str, str | None]] = {
     "container": "container: code execution is not available in this version; remove it",
     "fallbacks": "fallbacks: not available on Amazon Bedrock; remove it",
     "fallback_credit_token": "fallback_credit_token: not available on Amazon Bedrock; remove it",
-    "inference_geo": (
-        "inference_geo: choose the geography by the model's inference profile "
-        "(for example us.anthropic...) instead"
-    ),
     "mcp_servers": "mcp_servers: the MCP connector is not available on Amazon Bedrock; remove it",
     "thread": "thread: server-side threads are not available; send the whole history",
 }

@@ -1,1 +1,1 @@
-"""Where keys and usage live: narrow ports and their implementations."""
+"""Where keys, usage and the catalog live: narrow ports and their implementations."""

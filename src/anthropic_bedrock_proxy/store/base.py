@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from .records import KeyRecord, UsageRecord, UsageTotal
+from .records import (
+    BedrockModel,
+    CapabilityOverride,
+    KeyRecord,
+    ModelMapping,
+    ProviderRecord,
+    UsageRecord,
+    UsageTotal,
+)
 
 
 class StoreError(Exception):
@@ -74,6 +82,65 @@ class UsageLog(Protocol):
         ...
 
 
+class Catalog(Protocol):
+    """What the operator, and Bedrock itself, said about models and places.
+
+    Small enough to be read as a whole; who wants to know of changes polls `version`.
+    """
+
+    async def version(self) -> int:
+        """Grows with every change of anything below, in every process. Cheap."""
+        ...
+
+    async def put_mapping(self, mapping: ModelMapping) -> None:
+        """Adds or replaces what an alias stands for."""
+        ...
+
+    async def remove_mapping(self, alias: str) -> bool:
+        """False if there was none."""
+        ...
+
+    async def mappings(self) -> Sequence[ModelMapping]:
+        """Every mapping, by alias."""
+        ...
+
+    async def replace_models(self, models: Sequence[BedrockModel]) -> None:
+        """Takes a new listing in place of the last, all or nothing."""
+        ...
+
+    async def models(self) -> Sequence[BedrockModel]:
+        """The last listing, by id."""
+        ...
+
+    async def put_override(self, override: CapabilityOverride) -> bool:
+        """Adds or replaces a verdict; False if it is learned and the operator's word stands."""
+        ...
+
+    async def remove_override(self, key: tuple[str, str, str, str]) -> bool:
+        """Forgets a verdict by its (model, dialect, kind, name); False if there was none."""
+        ...
+
+    async def overrides(self) -> Sequence[CapabilityOverride]:
+        """Every verdict, by kind, name, model and dialect."""
+        ...
+
+    async def put_provider(self, provider: ProviderRecord) -> None:
+        """Adds or replaces a place."""
+        ...
+
+    async def remove_provider(self, name: str) -> bool:
+        """False if there was none."""
+        ...
+
+    async def providers(self) -> Sequence[ProviderRecord]:
+        """Every place, enabled or not, by name."""
+        ...
+
+    async def provider(self, name: str) -> ProviderRecord | None:
+        """The place with this name."""
+        ...
+
+
 class Store(Protocol):
     """One backend with all its ports."""
 
@@ -85,6 +152,11 @@ class Store(Protocol):
     @property
     def usage(self) -> UsageLog:
         """The usage records."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """Models, verdicts and places."""
         ...
 
     async def open(self) -> None:

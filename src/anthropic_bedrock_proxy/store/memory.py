@@ -10,17 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from .base import KeyNotFoundError, StoreError
+from .memory_catalog import MemoryCatalog
 from .records import KeyRecord, UsageRecord, UsageTotal
 from .totals import sum_by
 
 
 class MemoryStore:
-    """Both ports over dictionaries."""
+    """All ports over dictionaries."""
 
     def __init__(self) -> None:
         self.down = False
         self.keys = MemoryKeys(self)
         self.usage = MemoryUsage(self)
+        self.catalog = MemoryCatalog(self.check)
 
     @classmethod
     def from_url(cls, rest: str) -> MemoryStore:

@@ -5,7 +5,7 @@ Money is integer nano-dollars, times are UTC epochs. A key's secret is in none o
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -32,6 +32,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     monthly_budget_nano: int | None = None
     service_tier: str | None = None
     cache_ttl: str | None = None
+    provider: str | None = None  # the place its requests go to; None: as routing says
 
     def changed(self, changes: dict[str, Any], *, now: int) -> KeyRecord:
         """The key with the named fields replaced; `ValueError` for a fixed or unknown one."""
@@ -90,3 +91,59 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
     cost_nano: int | None = None  # None: none of the records is priced
+
+
+ANY = "*"  # in a `CapabilityOverride`: every model, every dialect
+
+
+class ModelMapping(msgspec.Struct, frozen=True, kw_only=True):
+    """A name that the operator gave to a model."""
+
+    alias: str  # what clients ask for
+    bedrock_id: str  # another name, a Bedrock id, an inference profile or an ARN
+    updated_at: int  # epoch seconds, like every *_at below
+    dialect: str | None = None  # None: the best that the model has
+
+
+class BedrockModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that Bedrock listed for our account and region."""
+
+    id: str  # base id, without a profile prefix
+    name: str
+    provider: str
+    synced_at: int
+    profiles: tuple[str, ...] = ()  # ids of system profiles, ARNs of application profiles
+
+
+class CapabilityOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict on one beta flag, body field or service tier, over what models.toml says."""
+
+    model: str  # Bedrock's id without a profile prefix, or `ANY`
+    dialect: str  # or `ANY`
+    kind: Literal["beta", "field", "tier"]
+    name: str  # a flag; a dotted path with * for numbers; a tier
+    allowed: bool
+    source: Literal["learned", "operator"]  # learned: Bedrock refused it once
+    updated_at: int
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What there is one verdict for: model, dialect, kind, name."""
+        return (self.model, self.dialect, self.kind, self.name)
+
+
+class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A place to send requests to: a region, perhaps of another account."""
+
+    name: str
+    region: str
+    created_at: int
+    updated_at: int
+    endpoint_url: str | None = None  # bedrock-runtime; None: the region's own
+    mantle_endpoint_url: str | None = None
+    role_arn: str | None = None  # the role to assume there
+    external_id: str | None = None
+    profile: str | None = None  # of the AWS configuration files
+    encrypted_credentials: bytes | None = None  # see store/sealing.py
+    is_enabled: bool = True

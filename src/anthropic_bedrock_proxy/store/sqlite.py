@@ -1,7 +1,7 @@
-"""The embedded store: keys and usage in one SQLite file, shared by every process of a machine.
+"""The embedded store: one SQLite file, shared by every process of a machine.
 
 A function of a port is one function on the file's thread, and one transaction if it writes. SQL is
-in `sql/queries.sql`, the schema in `sql/migrations/`.
+in `sql/*.sql`, the schema in `sql/migrations/`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from .base import KeyNotFoundError, StoreError
 from .records import KeyRecord, UsageRecord, UsageTotal
+from .sqlite_catalog import SQLiteCatalog
 from .sqlite_file import QUERIES, SQLiteFile, transaction
 from .totals import COLUMNS, checked_columns
 
@@ -25,13 +26,14 @@ FOREVER_MS = 2**63 - 1
 
 
 class SQLiteStore:
-    """Both ports over one file."""
+    """All ports over one file."""
 
     def __init__(self, path: Path, *, busy_timeout_seconds: float = 5.0) -> None:
         """`busy_timeout_seconds` is how long a statement waits for another process."""
         self._file = SQLiteFile(path, busy_timeout_seconds=busy_timeout_seconds)
         self.keys = SQLiteKeys(self._file)
         self.usage = SQLiteUsage(self._file)
+        self.catalog = SQLiteCatalog(self._file)
 
     @classmethod
     def from_url(cls, rest: str) -> SQLiteStore:

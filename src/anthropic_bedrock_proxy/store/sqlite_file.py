@@ -45,7 +45,11 @@ def queries(text: str) -> dict[str, str]:
     return {name.strip(): statement for name, _, statement in blocks}
 
 
-QUERIES = queries((SQL / "queries.sql").read_text("utf-8"))
+QUERIES = {
+    name: statement
+    for path in sorted(SQL.glob("*.sql"))
+    for name, statement in queries(path.read_text("utf-8")).items()
+}
 
 
 class SQLiteFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,9 +11,10 @@ from ..betas import BetaRules
 from ..capabilities import Capabilities
 from ..messages import MessagesRequest
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
+from .breakpoint import place_breakpoint
 from .context import adapt_context
 from .fields import adapt_fields
-from .limits import adapt_blanks, adapt_sampling, check_prefill
+from .limits import adapt_blanks, adapt_sampling, check_prefill, has_blanks
 from .rewrite import Rewrite
 from .thinking import adapt_thinking
 from .tools import adapt_deferred_tools, adapt_tool_changes
@@ -30,22 +31,50 @@ class Adapted(msgspec.Struct, frozen=True):
     applied_edits: list[dict[str, Any]] | None  # None: the answer's own, if it has one
 
 
+# Fields that mean the same to every model, as long as they stand alone.
+_PLAIN_FIELDS: Final = frozenset(
+    ("max_tokens", "messages", "metadata", "model", "stop_sequences", "stream", "system")
+)
+_PLAIN_BLOCKS: Final = frozenset(("document", "image", "text", "thinking", "tool_use"))
+
+
 def adapt(
     request: MessagesRequest, flags: list[str], capabilities: Capabilities, rules: BetaRules
 ) -> Adapted:
     """Raises `InvalidRequestError` with the path for what cannot be made to work."""
+    if _is_plain(request):
+        return Adapted(request, flags, [], [], None)
     rewrite = Rewrite(request, capabilities, rules)
     try:
         flags = adapt_fields(rewrite, flags)
         adapt_tool_changes(rewrite)
-        adapt_blanks(rewrite)
         adapt_turns(rewrite)
         check_prefill(rewrite)
         adapt_sampling(rewrite)
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)
+        adapt_blanks(rewrite)  # from here on, blocks no longer stand where they stood
+        place_breakpoint(rewrite)
         adapted = rewrite.finish()
     except MISSHAPEN as error:
         raise InvalidRequestError(UNEXPECTED_FORM) from error
     return Adapted(adapted, flags, rewrite.dropped, rewrite.warnings, rewrite.applied_edits)
+
+
+def _is_plain(request: MessagesRequest) -> bool:
+    """Whether no rewrite can have anything to do: one look at what most requests consist of."""
+    if not request.fields.keys() <= _PLAIN_FIELDS:
+        return False
+    for message in request.view.messages:
+        content = message.content
+        if message.role == "system" or message.has_settings or not content:
+            return False
+        if isinstance(content, str):
+            if content.isspace():
+                return False
+            continue
+        for block in content:
+            if block.type not in _PLAIN_BLOCKS:
+                return False
+    return message.role == "user" and not has_blanks(request)

@@ -22,6 +22,7 @@ _THOUGHTS: Final = frozenset(("thinking", "redacted_thinking"))
 _DEFAULT_TRIGGER: Final = {"type": "input_tokens", "value": 100_000}
 _DEFAULT_KEEP: Final = 3
 _DEFAULT_THINKING_TURNS: Final = 1
+_ALL: Final = ("all", {"type": "all"})
 _CLEARED: Final = "[This tool result was cleared to save context.]"
 
 
@@ -51,7 +52,7 @@ def adapt_context(rewrite: Rewrite) -> None:
 
 
 def _keeps_everything(edit: dict[str, Any]) -> bool:
-    return edit.get("type") == _THINKING and edit.get("keep") == "all"
+    return edit.get("type") == _THINKING and edit.get("keep") in _ALL
 
 
 def _is_native(rewrite: Rewrite, edit: dict[str, Any]) -> bool:

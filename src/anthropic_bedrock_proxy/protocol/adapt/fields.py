@@ -11,9 +11,6 @@ from ..betas import split_header
 from .rewrite import Rewrite
 
 _CHOICES: Final = ("auto", "any", "none")
-_MAX_BREAKPOINTS: Final = 4
-_MARKER: Final = b'"cache_control"'
-_UNMARKABLE: Final = frozenset(("thinking", "redacted_thinking"))
 
 
 def adapt_fields(rewrite: Rewrite, flags: list[str]) -> list[str]:
@@ -23,14 +20,14 @@ def adapt_fields(rewrite: Rewrite, flags: list[str]) -> list[str]:
         # Clients of Bedrock send their flags here: the same rules as for the header.
         flags = flags + _flags(rewrite.field("anthropic_beta"))
         rewrite.set("anthropic_beta", None)
+    if "inference_geo" in fields:
+        rewrite.set("inference_geo", None)  # the route has been chosen by it
     if "output_format" in fields:
         _move_output_format(rewrite)
     if "tool_choice" in fields and bytes(fields["tool_choice"]).startswith(b'"'):
         _name_the_choice(rewrite)
     if any(tool.custom is not UNSET for tool in rewrite.request.view.tools or ()):
         _unwrap_tools(rewrite)
-    if "cache_control" in fields and "auto_cache" not in rewrite.features:
-        _place_breakpoint(rewrite)
     return flags
 
 
@@ -68,44 +65,3 @@ def _unwrap_tools(rewrite: Rewrite) -> None:
         if isinstance(wrapper, dict):
             tree.update(wrapper)
     rewrite.set("tools", tools)
-
-
-def _place_breakpoint(rewrite: Rewrite) -> None:
-    """A top-level cache_control marks the last block that can be cached."""
-    control = rewrite.field("cache_control")
-    rewrite.set("cache_control", None)
-    if control is None or "cache" not in rewrite.features:
-        return
-    if not isinstance(control, dict):
-        raise InvalidRequestError("cache_control: Expected `object`")
-    markers = sum(
-        bytes(rewrite.fields[name]).count(_MARKER)
-        for name in ("system", "messages", "tools")
-        if name in rewrite.fields
-    )
-    if markers >= _MAX_BREAKPOINTS:
-        raise InvalidRequestError(
-            "cache_control: there are 4 explicit breakpoints already, the most that are allowed; "
-            "remove one of them"
-        )
-    for index in range(len(rewrite.messages) - 1, -1, -1):
-        content = rewrite.messages[index].content
-        if isinstance(content, str):
-            if content.strip():
-                block = {"type": "text", "text": content, "cache_control": control}
-                rewrite.message(index)["content"] = [block]
-                return
-            continue
-        for position in range(len(content) - 1, -1, -1):
-            if content[position].type not in _UNMARKABLE:
-                _mark(rewrite.message(index)["content"][position], control)
-                return
-
-
-def _mark(block: dict[str, Any], control: dict[str, Any]) -> None:
-    own = block.get("cache_control")
-    if isinstance(own, dict) and own.get("ttl", "5m") != control.get("ttl", "5m"):
-        raise InvalidRequestError(
-            "cache_control: the last block has a breakpoint with another ttl; remove one of them"
-        )
-    block["cache_control"] = control

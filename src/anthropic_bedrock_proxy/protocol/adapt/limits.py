@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
-from ..messages import MessageView
+from ..messages import MessagesRequest, MessageView
 from .rewrite import Rewrite
 
 PREFILL: Final = (
@@ -54,13 +54,18 @@ def check_prefill(rewrite: Rewrite) -> None:
 def adapt_blanks(rewrite: Rewrite) -> None:
     """Takes out blank text blocks, which echoed answers may hold; a turn itself always stays."""
     messages = rewrite.messages
-    blank = _BLANK.search(bytes(rewrite.request.fields["messages"])) is not None
+    blank = has_blanks(rewrite.request)
     last = len(messages) - 1
     for index, message in enumerate(messages):
         if _is_empty(message) and (index < last or message.role != "assistant"):
             rewrite.message(index)["content"] = [{"type": "text", "text": EMPTY}]
         elif blank and not isinstance(message.content, str):
             _take_out(rewrite, index, message)
+
+
+def has_blanks(request: MessagesRequest) -> bool:
+    """Whether some text in `messages` is blank; quotes inside a text are escaped there."""
+    return _BLANK.search(request.fields["messages"]) is not None
 
 
 def _is_empty(message: MessageView) -> bool:

@@ -70,6 +70,10 @@ class Rewrite:
         """Leaves a message out."""
         self._gone.add(index)
 
+    def is_gone(self, index: int) -> bool:
+        """Whether a message was left out."""
+        return index in self._gone
+
     def field(self, name: str) -> Any:
         """A top-level field as a tree; None if it is absent."""
         raw = self.fields.get(name)

@@ -40,10 +40,8 @@ def adapt_turns(rewrite: Rewrite) -> None:
 
 
 def _is_special(rewrite: Rewrite, message: MessageView) -> bool:
-    return (
-        message.output_config is not UNSET
-        or message.clear_at is not UNSET
-        or (message.role == "system" and "system_role" not in rewrite.features)
+    return message.has_settings or (
+        message.role == "system" and "system_role" not in rewrite.features
     )
 
 

@@ -1,4 +1,4 @@
--- Every statement of the SQLite store, each under its name.
+-- The statements about migrations, keys and usage, each under its name.
 
 -- name: create_migrations
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -15,10 +15,12 @@ INSERT INTO schema_migrations (name) VALUES (:name);
 -- name: create_key
 INSERT INTO keys (
     id, name, secret_hint, created_at, updated_at, user_id, is_active, deactivated_reason,
-    expires_at, rate_limit, tpm_limit, monthly_budget_nano, service_tier, cache_ttl
+    expires_at, rate_limit, tpm_limit, monthly_budget_nano, service_tier, cache_ttl,
+    provider
 ) VALUES (
     :id, :name, :secret_hint, :created_at, :updated_at, :user_id, :is_active, :deactivated_reason,
-    :expires_at, :rate_limit, :tpm_limit, :monthly_budget_nano, :service_tier, :cache_ttl
+    :expires_at, :rate_limit, :tpm_limit, :monthly_budget_nano, :service_tier, :cache_ttl,
+    :provider
 );
 
 -- name: replace_key
@@ -34,7 +36,8 @@ UPDATE keys SET
     tpm_limit = :tpm_limit,
     monthly_budget_nano = :monthly_budget_nano,
     service_tier = :service_tier,
-    cache_ttl = :cache_ttl
+    cache_ttl = :cache_ttl,
+    provider = :provider
 WHERE id = :id;
 
 -- name: add_secret

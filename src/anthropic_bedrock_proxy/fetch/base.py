@@ -1,0 +1,52 @@
+"""The seam to whatever fetches URLs for clients: a URL in, bounded bytes or a reason out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+
+class FetchError(Exception):
+    """Nothing was fetched.
+
+    `reason` ends a sentence that a client reads ("could not be fetched: ..."). It holds nothing
+    that the client may not know: no address, no name of another host, nothing of the content.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TooLargeError(FetchError):
+    """The body is over the limit; it was not read to its end."""
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What a URL led to."""
+
+    body: bytes
+    media_type: str  # lower case, without parameters
+    url: str  # the last one, after redirects
+    charset: str | None = None  # what the server called the encoding of a text
+
+
+class Fetcher(Protocol):
+    """Gets what a client's URL names."""
+
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+        """The content of `url`.
+
+        `accept` are the media types to take, each `type/subtype` or `type/*`; `max_bytes` bounds
+        the body. Raises `FetchError`, and nothing else whatever `url` is.
+        """
+        ...
+
+
+class NoFetcher:
+    """A `Fetcher` for operators who want none."""
+
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:  # noqa: ARG002  # the port's
+        """Raises `FetchError`."""
+        raise FetchError("the operator of this proxy has switched URLs off; send it as base64")

@@ -1,0 +1,145 @@
+"""How the fetcher resolves a name and connects to an address. The impure edge of the folder.
+
+An address is connected to, never a name: between the check and the connection nothing is resolved
+again. TLS still verifies the name of the URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol, cast
+
+import msgspec
+
+from ..aws.connect import Endpoint, through_proxy, tls_context
+from ..aws.connection import ConnectError
+from .base import FetchError
+
+_READ_AHEAD: Final = 64 * 1024
+_LOOKUPS: Final = 8  # threads
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """An open connection. Always `transport.abort()` it."""
+
+    reader: asyncio.StreamReader
+    transport: asyncio.Transport
+
+
+class Dialer(Protocol):
+    """Opens connections."""
+
+    async def connect(self, endpoint: Endpoint, address: str) -> Stream:
+        """Connects to `address`, verifying `endpoint.host` by TLS. Raises `FetchError`."""
+        ...
+
+    async def tunnel(self, endpoint: Endpoint, proxy: str) -> Stream:
+        """Connects through an egress proxy, which resolves the name. Raises `FetchError`."""
+        ...
+
+
+class Lookup:
+    """Resolves names in threads of its own.
+
+    A client can name hosts whose name servers never answer. In the loop's threads they would hold
+    up the names of AWS.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="fetch-lookup")
+
+    async def __call__(self, host: str, port: int) -> list[str]:
+        """The addresses of `host`. Raises OSError, or UnicodeError for what cannot be a name."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        )
+        return [str(entry[4][0]) for entry in found]
+
+    def close(self) -> None:
+        """Starts no more lookups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def literal_address(host: str) -> str | None:
+    """The address that `host` spells in any of the ways that a resolver understands, if it does."""
+    try:
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return None
+    return str(found[0][4][0])
+
+
+class NetworkDialer:
+    """The one that really connects."""
+
+    def __init__(self, ca_bundle: str | None = None) -> None:
+        """`ca_bundle` is a PEM file, None for the system's roots."""
+        self._ca_bundle = ca_bundle
+        self._context: ssl.SSLContext | None = None
+        self._loading = asyncio.Lock()
+
+    async def connect(self, endpoint: Endpoint, address: str) -> Stream:
+        """See `Dialer`."""
+        context = await self._tls() if endpoint.tls else None
+        loop = asyncio.get_running_loop()
+        protocol, reader = _reading(loop)
+        try:
+            transport, _ = await loop.create_connection(
+                lambda: protocol,
+                address,
+                endpoint.port,
+                ssl=context,
+                server_hostname=endpoint.host if endpoint.tls else None,
+            )
+        except (OSError, ValueError) as error:
+            raise _unconnected(error) from None
+        return Stream(reader, transport)
+
+    async def tunnel(self, endpoint: Endpoint, proxy: str) -> Stream:
+        """See `Dialer`."""
+        context = await self._tls()
+        loop = asyncio.get_running_loop()
+        protocol, reader = _reading(loop)
+        try:
+            await through_proxy(loop, protocol, endpoint, context, proxy)
+        except (ConnectError, OSError, ValueError) as error:
+            raise _unconnected(error) from None
+        return Stream(reader, protocol.transport)
+
+    async def _tls(self) -> ssl.SSLContext:
+        async with self._loading:
+            if self._context is None:
+                loop = asyncio.get_running_loop()
+                try:
+                    self._context = await loop.run_in_executor(None, tls_context, self._ca_bundle)
+                except OSError:
+                    raise FetchError("this server cannot load its root certificates") from None
+            return self._context
+
+
+class _Reading(asyncio.StreamReaderProtocol):
+    """Knows its transport, which `through_proxy` does not tell."""
+
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
+
+
+def _reading(loop: asyncio.AbstractEventLoop) -> tuple[_Reading, asyncio.StreamReader]:
+    reader = asyncio.StreamReader(limit=_READ_AHEAD, loop=loop)
+    return _Reading(reader, loop=loop), reader
+
+
+def _unconnected(error: Exception) -> FetchError:
+    """Says what a client can mend; an operating system's error text would tell the address."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return FetchError(f"its certificate is not accepted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return FetchError("no TLS connection to its host could be made")
+    return FetchError("its host cannot be connected to")

@@ -1,0 +1,197 @@
+"""The fetcher: one URL, its redirects, and every bound that keeps them harmless.
+
+Rules of the file:
+- A hop resolves its host once, checks every address of the answer, and connects to one that was
+  checked. One forbidden address among good ones refuses the host.
+- A redirect starts from scratch: URL, lists, resolution and addresses are checked again. Nothing
+  of one hop is sent to the next; there are no cookies, no credentials, no referrer.
+- Whatever the server does, a fetch ends within `timeout_seconds` and holds `max_bytes`.
+- Nothing about a URL or its content is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+from urllib.parse import urljoin
+
+import msgspec
+
+from .. import __version__
+from ..aws.connect import Endpoint, proxy_for
+from . import media
+from .answer import Answer, check_head
+from .base import Fetched, FetchError
+from .dial import Dialer, Lookup, NetworkDialer, Stream, literal_address
+from .guard import NOT_PUBLIC, Parts, check_address, check_host, check_url
+
+_CHUNK: Final = 64 * 1024
+_TRIED: Final = 4  # addresses of one host
+_OK: Final = 200
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says about fetching.
+
+    `allow_private` opens this machine and its private networks to every client: for tests and
+    development only. `trust_proxy` says that the egress proxy itself refuses private addresses.
+    """
+
+    max_bytes: int = 20 * 1024 * 1024  # of one body
+    timeout_seconds: float = 20.0  # of one fetch: waiting for its turn, redirects and reading
+    connect_timeout_seconds: float = 5.0  # for each address
+    max_redirects: int = 3
+    max_concurrent: int = 16  # fetches at a time
+    allow_http: bool = False
+    allowed_ports: tuple[int, ...] = ()  # beside the scheme's own
+    allowed_hosts: tuple[str, ...] = ()  # empty: all; see guard.check_host
+    blocked_hosts: tuple[str, ...] = ()
+    allow_private: bool = False
+    https_proxy: str | None = None  # the egress proxy's URL
+    no_proxy: str | None = None
+    trust_proxy: bool = False
+    ca_bundle: str | None = None  # a PEM file; None: the system's roots
+
+
+class WebFetcher:
+    """Fetches from the web (a `Fetcher`). Belongs to one event loop."""
+
+    def __init__(
+        self,
+        options: FetchOptions | None = None,
+        *,
+        resolver: Resolver | None = None,
+        dialer: Dialer | None = None,
+    ) -> None:
+        """`resolver` gives the addresses of a host and raises OSError where there are none."""
+        self._options = options or FetchOptions()
+        self._lookup = Lookup()
+        self._resolve: Resolver = resolver or self._lookup
+        self._dialer = dialer or NetworkDialer(self._options.ca_bundle)
+        self._turns = asyncio.Semaphore(self._options.max_concurrent)
+
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+        """See `Fetcher`."""
+        options = self._options
+        try:
+            async with asyncio.timeout(options.timeout_seconds), self._turns:
+                return await self._follow(url, accept, min(max_bytes, options.max_bytes))
+        except TimeoutError:
+            raise FetchError(
+                f"it did not arrive within {options.timeout_seconds:g} seconds"
+            ) from None
+
+    def close(self) -> None:
+        """Lets go of the threads that resolve names."""
+        self._lookup.close()
+
+    async def _follow(self, url: str, accept: frozenset[str], limit: int) -> Fetched:
+        parts = self._check(url)
+        for _ in range(self._options.max_redirects + 1):
+            answer = await self._hop(parts, accept, limit)
+            if answer.status == _OK:
+                declared = media.parse_content_type(answer.headers.get("content-type", ""))
+                body = answer.body
+                media_type = media.media_type_of(declared, body, accept)
+                return Fetched(body, media_type, parts.url, declared.charset)
+            if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                raise FetchError(f"its server answered with status {answer.status}")
+            parts = self._redirected(parts, answer.headers["location"])
+        raise FetchError(f"it redirects more than {self._options.max_redirects} times")
+
+    def _check(self, url: str) -> Parts:
+        options = self._options
+        parts = check_url(url, allow_http=options.allow_http, ports=options.allowed_ports)
+        check_host(parts.host, allowed=options.allowed_hosts, blocked=options.blocked_hosts)
+        return parts
+
+    def _redirected(self, parts: Parts, location: str) -> Parts:
+        try:
+            target = self._check(urljoin(parts.url, location))
+        except FetchError as error:
+            raise FetchError(f"it redirects, and {error.reason}") from None
+        except ValueError:
+            raise FetchError("it redirects to something that is no URL") from None
+        if parts.scheme == "https" and target.scheme != "https":
+            raise FetchError("it redirects from https to http")
+        return target
+
+    async def _hop(self, parts: Parts, accept: frozenset[str], limit: int) -> Answer:
+        """One request; the body is read only where the status is 200."""
+        endpoint = Endpoint(parts.host, parts.port, parts.scheme == "https")
+        stream = await self._connect(endpoint)
+        answer = Answer(limit)
+        try:
+            stream.transport.write(_request(endpoint, parts.target, accept))
+            while not answer.status:
+                answer.receive(await stream.reader.read(_CHUNK))
+            if answer.status != _OK:
+                return answer
+            check_head(answer, limit)
+            declared = media.parse_content_type(answer.headers.get("content-type", ""))
+            media.check_declared(declared, accept)
+            while not answer.complete:
+                answer.receive(await stream.reader.read(_CHUNK))
+        except OSError:
+            raise FetchError("the connection to its server broke") from None
+        finally:
+            answer.close()
+            stream.transport.abort()
+        return answer
+
+    async def _connect(self, endpoint: Endpoint) -> Stream:
+        options = self._options
+        proxy = proxy_for(endpoint, options.https_proxy, options.no_proxy)
+        if proxy is not None:
+            return await self._tunnel(endpoint, proxy)
+        reason = NOT_PUBLIC
+        for address in (await self._addresses(endpoint))[:_TRIED]:
+            try:
+                async with asyncio.timeout(options.connect_timeout_seconds):
+                    return await self._dialer.connect(endpoint, address)
+            except TimeoutError:
+                reason = "its host cannot be connected to in time"
+            except FetchError as error:
+                reason = error.reason
+        raise FetchError(reason)
+
+    async def _tunnel(self, endpoint: Endpoint, proxy: str) -> Stream:
+        options = self._options
+        if not options.trust_proxy:
+            raise FetchError(
+                "this server reaches the web through an egress proxy, and its operator does not "
+                "allow fetches through it"
+            )
+        literal = literal_address(endpoint.host)
+        if literal is not None:
+            check_address(literal, allow_private=options.allow_private)
+        try:
+            async with asyncio.timeout(options.connect_timeout_seconds):
+                return await self._dialer.tunnel(endpoint, proxy)
+        except TimeoutError:
+            raise FetchError("its host cannot be connected to in time") from None
+
+    async def _addresses(self, endpoint: Endpoint) -> Sequence[str]:
+        """The addresses of a host, every one of them checked."""
+        try:
+            addresses = await self._resolve(endpoint.host, endpoint.port)
+        except (OSError, UnicodeError):
+            raise FetchError(NOT_PUBLIC) from None
+        for address in addresses:
+            check_address(address, allow_private=self._options.allow_private)
+        return addresses
+
+
+def _request(endpoint: Endpoint, target: str, accept: frozenset[str]) -> bytes:
+    return (
+        f"GET {target} HTTP/1.1\r\n"
+        f"host: {endpoint.authority}\r\n"
+        f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
+        f"accept: {', '.join(sorted(accept))}\r\n"
+        "accept-encoding: identity\r\n"
+        "connection: close\r\n\r\n"
+    ).encode("ascii")

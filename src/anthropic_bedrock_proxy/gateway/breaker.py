@@ -1,0 +1,88 @@
+"""When to leave a target alone, and when to try it again: a circuit breaker, nothing else.
+
+Pure: no clock of its own, no I/O. `now` is seconds of any clock that never goes back. Rules:
+- closed: everything passes; `failures` in a row, or one that names its own cooldown, open it.
+- open: nothing passes until the cooldown is over; then the next attempt is the probe.
+- half-open: the probe is under way, and nothing else passes. Its success closes the breaker, its
+  failure opens it anew, and if it was given up the next attempt becomes the probe.
+Every attempt carries a ticket. What happened before the state last changed does not count: a slow
+failure from before neither ends a probe nor lengthens a cooldown.
+Prior art: Nygard, "Release It!"; resilience4j.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+State = Literal["closed", "open", "half_open"]
+
+
+class Breaker:
+    """The breaker of one target."""
+
+    __slots__ = ("_cooldown", "_failed", "_failures", "_probing", "_ticket", "_until", "cause")
+
+    def __init__(self, *, failures: int, cooldown_seconds: float) -> None:
+        self._failures = failures
+        self._cooldown = cooldown_seconds
+        self._failed = 0  # in a row
+        self._until: float | None = None  # None: closed
+        self._probing = False
+        self._ticket = 0
+        self.cause = ""  # of the last failure, in the words of the caller
+
+    @property
+    def state(self) -> State:
+        """For people and metrics; an open breaker stays open until somebody tries."""
+        if self._until is None:
+            return "closed"
+        return "half_open" if self._probing else "open"
+
+    def allows(self, now: float) -> bool:
+        """Whether `begin` would let an attempt pass."""
+        return self._until is None or (not self._probing and now >= self._until)
+
+    def wait_seconds(self, now: float) -> float:
+        """How long until an attempt may pass; 0 also while a probe decides about it."""
+        return 0.0 if self._until is None else max(0.0, self._until - now)
+
+    def begin(self, now: float) -> int | None:
+        """The ticket of an attempt that passes. Hand it back with its end, whatever that is."""
+        if not self.allows(now):
+            return None
+        if self._until is not None:
+            self._probing = True
+            self._ticket += 1
+        return self._ticket
+
+    def succeeded(self, ticket: int) -> bool:
+        """The target answered; whether that closed the breaker."""
+        if ticket != self._ticket:
+            return False
+        self._failed = 0
+        if self._until is None:
+            return False
+        self._until, self._probing = None, False
+        self._ticket += 1
+        return True
+
+    def failed(
+        self, ticket: int, now: float, *, cause: str = "", cooldown_seconds: float | None = None
+    ) -> bool:
+        """The target failed; whether that opened the breaker. It may name its own cooldown."""
+        if ticket != self._ticket:
+            return False
+        self.cause = cause
+        self._failed += 1
+        if not self._probing and self._failed < self._failures and cooldown_seconds is None:
+            return False
+        self._until = now + (self._cooldown if cooldown_seconds is None else cooldown_seconds)
+        self._failed, self._probing = 0, False
+        self._ticket += 1
+        return True
+
+    def abandoned(self, ticket: int) -> None:
+        """Nobody waited for the outcome."""
+        if ticket == self._ticket and self._probing:
+            self._probing = False
+            self._ticket += 1

@@ -1,0 +1,156 @@
+"""What changes while a worker runs, wired: the catalog in the store, what is learned from Bedrock.
+
+Composition code, like app.py: it may import anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from .fetch.base import Fetched
+from .gateway.refresh import CatalogRefresh
+from .gateway.routing import Registry
+from .gateway.verdicts import Verdict, Verdicts
+from .store.base import Catalog, StoreError
+from .store.records import CapabilityOverride, ProviderRecord
+from .upstream.backing import Backing, DescribesProfiles
+
+if TYPE_CHECKING:
+    from .fetch.fetcher import WebFetcher
+
+_log = logging.getLogger("anthropic_bedrock_proxy.catalog")
+
+
+class _Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+class Control(DescribesProfiles, _Closing, Protocol):
+    """The control plane, as far as requests need it."""
+
+
+class Live:
+    """Keeps registry, verdicts and places at the state of the store; begin it, close it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        registry: Registry,
+        *,
+        interval_seconds: float,
+        new_control: Callable[[], Control],
+        on_providers: Callable[[Sequence[ProviderRecord]], None],
+    ) -> None:
+        """`new_control` is called when the first application inference profile is asked for."""
+        self.verdicts = Verdicts(registry.betas.needed_for, learned=self._learned)
+        self._catalog = catalog
+        self._refresh = CatalogRefresh(
+            catalog,
+            registry,
+            on_overrides=self._overridden,
+            on_providers=on_providers,
+            interval_seconds=interval_seconds,
+        )
+        self._control = _OnDemand(new_control)
+        self._backing = Backing(self._control, registry.learn_backing)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> None:
+        """Reads the catalog once; a store that does not answer is asked again later."""
+        try:
+            await self._refresh.refresh_once()
+        except StoreError as error:
+            _log.warning("the catalog cannot be read yet: %s", error)
+        self._run(self._refresh.run())
+
+    async def resolve_backing(self, arn: str) -> None:
+        """Learns what is behind an application inference profile. Never raises."""
+        await self._backing.resolve(arn)
+
+    async def close(self) -> None:
+        """Stops asking and polling."""
+        await self._backing.close()
+        await self._control.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _overridden(self, overrides: Sequence[CapabilityOverride]) -> None:
+        self.verdicts.replace_stored(
+            Verdict(
+                model=row.model,
+                dialect=row.dialect,
+                kind=row.kind,
+                name=row.name,
+                allowed=row.allowed,
+            )
+            for row in overrides
+        )
+
+    def _learned(self, verdict: Verdict) -> None:
+        self._run(self._remember(verdict))
+
+    async def _remember(self, verdict: Verdict) -> None:
+        try:
+            await self._catalog.put_override(
+                CapabilityOverride(
+                    model=verdict.model,
+                    dialect=verdict.dialect,
+                    kind=verdict.kind,
+                    name=verdict.name,
+                    allowed=False,
+                    source="learned",
+                    reason="refused by Bedrock",
+                    updated_at=int(time.time()),
+                )
+            )
+            await self._refresh.refresh_once()
+            self.verdicts.release(verdict)
+        except StoreError as error:
+            _log.warning("only this worker knows what %s refused: %s", verdict.model, error)
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _OnDemand:
+    """A control plane that is built when it is first asked."""
+
+    def __init__(self, new_control: Callable[[], Control]) -> None:
+        self._new_control = new_control
+        self._control: Control | None = None
+
+    async def get_inference_profile(self, arn: str) -> str:
+        """As the control plane's own."""
+        if self._control is None:
+            self._control = self._new_control()
+        return await self._control.get_inference_profile(arn)
+
+    async def close(self) -> None:
+        if self._control is not None:
+            await self._control.close()
+
+
+class OnDemandFetcher:
+    """A `Fetcher` that is built at its first fetch: TLS and its roots cost memory."""
+
+    def __init__(self, new_fetcher: Callable[[], WebFetcher]) -> None:
+        self._new_fetcher = new_fetcher
+        self._fetcher: WebFetcher | None = None
+
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+        """As the fetcher's own."""
+        if self._fetcher is None:
+            self._fetcher = self._new_fetcher()
+        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes)
+
+    def close(self) -> None:
+        """Lets go of what was built."""
+        if self._fetcher is not None:
+            self._fetcher.close()

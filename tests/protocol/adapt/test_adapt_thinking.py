@@ -1,0 +1,135 @@
+"""Thinking and effort in the kind that a model has."""
+
+from __future__ import annotations
+
+import pytest
+from adapting import HAIKU, HELLO, OPUS, QWEN, adapted
+
+from anthropic_bedrock_proxy.errors import InvalidRequestError
+
+ADAPTIVE = {"type": "adaptive"}
+BETWEEN = {"type": "between_tools"}
+ENABLED = {"type": "enabled", "budget_tokens": 4096}
+RESULT = {"type": "tool_result", "tool_use_id": "t", "content": "x"}
+CALL = {"type": "tool_use", "id": "t", "name": "n", "input": {}}
+THOUGHT = {"type": "thinking", "thinking": "a", "signature": "b"}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent", "warned"),
+    [
+        (HAIKU, ENABLED, ENABLED, False),
+        (HAIKU, {"type": "disabled"}, {"type": "disabled"}, False),
+        (HAIKU, ADAPTIVE, {"type": "enabled", "budget_tokens": 14_999}, True),
+        (HAIKU, BETWEEN, {"type": "enabled", "budget_tokens": 14_999}, True),
+        ("claude-opus-4-6", ADAPTIVE, ADAPTIVE, False),
+        ("claude-opus-4-6", ENABLED, ENABLED, False),
+        ("claude-opus-4-8", ENABLED, ADAPTIVE, True),
+        ("claude-opus-4-8", {**ENABLED, "display": "omitted"}, {**ADAPTIVE, "display": "omitted"},
+         True),
+        ("claude-opus-4-8", BETWEEN, ADAPTIVE, True),
+        (OPUS, BETWEEN, BETWEEN, False),
+        (OPUS, {"type": "disabled"}, {"type": "disabled"}, False),
+        ("claude-fable-5-2", {"type": "disabled"}, None, True),
+        ("claude-3-5-haiku-20241022", ENABLED, None, True),
+        (HAIKU, {"type": "new"}, {"type": "new"}, False),
+        (HAIKU, {"budget_tokens": 1}, {"budget_tokens": 1}, False),
+        (HAIKU, {}, {}, False),
+        (QWEN, {"type": "adaptive", "display": "omitted"}, {"type": "adaptive",
+         "display": "omitted"}, False),
+    ],
+)  # fmt: skip
+def test_kinds(model, asked, sent, warned):
+    result = adapted(model, "converse" if model == QWEN else "invoke", thinking=asked)
+    assert result.thinking == sent
+    assert bool(result.warnings) == warned
+
+
+def test_older_models_always_show_their_thinking():
+    result = adapted(thinking={**ENABLED, "display": "omitted"})
+    assert result.thinking == ENABLED
+    assert result.dropped == ["thinking.display"]
+
+
+@pytest.mark.parametrize(
+    ("effort", "max_tokens", "budget"),
+    [("low", 64_000, 2048), ("max", 64_000, 31_999), (None, 64_000, 16_384), ("high", 1100, 1024)],
+)
+def test_the_budget_follows_the_effort(effort, max_tokens, budget):
+    config = {"output_config": {"effort": effort}} if effort else {}
+    result = adapted(thinking=ADAPTIVE, max_tokens=max_tokens, **config)
+    assert result.thinking == {"type": "enabled", "budget_tokens": budget}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"max_tokens": 1024},
+        {"tool_choice": {"type": "any"}},
+        {"messages": [*HELLO, {"role": "assistant", "content": [CALL]},
+                      {"role": "user", "content": [RESULT]}]},
+        {"messages": [*HELLO, {"role": "assistant", "content": "{"}]},
+        {"messages": [*HELLO, {"role": "assistant", "content": [CALL]},
+                      {"role": "user", "content": [RESULT]}, {"role": "system", "content": "x"}]},
+    ],
+)  # fmt: skip
+def test_no_budget_where_it_would_make_the_request_invalid(body):
+    result = adapted(thinking=ADAPTIVE, **body)
+    assert result.thinking is None
+    assert "left out" in result.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [*HELLO, {"role": "assistant", "content": [THOUGHT, CALL]},
+         {"role": "user", "content": [RESULT]}],
+        [*HELLO, {"role": "assistant", "content": [CALL]}, {"role": "user", "content": [RESULT]},
+         {"role": "assistant", "content": "a"}, *HELLO],
+        [{"role": "user", "content": [RESULT]}],
+        [{"role": "system", "content": "a"}],
+    ],
+)  # fmt: skip
+def test_a_loop_that_began_with_thinking_goes_on_with_it(messages):
+    assert adapted(thinking=ADAPTIVE, messages=messages).thinking["type"] == "enabled"
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [
+        (OPUS, "xhigh", "xhigh"),
+        (OPUS, "max", "max"),
+        ("claude-opus-4-6", "xhigh", "high"),
+        ("claude-opus-4-6", "max", "max"),
+        ("claude-opus-4-5", "max", "high"),
+        ("claude-opus-4-5", "low", "low"),
+    ],
+)
+def test_effort_is_clamped(model, asked, sent):
+    result = adapted(model, output_config={"effort": asked, "format": 1})
+    assert result.output_config == {"effort": sent, "format": 1}
+    assert bool(result.warnings) == (asked != sent)
+
+
+def test_models_without_effort():
+    result = adapted(output_config={"effort": "low"})
+    assert result.output_config is None
+    assert result.dropped == ["output_config.effort"]
+    assert adapted(output_config={"effort": "low", "x": 1}).output_config == {"x": 1}
+    assert adapted(output_config={"effort": None}).output_config == {"effort": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"thinking": 1}, "thinking: Expected"),
+        ({"output_config": 1}, "output_config: Expected"),
+        ({"output_config": {"effort": "huge"}}, "output_config.effort: must be one of"),
+        ({"output_config": {"effort": 3}}, "output_config.effort: must be one of"),
+        ({"thinking": ADAPTIVE, "tool_choice": [1]}, "tool_choice: Expected"),
+    ],
+)
+def test_refusals_name_the_path(body, path):
+    with pytest.raises(InvalidRequestError) as refused:
+        adapted(**body)
+    assert refused.value.message.startswith(path)

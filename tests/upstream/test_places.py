@@ -1,0 +1,189 @@
+"""Places of the settings and of the store: built once, when somebody goes there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from types import SimpleNamespace
+
+import pytest
+from fakeserver import ok, serving
+
+from anthropic_bedrock_proxy.aws.credentials import CredentialsError
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.store.records import ProviderRecord
+from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
+from anthropic_bedrock_proxy.upstream.place import Place
+from anthropic_bedrock_proxy.upstream.places import Places
+from anthropic_bedrock_proxy.upstream.wiring import Network, Wiring
+
+ROLE = "arn:aws:iam::123456789012:role/bedrock"
+STS_ANSWER = (
+    b"<A><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
+    b"<SessionToken>t</SessionToken><Expiration>2033-05-18T03:33:20Z</Expiration></A>"
+)
+CALL = Call(operation="invoke", bedrock_model_id="m", body=b"{}")
+MANTLE = Call(operation="mantle-messages", bedrock_model_id="m", body=b"{}")
+
+
+def stored(name="shop", region="eu-west-1", **more):
+    return ProviderRecord(name=name, region=region, created_at=1, updated_at=1, **more)
+
+
+class Made(FakeUpstream):
+    closed = False
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    async def close(self):
+        self.closed = True
+
+
+def unseal(token):
+    if token == b"broken":
+        raise CredentialsError("PROVIDER_KEY_ENCRYPTION_SECRET is not the one")
+    return SimpleNamespace(
+        access_key_id="AKID", secret_access_key="s", session_token=None, bearer_token=None
+    )
+
+
+@pytest.fixture
+def places():
+    configured = {"west": Place(region="us-west-2")}
+    return Places(Made(None), configured, build=Made, unseal=unseal)
+
+
+def test_the_settings_places(places):
+    assert list(places) == ["default", "west"]
+    assert len(places) == 2
+    assert "west" in places
+    assert "north" not in places
+    assert list(places._built) == ["default"]
+    assert places["west"] is places["west"]
+    assert places["west"].place == Place(region="us-west-2")
+    with pytest.raises(KeyError):
+        places["north"]
+
+
+def test_the_store_s_places_come_and_go(places):
+    regions = places.regions
+    places.replace_stored([stored(encrypted_credentials=b"x"), stored("off", is_enabled=False)])
+    assert regions == {"shop": "eu-west-1", "west": "us-west-2"}
+    assert "off" not in places
+    first, west = places["shop"], places["west"]
+    assert (first.place.access_key_id, first.place.region) == ("AKID", "eu-west-1")
+    places.replace_stored([stored(encrypted_credentials=b"x")])
+    assert places["shop"] is first
+    places.replace_stored([stored(region="eu-west-2")])
+    assert places["shop"] is not first
+    assert not first.closed  # answers in progress end whole
+    places.replace_stored([])
+    assert regions == {"west": "us-west-2"}
+    assert places["west"] is west
+    asyncio.run(places.close())
+    assert first.closed
+    assert west.closed
+
+
+def test_a_stored_place_never_hides_a_configured_one(places, caplog):
+    caplog.set_level(logging.WARNING)
+    places.replace_stored(
+        [stored("west", region="eu-west-3"), stored("default"), stored("a/b"), stored(region="?")]
+    )
+    assert places.regions == {"west": "us-west-2"}
+    assert len(caplog.records) == 4
+
+
+def test_credentials_that_do_not_open_are_a_refusal(places):
+    places.replace_stored([stored(encrypted_credentials=b"broken")])
+    for go in (places["shop"].call(CALL), places["shop"].stream(CALL, None)):
+        with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
+            asyncio.run(go)
+    asyncio.run(places.close())
+
+
+def test_a_place_tells_none_of_its_secrets():
+    place = Place(region="eu-west-1", access_key_id="AKID", secret_access_key="hidden")
+    assert repr(place) == "Place(eu-west-1)"
+
+
+@pytest.mark.parametrize(
+    ("place", "runtime", "mantle"),
+    [
+        (
+            Place(region="eu-west-1"),
+            "https://bedrock-runtime.eu-west-1.amazonaws.com",
+            "https://bedrock-mantle.eu-west-1.api.aws",
+        ),
+        (Place(region="eu-west-1", endpoint_url="http://a"), "http://a", None),
+        (
+            Place(region="cn-north-1", mantle_endpoint_url="http://b"),
+            "https://bedrock-runtime.cn-north-1.amazonaws.com.cn",
+            "http://b",
+        ),
+    ],
+)
+def test_endpoints(place, runtime, mantle):
+    assert (place.runtime_url, place.mantle_url) == (runtime, mantle)
+
+
+def authorization(default, call=CALL, **fields):
+    """What a place presents itself with, at its endpoint and, if it came to that, at STS."""
+
+    async def main():
+        async with serving(ok(b"{}")) as bedrock, serving(ok(STS_ANSWER)) as sts:
+            url = f"http://127.0.0.1:{bedrock.port}"
+            environ = {"AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{sts.port}"}
+            wiring = Wiring(default, Network(), environ)
+            place = Place(region="eu-west-1", endpoint_url=url, mantle_endpoint_url=url, **fields)
+            upstream = wiring.build(place)
+            try:
+                await upstream.call(call)
+            finally:
+                await upstream.close()
+            return [
+                line.decode().removeprefix("authorization: ")
+                for request in (*bedrock.requests, *sts.requests)
+                for line in request.split(b"\r\n")
+                if line.startswith(b"authorization: ")
+            ]
+
+    return asyncio.run(main())
+
+
+KEYS = Place(region="us-east-1", access_key_id="AKIDEFAULT", secret_access_key="s")
+TOKEN = Place(region="us-east-1", bearer_token="default-token")
+
+
+def test_credentials_of_its_own_or_the_default_ones():
+    (default,) = authorization(KEYS)
+    assert "Credential=AKIDEFAULT/" in default
+    assert "/eu-west-1/bedrock/" in default
+    (own,) = authorization(KEYS, access_key_id="AKIDOWN", secret_access_key="t")
+    assert "Credential=AKIDOWN/" in own
+    (mantle,) = authorization(KEYS, MANTLE)
+    assert "/eu-west-1/bedrock-mantle/" in mantle
+    assert authorization(TOKEN) == ["Bearer default-token"]
+    assert authorization(KEYS, bearer_token="own") == ["Bearer own"]
+    (own,) = authorization(TOKEN, access_key_id="AKIDOWN", secret_access_key="t")
+    assert "Credential=AKIDOWN/" in own
+
+
+@pytest.mark.parametrize("own", [{}, {"access_key_id": "AKIDOWN", "secret_access_key": "t"}])
+def test_a_role(own):
+    bedrock, sts = authorization(KEYS, role_arn=ROLE, external_id="x", **own)
+    assert "Credential=ASIAROLE/" in bedrock
+    assert f"Credential={own.get('access_key_id', 'AKIDEFAULT')}/" in sts
+    assert "/eu-west-1/sts/" in sts
+
+
+def test_a_profile(tmp_path, monkeypatch):
+    file = tmp_path / "credentials"
+    file.write_text("[shop]\naws_access_key_id=AKIDPROFILE\naws_secret_access_key=s\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    (profile,) = authorization(TOKEN, profile="shop")
+    assert "Credential=AKIDPROFILE/" in profile
