@@ -25,7 +25,7 @@ ALLOWED = {
         "fetch.base",
         "store.base",
         "store.records",
-        "upstream.base",
+        "turn", "upstream.base",
     },
     "http": {"errors", "gateway", "http", "protocol", "__version__"},
     "telemetry": {"telemetry", "gateway.exchange"},

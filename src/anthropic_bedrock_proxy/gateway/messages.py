@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import msgspec
 
-from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal, from_refusal
-from ..protocol import sse
+from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal
 from ..protocol.answer_edits import with_applied_edits
-from ..protocol.events import Event
 from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import Terms
+from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
 from .admission import Admission, Lease
 from .course import Course
@@ -25,11 +23,12 @@ from .dialects import Conversion, Wanted
 from .exchange import Exchange
 from .failover import TARGET_HEADER, Failover, pinned_place
 from .pacing import PacedStream, Pacing
-from .reply import Headers, Reply, StreamReply
+from .relay import Relay, answer_headers, refused
+from .reply import Reply, StreamReply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
 from .terms import terms_for
-from .unstreamed import whole_as_stream
+from .unstreamed import open_stream
 from .verdicts import Verdicts
 
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
@@ -91,7 +90,7 @@ class Messages:
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
-            raise _refused(exchange, refusal, lease) from None
+            raise refused(exchange, refusal, lease) from None
         except ProxyError as error:
             exchange.error_type = error.type
             lease.settle()
@@ -140,6 +139,8 @@ class Messages:
     ) -> Reply | StreamReply | None:
         """One target; once more if its refusal taught what to leave out. None: on to the next."""
         target = course.target
+        if needs_turn(request, self._verdicts.capabilities(target), wanted.rules):
+            return await self._turn(exchange, request, course, wanted, lease)
         while True:
             conversion = course.patient(self._convert(exchange, request, target, wanted))
             try:
@@ -152,6 +153,46 @@ class Messages:
                 if refusal.sent:
                     exchange.meter.assume_input(conversion.call.body)
                 raise
+
+    async def _turn(
+        self,
+        exchange: Exchange,
+        request: MessagesRequest,
+        course: Course,
+        wanted: Wanted,
+        lease: Lease,
+    ) -> Reply | StreamReply | None:
+        """Like `_attempt`, where the proxy runs tools for the model: a turn of several calls."""
+        from .turns import Calls, begin_turn, whole_turn  # noqa: PLC0415  # most never need it
+
+        target = exchange.target = course.target
+        streamed = msgspec.structs.replace(wanted, stream=True)
+        calls = Calls(
+            self._upstreams[target.place],
+            convert=lambda made: self._convert(exchange, made, target, streamed),
+            learn=lambda call, refusal: self._verdicts.learn(target, call, wanted.terms, refusal),
+            patient=course.patient,
+        )
+        try:
+            stream = await begin_turn(request, calls, exchange)
+        except UpstreamRefusal as refusal:
+            if course.failed(refusal):
+                return None
+            raise
+        paced = self._began(exchange, stream)
+        if exchange.stream:
+            relay = Relay(
+                exchange,
+                stream,
+                paced,
+                lease,
+                applied_edits=calls.applied_edits,
+                spent=stream.spent,
+            )
+            return StreamReply(relay, headers=answer_headers(exchange))
+        body = await whole_turn(exchange, stream, paced, calls)
+        lease.settle()
+        return Reply(body, headers=answer_headers(exchange))
 
     def _convert(
         self, exchange: Exchange, request: MessagesRequest, target: Target, wanted: Wanted
@@ -198,105 +239,18 @@ class Messages:
         if conversion.applied_edits is not None:
             body = with_applied_edits(body, conversion.applied_edits)
         lease.settle()
-        return Reply(body, headers=_answer_headers(exchange))
+        return Reply(body, headers=answer_headers(exchange))
 
     async def _stream(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
     ) -> StreamReply:
-        if conversion.whole_only:
-            stream: AnswerStream = await whole_as_stream(upstream, conversion)
-        else:
-            stream = await upstream.stream(conversion.call, conversion.new_decoder)
+        stream = await open_stream(upstream, conversion)
+        paced = self._began(exchange, stream)
+        relay = Relay(exchange, stream, paced, lease, applied_edits=conversion.applied_edits)
+        return StreamReply(relay, headers=answer_headers(exchange))
+
+    def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:
         exchange.upstream_request_id = stream.upstream_request_id
         exchange.service_tier = stream.service_tier
         exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
-        paced = PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
-        relay = Relay(exchange, stream, paced, lease, conversion.applied_edits)
-        return StreamReply(relay, headers=_answer_headers(exchange))
-
-
-class Relay:
-    """A streamed answer as SSE bytes, until its end, whatever that is (a `ByteSource`)."""
-
-    __slots__ = ("_applied_edits", "_done", "_exchange", "_lease", "_paced", "_stream")
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        stream: AnswerStream,
-        paced: PacedStream,
-        lease: Lease,
-        applied_edits: list[dict[str, Any]] | None = None,
-    ) -> None:
-        self._exchange = exchange
-        self._stream = stream
-        self._paced = paced
-        self._lease = lease
-        self._applied_edits = applied_edits
-        self._done = False
-
-    async def read(self) -> bytes | None:
-        """The next events. Settles the lease before it returns the last of them."""
-        if self._done:
-            return None
-        try:
-            events = await self._paced.read()
-        except UpstreamRefusal as refusal:
-            self._done = True
-            error = _refused(self._exchange, refusal, self._lease)
-            return sse.encode([error_event(error, self._exchange.request_id)])
-        if events is None:
-            return None
-        observe = self._exchange.meter.observe
-        for event in events:
-            observe(event)
-        if self._applied_edits is not None:
-            events = [_with_edits(event, self._applied_edits) for event in events]
-        if events[-1][0] == b"message_stop":
-            self._done = True
-            if self._stream.usage_estimated:
-                self._exchange.meter.assume_usage()
-            self._lease.settle()
-        return sse.encode(events)
-
-    def close(self) -> None:
-        """Stops the model if it still talks, and settles."""
-        self._stream.close()
-        self._lease.settle()
-
-
-def error_event(error: ProxyError, request_id: str) -> Event:
-    """The SSE form of an error that comes after the HTTP status is gone."""
-    return b"error", error.body(request_id)
-
-
-def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
-    if event[0] != b"message_delta":
-        return event
-    return event[0], with_applied_edits(event[1], applied_edits)
-
-
-def _refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> ProxyError:
-    """What the client is told; settles with it."""
-    error = from_refusal(refusal)
-    exchange.error_type = error.type
-    lease.settle()
-    _log.warning(
-        "upstream refused",
-        extra={
-            "request_id": exchange.request_id,
-            "code": refusal.code,
-            "upstream_status": refusal.status,
-        },
-    )
-    return error
-
-
-def _answer_headers(exchange: Exchange) -> Headers:
-    headers: Headers = []
-    if exchange.upstream_request_id is not None:
-        headers.append((b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1")))
-    if exchange.warnings:
-        text = "; ".join(exchange.warnings)
-        headers.append((b"x-proxy-warning", text.encode("ascii", "replace")))
-    return headers
+        return PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)

@@ -10,6 +10,13 @@ from ..upstream.base import AnswerStream, Upstream
 from .dialects import Conversion
 
 
+async def open_stream(upstream: Upstream, conversion: Conversion) -> AnswerStream:
+    """The answer as a stream, whether the model streams it or not. Raises `UpstreamRefusal`."""
+    if conversion.whole_only:
+        return await whole_as_stream(upstream, conversion)
+    return await upstream.stream(conversion.call, conversion.new_decoder)
+
+
 async def whole_as_stream(upstream: Upstream, conversion: Conversion) -> AnswerStream:
     """Calls the model whole; its answer comes as events, all at once. Raises `UpstreamRefusal`."""
     answer = await upstream.call(conversion.call)

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ..errors import InvalidRequestError, UpstreamRefusal, rule_for
+from ..protocol.capabilities import Capabilities
 from ..protocol.messages import MessagesRequest
 from ..protocol.terms import Terms
 from ..upstream.base import Call
@@ -89,6 +90,15 @@ class _Known(msgspec.Struct):
     refused: dict[str, set[str]]  # by kind
     allowed: set[str]  # flags
 
+    def capabilities(self, capabilities: Capabilities) -> Capabilities:
+        """The table's, as they turned out to be."""
+        flags = self.refused["beta"]
+        return msgspec.structs.replace(
+            capabilities,
+            betas=(capabilities.betas | self.allowed) - flags,
+            on_use=capabilities.on_use - flags,
+        )
+
 
 class Verdicts:
     """Verdicts by model and dialect; without any, nothing is looked up."""
@@ -118,16 +128,17 @@ class Verdicts:
             self._own.remove(verdict)
             self._known.clear()
 
+    def capabilities(self, target: Target) -> Capabilities:
+        """What the target's model takes, as far as is known."""
+        if not (self._own or self._stored) or (known := self._find(target)) is None:
+            return target.capabilities
+        return known.capabilities(target.capabilities)
+
     def convert(self, request: MessagesRequest, target: Target, wanted: Wanted) -> Conversion:
         """Converts for a target with what is known of it. Raises `InvalidRequestError`."""
         if not (self._own or self._stored) or (known := self._find(target)) is None:
             return convert(request, target, wanted)
-        capabilities, flags = target.capabilities, known.refused["beta"]
-        changed = msgspec.structs.replace(
-            capabilities,
-            betas=(capabilities.betas | known.allowed) - flags,
-            on_use=capabilities.on_use - flags,
-        )
+        changed = known.capabilities(target.capabilities)
         if wanted.terms.service_tier in known.refused["tier"]:
             terms = msgspec.structs.replace(wanted.terms, service_tier="default")
             wanted = msgspec.structs.replace(wanted, terms=terms)

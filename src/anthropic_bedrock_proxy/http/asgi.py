@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..errors import APIError, MethodNotAllowedError, NotFoundError, ProxyError, UnavailableError
 from ..gateway.exchange import Exchange
-from ..gateway.messages import error_event
+from ..gateway.relay import error_event
 from ..gateway.reply import ByteSource, Reply, StreamReply
 from ..protocol import sse
 from .body import ClientGoneError, Receive, too_slow

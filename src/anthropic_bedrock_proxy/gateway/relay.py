@@ -1,0 +1,125 @@
+"""Answers on their way to the client: streams as SSE bytes, refusals in the client's terms."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ProxyError, UpstreamRefusal, from_refusal
+from ..protocol import sse
+from ..protocol.answer_edits import with_applied_edits
+from ..protocol.events import Event
+from ..upstream.base import AnswerStream
+from .admission import Lease
+from .exchange import Exchange
+from .pacing import PacedStream
+from .reply import Headers
+
+_log = logging.getLogger("anthropic_bedrock_proxy.gateway")
+
+
+class Relay:
+    """A streamed answer as SSE bytes, until its end, whatever that is (a `ByteSource`)."""
+
+    __slots__ = ("_applied_edits", "_done", "_exchange", "_lease", "_paced", "_spent", "_stream")
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        stream: AnswerStream,
+        paced: PacedStream,
+        lease: Lease,
+        *,
+        applied_edits: list[dict[str, Any]] | None = None,
+        spent: Callable[[], Event] | None = None,
+    ) -> None:
+        """`spent` tells the usage of finished model calls when the turn is left before its end."""
+        self._exchange = exchange
+        self._stream = stream
+        self._paced = paced
+        self._lease = lease
+        self._applied_edits = applied_edits
+        self._spent = spent
+        self._done = False
+
+    async def read(self) -> bytes | None:
+        """The next events. Settles the lease before it returns the last of them."""
+        if self._done:
+            return None
+        try:
+            events = await self._paced.read()
+        except UpstreamRefusal as refusal:
+            self._done = True
+            self._count_spent()
+            error = refused(self._exchange, refusal, self._lease)
+            return sse.encode([error_event(error, self._exchange.request_id)])
+        if events is None:
+            return None
+        observe = self._exchange.meter.observe
+        for event in events:
+            observe(event)
+        if self._applied_edits is not None:
+            events = [_with_edits(event, self._applied_edits) for event in events]
+        if events[-1][0] == b"message_stop":
+            self._done = True
+            if self._stream.usage_estimated:
+                self._exchange.meter.assume_usage()
+            self._lease.settle()
+        return sse.encode(events)
+
+    def close(self) -> None:
+        """Stops the model if it still talks, and settles."""
+        self._stream.close()
+        if not self._done:
+            self._done = True
+            self._count_spent()
+        self._lease.settle()
+
+    def _count_spent(self) -> None:
+        if self._spent is not None:
+            count_spent(self._exchange, self._spent())
+
+
+def error_event(error: ProxyError, request_id: str) -> Event:
+    """The SSE form of an error that comes after the HTTP status is gone."""
+    return b"error", error.body(request_id)
+
+
+def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
+    if event[0] != b"message_delta":
+        return event
+    return event[0], with_applied_edits(event[1], applied_edits)
+
+
+def count_spent(exchange: Exchange, spent: Event) -> None:
+    """Charges what the finished model calls of a turn used that did not come to its end."""
+    exchange.meter.observe(spent)
+    exchange.meter.assume_usage()
+
+
+def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> ProxyError:
+    """What the client is told; settles with it."""
+    error = from_refusal(refusal)
+    exchange.error_type = error.type
+    lease.settle()
+    _log.warning(
+        "upstream refused",
+        extra={
+            "request_id": exchange.request_id,
+            "code": refusal.code,
+            "upstream_status": refusal.status,
+        },
+    )
+    return error
+
+
+def answer_headers(exchange: Exchange) -> Headers:
+    """What is told of every answer."""
+    headers: Headers = []
+    if exchange.upstream_request_id is not None:
+        headers.append((b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1")))
+    if exchange.warnings:
+        text = "; ".join(exchange.warnings)
+        headers.append((b"x-proxy-warning", text.encode("ascii", "replace")))
+    return headers

@@ -1,0 +1,91 @@
+"""Turns of several model calls, for requests whose tools the proxy runs: the gateway's side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ..errors import UpstreamRefusal
+from ..protocol.answer_edits import with_applied_edits
+from ..protocol.messages import MessagesRequest
+from ..turn.driver import TurnStream, open_turn, whole
+from ..upstream.base import AnswerStream, Call, Upstream
+from .dialects import Conversion
+from .exchange import Exchange
+from .pacing import PacedStream
+from .relay import count_spent
+from .unstreamed import open_stream
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Calls:
+    """The model calls of one turn, all on one target. `applied_edits` are those of the last."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        convert: Callable[[MessagesRequest], Conversion],
+        learn: Callable[[Call, UpstreamRefusal], bool],
+        patient: Callable[[Conversion], Conversion],
+    ) -> None:
+        """`patient` bounds the first call only: after it the turn cannot move elsewhere."""
+        self._upstream = upstream
+        self._convert = convert
+        self._learn = learn
+        self._patient = patient
+        self._begun = False
+        self.applied_edits: list[dict[str, Any]] | None = None
+        self.body = b""  # of the call that was made last
+
+    async def open(self, request: MessagesRequest) -> AnswerStream:
+        """The next call; once more if its refusal taught what to leave out."""
+        while True:
+            conversion = self._convert(request)
+            if not self._begun:
+                conversion = self._patient(conversion)
+            self.applied_edits = conversion.applied_edits
+            self.body = conversion.call.body
+            try:
+                stream = await open_stream(self._upstream, conversion)
+            except UpstreamRefusal as refusal:
+                if not self._learn(conversion.call, refusal):
+                    raise
+            else:
+                self._begun = True
+                return stream
+
+
+async def begin_turn(request: MessagesRequest, calls: Calls, exchange: Exchange) -> TurnStream:
+    """The turn with its first call open. Raises `UpstreamRefusal`, `InvalidRequestError`."""
+    try:
+        return await open_turn(request, calls.open)
+    except UpstreamRefusal as refusal:
+        if refusal.sent:
+            exchange.meter.assume_input(calls.body)
+        raise
+    except BaseException:  # the client left, or the server is stopping
+        exchange.meter.assume_input(calls.body)
+        raise
+
+
+async def whole_turn(
+    exchange: Exchange, stream: TurnStream, paced: PacedStream, calls: Calls
+) -> bytes:
+    """The turn's answer in one piece. Raises `UpstreamRefusal`."""
+    try:
+        body = _encode(await whole(paced.read))
+    except BaseException:
+        count_spent(exchange, stream.spent())
+        raise
+    finally:
+        stream.close()
+    exchange.meter.observe_message(body)
+    if stream.usage_estimated:
+        exchange.meter.assume_usage()
+    if calls.applied_edits is not None:
+        body = with_applied_edits(body, calls.applied_edits)
+    return body

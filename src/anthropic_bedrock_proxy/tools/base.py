@@ -1,0 +1,62 @@
+"""The seam of server-side tools: what the turn loop has to know about each of them.
+
+The model sees an ordinary custom tool and calls it; the client sees `server_tool_use` and a result
+block instead, as Anthropic's own API shows them. A `ServerTool` says how the one becomes the other
+in both directions; it holds nothing of a request. What a request brings is in what `prepare`
+returns.
+
+Tool search runs at once, so `Run` is a plain function and the loop calls it when the model's call
+is complete. A tool that needs I/O (code execution, web search) gets its place beside `prepare`: an
+`async` run that `turn/driver.py` awaits between two `feed`s and whose outcome it gives to
+`Turn.answer`, the one place where an outcome becomes events and history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Raw
+
+Json = dict[str, Any]
+# (name of the call, its input as JSON or None if that is none) -> `content` of the result block.
+# Never raises: what goes wrong is a result too.
+Run = Callable[[str, Any], Json]
+
+
+class ServerTool(Protocol):
+    """One kind of server-side tool."""
+
+    @property
+    def result_type(self) -> str:
+        """The type of its result blocks, e.g. `tool_search_tool_result`."""
+        ...
+
+    def claims(self, kind: str) -> bool:
+        """Whether a tool definition of this type is one of its."""
+        ...
+
+    def is_call(self, name: str) -> bool:
+        """Whether a `server_tool_use` block of this name is a call of it."""
+        ...
+
+    def definition(self, tool: Json, path: str) -> Json:
+        """The custom tool that the model sees in place of `tool`, under the name of its calls.
+
+        Raises `InvalidRequestError` with the path.
+        """
+        ...
+
+    def prepare(self, tools: Raw) -> Run:
+        """What runs the calls of one request; `tools` are the definitions as the client sent them.
+
+        Raises nothing: definitions are read when the first call comes.
+        """
+        ...
+
+    def to_tool_result(self, content: Any) -> Json:
+        """`content` of a result block as the rest of a `tool_result`: `content`, `is_error`.
+
+        Raises any of `protocol.raw.MISSHAPEN` if it has not the form it should have.
+        """
+        ...

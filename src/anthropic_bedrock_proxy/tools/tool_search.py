@@ -1,0 +1,199 @@
+"""Tool search: the model looks for tools whose definitions it was not given.
+
+Both kinds, regular expression and BM25, search the deferred tools of the request (the others the
+model sees anyway): name, description, names and descriptions of the arguments. What is found is
+told as `tool_reference`s, which load the tools (protocol/adapt/tools.py).
+Source: Anthropic API, "Tool search tool"; types of the official SDKs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from ..errors import InvalidRequestError
+from .base import Json, Run
+from .ranking import Ranking, words_of
+from .regex import Budget, BudgetError, Pattern, PatternError
+
+REGEX: Final = "tool_search_tool_regex"
+BM25: Final = "tool_search_tool_bm25"
+_KINDS: Final = {REGEX: REGEX, BM25: BM25, f"{REGEX}_20251119": REGEX, f"{BM25}_20251119": BM25}
+_MAX_PATTERN: Final = 200
+_MAX_QUERY: Final = 500
+_MAX_LIMIT: Final = 10_000
+_DEFAULT_LIMIT: Final = 5
+_MAX_FIELD: Final = 2_000  # characters of each text that are searched
+_MAX_CHARACTERS: Final = 8_000_000  # of all searches of a request: about half a second
+_FOUND: Final = "tool_search_tool_search_result"
+_FAILED: Final = "tool_search_tool_result_error"
+_NOTHING: Final = "No tool was found. Try a broader search."
+_LIMIT: Final = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": _MAX_LIMIT,
+    "description": f"How many tools to return at most, {_DEFAULT_LIMIT} unless told",
+}
+_REGEX_WORDS: Final = (
+    "Finds tools that can be used but are not loaded yet. Give a Python regular expression of up "
+    f"to {_MAX_PATTERN} characters; it is searched for, whatever the case, in the names, "
+    "descriptions and arguments of these tools. The tools that it returns can be called from then "
+    "on."
+)
+_BM25_WORDS: Final = (
+    "Finds tools that can be used but are not loaded yet. Say in a few words, up to "
+    f"{_MAX_QUERY} characters, what a tool should do; the best matches by name, description and "
+    "arguments are returned and can be called from then on."
+)
+# By name: the argument, what the model is told about the tool and about the argument.
+_INPUTS: Final = {
+    REGEX: ("pattern", _REGEX_WORDS, "A regular expression, e.g. get_.*_data or slack|email"),
+    BM25: ("query", _BM25_WORDS, "What to look for, in words"),
+}
+
+
+class ToolSearch:
+    """Both kinds of tool search (a `ServerTool`)."""
+
+    result_type = "tool_search_tool_result"
+
+    def claims(self, kind: str) -> bool:
+        """With and without the date."""
+        return kind in _KINDS
+
+    def is_call(self, name: str) -> bool:
+        """The names of both kinds."""
+        return name in _INPUTS
+
+    def definition(self, tool: Json, path: str) -> Json:
+        """Raises `InvalidRequestError` with the path."""
+        name = _KINDS[tool["type"]]
+        if tool.get("name") != name:
+            raise InvalidRequestError(f"{path}.name: Input should be '{name}'")
+        argument, description, meaning = _INPUTS[name]
+        properties = {argument: {"type": "string", "description": meaning}, "limit": _LIMIT}
+        seen: Json = {
+            "name": name,
+            "description": description,
+            "input_schema": {"type": "object", "properties": properties, "required": [argument]},
+        }
+        if "cache_control" in tool:
+            seen["cache_control"] = tool["cache_control"]
+        return seen
+
+    def prepare(self, tools: Raw) -> Run:
+        """The search of one request; its index is made for the first call."""
+        return Search(tools).run
+
+    def to_tool_result(self, content: Any) -> Json:
+        """The references, which adapting resolves, or else words. Raises MISSHAPEN's."""
+        if content["type"] == _FOUND:
+            references = content["tool_references"]
+            return {"content": references or _NOTHING}
+        code, message = content["error_code"], content.get("error_message")
+        return {"content": f"{code}: {message}" if message else code, "is_error": True}
+
+
+TOOL_SEARCH: Final = ToolSearch()
+
+
+class _Entry(msgspec.Struct):
+    """One deferred tool; `texts` begin with its name."""
+
+    name: str
+    texts: list[str]
+
+
+class Search:
+    """The deferred tools of a request."""
+
+    def __init__(self, tools: Raw) -> None:
+        self._tools = tools
+        self._budget = Budget(_MAX_CHARACTERS)
+        self._entries: list[_Entry] | None = None
+        self._ranking: Ranking | None = None
+
+    def run(self, name: str, given: Any) -> Json:
+        """`content` of the result block for one call. Never raises."""
+        argument, *_ = _INPUTS[name]
+        longest = _MAX_PATTERN if name == REGEX else _MAX_QUERY
+        try:
+            wanted, limit = _read(given, argument, longest)
+            names = self._match(wanted, limit) if name == REGEX else self._rank(wanted, limit)
+        except _InputError as error:
+            return _failed("invalid_tool_input", str(error))
+        except PatternError as error:
+            return _failed("invalid_tool_input", f"Invalid regular expression: {error}")
+        except BudgetError:
+            return _failed("execution_time_exceeded", "Too much to search; use a simpler pattern")
+        references = [{"type": "tool_reference", "tool_name": found} for found in names]
+        return {"type": _FOUND, "tool_references": references}
+
+    def _match(self, pattern: str, limit: int) -> list[str]:
+        """Tools found by their name first, each part in the order of the request."""
+        compiled = Pattern(pattern, self._budget)
+        by_name, by_text = [], []
+        for entry in self._catalogue():
+            if compiled.search(entry.name):
+                by_name.append(entry.name)
+            elif any(compiled.search(text) for text in entry.texts[1:]):
+                by_text.append(entry.name)
+        return [*by_name, *by_text][:limit]
+
+    def _rank(self, query: str, limit: int) -> list[str]:
+        entries = self._catalogue()
+        if self._ranking is None:
+            self._budget.spend(sum(len(text) for entry in entries for text in entry.texts))
+            self._ranking = Ranking(words_of(" ".join(entry.texts)) for entry in entries)
+        return [entries[place].name for place in self._ranking.best(query, limit)]
+
+    def _catalogue(self) -> list[_Entry]:
+        if self._entries is None:
+            trees = msgspec.json.Decoder(list[dict[str, Any]], float_hook=str).decode(self._tools)
+            unwrapped = ({**tree, **_object(tree.get("custom"))} for tree in trees)
+            self._entries = [
+                _Entry(tool["name"], _texts(tool))
+                for tool in unwrapped
+                if tool.get("defer_loading") is True and isinstance(tool.get("name"), str)
+            ]
+        return self._entries
+
+
+class _InputError(Exception):
+    """The model's input is not what the tool asks for."""
+
+
+def _read(given: Any, argument: str, longest: int) -> tuple[str, int]:
+    """(what to look for, limit). Raises `_InputError`."""
+    if not isinstance(given, dict):
+        raise _InputError("The input must be a JSON object")
+    wanted = given.get(argument)
+    if not isinstance(wanted, str) or not wanted.strip():
+        raise _InputError(f"{argument}: a string is required")
+    if len(wanted) > longest:
+        raise _InputError(f"{argument}: at most {longest} characters are allowed")
+    limit = given.get("limit")
+    if limit is None:
+        return wanted, _DEFAULT_LIMIT
+    if isinstance(limit, float) and limit.is_integer():
+        limit = int(limit)  # some models write every number with a fraction
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= _MAX_LIMIT:
+        raise _InputError(f"limit: must be an integer from 1 to {_MAX_LIMIT}")
+    return wanted, limit
+
+
+def _failed(code: str, message: str) -> Json:
+    return {"type": _FAILED, "error_code": code, "error_message": message}
+
+
+def _texts(tool: Json) -> list[str]:
+    texts = [tool["name"], tool.get("description")]
+    for name, schema in _object(_object(tool.get("input_schema")).get("properties")).items():
+        texts += [name, _object(schema).get("description")]
+    return [text[:_MAX_FIELD] for text in texts if isinstance(text, str)]
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,1 @@
+"""One client request that may need several model calls: server-side tools run in between."""

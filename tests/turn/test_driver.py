@@ -1,0 +1,297 @@
+"""A turn's streams in time: silence, cancellation, what breaks, and what is let go of."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+
+import msgspec
+import pytest
+from turn_support import (
+    ASKED,
+    REGEX,
+    SEARCH,
+    answer,
+    assistant,
+    call,
+    capabilities,
+    found,
+    request,
+    rules,
+    search,
+    text,
+)
+
+from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.betas import BetaRules
+from anthropic_bedrock_proxy.protocol.events import PING, fold
+from anthropic_bedrock_proxy.turn.driver import open_turn, whole
+from anthropic_bedrock_proxy.turn.needed import needs_turn
+
+SEARCHING = answer(call(REGEX, pattern="weather"))
+BROKEN = UpstreamRefusal("ModelStreamErrorException", "broken")
+
+
+class Stream:
+    """An `AnswerStream` of scripted reads; what is awaitable is awaited."""
+
+    upstream_request_id = "request-1"
+    service_tier = "priority"
+
+    def __init__(self, *reads, estimated=False):
+        self.reads = list(reads)
+        self.usage_estimated = estimated
+        self.closed = 0
+
+    async def read(self, timeout):
+        if not self.reads:
+            return None
+        one = self.reads.pop(0)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    def close(self):
+        self.closed += 1
+
+
+class Calls:
+    """Opens the scripted streams; an exception is raised, a future awaited first."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.requests = []
+        self.cancelled = 0
+
+    async def __call__(self, made):
+        self.requests.append(made)
+        one = self.script.pop(0)
+        if isinstance(one, tuple):
+            wait, one = one
+            try:
+                await wait
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        if isinstance(one, Exception):
+            try:
+                raise one
+            finally:
+                del one  # its traceback holds this frame
+        return one
+
+
+def pieces(events, size=2):
+    return [events[i : i + size] for i in range(0, len(events), size)]
+
+
+async def read_all(stream):
+    """Events with the answers to silence in between."""
+    events, silences = [], 0
+    while (some := await stream.read(5)) is not None:
+        silences += not some
+        events += some
+    return events, silences
+
+
+def test_two_calls_are_one_stream():
+    async def main():
+        first = Stream(*pieces(SEARCHING), estimated=True)
+        second = Stream([], *pieces(answer(text("b"))))
+        calls = Calls(first, second)
+        stream = await open_turn(request(), calls)
+        assert stream.upstream_request_id == "request-1"
+        assert stream.service_tier == "priority"
+        events, silences = await read_all(stream)
+        message = fold(events)
+        assert [block["type"] for block in message["content"]] == [
+            *("server_tool_use", "tool_search_tool_result", "text")
+        ]
+        assert silences == 1
+        assert first.closed
+        assert not second.closed
+        assert len(calls.requests) == 2
+        assert stream.usage_estimated  # one estimate makes the sum one
+        stream.close()
+        stream.close()
+        assert second.closed
+
+    asyncio.run(main())
+
+
+def test_silence_while_the_next_call_is_opened():
+    async def main():
+        gate = asyncio.get_running_loop().create_future()
+        calls = Calls(Stream(SEARCHING), (gate, Stream(answer(text("b")))))
+        stream = await open_turn(request(), calls)
+        assert await stream.read(5)
+        for timeout in (0, 0.01, 0.01):
+            assert await stream.read(timeout) == []
+        gate.set_result(None)
+        rest = await stream.read(5)
+        assert rest[-1][0] == b"message_stop"
+        assert await stream.read(5) is None
+        assert not stream.usage_estimated
+        assert len(calls.requests) == 2
+
+    asyncio.run(main())
+
+
+def test_what_is_kept_from_the_client_does_not_prolong_the_wait():
+    async def main():
+        second = answer(text("b"))
+        script = [[second[0]], *([[]] * 3), second[1:]]
+        stream = await open_turn(request(), Calls(Stream(SEARCHING), Stream(*script)))
+        await stream.read(5)
+        assert await stream.read(0) == []  # the call is being opened
+        assert await stream.read(0) == []  # its start is no event of the client's
+        assert await stream.read(5) == []
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_read_loses_nothing():
+    async def main():
+        gate = asyncio.get_running_loop().create_future()
+        calls = Calls(Stream(SEARCHING), (gate, Stream(answer(text("b")))))
+        stream = await open_turn(request(), calls)
+        await stream.read(5)
+        reading = asyncio.ensure_future(stream.read(5))
+        await asyncio.sleep(0)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        gate.set_result(None)
+        assert (await stream.read(5))[-1][0] == b"message_stop"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("opened", ["never", "all the same", "refused"])
+def test_close_while_the_next_call_is_opened(opened):
+    async def main():
+        gate = asyncio.get_running_loop().create_future()
+        late = BROKEN if opened == "refused" else Stream()
+        calls = Calls(Stream(SEARCHING), (gate, late))
+        stream = await open_turn(request(), calls)
+        await stream.read(5)
+        await asyncio.sleep(0)
+        if opened != "never":
+            gate.set_result(None)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        stream.close()
+        await asyncio.sleep(0.01)
+        assert calls.cancelled == (opened == "never")
+        if opened == "all the same":
+            assert late.closed
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (BROKEN, "ModelStreamErrorException"),
+        (Stream(BROKEN), "ModelStreamErrorException"),
+        (InvalidRequestError("messages.1: no"), "ValidationException"),
+        (Stream([(b"message_start", b"{}")]), "InternalServerException"),
+        (Stream([(b"message_start", b"")]), "InternalServerException"),
+    ],
+    ids=["opening", "reading", "converting", "no message", "no JSON"],
+)
+def test_what_breaks_later_is_a_refusal(second, code):
+    async def main():
+        stream = await open_turn(request(), Calls(Stream(SEARCHING), second))
+        assert await stream.read(5)
+        with pytest.raises(UpstreamRefusal) as refused:
+            await stream.read(5)
+        assert refused.value.code == code
+        assert msgspec.json.decode(stream.spent()[1])["usage"]["input_tokens"] == 10
+        stream.close()
+
+    asyncio.run(main())
+
+
+def test_what_breaks_first_is_the_callers():
+    async def main():
+        with pytest.raises(UpstreamRefusal):
+            await open_turn(request(), Calls(BROKEN))
+        with pytest.raises(InvalidRequestError, match=r"^tools\.0\.name"):
+            await open_turn(request(tools=[{**SEARCH, "name": "x"}]), Calls())
+        history = [ASKED, assistant(search("srvtoolu_A"), found("srvtoolu_A"), text("b")), ASKED]
+        with pytest.raises(InvalidRequestError, match=r"^messages\.1\.content\.2: bad"):
+            await open_turn(
+                request(history), Calls(InvalidRequestError("messages.3.content.0: bad"))
+            )
+
+    asyncio.run(main())
+
+
+def test_nothing_keeps_the_request_once_a_call_was_refused():
+    class Marked(Stream):
+        pass
+
+    async def refused(marked):
+        wait = asyncio.get_running_loop().create_future()
+        wait.set_result(None)
+        stream = await open_turn(
+            request(), Calls(marked, (wait, UpstreamRefusal("ThrottlingException", "no")))
+        )
+        await stream.read(5)
+        with pytest.raises(UpstreamRefusal):
+            await stream.read(5)
+        stream.close()
+
+    async def main():
+        marked = Marked(SEARCHING)
+        seen = weakref.ref(marked)
+        task = asyncio.ensure_future(refused(marked))
+        del marked
+        await task
+        del task
+        await asyncio.sleep(0)
+        assert seen() is None
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
+def test_whole():
+    async def main():
+        stream = await open_turn(
+            request(), Calls(Stream(*pieces(SEARCHING)), Stream([PING], answer(text("b"))))
+        )
+        message = await whole(lambda: stream.read(5))
+        assert message["stop_reason"] == "end_turn"
+        for reads in ([[(b"message_start", b"")]], [answer(text("b"))[:-1]], []):
+            broken = Stream(*reads)
+            with pytest.raises(UpstreamRefusal, match="not a message"):
+                await whole(lambda broken=broken: broken.read(5))
+
+    asyncio.run(main())
+
+
+def test_which_requests_need_a_turn():
+    nova, claude = capabilities("amazon.nova-"), capabilities("amazon.nova-")
+    claude = msgspec.structs.replace(
+        claude, features=claude.features | {"tool_search"}, betas=frozenset(("flag",))
+    )
+    flags = BetaRules(needed_for={"defer_loading": "flag"})
+    plain = request(tools=[{"name": "run", "input_schema": {}}])
+    history = [ASKED, assistant(search("srvtoolu_A"), found("srvtoolu_A")), ASKED]
+    for made, needs in (
+        (plain, False),
+        (request(tools=None), False),
+        (request(), True),
+        (request(history, tools=None), True),
+    ):
+        assert needs_turn(made, nova, rules()) is needs
+        assert needs_turn(made, claude, flags) is False
+        # It could, but its flag is not taken.
+        assert needs_turn(made, claude, BetaRules()) is needs
