@@ -29,6 +29,12 @@ ASK = {
 }
 
 
+@pytest.fixture
+def client(proxy):
+    with anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key, max_retries=0) as sdk:
+        yield sdk
+
+
 def script(sim):
     """The model searches; with the tool in sight it calls it; with the result it answers."""
     call = {"type": "tool_use", "id": "toolu_weather", "name": "get_weather",
@@ -55,8 +61,7 @@ def offered(request):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_the_proxy_searches_and_the_model_calls_what_was_found(proxy, sim, stream):
-    client = anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key)
+def test_the_proxy_searches_and_the_model_calls_what_was_found(client, sim, stream):
     script(sim)
     message = ask(client, stream=stream)
     kinds = [block.type for block in message.content]
@@ -88,9 +93,9 @@ def test_the_proxy_searches_and_the_model_calls_what_was_found(proxy, sim, strea
 
 def test_a_turn_is_one_row_of_usage(start, sim):
     proxy = start()
-    client = anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key)
     script(sim)
-    message = ask(client, stream=True)
+    with anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key) as client:
+        message = ask(client, stream=True)
     assert len(sim.requests()) == 2
     proxy.stop()
     total = proxy.command("usage")["total"]
@@ -99,8 +104,7 @@ def test_a_turn_is_one_row_of_usage(start, sim):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_a_turn_that_breaks_after_its_first_call(proxy, sim, stream):
-    client = anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key, max_retries=0)
+def test_a_turn_that_breaks_after_its_first_call(client, sim, stream):
     search = {"type": "tool_use", "id": "call_1", "name": "tool_search_tool_bm25",
               "input": {"query": "weather"}}  # fmt: skip
     refusal = {"type": "AccessDeniedException", "message": "Not for you"}
@@ -108,3 +112,8 @@ def test_a_turn_that_breaks_after_its_first_call(proxy, sim, stream):
     with pytest.raises(anthropic.APIStatusError, match="Not for you") as caught:
         ask(client, stream=stream)
     assert caught.value.body["error"]["type"] == "permission_error"
+
+
+def test_counting_a_request_with_deferred_tools(client):
+    counted = client.messages.count_tokens(model=MODEL, tools=TOOLS, messages=ASK["messages"])
+    assert counted.input_tokens > 10

@@ -17,6 +17,7 @@ from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_fo
 from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import DEFAULT_TERMS
 from ..protocol.tokens import estimate_input
+from ..turn.needed import needs_turn
 from ..upstream.base import Call, Patience, Upstream
 from .dialects import Wanted, convert
 from .exchange import Exchange
@@ -80,6 +81,10 @@ class Counting:
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]
+        if needs_turn(request, target.capabilities, self._registry.betas):
+            from ..turn.request import prepare  # noqa: PLC0415  # most never need it
+
+            request = prepare(request).request
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):
