@@ -1,0 +1,276 @@
+"""Rows: the top-level fields of a request, but thinking, caching, context and tools."""
+
+from __future__ import annotations
+
+from rows import GONE, HELLO, NATIVE, Row, field
+
+FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
+_PREFILL = "This model does not support assistant message prefill"
+_BETA = "fine-grained-tool-streaming-2025-05-14"
+_ELSEWHERE = "ignored without a word where a model has no inference profiles"
+_ZERO = "forwarded, and Bedrock refuses 0 with its own words; send 1 and drop the answer"
+
+
+FIELDS = (
+    field(
+        "model",
+        "claude-opus-5-5",
+        "MMMM MMM",
+        title="model: an id or alias of Anthropic",
+        request={},
+        without={"model": "claude-opus-4-7"},
+        only={
+            "haiku": {"model": GONE, "@model": "global.anthropic.claude-opus-5-5"},
+            "opus48": {"model": GONE, "@model": "global.anthropic.claude-opus-5-5"},
+            "opus55": {"model": "global.anthropic.claude-opus-5-5"},
+            "mantle": {"model": "anthropic.claude-opus-5-5"},
+        },
+        converse={"model": GONE, "@model": "global.anthropic.claude-opus-5-5"},
+    ),
+    field(
+        "max_tokens",
+        100,
+        "NNNN MMM",
+        converse={"inferenceConfig.maxTokens": 100, "max_tokens": GONE},
+        without={},
+    ),
+    field(
+        "max_tokens",
+        0,
+        "NNNN MMM",
+        title="max_tokens: 0 (warms the cache)",
+        converse={"inferenceConfig.maxTokens": 1},
+        without={},
+        bugs=dict.fromkeys(("haiku", "opus48", "opus55", "mantle"), _ZERO),
+    ),
+    field(
+        "messages",
+        [{"role": "user", "content": "Hi"}],
+        "NNNN MMM",
+        title="messages: text",
+        converse={"messages": [{"role": "user", "content": [{"text": "Hi"}]}]},
+        without={},
+    ),
+    field(
+        "messages",
+        [HELLO, HELLO, {"role": "assistant", "content": "Hi"}, HELLO],
+        "NNNN MMM",
+        title="messages: several of one role in a row",
+        converse={"messages.0.content": [{"text": "Hello"}, {"text": "Hello"}]},
+        without={},
+    ),
+    field(
+        "messages",
+        [HELLO, {"role": "assistant", "content": "1, 2,"}],
+        "NRRR RRR",
+        title="messages: the last of the assistant (prefill)",
+        says=_PREFILL,
+    ),
+    field(
+        "system",
+        "Be brief",
+        "NNNN MMM",
+        title="system: text",
+        converse={"system": [{"text": "Be brief"}]},
+    ),
+    field(
+        "system",
+        [{"type": "text", "text": "Be brief"}, {"type": "text", "text": "Be kind"}],
+        "NNNN MMM",
+        title="system: blocks",
+        converse={"system": [{"text": "Be brief"}, {"text": "Be kind"}]},
+    ),
+    field(
+        "system",
+        [{"type": "text", "text": "x-anthropic-billing-header: cc"}, {"type": "text", "text": "a"}],
+        "DDDD DDD",
+        title="system: the billing header of Claude Code",
+        at="system.0",
+    ),
+    field(
+        "stream",
+        True,
+        "MMNN MMM",
+        native={"@operation": "invoke-with-response-stream", "stream": GONE},
+        converse={"@operation": "converse-stream", "stream": GONE},
+    ),
+    field(
+        "stop_sequences",
+        ["END"],
+        "NNNN MMM",
+        converse={"inferenceConfig.stopSequences": ["END"]},
+    ),
+    field("temperature", 0.5, "NRRR RMM", converse={"inferenceConfig.temperature": 0.5}),
+    field(
+        "temperature",
+        1,
+        "NDDD DMM",
+        title="temperature: 1, the default",
+        converse={"inferenceConfig.temperature": 1},
+    ),
+    field("top_p", 0.5, "NRRR RMM", converse={"inferenceConfig.topP": 0.5}),
+    field(
+        "top_p",
+        0.99,
+        "NDDD DMM",
+        title="top_p: 0.99, the default",
+        converse={"inferenceConfig.topP": 0.99},
+    ),
+    field(
+        "top_k",
+        5,
+        "NRRR RMN",
+        converse={"additionalModelRequestFields.inferenceConfig.topK": 5},
+    ),
+    field(
+        "metadata",
+        {"user_id": "u-1"},
+        "NNNN MMM",
+        title="metadata.user_id",
+        converse={"requestMetadata": {"user_id": "u-1"}},
+    ),
+    field("container", "container_1", "RRRR RRR", title="container: id"),
+    field(
+        "container",
+        {
+            "id": "container_1",
+            "skills": [
+                {"type": "anthropic", "skill_id": "pdf", "version": "latest"},
+                {"type": "custom", "skill_id": "skill_1", "version": "1"},
+            ],
+        },
+        "RRRR RRR",
+        title="container: with skills",
+    ),
+    field("service_tier", "auto", "DDDD DDD", title="service_tier: auto"),
+    field("service_tier", "standard_only", "DDDD DDD", title="service_tier: standard_only"),
+    field(
+        "inference_geo",
+        "us",
+        "MMMM MMM",
+        title="inference_geo: us",
+        only={
+            "haiku": {"@model": "us.anthropic.claude-haiku-4-5-20251001-v1:0"},
+            "opus48": {"@model": "us.anthropic.claude-opus-4-8"},
+            "opus55": {"model": "us.anthropic.claude-opus-5-5"},
+            "mantle": {"inference_geo": GONE},
+            "converse": {"@model": "us.anthropic.claude-opus-4-8"},
+            "nova": {"@model": "us.amazon.nova-lite-v1:0"},
+            "qwen": {"inference_geo": GONE},
+        },
+        same=dict.fromkeys(("mantle", "nova", "qwen"), "the region of the endpoint is in the US"),
+    ),
+    field(
+        "inference_geo",
+        "eu",
+        "MMMR MMR",
+        title="inference_geo: eu, from a region in the US",
+        only={
+            "haiku": {"@model": "eu.anthropic.claude-haiku-4-5-20251001-v1:0"},
+            "opus48": {"@model": "eu.anthropic.claude-opus-4-8"},
+            "opus55": {"model": "eu.anthropic.claude-opus-5-5"},
+            "converse": {"@model": "eu.anthropic.claude-opus-4-8"},
+            "nova": {"@model": "eu.amazon.nova-lite-v1:0"},
+        },
+        bugs=dict.fromkeys(("mantle", "qwen"), _ELSEWHERE),
+    ),
+    field("speed", "standard", "DDDD DDD", title="speed: standard"),
+    field("speed", "fast", "DDDD DDD", title="speed: fast"),
+    field("diagnostics", {"previous_message_id": "msg_1"}, "DDDD DDD"),
+    field("compaction", {"type": "summarize", "instructions": "Short"}, "RRRR RRR"),
+    field(
+        "mcp_servers",
+        [
+            {
+                "type": "url",
+                "url": "https://example.com/mcp",
+                "name": "m",
+                "authorization_token": "t",
+                "tool_configuration": {"enabled": True, "allowed_tools": ["a"]},
+            }
+        ],
+        "RRRR RRR",
+    ),
+    field("fallbacks", "default", "RRRR RRR", title="fallbacks: default"),
+    field(
+        "fallbacks",
+        [
+            {
+                "model": "claude-haiku-4-5",
+                "max_tokens": 10,
+                "speed": "fast",
+                "output_config": {"effort": "low"},
+                "thinking": {"type": "disabled"},
+            }
+        ],
+        "RRRR RRR",
+        title="fallbacks: a list",
+    ),
+    field("fallback_credit_token", "t", "RRRR RRR", title="fallback_credit_token: text"),
+    field(
+        "fallback_credit_token",
+        {"token": "t", "mode": "strict"},
+        "RRRR RRR",
+        title="fallback_credit_token: with a mode",
+    ),
+    field("thread", {"type": "create"}, "RRRR RRR", title="thread: create"),
+    field(
+        "thread",
+        {"type": "continue", "previous_message_id": "msg_1"},
+        "RRRR RRR",
+        title="thread: continue",
+    ),
+    field("billing_policy", {"type": "billing_policy", "bill_to": "self"}, "DDDD DDD"),
+    field("user_profile_id", "profile_1", "NNNN DDD"),
+    field("betas", ["a-2025-01-01"], "RRRR RRR", title="betas (in the body)"),
+    field(
+        "anthropic_beta",
+        [_BETA],
+        "NNMM NDD",
+        title="anthropic_beta (of Bedrock's own clients)",
+        native={"anthropic_beta": GONE, "@headers.anthropic-beta": _BETA},
+        named="anthropic-beta",
+    ),
+    Row(
+        group="fields",
+        name="anthropic-beta header: a flag that the model takes",
+        request={},
+        at="@headers.anthropic-beta",
+        cells="MMNN MDD",
+        flags=(_BETA,),
+        named="anthropic-beta",
+        native={"anthropic_beta": [_BETA]},
+        converse={"additionalModelRequestFields.anthropic_beta": [_BETA]},
+    ),
+    Row(
+        group="fields",
+        name="anthropic-beta header: a flag that no model on Bedrock takes",
+        request={},
+        at="@headers.anthropic-beta",
+        cells="DDDD DDD",
+        flags=("files-api-2025-04-14",),
+        named="anthropic-beta files-api",
+    ),
+    Row(
+        group="fields",
+        name="anthropic-beta header: Bedrock has another name for the flag",
+        request={},
+        at="@headers.anthropic-beta",
+        cells="MMMM DDD",
+        flags=("advanced-tool-use-2025-11-20",),
+        named="anthropic-beta",
+        only={
+            "haiku": {"anthropic_beta": ["tool-search-tool-2025-10-19"]},
+            "opus48": {"anthropic_beta": ["tool-search-tool-2025-10-19"]},
+            "opus55": {"@headers.anthropic-beta": "tool-search-tool-2025-10-19"},
+            "mantle": {"@headers.anthropic-beta": "tool-search-tool-2025-10-19"},
+        },
+    ),
+    field(
+        "amazon-bedrock-guardrailConfig",
+        {"tagSuffix": "a"},
+        "RRRR RRR",
+        title="amazon-bedrock-… (Bedrock's own settings)",
+    ),
+    field("frobnicate", 1, "RRRR DDD", title="a field that nobody knows", by_bedrock=NATIVE),
+)

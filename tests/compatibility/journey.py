@@ -1,0 +1,207 @@
+"""A request on its way to Bedrock: parsed, routed, URLs fetched, tools run, converted, judged.
+
+The simulator's validators (and botocore's, for Converse) stand for Bedrock. What they refuse and
+the proxy can do without is learned and tried again, as `gateway/messages.py` does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64decode
+from functools import cache
+from typing import Any
+
+import botocore.session
+import msgspec
+from botocore.validate import ParamValidator
+from rows import Column
+
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
+from anthropic_bedrock_proxy.gateway.dialects import Conversion, Wanted
+from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.gateway.sources import Sources, has_urls
+from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.sim import converse, invoke, messages
+from anthropic_bedrock_proxy.sim.models import resolve_for_inference
+from anthropic_bedrock_proxy.sim.refusal import Refusal
+from anthropic_bedrock_proxy.turn.loop import Turn
+from anthropic_bedrock_proxy.turn.needed import needs_turn
+from anthropic_bedrock_proxy.upstream.base import Call
+
+BASE: dict[str, Any] = {
+    "max_tokens": 4096,
+    "messages": [{"role": "user", "content": "Hello"}],
+}
+PDF = b"%PDF-1.4 fetched"
+PNG = b"\x89PNG fetched"
+_PAGES = {
+    "https://example.com/a.png": Fetched(PNG, "image/png", ""),
+    "https://example.com/a.pdf": Fetched(PDF, "application/pdf", ""),
+    "https://example.com/a.txt": Fetched(b"fetched", "text/plain", ""),
+}
+_VERSION = "2023-06-01"
+_BLOBS = {"bytes", "redactedContent"}
+_MAX_LESSONS = 3
+
+
+class Outcome(msgspec.Struct, kw_only=True):
+    """What became of a request. `tree` is the body, with the call around it as `@` keys."""
+
+    refusal: str = ""  # 400 of the proxy, with the path
+    by_bedrock: bool = False  # the refusal is Bedrock's own, relayed
+    tree: dict[str, Any] = {}
+    told: list[str] = []  # dropped and warnings
+    applied_edits: list[dict[str, Any]] | None = None
+    lessons: int = 0  # refusals of Bedrock that were learned from
+
+
+class _Pages:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+        if url not in _PAGES:
+            raise FetchError("404")
+        return _PAGES[url]
+
+
+@cache
+def registry(dialect: str) -> Registry:
+    """All models, spoken to in one dialect (empty: their own), as an operator may force it."""
+    dialects = {"*": dialect} if dialect else {}
+    options = RoutingOptions(region="us-east-1", dialects=dialects)
+    return Registry(load_model_table(), options)
+
+
+def travel(column: Column, given: dict[str, Any], flags: tuple[str, ...] = ()) -> Outcome:
+    """Sends a request over BASE on its way; never raises for what is refused."""
+    body = {"model": column.model, **BASE, **given}
+    return _travel(column, msgspec.json.encode(body), flags)
+
+
+@cache
+def _travel(column: Column, body: bytes, flags: tuple[str, ...]) -> Outcome:
+    try:
+        request, target = arrive(column, msgspec.json.decode(body))
+        return _convert(column, request, target, flags)
+    except InvalidRequestError as error:
+        return Outcome(refusal=error.message)
+
+
+def wanted_of(request: MessagesRequest, column: Column, flags: tuple[str, ...] = ()) -> Wanted:
+    """What is the same for every target."""
+    return Wanted(
+        flags=list(flags),
+        rules=registry(column.dialect).betas,
+        terms=DEFAULT_TERMS,
+        stream=bool(request.view.stream),
+        message_id="msg_1",
+    )
+
+
+def arrive(
+    column: Column, body: dict[str, Any], version: str = _VERSION
+) -> tuple[MessagesRequest, Target]:
+    """The request as it is converted, and where it goes. Raises `InvalidRequestError`."""
+    request = parse_request(msgspec.json.encode(body), version)
+    route = registry(column.dialect).route(body["model"], geography=request.inference_geo())
+    if has_urls(request.view):
+        request = asyncio.run(Sources(_Pages()).inline(request))
+    return request, route.targets[0]
+
+
+def _convert(
+    column: Column, request: MessagesRequest, target: Target, flags: tuple[str, ...]
+) -> Outcome:
+    rules = registry(column.dialect).betas
+    verdicts = Verdicts(rules.needed_for)
+    if needs_turn(request, verdicts.capabilities(target), rules):
+        request = Turn(request).next_request() or request  # its first model call
+    wanted = wanted_of(request, column, flags)
+    for lessons in range(_MAX_LESSONS):
+        conversion = verdicts.convert(request, target, wanted)
+        call = conversion.call
+        try:
+            judge(call)
+        except Refusal as said:
+            refusal = UpstreamRefusal(said.type, said.message, status=400)
+            if verdicts.learn(target, call, wanted.terms, refusal):
+                continue
+            return Outcome(refusal=from_refusal(refusal).message, by_bedrock=True)
+        return _outcome(conversion, lessons)
+    raise AssertionError("the proxy does not stop learning")
+
+
+def _outcome(conversion: Conversion, lessons: int) -> Outcome:
+    call = conversion.call
+    return Outcome(
+        tree={
+            **msgspec.json.decode(call.body),
+            "@model": call.bedrock_model_id,
+            "@operation": call.operation,
+            "@headers": dict(call.headers),
+        },
+        told=[*conversion.dropped, *conversion.warnings],
+        applied_edits=conversion.applied_edits,
+        lessons=lessons,
+    )
+
+
+def judge(call: Call) -> None:
+    """Bedrock's part. Raises `Refusal`."""
+    if call.operation.startswith("converse"):
+        streams = call.operation.endswith("-stream")
+        check_shapes(call.body, streams=streams)
+        converse.validate(resolve_for_inference(call.bedrock_model_id), call.body, streams=streams)
+    elif call.operation.startswith("invoke"):
+        invoke.validate(resolve_for_inference(call.bedrock_model_id), call.body)
+    else:
+        operation = "MantleMessages" if call.operation.startswith("mantle") else "Messages"
+        messages.validate(operation, msgspec.json.decode(call.body), dict(call.headers), {})
+
+
+@cache
+def _shape(name: str) -> Any:
+    model = botocore.session.get_session().get_service_model("bedrock-runtime")
+    return model.operation_model(name).input_shape
+
+
+def check_shapes(body: bytes, *, streams: bool) -> None:
+    """botocore's own validation, and the patterns and enumerations that it leaves to AWS."""
+    shape = _shape("ConverseStream" if streams else "Converse")
+    given = {"modelId": "m", **_with_blobs(msgspec.json.decode(body))}
+    report = ParamValidator().validate(given, shape)
+    assert not report.has_errors(), report.generate_report()
+    _check_words(given, shape)
+
+
+def _with_blobs(tree: Any) -> Any:
+    """As botocore wants them, where nothing of the client's own JSON can stand."""
+    if isinstance(tree, list):
+        return [_with_blobs(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        key: value
+        if key in {"input", "json", "additionalModelRequestFields"}
+        else b64decode(value, validate=True)
+        if key in _BLOBS
+        else _with_blobs(value)
+        for key, value in tree.items()
+    }
+
+
+def _check_words(value: Any, shape: Any) -> None:
+    kind = shape.type_name
+    if kind == "structure" and not getattr(shape, "is_document_type", False):
+        for key, member in value.items():
+            _check_words(member, shape.members[key])
+    elif kind in ("list", "map"):
+        for item in value if kind == "list" else value.values():
+            _check_words(item, shape.member if kind == "list" else shape.value)
+    elif kind == "string":
+        pattern = shape.metadata.get("pattern")
+        assert pattern is None or re.fullmatch(pattern, value), (pattern, value)
+        assert value in shape.enum or not shape.enum, (shape.enum, value)
