@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, NotFoundError
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.routing import Link, Registry, RoutingOptions
 
 TABLE = load_model_table()
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -97,7 +98,11 @@ def test_routes_are_remembered_but_not_for_ever():
         ("eu", "us-east-1", "eu", "claude-opus-4-6", f"eu.{OPUS}"),
         ("eu", "us-east-1", "", f"eu.{OPUS}", f"eu.{OPUS}"),
         ("eu", "us-east-1", "", "amazon.nova-lite-v1:0", "eu.amazon.nova-lite-v1:0"),
-        ("eu", "us-east-1", "", "zai.glm-4.7", "zai.glm-4.7"),
+        ("eu", "eu-west-1", "", "zai.glm-4.7", "zai.glm-4.7"),
+        ("global", "eu-west-1", "eu", "zai.glm-4.7", "zai.glm-4.7"),
+        ("regional", "eu-west-1", "", "zai.glm-4.7", "zai.glm-4.7"),
+        ("global", "eu-west-1", "us", f"{ARN}inference-profile/us.{OPUS}",
+         f"{ARN}inference-profile/us.{OPUS}"),
     ],
 )  # fmt: skip
 def test_geography(geography, region, asked, name, bedrock_id):
@@ -117,6 +122,10 @@ def test_geography(geography, region, asked, name, bedrock_id):
         ("eu", "eu-west-1", "global", "claude-opus-4-6"),
         ("eu", "eu-west-1", "", "global.anthropic.claude-opus-4-6-v1"),
         ("eu", "eu-west-1", "", "us.anthropic.claude-new"),
+        ("eu", "us-east-1", "", "zai.glm-4.7"),
+        ("eu", "us-east-1", "", HAIKU),
+        ("global", "eu-west-1", "us", "zai.glm-4.7"),
+        ("eu", "eu-west-1", "", f"{ARN}inference-profile/us.{OPUS}"),
     ],
 )
 def test_data_never_leaves_the_geography(geography, region, asked, name):
@@ -175,3 +184,22 @@ def test_a_mapping_may_name_its_dialect():
     assert [target.dialect for target in registry.route("a").targets] == ["invoke"]
     assert [target.dialect for target in registry.route("b").targets] == ["converse"]
     assert registry.route("claude-opus-4-7").targets[0].dialect == "messages"
+
+
+def test_bedrock_mantle_runs_in_its_region():
+    dialects = {"*": "mantle"}
+    registry = Registry(TABLE, RoutingOptions(region="us-east-1", dialects=dialects))
+    assert registry.route("claude-opus-5-5", geography="us").targets
+    with pytest.raises(InvalidRequestError, match=r"^inference_geo: "):
+        registry.route("claude-opus-5-5", geography="eu")
+
+
+def test_a_chain_goes_on_where_the_geography_allows_it():
+    places = {"west": "us-west-2"}
+    chains = {"*": (Link(), Link(place="west"))}
+    options = RoutingOptions(region="eu-west-1", places=places, chains=chains)
+    found = Registry(TABLE, options).route("zai.glm-4.7", geography="us")
+    assert [target.place for target in found.targets] == ["west"]
+    options = structs.replace(options, geography="eu")
+    with pytest.raises(InvalidRequestError, match=r"^inference_geo: "):
+        Registry(TABLE, structs.replace(options, region="us-east-1")).route("zai.glm-4.7")

@@ -139,9 +139,9 @@ class Messages:
     ) -> Reply | StreamReply | None:
         """One target; once more if its refusal taught what to leave out. None: on to the next."""
         target = course.target
-        if needs_turn(request, self._verdicts.capabilities(target), wanted.rules):
-            return await self._turn(exchange, request, course, wanted, lease)
         while True:
+            if needs_turn(request, self._verdicts.capabilities(target), wanted.rules):
+                return await self._turn(exchange, request, course, wanted, lease)
             conversion = course.patient(self._convert(exchange, request, target, wanted))
             try:
                 return await self._call(exchange, target, conversion, lease)

@@ -17,24 +17,14 @@ from msgspec import structs
 from ..errors import InvalidRequestError, NotFoundError
 from ..protocol.betas import BetaRules
 from ..protocol.capabilities import Capabilities, Model, ModelTable, capabilities_on
+from .geography import PROFILE_PREFIXES, bounds, prefix_of
 
-PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "us-gov")
 DEFAULT_PLACE: Final = "default"
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
 _MAX_NAME: Final = 2048  # Bedrock's own bound of a model id
 # What an ARN gets while nobody could tell the model behind it: the generation in the middle.
 _UNRESOLVED_GENERATION: Final = "4.6"
-# The inference profile that a region's own geography offers, by the region's prefix.
-_GEOGRAPHIES: Final = (
-    ("us-gov-", ("us-gov",)),
-    ("us-", ("us",)),
-    ("ca-", ("us",)),
-    ("eu-", ("eu",)),
-    ("ap-northeast-", ("jp", "apac")),
-    ("ap-southeast-", ("au", "apac")),
-    ("ap-", ("apac",)),
-)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -160,9 +150,22 @@ class Registry:
             requested,
             base,
             model,
-            tuple(target for link in chain for target in self._targets(link, name, geography)),
+            self._reachable(chain, name, geography),
             opaque=_is_application_profile(name) and name not in self._backing,
         )
+
+    def _reachable(self, chain: Sequence[Link], name: str, geography: str) -> tuple[Target, ...]:
+        """The targets within the geography. Raises `InvalidRequestError` if there is none."""
+        targets: list[Target] = []
+        refusal: InvalidRequestError | None = None
+        for link in chain:
+            try:
+                targets += self._targets(link, name, geography)
+            except InvalidRequestError as error:
+                refusal = error.with_traceback(None)
+        if not targets and refusal is not None:
+            raise refusal
+        return tuple(targets)
 
     def _mapped(self, requested: str) -> str:
         plain = requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
@@ -215,6 +218,7 @@ class Registry:
         region = self._options.places.get(link.place, self._options.region)
         for dialect in (forced,) if forced else dialects:
             if dialect == "mantle":  # it knows no inference profiles
+                bounds(self._options.geography, region, geography).check_region(region, name)
                 bedrock_id = (model and model.mantle) or base
             else:
                 bedrock_id = self._bedrock_id(name, model, region, geography)
@@ -229,45 +233,20 @@ class Registry:
 
     def _bedrock_id(self, name: str, model: Model | None, region: str, geography: str) -> str:
         """The profile or id to call. Raises `InvalidRequestError` outside the geography."""
-        nearest, strict = self._geographies(region, geography)
-        if model is not None and (name in self._by_name or (name == model.bedrock and geography)):
-            for prefix in nearest:
-                if prefix in model.profiles:
-                    return f"{prefix}.{model.bedrock}"
-            if strict and model.profiles:
-                raise _no_geography(nearest, name)
-            return f"{model.profiles[0]}.{model.bedrock}" if model.profiles else model.bedrock
-        prefix = name.partition(".")[0]
-        if strict and (geography or (prefix in PROFILE_PREFIXES and prefix not in nearest)):
-            raise _no_geography(nearest, name)
-        return name
-
-    def _geographies(self, region: str, geography: str) -> tuple[Sequence[str], bool]:
-        """(profile prefixes, best first; whether others are forbidden).
-
-        What the operator fixed cannot be left by a client: it may only choose among it.
-        """
-        near = [names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)]
-        own = self._options.geography
-        if own == "global":
-            if geography:
-                return (geography,), True
-            # The worldwide profile where there is one, as the predecessor chose.
-            worldwide = () if region.startswith("us-gov-") else ("global",)
-            return (*worldwide, *(name for names in near for name in names)), False
-        allowed: Sequence[str] = (near[0] if near else ()) if own == "regional" else (own,)
-        if geography and geography not in allowed:
-            raise InvalidRequestError(
-                f"inference_geo: the operator of this proxy allows only {', '.join(allowed)}"
-            )
-        return ((geography,) if geography else allowed), True
-
-
-def _no_geography(wanted: Sequence[str], name: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"inference_geo: {name[:200]} has no inference profile for {', '.join(wanted)[:80]}; "
-        "choose another geography or model"
-    )
+        within = bounds(self._options.geography, region, geography)
+        by_name = name in self._by_name
+        if (
+            model is not None
+            and model.profiles
+            and (by_name or (name == model.bedrock and geography))
+        ):
+            return f"{within.choose(model.profiles, name)}.{model.bedrock}"
+        prefix = prefix_of(name)
+        if prefix:
+            within.check_profile(prefix, name)
+        elif not name.startswith("arn:"):  # whoever may use an ARN is IAM's matter
+            within.check_region(region, name)
+        return model.bedrock if model is not None and by_name else name
 
 
 def _is_application_profile(name: str) -> bool:
