@@ -35,13 +35,13 @@ from .store.journal import Journal
 from .store.sealing import ProviderCredentials, Seal, SealingError
 from .telemetry.logs import AccessLog
 from .upstream.bedrock import RetryOptions
-from .upstream.control import ControlPlane, control_url
 from .upstream.place import Place, parse_place
 from .upstream.places import Places
 from .upstream.wiring import Network, Wiring
 
 if TYPE_CHECKING:
     from .fetch.fetcher import WebFetcher
+    from .upstream.control import ControlPlane
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 _MODELS: Final = Path(__file__).with_name("models.toml")
@@ -331,6 +331,8 @@ def make_places(settings: Settings) -> Places:
 
 def make_control(settings: Settings, *, timeout_seconds: float = 5.0) -> ControlPlane:
     """The control endpoint of the configured account and region. Needs a running loop."""
+    from .upstream.control import control_url  # noqa: PLC0415  # seldom needed
+
     aws = settings.aws
     url = control_url(aws.region, aws.bedrock_control_endpoint_url, aws.bedrock_endpoint_url)
     return make_wiring(settings).control(url, timeout_seconds=timeout_seconds)

@@ -88,7 +88,8 @@ class Live:
                 name=row.name,
                 allowed=row.allowed,
             )
-            for row in overrides
+            # The later ones win: the operator's word for every model beats what one model refused.
+            for row in sorted(overrides, key=lambda row: row.source == "operator")
         )
 
     def _learned(self, verdict: Verdict) -> None:

@@ -75,6 +75,7 @@ def test_without_the_means_to_encrypt_nothing_is_stored(run, catalog):
         ("west",),
         ("west", "--region", "west"),
         ("west", "--region", "us-west-2", "--endpoint-url", "ftp://x"),
+        ("west", "--region", "us-west-2", "--endpoint-url", "https://user:hush@x"),
         ("west", "--region", "us-west-2", "--role-arn", "role"),
         ("west", "--region", "us-west-2", "--external-id", "x"),
         ("west", "--region", "us-west-2", "--profile", "p", "--access-key-id", "k"),

@@ -252,7 +252,6 @@ BLOCKS = (
         {**FOUND, **_CITED},
         "NNNN MDD",
         key="citations",
-        bugs=dict.fromkeys(("nova", "qwen"), "they are lost without a word"),
         converse={f"{_FIRST}.searchResult.citations": {"enabled": True}},
     ),
     user(

@@ -65,7 +65,6 @@ CLIENT = (
     ),
     _client("computer_20241022", "computer", "RRRR RRR", more=_SCREEN | _ALL, **_OLD),
 )
-_SUSPECTS = "Converse refuses a flag without naming it, and the computer's is suspected too"
 _ALONE = {f"{TOOL_SPEC}.name": "clock", "toolConfig.tools.1": GONE}
 
 
@@ -111,7 +110,6 @@ PROPERTIES = tuple(
             [{"command": "ls"}],
             "NNNN DEE",
             converse={"toolConfig.tools.1.toolSpec.name": "clock"},
-            bugs={"converse": _SUSPECTS} if kind[1] == "computer" else {},
         ),
     )
 )

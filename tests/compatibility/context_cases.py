@@ -11,8 +11,6 @@ _BUDGET = {"type": "enabled", "budget_tokens": 3071}
 _NATIVELY = "additionalModelRequestFields.thinking"
 _DISPLAY = "thinking-display-updates-2026-08-18"
 _BINDING = "thinking-binding-controls-2026-08-01"
-_UPDATES = "Converse takes no flag for it, and then refuses the value: it is not left out"
-_UNLEARNED = "learned, but looked for outside of additionalModelRequestFields"
 _MARKED = [{"type": "text", "text": "Hello", "cache_control": EPHEMERAL}]
 _MARKED_HOUR = [{"type": "text", "text": "Hello", "cache_control": HOUR}]
 _CLEARED = "[This tool result was cleared to save context.]"
@@ -52,10 +50,10 @@ THINKING = (
     _display(
         _ADAPTIVE,
         "updates",
-        "DNNN DDD",
+        "DNNN MDD",
         named="thinking",
         flags=(_DISPLAY,),
-        bugs={"converse": _UPDATES},
+        converse={f"{_NATIVELY}.display": "summarized"},
     ),
     _display(_ENABLED, "omitted", "DNNN NDD", named="thinking"),
     _thinking(
@@ -65,7 +63,6 @@ THINKING = (
         at="thinking.block_binding",
         named="thinking",
         flags=(_BINDING,),
-        bugs={"converse": _UNLEARNED},
     ),
     _thinking(
         "enabled, block_binding",

@@ -7,8 +7,6 @@ from rows import GONE, HELLO, NATIVE, Row, field
 FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
 _PREFILL = "This model does not support assistant message prefill"
 _BETA = "fine-grained-tool-streaming-2025-05-14"
-_ELSEWHERE = "ignored without a word where a model has no inference profiles"
-_ZERO = "forwarded, and Bedrock refuses 0 with its own words; send 1 and drop the answer"
 
 
 FIELDS = (
@@ -37,11 +35,11 @@ FIELDS = (
     field(
         "max_tokens",
         0,
-        "NNNN MMM",
+        "MMMM MMM",
         title="max_tokens: 0 (warms the cache)",
+        native={"max_tokens": 1},
         converse={"inferenceConfig.maxTokens": 1},
         without={},
-        bugs=dict.fromkeys(("haiku", "opus48", "opus55", "mantle"), _ZERO),
     ),
     field(
         "messages",
@@ -172,7 +170,6 @@ FIELDS = (
             "converse": {"@model": "eu.anthropic.claude-opus-4-8"},
             "nova": {"@model": "eu.amazon.nova-lite-v1:0"},
         },
-        bugs=dict.fromkeys(("mantle", "qwen"), _ELSEWHERE),
     ),
     field("speed", "standard", "DDDD DDD", title="speed: standard"),
     field("speed", "fast", "DDDD DDD", title="speed: fast"),

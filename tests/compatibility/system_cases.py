@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rows import EPHEMERAL, GONE, HELLO, NATIVE, TOOL, Row
-
-_UNSAID = "the breakpoint is lost without a word"
-_MCP = "forwarded, though Bedrock has no MCP connector"
+from rows import EPHEMERAL, GONE, HELLO, POINT, TOOL, Row
 
 
 def _system(title: str, cells: str, *, key: str = "", after: Any = (), **rest: Any) -> Row:
@@ -92,17 +89,19 @@ SYSTEM = (
         "tool_addition with cache_control",
         "tool_addition",
         _REFERENCE,
-        "DNNN DDD",
+        "NNNN MMD",
         marker={"cache_control": EPHEMERAL},
-        bugs=dict.fromkeys(("haiku", "converse", "nova", "qwen"), _UNSAID),
+        converse={"messages.0.content.2": POINT},
+        only={"converse": {"messages.1.content.1": POINT}},
     ),
     _change(
         "tool_removal with cache_control",
         "tool_removal",
         _REFERENCE,
-        "DNNN DDD",
+        "NNNN MMD",
         marker={"cache_control": EPHEMERAL},
-        bugs=dict.fromkeys(("haiku", "converse", "nova", "qwen"), _UNSAID),
+        converse={"messages.0.content.2": POINT},
+        only={"converse": {"messages.1.content.1": POINT}},
     ),
     _change(
         "tool_removal of a tool_reference",
@@ -120,7 +119,7 @@ SYSTEM = (
         "tool_addition of a tool_definition",
         "tool_addition",
         {"type": "tool_definition", "definition": TOOL},
-        "ENNN REE",
+        "ENNN EEE",
         request={"tools": [{**TOOL, "name": "clock"}]},
         native={"messages.1.content.0": _told(_NOW), "tools.1.name": "weather"},
         converse={"toolConfig.tools.1.toolSpec.name": "weather"},
@@ -130,13 +129,11 @@ SYSTEM = (
         "tool_removal",
         {"type": "mcp_tool_reference", "server_name": "m", "name": "t"},
         "RRRR RRR",
-        bugs=dict.fromkeys(NATIVE[1:], _MCP),
     ),
     _change(
         "tool_removal of an mcp_toolset_reference",
         "tool_removal",
         {"type": "mcp_toolset_reference", "server_name": "m"},
         "RRRR RRR",
-        bugs=dict.fromkeys(NATIVE[1:], _MCP),
     ),
 )

@@ -50,9 +50,6 @@ def test_01_invalid_beta_flag(column):
     assert any("claude-code-20250219" in said for said in outcome.told)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="models.toml has the flag for all of 4.5; Bedrock takes it for Sonnet alone"
-)
 def test_01_invalid_beta_flag_for_one_million_tokens_of_haiku():
     outcome = travel(BY_KEY["haiku"], {}, ("context-1m-2025-08-07",))
     assert outcome.lessons == 0

@@ -92,3 +92,16 @@ def test_models_without_counting_are_estimated(words):
 def test_an_account_is_not_a_count(words):
     with pytest.raises(ProxyError, match=words[:20]):
         count({}, UpstreamRefusal("ValidationException", words))
+
+
+def test_what_may_not_be_counted_in_the_region_is_estimated():
+    registry = Registry(load_model_table(), RoutingOptions(region="us-east-1", geography="eu"))
+    upstream = FakeUpstream()
+    exchange = Exchange("req_1", started=0.0, at_ms=0)
+    exchange.version = "2023-06-01"
+    counting = Counting(
+        {DEFAULT_PLACE: upstream}, registry, Sources(NoFetcher()), monotonic=lambda: 0.0
+    )
+    body = encode({**BODY, "model": "claude-opus-4-8"})
+    assert ESTIMATE_HEADER in asyncio.run(counting.handle(exchange, body)).headers
+    assert not upstream.calls

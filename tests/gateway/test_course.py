@@ -19,11 +19,12 @@ from anthropic_bedrock_proxy.errors import (
     RateLimitError,
     UnavailableError,
     UpstreamRefusal,
+    UpstreamTimeoutError,
 )
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission import Admission
 from anthropic_bedrock_proxy.gateway.chains import parse_chains
-from anthropic_bedrock_proxy.gateway.counting import Counting
+from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.course import Course
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.failover import Failover, FailoverOptions
@@ -32,10 +33,12 @@ from anthropic_bedrock_proxy.gateway.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
-from anthropic_bedrock_proxy.store.records import KeyRecord
+from anthropic_bedrock_proxy.store.records import KeyRecord, ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Patience
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
+from anthropic_bedrock_proxy.upstream.places import Places
 
 TABLE = load_model_table()
 HAIKU = "claude-haiku-4-5"  # one dialect: invoke
@@ -464,6 +467,18 @@ def test_if_nobody_answers_what_was_sent_is_charged():
     assert record.input_tokens > 0
 
 
+def test_what_was_sent_is_charged_if_the_others_cannot_do_what_is_asked():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aA"}}
+    world = World("default", "west=openai.gpt-oss-120b-1:0")
+    world.script(default=[refusal("ModelTimeoutException", sent=True)])
+    with pytest.raises(UpstreamTimeoutError):
+        world.ask(messages=[{"role": "user", "content": [image]}])
+    (record,) = world.records
+    assert record.bedrock_model_id.startswith("global.anthropic.")
+    assert record.estimated
+    assert record.input_tokens > 0
+
+
 def test_credentials_that_fail_everywhere_are_the_operator_s_business():
     world = World("default", "west")
     denied = refusal("InvalidSignatureException")
@@ -503,6 +518,50 @@ def test_a_key_with_a_provider_counts_there_too():
     assert world.calls() == {"east": 1}
 
 
+def test_a_provider_that_goes_while_something_is_fetched():
+    class Going:
+        async def inline(self, request):
+            places.replace_stored([])
+            return parse_request(encode({"model": HAIKU, **BODY}), request.version)
+
+    places = Places(FakeUpstream(), {}, build=lambda _: FakeUpstream(), unseal=None)
+    east = ProviderRecord(name="east", region="us-east-2", created_at=1, updated_at=1)
+    places.replace_stored([east])
+    world = World(upstreams=places)
+    world.messages._sources = Going()
+    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/"}}
+    messages = [{"role": "user", "content": [image]}]
+    with pytest.raises(UnavailableError):
+        world.ask(provider="east", messages=messages)
+    with pytest.raises(PermissionDeniedError):
+        world.ask(provider="east", messages=messages)
+
+
+def test_a_place_that_cannot_count_says_nothing_about_the_others():
+    world = World()
+    denied = refusal("UnrecognizedClientException")
+    world.script(east=[denied], default=[encode({"input_tokens": 7})])
+    counting = Counting(
+        world.upstreams,
+        world.messages._registry,
+        Sources(NoFetcher()),
+        monotonic=world.failover.monotonic,
+    )
+
+    def count(provider):
+        exchange = Exchange("req_1", started=0.0, at_ms=0)
+        exchange.version = "2023-06-01"
+        exchange.key = KeyRecord(
+            id="k", name="", secret_hint="", created_at=0, updated_at=0, provider=provider
+        )
+        body = encode({"model": OPUS, "messages": BODY["messages"]})
+        return asyncio.run(counting.handle(exchange, body))
+
+    assert ESTIMATE_HEADER in count("east").headers
+    assert count(None).body == b'{"input_tokens":7}'
+    assert world.calls() == {"east": 1, "default": 1}
+
+
 def test_breakers_do_not_grow_with_the_names_that_clients_invent():
     world = World("default", "west")
     world.script(default=[ANSWER] * 1500, west=[ANSWER])
@@ -536,6 +595,30 @@ def test_requests_that_fail_leave_nothing_to_the_collector(chain):
     try:
         asyncio.run(main())
         assert courses() == before
+    finally:
+        gc.enable()
+
+
+def test_a_refused_geography_leaves_nothing_to_the_collector():
+    world = World()
+    world.messages._registry = Registry(
+        TABLE, RoutingOptions(region="us-east-1", geography="eu", places=PLACES)
+    )
+
+    async def main():
+        for _ in range(10):
+            with suppress(InvalidRequestError):
+                await world.begin(model="claude-haiku-5-5")
+
+    def requests():
+        return sum(isinstance(thing, MessagesRequest) for thing in gc.get_objects())
+
+    gc.collect()
+    before = requests()
+    gc.disable()
+    try:
+        asyncio.run(main())
+        assert requests() == before
     finally:
         gc.enable()
 

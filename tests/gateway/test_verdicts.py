@@ -70,6 +70,20 @@ def test_a_field_is_left_out_of_every_tool_from_then_on(message, name):
     assert not world.learn(message)
 
 
+@pytest.mark.parametrize(
+    ("model", "allowed"),
+    [("anthropic.claude-sonnet-4-5-20250929-v1:0", False), ("*", False), ("*", True)],
+)
+def test_what_the_store_knows_is_not_learned_again(model, allowed):
+    """Else a request whose next attempt is the same would be sent for ever."""
+    world = World(flags=[INTERLEAVED])
+    world.verdicts.replace_stored(
+        [Verdict(model=model, dialect="*", kind="beta", name=INTERLEAVED, allowed=allowed)]
+    )
+    assert not world.learn(f"invalid beta flag: {INTERLEAVED}")
+    assert not world.heard
+
+
 def test_an_echoed_key_deep_in_the_history():
     block = {"type": "text", "text": "a", "citations": [], "future": 1}
     world = World(messages=[{"role": "user", "content": [block, block]}])
@@ -104,7 +118,7 @@ def test_other_refusals_teach_nothing():
 @pytest.mark.parametrize(
     ("message", "left"),
     [
-        ("invalid beta flag", None),
+        ("invalid beta flag", [SEARCH]),  # a field may need the other
         (f"invalid beta flag: {SEARCH}", [INTERLEAVED]),
         (f"Unexpected value(s) `{SEARCH}` for the `anthropic-beta` header.", [INTERLEAVED]),
     ],
@@ -112,7 +126,7 @@ def test_other_refusals_teach_nothing():
 @pytest.mark.parametrize(
     ("model", "dialect"), [("claude-sonnet-4-5", "invoke"), ("claude-opus-4-7", "messages")]
 )
-def test_the_flag_that_was_named_goes_or_all_of_them(message, left, model, dialect):
+def test_the_flag_that_was_named_goes_or_those_that_nothing_needs(message, left, model, dialect):
     world = World(model, dialect, flags=[INTERLEAVED, SEARCH])
     assert world.learn(message)
     call = world.convert().call
@@ -120,6 +134,22 @@ def test_the_flag_that_was_named_goes_or_all_of_them(message, left, model, diale
     if dialect == "invoke":
         sent = decode(call.body).get("anthropic_beta")
     assert (sent if sent != [""] else None) == left
+
+
+def test_flags_that_a_field_needs_go_last():
+    world = World(flags=[INTERLEAVED, SEARCH])
+    assert world.learn("invalid beta flag")
+    assert world.learn("invalid beta flag")
+    assert "anthropic_beta" not in world.body()
+    assert not world.learn("invalid beta flag")
+
+
+def test_fields_of_claude_on_converse_stand_elsewhere():
+    thinking = {"type": "enabled", "budget_tokens": 2000, "scope": 1}
+    world = World("claude-sonnet-4-5", "converse", thinking=thinking, max_tokens=5000)
+    assert world.learn("thinking.enabled.scope: Extra inputs are not permitted")
+    del thinking["scope"]
+    assert world.body()["additionalModelRequestFields"]["thinking"] == thinking
 
 
 def test_flags_of_converse():
@@ -198,3 +228,48 @@ def test_the_operator_s_word_beats_what_was_learned():
     assert world.body()["anthropic_beta"] == [SEARCH]
     assert world.body()["tools"][0]["strict"] is True
     assert world.convert().call.headers
+
+
+@pytest.mark.parametrize(
+    ("message", "body"),
+    [
+        ("tools.0.strict: Extra inputs are not permitted", {"tools.0.strict": 1}),
+        (
+            "messages.0.content.0.text.cache_control: Extra inputs are not permitted",
+            {"messages": [{"role": "user", "content": "a", "content.0.text.cache_control": 1}]},
+        ),
+        (
+            "speed: Extra inputs are not permitted; : Extra inputs are not permitted",
+            {"speed: Extra inputs are not permitted; ": 1},
+        ),
+        ("x context_management: Extra inputs are not permitted", {"x context_management": 1}),
+        ("invalid beta flag: Extra inputs are not permitted", {"invalid beta flag": 1}),
+        (
+            "Tool 'invalid beta flag' not found in provided tools",
+            {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "invalid beta flag"}},
+        ),
+        (
+            "Tool 'service tier' not found in provided tools",
+            {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "service tier"}},
+        ),
+    ],
+)
+def test_nobody_teaches_the_proxy_with_words_of_their_own(message, body):
+    """What is learned holds for every client, and a refusal repeats what this one wrote."""
+    world = World(flags=[INTERLEAVED], terms=Terms(service_tier="flex"), **body)
+    assert not world.learn(message)
+    assert world.heard == []
+
+
+def test_several_paths_in_one_refusal():
+    world = World(tools=[TOOL])
+    assert world.learn(
+        "Malformed input request: #/tools/0: extraneous key [strict] is not permitted"
+        "#/tools/0: extraneous key [cache_control] is not permitted, please reformat your input"
+    )
+    assert [verdict.name for verdict in world.heard] == ["tools.*.strict", "tools.*.cache_control"]
+
+
+def test_a_long_refusal_costs_one_look():
+    world = World(flags=[INTERLEAVED])
+    assert not world.learn("a-" * 100_000 + "!: Extra inputs are not permitted")

@@ -106,6 +106,14 @@ def test_a_refusal_is_a_real_status(proxy, streamed, code, status, type_, retry)
     assert (record.error, record.output_tokens) == (type_, 0)
 
 
+def test_a_request_that_only_warms_the_cache(proxy, message):
+    proxy.upstream.script.append(message)
+    answer = post(proxy, max_tokens=0)
+    assert (answer.json["content"], answer.json["stop_reason"]) == ([], "max_tokens")
+    assert proxy.records[0].output_tokens == 34
+    assert b'"max_tokens":1' in proxy.upstream.calls[0].body
+
+
 def test_a_stream_that_breaks_ends_in_an_error_event(proxy):
     chunks = [chunk_frame(EVENTS[0][1]), exception_frame("throttlingException", "slow")]
     proxy.upstream.script.append(chunks)

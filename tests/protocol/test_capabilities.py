@@ -5,6 +5,7 @@ import pytest
 
 from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.protocol.capabilities import capabilities_on, parse_table
+from anthropic_bedrock_proxy.sim.catalog import MODELS
 
 MODEL = {"id": "a", "display_name": "A", "bedrock": "anthropic.a", "generation": "g"}
 
@@ -17,7 +18,7 @@ def test_the_shipped_table_is_consistent():
         features = table.generation[model.generation].features
         assert ("claude" in features) == model.bedrock.startswith("anthropic.")
         assert table.generation[model.generation].dialects
-        assert model.lacks <= features
+        assert model.lacks <= features | table.generation[model.generation].betas
     for flag in table.betas.needed_for.values():
         assert any(flag in g.betas | g.on_use for g in table.generation.values())
 
@@ -76,7 +77,7 @@ def test_dialects_differ_and_differences_are_inherited():
     ],
 )
 def test_misprints_are_refused(generation):
-    with pytest.raises(ValueError, match="telepathy|esperanto"):
+    with pytest.raises(ValueError, match=r"telepathy|esperanto"):
         parse_table({"model": [MODEL], "generation": {"g": generation}})
 
 
@@ -103,3 +104,15 @@ def test_inconsistent_tables_are_refused(data):
 def test_malformed_tables_are_refused():
     with pytest.raises(msgspec.ValidationError):
         parse_table({"model": [{"id": 1}], "generation": {}})
+
+
+def test_no_claude_is_sent_a_flag_that_the_simulator_refuses():
+    table = load_model_table()
+    known = {model.id: model for model in MODELS}
+    for model in table.model:
+        there = known.get(model.bedrock)
+        for dialect in ("invoke", "converse"):
+            if there is not None and there.is_claude:
+                sent = capabilities_on(table.generation[model.generation], dialect, model.lacks)
+                for flag in sent.betas | sent.on_use:
+                    assert there.accepts_beta(flag, dialect), (model.id, dialect, flag)

@@ -8,9 +8,9 @@ from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE
+from anthropic_bedrock_proxy.protocol.answer_edits import with_applied_edits, without_content
 from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.anthropic_messages import to_messages
-from anthropic_bedrock_proxy.protocol.answer_edits import with_applied_edits
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.protocol.metadata import request_metadata
 from anthropic_bedrock_proxy.protocol.terms import Guardrail, Terms
@@ -182,6 +182,17 @@ def test_applied_edits_are_told_unless_the_model_did():
     assert with_applied_edits(own, edits) == own
 
 
+def test_what_only_warmed_the_cache_has_no_content():
+    message = b'{"id":"a","content":[{"type":"text","text":"x"}],"usage":{"output_tokens":1}}'
+    assert decode(without_content(message)) == {
+        "id": "a",
+        "content": [],
+        "stop_reason": "max_tokens",
+        "stop_sequence": None,
+        "usage": {"output_tokens": 1},
+    }
+
+
 def test_inference_geo():
     def geography(value):
         body = {"model": HAIKU, "max_tokens": 1, "messages": HELLO, "inference_geo": value}
@@ -190,3 +201,46 @@ def test_inference_geo():
     assert (geography("us"), geography(None)) == ("us", "")
     with pytest.raises(InvalidRequestError, match="inference_geo: Expected"):
         geography(1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ((None, None, None), ("1h", "1h", "1h")),
+        ((None, "5m", None), ("1h", "5m", None)),
+        (("5m", None, None), ("5m", None, None)),
+        (("1h", None, "5m"), ("1h", "1h", "5m")),
+    ],
+)
+def test_the_default_never_lets_an_hour_follow_upon_five_minutes(asked, sent):
+    """Bedrock refuses that; it reads tools, system and messages, in this order."""
+    tool, system, text = (
+        {"cache_control": {"type": "ephemeral", **({"ttl": ttl} if ttl else {})}} for ttl in asked
+    )
+    body = {
+        "tools": [{"name": "t", "input_schema": {"type": "object"}, **tool}],
+        "system": [{"type": "text", "text": "s", **system}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "a", **text}]}],
+    }
+    found = markers(invoke(terms=Terms(default_cache_ttl="1h"), **body))
+    assert sorted(str(m.get("ttl")) for m in found) == sorted(map(str, sent))
+    top = {"cache_control": {"type": "ephemeral"}, **body}
+    converted = endpoint(terms=Terms(default_cache_ttl="1h"), **top)
+    ttl = decode(converted.body)["cache_control"].get("ttl")
+    assert ttl == (None if "5m" in asked else "1h")
+
+
+@pytest.mark.parametrize(
+    ("terms", "control", "sent", "dropped"),
+    [
+        (Terms(), {"ttl": "5m"}, {"ttl": "5m"}, ()),
+        (Terms(), {"scope": "global"}, {}, ("cache_control.scope",)),
+        (Terms(cache_ttl="1h"), {}, {"ttl": "1h"}, ()),
+        (Terms(cache=False), {}, None, ("cache_control",)),
+    ],
+)
+def test_the_request_s_own_breakpoint_is_under_the_same_terms(terms, control, sent, dropped):
+    converted = endpoint(terms=terms, cache_control={"type": "ephemeral", **control})
+    body = decode(converted.body)
+    assert body.get("cache_control") == (None if sent is None else {"type": "ephemeral", **sent})
+    assert converted.dropped == dropped

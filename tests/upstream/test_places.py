@@ -14,7 +14,7 @@ from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.store.records import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Call
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
-from anthropic_bedrock_proxy.upstream.place import Place
+from anthropic_bedrock_proxy.upstream.place import Place, parse_place
 from anthropic_bedrock_proxy.upstream.places import Places
 from anthropic_bedrock_proxy.upstream.wiring import Network, Wiring
 
@@ -64,8 +64,9 @@ def test_the_settings_places(places):
     assert list(places._built) == ["default"]
     assert places["west"] is places["west"]
     assert places["west"].place == Place(region="us-west-2")
-    with pytest.raises(KeyError):
-        places["north"]
+    with pytest.raises(UpstreamRefusal, match="removed or disabled"):
+        asyncio.run(places["north"].call(CALL))
+    assert "north" not in places._built
 
 
 def test_the_store_s_places_come_and_go(places):
@@ -187,3 +188,10 @@ def test_a_profile(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     (profile,) = authorization(TOKEN, profile="shop")
     assert "Credential=AKIDPROFILE/" in profile
+
+
+@pytest.mark.parametrize("field", ["endpoint_url", "mantle_endpoint_url"])
+def test_a_url_holds_no_password(field):
+    with pytest.raises(ValueError, match="no user name") as refused:
+        parse_place("west", {"region": "us-west-2", field: "https://user:hush@a.example"})
+    assert "hush" not in str(refused.value)

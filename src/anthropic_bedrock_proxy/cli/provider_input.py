@@ -42,6 +42,8 @@ def url(text: str) -> str:
         Endpoint.from_url(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+    if "@" in text:  # it would be shown
+        raise click.BadParameter("no user name or password belongs in it")
     return text.rstrip("/")
 
 

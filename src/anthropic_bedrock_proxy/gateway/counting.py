@@ -23,7 +23,7 @@ from .dialects import Wanted, convert
 from .exchange import Exchange
 from .failover import pinned_place
 from .reply import Reply
-from .routing import DEFAULT_PLACE, Registry, Route, Target
+from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
 
 ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")
@@ -69,7 +69,8 @@ class Counting:
         self._registry = registry
         self._sources = sources
         self._monotonic = monotonic
-        self._without: dict[tuple[str, str], float] = {}  # (operation, model) -> when to try again
+        # (place, operation, model) -> when to try again
+        self._without: dict[tuple[str, str, str], float] = {}
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
         """Answers one authenticated request. Raises `ProxyError`."""
@@ -88,7 +89,7 @@ class Counting:
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):
-            key = (counting.operation, counting.bedrock_model_id)
+            key = (target.place, counting.operation, counting.bedrock_model_id)
             if self._monotonic() < self._without.get(key, 0.0):
                 continue
             try:
@@ -112,7 +113,10 @@ class Counting:
             return [_count_tokens(route.base_model_id, body)] if _is_claude(target) else []
         if not _is_claude(target) or route.base_model_id.startswith("arn:"):
             return []
-        mantle = self._as(route, target, "mantle")
+        try:
+            mantle = self._as(route, target, "mantle")
+        except InvalidRequestError:
+            return []  # it counts in the region, which is outside the geography
         call = self._convert(exchange, request, mantle)
         fields = msgspec.json.decode(call.body, type=dict[str, msgspec.Raw])
         counted = {name: raw for name, raw in fields.items() if name not in _NOT_COUNTED}
@@ -141,7 +145,7 @@ class Counting:
         return convert(request, target, wanted).call
 
     async def _count(self, place: str, call: Call) -> int:
-        answer = await self._upstreams.get(place, self._upstreams[DEFAULT_PLACE]).call(call)
+        answer = await self._upstreams[place].call(call)
         counted = msgspec.json.decode(answer.body, type=_Counted)
         return max(counted.input_tokens, counted.inputTokens)
 

@@ -94,6 +94,8 @@ class Course:
         if self._next():
             return True
         if self._said is not None:
+            if self._sent:  # and may be billed
+                self._exchange.meter.assume_input(b",".join(self._request.fields.values()))
             raise self._again(*self._said) from None
         if self._cooling:
             raise self._failover.cooling(self._cooling) from None

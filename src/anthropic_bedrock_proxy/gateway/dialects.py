@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ..protocol.adapt.adapt import Adapted, adapt
+from ..protocol.answer_edits import without_content
 from ..protocol.anthropic_invoke import to_invoke
 from ..protocol.anthropic_messages import to_messages
 from ..protocol.betas import BetaRules
@@ -26,7 +27,6 @@ _OPERATIONS: Final = {
     "mantle": ("mantle-messages", "mantle-messages-stream"),
     "converse": ("converse", "converse-stream"),
 }
-_TOOLS: Final = b'"toolConfig"'
 
 
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +54,14 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 def convert(request: MessagesRequest, target: Target, wanted: Wanted) -> Conversion:
     """Raises `InvalidRequestError` for what the target cannot do, with the path."""
     adapted = adapt(request, wanted.flags, target.capabilities, wanted.rules)
-    if target.dialect == "converse":
-        return _converse(adapted, target, wanted)
-    return _native(adapted, target, wanted)
+    made = _converse if target.dialect == "converse" else _native
+    conversion = made(adapted, target, wanted)
+    if request.view.max_tokens == 0:
+        finish = conversion.finish
+        return msgspec.structs.replace(
+            conversion, finish=lambda body: without_content(finish(body))
+        )
+    return conversion
 
 
 def _native(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
@@ -101,14 +106,9 @@ def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
         stream=wanted.stream,
     )
     model = adapted.request.view.model
-    whole_only = bool(
-        wanted.stream
-        and "streamed_tools" not in target.capabilities.features
-        and _TOOLS in made.body
-    )
     return Conversion(
         call=Call(
-            operation=_OPERATIONS[target.dialect][wanted.stream and not whole_only],
+            operation=_OPERATIONS[target.dialect][wanted.stream and not made.whole_only],
             bedrock_model_id=target.bedrock_model_id,
             body=made.body,
         ),
@@ -129,5 +129,5 @@ def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
         dropped=[*adapted.dropped, *made.dropped],
         warnings=[*adapted.warnings, *made.warnings],
         applied_edits=adapted.applied_edits,
-        whole_only=whole_only,
+        whole_only=made.whole_only,
     )

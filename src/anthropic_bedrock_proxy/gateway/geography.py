@@ -22,8 +22,10 @@ _GEOGRAPHIES: Final = (
     ("us-", ("us",)),
     ("ca-", ("us",)),
     ("eu-", ("eu",)),
-    ("ap-northeast-", ("jp", "apac")),
-    ("ap-southeast-", ("au", "apac")),
+    ("ap-northeast-1", ("jp", "apac")),
+    ("ap-northeast-3", ("jp", "apac")),
+    ("ap-southeast-2", ("au", "apac")),
+    ("ap-southeast-4", ("au", "apac")),
     ("ap-", ("apac",)),
 )
 
@@ -50,7 +52,9 @@ class Bounds(msgspec.Struct, frozen=True):
 
     def check_region(self, region: str, name: str) -> None:
         """Raises `InvalidRequestError` where a model would run in the region itself."""
-        if self.strict and not {WORLDWIDE, *_near(region)}.intersection(self.prefixes):
+        if not self.strict or not self.prefixes:  # none: its own region, which has no profiles
+            return
+        if not {WORLDWIDE, *_near(region)}.intersection(self.prefixes):
             raise self.refusal(name)
 
     def refusal(self, name: str) -> InvalidRequestError:

@@ -157,14 +157,14 @@ class Registry:
     def _reachable(self, chain: Sequence[Link], name: str, geography: str) -> tuple[Target, ...]:
         """The targets within the geography. Raises `InvalidRequestError` if there is none."""
         targets: list[Target] = []
-        refusal: InvalidRequestError | None = None
+        refusal = ""  # no exception: with its traceback it would keep the request's body alive
         for link in chain:
             try:
                 targets += self._targets(link, name, geography)
             except InvalidRequestError as error:
-                refusal = error.with_traceback(None)
-        if not targets and refusal is not None:
-            raise refusal
+                refusal = error.message
+        if not targets:
+            raise InvalidRequestError(refusal)
         return tuple(targets)
 
     def _mapped(self, requested: str) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from ..errors import UpstreamRefusal
 from ..protocol.events import Event, explode
+from ..protocol.raw import MISSHAPEN, decode
 from ..upstream.base import AnswerStream, Upstream
 from .dialects import Conversion
 
@@ -20,10 +19,9 @@ async def open_stream(upstream: Upstream, conversion: Conversion) -> AnswerStrea
 async def whole_as_stream(upstream: Upstream, conversion: Conversion) -> AnswerStream:
     """Calls the model whole; its answer comes as events, all at once. Raises `UpstreamRefusal`."""
     answer = await upstream.call(conversion.call)
-    message = msgspec.json.decode(conversion.finish(answer.body))
     try:
-        events = list(explode(message))
-    except (KeyError, TypeError) as error:
+        events = list(explode(decode(conversion.finish(answer.body))))
+    except MISSHAPEN as error:
         raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
     return _Events(events, answer.upstream_request_id, answer.service_tier)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -25,11 +25,17 @@ from .dialects import Conversion, Wanted, convert
 from .routing import Target, base_model_id
 
 _log = logging.getLogger("anthropic_bedrock_proxy.verdicts")
-_EXTRA: Final = re.compile(r"([A-Za-z_][\w.\-]*): Extra inputs are not permitted")
-_EXTRANEOUS: Final = re.compile(r"#/?([\w/\-]*): extraneous key \[([\w\-]+)\] is not permitted")
-_INVALID_FLAG: Final = re.compile(r"invalid beta flag|anthropic[-_]beta", re.IGNORECASE)
+# What a refusal begins with is Bedrock's; what follows may be the client's own words, of any
+# length: hence possessive.
+_PREFIX: Final = re.compile(
+    r"(?:The model returned the following errors: |Malformed input request: |[,;\s])*+"
+)
+_EXTRA: Final = re.compile(r"([A-Za-z_][\w.\-]*+): Extra inputs are not permitted")
+_EXTRANEOUS: Final = re.compile(r"#/?([\w/\-]*+): extraneous key \[([\w\-]++)\] is not permitted")
+_INVALID_FLAG: Final = re.compile(
+    r"invalid beta flag|Unexpected value\(s\) |`?anthropic[-_]beta", re.IGNORECASE
+)
 _TIER: Final = re.compile(r"service[ _-]?tier", re.IGNORECASE)
-_FLAG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+-20\d{2}-?\d{2}-?\d{2}")
 # Fields of Anthropic's API that a request can do without. Anything else that is refused is the
 # client's mistake, and the client must hear of it.
 _OPTIONAL: Final = frozenset(
@@ -146,7 +152,12 @@ class Verdicts:
         if not known.refused["field"]:
             return conversion
         tree = _decode(conversion.call.body)
-        removed = [p for p in sorted(known.refused["field"]) if _strip(tree, p.split("."))]
+        roots = (tree, tree.get("additionalModelRequestFields"))  # Claude's own fields on Converse
+        removed = [
+            path
+            for path in sorted(known.refused["field"])
+            if True in [_strip(root, path.split(".")) for root in roots]
+        ]
         call = msgspec.structs.replace(conversion.call, body=_encode(tree))
         return msgspec.structs.replace(
             conversion, call=call, dropped=[*conversion.dropped, *removed]
@@ -160,7 +171,7 @@ class Verdicts:
         new = False
         for kind, name in self._read(refusal.message, call, terms):
             verdict = Verdict(model=model, dialect=target.dialect, kind=kind, name=name)
-            if verdict not in self._own:
+            if verdict not in self._own and not self._is_settled(verdict):
                 new = True
                 self.count += 1
                 self._own.append(verdict)
@@ -172,28 +183,50 @@ class Verdicts:
                 )
         return new
 
+    def _is_settled(self, verdict: Verdict) -> bool:
+        """Whether the store knows of it: another attempt would send the same again."""
+        return any(
+            (stored.kind, stored.name) == (verdict.kind, verdict.name)
+            and stored.model in (verdict.model, "*")
+            and stored.dialect in (verdict.dialect, "*")
+            for stored in self._stored
+        )
+
     def _read(self, message: str, call: Call, terms: Terms) -> Iterable[tuple[Kind, str]]:
         """(kind, name) of what a refusal is about."""
-        if terms.service_tier != "default" and _TIER.search(message):
-            yield "tier", terms.service_tier
-        paths = [match[1] for match in _EXTRA.finditer(message)]
-        paths += [
-            ".".join(filter(None, (*match[1].split("/"), match[2])))
-            for match in _EXTRANEOUS.finditer(message)
-        ]
-        for path in paths:
-            segments = tuple("*" if part.isdecimal() else part for part in path.split("."))
+        suspects = list(self._suspects(message, call, terms))
+        if suspects:
+            written = _written(call)
+            for kind, name, echoes in suspects:
+                # A refusal may repeat what the client wrote, and nobody may teach the proxy so.
+                if not any(echo in written for echo in echoes):
+                    yield kind, name
+
+    def _suspects(
+        self, message: str, call: Call, terms: Terms
+    ) -> Iterable[tuple[Kind, str, Sequence[str]]]:
+        """(kind, name, what the body would hold if these were the client's words)."""
+        if terms.service_tier != "default" and (tier := _TIER.search(message)):
+            yield "tier", terms.service_tier, (tier[0],)
+        paths = list(_refused_paths(message))
+        for parts in paths:
+            # A key with dots in it reads like a path.
+            echoes = ['"' + ".".join(parts[start:]) for start in range(len(parts) - 1)]
+            echoes.append(f'"{parts[-1]}: ')
+            segments = tuple("*" if part.isdecimal() else part for part in parts)
             feature = self._needed_for.get(_FEATURES.get(segments[-1], ""))
             if feature is not None:
-                yield "beta", feature
+                yield "beta", feature, echoes
             elif segments[-1] in _OPTIONAL:
-                yield "field", ".".join(segments)
-        if not paths and _INVALID_FLAG.search(message):
+                yield "field", ".".join(segments), echoes
+        if not paths and (words := _INVALID_FLAG.match(message, _begin(message, 0))):
             sent = _sent_flags(call)
-            named = [flag for flag in _FLAG.findall(message) if flag in sent]
-            # AWS seldom says which one: then all of them are suspects.
-            for flag in named or sent:
-                yield "beta", flag
+            named = [flag for flag in sent if flag in message]
+            # AWS seldom says which one. Those that no field of the request needs are suspected
+            # first: without the others, the proxy has to do something itself.
+            idle = [flag for flag in sent if flag not in self._needed_for.values()]
+            for flag in named or idle or sent:
+                yield "beta", flag, (f'"{words[0]}',)
 
     def _find(self, target: Target) -> _Known | None:
         key = (base_model_id(target.bedrock_model_id), target.dialect)
@@ -218,6 +251,34 @@ class Verdicts:
                 if verdict.kind == "beta":
                     known.allowed.add(verdict.name)
         return known if concerned else None
+
+
+def _begin(message: str, position: int) -> int:
+    """Where Bedrock's own words begin."""
+    return cast(re.Match[str], _PREFIX.match(message, position)).end()
+
+
+def _refused_paths(message: str) -> Iterable[list[str]]:
+    """The paths that a refusal begins with."""
+    position = _begin(message, 0)
+    while True:
+        if match := _EXTRA.match(message, position):
+            yield match[1].split(".")
+        elif match := _EXTRANEOUS.match(message, position):
+            yield [*filter(None, match[1].split("/")), match[2]]
+        else:
+            return
+        position = _begin(message, match.end())
+
+
+def _written(call: Call) -> str:
+    """The body without the proxy's own keys, written in one way."""
+    tree = _decode(call.body)
+    for keys in (tree, tree.get("additionalModelRequestFields")):
+        if isinstance(keys, dict):
+            for name in (_BETAS, "serviceTier"):
+                keys.pop(name, None)
+    return _encode(tree).decode()
 
 
 def _sent_flags(call: Call) -> list[str]:

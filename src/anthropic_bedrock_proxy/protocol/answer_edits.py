@@ -1,4 +1,4 @@
-"""What the proxy adds to an answer: what became of the request's `context_management`."""
+"""What the proxy changes in an answer for what it changed in the request."""
 
 from __future__ import annotations
 
@@ -18,4 +18,11 @@ def with_applied_edits(document: bytes, applied_edits: list[dict[str, Any]]) -> 
     """
     fields: dict[str, Any] = dict(_decode_fields(document))
     fields.setdefault("context_management", {"applied_edits": applied_edits})
+    return _encode(fields)
+
+
+def without_content(message: bytes) -> bytes:
+    """The answer to a request that only warmed the cache: its usage counts, its token does not."""
+    fields: dict[str, Any] = dict(_decode_fields(message))
+    fields |= {"content": [], "stop_reason": "max_tokens", "stop_sequence": None}
     return _encode(fields)

@@ -9,6 +9,7 @@ what comes on top (`features`, `betas`) or is missing there (`lacks`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +56,15 @@ FEATURES: Final = {
 }
 
 
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """US dollars per million tokens. `cache_write` is for five minutes."""
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """One model of the registry. Windows in tokens, `created_at` a date (YYYY-MM-DD)."""
 
@@ -72,6 +82,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     dialects: tuple[str, ...] = ()  # in order of preference; empty: the generation's
     mantle: str | None = None  # its id on bedrock-mantle, where that differs from `bedrock`
     lacks: frozenset[str] = frozenset()  # features of its generation that it has not
+    price: Price | None = None  # None: nobody has confirmed one
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

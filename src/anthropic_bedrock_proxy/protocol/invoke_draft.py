@@ -18,6 +18,7 @@ Headers = tuple[tuple[str, str], ...]  # lower-case names
 _SCOPE: Final = b'"scope"'  # of a cache_control: only Anthropic's own API has it
 _MARKER: Final = b'"cache_control"'
 _HOUR: Final = b'"1h"'
+_FIVE_MINUTES: Final = "5m"
 
 
 class NativeRequest(msgspec.Struct, frozen=True):
@@ -32,6 +33,7 @@ class Draft:
     """The fields that will be sent, the beta flags they need, and what was left out."""
 
     __slots__ = (
+        "_default_ttl",
         "_needed",
         "_rewrites_markers",
         "capabilities",
@@ -60,6 +62,7 @@ class Draft:
         self.terms = terms
         self.dropped: list[str] = []
         self._needed: list[str] = []
+        self._default_ttl = terms.default_cache_ttl
         self._rewrites_markers = bool(terms.cache_ttl or terms.default_cache_ttl or not terms.cache)
 
     def need(self, feature: str) -> bool:
@@ -86,21 +89,27 @@ class Draft:
         return data.rfind(_SCOPE) >= 0  # backwards: twice as fast on prose
 
     def mark(self, tree: dict[str, Any], path: str) -> None:
-        """Brings the cache_control of a block or tool into the form that this model takes."""
+        """Brings the cache_control of a block or tool into the form that this model takes.
+
+        `path` is empty for the request's own. To be called in the order tools, system, messages.
+        """
         control = tree.get("cache_control")
         if not isinstance(control, dict):
             return
         terms = self.terms
+        where = f"{path}.cache_control".removeprefix(".")
         if not terms.cache:
             del tree["cache_control"]
-            self.dropped.append(f"{path}.cache_control")
+            self.dropped.append(where)
             return
         if control.pop("scope", None) is not None:  # Bedrock has no cache scopes
-            self.dropped.append(f"{path}.cache_control.scope")
-        ttl = terms.cache_ttl or control.get("ttl") or terms.default_cache_ttl
+            self.dropped.append(f"{where}.scope")
+        ttl = terms.cache_ttl or control.get("ttl") or self._default_ttl
         if ttl == "1h" and "cache_1h" not in self.capabilities.features:
-            self.dropped.append(f"{path}.cache_control.ttl")
+            self.dropped.append(f"{where}.ttl")
             ttl = None
+        if ttl == _FIVE_MINUTES:
+            self._default_ttl = None  # an hour may not follow upon five minutes
         if ttl is None:
             control.pop("ttl", None)
         else:

@@ -157,9 +157,9 @@ def _clean(draft: Draft, block: dict[str, Any], path: str) -> None:
         block.pop(key, None)
     if block.get("citations", ...) is None:
         del block["citations"]
-    draft.mark(block, path)
     source = block.get("source")
     for holder, where in ((block, path), (source, f"{path}.source")):
         if isinstance(holder, dict) and isinstance(holder.get("content"), list):
             for position, inner in enumerate(holder["content"]):
                 _clean(draft, inner, f"{where}.content.{position}")
+    draft.mark(block, path)

@@ -64,9 +64,11 @@ def edit_request(draft: Draft) -> None:
     for name in draft.request.fields:
         if name not in _NATIVE:
             _edit_field(draft, name)
-    edit_messages(draft)
     edit_tools(draft)
     edit_system(draft)
+    edit_messages(draft)
+    if "cache_control" in draft.fields:
+        _edit_cache_control(draft)
     if "context_management" in draft.fields:
         _flag_context_management(draft)
     if "output_config" in draft.fields:
@@ -83,6 +85,17 @@ def _edit_field(draft: Draft, name: str) -> None:
             raise InvalidRequestError(reason)
     elif name.startswith(_AMAZON):
         raise InvalidRequestError(f"{name[:80]}: not a field of the Messages API; remove it")
+
+
+def _edit_cache_control(draft: Draft) -> None:
+    raw = draft.fields.pop("cache_control")
+    if not draft.marks(raw):
+        draft.fields["cache_control"] = raw
+        return
+    holder = {"cache_control": decode(raw)}
+    draft.mark(holder, "")
+    if holder:
+        draft.set("cache_control", holder["cache_control"])
 
 
 def _flag_context_management(draft: Draft) -> None:

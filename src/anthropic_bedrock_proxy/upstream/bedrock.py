@@ -340,7 +340,7 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
         code or f"HTTP{status}",
         message,
         status=status,
-        retry_after=float(retry_after) if retry_after.isdigit() else None,
+        retry_after=float(retry_after) if retry_after.isdecimal() else None,
     )
 
 

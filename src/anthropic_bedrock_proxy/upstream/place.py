@@ -74,7 +74,7 @@ def problem_of(place: Place) -> str | None:
         return "region is not the name of an AWS region"
     for name in ("endpoint_url", "mantle_endpoint_url"):
         if (url := getattr(place, name)) is not None and not _is_url(url):
-            return f"{name} is not an http:// or https:// URL with a host"
+            return f"{name} is not an http:// or https:// URL with a host and no user name"
     if bool(place.access_key_id) != bool(place.secret_access_key):
         return "access_key_id and secret_access_key belong together"
     if place.session_token and not place.access_key_id:
@@ -95,4 +95,4 @@ def _is_url(text: str) -> bool:
         Endpoint.from_url(text)
     except ValueError:
         return False
-    return True
+    return "@" not in text  # a password would be shown with the URL

@@ -66,7 +66,7 @@ class StoredPlace(Protocol):
 
 
 class Places(Mapping[str, Upstream]):
-    """Every place by name, the default one included."""
+    """Every place by name, the default one included. One that has gone refuses every call."""
 
     def __init__(
         self,
@@ -92,6 +92,8 @@ class Places(Mapping[str, Upstream]):
     def __getitem__(self, name: str) -> Upstream:
         built = self._built.get(name)
         if built is None:
+            if name not in self:  # it went while a request was on its way there
+                return Unusable(f"provider {name}: it was removed or disabled")
             built = self._built[name] = self._make(name)
         return built
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..aws.assume_role import Role, assumed_role_source, sts_url
 from ..aws.connect import Endpoint, connector, proxy_for
 from ..aws.credentials import CredentialsSource, StaticSource, chain_source
 from ..aws.http import Pool, PoolOptions
 from ..aws.sigv4 import Credentials
 from .bedrock import BedrockUpstream, RetryOptions
-from .control import ControlPlane
 from .place import Place
 from .region import Region
+
+if TYPE_CHECKING:
+    from .control import ControlPlane
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +50,8 @@ class Wiring:
 
     def control(self, url: str, *, timeout_seconds: float = 5.0) -> ControlPlane:
         """The control endpoint of the default place."""
+        from .control import ControlPlane  # noqa: PLC0415  # seldom needed
+
         endpoint = Endpoint.from_url(url)
         return ControlPlane(
             self._pool(endpoint, PoolOptions()),
@@ -92,6 +96,8 @@ class Wiring:
     def _with_role(self, place: Place, base: CredentialsSource) -> CredentialsSource:
         if place.role_arn is None:
             return base
+        from ..aws.assume_role import Role, assumed_role_source, sts_url  # noqa: PLC0415  # seldom
+
         url = self._environ.get("AWS_ENDPOINT_URL_STS") or sts_url(place.region)
         endpoint = Endpoint.from_url(url)
         return assumed_role_source(

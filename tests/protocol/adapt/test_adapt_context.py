@@ -180,3 +180,23 @@ def test_refusals_name_the_path(management, path):
     with pytest.raises(InvalidRequestError) as refused:
         adapted(SONNET_4, context_management=management)
     assert refused.value.message.startswith(path)
+
+
+def test_results_and_inputs_are_found_where_thinking_was_cleared():
+    messages = loop(3)
+    for message in messages:
+        if message["role"] == "assistant":
+            thought = {"type": "thinking", "thinking": "a", "signature": "b"}
+            message["content"].insert(0, thought)
+    outcome = edited(
+        {"type": THINKING, "keep": {"type": "thinking_turns", "value": 1}},
+        {
+            "type": USES,
+            "trigger": {"type": "tool_uses", "value": 1},
+            "keep": {"type": "tool_uses", "value": 1},
+            "clear_tool_inputs": True,
+        },
+        messages=messages,
+    )
+    calls = [m["content"][-1] for m in outcome.messages if m["role"] == "assistant"]
+    assert [block["input"] for block in calls] == [{}, {}, {"n": 2}]

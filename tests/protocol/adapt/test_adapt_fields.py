@@ -150,6 +150,17 @@ class TestSampling:
         assert adapted(QWEN, "converse", temperature=0.1).temperature is not None
 
 
+class TestWarming:
+    def test_one_token_is_asked_for(self):
+        result = adapted(max_tokens=0)
+        assert (result.max_tokens, result.view.max_tokens) == (1, 1)
+        assert adapted(max_tokens=0, stop_sequences=["a"], stream=False).max_tokens == 1
+
+    def test_never_in_a_stream(self):
+        with pytest.raises(InvalidRequestError, match=r"^max_tokens: must be at least 1"):
+            adapted(max_tokens=0, stream=True)
+
+
 class TestPrefill:
     history = [*HELLO, {"role": "assistant", "content": "{"}]  # noqa: RUF012  # never changed
 
@@ -205,3 +216,74 @@ def test_a_marked_system_message_that_expired_is_passed_over():
     result = adapted(cache_control=CONTROL, messages=messages)
     assert [message["role"] for message in result.messages] == ["user", "assistant", "user"]
     assert result.messages[0]["content"] == [text("Hello", cache_control=CONTROL)]
+
+
+class TestBlanksElsewhere:
+    def test_a_prefill_of_nothing_stays_one(self):
+        messages = [*HELLO, {"role": "assistant", "content": [text(" ")]}]
+        assert adapted(messages=messages).messages[1]["content"] == []
+
+    @pytest.mark.parametrize("blank", ["", "\u00a0", "\f\v", "\u2003\n"])
+    def test_within_other_blocks_words_stand_for_them(self, blank):
+        source = {"type": "content", "content": [text(blank), text("a")]}
+        blocks = [
+            {"type": "tool_result", "tool_use_id": "t", "content": [text(blank)]},
+            {"type": "document", "source": source},
+            text("a"),
+        ]
+        sent = adapted(messages=[{"role": "user", "content": blocks}]).messages[0]["content"]
+        assert sent[0]["content"] == [EMPTY]
+        assert sent[1]["source"]["content"] == [EMPTY, text("a")]
+
+    def test_of_the_system_prompt(self):
+        assert adapted(system=[text(" "), text("a")]).system == [text("a")]
+        assert adapted(system=[text("")]).system is None
+
+    def test_a_breakpoint_moves_to_what_stands_before(self):
+        marked = text(" ", cache_control=CONTROL)
+        result = adapted(messages=[{"role": "user", "content": [text("a"), marked]}])
+        assert result.messages[0]["content"] == [text("a", cache_control=CONTROL)]
+        result = adapted(system=[marked, text("a")])
+        assert result.system == [text("a")]
+        assert result.dropped == ["system.0.cache_control"]
+
+    def test_hostile_bodies_cost_one_look(self):
+        words = " " * 3_000_000 + "a"
+        assert adapted(temperature=1, messages=[{"role": "user", "content": [text(words)]}])
+
+
+def test_keys_of_the_client_s_own_are_no_breakpoints():
+    properties = {str(n): {"cache_control": {}} for n in range(5)}
+    tool = {"name": "t", "input_schema": {"type": "object", "properties": properties}}
+    nulls = [text("a", cache_control=None) for _ in range(5)]
+    messages = [{"role": "user", "content": nulls}]
+    result = adapted(cache_control=CONTROL, tools=[tool], messages=messages, system=nulls)
+    assert result.messages[0]["content"][-1] == text("a", cache_control=CONTROL)
+    block = {
+        "type": "tool_result",
+        "tool_use_id": "t",
+        "content": [text("a", cache_control=CONTROL)],
+    }
+    with pytest.raises(InvalidRequestError, match="there are 4"):
+        adapted(
+            cache_control=CONTROL,
+            tools=[{**tool, "cache_control": CONTROL}],
+            system=[text("a", cache_control=CONTROL)],
+            messages=[{"role": "user", "content": [block, block]}, *HELLO],
+        )
+
+
+def test_a_prefill_of_nothing_takes_no_breakpoint():
+    messages = [*HELLO, {"role": "assistant", "content": ""}]
+    result = adapted(cache_control=CONTROL, messages=messages)
+    assert result.messages == [
+        {"role": "user", "content": [text("Hello", cache_control=CONTROL)]},
+        messages[1],
+    ]
+
+
+def test_a_request_to_count_may_have_no_limit():
+    body = {"model": "m", "messages": HELLO, "inference_geo": None}
+    request = parse_request(encode(body), "2023-06-01", counting=True)
+    result = adapt(request, [], Capabilities(dialect="invoke"), BetaRules())
+    assert result.request.fields.keys() == {"model", "messages"}

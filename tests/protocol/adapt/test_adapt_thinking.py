@@ -45,6 +45,24 @@ def test_kinds(model, asked, sent, warned):
     assert bool(result.warnings) == warned
 
 
+BOUND = {"prefix_mismatch_behavior": "drop_block"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "asked", "sent"),
+    [
+        ("messages", {"display": "updates", "block_binding": BOUND},
+         {"display": "updates", "block_binding": BOUND}),
+        ("converse", {"display": "updates"}, {"display": "summarized"}),
+        ("converse", {"block_binding": BOUND}, {}),
+    ],
+)  # fmt: skip
+def test_what_a_flag_stands_for_goes_with_it(dialect, asked, sent):
+    result = adapted(OPUS, dialect, thinking={**ADAPTIVE, **asked})
+    assert result.thinking == {**ADAPTIVE, **sent}
+    assert len(result.warnings) + len(result.dropped) == (dialect == "converse")
+
+
 def test_older_models_always_show_their_thinking():
     result = adapted(thinking={**ENABLED, "display": "omitted"})
     assert result.thinking == ENABLED
@@ -133,3 +151,47 @@ def test_refusals_name_the_path(body, path):
     with pytest.raises(InvalidRequestError) as refused:
         adapted(**body)
     assert refused.value.message.startswith(path)
+
+
+UNSIGNED = {"type": "thinking", "thinking": "a", "signature": ""}
+
+
+class TestThoughtsOfAnotherModel:
+    """Converse tells the thoughts of other makers' models without a signature."""
+
+    def test_a_claude_does_not_get_them(self):
+        said = {"type": "text", "text": "b"}
+        messages = [
+            *HELLO,
+            {"role": "assistant", "content": [UNSIGNED, said, THOUGHT]},
+            *HELLO,
+            {"role": "assistant", "content": [UNSIGNED]},
+            *HELLO,
+            {"role": "assistant", "content": [{**CALL, "input": {"signature": ""}}]},
+            {"role": "user", "content": [RESULT]},
+        ]
+        result = adapted(messages=messages)
+        assert result.messages[1]["content"] == [said, THOUGHT]
+        assert result.messages[3]["content"] == [{"type": "text", "text": "(empty)"}]
+        assert result.messages[5:] == messages[5:]
+        assert result.dropped == ["messages.1.content.0", "messages.3.content.0"]
+        assert adapted(QWEN, "converse", messages=messages).messages == messages
+
+    @pytest.mark.parametrize("before", [[UNSIGNED, CALL], [CALL]])
+    def test_a_running_loop_that_began_without_a_thought_goes_on_without(self, before):
+        messages = [
+            *HELLO,
+            {"role": "assistant", "content": before},
+            {"role": "user", "content": [RESULT]},
+        ]
+        result = adapted(thinking=ENABLED, messages=messages)
+        assert result.thinking is None
+        assert result.warnings == ["thinking: the turn began without; left out until it is over"]
+        messages[1]["content"] = [THOUGHT, CALL]
+        assert adapted(thinking=ENABLED, messages=messages).thinking == ENABLED
+
+
+def test_a_model_that_never_thinks_need_not_be_told_not_to():
+    result = adapted("claude-3-5-haiku-latest", thinking={"type": "disabled"})
+    assert result.thinking is None
+    assert result.warnings == []

@@ -69,14 +69,16 @@ class TestDeferred:
     @pytest.mark.parametrize(
         ("body", "message", "code"),
         [
-            ({"tools": [late("a")]}, "tools: At least one tool must have defer_loading=false", None),
+            ({"tools": [late("a")]}, "tools: At least one tool must have defer_loading=false",
+             None),
             ({"tools": [PLAIN], "messages": [*HELLO, found("x")]},
              "messages.1.content.0.content.0: Tool reference 'x' not found in available tools",
              "tool_reference_unresolved"),
             ({"messages": [*HELLO, {"role": "user", "content": [{"type": "tool_result", "content":
                 [{"type": "tool_reference"}]}]}]},
              "messages.1.content.0.content.0.tool_name: Field required", None),
-            ({"tools": [SEARCH]}, "tools.0: tool_search_tool_regex_20251119 is not available", None),
+            ({"tools": [SEARCH]}, "tools.0: tool_search_tool_regex_20251119 is not available",
+             None),
         ],
     )  # fmt: skip
     def test_refusals(self, body, message, code):
@@ -115,6 +117,19 @@ class TestChanges:
         )
         assert "The tool b is now available." in words[1]
 
+    def test_a_breakpoint_stays(self):
+        marker = {"cache_control": {"type": "ephemeral"}}
+        message = change("tool_removal", reference("a"))
+        message["content"][0] |= marker
+        result = adapted(HAIKU, tools=[PLAIN, late("b")], messages=[*HELLO, message])
+        assert result.messages[1]["content"][0]["cache_control"] == marker["cache_control"]
+
+    def test_references_to_mcp_are_refused_everywhere(self):
+        tool = {"type": "mcp_toolset_reference", "server_name": "s"}
+        for model in (HAIKU, OPUS):
+            with pytest.raises(InvalidRequestError, match=r"^messages\.1\.content\.0\.tool: "):
+                adapted(model, messages=[*HELLO, change("tool_removal", tool)], tools=[PLAIN])
+
     def test_no_tool_is_left(self):
         messages = [*HELLO, change("tool_removal", reference("a"))]
         assert adapted(HAIKU, tools=[PLAIN], messages=messages).tools is None
@@ -134,3 +149,25 @@ class TestChanges:
         with pytest.raises(InvalidRequestError) as refused:
             adapted(HAIKU, tools=[PLAIN], messages=messages)
         assert refused.value.message.startswith(path)
+
+
+def test_loaded_tools_keep_their_order_when_they_are_called():
+    """Else the tools would change from turn to turn, and with them the whole prompt cache."""
+    tools = [PLAIN, late("b"), late("c")]
+    history = [*HELLO, found("b", "c")]
+    call = {"type": "tool_use", "id": "t", "name": "c", "input": {}}
+    history_after = [*history, {"role": "assistant", "content": [call]}, *HELLO]
+    for messages in (history, history_after):
+        result = adapted(QWEN, "converse", tools=tools, messages=messages)
+        assert [tool["name"] for tool in result.tools] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"), [({"type": "auto"}, None), ({"type": "any"}, {"type": "any"}), (None, None)]
+)
+def test_no_tool_is_left_to_choose(choice, sent):
+    messages = [*HELLO, change("tool_removal", reference("a"))]
+    more = {"tool_choice": choice} if choice else {}
+    result = adapted(HAIKU, tools=[PLAIN], messages=messages, **more)
+    assert result.tools is None
+    assert result.tool_choice == sent

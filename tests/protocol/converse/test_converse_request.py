@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from streams import encode
-from test_converse_request_models import RULES, capabilities, convert, convert_bytes
+from test_converse_request_models import RULES, capabilities, check_shapes, convert, convert_bytes
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.converse.names import DocumentNames, ToolNames
 from anthropic_bedrock_proxy.protocol.converse.request import to_converse
 from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Terms
+from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Guardrail, Terms
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "converse").glob("*.json"))
 CLAUDE, NOVA = "claude-haiku-4-5", "nova-lite"
@@ -171,3 +171,34 @@ def test_document_names_are_unique_even_beside_numbered_ones():
     names = DocumentNames()
     chosen = [names.choose(title) for title in ("a 2", "a", "a", "", "  ", "-", "a\tb", "(x)[y]")]
     assert chosen == ["a 2", "a", "a 3", "document", "document 2", "-", "a b", "(x)[y]"]
+
+
+def test_breakpoints_of_a_result_and_of_the_text_beside_it_become_one():
+    control = {"type": "ephemeral"}
+    call = {"type": "tool_use", "id": "t", "name": "a", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "r", "cache_control": control}
+    text = {"type": "text", "text": "b", "cache_control": control}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result, text]},
+    ]
+    tools = [{"name": "a", "input_schema": {"type": "object"}}]
+    body = json.loads(convert("other", {"messages": messages, "tools": tools}).body)
+    assert body["messages"][2]["content"] == [
+        {"toolResult": {"toolUseId": "t", "content": [{"text": "r"}, {"text": "b"}]}},
+        {"cachePoint": {"type": "default"}},
+    ]
+
+
+@pytest.mark.parametrize("tools", [True, False])
+def test_a_model_that_streams_no_tools_gets_a_guardrail_for_a_whole_answer(tools):
+    """Converse does not know how a guardrail shall stream, and refuses to be told."""
+    body = {"tools": [{"name": "a", "input_schema": {"type": "object"}}]} if tools else {}
+    body |= {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+    request = parse_request(encode(body), "2023-06-01")
+    terms = Terms(guardrail=Guardrail(identifier="abc", version="1"))
+    made = to_converse(request, [], capabilities("llama-3-3"), RULES, terms, stream=True)
+    assert made.whole_only is tools
+    assert ("streamProcessingMode" in json.loads(made.body)["guardrailConfig"]) is not tools
+    check_shapes(made.body, stream=not tools)

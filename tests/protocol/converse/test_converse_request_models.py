@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from botocore.validate import ParamValidator
 
+from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.capabilities import FEATURES, Capabilities
 from anthropic_bedrock_proxy.protocol.converse.request import to_converse
@@ -177,8 +178,14 @@ def convert_bytes(
     name, body, *, betas=(), terms=None, stream=False, counting=False, rules=RULES, judge=True
 ):
     parsed = parse_request(body, "2023-06-01", counting=counting)
+    adapted = adapt(parsed, list(betas), capabilities(name), rules)
     converted = to_converse(
-        parsed, list(betas), capabilities(name), rules, terms or Terms(), stream=stream
+        adapted.request, adapted.flags, capabilities(name), rules, terms or Terms(), stream=stream
+    )
+    converted = msgspec.structs.replace(
+        converted,
+        dropped=(*adapted.dropped, *converted.dropped),
+        warnings=(*adapted.warnings, *converted.warnings),
     )
     check_shapes(converted.body, stream=stream)
     if judge and MODELS[name][0] is not None:

@@ -14,9 +14,9 @@ from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from .breakpoint import place_breakpoint
 from .context import adapt_context
 from .fields import adapt_fields
-from .limits import adapt_blanks, adapt_sampling, check_prefill, has_blanks
+from .limits import adapt_blanks, adapt_sampling, adapt_warming, check_prefill, has_blanks
 from .rewrite import Rewrite
-from .thinking import adapt_thinking
+from .thinking import adapt_thinking, drop_unsigned
 from .tools import adapt_deferred_tools, adapt_tool_changes
 from .turns import adapt_turns
 
@@ -35,7 +35,7 @@ class Adapted(msgspec.Struct, frozen=True):
 _PLAIN_FIELDS: Final = frozenset(
     ("max_tokens", "messages", "metadata", "model", "stop_sequences", "stream", "system")
 )
-_PLAIN_BLOCKS: Final = frozenset(("document", "image", "text", "thinking", "tool_use"))
+_PLAIN_BLOCKS: Final = frozenset(("document", "image", "text", "tool_use"))
 
 
 def adapt(
@@ -51,10 +51,12 @@ def adapt(
         adapt_turns(rewrite)
         check_prefill(rewrite)
         adapt_sampling(rewrite)
+        adapt_warming(rewrite)
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)
-        adapt_blanks(rewrite)  # from here on, blocks no longer stand where they stood
+        drop_unsigned(rewrite)  # from here on, blocks no longer stand where they stood
+        adapt_blanks(rewrite)
         place_breakpoint(rewrite)
         adapted = rewrite.finish()
     except MISSHAPEN as error:
@@ -64,7 +66,7 @@ def adapt(
 
 def _is_plain(request: MessagesRequest) -> bool:
     """Whether no rewrite can have anything to do: one look at what most requests consist of."""
-    if not request.fields.keys() <= _PLAIN_FIELDS:
+    if not request.fields.keys() <= _PLAIN_FIELDS or request.view.max_tokens == 0:
         return False
     for message in request.view.messages:
         content = message.content

@@ -5,14 +5,17 @@ Source: Anthropic API, "Prompt caching", automatic caching.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from ...errors import InvalidRequestError
+from ..messages import BlockView, ToolView
+from .limits import UNMARKABLE
 from .rewrite import Rewrite
 
 _MAX_BREAKPOINTS: Final = 4
-_MARKER: Final = b'"cache_control"'
-_UNMARKABLE: Final = frozenset(("thinking", "redacted_thinking"))
 
 
 def place_breakpoint(rewrite: Rewrite) -> None:
@@ -35,11 +38,14 @@ def place_breakpoint(rewrite: Rewrite) -> None:
 
 
 def _check_room(rewrite: Rewrite) -> None:
-    markers = sum(
-        bytes(rewrite.fields[name]).count(_MARKER)
-        for name in ("system", "messages", "tools")
-        if name in rewrite.fields
+    system = rewrite.field("system")
+    markers = _count(rewrite.tools) + sum(
+        isinstance(block, dict) and block.get("cache_control") is not None
+        for block in (system if isinstance(system, list) else ())
     )
+    for message in rewrite.messages:
+        if not isinstance(message.content, str):
+            markers += _count(message.content)
     if markers >= _MAX_BREAKPOINTS:
         raise InvalidRequestError(
             "cache_control: there are 4 explicit breakpoints already, the most that are allowed; "
@@ -47,14 +53,26 @@ def _check_room(rewrite: Rewrite) -> None:
         )
 
 
+def _count(marked: Iterable[BlockView | ToolView]) -> int:
+    """Breakpoints of blocks, also those within them, or of tools."""
+    found = 0
+    for item in marked:
+        found += item.cache_control is not UNSET and bytes(item.cache_control) != b"null"
+        if isinstance(item, BlockView) and isinstance(item.content, list):
+            found += _count(item.content)
+    return found
+
+
 def _mark_last(message: dict[str, Any], control: dict[str, Any]) -> bool:
     """Marks the last block of a message that can be; whether there was one."""
     content = message["content"]
     if isinstance(content, str):
+        if not content.strip():
+            return False  # a prefill of nothing
         message["content"] = [{"type": "text", "text": content, "cache_control": control}]
         return True
     for block in reversed(content):
-        if block["type"] not in _UNMARKABLE:
+        if block["type"] not in UNMARKABLE:
             own = block.get("cache_control")
             if isinstance(own, dict) and own.get("ttl", "5m") != control.get("ttl", "5m"):
                 raise InvalidRequestError(

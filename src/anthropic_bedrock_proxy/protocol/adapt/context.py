@@ -128,10 +128,10 @@ def _clear_tool_uses(rewrite: Rewrite, path: str, edit: dict[str, Any]) -> dict[
     for index, position in results:
         rewrite.message(index)["content"][position]["content"] = _CLEARED
     inputs = edit.get("clear_tool_inputs")
-    for index, position in old.values() if inputs else ():
-        block = rewrite.message(index)["content"][position]
-        if inputs is True or block.get("name") in (inputs or ()):
-            block["input"] = {}
+    for index in {index for index, _ in old.values()} if inputs else ():
+        for block in rewrite.message(index)["content"]:
+            if block.get("id") in old and (inputs is True or block.get("name") in (inputs or ())):
+                block["input"] = {}
     return {"cleared_tool_uses": len(old), "cleared_input_tokens": sum(sizes)}
 
 

@@ -14,12 +14,20 @@ PREFILL: Final = (
     "message."
 )
 EMPTY: Final = "(empty)"  # Bedrock refuses blank text and messages without content
+UNMARKABLE: Final = frozenset(("thinking", "redacted_thinking"))  # by a cache_control
 _DEFAULTS: Final[dict[str, tuple[float, ...]]] = {
     "temperature": (1,),
     "top_p": (1, 0.99),
     "top_k": (),
 }
-_BLANK: Final = re.compile(rb'"text"\s*:\s*"(?:[ ]|\\[nrt])*"')
+# A text of nothing but white space, however JSON writes it. Possessive: nothing is tried twice, so
+# that a hostile body costs one look and no memory.
+_BLANK: Final = re.compile(
+    rb'"text"\s*+:\s*+"(?:[ ]++|\\[nrtf]|'
+    rb"(?i:\\u(?:00(?:0[9a-d]|1[c-f]|20|85|a0)|1680|20(?:0[0-9a]|2[89f]|5f)|3000))|"
+    rb"\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
+    rb')*+"'
+)
 
 
 def adapt_sampling(rewrite: Rewrite) -> None:
@@ -38,6 +46,18 @@ def adapt_sampling(rewrite: Rewrite) -> None:
             rewrite.dropped.append(name)
 
 
+def adapt_warming(rewrite: Rewrite) -> None:
+    """max_tokens 0 only warms the cache; Bedrock wants one token, which the answer then omits.
+
+    Raises `InvalidRequestError` where Anthropic refuses it too.
+    """
+    if rewrite.request.view.max_tokens != 0:
+        return
+    if rewrite.request.view.stream:
+        raise InvalidRequestError("max_tokens: must be at least 1 in a streamed request")
+    rewrite.set("max_tokens", 1)
+
+
 def _number(value: Any) -> float | None:
     try:
         return float(bytes(value) if isinstance(value, bytes | bytearray) else value)
@@ -52,36 +72,66 @@ def check_prefill(rewrite: Rewrite) -> None:
 
 
 def adapt_blanks(rewrite: Rewrite) -> None:
-    """Takes out blank text blocks, which echoed answers may hold; a turn itself always stays."""
+    """Takes out blank text blocks, which echoed answers may hold; a turn itself always stays.
+
+    Within other blocks, where places count (citations), a blank text gets words instead.
+    """
     messages = rewrite.messages
     blank = has_blanks(rewrite.request)
     last = len(messages) - 1
     for index, message in enumerate(messages):
-        if _is_empty(message) and (index < last or message.role != "assistant"):
+        may_be_empty = index == last and message.role == "assistant"  # a prefill of nothing
+        if _is_empty(message) and not may_be_empty:
             rewrite.message(index)["content"] = [{"type": "text", "text": EMPTY}]
-        elif blank and not isinstance(message.content, str):
-            _take_out(rewrite, index, message)
+        elif blank and not isinstance(message.content, str) and _BLANK.search(rewrite.raw(index)):
+            tree = rewrite.message(index)
+            path = f"messages.{index}.content"
+            kept = _without_blanks(rewrite, tree["content"], path)
+            tree["content"] = kept or ([] if may_be_empty else [{"type": "text", "text": EMPTY}])
+    if blank and isinstance(system := rewrite.field("system"), list):
+        rewrite.set("system", _without_blanks(rewrite, system, "system") or None)
 
 
 def has_blanks(request: MessagesRequest) -> bool:
-    """Whether some text in `messages` is blank; quotes inside a text are escaped there."""
-    return _BLANK.search(request.fields["messages"]) is not None
+    """Whether some text of the prompt is blank; quotes inside a text are escaped there."""
+    fields = request.fields
+    return _BLANK.search(fields["messages"]) is not None or (
+        "system" in fields and _BLANK.search(fields["system"]) is not None
+    )
 
 
 def _is_empty(message: MessageView) -> bool:
     content = message.content
-    return not content or (isinstance(content, str) and content.isspace())
+    return not content or (isinstance(content, str) and not content.strip())
 
 
-def _take_out(rewrite: Rewrite, index: int, message: MessageView) -> None:
-    if not any(block.type == "text" for block in message.content):  # type: ignore[union-attr]
-        return
-    content = rewrite.message(index)["content"]
-    kept = [block for block in content if not _is_blank(block)]
-    if len(kept) < len(content):
-        rewrite.message(index)["content"] = kept or [{"type": "text", "text": EMPTY}]
+def _without_blanks(
+    rewrite: Rewrite, blocks: list[dict[str, Any]], path: str
+) -> list[dict[str, Any]]:
+    """A breakpoint on a blank text goes to what stands before it, if anything does."""
+    kept: list[dict[str, Any]] = []
+    for position, block in enumerate(blocks):
+        if not _is_blank(block):
+            _fill(block)
+            kept.append(block)
+        elif "cache_control" in block:
+            if kept and kept[-1]["type"] not in UNMARKABLE:
+                kept[-1].setdefault("cache_control", block["cache_control"])
+            else:
+                rewrite.dropped.append(f"{path}.{position}.cache_control")
+    return kept
+
+
+def _fill(block: dict[str, Any]) -> None:
+    for holder in (block, block.get("source")):
+        content = holder.get("content") if isinstance(holder, dict) else None
+        for inner in content if isinstance(content, list) else ():
+            if _is_blank(inner):
+                inner["text"] = EMPTY
+            else:
+                _fill(inner)
 
 
 def _is_blank(block: dict[str, Any]) -> bool:
     text = block.get("text")
-    return block["type"] == "text" and isinstance(text, str) and not text.strip()
+    return block.get("type") == "text" and isinstance(text, str) and not text.strip()

@@ -11,7 +11,7 @@ from ...errors import InvalidRequestError
 from ..betas import BetaRules, flag_for
 from ..capabilities import Capabilities
 from ..messages import MessagesRequest, MessageView, ToolView, decode_message, decode_tools, explain
-from ..raw import decode, decode_raws, encode
+from ..raw import MISSHAPEN, decode, decode_raws, encode
 
 
 class Rewrite:
@@ -61,10 +61,14 @@ class Rewrite:
         """A message as a tree; what is changed in it will be sent."""
         tree = self._trees.get(index)
         if tree is None:
-            if self._raws is None:
-                self._raws = decode_raws(self.request.fields["messages"])
-            tree = self._trees[index] = decode(self._raws[index])
+            tree = self._trees[index] = decode(self.raw(index))
         return tree
+
+    def raw(self, index: int) -> Raw:
+        """A message as it came."""
+        if self._raws is None:
+            self._raws = decode_raws(self.request.fields["messages"])
+        return self._raws[index]
 
     def remove(self, index: int) -> None:
         """Leaves a message out."""
@@ -75,9 +79,12 @@ class Rewrite:
         return index in self._gone
 
     def field(self, name: str) -> Any:
-        """A top-level field as a tree; None if it is absent."""
+        """A top-level field as a tree; None if it is absent. Raises `InvalidRequestError`."""
         raw = self.fields.get(name)
-        return None if raw is None else decode(raw)
+        try:
+            return None if raw is None else decode(raw)
+        except MISSHAPEN:
+            raise InvalidRequestError(f"{name}: cannot be read") from None
 
     def object(self, name: str) -> dict[str, Any]:
         """A top-level field that must be an object or null. Raises `InvalidRequestError`."""
@@ -103,6 +110,8 @@ class Rewrite:
             changes["messages"] = self._messages()
         if self.fields.get("tools") is not self.request.fields.get("tools"):
             changes["tools"] = self.tools or None
+        if "max_tokens" in self.fields and self.fields is not self.request.fields:
+            changes["max_tokens"] = decode(self.fields["max_tokens"])
         if changes:
             view = msgspec.structs.replace(view, **changes)
         elif self.fields is self.request.fields:

@@ -8,9 +8,11 @@ Source: Anthropic API, "Extended thinking" and "Effort".
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
+from .limits import EMPTY
 from .rewrite import Rewrite
 
 _LEVELS: Final = ("low", "medium", "high", "xhigh", "max")
@@ -18,6 +20,8 @@ _LEAST_BUDGET: Final = 1024
 _BUDGETS: Final = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
 _THOUGHTS: Final = ("thinking", "redacted_thinking")
 _FORCED: Final = ("any", "tool")
+# A thought of another maker's model, as Converse's answers tell it.
+_UNSIGNED: Final = re.compile(rb'"signature"\s*+:\s*+""')
 
 
 def adapt_thinking(rewrite: Rewrite) -> None:
@@ -32,11 +36,28 @@ def adapt_thinking(rewrite: Rewrite) -> None:
     kind = rewrite.object("thinking").get("type")
     if settings and f"thinking_{kind}" not in rewrite.features:
         settings = _nearest(rewrite, kind, settings, effort)
+    elif kind == "enabled" and _loop_without_thinking(rewrite):
+        rewrite.warnings.append("thinking: the turn began without; left out until it is over")
+        settings = None
     if settings and "display" in settings and "thinking_display" not in rewrite.features:
         settings = {key: value for key, value in settings.items() if key != "display"}
         rewrite.dropped.append("thinking.display")
+    settings = _without_betas(rewrite, settings)
     if settings != rewrite.object("thinking"):
         rewrite.set("thinking", settings or None)
+
+
+def _without_betas(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Leaves out what a flag stands for that the model does not take."""
+    if not settings:
+        return settings
+    if settings.get("display") == "updates" and not rewrite.can("thinking_updates"):
+        rewrite.warnings.append("thinking.display: updates became summarized")
+        settings = {**settings, "display": "summarized"}
+    if "block_binding" in settings and not rewrite.can("thinking_binding"):
+        rewrite.dropped.append("thinking.block_binding")
+        settings = {key: value for key, value in settings.items() if key != "block_binding"}
+    return settings
 
 
 def _nearest(
@@ -44,8 +65,9 @@ def _nearest(
 ) -> dict[str, Any] | None:
     """The kind to use instead of one that the model lacks; None: its own default."""
     if kind == "disabled":
-        rewrite.warnings.append("thinking: this model always thinks")
-        return None
+        if "thinking_adaptive" in rewrite.features:
+            rewrite.warnings.append("thinking: this model always thinks")
+        return None  # else it never does
     if kind not in ("enabled", "adaptive", "between_tools"):
         return settings  # Bedrock names it
     if "thinking_adaptive" in rewrite.features:
@@ -75,11 +97,35 @@ def _loop_without_thinking(rewrite: Rewrite) -> bool:
     for index in range(len(messages) - 1, -1, -1):
         content = messages[index].content
         if messages[index].role == "assistant":
-            return isinstance(content, str) or not content or content[0].type not in _THOUGHTS
+            return (
+                isinstance(content, str)
+                or not content
+                or content[0].type not in _THOUGHTS
+                or _UNSIGNED.search(rewrite.raw(index)) is not None
+            )
         results = not isinstance(content, str) and any(b.type == "tool_result" for b in content)
         if messages[index].role == "user" and not results:
             return False
     return False
+
+
+def drop_unsigned(rewrite: Rewrite) -> None:
+    """Takes out thoughts without a signature, which a Claude refuses: another model had them."""
+    if "claude" not in rewrite.features or not _UNSIGNED.search(rewrite.fields["messages"]):
+        return
+    for index, message in enumerate(rewrite.messages):
+        if message.role == "assistant" and _UNSIGNED.search(rewrite.raw(index)):
+            content = rewrite.message(index)["content"]
+            gone = [position for position, block in enumerate(content) if _is_unsigned(block)]
+            rewrite.dropped += [f"messages.{index}.content.{position}" for position in gone]
+            for position in reversed(gone):
+                del content[position]
+            if not content:
+                content.append({"type": "text", "text": EMPTY})
+
+
+def _is_unsigned(block: dict[str, Any]) -> bool:
+    return block["type"] == "thinking" and block.get("signature") == ""
 
 
 def _adapt_effort(rewrite: Rewrite) -> str:

@@ -22,7 +22,11 @@ _CHANGES: Final = frozenset(("tool_addition", "tool_removal"))
 def adapt_tool_changes(rewrite: Rewrite) -> None:
     """Applies tool_addition and tool_removal blocks. Raises `InvalidRequestError`."""
     indexes = [i for i, message in enumerate(rewrite.messages) if _has(message, _CHANGES)]
-    if not indexes or ("tool_changes" in rewrite.features and rewrite.can("tool_changes")):
+    if not indexes:
+        return
+    if "tool_changes" in rewrite.features and rewrite.can("tool_changes"):
+        for index in indexes:
+            _refuse_mcp(rewrite, index)
         return
     offered = _tool_trees(rewrite)
     removed: dict[str, None] = {}
@@ -31,8 +35,28 @@ def adapt_tool_changes(rewrite: Rewrite) -> None:
         for position, block in enumerate(content):
             if block["type"] in _CHANGES:
                 path = f"messages.{index}.content.{position}"
-                content[position] = _change(block, path, offered, removed)
-    rewrite.set("tools", [tree for name, tree in offered.items() if name not in removed] or None)
+                content[position] = {
+                    **_change(block, path, offered, removed),
+                    **{key: block[key] for key in ("cache_control",) if key in block},
+                }
+    left = [tree for name, tree in offered.items() if name not in removed]
+    rewrite.set("tools", left or None)
+    if not left and rewrite.object("tool_choice").get("type") in ("auto", "none"):
+        rewrite.set("tool_choice", None)  # Bedrock takes none without tools
+
+
+def _refuse_mcp(rewrite: Rewrite, index: int) -> None:
+    """Bedrock has no MCP connector, so nothing that a reference could lead to."""
+    for position, block in enumerate(rewrite.message(index)["content"]):
+        tool = block.get("tool")
+        if isinstance(tool, dict) and str(tool.get("type")).startswith("mcp_"):
+            raise _no_tool(f"messages.{index}.content.{position}")
+
+
+def _no_tool(path: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"{path}.tool: Expected a tool_reference with the name of a tool of this request"
+    )
 
 
 def _change(
@@ -47,9 +71,7 @@ def _change(
     else:
         name = tool.get("name") or tool.get("tool_name") if isinstance(tool, dict) else None
     if not isinstance(name, str) or (isinstance(tool, dict) and "server_name" in tool):
-        raise InvalidRequestError(
-            f"{path}.tool: Expected a tool_reference with the name of a tool of this request"
-        )
+        raise _no_tool(path)
     if name not in offered:
         raise _unresolved(path, name)
     if block["type"] == "tool_removal":
@@ -68,7 +90,7 @@ def adapt_deferred_tools(rewrite: Rewrite) -> None:
     if "tool_search" in rewrite.features and rewrite.can("defer_loading"):
         return
     tools = rewrite.tools
-    referring = [i for i, message in enumerate(rewrite.messages) if _refers(message)]
+    referring = {i for i, message in enumerate(rewrite.messages) if _refers(message)}
     for index, tool in enumerate(tools):
         if (tool.type or "").startswith(TOOL_SEARCH):
             raise InvalidRequestError(
@@ -81,8 +103,12 @@ def adapt_deferred_tools(rewrite: Rewrite) -> None:
         raise InvalidRequestError(
             "tools: At least one tool must have defer_loading=false. All tools cannot be deferred."
         )
-    loaded = _used(rewrite.messages)
-    for index in referring:
+    # In the order of the history, which only grows: so the tools keep theirs from turn to turn.
+    loaded: dict[str, None] = {}
+    for index, message in enumerate(rewrite.messages):
+        if index not in referring:
+            loaded.update(_called(message))
+            continue
         blocks = rewrite.message(index)["content"]
         for position, block in enumerate(blocks):
             if block["type"] == "tool_result" and isinstance(block.get("content"), list):
@@ -135,12 +161,12 @@ def _tool_trees(rewrite: Rewrite) -> dict[str, dict[str, Any]]:
     return {str(tree.get("name") or f"tools.{i}"): tree for i, tree in enumerate(trees)}
 
 
-def _used(messages: list[MessageView]) -> dict[str, None]:
-    """Tools that the model has called already: Bedrock wants every one of them defined."""
+def _called(message: MessageView) -> dict[str, None]:
+    """Tools that the model calls there: Bedrock wants every one of them defined."""
+    if isinstance(message.content, str):
+        return {}
     return {
         block.name: None
-        for message in messages
-        if not isinstance(message.content, str)
         for block in message.content
         if block.type == "tool_use" and isinstance(block.name, str)
     }

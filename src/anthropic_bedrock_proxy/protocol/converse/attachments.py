@@ -114,8 +114,9 @@ def document(draft: Draft, block: Document, path: str) -> Parts:
 
 def search_result(draft: Draft, block: SearchResult, path: str, *, as_text: bool = False) -> Parts:
     """As itself, or as text where the model lacks search results."""
-    texts = [text.text for text in block.content if not is_blank(text.text)] or [EMPTY]
+    texts = [text.text for text in block.content] or [EMPTY]
     inner = inner_control(block.content)
+    cited = _cited(draft, block, path)
     if as_text or "search_results" not in draft.features:
         words = "\n".join((block.title, block.source, "", *texts)).strip()
         return [{"text": words}], inner
@@ -124,7 +125,7 @@ def search_result(draft: Draft, block: SearchResult, path: str, *, as_text: bool
         "title": block.title,
         "content": [{"text": text} for text in texts],
     }
-    if _cited(draft, block, path):
+    if cited:
         converted["citations"] = {"enabled": True}
     return [{"searchResult": converted}], inner
 
@@ -180,8 +181,7 @@ def _document_source(
                     f"{path}.source.content.{position}: images inside documents are not possible "
                     "on Bedrock's Converse; send them as image blocks"
                 )
-            if not is_blank(part.text):
-                texts.append(part.text)
+            texts.append(part.text)
         inner = inner_control(source.content)
         if "citations" not in draft.features or not texts:
             return *_text_source(draft, "txt", "\n".join(texts), path), inner

@@ -15,16 +15,18 @@ from .blocks import CacheControl
 
 _MAX_BREAKPOINTS: Final = 4
 _HOUR: Final = "1h"
+_FIVE_MINUTES: Final = "5m"
 
 
 class CachePoints:
     """Counts the breakpoints of a request and applies what the operator says about them."""
 
-    __slots__ = ("_dropped", "_features", "_found", "_terms")
+    __slots__ = ("_default_ttl", "_dropped", "_features", "_found", "_terms")
 
     def __init__(self, features: frozenset[str], terms: Terms, dropped: list[str]) -> None:
         self._features = features
         self._terms = terms
+        self._default_ttl = terms.default_cache_ttl
         self._dropped = dropped
         self._found = 0
 
@@ -67,7 +69,10 @@ class CachePoints:
         self._found += 1
         if control.scope is not UNSET:  # only Anthropic's own API has scopes
             self._dropped.append(f"{path}.cache_control.scope")
-        if (terms.cache_ttl or control.ttl or terms.default_cache_ttl) != _HOUR:
+        ttl = terms.cache_ttl or control.ttl or self._default_ttl
+        if ttl == _FIVE_MINUTES:
+            self._default_ttl = None  # an hour may not follow upon five minutes
+        if ttl != _HOUR:
             return {}  # five minutes are the default
         if "cache_1h" not in self._features:
             self._dropped.append(f"{path}.cache_control.ttl")

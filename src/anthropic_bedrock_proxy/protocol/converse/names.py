@@ -66,17 +66,19 @@ def _shorten(name: str, odd: re.Pattern[str], joint: str, salt: int) -> str:
 class DocumentNames:
     """Names of documents: unique in a request, of letters, digits, single spaces and - ( ) [ ]."""
 
-    __slots__ = ("_taken",)
+    __slots__ = ("_numbers", "_taken")
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}  # name -> the last number that was tried
 
     def choose(self, title: str) -> str:
         """A name near the title."""
         name = _NOT_IN_DOCUMENT_NAME.sub(" ", title[:_MAX_TITLE]).strip() or _DOCUMENT
-        choice, number = name, 1
+        choice, number = name, self._numbers.get(name, 1)
         while choice in self._taken:
             number += 1
             choice = f"{name} {number}"
         self._taken.add(choice)
+        self._numbers[name] = number  # the lower ones are taken for good
         return choice

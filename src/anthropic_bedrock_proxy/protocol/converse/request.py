@@ -29,7 +29,7 @@ from .turns import convert_messages, convert_system
 class ConverseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What goes to Bedrock, and what has to be known to read its answer.
 
-    `body` is the JSON for both operations, `dropped` the paths of what was left out, `tool_names`
+    `body` is the JSON, for Converse instead of ConverseStream if `whole_only`, `dropped` the paths of what was left out, `tool_names`
     Bedrock's names of tools -> the client's, where they differ.
     """
 
@@ -38,6 +38,7 @@ class ConverseRequest(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     tool_names: Mapping[str, str] = {}
     stop_sequences: tuple[str, ...] = ()
+    whole_only: bool = False  # a stream was wanted, and the model has none for such a request
 
 
 def to_converse(
@@ -55,7 +56,7 @@ def to_converse(
     """
     draft = Draft(request, flags, capabilities, rules, terms)
     try:
-        _convert(draft, stream=stream)
+        streams = _convert(draft, stream=stream)
         body = encode(draft.body)
     except MISSHAPEN as error:
         # Whatever the checks on the way did not foresee: the client's doing, with no path known.
@@ -66,10 +67,12 @@ def to_converse(
         warnings=tuple(draft.warnings),
         tool_names=draft.tool_names.renamed(),
         stop_sequences=tuple(draft.stop_sequences),
+        whole_only=stream and not streams,
     )
 
 
-def _convert(draft: Draft, *, stream: bool) -> None:
+def _convert(draft: Draft, *, stream: bool) -> bool:
+    """Whether the answer will be a stream."""
     body = draft.body
     check_others(draft)
     offered = convert_tools(draft)
@@ -83,7 +86,9 @@ def _convert(draft: Draft, *, stream: bool) -> None:
     draft.cache.check()
     convert_inference(draft)
     convert_thinking(draft)
-    convert_terms(draft, stream=stream)
+    streams = stream and ("streamed_tools" in draft.features or "toolConfig" not in body)
+    convert_terms(draft, stream=streams)
     draft.settle_betas()
     if draft.additional:
         body["additionalModelRequestFields"] = draft.additional
+    return streams

@@ -59,7 +59,7 @@ def _part(
     if isinstance(part, Text):
         if part.citations:
             draft.dropped.append(f"{path}.citations")
-        return [] if is_blank(part.text) else [{"text": part.text}], None
+        return [{"text": part.text}], None
     if isinstance(part, SearchResult):
         if "rich_results" in draft.features:
             return search_result(draft, part, path)

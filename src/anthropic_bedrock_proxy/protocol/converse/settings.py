@@ -42,7 +42,6 @@ _REFUSED: Final = {
 }
 _EMPTY: Final = (b"null", b"[]", b"{}")
 _AMAZON: Final = "amazon-bedrock-"
-_DEFAULTS: Final = {"temperature": 1.0, "top_p": 1.0}
 _MAX_STOP_SEQUENCES: Final = 2500
 
 _stop_sequences = msgspec.json.Decoder(list[str] | None)
@@ -119,11 +118,6 @@ def _sampling(draft: Draft, name: str) -> Any:
     value = None if raw is None else read(raw, _probability, name)
     if raw is None or value is None:
         return None
-    if "sampling" not in draft.features:
-        if value != _DEFAULTS[name]:
-            raise _no_sampling(name)
-        draft.dropped.append(name)
-        return None
     if not 0 <= value <= 1:
         raise InvalidRequestError(f"{name}: must be between 0 and 1")
     return read(raw, tree_decoder, name)
@@ -135,8 +129,6 @@ def _convert_top_k(draft: Draft) -> None:
     if value is None:
         return
     features = draft.features
-    if "sampling" not in features:
-        raise _no_sampling("top_k")
     if value < 0:
         raise InvalidRequestError("top_k: must be greater than or equal to 0")
     if "top_k_none" in features:
@@ -157,7 +149,3 @@ def _stops(draft: Draft) -> list[str]:
     if stops and len(stops) > _MAX_STOP_SEQUENCES:
         raise InvalidRequestError(f"stop_sequences: at most {_MAX_STOP_SEQUENCES} are allowed")
     return stops or []
-
-
-def _no_sampling(name: str) -> InvalidRequestError:
-    return InvalidRequestError(f"{name}: this model takes no sampling settings; remove it")

@@ -30,14 +30,11 @@ class Turn:
         self.asked: dict[str, None] = {}  # ids of the tools called
         self.answered: dict[str, str] = {}  # id of a call -> path of its result
 
-    def mark(self, point: dict[str, Any]) -> bool:
-        """Sets a breakpoint behind what stands there; False if nothing does."""
+    def mark(self, point: dict[str, Any]) -> None:
+        """Sets a breakpoint behind what stands there."""
         blocks = self.others or self.results
-        if not blocks:
-            return False
         if _POINT not in blocks[-1]:
             blocks.append(point)
-        return True
 
     def mark_result(self, point: dict[str, Any]) -> None:
         """Sets a breakpoint behind the last tool result."""

@@ -11,7 +11,6 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ...errors import InvalidRequestError
-from ..adapt.limits import PREFILL
 from . import attachments, history, results
 from .blocks import (
     AssistantMessage,
@@ -93,7 +92,7 @@ def _turns(draft: Draft, messages: list[Message]) -> list[Turn]:
     turns: list[Turn] = []
     turn = Turn("", 0)
     for index, message in enumerate(messages):
-        role = _role(draft, message, index)
+        role = _role(message, index)
         if role != turn.role:
             if not turns and role != "user":
                 raise InvalidRequestError(
@@ -112,7 +111,7 @@ def _turns(draft: Draft, messages: list[Message]) -> list[Turn]:
     return turns
 
 
-def _role(draft: Draft, message: Message, index: int) -> str:
+def _role(message: Message, index: int) -> str:
     for name in ("output_config", "clear_at"):
         if getattr(message, name) is not UNSET:
             raise InvalidRequestError(
@@ -122,11 +121,6 @@ def _role(draft: Draft, message: Message, index: int) -> str:
         return "user"
     if isinstance(message, AssistantMessage):
         return "assistant"
-    if "system_role" not in draft.features:
-        raise InvalidRequestError(
-            f"messages.{index}.role: this model takes no system messages inside the conversation; "
-            "send the text as a user message"
-        )
     return "system"
 
 
@@ -137,8 +131,6 @@ def _settle_prefill(draft: Draft, turns: list[Turn]) -> None:
     if not last.others:  # an empty prefill asks for nothing
         draft.dropped.append(f"messages.{last.last}")
         turns.pop()
-    elif "prefill" not in draft.features:
-        raise InvalidRequestError(PREFILL)
     else:
         last.trim()
 
@@ -181,13 +173,11 @@ def _add(draft: Draft, turn: Turn, block: Block, path: str) -> None:
 
 def _add_text(draft: Draft, turn: Turn, block: Text, path: str) -> None:
     if block.citations and turn.role == "assistant":
-        if not attachments.is_blank(block.text):
-            turn.others.append(history.cited_text(draft, block, path))
+        turn.others.append(history.cited_text(draft, block, path))
         return
     if block.citations:
         draft.dropped.append(f"{path}.citations")
-    if not attachments.is_blank(block.text):
-        turn.others.append({"text": block.text})
+    turn.others.append({"text": block.text})
 
 
 def _add_result(draft: Draft, turn: Turn, block: ToolResult, path: str) -> None:
@@ -218,5 +208,5 @@ def _tool_change(draft: Draft, block: ToolAddition | ToolRemoval, path: str) -> 
 
 def _mark(draft: Draft, turn: Turn, control: CacheControl | None, path: str) -> None:
     point = draft.cache.point(control, path)
-    if point is not None and not turn.mark(point):
-        draft.cache.drop(path)  # there is nothing before it that could be cached
+    if point is not None:
+        turn.mark(point)
