@@ -86,5 +86,5 @@ def taught(column, given, message, flags=()):
     verdicts = Verdicts(wanted.rules.needed_for)
     call = verdicts.convert(request, target, wanted).call
     refusal = UpstreamRefusal("ValidationException", message, status=400)
-    assert verdicts.learn(target, call, wanted.terms, refusal)
+    assert verdicts.learn(request, target, wanted, call, refusal)
     return decode(verdicts.convert(request, target, wanted).call.body)

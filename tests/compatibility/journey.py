@@ -127,7 +127,7 @@ def _convert(
             judge(call)
         except Refusal as said:
             refusal = UpstreamRefusal(said.type, said.message, status=400)
-            if verdicts.learn(target, call, wanted.terms, refusal):
+            if verdicts.learn(request, target, wanted, call, refusal):
                 continue
             return Outcome(refusal=from_refusal(refusal).message, by_bedrock=True)
         return _outcome(conversion, lessons)

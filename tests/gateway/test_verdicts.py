@@ -6,7 +6,7 @@ import pytest
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.app import load_model_table
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.dialects import Wanted
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.verdicts import Verdict, Verdicts
@@ -38,10 +38,10 @@ class World:
     def convert(self):
         return self.verdicts.convert(self.request, self.target, self.wanted)
 
-    def learn(self, message, code="ValidationException"):
-        call = self.convert().call
+    def learn(self, message, code="ValidationException", call=None):
+        call = call or self.convert().call
         refusal = UpstreamRefusal(code, message, status=400)
-        return self.verdicts.learn(self.target, call, self.wanted.terms, refusal)
+        return self.verdicts.learn(self.request, self.target, self.wanted, call, refusal)
 
     def body(self):
         return decode(self.convert().call.body)
@@ -273,3 +273,21 @@ def test_several_paths_in_one_refusal():
 def test_a_long_refusal_costs_one_look():
     world = World(flags=[INTERLEAVED])
     assert not world.learn("a-" * 100_000 + "!: Extra inputs are not permitted")
+
+
+def test_requests_that_are_on_their_way_together_all_profit():
+    world = World(flags=[SEARCH])
+    first, second = world.convert().call, world.convert().call
+    assert world.learn(f"invalid beta flag: {SEARCH}", call=first)
+    assert world.learn(f"invalid beta flag: {SEARCH}", call=second)
+    assert world.verdicts.count == 1
+    assert not world.learn(f"invalid beta flag: {SEARCH}")
+
+
+def test_what_cannot_be_done_without_is_said_by_the_next_attempt():
+    tool = {"type": "computer_20251124", "name": "computer", "display_width_px": 1,
+            "display_height_px": 1}  # fmt: skip
+    world = World("claude-opus-4-8", "converse", tools=[tool])
+    assert world.learn("invalid beta flag")
+    with pytest.raises(InvalidRequestError, match=r"^tools\.0: computer_20251124"):
+        world.convert()

@@ -146,7 +146,7 @@ class Messages:
             try:
                 return await self._call(exchange, target, conversion, lease)
             except UpstreamRefusal as refusal:
-                if self._verdicts.learn(target, conversion.call, wanted.terms, refusal):
+                if self._verdicts.learn(request, target, wanted, conversion.call, refusal):
                     continue
                 if course.failed(refusal):
                     return None
@@ -170,7 +170,9 @@ class Messages:
         calls = Calls(
             self._upstreams[target.place],
             convert=lambda made: self._convert(exchange, made, target, streamed),
-            learn=lambda call, refusal: self._verdicts.learn(target, call, wanted.terms, refusal),
+            learn=lambda made, call, refusal: self._verdicts.learn(
+                made, target, streamed, call, refusal
+            ),
             patient=course.patient,
         )
         try:

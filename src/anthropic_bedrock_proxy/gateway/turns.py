@@ -29,7 +29,7 @@ class Calls:
         upstream: Upstream,
         *,
         convert: Callable[[MessagesRequest], Conversion],
-        learn: Callable[[Call, UpstreamRefusal], bool],
+        learn: Callable[[MessagesRequest, Call, UpstreamRefusal], bool],
         patient: Callable[[Conversion], Conversion],
     ) -> None:
         """`patient` bounds the first call only: after it the turn cannot move elsewhere."""
@@ -52,7 +52,7 @@ class Calls:
             try:
                 stream = await open_stream(self._upstream, conversion)
             except UpstreamRefusal as refusal:
-                if not self._learn(conversion.call, refusal):
+                if not self._learn(request, conversion.call, refusal):
                     raise
             else:
                 self._begun = True

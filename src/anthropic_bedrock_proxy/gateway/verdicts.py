@@ -163,16 +163,24 @@ class Verdicts:
             conversion, call=call, dropped=[*conversion.dropped, *removed]
         )
 
-    def learn(self, target: Target, call: Call, terms: Terms, refusal: UpstreamRefusal) -> bool:
-        """Whether something new was learned, so that another attempt may succeed."""
+    def learn(
+        self,
+        request: MessagesRequest,
+        target: Target,
+        wanted: Wanted,
+        call: Call,
+        refusal: UpstreamRefusal,
+    ) -> bool:
+        """Whether another attempt would send something else than `call`, which was refused.
+
+        So it is after a new lesson, and after one that another request has learned meanwhile.
+        """
         if rule_for(refusal).error is not InvalidRequestError:
             return False
         model = base_model_id(target.bedrock_model_id)
-        new = False
-        for kind, name in self._read(refusal.message, call, terms):
+        for kind, name in self._read(refusal.message, call, wanted.terms):
             verdict = Verdict(model=model, dialect=target.dialect, kind=kind, name=name)
             if verdict not in self._own and not self._is_settled(verdict):
-                new = True
                 self.count += 1
                 self._own.append(verdict)
                 self._known.clear()
@@ -181,7 +189,13 @@ class Verdicts:
                     "%s on %s does not take the %s %s: left out from now on",
                     *(model, target.dialect, kind, name),
                 )
-        return new
+        if not (self._own or self._stored):
+            return False
+        try:
+            again = self.convert(request, target, wanted).call
+        except InvalidRequestError:
+            return True  # and the next attempt says what cannot be done without
+        return (again.body, again.headers) != (call.body, call.headers)
 
     def _is_settled(self, verdict: Verdict) -> bool:
         """Whether the store knows of it: another attempt would send the same again."""

@@ -29,8 +29,8 @@ from .turns import convert_messages, convert_system
 class ConverseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What goes to Bedrock, and what has to be known to read its answer.
 
-    `body` is the JSON, for Converse instead of ConverseStream if `whole_only`, `dropped` the paths of what was left out, `tool_names`
-    Bedrock's names of tools -> the client's, where they differ.
+    `body` is the JSON, for Converse instead of ConverseStream if `whole_only`, `dropped` the paths
+    of what was left out, `tool_names` Bedrock's names of tools -> the client's, where they differ.
     """
 
     body: bytes
