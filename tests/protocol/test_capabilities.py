@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.protocol.capabilities import capabilities_on, parse_table
@@ -63,8 +64,9 @@ def test_dialects_differ_and_differences_are_inherited():
         "converse": {"tools"},
     }
     assert capabilities_on(generation, "converse").betas == {"b"}
-    gap = capabilities_on(generation, "invoke", frozenset(("tools",)))
-    assert gap.features == {"images"}
+    model = structs.replace(table.model[0], lacks=frozenset(("tools",)), output_tokens=5)
+    gap = capabilities_on(generation, "invoke", model)
+    assert (gap.features, gap.output_tokens) == ({"images"}, 5)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,6 @@ def test_no_claude_is_sent_a_flag_that_the_simulator_refuses():
         there = known.get(model.bedrock)
         for dialect in ("invoke", "converse"):
             if there is not None and there.is_claude:
-                sent = capabilities_on(table.generation[model.generation], dialect, model.lacks)
+                sent = capabilities_on(table.generation[model.generation], dialect, model)
                 for flag in sent.betas | sent.on_use:
                     assert there.accepts_beta(flag, dialect), (model.id, dialect, flag)

@@ -13,7 +13,7 @@ from anthropic_bedrock_proxy.protocol.messages import parse_request
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 HELLO = [{"role": "user", "content": "Hello"}]
 HAIKU, OPUS, SONNET_4 = "claude-haiku-4-5", "claude-opus-5-5", "claude-sonnet-4"
-QWEN = "qwen.qwen3-32b-v1:0"
+QWEN = "qwen.qwen3-coder-30b-a3b-v1:0"
 
 
 class Result:

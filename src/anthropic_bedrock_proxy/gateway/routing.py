@@ -222,10 +222,8 @@ class Registry:
                 bedrock_id = (model and model.mantle) or base
             else:
                 bedrock_id = self._bedrock_id(name, model, region, geography)
-            lacks = model.lacks if model else frozenset[str]()
-            yield Target(
-                link.place, dialect, bedrock_id, capabilities_on(generation, dialect, lacks)
-            )
+            capabilities = capabilities_on(generation, dialect, model)
+            yield Target(link.place, dialect, bedrock_id, capabilities)
 
     def _forced_dialect(self, model: Model | None, base: str) -> str:
         dialects = self._options.dialects

@@ -111,6 +111,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     betas: frozenset[str] = frozenset()
     on_use: frozenset[str] = frozenset()
     features: frozenset[str] = frozenset()
+    output_tokens: int | None = None  # the most that one answer may have; None: not known
 
 
 class BetaTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,16 +152,17 @@ def parse_table(data: Mapping[str, Any]) -> ModelTable:
 
 
 def capabilities_on(
-    generation: Generation, dialect: str, lacks: frozenset[str] = frozenset()
+    generation: Generation, dialect: str, model: Model | None = None
 ) -> Capabilities:
-    """What a generation's models accept on `dialect`; `lacks` is a single model's own gap."""
+    """What a model of a generation accepts on `dialect`; None: one that the table does not list."""
     difference = generation.on.get(dialect, Difference())
-    missing = difference.lacks | lacks
+    missing = difference.lacks | (model.lacks if model else frozenset())
     return Capabilities(
         dialect=dialect,
         betas=(generation.betas | difference.betas) - missing,
         on_use=generation.on_use - missing,
         features=(generation.features | difference.features) - missing,
+        output_tokens=model.output_tokens if model else None,
     )
 
 

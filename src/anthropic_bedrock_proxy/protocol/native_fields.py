@@ -16,10 +16,9 @@ from .invoke_draft import Draft, decode
 from .invoke_messages import edit_messages, edit_system
 from .invoke_tools import edit_tools
 
-_NATIVE: Final = frozenset(
+# Fields that have a form of their own on every dialect.
+CONVERTED: Final = frozenset(
     (
-        "cache_control",  # where it is not native, it has become a breakpoint already
-        "context_management",
         "max_tokens",
         "messages",
         "metadata",
@@ -36,6 +35,8 @@ _NATIVE: Final = frozenset(
         "top_p",
     )
 )
+# And those that a native dialect takes; where one does not, adapt has dealt with it already.
+_NATIVE: Final = CONVERTED | {"cache_control", "context_management"}
 # Top-level fields that Bedrock does not take. None: the answer is the same without.
 # Text: refused unless null or empty, with this reason.
 UNSUPPORTED: Final[dict[str, str | None]] = {

@@ -80,6 +80,17 @@ def test_the_budget_follows_the_effort(effort, max_tokens, budget):
 
 
 @pytest.mark.parametrize(
+    ("max_tokens", "budget", "sent"),
+    [(128_000, 100_000, 63_999), (128_000, 60_000, 60_000), (64_000, 70_000, 70_000),
+     (128_000, 130_000, 130_000), (128_000, "x", "x")],
+)  # fmt: skip
+def test_a_budget_fits_an_answer_that_was_shortened(max_tokens, budget, sent):
+    thinking = {"type": "enabled", "budget_tokens": budget}
+    result = adapted(thinking=thinking, max_tokens=max_tokens)
+    assert result.thinking == {**thinking, "budget_tokens": sent}
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"max_tokens": 1024},
@@ -192,6 +203,6 @@ class TestThoughtsOfAnotherModel:
 
 
 def test_a_model_that_never_thinks_need_not_be_told_not_to():
-    result = adapted("claude-3-5-haiku-latest", thinking={"type": "disabled"})
+    result = adapted("claude-3-5-haiku-latest", thinking={"type": "disabled"}, max_tokens=9)
     assert result.thinking is None
     assert result.warnings == []

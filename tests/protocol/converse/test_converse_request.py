@@ -12,6 +12,7 @@ from test_converse_request_models import RULES, capabilities, check_shapes, conv
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
+from anthropic_bedrock_proxy.protocol.capabilities import Capabilities
 from anthropic_bedrock_proxy.protocol.converse.names import DocumentNames, ToolNames
 from anthropic_bedrock_proxy.protocol.converse.request import to_converse
 from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
@@ -202,3 +203,18 @@ def test_a_model_that_streams_no_tools_gets_a_guardrail_for_a_whole_answer(tools
     assert made.whole_only is tools
     assert ("streamProcessingMode" in json.loads(made.body)["guardrailConfig"]) is not tools
     check_shapes(made.body, stream=not tools)
+
+
+def test_tool_changes_that_slipped_through_are_refused():
+    block = {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "t"}}
+    messages = [
+        {"role": "user", "content": "a"},
+        {"role": "system", "content": [block]},
+    ]
+    tools = [{"name": "t", "input_schema": {"type": "object"}}]
+    body = {"model": "m", "max_tokens": 1, "messages": messages, "tools": tools}
+    request = parse_request(msgspec.json.encode(body), "2023-06-01")
+    features = frozenset(("claude", "system", "system_role", "tools"))
+    capabilities = Capabilities(dialect="converse", features=features)
+    with pytest.raises(InvalidRequestError, match=r"^messages\.1\.content\.0: "):
+        to_converse(request, [], capabilities, BetaRules(), DEFAULT_TERMS, stream=False)

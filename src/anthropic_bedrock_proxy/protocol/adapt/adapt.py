@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec import UNSET
 
 from ...errors import InvalidRequestError
 from ..betas import BetaRules
@@ -14,7 +15,7 @@ from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from .breakpoint import place_breakpoint
 from .context import adapt_context
 from .fields import adapt_fields
-from .limits import adapt_blanks, adapt_sampling, adapt_warming, check_prefill, has_blanks
+from .limits import adapt_blanks, adapt_max_tokens, adapt_sampling, check_prefill, has_blanks
 from .rewrite import Rewrite
 from .thinking import adapt_thinking, drop_unsigned
 from .tools import adapt_deferred_tools, adapt_tool_changes
@@ -42,7 +43,7 @@ def adapt(
     request: MessagesRequest, flags: list[str], capabilities: Capabilities, rules: BetaRules
 ) -> Adapted:
     """Raises `InvalidRequestError` with the path for what cannot be made to work."""
-    if _is_plain(request):
+    if _is_plain(request, capabilities.output_tokens):
         return Adapted(request, flags, [], [], None)
     rewrite = Rewrite(request, capabilities, rules)
     try:
@@ -51,7 +52,7 @@ def adapt(
         adapt_turns(rewrite)
         check_prefill(rewrite)
         adapt_sampling(rewrite)
-        adapt_warming(rewrite)
+        adapt_max_tokens(rewrite)
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)
@@ -64,9 +65,12 @@ def adapt(
     return Adapted(adapted, flags, rewrite.dropped, rewrite.warnings, rewrite.applied_edits)
 
 
-def _is_plain(request: MessagesRequest) -> bool:
+def _is_plain(request: MessagesRequest, output_tokens: int | None) -> bool:
     """Whether no rewrite can have anything to do: one look at what most requests consist of."""
-    if not request.fields.keys() <= _PLAIN_FIELDS or request.view.max_tokens == 0:
+    asked = request.view.max_tokens
+    if not request.fields.keys() <= _PLAIN_FIELDS or not (
+        asked is UNSET or 0 < asked <= (output_tokens or asked)
+    ):
         return False
     for message in request.view.messages:
         content = message.content

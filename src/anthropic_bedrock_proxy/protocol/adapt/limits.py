@@ -46,16 +46,20 @@ def adapt_sampling(rewrite: Rewrite) -> None:
             rewrite.dropped.append(name)
 
 
-def adapt_warming(rewrite: Rewrite) -> None:
-    """max_tokens 0 only warms the cache; Bedrock wants one token, which the answer then omits.
+def adapt_max_tokens(rewrite: Rewrite) -> None:
+    """Within what the model can do: a client may not know which one its name stands for.
 
-    Raises `InvalidRequestError` where Anthropic refuses it too.
+    0 only warms the cache; Bedrock wants one token, which the answer then omits. Raises
+    `InvalidRequestError` where Anthropic refuses that too.
     """
-    if rewrite.request.view.max_tokens != 0:
-        return
-    if rewrite.request.view.stream:
-        raise InvalidRequestError("max_tokens: must be at least 1 in a streamed request")
-    rewrite.set("max_tokens", 1)
+    asked, most = rewrite.request.view.max_tokens, rewrite.output_tokens
+    if asked == 0:
+        if rewrite.request.view.stream:
+            raise InvalidRequestError("max_tokens: must be at least 1 in a streamed request")
+        rewrite.set("max_tokens", 1)
+    elif most is not None and isinstance(asked, int) and asked > most:
+        rewrite.set("max_tokens", most)
+        rewrite.warnings.append(f"max_tokens: {asked} became {most}, the most of this model")
 
 
 def _number(value: Any) -> float | None:

@@ -28,6 +28,7 @@ class Rewrite:
         self.request = request
         self.fields = request.fields
         self.features = capabilities.features
+        self.output_tokens = capabilities.output_tokens
         self.dropped: list[str] = []
         self.warnings: list[str] = []
         self.applied_edits: list[dict[str, Any]] | None = None
@@ -41,6 +42,14 @@ class Rewrite:
     def messages(self) -> list[MessageView]:
         """The messages as they came."""
         return self.request.view.messages
+
+    @property
+    def max_tokens(self) -> int | None:
+        """What the client asked for, within what the model can do; None: it does not say."""
+        asked = self.request.view.max_tokens
+        if not isinstance(asked, int):
+            return None
+        return asked if self.output_tokens is None else min(asked, self.output_tokens)
 
     @property
     def tools(self) -> list[ToolView]:

@@ -42,9 +42,24 @@ def adapt_thinking(rewrite: Rewrite) -> None:
     if settings and "display" in settings and "thinking_display" not in rewrite.features:
         settings = {key: value for key, value in settings.items() if key != "display"}
         rewrite.dropped.append("thinking.display")
-    settings = _without_betas(rewrite, settings)
+    settings = _within_answer(rewrite, _without_betas(rewrite, settings))
     if settings != rewrite.object("thinking"):
         rewrite.set("thinking", settings or None)
+
+
+def _within_answer(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A budget that fitted the answer until the answer was shortened."""
+    budget, most = (settings or {}).get("budget_tokens"), rewrite.max_tokens
+    asked = rewrite.request.view.max_tokens
+    if (
+        settings is None
+        or most is None
+        or not isinstance(budget, int)
+        or not isinstance(asked, int)
+        or not most <= budget < asked
+    ):
+        return settings
+    return {**settings, "budget_tokens": most - 1}
 
 
 def _without_betas(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -83,8 +98,7 @@ def _nearest(
 
 def _budget(rewrite: Rewrite, effort: str) -> int | None:
     """Tokens to think with; None where a budget would make the request invalid."""
-    view = rewrite.request.view
-    most = view.max_tokens - 1 if isinstance(view.max_tokens, int) else _BUDGETS["max"]
+    most = _BUDGETS["max"] if rewrite.max_tokens is None else rewrite.max_tokens - 1
     forced = rewrite.object("tool_choice").get("type") in _FORCED
     if most < _LEAST_BUDGET or forced or _loop_without_thinking(rewrite):
         return None

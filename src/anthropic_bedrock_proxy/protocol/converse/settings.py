@@ -13,28 +13,10 @@ from msgspec import Raw
 
 from ...errors import InvalidRequestError
 from ..metadata import request_metadata
-from ..native_fields import UNSUPPORTED
+from ..native_fields import CONVERTED, UNSUPPORTED
 from .draft import Draft
 from .reading import read, shown, tree_decoder
 
-_CONVERTED: Final = frozenset(
-    (
-        "max_tokens",
-        "messages",
-        "metadata",
-        "model",
-        "output_config",
-        "stop_sequences",
-        "stream",
-        "system",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-    )
-)
 _REFUSED: Final = {
     "cache_control": "cache_control: set it on blocks instead",
     "context_management": "context_management: not available on Bedrock's Converse; remove it",
@@ -100,7 +82,7 @@ def convert_terms(draft: Draft, *, stream: bool) -> None:
 def check_others(draft: Draft) -> None:
     """Fields that Converse has no place for. Raises `InvalidRequestError` with the path."""
     for name, raw in draft.request.fields.items():
-        if name in _CONVERTED:
+        if name in CONVERTED:
             continue
         reason = _REFUSED.get(name) or UNSUPPORTED.get(name)
         if name.startswith(_AMAZON):
