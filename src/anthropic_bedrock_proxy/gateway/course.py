@@ -35,6 +35,34 @@ _LONGEST_COOLDOWN_SECONDS: Final = 300.0  # whatever a target says: a probe is c
 _log = logging.getLogger("anthropic_bedrock_proxy.failover")
 
 
+class OnlyTarget:
+    """The way of most requests: one target, so that nothing has to be kept (like a `Course`)."""
+
+    __slots__ = ("target",)
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def patient(self, conversion: Conversion) -> Conversion:
+        """As it is."""
+        return conversion
+
+    def unsuited(self) -> bool:
+        """There is no other."""
+        return False
+
+    def failed(self, refusal: UpstreamRefusal) -> bool:  # noqa: ARG002  # as Course's
+        """There is no other."""
+        return False
+
+    def succeeded(self) -> bytes | None:
+        """There was no choice."""
+        return None
+
+    def abandoned(self) -> None:
+        """Nothing was held."""
+
+
 class Course:
     """One request's way: `target` is the one to call now; tell how that ended, once each."""
 

@@ -18,7 +18,7 @@ from ..protocol.terms import Terms
 from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
 from .admission import Admission, Lease
-from .course import Course
+from .course import Course, OnlyTarget
 from .dialects import Conversion, Wanted
 from .exchange import Exchange
 from .failover import TARGET_HEADER, Failover, pinned_place
@@ -133,7 +133,7 @@ class Messages:
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        course: Course,
+        course: Course | OnlyTarget,
         wanted: Wanted,
         lease: Lease,
     ) -> Reply | StreamReply | None:
@@ -158,7 +158,7 @@ class Messages:
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        course: Course,
+        course: Course | OnlyTarget,
         wanted: Wanted,
         lease: Lease,
     ) -> Reply | StreamReply | None:

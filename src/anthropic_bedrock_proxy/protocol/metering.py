@@ -87,8 +87,9 @@ class Meter:
     def observe_message(self, body: bytes) -> None:
         """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
         try:
-            self._merge(_decode_body(body).usage)
+            self.usage = _decode_body(body).usage or self.usage
             self.final = True
+            self._assumed = False  # whatever an earlier attempt made us assume
         except msgspec.ValidationError:
             if not isinstance(answer := _decode_any(body), dict):
                 raise

@@ -72,6 +72,7 @@ def _is_plain(request: MessagesRequest, output_tokens: int | None) -> bool:
         asked is UNSET or 0 < asked <= (output_tokens or asked)
     ):
         return False
+    holds_blocks = False
     for message in request.view.messages:
         content = message.content
         if message.role == "system" or message.has_settings or not content:
@@ -80,7 +81,9 @@ def _is_plain(request: MessagesRequest, output_tokens: int | None) -> bool:
             if content.isspace():
                 return False
             continue
+        holds_blocks = True
         for block in content:
             if block.type not in _PLAIN_BLOCKS:
                 return False
-    return message.role == "user" and not has_blanks(request)
+    holds_blocks = holds_blocks or "system" in request.fields
+    return message.role == "user" and not (holds_blocks and has_blanks(request))
