@@ -208,3 +208,21 @@ def test_a_chain_goes_on_where_the_geography_allows_it():
     options = structs.replace(options, geography="eu")
     with pytest.raises(InvalidRequestError, match=r"^inference_geo: "):
         Registry(TABLE, structs.replace(options, region="us-east-1")).route("zai.glm-4.7")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("claude-haiku-4-5", None),
+        ("claude-haiku-4-5[1m]", None),
+        (f"us.{HAIKU}", None),
+        ("mapped", 64_000),
+        ("amazon.nova-lite-v1:0", 10_000),
+        ("chained", 64_000),
+    ],
+)
+def test_limits_bind_where_a_client_may_not_know_the_model(name, most):
+    mapping = {"mapped": "claude-haiku-4-5", "chained": "claude-opus-4-6"}
+    chains = {"chained": (Link(model="claude-haiku-4-5"),)}
+    found = route(name, mapping=mapping, chains=chains)
+    assert found.targets[0].capabilities.output_tokens == most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec import structs
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.app import load_model_table
@@ -32,12 +33,15 @@ class Result:
         return self.fields.get(name)
 
 
-def adapted(model=HAIKU, dialect="invoke", flags=(), rules=REGISTRY.betas, **body):
+def adapted(
+    model=HAIKU, dialect="invoke", flags=(), rules=REGISTRY.betas, output_tokens=None, **body
+):
     body = {"model": model, "max_tokens": 20_000, "messages": HELLO, **body}
     request = parse_request(encode(body), "2023-06-01")
     target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
+    capabilities = structs.replace(target.capabilities, output_tokens=output_tokens)
     before = {name: bytes(raw) for name, raw in request.fields.items()}
-    result = adapt(request, list(flags), target.capabilities, rules)
+    result = adapt(request, list(flags), capabilities, rules)
     assert {name: bytes(raw) for name, raw in request.fields.items()} == before
     return Result(result)
 

@@ -54,6 +54,14 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """What a client asks for: the name as it says it, and what it is mapped to."""
+
+    plain: str
+    name: str
+    geography: str
+
+
 class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the operator says about routing."""
 
@@ -136,10 +144,11 @@ class Registry:
     def target(self, route: Route, place: str, dialect: str) -> Target:
         """The model of a route in another dialect."""
         link = Link(place=place, dialect=dialect)
-        return next(self._targets(link, self._mapped(route.requested_model), ""))
+        return next(self._targets(link, self._asked(route.requested_model, "")))
 
     def _resolve(self, requested: str, place: str, geography: str) -> Route:
-        name = self._mapped(requested)
+        asked = self._asked(requested, geography)
+        name = asked.name
         model, base = self._identify(name)
         if base is None:
             raise NotFoundError(f"model: {requested[:200]}")
@@ -150,25 +159,28 @@ class Registry:
             requested,
             base,
             model,
-            self._reachable(chain, name, geography),
+            self._reachable(chain, asked),
             opaque=_is_application_profile(name) and name not in self._backing,
         )
 
-    def _reachable(self, chain: Sequence[Link], name: str, geography: str) -> tuple[Target, ...]:
+    def _reachable(self, chain: Sequence[Link], asked: _Asked) -> tuple[Target, ...]:
         """The targets within the geography. Raises `InvalidRequestError` if there is none."""
         targets: list[Target] = []
         refusal = ""  # no exception: with its traceback it would keep the request's body alive
         for link in chain:
             try:
-                targets += self._targets(link, name, geography)
+                targets += self._targets(link, asked)
             except InvalidRequestError as error:
                 refusal = error.message
         if not targets:
             raise InvalidRequestError(refusal)
         return tuple(targets)
 
+    def _asked(self, requested: str, geography: str) -> _Asked:
+        return _Asked(_plain(requested), self._mapped(requested), geography)
+
     def _mapped(self, requested: str) -> str:
-        plain = requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
+        plain = _plain(requested)
         for mapping in (self._stored, self._options.mapping):
             for name in (requested, plain):
                 if name in mapping:
@@ -202,7 +214,8 @@ class Registry:
                 return chains[name]
         return (Link(),)
 
-    def _targets(self, link: Link, name: str, geography: str) -> Iterator[Target]:
+    def _targets(self, link: Link, asked: _Asked) -> Iterator[Target]:
+        name, geography = asked.name, asked.geography
         if link.model:
             name = self._mapped(link.model)
         model, base = self._identify(name)
@@ -223,6 +236,9 @@ class Registry:
             else:
                 bedrock_id = self._bedrock_id(name, model, region, geography)
             capabilities = capabilities_on(generation, dialect, model)
+            if "claude" in capabilities.features and not link.model and name == asked.plain:
+                # Who asks for a Claude by its own name knows its limits; Bedrock says if not.
+                capabilities = structs.replace(capabilities, output_tokens=None)
             yield Target(link.place, dialect, bedrock_id, capabilities)
 
     def _forced_dialect(self, model: Model | None, base: str) -> str:
@@ -245,6 +261,10 @@ class Registry:
         elif not name.startswith("arn:"):  # whoever may use an ARN is IAM's matter
             within.check_region(region, name)
         return model.bedrock if model is not None and by_name else name
+
+
+def _plain(requested: str) -> str:
+    return requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
 
 
 def _is_application_profile(name: str) -> bool:

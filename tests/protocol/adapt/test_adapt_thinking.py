@@ -86,7 +86,7 @@ def test_the_budget_follows_the_effort(effort, max_tokens, budget):
 )  # fmt: skip
 def test_a_budget_fits_an_answer_that_was_shortened(max_tokens, budget, sent):
     thinking = {"type": "enabled", "budget_tokens": budget}
-    result = adapted(thinking=thinking, max_tokens=max_tokens)
+    result = adapted(thinking=thinking, max_tokens=max_tokens, output_tokens=64_000)
     assert result.thinking == {**thinking, "budget_tokens": sent}
 
 
