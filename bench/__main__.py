@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from . import decoding, upstream, yardstick
+from . import conversion, decoding, upstream, yardstick
 from .cold import ColdStart, cold_start
 from .measure import FIXED_RATE, FULL, QUICK, Measured, Plan, measure
 from .processes import load_average, stop_children_on_exit
@@ -146,6 +146,13 @@ def _rows(measured: dict[int, Measured], cold: dict[int, ColdStart]) -> list[Row
             dict.fromkeys(both, decode),
             limit=4,
             digits=2,
+        ),
+        Row(
+            "CPU to convert 800 turns, 5 MB, to Converse",
+            "ms",
+            dict.fromkeys(both, conversion.milliseconds()),
+            limit=50,
+            digits=1,
         ),
         Row(
             "time to first token, c=1: added", "ms", by_workers("first.added_ms"), limit=1, digits=2
