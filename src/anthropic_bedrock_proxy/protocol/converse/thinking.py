@@ -21,7 +21,6 @@ from .reading import read, shown, tree_decoder
 _HIGH_BUDGET: Final = 10_000  # tokens: more is high effort
 _MEDIUM_BUDGET: Final = 1_000  # fewer is low effort
 _LEVELS: Final = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-_KINDS: Final = ("adaptive", "between_tools", "disabled", "enabled")
 _FORMAT_NAME: Final = "response"
 # What Nova refuses beside the highest effort: there the model alone decides.
 _NOVA_REFUSES: Final = (
@@ -54,7 +53,7 @@ def convert_thinking(draft: Draft) -> None:
     settings = None if raw is None else read(raw, _thinking, "thinking")
     effort = _convert_output_config(draft)
     if raw is not None and settings is not None and draft.claude:
-        _think_natively(draft, settings.type, raw)
+        _think_natively(draft, raw)
         settings = None
     level = _level(draft, settings, effort)
     if level is None:
@@ -106,21 +105,9 @@ def _convert_format(draft: Draft, wanted: _Format | None, path: str) -> None:
     }
 
 
-def _think_natively(draft: Draft, kind: str, raw: Raw) -> None:
-    kinds = [kind for kind in _KINDS if f"thinking_{kind}" in draft.features]
-    if kind == "disabled" and not kinds:
-        draft.dropped.append("thinking")  # that is what happens anyway
-        return
-    if kind not in kinds:
-        takes = ", ".join(kinds) or "none; leave thinking out"
-        raise InvalidRequestError(
-            f'thinking.type: this model does not take "{shown(kind)}"; it takes {takes}'
-        )
-    settings = read(raw, tree_decoder, "thinking")
-    if "display" in settings and "thinking_display" not in draft.features:
-        del settings["display"]
-        draft.dropped.append("thinking.display")
-    draft.additional["thinking"] = settings
+def _think_natively(draft: Draft, raw: Raw) -> None:
+    """In the kind that the model has: adapt has seen to that."""
+    draft.additional["thinking"] = read(raw, tree_decoder, "thinking")
 
 
 def _level(draft: Draft, settings: _Thinking | None, effort: str | None) -> str | None:

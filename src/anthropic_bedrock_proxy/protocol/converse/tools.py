@@ -135,10 +135,6 @@ def _check(tool: _Tool, path: str) -> None:
             f"{path}.allowed_callers: programmatic tool calling is not available in this version; "
             'add "direct"'
         )
-    if tool.defer_loading:
-        raise InvalidRequestError(
-            f"{path}.defer_loading: tool search is not available on Bedrock's Converse; remove it"
-        )
 
 
 def _schema(raw: Raw, path: str) -> dict[str, Any]:

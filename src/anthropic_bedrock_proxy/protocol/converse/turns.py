@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from msgspec import UNSET
-
 from ...errors import InvalidRequestError
 from . import attachments, history, results
 from .blocks import (
@@ -92,7 +90,7 @@ def _turns(draft: Draft, messages: list[Message]) -> list[Turn]:
     turns: list[Turn] = []
     turn = Turn("", 0)
     for index, message in enumerate(messages):
-        role = _role(message, index)
+        role = _role(message)
         if role != turn.role:
             if not turns and role != "user":
                 raise InvalidRequestError(
@@ -111,12 +109,7 @@ def _turns(draft: Draft, messages: list[Message]) -> list[Turn]:
     return turns
 
 
-def _role(message: Message, index: int) -> str:
-    for name in ("output_config", "clear_at"):
-        if getattr(message, name) is not UNSET:
-            raise InvalidRequestError(
-                f"messages.{index}.{name}: not available on Bedrock's Converse; remove it"
-            )
+def _role(message: Message) -> str:
     if isinstance(message, UserMessage):
         return "user"
     if isinstance(message, AssistantMessage):
