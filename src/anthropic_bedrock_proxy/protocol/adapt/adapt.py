@@ -18,7 +18,7 @@ from .fields import adapt_fields
 from .limits import adapt_blanks, adapt_max_tokens, adapt_sampling, check_prefill, has_blanks
 from .rewrite import Rewrite
 from .thinking import adapt_thinking, drop_unsigned
-from .tools import adapt_deferred_tools, adapt_tool_changes
+from .tools import TOOL_SEARCH, adapt_deferred_tools, adapt_tool_changes
 from .turns import adapt_turns
 
 
@@ -34,9 +34,9 @@ class Adapted(msgspec.Struct, frozen=True):
 
 # Fields that mean the same to every model, as long as they stand alone.
 _PLAIN_FIELDS: Final = frozenset(
-    ("max_tokens", "messages", "metadata", "model", "stop_sequences", "stream", "system")
+    ("max_tokens", "messages", "metadata", "model", "stop_sequences", "stream", "system", "tools")
 )
-_PLAIN_BLOCKS: Final = frozenset(("document", "image", "text", "tool_use"))
+_PLAIN_BLOCKS: Final = frozenset(("document", "image", "text", "tool_result", "tool_use"))
 
 
 def adapt(
@@ -72,6 +72,13 @@ def _is_plain(request: MessagesRequest, output_tokens: int | None) -> bool:
         asked is UNSET or 0 < asked <= (output_tokens or asked)
     ):
         return False
+    for tool in request.view.tools or ():
+        if (
+            tool.custom is not UNSET
+            or tool.defer_loading
+            or (tool.type or "").startswith(TOOL_SEARCH)
+        ):
+            return False
     holds_blocks = False
     for message in request.view.messages:
         content = message.content
@@ -83,7 +90,7 @@ def _is_plain(request: MessagesRequest, output_tokens: int | None) -> bool:
             continue
         holds_blocks = True
         for block in content:
-            if block.type not in _PLAIN_BLOCKS:
+            if block.type not in _PLAIN_BLOCKS or isinstance(block.content, list):
                 return False
     holds_blocks = holds_blocks or "system" in request.fields
     return message.role == "user" and not (holds_blocks and has_blanks(request))
