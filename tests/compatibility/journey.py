@@ -7,14 +7,11 @@ the proxy can do without is learned and tried again, as `gateway/messages.py` do
 from __future__ import annotations
 
 import asyncio
-import re
-from base64 import b64decode
 from functools import cache
 from typing import Any
 
-import botocore.session
 import msgspec
-from botocore.validate import ParamValidator
+from converse_shapes import check_shapes
 from rows import Column
 
 from anthropic_bedrock_proxy.app import load_model_table
@@ -45,7 +42,6 @@ _PAGES = {
     "https://example.com/a.txt": Fetched(b"fetched", "text/plain", ""),
 }
 _VERSION = "2023-06-01"
-_BLOBS = {"bytes", "redactedContent"}
 _MAX_LESSONS = 3
 
 
@@ -153,55 +149,10 @@ def judge(call: Call) -> None:
     """Bedrock's part. Raises `Refusal`."""
     if call.operation.startswith("converse"):
         streams = call.operation.endswith("-stream")
-        check_shapes(call.body, streams=streams)
+        check_shapes(call.body, stream=streams)
         converse.validate(resolve_for_inference(call.bedrock_model_id), call.body, streams=streams)
     elif call.operation.startswith("invoke"):
         invoke.validate(resolve_for_inference(call.bedrock_model_id), call.body)
     else:
         operation = "MantleMessages" if call.operation.startswith("mantle") else "Messages"
         messages.validate(operation, msgspec.json.decode(call.body), dict(call.headers), {})
-
-
-@cache
-def _shape(name: str) -> Any:
-    model = botocore.session.get_session().get_service_model("bedrock-runtime")
-    return model.operation_model(name).input_shape
-
-
-def check_shapes(body: bytes, *, streams: bool) -> None:
-    """botocore's own validation, and the patterns and enumerations that it leaves to AWS."""
-    shape = _shape("ConverseStream" if streams else "Converse")
-    given = {"modelId": "m", **_with_blobs(msgspec.json.decode(body))}
-    report = ParamValidator().validate(given, shape)
-    assert not report.has_errors(), report.generate_report()
-    _check_words(given, shape)
-
-
-def _with_blobs(tree: Any) -> Any:
-    """As botocore wants them, where nothing of the client's own JSON can stand."""
-    if isinstance(tree, list):
-        return [_with_blobs(item) for item in tree]
-    if not isinstance(tree, dict):
-        return tree
-    return {
-        key: value
-        if key in {"input", "json", "additionalModelRequestFields"}
-        else b64decode(value, validate=True)
-        if key in _BLOBS
-        else _with_blobs(value)
-        for key, value in tree.items()
-    }
-
-
-def _check_words(value: Any, shape: Any) -> None:
-    kind = shape.type_name
-    if kind == "structure" and not getattr(shape, "is_document_type", False):
-        for key, member in value.items():
-            _check_words(member, shape.members[key])
-    elif kind in ("list", "map"):
-        for item in value if kind == "list" else value.values():
-            _check_words(item, shape.member if kind == "list" else shape.value)
-    elif kind == "string":
-        pattern = shape.metadata.get("pattern")
-        assert pattern is None or re.fullmatch(pattern, value), (pattern, value)
-        assert value in shape.enum or not shape.enum, (shape.enum, value)

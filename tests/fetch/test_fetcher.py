@@ -464,7 +464,7 @@ def test_a_cancelled_fetch_drops_its_connection():
 
 def test_an_egress_proxy_is_not_trusted_by_itself():
     names = Names()
-    outcome, _, dialer = fetch(https_proxy="http://proxy.inner:3128", names=names)
+    outcome, _, dialer = fetch(https_proxy="http://egress.example:3128", names=names)
     assert "egress proxy" in outcome.reason
     assert "inner" not in outcome.reason
     assert not dialer.opened
@@ -473,7 +473,7 @@ def test_an_egress_proxy_is_not_trusted_by_itself():
 
 def test_a_trusted_egress_proxy_resolves():
     names = Names()
-    proxy = "http://proxy.inner:3128"
+    proxy = "http://egress.example:3128"
     fetched, _, dialer = fetch(
         answer=ok(PNG, TYPE), https_proxy=proxy, trust_proxy=True, names=names
     )
@@ -485,14 +485,14 @@ def test_a_trusted_egress_proxy_resolves():
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0x7f.1", "[::1]", "169.254.169.254"])
 def test_even_a_trusted_one_is_not_asked_for_inner_addresses(host):
     outcome, _, dialer = fetch(
-        f"https://{host}/", https_proxy="http://proxy.inner:3128", trust_proxy=True
+        f"https://{host}/", https_proxy="http://egress.example:3128", trust_proxy=True
     )
     assert outcome.reason == NOT_PUBLIC
     assert not dialer.opened
 
 
 def test_hosts_that_need_no_egress_proxy_are_checked_as_ever():
-    options = {"https_proxy": "http://proxy.inner:3128", "no_proxy": "a.example"}
+    options = {"https_proxy": "http://egress.example:3128", "no_proxy": "a.example"}
     fetched, _, dialer = fetch(answer=ok(PNG, TYPE), **options)
     assert fetched.body == PNG
     assert dialer.opened == [("a.example", PUBLIC)]

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from simprocess import KEY_ID, SECRET, TOKEN, simulator
 
 from anthropic_bedrock_proxy.sim.client import SimClient
 
-KEY_ID, SECRET, TOKEN = "AKIDSIMULATOR", "simulator/secret+key", "bedrock-api-key-sim"
 SONNET_45 = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
-SOURCE = Path(__file__).parents[2] / "src"
 
 
 @pytest.fixture(scope="session")
 def address():
-    command = [sys.executable, "-m", "anthropic_bedrock_proxy", "bedrock-sim", "--port", "0"]
-    command += ["--access-key-id", KEY_ID, "--secret-access-key", SECRET, "--bearer-token", TOKEN]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        line = process.stdout.readline()
-        try:
-            yield next(word for word in line.split() if word.startswith("http://"))
-            process.terminate()
-            assert process.wait(timeout=10) == 0
-        finally:
-            process.kill()
+    with simulator() as url:
+        yield url
 
 
 @pytest.fixture

@@ -75,12 +75,10 @@ class Draft:
 
     def marks(self, data: bytes | Raw) -> bool:
         """Whether JSON that holds a cache_control has to be edited for it."""
+        if self._rewrites_markers:
+            return True
         text = bytes(data)
-        return (
-            self._rewrites_markers
-            or _SCOPE in text
-            or (_HOUR in text and "cache_1h" not in self.capabilities.features)
-        )
+        return _SCOPE in text or (_HOUR in text and "cache_1h" not in self.capabilities.features)
 
     def marks_within(self, data: bytes) -> bool:
         """The same for JSON that may hold one somewhere."""

@@ -81,9 +81,10 @@ def edit_system(draft: Draft) -> None:
 
 
 def _needs_edit(draft: Draft, message: MessageView, index: int) -> bool:
-    if isinstance(message.content, str):
+    content = message.content
+    if isinstance(content, str) or _are_plain(content):
         return False
-    return _any_needs_edit(draft, message.content, f"messages.{index}.content")
+    return _any_needs_edit(draft, content, f"messages.{index}.content")
 
 
 def _is_plain(block: BlockView) -> bool:
@@ -99,10 +100,12 @@ def _is_plain(block: BlockView) -> bool:
     ):
         return False
     content = block.content
-    if content is UNSET or not isinstance(content, list):
-        return True
-    for inner in content:  # noqa: SIM110  # `all` would cost a generator
-        if not _is_plain(inner):
+    return content is UNSET or not isinstance(content, list) or _are_plain(content)
+
+
+def _are_plain(blocks: list[BlockView]) -> bool:
+    for block in blocks:  # noqa: SIM110  # `all` would cost a generator
+        if not _is_plain(block):
             return False
     return True
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 import msgspec
 
 
-class ExceptionFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="exception",
-    kw_only=True,
-):
+class _Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
+    """What the kinds share: a script names them in `kind` and may not misspell a field."""
+
+
+class ExceptionFault(_Kind, frozen=True, tag="exception", kw_only=True):
     """After `after_events` events an exception frame ends the stream (`throttlingException`…)."""
 
     type: str
@@ -23,14 +20,7 @@ class ExceptionFault(
     after_events: int = 0
 
 
-class CutFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="cut",
-    kw_only=True,
-):
+class CutFault(_Kind, frozen=True, tag="cut", kw_only=True):
     """The connection ends after `after_events` events and `at_byte` bytes of the next one.
 
     `reset` sends a TCP reset instead of an orderly close.
@@ -41,41 +31,20 @@ class CutFault(
     reset: bool = False
 
 
-class BadCRCFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="bad_crc",
-    kw_only=True,
-):
+class BadCRCFault(_Kind, frozen=True, tag="bad_crc", kw_only=True):
     """The frame of event number `at_event` (from 0) carries a wrong checksum."""
 
     at_event: int = 0
 
 
-class SilenceFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="silence",
-    kw_only=True,
-):
+class SilenceFault(_Kind, frozen=True, tag="silence", kw_only=True):
     """After `after_events` events nothing is sent for `seconds`."""
 
     seconds: float
     after_events: int = 0
 
 
-class GarbageFault(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    tag_field="kind",
-    tag="garbage",
-    kw_only=True,
-):
+class GarbageFault(_Kind, frozen=True, tag="garbage", kw_only=True):
     """After `after_events` events `length` bytes that are no frame, then the stream goes on."""
 
     after_events: int = 0

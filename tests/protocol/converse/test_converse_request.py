@@ -7,8 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from converse_shapes import check_shapes
 from streams import encode
-from test_converse_request_models import RULES, capabilities, check_shapes, convert, convert_bytes
+from test_converse_request_models import RULES, capabilities, convert, convert_bytes
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
