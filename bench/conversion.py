@@ -28,7 +28,7 @@ def milliseconds() -> float:
     registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
     target = registry.route(_MODEL).targets[0]
     wanted = Wanted(
-        flags=[], rules=registry.betas, terms=DEFAULT_TERMS, stream=True, message_id="msg_1"
+        flags=[], rules=registry.betas, terms=DEFAULT_TERMS, stream=True, request_id="req_1"
     )
     times = []
     for _ in range(_ROUNDS):

@@ -93,7 +93,7 @@ def wanted_of(request: MessagesRequest, column: Column, flags: tuple[str, ...] =
         rules=registry(column.dialect).betas,
         terms=DEFAULT_TERMS,
         stream=bool(request.view.stream),
-        message_id="msg_1",
+        request_id="req_1",
     )
 
 

@@ -29,7 +29,7 @@ class World:
             rules=REGISTRY.betas,
             terms=terms or DEFAULT_TERMS,
             stream=False,
-            message_id="msg_1",
+            request_id="req_1",
         )
         messages = [{"role": "user", "content": "Hello"}]
         body = {"model": model, "max_tokens": 9, "messages": messages, **body}

@@ -140,7 +140,7 @@ class Counting:
             rules=self._registry.betas,
             terms=DEFAULT_TERMS,
             stream=False,
-            message_id="",
+            request_id="",
         )
         return convert(request, target, wanted).call
 

@@ -48,7 +48,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     rules: BetaRules
     terms: Terms
     stream: bool
-    message_id: str  # of an answer that comes without one
+    request_id: str  # names an answer that comes without an id
 
 
 def convert(request: MessagesRequest, target: Target, wanted: Wanted) -> Conversion:
@@ -106,6 +106,7 @@ def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
         stream=wanted.stream,
     )
     model = adapted.request.view.model
+    message_id = f"msg_{wanted.request_id.removeprefix('req_')}"
     return Conversion(
         call=Call(
             operation=_OPERATIONS[target.dialect][wanted.stream and not made.whole_only],
@@ -114,7 +115,7 @@ def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
         ),
         new_decoder=lambda: ConverseStream(
             model,
-            message_id=wanted.message_id,
+            message_id=message_id,
             tool_names=made.tool_names,
             stop_sequences=made.stop_sequences,
             input_estimate=estimate_input(made.body),
@@ -122,7 +123,7 @@ def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
         finish=lambda body: finish_converse(
             body,
             model,
-            message_id=wanted.message_id,
+            message_id=message_id,
             tool_names=made.tool_names,
             stop_sequences=made.stop_sequences,
         ),

@@ -21,7 +21,7 @@ from ..protocol.messages import MessagesRequest
 from ..store.records import KeyRecord
 from .breaker import Breaker
 from .conversations import Conversations, fingerprint
-from .course import Course, OnlyTarget
+from .course import Course
 from .exchange import Exchange
 from .routing import Route, Target
 from .targets import THROTTLING, Home, has_several, home_of, identity
@@ -60,15 +60,11 @@ class Failover:
         self.monotonic = monotonic
         self._missing: dict[tuple[str, str, str], float] = {}  # a target -> when to ask it again
 
-    def course(
-        self, route: Route, exchange: Exchange, request: MessagesRequest
-    ) -> Course | OnlyTarget:
+    def course(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Course:
         """One request's way through the targets of its route.
 
         Raises `RateLimitError` or `OverloadedError` when every target is cooling.
         """
-        if len(route.targets) == 1:
-            return OnlyTarget(route.targets[0])
         return Course(self, route, exchange, request)
 
     def order(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Sequence[Target]:

@@ -75,17 +75,22 @@ class Messages:
         if route.opaque:
             await self._resolve_backing(route.base_model_id)
             route = self._route(exchange, request)
-        if has_urls(request.view):
+        if not request.plain and has_urls(request.view):
             request = await self._sources.inline(request)
         wanted = Wanted(
             flags=exchange.betas,
             rules=self._registry.betas,
             terms=terms_for(self._terms, exchange.key),
             stream=exchange.stream,
-            message_id=f"msg_{exchange.request_id.removeprefix('req_')}",
+            request_id=exchange.request_id,
         )
         lease = self._admission.admit(exchange)
         try:
+            if len(route.targets) == 1:
+                only = OnlyTarget(route.targets[0])
+                reply = await self._attempt(exchange, request, only, wanted, lease)
+                assert reply is not None  # noqa: S101  # there is no next one
+                return reply
             return await self._try_targets(exchange, request, route, wanted, lease)
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
@@ -140,11 +145,17 @@ class Messages:
         """One target; once more if its refusal taught what to leave out. None: on to the next."""
         target = course.target
         while True:
-            if needs_turn(request, self._verdicts.capabilities(target), wanted.rules):
+            if not request.plain and needs_turn(
+                request, self._verdicts.capabilities(target), wanted.rules
+            ):
                 return await self._turn(exchange, request, course, wanted, lease)
             conversion = course.patient(self._convert(exchange, request, target, wanted))
+            exchange.target = target
+            upstream = self._upstreams[target.place]
             try:
-                return await self._call(exchange, target, conversion, lease)
+                if exchange.stream:
+                    return await self._stream(exchange, upstream, conversion, lease)
+                return await self._whole(exchange, upstream, conversion, lease)
             except UpstreamRefusal as refusal:
                 if self._verdicts.learn(request, target, wanted, conversion.call, refusal):
                     continue
@@ -152,6 +163,9 @@ class Messages:
                     return None
                 if refusal.sent:
                     exchange.meter.assume_input(conversion.call.body)
+                raise
+            except BaseException:  # the client left, or the server is stopping
+                exchange.meter.assume_input(conversion.call.body)
                 raise
 
     async def _turn(
@@ -211,21 +225,6 @@ class Messages:
                 },
             )
         return conversion
-
-    async def _call(
-        self, exchange: Exchange, target: Target, conversion: Conversion, lease: Lease
-    ) -> Reply | StreamReply:
-        exchange.target = target
-        upstream = self._upstreams[target.place]
-        try:
-            if exchange.stream:
-                return await self._stream(exchange, upstream, conversion, lease)
-            return await self._whole(exchange, upstream, conversion, lease)
-        except UpstreamRefusal:
-            raise
-        except BaseException:  # the client left, or the server is stopping
-            exchange.meter.assume_input(conversion.call.body)
-            raise
 
     async def _whole(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease

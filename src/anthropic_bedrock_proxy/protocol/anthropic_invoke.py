@@ -53,6 +53,8 @@ def to_invoke(
 
 def _headers(draft: Draft) -> Headers:
     terms = draft.terms
+    if terms is DEFAULT_TERMS and "metadata" not in draft.fields:
+        return ()
     headers: list[tuple[str, str]] = []
     if terms.service_tier != "default":
         headers.append(("x-amzn-bedrock-service-tier", terms.service_tier))

@@ -42,6 +42,7 @@ class Draft:
         "flags",
         "request",
         "rules",
+        "stays",
         "terms",
     )
 
@@ -63,7 +64,8 @@ class Draft:
         self.dropped: list[str] = []
         self._needed: list[str] = []
         self._default_ttl = terms.default_cache_ttl
-        self._rewrites_markers = bool(terms.cache_ttl or terms.default_cache_ttl or not terms.cache)
+        self._rewrites_markers = terms.rewrites_markers
+        self.stays = request.plain and not self._rewrites_markers  # all but `system` does
 
     def need(self, feature: str) -> bool:
         """Asks for the flag that `feature` needs; False if the model does not take it."""

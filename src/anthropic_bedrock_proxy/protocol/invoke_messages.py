@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
 from .invoke_draft import Draft, decode, decode_raws, encode
-from .messages import BlockView, MessageView, SourceView
+from .views import BlockView, MessageView, SourceView
 
 # Keys of echoed answers that Bedrock's input schema does not have.
 _ECHOED_KEYS: Final = ("caller", "parsed_output", "toolset_name")

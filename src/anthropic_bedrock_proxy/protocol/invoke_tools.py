@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
 from .invoke_draft import Draft, decode, decode_raws, encode
-from .messages import ToolView
+from .views import ToolView
 
 _SERVER_TOOLS: Final = (
     "advisor_",

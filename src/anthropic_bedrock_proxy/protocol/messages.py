@@ -14,9 +14,11 @@ import re
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Raw, UnsetType
+from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
+from .plain import is_plain
+from .views import BlockView, MessageView, RequestView, ToolView
 
 VERSIONS: Final = ("2023-06-01", "2026-10-21")
 ROLES: Final = frozenset(("user", "assistant", "system"))
@@ -25,83 +27,19 @@ _SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
 _UTF8_PIECE: Final = 1 << 18  # bytes checked at a time: a whole body as text could fill memory
 
 
-class Opaque(msgspec.Struct, gc=False):
-    """Any JSON object we do not look into."""
-
-
-class TypedView(msgspec.Struct, gc=False):
-    """Any object of which only the `type` matters."""
-
-    type: str = ""
-
-
-class SourceView(msgspec.Struct, gc=False):
-    """Where an image or a document comes from; `content` sources hold blocks themselves."""
-
-    type: str = ""
-    content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
-
-
-class BlockView(msgspec.Struct, gc=False):
-    """A content block: the fields that may have to be edited or refused before Bedrock."""
-
-    type: str
-    cache_control: Raw | UnsetType = UNSET
-    caller: TypedView | UnsetType | None = UNSET
-    citations: list[Opaque] | Opaque | UnsetType | None = UNSET
-    content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
-    id: str | UnsetType = UNSET
-    name: str | UnsetType | None = UNSET
-    parsed_output: Raw | UnsetType = UNSET
-    source: SourceView | str | UnsetType = UNSET
-    tool_use_id: str | UnsetType = UNSET
-    toolset_name: Raw | UnsetType = UNSET
-
-
-class MessageView(msgspec.Struct, gc=False):
-    """One message of the history."""
-
-    role: str
-    content: str | list[BlockView]
-    output_config: Raw | UnsetType = UNSET
-    clear_at: Raw | UnsetType = UNSET
-
-    @property
-    def has_settings(self) -> bool:
-        """Whether it carries settings of its own."""
-        return self.output_config is not UNSET or self.clear_at is not UNSET
-
-
-class ToolView(msgspec.Struct, gc=False):
-    """One tool definition."""
-
-    name: str = ""
-    type: str | None = None
-    allowed_callers: list[str] | UnsetType | None = UNSET
-    cache_control: Raw | UnsetType = UNSET
-    custom: Raw | UnsetType = UNSET
-    defer_loading: bool | UnsetType | None = UNSET
-    eager_input_streaming: bool | UnsetType | None = UNSET
-    input_examples: Raw | UnsetType = UNSET
-
-
-class RequestView(msgspec.Struct, gc=False):
-    """The fields of a request that the proxy reads."""
-
-    model: str
-    messages: list[MessageView]
-    max_tokens: int | UnsetType = UNSET
-    stream: bool | None = None
-    tools: list[ToolView] | None = None
-
-
 class MessagesRequest:
-    """A parsed request: `view` is what we read, `fields` what we forward."""
+    """A parsed request: `view` is what we read, `fields` what we forward.
 
-    __slots__ = ("fields", "version", "view")
+    `plain` is what `is_plain` saw; of a request that was rewritten, nobody looked.
+    """
 
-    def __init__(self, fields: dict[str, Raw], view: RequestView, version: str) -> None:
+    __slots__ = ("fields", "plain", "version", "view")
+
+    def __init__(
+        self, fields: dict[str, Raw], view: RequestView, version: str, *, plain: bool = False
+    ) -> None:
         self.fields = fields
+        self.plain = plain
         self.view = view
         self.version = version
 
@@ -155,7 +93,7 @@ def parse_request(
             )
     if version != VERSIONS[0]:
         _check_2026_10_21(fields, view)
-    return MessagesRequest(fields, view, version)
+    return MessagesRequest(fields, view, version, plain=is_plain(fields, view))
 
 
 def check_version(version: str | None) -> str:

@@ -62,6 +62,9 @@ def edit_request(draft: Draft) -> None:
 
     Raises `InvalidRequestError` with the path.
     """
+    if draft.stays:
+        edit_system(draft)
+        return
     for name in draft.request.fields:
         if name not in _NATIVE:
             _edit_field(draft, name)

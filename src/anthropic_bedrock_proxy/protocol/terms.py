@@ -25,5 +25,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     guardrail: Guardrail | None = None
     request_metadata: bool = True  # metadata.user_id also becomes Bedrock's request metadata
 
+    @property
+    def rewrites_markers(self) -> bool:
+        """Whether cache breakpoints change for it."""
+        return bool(self.cache_ttl or self.default_cache_ttl or not self.cache)
+
 
 DEFAULT_TERMS = Terms()

@@ -18,8 +18,8 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.messages import MessageView
 from ..protocol.raw import decode
+from ..protocol.views import MessageView
 from ..tools.base import Json, Run, ServerTool
 
 CALL: Final = "server_tool_use"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..errors import UpstreamRefusal
 from .base import Answer, AnswerStream, Call, StreamDecoder, Upstream
@@ -19,13 +20,15 @@ class Region:
         self._new_mantle = new_mantle
         self._mantle: Upstream | None = None
 
-    async def call(self, call: Call) -> Answer:
+    def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """A whole answer. Raises `UpstreamRefusal`."""
-        return await self._endpoint(call).call(call)
+        return self._endpoint(call).call(call)
 
-    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
+    def stream(
+        self, call: Call, new_decoder: Callable[[], StreamDecoder]
+    ) -> Coroutine[Any, Any, AnswerStream]:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
-        return await self._endpoint(call).stream(call, new_decoder)
+        return self._endpoint(call).stream(call, new_decoder)
 
     async def close(self) -> None:
         """Lets go of every connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -18,7 +18,7 @@ from .fields import adapt_fields
 from .limits import adapt_blanks, adapt_max_tokens, adapt_sampling, check_prefill, has_blanks
 from .rewrite import Rewrite
 from .thinking import adapt_thinking, drop_unsigned
-from .tools import TOOL_SEARCH, adapt_deferred_tools, adapt_tool_changes
+from .tools import adapt_deferred_tools, adapt_tool_changes
 from .turns import adapt_turns
 
 
@@ -32,18 +32,11 @@ class Adapted(msgspec.Struct, frozen=True):
     applied_edits: list[dict[str, Any]] | None  # None: the answer's own, if it has one
 
 
-# Fields that mean the same to every model, as long as they stand alone.
-_PLAIN_FIELDS: Final = frozenset(
-    ("max_tokens", "messages", "metadata", "model", "stop_sequences", "stream", "system", "tools")
-)
-_PLAIN_BLOCKS: Final = frozenset(("document", "image", "text", "tool_result", "tool_use"))
-
-
 def adapt(
     request: MessagesRequest, flags: list[str], capabilities: Capabilities, rules: BetaRules
 ) -> Adapted:
     """Raises `InvalidRequestError` with the path for what cannot be made to work."""
-    if _is_plain(request, capabilities.output_tokens):
+    if _stays(request, capabilities.output_tokens):
         return Adapted(request, flags, [], [], None)
     rewrite = Rewrite(request, capabilities, rules)
     try:
@@ -65,32 +58,11 @@ def adapt(
     return Adapted(adapted, flags, rewrite.dropped, rewrite.warnings, rewrite.applied_edits)
 
 
-def _is_plain(request: MessagesRequest, output_tokens: int | None) -> bool:
-    """Whether no rewrite can have anything to do: one look at what most requests consist of."""
+def _stays(request: MessagesRequest, output_tokens: int | None) -> bool:
+    """Whether no rewrite can have anything to do."""
     asked = request.view.max_tokens
-    if not request.fields.keys() <= _PLAIN_FIELDS or not (
-        asked is UNSET or 0 < asked <= (output_tokens or asked)
-    ):
-        return False
-    for tool in request.view.tools or ():
-        if (
-            tool.custom is not UNSET
-            or tool.defer_loading
-            or (tool.type or "").startswith(TOOL_SEARCH)
-        ):
-            return False
-    holds_blocks = False
-    for message in request.view.messages:
-        content = message.content
-        if message.role == "system" or message.has_settings or not content:
-            return False
-        if isinstance(content, str):
-            if content.isspace():
-                return False
-            continue
-        holds_blocks = True
-        for block in content:
-            if block.type not in _PLAIN_BLOCKS or isinstance(block.content, list):
-                return False
-    holds_blocks = holds_blocks or "system" in request.fields
-    return message.role == "user" and not (holds_blocks and has_blanks(request))
+    return (
+        request.plain
+        and (asked is UNSET or 0 < asked <= (output_tokens or asked))
+        and not has_blanks(request)
+    )

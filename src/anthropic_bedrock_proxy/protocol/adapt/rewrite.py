@@ -10,8 +10,9 @@ from msgspec import Raw
 from ...errors import InvalidRequestError
 from ..betas import BetaRules, flag_for
 from ..capabilities import Capabilities
-from ..messages import MessagesRequest, MessageView, ToolView, decode_message, decode_tools, explain
+from ..messages import MessagesRequest, decode_message, decode_tools, explain
 from ..raw import MISSHAPEN, decode, decode_raws, encode
+from ..views import MessageView, ToolView
 
 
 class Rewrite:

@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ...errors import InvalidRequestError
-from ..messages import ToolView
 from ..raw import decode_raws
+from ..views import ToolView
 from .blocks import CacheControl
 from .defined_tools import DEFINED_TOOLS, FAMILIES, DefinedTool
 from .draft import Draft
