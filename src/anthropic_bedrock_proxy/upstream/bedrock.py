@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -98,13 +98,15 @@ class BedrockUpstream:
         self._paths: dict[tuple[str, str], tuple[str, str]] = {}
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
 
-    async def call(self, call: Call) -> Answer:
+    def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """A whole answer. Raises `UpstreamRefusal`."""
-        return await self._attempts(call, lambda deadline: self._call_once(call, deadline))
+        return self._attempts(call, lambda deadline: self._call_once(call, deadline))
 
-    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
+    def stream(
+        self, call: Call, new_decoder: Callable[[], StreamDecoder]
+    ) -> Coroutine[Any, Any, AnswerStream]:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
-        return await self._attempts(
+        return self._attempts(
             call, lambda deadline: self._stream_once(call, new_decoder(), deadline)
         )
 
