@@ -101,6 +101,14 @@ def _rows(measured: dict[int, Measured], cold: dict[int, ColdStart]) -> list[Row
     fixed_limit = 50 if rates == {FIXED_RATE} and kept else None
     return [
         Row("CPU per request, 2 KB in, 1 KB out", "us", by_workers("cpu_us"), limit=150),
+        Row("  without limits and budget (master key)", "us", by_workers("unlimited_us")),
+        Row(
+            "  with over without, taken in turns",
+            "x",
+            by_workers("over_unlimited"),
+            limit=1.25,
+            digits=2,
+        ),
         Row("  the same bytes, bare uvicorn (yardstick)", "us", by_workers("yardstick_us")),
         Row(
             "  request over yardstick, taken in turns",

@@ -49,6 +49,7 @@ class Measured(msgspec.Struct):
     idle_pss_mb: float
     loaded_pss_mb: float
     cpu_us: float
+    unlimited_us: float  # without limits and budget
     yardstick_us: float
     closed: ClosedLoop
     fixed: OpenLoop
@@ -56,6 +57,11 @@ class Measured(msgspec.Struct):
     sparse: StreamLoad  # an event every 50 ms: one wake-up for each
     first: FirstToken
     problems: list[str]
+
+    @property
+    def over_unlimited(self) -> float:
+        """What limits and budgets add, as a factor."""
+        return self.cpu_us / self.unlimited_us
 
     @property
     def over_yardstick(self) -> float:
@@ -75,7 +81,7 @@ def measure(
         idle_pss_mb = proxy.pss_mb()
         closed_loop(proxy.target(), connections=_CONNECTIONS, seconds=1)  # warms it up
         books.settle()
-        cpu_us, yardstick_us, closed = _closed_rounds(proxy, books, yardstick, plan)
+        cpu_us, unlimited_us, yardstick_us, closed = _closed_rounds(proxy, books, yardstick, plan)
         fixed = _fixed_rate(proxy.target(), closed.rps, plan.seconds)
         dense = _streams(proxy, upstream, 10, plan)
         sparse = _streams(proxy, upstream, 50, plan)
@@ -96,6 +102,7 @@ def measure(
         idle_pss_mb=idle_pss_mb,
         loaded_pss_mb=loaded_pss_mb,
         cpu_us=cpu_us,
+        unlimited_us=unlimited_us,
         yardstick_us=yardstick_us,
         closed=closed,
         fixed=fixed,
@@ -108,10 +115,11 @@ def measure(
 
 def _closed_rounds(
     proxy: Proxy, books: _Books, yardstick: tuple[Target, int], plan: Plan
-) -> tuple[float, float, ClosedLoop]:
+) -> tuple[float, float, float, ClosedLoop]:
     target, bare_pid = yardstick
     cpu: list[float] = []
     bare: list[float] = []
+    unlimited: list[float] = []
     runs: list[ClosedLoop] = []
     for _ in range(plan.rounds):
         began = cpu_seconds(bare_pid)
@@ -122,7 +130,11 @@ def _closed_rounds(
         books.settle()
         cpu.append((proxy.cpu() - began) / run.requests * 1e6)
         runs.append(run)
-    return median(cpu), median(bare), _middle(runs)
+        began = proxy.cpu()
+        free = closed_loop(proxy.unlimited_target(), connections=_CONNECTIONS, seconds=plan.seconds)
+        books.settle()
+        unlimited.append((proxy.cpu() - began) / free.requests * 1e6)
+    return median(cpu), median(unlimited), median(bare), _middle(runs)
 
 
 def _middle(runs: list[ClosedLoop]) -> ClosedLoop:

@@ -27,6 +27,15 @@ _START_SECONDS: Final = 20.0
 _COMMAND: Final = [sys.executable, "-m", "anthropic_bedrock_proxy"]
 
 
+_MASTER_KEY: Final = "sk-master-of-the-bench"
+# A limit of each kind and a budget, all out of reach: everything is counted, nothing refused.
+_ALLOWANCE: Final = (
+    *("--rate-limit", "100000000"),
+    *("--tpm-limit", "100000000000"),
+    *("--monthly-budget", "1000000"),
+)
+
+
 class _Key(msgspec.Struct):
     key: str
 
@@ -56,8 +65,9 @@ class Proxy:
             AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
             AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106  # the fake checks no signature
             STORE_URL=f"sqlite:///{directory}/proxy.db",
+            MASTER_API_KEY=_MASTER_KEY,
         )
-        made = self._run("keys", "create", "--name", "bench", "--json")
+        made = self._run("keys", "create", "--name", "bench", *_ALLOWANCE, "--json")
         self.secret = msgspec.json.decode(made, type=_Key).key
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -88,8 +98,12 @@ class Proxy:
                     self._process = None
 
     def target(self, *, stream: bool = False) -> Target:
-        """The request that is measured."""
+        """The request that is measured: of a key with limits and a budget."""
         return messages_target(self.port, self.secret, stream=stream)
+
+    def unlimited_target(self) -> Target:
+        """The same of the master key, which has neither."""
+        return messages_target(self.port, _MASTER_KEY, stream=False)
 
     def cpu(self) -> float:
         """CPU seconds of all its processes so far."""

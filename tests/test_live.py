@@ -38,6 +38,7 @@ def test_the_operator_s_word_for_every_model_beats_what_one_model_refused():
             interval_seconds=60,
             new_control=None,
             on_providers=lambda _: None,
+            on_prices=lambda _: None,
         )
         await live.begin()
         await live.close()

@@ -7,21 +7,28 @@ import logging
 import os
 import time
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from .aws.credentials import CredentialsError, credentials_hint
 from .aws.http import PoolOptions
+from .backends import make_limiter
 from .config import Settings, SettingsError
 from .fetch.base import NoFetcher
 from .gateway.admission import Admission
+from .gateway.budgets import Budgets
 from .gateway.chains import parse_chains
 from .gateway.counting import Counting
 from .gateway.failover import Failover, FailoverOptions
 from .gateway.keys import Authenticator, KeyOptions
+from .gateway.lease import Desk
+from .gateway.limiting import LimitOptions, Limits
 from .gateway.messages import Messages
 from .gateway.pacing import Pacing
+from .gateway.pricing import Pricing
 from .gateway.routing import Link, Registry, RoutingOptions
 from .gateway.sources import Sources
 from .http.asgi import Application
@@ -30,7 +37,7 @@ from .live import Live, OnDemandFetcher
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
 from .protocol.terms import Guardrail, Terms
-from .store.base import Store
+from .store.base import Store, StoreError
 from .store.journal import Journal
 from .store.sealing import ProviderCredentials, Seal, SealingError
 from .telemetry.logs import AccessLog
@@ -40,7 +47,9 @@ from .upstream.places import Places
 from .upstream.wiring import Network, Wiring
 
 if TYPE_CHECKING:
+    from .admin.api import AdminAPI
     from .fetch.fetcher import WebFetcher
+    from .limits.base import Limiter
     from .upstream.control import ControlPlane
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
@@ -56,19 +65,23 @@ class App:
         *,
         store: Store,
         journal: Journal,
-        draining: asyncio.Task[None],
+        tasks: Sequence[asyncio.Task[None]],
         places: Places,
         live: Live,
         fetcher: OnDemandFetcher,
+        budgets: Budgets,
+        limiter: Limiter,
         access_log: AccessLog | None,
     ) -> None:
         self.application = application
         self._store = store
         self._journal = journal
-        self._draining = draining
+        self._tasks = tasks
         self._places = places
         self._live = live
         self._fetcher = fetcher
+        self._budgets = budgets
+        self._limiter = limiter
         self._access_log = access_log
 
     async def close(self) -> None:
@@ -76,26 +89,48 @@ class App:
         await self._live.close()
         self._fetcher.close()
         await self._places.close()
-        self._draining.cancel()
-        await asyncio.gather(self._draining, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._journal.close(self._store.usage)
+        await self._budgets.close()
+        await self._limiter.close()
         await self._store.close()
         if self._access_log is not None:
             self._access_log.flush()
 
 
 async def build(settings: Settings, store: Store) -> App:
-    """Wires one worker; `store` is not open yet. Raises `StoreError`."""
-    await store.open()
+    """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
+    try:
+        await store.open()
+    except StoreError as error:
+        _log.error("the store does not answer yet: %s", error)  # no bug of ours
     journal = Journal(settings.store.journal_path)
     places = make_places(settings)
     registry = make_registry(settings, places.regions)
+    limiter = make_limiter(settings)
+    budgets = Budgets(
+        store.ledger,
+        holder=journal.writer,
+        now=time.time,
+        monotonic=time.monotonic,
+        holds=settings.budgets.holds,
+        fail_open=settings.budgets.on_failure == "open",
+    )
+    pricing = Pricing(
+        registry.behind,
+        lambda place: places.regions.get(place, settings.aws.region),
+        now=time.time,
+    )
+    desk = Desk(journal, pricing, make_limits(settings, limiter), budgets, time.monotonic)
     live = Live(
         store.catalog,
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
         new_control=lambda: make_control(settings),
         on_providers=places.replace_stored,
+        on_prices=pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
@@ -104,7 +139,7 @@ async def build(settings: Settings, store: Store) -> App:
             upstreams=places,
             registry=registry,
             failover=make_failover(settings),
-            admission=Admission(journal, monotonic=time.monotonic),
+            admission=Admission(desk),
             pacing=Pacing(
                 ping_seconds=settings.streaming.ping_interval_seconds,
                 idle_seconds=settings.upstream.idle_timeout_seconds,
@@ -114,6 +149,7 @@ async def build(settings: Settings, store: Store) -> App:
             sources=sources,
             resolve_backing=live.resolve_backing,
             terms=make_terms(settings),
+            report_cost=settings.budgets.report_cost,
             monotonic=time.monotonic,
         ),
         counting=Counting(places, registry, sources, monotonic=time.monotonic),
@@ -132,6 +168,8 @@ async def build(settings: Settings, store: Store) -> App:
         max_body_bytes=settings.server.max_body_bytes,
         key_header=settings.auth.api_key_header,
         environment=settings.server.environment,
+        trusted_networks=settings.auth.trusted_proxies,
+        build_admin=lambda: _build_admin(settings, store),
     )
     await live.begin()
     access_log = AccessLog(settings.server.log_format) if settings.server.access_log else None
@@ -139,6 +177,8 @@ async def build(settings: Settings, store: Store) -> App:
         journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds)
     )
     draining.add_done_callback(_report_end)
+    lending = asyncio.create_task(budgets.run())
+    counting = asyncio.create_task(limiter.run())
     return App(
         routes.application(
             access_log,
@@ -147,10 +187,12 @@ async def build(settings: Settings, store: Store) -> App:
         ),
         store=store,
         journal=journal,
-        draining=draining,
+        tasks=(draining, lending, counting),
         places=places,
         live=live,
         fetcher=fetcher,
+        budgets=budgets,
+        limiter=limiter,
         access_log=access_log,
     )
 
@@ -159,6 +201,28 @@ def _report_end(draining: asyncio.Task[None]) -> None:
     """Usage is safe on disk without its drain, but somebody must hear that it has stopped."""
     if not draining.cancelled() and (error := draining.exception()):
         _log.critical("usage no longer reaches the store until a restart: %r", error)
+
+
+def _build_admin(settings: Settings, store: Store) -> AdminAPI:
+    from .administration import build_admin  # noqa: PLC0415  # most workers never need it
+
+    return build_admin(settings, store)
+
+
+def make_limits(settings: Settings, limiter: Limiter) -> Limits:
+    """The operator's limits, counted by `limiter`."""
+    limits = settings.limits
+    return Limits(
+        limiter,
+        LimitOptions(
+            enabled=limits.enabled,
+            requests=limits.requests,
+            window_seconds=limits.window_seconds,
+            output_estimate=limits.output_estimate,
+            master_requests=limits.master_requests,
+        ),
+        now=time.time,
+    )
 
 
 def load_model_table() -> ModelTable:
@@ -220,8 +284,17 @@ def read_chains(settings: Settings, places: Mapping[str, Place]) -> dict[str, tu
 
 
 def check(settings: Settings) -> None:
-    """Raises `SettingsError` for providers and chains that cannot be used."""
+    """Raises `SettingsError` for providers, chains and networks that cannot be used."""
     read_chains(settings, read_places(settings))
+    try:
+        for network in settings.auth.trusted_proxies:
+            ip_network(network)
+    except ValueError as error:
+        raise SettingsError([f"TRUSTED_PROXIES: {error}"]) from error
+    if settings.limits.url != "memory://" and find_spec("redis") is None:
+        raise SettingsError(
+            ["LIMITS_URL: Redis needs its client: pip install 'anthropic-bedrock-proxy[redis]'"]
+        )
 
 
 def default_place(settings: Settings) -> Place:

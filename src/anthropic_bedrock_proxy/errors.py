@@ -8,6 +8,7 @@ Sources: reference of the Anthropic API, section "Errors"; Bedrock service model
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -34,6 +35,7 @@ class ProxyError(Exception):
         self.retry_after = retry_after
         self.should_retry = should_retry
         self.error_code = error_code
+        self.extra_headers: list[tuple[bytes, bytes]] = []
 
     def body(self, request_id: str) -> bytes:
         """Anthropic's error document."""
@@ -44,9 +46,9 @@ class ProxyError(Exception):
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Retry hints that the official SDKs obey."""
-        headers: list[tuple[bytes, bytes]] = []
+        headers = list(self.extra_headers)
         if self.retry_after is not None:
-            headers.append((b"retry-after", b"%d" % max(1, round(self.retry_after))))
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
         if self.should_retry is not None:
             headers.append((b"x-should-retry", b"true" if self.should_retry else b"false"))
         return headers

@@ -16,7 +16,7 @@ from .gateway.refresh import CatalogRefresh
 from .gateway.routing import Registry
 from .gateway.verdicts import Verdict, Verdicts
 from .store.base import Catalog, StoreError
-from .store.records import CapabilityOverride, ProviderRecord
+from .store.records import CapabilityOverride, PriceRecord, ProviderRecord
 from .upstream.backing import Backing, DescribesProfiles
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Live:
         interval_seconds: float,
         new_control: Callable[[], Control],
         on_providers: Callable[[Sequence[ProviderRecord]], None],
+        on_prices: Callable[[Sequence[PriceRecord]], None],
     ) -> None:
         """`new_control` is called when the first application inference profile is asked for."""
         self.verdicts = Verdicts(registry.betas.needed_for, learned=self._learned)
@@ -53,6 +54,7 @@ class Live:
             registry,
             on_overrides=self._overridden,
             on_providers=on_providers,
+            on_prices=on_prices,
             interval_seconds=interval_seconds,
         )
         self._control = _OnDemand(new_control)

@@ -5,25 +5,40 @@ import json
 from pathlib import Path
 
 import pytest
+from adminserver import MASTER, proxy
 from click.testing import CliRunner
 from simprocess import KEY_ID, SECRET, simulator
 
 from anthropic_bedrock_proxy.cli.main import cli
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
 
+COMMAND_ENVIRONMENT = ("PROVIDER_BEARER_TOKEN", "PROVIDER_SECRET_ACCESS_KEY")
+
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Runs one command on a store of its own; away from any .env and any AWS."""
+def run(request, tmp_path, monkeypatch):
+    """Runs one command on a store of its own; away from any .env and any AWS.
+
+    As "remote" it asks a proxy over HTTP, which has the store; see `both`.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    def invoke(*words, url="sqlite:///s.db", typed=None, **environment):
+    def local(*words, url="sqlite:///s.db", typed=None, **environment):
         return CliRunner(env={"STORE_URL": url, **environment}).invoke(
             cli, [str(word) for word in words], input=typed
         )
 
-    return invoke
+    def remote(*words, typed=None, **environment):
+        settings = {"STORE_URL": "sqlite:///s.db", **environment}
+        # What only the proxy may know is not told to the command.
+        kept = {name: value for name, value in environment.items() if name in COMMAND_ENVIRONMENT}
+        with proxy(settings) as address:
+            return CliRunner(env={"ADMIN_API_KEY": MASTER, **kept}).invoke(
+                cli, [*(str(word) for word in words), "--url", address], input=typed
+            )
+
+    return remote if getattr(request, "param", "local") == "remote" else local
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from anthropic_bedrock_proxy.store.records import CapabilityOverride
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 FLAG = "fast-mode-2026-02-01"
+both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
 
 
 def verdicts(document, *words, **options):
@@ -19,6 +20,7 @@ def verdicts(document, *words, **options):
     }
 
 
+@both
 def test_allow_block_and_forget(run, document):
     allowed = document("betas", "allow", FLAG, "--reason", "seen to work")
     assert allowed.pop("updated_at")
@@ -54,6 +56,7 @@ def test_allow_block_and_forget(run, document):
     )
 
 
+@both
 def test_fields_are_apart_from_flags(document):
     document("betas", "block", "context_management", "--field", "--model", f"us.{HAIKU}")
     assert verdicts(document) == {}
@@ -84,6 +87,7 @@ def test_the_operator_s_word_replaces_a_learned_one(document, catalog):
     assert verdicts(document) == {(FLAG, HAIKU, "invoke"): (True, "operator")}
 
 
+@both
 def test_a_model_is_shown_with_everything_that_holds_for_it(document):
     document("betas", "block", FLAG)
     document("betas", "block", FLAG, "--model", "claude-opus-4-8")
@@ -98,6 +102,7 @@ def test_a_model_is_shown_with_everything_that_holds_for_it(document):
     assert shown["tool-search-tool-2025-10-19", HAIKU, "invoke"] == (True, "table")
 
 
+@both
 def test_an_unknown_model(run):
     for words in (["list"], ["allow", FLAG], ["forget", FLAG]):
         result = run("betas", *words, "--model", "gpt-4", "--json")

@@ -12,7 +12,10 @@ HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 APPLICATION = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/"
 
+both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
 
+
+@both
 def test_list_says_where_requests_go_in_this_region(document):
     listed = document("models", "list", AWS_REGION="eu-west-1")
     models = {model["id"]: model for model in listed["models"]}
@@ -40,6 +43,7 @@ def test_retired_models_are_listed_on_demand(run, document):
     assert len(table) == len(shown) + 1
 
 
+@both
 def test_map_and_unmap(run, document):
     mapped = document("models", "map", "fast", f"us.{HAIKU}", "--dialect", "invoke")
     assert mapped.pop("updated_at")
@@ -71,6 +75,7 @@ def test_a_name_of_a_model_may_be_mapped_to_another(document):
     assert listed["claude-opus-4-5-20251101"]["bedrock_model_id"] == f"us.{HAIKU}"
 
 
+@both
 def test_the_store_comes_before_the_settings(run, document):
     settings = {"DEFAULT_MODEL_MAPPING": f'{{"fast": "us.{SONNET}", "broken": "gpt-4"}}'}
     document("models", "map", "fast", f"us.{HAIKU}")
@@ -154,8 +159,8 @@ def test_what_a_listing_leaves_out():
         InferenceProfile(id="us.a.text", arn="x", models=()),
         InferenceProfile(id="us.a.image", arn="x"),
     ]
-    (only,) = merge(models, profiles, now=1)
-    assert (only.id, only.profiles) == ("a.text", ())
+    (only,) = merge(models, profiles)
+    assert (only["id"], only["profiles"]) == ("a.text", [])
 
 
 def test_wrong_settings(run):

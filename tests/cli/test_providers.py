@@ -11,8 +11,10 @@ from anthropic_bedrock_proxy.store.sealing import ProviderCredentials, Seal
 SEAL = {"PROVIDER_KEY_ENCRYPTION_SECRET": "a long random text"}
 ROLE = "arn:aws:iam::111122223333:role/bedrock"
 ADD = ("providers", "add", "west", "--region", "us-west-2")
+both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
 
 
+@both
 def test_add_with_everything_but_credentials(document, catalog):
     added = document(
         *ADD, "--endpoint-url", "https://e.example/", "--mantle-endpoint-url", "https://m.example",
@@ -34,6 +36,7 @@ def test_add_with_everything_but_credentials(document, catalog):
     assert catalog("provider", "west").encrypted_credentials is None
 
 
+@both
 def test_a_secret_key_comes_on_stdin_and_is_stored_sealed(run, document, catalog):
     words = (*ADD, "--access-key-id", "AKIDEXAMPLEEXAMPLE")
     added = document(*words, typed="top/secret+key\n", **SEAL)
@@ -51,6 +54,7 @@ def test_a_secret_key_comes_on_stdin_and_is_stored_sealed(run, document, catalog
     assert "PROVIDER_KEY_ENCRYPTION_SECRET" in unreadable.stderr
 
 
+@both
 def test_a_bearer_token_from_stdin_or_the_environment(document):
     added = document(*ADD, "--bearer-token-stdin", typed="abcdefghijklmnopqrstuvwxyz", **SEAL)
     assert added["credentials"] == "abcd****wxyz"
@@ -102,6 +106,7 @@ def test_a_provider_is_not_replaced_by_accident(run, document):
     assert "there is a provider west already" in again.stderr
 
 
+@both
 def test_disable_and_enable(run, document):
     document(*ADD)
     assert document("providers", "disable", "west")["is_enabled"] is False
@@ -117,6 +122,7 @@ def test_an_unknown_name(run, word):
     assert result.stderr == "Error: no provider is called east; see `providers list`\n"
 
 
+@both
 def test_the_provider_of_a_key(run, document):
     refused = run("keys", "create", "--name", "a", "--provider", "west")
     assert (refused.exit_code, refused.stdout) == (1, "")
@@ -135,6 +141,7 @@ def test_the_provider_of_a_key(run, document):
     assert document("providers", "list") == {"providers": []}
 
 
+@both
 def test_providers_of_the_settings_are_listed_too(run, document):
     settings = {
         "PROVIDERS": json.dumps(

@@ -35,13 +35,14 @@ def environment(folder, **extra):
 class Served:
     def __init__(self, folder, *options, **extra):
         self.out = folder / "out.txt"
-        with self.out.open("w") as out:
+        self.err = folder / "err.txt"
+        with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "anthropic_bedrock_proxy", "serve", "--port", "0", *options],
                 cwd=folder,
                 env=environment(folder, **extra),
                 stdout=out,
-                stderr=subprocess.DEVNULL,
+                stderr=err,
             )
         deadline = time.monotonic() + 20
         while "Claude Code:" not in self.out.read_text():
@@ -105,8 +106,8 @@ def test_real_credentials_are_named_in_the_banner(tmp_path):
     ("extra", "message"),
     [
         ({"PORT": "x"}, "PORT"),
-        ({"STORE_URL": "dynamodb://"}, "the store cannot be used"),
-        ({"STORE_URL": "sqlite:////proc/nowhere/x.db"}, "the store cannot be used"),
+        ({"STORE_URL": "nowhere://"}, "STORE_URL"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/33"}, "TRUSTED_PROXIES"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_trace(tmp_path, extra, message):
@@ -122,6 +123,27 @@ def test_what_is_wrong_is_said_without_a_trace(tmp_path, extra, message):
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        {"STORE_URL": "sqlite:////proc/nowhere/x.db"},
+        {"STORE_URL": "dynamodb://", "DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:9"},
+    ],
+    ids=["sqlite", "dynamodb"],
+)
+def test_a_store_that_does_not_answer_does_not_keep_it_from_serving(tmp_path, store):
+    with Served(tmp_path, "--demo", MASTER_API_KEY="sk-m", JOURNAL_DIR="j", **store) as served:
+        assert "The store does not answer yet: " in served.err.read_text()
+        url = re.search(r"http://127\.0\.0\.1:\d+", served.banner)[0]
+        body = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": []}
+        body["messages"].append({"role": "user", "content": "hi"})
+        request = urllib.request.Request(
+            f"{url}/v1/messages", json.dumps(body).encode(), {"x-api-key": "sk-m"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200, "the master key needs no store"
 
 
 def test_the_root_command():

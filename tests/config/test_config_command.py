@@ -44,27 +44,27 @@ def test_text_shows_values_sources_and_what_has_no_effect(run):
     assert rows["WORKERS"] == ["2", "p.toml"]
     assert rows["MASTER_API_KEY"] == ["****", "environment"]
     assert rows["AWS_PROFILE"] == ["(unset)", "default"]
-    assert rows["RATE_LIMIT_WINDOW*"] == ["60", "default"]
+    assert rows["ENABLE_METRICS*"][1:] == ["default"]
     assert "DEBUG (from .env): accepted and ignored: replaced by LOG_LEVEL=DEBUG" in result.stdout
     assert "did you mean PORT?" in result.stdout
 
 
 def test_json_is_one_document(run):
-    result = run("--json", env={"RATE_LIMIT_WINDOW": "10", "JOURNAL_DIR": "/j"})
+    result = run("--json", env={"WEB_SEARCH_MAX_RESULTS": "10", "JOURNAL_DIR": "/j"})
     document = json.loads(result.stdout)
     by_name = {entry["name"]: entry for entry in document["settings"]}
     assert by_name["JOURNAL_DIR"]["value"] == "/j"
-    assert by_name["RATE_LIMIT_WINDOW"] == {
-        "name": "RATE_LIMIT_WINDOW",
-        "section": "limits",
-        "key": "window_seconds",
+    assert by_name["WEB_SEARCH_MAX_RESULTS"] == {
+        "name": "WEB_SEARCH_MAX_RESULTS",
+        "section": "features",
+        "key": "web_search_max_results",
         "value": 10,
         "source": "environment",
         "secret": False,
         "effective": False,
         "reason": "used by a later version",
     }
-    assert document["no_effect"][0]["name"] == "RATE_LIMIT_WINDOW"
+    assert document["no_effect"][0]["name"] == "WEB_SEARCH_MAX_RESULTS"
     assert document["warnings"] == []
 
 

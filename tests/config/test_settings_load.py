@@ -226,9 +226,9 @@ def test_session_token_from_elsewhere_is_a_warning(files):
 
 
 def test_given_settings_without_effect_are_listed(files):
-    settings = files(environ={"RATE_LIMIT_REQUESTS": "5", "PORT": "1"}, env="DEBUG=1\n")
+    settings = files(environ={"WEB_SEARCH_MAX_RESULTS": "5", "PORT": "1"}, env="DEBUG=1\n")
     assert settings.no_effect == (
-        NoEffect("RATE_LIMIT_REQUESTS", "environment", "used by a later version"),
+        NoEffect("WEB_SEARCH_MAX_RESULTS", "environment", "used by a later version"),
         NoEffect("DEBUG", ".env", "accepted and ignored: replaced by LOG_LEVEL=DEBUG"),
     )
 

@@ -114,22 +114,42 @@ class RunningSimulator(RunningServer):
         self.control = SimClient(self.url)
 
 
+def proxy_environment(folder: Path, upstream: str, settings: dict[str, str]) -> dict[str, str]:
+    """What a proxy is started with, and the commands beside it."""
+    defaults = {
+        "BEDROCK_ENDPOINT_URL": upstream,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": AWS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
+        "MASTER_API_KEY": MASTER_KEY,
+        "STORE_URL": f"sqlite:///{folder}/proxy.db",
+        "RATE_LIMIT_REQUESTS": "1000000000",  # tests that want a limit say so
+    }
+    return clean_environment(folder, **defaults | settings)
+
+
+def command(folder: Path, environment: dict[str, str], *arguments: str) -> Any:
+    """The JSON document of one of our commands."""
+    done = subprocess.run(
+        [PYTHON, "-m", "anthropic_bedrock_proxy", *arguments, "--json"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 class RunningProxy(RunningServer):
     """`serve` on a simulator, with an API key of its own."""
 
     def __init__(self, folder: Path, upstream: str, settings: dict[str, str]) -> None:
-        self.store_url = settings.get("STORE_URL", f"sqlite:///{folder}/proxy.db")
-        environment = {
-            "BEDROCK_ENDPOINT_URL": upstream,
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": AWS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
-            "MASTER_API_KEY": MASTER_KEY,
-            "STORE_URL": self.store_url,
-            **settings,
-        }
         self.folder = folder
-        self.environment = clean_environment(folder, **environment)
+        self.environment = proxy_environment(folder, upstream, settings)
+        self.store_url = self.environment["STORE_URL"]
         self.key_id, self.key = self.create_key("tests")
         arguments = ["serve", "--host", "127.0.0.1", "--port", "0"]
         super().__init__(folder, arguments, self.environment)
@@ -141,17 +161,7 @@ class RunningProxy(RunningServer):
 
     def command(self, *arguments: str) -> Any:
         """The JSON document of one of our commands, run on this proxy's store."""
-        done = subprocess.run(
-            [PYTHON, "-m", "anthropic_bedrock_proxy", *arguments, "--json"],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return command(self.folder, self.environment, *arguments)
 
 
 def start_proxy(folder: Path, simulator: RunningSimulator | str, **settings: str) -> RunningProxy:

@@ -12,7 +12,7 @@ from anthropic_bedrock_proxy.errors import (
 )
 from anthropic_bedrock_proxy.gateway.keys import STALE_SECONDS, Authenticator, KeyOptions
 from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord
+from anthropic_bedrock_proxy.store.records import KeyRecord, OwnerRecord
 
 
 class World:
@@ -26,16 +26,16 @@ class World:
             self, KeyOptions(**options), monotonic=lambda: self.now, now=lambda: self.now
         )
 
-    async def find(self, secret_hash, *, now):
+    async def find(self, secret_hash, *, now, secret):
         self.looked_up += 1
-        return await self.store.keys.find(secret_hash, now=now)
+        return await self.store.keys.find(secret_hash, now=now, secret=secret)
 
     def add(self, secret, **fields):
         key = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1, **fields)
         asyncio.run(self.store.keys.create(key, sha256(secret.encode()).digest()))
 
     def ask(self, secret):
-        return asyncio.run(self.auth.authenticate(secret)).id
+        return asyncio.run(self.auth.authenticate(secret)).key.id
 
 
 def test_found_by_hash_and_remembered_for_a_while():
@@ -68,6 +68,17 @@ def test_a_change_is_in_force_after_the_ttl_or_at_once_when_told():
         world.ask("sk-a")
     assert refused.value.error_code == "revoked"
     assert (b"x-should-retry", b"false") in refused.value.headers()
+
+
+@pytest.mark.parametrize("kind", ["user", "team"])
+def test_who_belongs_to_an_inactive_owner_is_refused(kind):
+    world = World()
+    world.add("sk-a", **{f"{kind}_id": "o"})
+    times = {"created_at": 0, "updated_at": 0}
+    owner = OwnerRecord(kind=kind, id="o", name="O", is_active=False, **times)
+    asyncio.run(world.store.owners.create(owner))
+    with pytest.raises(PermissionDeniedError, match=f"The {kind} o is not active"):
+        world.ask("sk-a")
 
 
 def test_expired():

@@ -8,6 +8,7 @@ import logging
 from contextlib import suppress
 
 import pytest
+from desks import make_desk
 from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
 
 from anthropic_bedrock_proxy.app import load_model_table
@@ -35,7 +36,7 @@ from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
 from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
-from anthropic_bedrock_proxy.store.records import KeyRecord, ProviderRecord
+from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Patience
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 from anthropic_bedrock_proxy.upstream.places import Places
@@ -76,7 +77,7 @@ class World:
             upstreams=self.upstreams,
             registry=registry,
             failover=self.failover,
-            admission=Admission(self, monotonic=lambda: self.now),
+            admission=Admission(make_desk(self, registry, monotonic=lambda: self.now)),
             pacing=Pacing(),
             verdicts=Verdicts(registry.betas.needed_for),
             sources=NoSources(),
@@ -99,8 +100,10 @@ class World:
         exchange = Exchange("req_1", started=self.now, at_ms=0)
         exchange.version = "2023-06-01"
         exchange.key_id = key
-        exchange.key = KeyRecord(
-            id=key, name="", secret_hint="", created_at=0, updated_at=0, provider=provider
+        exchange.caller = Caller(
+            KeyRecord(
+                id=key, name="", secret_hint="", created_at=0, updated_at=0, provider=provider
+            )
         )
         return await self.messages.handle(exchange, encode({"model": HAIKU, **BODY, **body}))
 
@@ -510,8 +513,8 @@ def test_a_key_with_a_provider_counts_there_too():
     )
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
-    exchange.key = KeyRecord(
-        id="k", name="", secret_hint="", created_at=0, updated_at=0, provider="east"
+    exchange.caller = Caller(
+        KeyRecord(id="k", name="", secret_hint="", created_at=0, updated_at=0, provider="east")
     )
     body = encode({"model": HAIKU, "messages": BODY["messages"]})
     assert asyncio.run(counting.handle(exchange, body)).body == b'{"input_tokens":5}'
@@ -551,8 +554,10 @@ def test_a_place_that_cannot_count_says_nothing_about_the_others():
     def count(provider):
         exchange = Exchange("req_1", started=0.0, at_ms=0)
         exchange.version = "2023-06-01"
-        exchange.key = KeyRecord(
-            id="k", name="", secret_hint="", created_at=0, updated_at=0, provider=provider
+        exchange.caller = Caller(
+            KeyRecord(
+                id="k", name="", secret_hint="", created_at=0, updated_at=0, provider=provider
+            )
         )
         body = encode({"model": OPUS, "messages": BODY["messages"]})
         return asyncio.run(counting.handle(exchange, body))

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
+from desks import make_desk
 from streams import MESSAGE, STREAM, encode
 
 from anthropic_bedrock_proxy.app import load_model_table
@@ -19,6 +21,8 @@ from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import KeyRecord
+from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_secret
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 KEY = "sk-master"
@@ -36,6 +40,10 @@ class Proxy:
         timeout_seconds=60.0,
         stall_timeout_seconds=300.0,
         monotonic=time.monotonic,
+        report_cost=False,
+        limits=None,
+        holds=False,
+        trusted_networks=(),
     ):
         self.upstream = FakeUpstream()
         self.records = []
@@ -46,18 +54,23 @@ class Proxy:
         self.authenticator = Authenticator(
             self.store.keys, options, monotonic=monotonic, now=time.time
         )
+        desk = make_desk(
+            self, self.registry, monotonic=monotonic, store=self.store, limits=limits, holds=holds
+        )
+        self.pricing, self.budgets = desk.pricing, desk.budgets
         self.logged = []
         self.app = Routes(
             messages=Messages(
                 upstreams={DEFAULT_PLACE: self.upstream},
                 registry=self.registry,
                 failover=Failover(monotonic=monotonic),
-                admission=Admission(self, monotonic=monotonic),
+                admission=Admission(desk),
                 pacing=pacing or Pacing(),
                 verdicts=Verdicts(self.registry.betas.needed_for),
                 sources=Sources(NoFetcher()),
                 resolve_backing=self.resolve_backing,
                 terms=DEFAULT_TERMS,
+                report_cost=report_cost,
                 monotonic=monotonic,
             ),
             counting=Counting(
@@ -71,11 +84,30 @@ class Proxy:
             max_body_bytes=max_bytes,
             key_header=options.header,
             environment="development",
+            trusted_networks=trusted_networks,
         ).application(
             lambda _, exchange: self.logged.append(exchange),
             body_timeout_seconds=timeout_seconds,
             stall_timeout_seconds=stall_timeout_seconds,
         )
+
+    def add_key(self, *, user=None, team=None, **fields):
+        """A new key, with its owners if given; returns its secret."""
+        secret = mint_secret()
+        key = KeyRecord(
+            id=f"key_{secret[-6:]}",
+            name="n",
+            secret_hint=hint_of(secret),
+            **{"created_at": 0, "updated_at": 0} | fields,
+        )
+
+        async def add():
+            for owner in filter(None, (user, team)):
+                await self.store.owners.create(owner)
+            await self.store.keys.create(key, hash_secret(secret))
+
+        asyncio.run(add())
+        return secret
 
     def append(self, record):
         self.records.append(record)

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageRecord
-from anthropic_bedrock_proxy.store.segment import Segment
+from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.segment import Name, Segment
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
 
 
@@ -64,14 +64,14 @@ def test_records_reach_the_store_whole_and_the_file_goes(tmp_path, store):
     journal.append(full)
     journal.append(record("2"))
     (segment,) = segments(tmp_path / "journal")
-    assert segment.name.startswith(f"usage-{os.getpid()}-")
+    assert segment.name.startswith(f"usage-{journal.writer}-")
     assert segment.read_bytes().count(b"\n") == 2
     assert drain(journal, store) == 2
-    assert store.usage.records["1"] == full
+    assert store.usage.by_id["1"] == full
     assert segments(tmp_path / "journal") == []
     journal.append(record("3"))
     asyncio.run(journal.close(store.usage))
-    assert set(store.usage.records) == {"1", "2", "3"}
+    assert set(store.usage.by_id) == {"1", "2", "3"}
     assert list((tmp_path / "journal").iterdir()) == []
 
 
@@ -94,7 +94,7 @@ def test_more_than_a_batch(tmp_path, store):
     for number in range(1234):
         journal.append(record(number))
     assert drain(journal, store) == 1234
-    assert len(store.usage.records) == 1234
+    assert len(store.usage.by_id) == 1234
 
 
 def test_the_file_of_a_living_owner_is_left_alone_and_that_of_a_dead_one_replayed(tmp_path, store):
@@ -107,7 +107,7 @@ def test_the_file_of_a_living_owner_is_left_alone_and_that_of_a_dead_one_replaye
     assert len(segments(tmp_path)) == 1
     assert (tmp_path / "unrelated.txt").exists()
     assert drain(living, store) == 1
-    assert set(store.usage.records) == {"1", "2", "3"}
+    assert set(store.usage.by_id) == {"1", "2", "3"}
 
 
 APPEND_FOREVER = """
@@ -136,7 +136,7 @@ def test_kill_9_loses_no_completed_append(tmp_path, store):
     assert child.wait() == -signal.SIGKILL
     assert drain(Journal(tmp_path), store) >= len(told) >= 300
     assert {number.decode().strip() for number in told if number.endswith(b"\n")} <= set(
-        store.usage.records
+        store.usage.by_id
     )
     assert segments(tmp_path) == []
 
@@ -153,7 +153,7 @@ def test_any_cut_of_the_tail_loses_at_most_the_torn_record(data, count):
         drain(Journal(Path(name)), store)
         # A line that only lacks its end is whole.
         complete = (whole[:cut] + b"\n").count(b"}\n")
-        assert set(store.usage.records) == {str(number) for number in range(complete)}
+        assert set(store.usage.by_id) == {str(number) for number in range(complete)}
         rest = whole[:cut].split(b"\n")[complete:]
         aside = path.with_suffix(".jsonl.corrupt")
         assert (aside.read_bytes() if aside.exists() else b"").strip() == b"".join(rest).strip()
@@ -168,7 +168,7 @@ def test_corrupt_lines_are_set_aside_and_block_nothing(junk):
         path.write_bytes(b"".join(j + b"\n" + line(n) for n, j in enumerate(junk)) + line("end"))
         store = MemoryStore()
         drain(Journal(Path(name)), store)
-        assert set(store.usage.records) == {str(n) for n in range(len(junk))} | {"end"}
+        assert set(store.usage.by_id) == {str(n) for n in range(len(junk))} | {"end"}
         aside = path.with_suffix(".jsonl.corrupt")
         kept = aside.read_bytes() if aside.exists() else b""
         assert kept == b"".join(j + b"\n" for j in junk)
@@ -193,7 +193,7 @@ def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, sto
     assert len(segments(tmp_path)) == 3, "the orphan, the one closed, the one that grows"
     store.down = False
     assert drain(journal, store) == 6
-    assert len(store.usage.records) == 6
+    assert len(store.usage.by_id) == 6
     assert segments(tmp_path) == []
 
 
@@ -210,11 +210,11 @@ def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
     class Flaky:
         batches = 0
 
-        async def append(self, records):
+        async def append(self, batch):
             self.batches += 1
             if self.batches == 2:
                 raise StoreError("gone")
-            await store.usage.append(records)
+            await store.usage.append(batch)
 
         totals = store.usage.totals
 
@@ -225,7 +225,138 @@ def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
     with pytest.raises(StoreError):
         asyncio.run(journal.drain(flaky))
     assert asyncio.run(journal.drain(flaky)) == 700
-    assert len(store.usage.records) == 1200
+    assert len(store.usage.by_id) == 1200
+
+
+class Listener:
+    """A log that remembers what it was given, and fails whenever it is told to."""
+
+    def __init__(self):
+        self.batches: list[UsageBatch] = []
+        self.fail_at = set()  # which calls, counted from 1
+        self.calls = 0
+
+    async def append(self, batch):
+        self.calls += 1
+        self.batches.append(batch)
+        if self.calls in self.fail_at:
+            raise StoreError("maybe it arrived, maybe not")
+
+    @property
+    def numbers(self):
+        return [batch.number for batch in self.batches]
+
+    @property
+    def ids(self):
+        return [record.id for batch in self.batches for record in batch.records]
+
+
+def listen(journal, log) -> int:
+    return asyncio.run(journal.drain(log))
+
+
+def test_batches_are_of_one_writer_and_their_numbers_grow(tmp_path):
+    journal, log = Journal(tmp_path), Listener()
+    for number in range(1234):
+        journal.append(record(number))
+        if number in {3, 4, 700}:
+            listen(journal, log)
+    listen(journal, log)
+    assert {batch.writer for batch in log.batches} == {journal.writer}
+    assert len(journal.writer) == 12
+    assert Journal(tmp_path).writer != journal.writer
+    assert log.numbers == sorted(set(log.numbers))
+    assert log.ids == [str(number) for number in range(1234)]
+    assert Journal(tmp_path, writer="me").writer == "me"
+
+
+def test_a_batch_in_doubt_comes_again_as_it_was_before_any_later_one(tmp_path):
+    journal, log = Journal(tmp_path), Listener()
+    for number in range(1200):
+        journal.append(record(number))
+    log.fail_at = {2, 3}
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            listen(journal, log)
+        journal.append(record("later"))
+    listen(journal, log)
+    first, doubtful, again, once_more, *rest = log.batches
+    assert doubtful == again == once_more
+    numbers = [batch.number for batch in (first, doubtful, *rest)]
+    assert numbers == sorted(set(numbers))
+
+
+def test_after_a_crash_another_process_delivers_the_same_batches(tmp_path):
+    journal, log = Journal(tmp_path), Listener()
+    for number in range(1200):
+        journal.append(record(number))
+    log.fail_at = {3}
+    asyncio.run(journal.close(log))
+    second = Listener()
+    assert listen(Journal(tmp_path), second) == 1200
+    assert second.batches == log.batches
+    assert segments(tmp_path) == []
+
+
+def test_files_of_the_last_version_are_adopted_each_as_a_writer(tmp_path):
+    log = Listener()
+    for name in ("usage-1-00000000000000aa", "usage-22-0000000000000011"):
+        (tmp_path / f"{name}.jsonl").write_bytes(line(name))
+    listen(Journal(tmp_path), log)
+    assert [batch.writer for batch in log.batches] == log.ids
+    assert len(set(log.ids)) == 2
+
+
+def test_segments_of_a_dead_writer_come_in_order_and_none_overtakes_another(tmp_path):
+    for number in (10, 9, 2):
+        segment = Segment.create(tmp_path, Name("dead", number))
+        segment.append(line(number))
+        segment.close()
+    held = next(iter(segments(tmp_path)))
+    (tmp_path / "usage-other-1-aa.jsonl").write_bytes(line("other"))
+    adopter = Segment.adopt(held)  # another process is at it
+    log = Listener()
+    assert listen(Journal(tmp_path), log) == 1, "only the other writer's"
+    adopter.close()
+    listen(Journal(tmp_path), log)
+    assert log.ids == ["other", "2", "9", "10"]
+    assert log.numbers[1:] == sorted(log.numbers[1:])
+
+
+def test_what_was_in_memory_has_later_numbers_and_keeps_them(tmp_path):
+    (tmp_path / "journal").write_text("")
+    journal, log = Journal(tmp_path / "journal"), Listener()
+    log.fail_at = {1}
+    journal.append(record("1"))
+    with pytest.raises(StoreError):
+        listen(journal, log)
+    journal.append(record("2"))
+    (tmp_path / "journal").unlink()
+    log.fail_at = {2}
+    with pytest.raises(StoreError):
+        listen(journal, log)
+    journal.append(record("3"))
+    assert len(segments(tmp_path / "journal")) == 2, "what was in memory is on disk now"
+    listen(journal, log)
+    assert log.ids == ["1", "1", "1", "2", "3"]
+    assert log.batches[0] == log.batches[1] == log.batches[2]
+    assert log.numbers[2:] == sorted(set(log.numbers))
+
+
+def test_a_segment_begun_and_left_empty_is_not_filled_behind_the_memory(tmp_path):
+    journal, log = Journal(tmp_path), Listener()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        journal.append(record("1"))
+        assert [path.stat().st_size for path in segments(tmp_path)] == [0]
+        listen(journal, log)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    journal.append(record("2"))
+    listen(journal, log)
+    assert log.ids == ["1", "2"]
+    assert log.numbers == sorted(set(log.numbers))
 
 
 def test_replaying_a_segment_again_counts_nothing_twice(tmp_path):
@@ -276,7 +407,7 @@ append(range(20, 25))
 assert set(whole()) == {b"}\\n"}
 store.down = False
 asyncio.run(journal.close(store.usage))
-assert store.usage.records.keys() == set(map(str, range(25))), store.usage.records.keys()
+assert store.usage.by_id.keys() == set(map(str, range(25))), store.usage.by_id.keys()
 assert not list(directory.iterdir())
 """
 
@@ -374,7 +505,7 @@ def test_a_segment_deleted_by_hand_is_still_delivered(tmp_path, store):
 
 
 def test_white_box_a_lock_on_a_name_that_is_gone_is_no_lock(tmp_path):
-    segment = Segment.create(tmp_path)
+    segment = Segment.create(tmp_path, Name("w", 1))
     late = os.open(segment.path, os.O_RDWR)
     segment.discard()
     segment.close()
@@ -388,7 +519,7 @@ def test_a_new_segment_is_never_taken_for_an_orphan(tmp_path):
     finished = threading.Event()
 
     def create():
-        created.extend(Segment.create(tmp_path) for _ in range(300))
+        created.extend(Segment.create(tmp_path, Name("w", 1)) for _ in range(300))
         finished.set()
 
     creator = threading.Thread(target=create)
@@ -415,17 +546,20 @@ def record(name):
 directory = Path(sys.argv[1])
 journal, store = Journal(directory), MemoryStore()
 journal.append(record("parent"))
+writer = journal.writer
 child = os.fork()
 if child == 0:
+    assert journal.writer != writer
     asyncio.run(journal.drain(store.usage))
-    assert not store.usage.records, "the parent's, and the parent lives"
+    assert not store.usage.by_id, "the parent's, and the parent lives"
     journal.append(record("child"))
     os._exit(0)
 assert os.waitpid(child, 0)[1] == 0
+assert journal.writer == writer
 journal.append(record("later"))
 assert len(list(directory.iterdir())) == 2
 asyncio.run(journal.drain(store.usage))
-assert set(store.usage.records) == {"parent", "later", "child"}, store.usage.records
+assert set(store.usage.by_id) == {"parent", "later", "child"}, store.usage.by_id
 """
 
 
@@ -459,7 +593,7 @@ def test_the_loop_backs_off_and_tells_a_change_once(tmp_path, store, caplog):
     down, up = errors(caplog)
     assert "usage stays in" in down
     assert "reaches the store again" in up
-    assert len(store.usage.records) == 15
+    assert len(store.usage.by_id) == 15
 
 
 def test_a_drain_lets_other_tasks_run(tmp_path, store):

@@ -18,10 +18,17 @@ import pytest
 
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord, ModelMapping, UsageRecord
+from anthropic_bedrock_proxy.store.records import (
+    Account,
+    KeyRecord,
+    ModelMapping,
+    UsageBatch,
+    UsageRecord,
+    UsageTotal,
+)
 from anthropic_bedrock_proxy.store.select import store_from_url
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
-from anthropic_bedrock_proxy.store.sqlite_file import QUERIES, SQL, migrate
+from anthropic_bedrock_proxy.store.sqlite_schema import QUERIES, SQL, migrate
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 
@@ -52,7 +59,8 @@ def test_rows_outlive_the_process_and_migrations_run_once(tmp_path):
     asyncio.run(story())
     with closing(sqlite3.connect(path)) as connection:
         names = connection.execute("SELECT name FROM schema_migrations").fetchall()
-        assert names == [("0001_keys_and_usage.sql",), ("0002_catalog.sql",)]
+        assert names == [(path.name,) for path in sorted((SQL / "migrations").iterdir())]
+        assert len(names) >= 3
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
@@ -87,18 +95,29 @@ def test_a_migration_is_all_or_nothing(tmp_path):
             migrate(connection, tmp_path)
 
 
+FIRST_COLUMNS = (
+    *("id", "name", "secret_hint", "created_at", "updated_at", "user_id", "is_active"),
+    *("deactivated_reason", "expires_at", "rate_limit", "tpm_limit", "monthly_budget_nano"),
+    *("service_tier", "cache_ttl"),
+)
+
+
+def insert(connection, table, row):
+    columns, values = ", ".join(row), ", ".join(f":{column}" for column in row)
+    connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({values})", row)
+
+
 def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path):
     path = tmp_path / "s.db"
     first = tmp_path / "migrations"
     first.mkdir()
     shutil.copy(SQL / "migrations" / "0001_keys_and_usage.sql", first)
     row = msgspec.structs.asdict(KEY)
-    del row["provider"]
+    row = {column: row[column] for column in FIRST_COLUMNS}
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.row_factory = sqlite3.Row
         migrate(connection, first)
-        columns, values = ", ".join(row), ", ".join(f":{column}" for column in row)
-        connection.execute(f"INSERT INTO keys ({columns}) VALUES ({values})", row)
+        insert(connection, "keys", row)
 
     async def story():
         async with opened(path) as store:
@@ -115,10 +134,68 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path):
     asyncio.run(story())
 
 
+def test_the_usage_of_an_older_version_is_summed_and_spent(tmp_path):
+    path = tmp_path / "s.db"
+    older = tmp_path / "migrations"
+    older.mkdir()
+    for name in ("0001_keys_and_usage.sql", "0002_catalog.sql"):
+        shutil.copy(SQL / "migrations" / name, older)
+    november_30 = 1_795_996_800_000
+    rows = [
+        {"id": "1", "at_ms": november_30 - 1, "cost_nano": 1, "input_tokens": 10},
+        {"id": "2", "at_ms": november_30, "cost_nano": 2, "error": "api_error"},
+        {"id": "3", "at_ms": november_30 + 86_400_000, "cost_nano": 4, "estimated": 1},
+        {"id": "4", "at_ms": november_30, "cost_nano": None},
+        {"id": "5", "at_ms": november_30, "cost_nano": None, "key_id": "other"},
+    ]
+    usage_columns = UsageRecord.__struct_fields__[:20]
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        migrate(connection, older)
+        key = msgspec.structs.asdict(KEY)
+        insert(connection, "keys", {c: key[c] for c in (*FIRST_COLUMNS, "provider")})
+        for row in rows:
+            full = msgspec.structs.asdict(usage(0)) | row
+            insert(connection, "usage", {column: full[column] for column in usage_columns})
+
+    async def story():
+        async with opened(path) as store:
+            assert await store.keys.list() == [KEY]
+            totals = await store.usage.totals(by=("day", "key_id"))
+            assert [(t.day, t.key_id, t.requests, t.unpriced, t.cost_nano) for t in totals] == [
+                ("2026-11-29", "k", 1, 0, 1),
+                ("2026-11-30", "k", 2, 1, 2),
+                ("2026-11-30", "other", 1, 1, None),
+                ("2026-12-01", "k", 1, 0, 4),
+            ]
+            (total,) = await store.usage.totals(by=())
+            assert (total.input_tokens, total.errors, total.estimated) == (10, 1, 1)
+            assert [(s.account.period, s.spent_nano) for s in await standings(store, "k")] == [
+                ("2026-11", 3),
+                ("2026-11-29", 1),
+                ("2026-11-30", 2),
+                ("2026-12", 4),
+                ("2026-12-01", 4),
+                ("total", 7),
+            ]
+            assert await standings(store, "other") == []
+            first = (await store.usage.records())[0]
+            assert (first.id, first.cost_nano, first.user_id, first.place) == ("1", 1, None, "")
+            # A record that was there before counts no second time.
+            await store.usage.append(UsageBatch((first,), "w", 1))
+            assert await counted(store) == 5
+
+    asyncio.run(story())
+
+
+async def standings(store, key_id):
+    return await store.ledger.standings(f"key:{key_id}", now=0)
+
+
 OPEN_MANY = """
 import asyncio, sys, time
 from pathlib import Path
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
 
 async def main(directory, me):
@@ -129,8 +206,8 @@ async def main(directory, me):
             pass  # all of them at the same moment: that is the point
         store = SQLiteStore(directory / f"{number}.db")
         await store.open()
-        await store.usage.append([UsageRecord(
-            id=me, key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="invoke")])
+        await store.usage.append(UsageBatch((UsageRecord(
+            id=me, key_id="k", at_ms=1, model="m", bedrock_model_id="b", dialect="invoke"),)))
         await store.close()
 
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
@@ -180,6 +257,57 @@ def test_writers_wait_for_each_other_and_no_change_is_lost(tmp_path):
             assert [getattr(key, field) for field in fields] == [number] * 3
         for store in stores:
             await store.close()
+
+    asyncio.run(story())
+
+
+def test_processes_that_borrow_at_once_never_exceed_the_budget(tmp_path):
+    async def story():
+        stores = [SQLiteStore(tmp_path / "s.db") for _ in range(3)]
+        for store in stores:
+            await store.open()
+        account = Account("key:k", "total")
+        granted = await asyncio.gather(
+            *(
+                stores[n % 3].ledger.borrow(
+                    account, holder=f"w{n}", amount_nano=7, budget_nano=100, now=0, until=60
+                )
+                for n in range(60)
+            )
+        )
+        assert sum(nano for nano, _ in granted) == 100
+        (standing,) = await standings(stores[0], "k")
+        assert standing.held_nano == 100
+        for store in stores:
+            await store.close()
+
+    asyncio.run(story())
+
+
+def test_holds_of_days_that_are_over_do_not_pile_up(tmp_path):
+    async def story():
+        async with opened(tmp_path / "s.db") as store:
+            for day in range(5):
+                account = Account("key:k", f"2026-11-{day:02}")
+                now = day * 86_400
+                await store.ledger.borrow(
+                    account, holder="w", amount_nano=1, budget_nano=9, now=now, until=now + 60
+                )
+
+    asyncio.run(story())
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM holds").fetchone() == (1,)
+
+
+def test_many_records_expire(tmp_path):
+    async def story():
+        async with opened(tmp_path / "s.db") as store:
+            await store.usage.append(batch(0, 12_000))
+            new = UsageBatch((msgspec.structs.replace(usage(12_000), at_ms=2),), "w", 12_000)
+            await store.usage.append(new)
+            assert await store.usage.expire(2) == 12_000
+            assert await store.usage.records() == list(new.records)
+            assert await counted(store) == 12_001
 
     asyncio.run(story())
 
@@ -241,19 +369,47 @@ def test_a_disk_that_is_full(tmp_path):
 
     async def story():
         async with opened(tmp_path / "s.db") as store:
+            await store.usage.append(batch(0, 1))
             soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
             try:
                 with pytest.raises(StoreError, match="disk"):
-                    await store.usage.append([usage(n) for n in range(3000)])
+                    await store.usage.append(batch(1, 3000))
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-            assert await store.usage.totals() == [], "all or none"
-            await store.usage.append([usage(n) for n in range(3000)])
-            (total,) = await store.usage.totals()
-            assert total.requests == 3000
+            assert await counted(store) == 1, "all or none"
+            await store.usage.append(batch(1, 3000))
+            assert await counted(store) == 3000
 
     asyncio.run(story())
+
+
+def test_white_box_a_database_that_is_full_says_so_and_keeps_what_it_has(tmp_path):
+    async def story():
+        async with opened(tmp_path / "s.db") as store:
+            await store.usage.append(batch(0, 100))
+            pages = await store._file.run(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+
+            async def limit(count):
+                await store._file.run(lambda c: c.execute(f"PRAGMA max_page_count = {count}"))
+
+            await limit(pages)
+            with pytest.raises(StoreError, match=r"s\.db: the disk is full"):
+                await store.usage.append(batch(100, 1000))
+            assert await counted(store) == 100
+            await limit(2**30)
+            await store.usage.append(batch(100, 1000))
+            assert await counted(store) == 1000
+
+    asyncio.run(story())
+
+
+async def counted(store) -> int:
+    return sum(total.requests for total in await store.usage.totals())
+
+
+def batch(start: int, stop: int) -> UsageBatch:
+    return UsageBatch(tuple(usage(number) for number in range(start, stop)), "w", start)
 
 
 def usage(number: int) -> UsageRecord:
@@ -320,19 +476,33 @@ def test_a_store_opened_before_a_fork_says_so_in_the_child(tmp_path):
     assert parent == "keys: []"
 
 
-def test_totals_use_an_index(tmp_path):
+NEEDED = [
+    ("totals", r"SEARCH usage_daily USING PRIMARY KEY \(day>\? AND day<\?\)"),
+    ("totals_of_key", r"SEARCH usage_daily USING INDEX usage_daily_by_key \(key_id=\? AND day>"),
+    ("list_usage", r"SEARCH usage USING PRIMARY KEY \(id>\?\)$"),
+    ("list_usage_of_key", r"SEARCH usage USING INDEX usage_by_key \(key_id=\? AND id>\?\)$"),
+    ("expire_usage", r"usage USING (COVERING )?INDEX usage_by_time \(at_ms<\?\)"),
+    ("list_standings", r"SEARCH accounts USING PRIMARY KEY \(owner=\?\)"),
+    ("list_standings", r"SEARCH holds USING PRIMARY KEY \(owner=\?\)"),
+    ("list_audit_of_object", r"SEARCH audit USING INDEX audit_by_object \(object=\?"),
+    ("remove_lapsed_holds", r"SEARCH holds USING PRIMARY KEY \(owner=\?\)"),
+]
+
+
+@pytest.mark.parametrize(("query", "step"), NEEDED)
+def test_what_grows_is_searched_not_scanned(tmp_path, query, step):
     async def story():
         async with opened(tmp_path / "s.db"):
             pass
 
     asyncio.run(story())
-    parameters = {"by_day": 0, "by_key_id": 0, "by_model": 1, "since_ms": 1, "until_ms": 2}
+    parameters = dict.fromkeys(re.findall(r":(\w+)", QUERIES[query]), 1)
     with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
-        for query, index in [("totals", "usage_by_time"), ("totals_of_key", "usage_by_key")]:
-            plan = connection.execute(
-                "EXPLAIN QUERY PLAN " + QUERIES[query], parameters | {"key_id": "k"}
-            ).fetchall()
-            assert any(f"USING INDEX {index} " in row[-1] for row in plan), plan
+        plan = connection.execute("EXPLAIN QUERY PLAN " + QUERIES[query], parameters).fetchall()
+    steps = [row[-1] for row in plan]
+    assert any(re.search(step, one) for one in steps), steps
+    if query.startswith("list_usage"):
+        assert not any("TEMP B-TREE" in one for one in steps), "no page is sorted"
 
 
 def test_urls(tmp_path, monkeypatch):
@@ -354,7 +524,6 @@ def test_urls(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("dynamodb://", "not available yet"),
         ("postgres://user:hunter2@host/db", "no store for a URL postgres://; use sqlite:///"),
         ("data/proxy.db", "without a scheme"),
         ("sqlite://data.db", "sqlite:/// and a path"),
@@ -372,8 +541,10 @@ def test_urls_that_name_no_store(url, message):
     assert "hunter2" not in str(caught.value)
 
 
-def test_usage_is_inserted_by_position_in_the_order_of_the_record_s_fields():
-    columns = re.search(r"INSERT INTO usage \((.*?)\)", QUERIES["append_usage"], re.DOTALL)[1]
-    assert tuple(columns.replace(" ", "").replace("\n", "").split(",")) == (
-        UsageRecord.__struct_fields__
-    )
+@pytest.mark.parametrize(
+    ("query", "table", "record"),
+    [("append_usage", "usage", UsageRecord), ("append_daily", "usage_daily", UsageTotal)],
+)
+def test_rows_are_inserted_by_position_in_the_order_of_fields(query, table, record):
+    columns = re.search(rf"INSERT INTO {table} \((.*?)\)", QUERIES[query], re.DOTALL)[1]
+    assert tuple(re.findall(r"\w+", columns)) == record.__struct_fields__

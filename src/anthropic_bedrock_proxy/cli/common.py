@@ -1,4 +1,4 @@
-"""What the commands share: their common options, an open store, one way to print and to fail.
+"""What the commands share: their common options, a client, one way to print and to fail.
 
 Everything that can go wrong for a user ends as a message on stderr without a traceback: exit status
 1 when the work could not be done, 2 when the command was wrong. With --json, stdout holds one
@@ -7,19 +7,19 @@ document and nothing else.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from ..config import SettingsError, load_settings
-from ..store.base import Store, StoreError
-from ..store.select import store_from_url
+from .client import Where
+from .values import usd_text
 
-T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 config_option = click.option(
     "--config",
@@ -31,25 +31,34 @@ config_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
 )
+_url_option = click.option(
+    "--url", metavar="URL", help="Ask the proxy at this address instead of opening the store."
+)
+_key_option = click.option(
+    "--admin-key-file",
+    "key_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --url: the key is in this file, not in ADMIN_API_KEY or MASTER_API_KEY.",
+)
 # An amount of money is a number of exactly the digits that it has.
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def with_store(config_file: Path | None, work: Callable[[Store], Awaitable[T]]) -> T:
-    """The result of `work(store)` on the configured store, opened before and closed after."""
+def where_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say where the operations run; the command gets them as `where`."""
 
-    async def run(store: Store) -> T:
-        await store.open()
-        try:
-            return await work(store)
-        finally:
-            await store.close()
+    @wraps(command)
+    def gathered(
+        *arguments: Any,
+        config_file: Path | None,
+        url: str | None,
+        key_file: Path | None,
+        **options: Any,
+    ) -> None:
+        command(*arguments, where=Where(config_file, url, key_file), **options)
 
-    try:
-        store = store_from_url(load_settings(config_file).store.url)
-        return asyncio.run(run(store))
-    except (SettingsError, StoreError) as error:
-        raise click.ClickException(str(error)) from error
+    return config_option(_url_option(_key_option(gathered)))
 
 
 def print_json(document: Any) -> None:
@@ -57,11 +66,22 @@ def print_json(document: Any) -> None:
     click.echo(msgspec.json.format(_encoder.encode(document)).decode())
 
 
+def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """One object: a line for each field, or JSON."""
+    if as_json:
+        print_json(document)
+        return
+    width = max(map(len, document))
+    for name, value in document.items():
+        text = usd_text(value) if name.endswith("_usd") else _text(value)
+        click.echo(f"{name:<{width}}  {text}")
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns as wide as they need to be, numbers to the right; a dash for None."""
-    texts = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
-    numeric = [any(isinstance(cell, int) for cell in column) for column in zip(*rows, strict=True)]
+    numeric = [any(_is_number(cell) for cell in column) for column in zip(*rows, strict=True)]
     for line in (header, *texts):
         cells = (
             cell.rjust(width) if right else cell.ljust(width)
@@ -70,3 +90,15 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
             )
         )
         click.echo("  ".join(cells).rstrip())
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, int | Decimal)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return str(value)

@@ -6,37 +6,36 @@ the same for a key's whole life.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+import ipaddress
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
-import msgspec
 
-from ..store.base import Store, StoreError
-from ..store.records import KeyRecord
-from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
-from .catalog import check_provider, load
-from .common import config_option, json_option, print_json, print_table, with_store
-from .values import Cleared, clearable, dollars, moment, timestamp, usd, usd_text
+from ..admin.keys import LONGEST_OVERLAP_SECONDS
+from ..admin.scopes import SCOPES
+from .allowances import ALLOWANCE_OPTIONS, options_of
+from .client import Where, admin, pages, segment
+from .common import json_option, print_fields, print_json, print_table, where_options
+from .values import given, moment, usd_text
 
 TIERS = ["default", "flex", "priority", "reserved"]
 TTLS = ["5m", "1h"]
-PER_MINUTE = click.IntRange(min=1, max=10**12)
-LONGEST_OVERLAP_SECONDS = 366 * 24 * 3600
+_PAGE = 1000
 
 
-def _seconds(text: str) -> int:
-    return moment(text) // 1000
+def _network(text: str) -> str:
+    try:
+        return text if text in ("", "none") else str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-# Field of the record -> how the option is called, shown, read and explained.
+# Field of the body -> how the option is called, shown, read and explained.
 KEY_OPTIONS: dict[str, tuple[str, str, Callable[[str], Any], str]] = {
     "user_id": ("--user-id", "TEXT", str, "Whose key it is; reported with its usage."),
-    "rate_limit": ("--rate-limit", "N", PER_MINUTE, "Requests per minute."),
-    "tpm_limit": ("--tpm-limit", "N", PER_MINUTE, "Tokens per minute."),
-    "monthly_budget_nano": ("--monthly-budget", "USD", dollars, "Spending per month (UTC)."),
+    "team_id": ("--team", "TEXT", str, "The team it belongs to."),
+    **ALLOWANCE_OPTIONS,
     "service_tier": (
         "--service-tier",
         "|".join(TIERS),
@@ -44,18 +43,30 @@ KEY_OPTIONS: dict[str, tuple[str, str, Callable[[str], Any], str]] = {
         "Bedrock service tier.",
     ),
     "cache_ttl": ("--cache-ttl", "|".join(TTLS), click.Choice(TTLS), "Lifetime of cached prompts."),
-    "expires_at": ("--expires-at", "DATE", _seconds, "When the key stops working (UTC)."),
+    "expires_at": ("--expires-at", "DATE", moment, "When the key stops working (UTC)."),
     "provider": ("--provider", "NAME", str, "The provider its requests go to."),
+}
+# The same for lists: the option may be repeated.
+LIST_OPTIONS: dict[str, tuple[str, str, Any, str]] = {
+    "allowed_models": ("--allow-model", "PATTERN", str, "Only these models (* is a wildcard)."),
+    "allowed_tools": ("--allow-tool", "PATTERN", str, "Only these tools, by type or name."),
+    "allowed_networks": ("--allow-network", "CIDR", _network, "Only from these networks."),
+    "admin_scopes": (
+        "--admin-scope",
+        "SCOPE",
+        click.Choice([*sorted(SCOPES), "none"]),
+        "What it may do on the admin API.",
+    ),
 }
 
 
 def key_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of a key's own settings."""
-    for field, (option, metavar, convert, text) in reversed(KEY_OPTIONS.items()):
-        command = click.option(option, field, metavar=metavar, type=clearable(convert), help=text)(
-            command
-        )
-    return command
+    for field, (option, metavar, convert, text) in reversed(LIST_OPTIONS.items()):
+        command = click.option(
+            option, field, metavar=metavar, type=convert, multiple=True, help=text
+        )(command)
+    return options_of(KEY_OPTIONS)(command)
 
 
 @click.group()
@@ -70,49 +81,35 @@ def command() -> None:
 @click.option("--name", required=True, help="What the key is for.")
 @key_options
 @json_option
-@config_option
-def create(*, name: str, as_json: bool, config_file: Path | None, **options: Any) -> None:
+@where_options
+def create(*, name: str, as_json: bool, where: Where, **options: Any) -> None:
     """Create a key and print its secret, this once."""
-    secret = mint_secret()
-    now = int(time.time())
-    key = KeyRecord(
-        id=mint_key_id(),
-        name=_checked_name(name),
-        secret_hint=hint_of(secret),
-        created_at=now,
-        updated_at=now,
-        **_fields(options),
-    )
-    settings = load(config_file)
-
-    async def work(store: Store) -> None:
-        await check_provider(settings, store, key.provider)
-        await store.keys.create(key, hash_secret(secret))
-
-    with_store(config_file, work)
-    _print_key(key, as_json=as_json, secret=secret)
+    body = {"name": _checked_name(name)} | given(options)
+    with admin(where) as client:
+        _print_new(client.call("POST", "keys", body=body), as_json=as_json)
 
 
 @command.command("list")
 @json_option
-@config_option
-def list_(*, as_json: bool, config_file: Path | None) -> None:
+@where_options
+def list_(*, as_json: bool, where: Where) -> None:
     """List every key, oldest first."""
-    keys = with_store(config_file, lambda store: store.keys.list())
+    with admin(where) as client:
+        keys = list(pages(client, "keys", "keys", limit=_PAGE))
     if as_json:
-        print_json({"keys": [_document(key) for key in keys]})
+        print_json({"keys": keys})
         return
     print_table(
         ("ID", "NAME", "USER", "SECRET", "STATUS", "BUDGET USD", "CREATED"),
         [
             (
-                key.id,
-                key.name,
-                key.user_id,
-                key.secret_hint,
+                key["id"],
+                key["name"],
+                key["user_id"],
+                key["secret_hint"],
                 _status(key),
-                usd_text(key.monthly_budget_nano),
-                timestamp(key.created_at),
+                usd_text(key["monthly_budget_usd"]),
+                key["created_at"],
             )
             for key in keys
         ],
@@ -122,17 +119,10 @@ def list_(*, as_json: bool, config_file: Path | None) -> None:
 @command.command()
 @click.argument("key_id", metavar="ID")
 @json_option
-@config_option
-def show(*, key_id: str, as_json: bool, config_file: Path | None) -> None:
+@where_options
+def show(*, key_id: str, as_json: bool, where: Where) -> None:
     """Show one key."""
-
-    async def get(store: Store) -> KeyRecord:
-        key = await store.keys.get(key_id)
-        if key is None:
-            raise StoreError(f"no key has the id {key_id}")
-        return key
-
-    _print_key(with_store(config_file, get), as_json=as_json)
+    _call(where, "GET", key_id, as_json=as_json)
 
 
 @command.command()
@@ -140,37 +130,33 @@ def show(*, key_id: str, as_json: bool, config_file: Path | None) -> None:
 @click.option("--name", help="What the key is for.")
 @key_options
 @json_option
-@config_option
-def update(
-    *, key_id: str, name: str | None, as_json: bool, config_file: Path | None, **options: Any
-) -> None:
+@where_options
+def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **options: Any) -> None:
     """Change the given settings of a key; `none` clears one."""
-    changes = _fields(options)
+    body = given(options)
     if name is not None:
-        changes["name"] = _checked_name(name)
-    if not changes:
+        body["name"] = _checked_name(name)
+    if not body:
         raise click.UsageError("nothing to change: give at least one option")
-    _update(key_id, changes, as_json=as_json, config_file=config_file)
+    _call(where, "PATCH", key_id, body=body, as_json=as_json)
 
 
 @command.command()
 @click.argument("key_id", metavar="ID")
 @json_option
-@config_option
-def revoke(*, key_id: str, as_json: bool, config_file: Path | None) -> None:
+@where_options
+def revoke(*, key_id: str, as_json: bool, where: Where) -> None:
     """Make a key stop working; `reactivate` undoes it."""
-    changes = {"is_active": False, "deactivated_reason": "revoked"}
-    _update(key_id, changes, as_json=as_json, config_file=config_file)
+    _call(where, "POST", key_id, "/revoke", as_json=as_json)
 
 
 @command.command()
 @click.argument("key_id", metavar="ID")
 @json_option
-@config_option
-def reactivate(*, key_id: str, as_json: bool, config_file: Path | None) -> None:
+@where_options
+def reactivate(*, key_id: str, as_json: bool, where: Where) -> None:
     """Make a revoked key work again."""
-    changes = {"is_active": True, "deactivated_reason": None}
-    _update(key_id, changes, as_json=as_json, config_file=config_file)
+    _call(where, "POST", key_id, "/reactivate", as_json=as_json)
 
 
 @command.command()
@@ -184,42 +170,27 @@ def reactivate(*, key_id: str, as_json: bool, config_file: Path | None) -> None:
     help="How long the old secret goes on working.",
 )
 @json_option
-@config_option
-def rotate(*, key_id: str, overlap: int, as_json: bool, config_file: Path | None) -> None:
+@where_options
+def rotate(*, key_id: str, overlap: int, as_json: bool, where: Where) -> None:
     """Give a key a new secret and print it, this once; the id stays."""
-    secret = mint_secret()
-
-    def work(store: Store) -> Awaitable[KeyRecord]:
-        return store.keys.rotate(
-            key_id,
-            hash_secret(secret),
-            hint_of(secret),
-            now=int(time.time()),
-            overlap_seconds=overlap,
-        )
-
-    _print_key(with_store(config_file, work), as_json=as_json, secret=secret)
+    body = {"overlap_seconds": overlap}
+    with admin(where) as client:
+        document = client.call("POST", f"keys/{segment(key_id)}/rotate", body=body)
+    _print_new(document, as_json=as_json)
 
 
-def _update(
-    key_id: str, changes: dict[str, Any], *, as_json: bool, config_file: Path | None
+def _call(
+    where: Where,
+    method: str,
+    key_id: str,
+    suffix: str = "",
+    *,
+    body: Mapping[str, Any] | None = None,
+    as_json: bool,
 ) -> None:
-    settings = load(config_file)
-
-    async def work(store: Store) -> KeyRecord:
-        await check_provider(settings, store, changes.get("provider"))
-        return await store.keys.update(key_id, changes, now=int(time.time()))
-
-    _print_key(with_store(config_file, work), as_json=as_json)
-
-
-def _fields(options: dict[str, Any]) -> dict[str, Any]:
-    """The record's fields for the options that were given."""
-    return {
-        name: None if value is Cleared.CLEARED else value
-        for name, value in options.items()
-        if value is not None
-    }
+    with admin(where) as client:
+        document = client.call(method, f"keys/{segment(key_id)}{suffix}", body=body)
+    print_fields(document, as_json=as_json)
 
 
 def _checked_name(name: str) -> str:
@@ -229,34 +200,22 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _document(key: KeyRecord) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for field, value in msgspec.structs.asdict(key).items():
-        if field.endswith("_at"):
-            document[field] = timestamp(value)
-        elif field == "monthly_budget_nano":
-            document["monthly_budget_usd"] = usd(value)
-        else:
-            document[field] = value
-    return document
-
-
-def _status(key: KeyRecord) -> str:
-    if not key.is_active:
-        return key.deactivated_reason or "inactive"
-    if key.expires_at is not None and key.expires_at <= time.time():
+def _status(key: Mapping[str, Any]) -> str:
+    if not key["is_active"]:
+        return key["deactivated_reason"] or "inactive"
+    # Texts of one form sort as their moments do.
+    if key["expires_at"] is not None and key["expires_at"] <= _now():
         return "expired"
     return "active"
 
 
-def _print_key(key: KeyRecord, *, as_json: bool, secret: str | None = None) -> None:
-    shown = {"id": key.id} | ({"key": secret} if secret else {}) | _document(key)
-    if as_json:
-        print_json(shown)
-        return
-    shown["monthly_budget_usd"] = usd_text(key.monthly_budget_nano)
-    width = max(map(len, shown))
-    for name, value in shown.items():
-        click.echo(f"{name:<{width}}  {'-' if value is None else value}")
-    if secret:
+def _now() -> str:
+    from time import gmtime, strftime  # noqa: PLC0415  # for a list only
+
+    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+
+
+def _print_new(document: Mapping[str, Any], *, as_json: bool) -> None:
+    print_fields(document, as_json=as_json)
+    if not as_json:
         click.echo("The key is not stored and cannot be shown again.", err=True)

@@ -11,10 +11,17 @@ from .. import __version__
 COMMANDS = {
     "serve": ("serve", "Run the proxy."),
     "keys": ("keys", "Create, list and change API keys."),
-    "usage": ("usage", "Token sums per key, model or day."),
+    "users": ("users", "What the keys of a user may use together."),
+    "teams": ("teams", "What the keys of a team may use together."),
+    "usage": ("usage", "Token sums per key, model or day, and exports."),
+    "budgets": ("budgets", "What was spent, and what is left of budgets."),
+    "prices": ("prices", "What models cost."),
     "models": ("models", "The models, and the names that clients know them by."),
     "betas": ("betas", "Which beta flags and body fields reach which model."),
     "providers": ("providers", "Accounts and regions beside the default one."),
+    "audit": ("audit", "Who changed what."),
+    "backup": ("backup", "Copy the embedded store."),
+    "tables": ("tables", "Create or migrate the DynamoDB tables."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),
     "bedrock-sim": ("simulator", "Run the Bedrock simulator."),
 }

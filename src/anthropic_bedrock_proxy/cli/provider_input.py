@@ -10,8 +10,7 @@ from typing import Final
 
 import click
 
-from ..store.sealing import ProviderCredentials
-from .catalog import DEFAULT_PROVIDER
+from ..admin.providers import DEFAULT_PROVIDER
 
 _SECRET_VARIABLE: Final = "PROVIDER_SECRET_ACCESS_KEY"  # noqa: S105  # the name of one
 _TOKEN_VARIABLE: Final = "PROVIDER_BEARER_TOKEN"  # noqa: S105  # as above
@@ -47,17 +46,17 @@ def url(text: str) -> str:
     return text.rstrip("/")
 
 
-def read_credentials(access_key_id: str | None, bearer: bool) -> ProviderCredentials | None:
-    """From the environment, else one line of stdin; None if neither kind is asked for.
+def read_credentials(access_key_id: str | None, bearer: bool) -> dict[str, str]:
+    """From the environment, else one line of stdin; nothing if neither kind is asked for.
 
     Raises `click.UsageError` if nothing comes.
     """
     if access_key_id:
         secret = _read_secret("Secret access key", _SECRET_VARIABLE)
-        return ProviderCredentials(access_key_id=access_key_id, secret_access_key=secret)
+        return {"access_key_id": access_key_id, "secret_access_key": secret}
     if bearer:
-        return ProviderCredentials(bearer_token=_read_secret("Bearer token", _TOKEN_VARIABLE))
-    return None
+        return {"bearer_token": _read_secret("Bearer token", _TOKEN_VARIABLE)}
+    return {}
 
 
 def _read_secret(what: str, variable: str) -> str:

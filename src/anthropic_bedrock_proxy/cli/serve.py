@@ -69,8 +69,8 @@ def _serve(
     overrides: dict[str, str],
 ) -> int:
     from .. import app, server  # noqa: PLC0415  # after the bind
+    from ..backends import make_store  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
-    from ..store.select import store_from_url  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
     from .banner import banner  # noqa: PLC0415
 
@@ -88,10 +88,16 @@ def _serve(
     logs.configure(settings.server.log_level, settings.server.log_format)
     port = listeners[0].getsockname()[1]
     try:
-        store = store_from_url(settings.store.url)
-        first_key = _first_key(store) if settings.auth.require_api_key else None
+        store = make_store(settings)
     except StoreError as error:
         raise click.ClickException(f"the store cannot be used: {error}") from error
+    first_key = None
+    try:
+        if settings.auth.require_api_key:
+            first_key = _first_key(store)
+    except StoreError as error:
+        # An outage of the store must not become one of the proxy: it serves when the store comes.
+        click.echo(f"The store does not answer yet: {error}", err=True)
     upstream = "the built-in simulator (demo)" if demo else app.bedrock_url(settings)
     server.hold_signals()
     click.echo(banner(settings, port, upstream, None if demo else credentials, first_key))

@@ -1,65 +1,44 @@
-"""`models sync`: what Bedrock offers this account, beside what the registry expects."""
+"""What Bedrock offers this account: asked for here, for `models sync`."""
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from ..config import Settings
+from ..config import Settings, SettingsError
 from ..errors import UpstreamRefusal
-from ..store.base import Store
-from ..store.records import BedrockModel
 from ..upstream.control import FoundationModel, InferenceProfile
-from .catalog import control_plane, registry_for
-from .common import with_store
 
 
-def synced(settings: Settings, config_file: Path | None) -> dict[str, Any]:
-    """Asks, stores, and reports the difference. Raises `click.ClickException`."""
+def offered(settings: Settings) -> list[dict[str, Any]]:
+    """The models of the configured account and region. Raises `click.ClickException`."""
 
-    async def work(store: Store) -> tuple[Sequence[BedrockModel], Sequence[BedrockModel]]:
-        control = control_plane(settings)
+    async def ask() -> list[dict[str, Any]]:
+        from ..app import make_control  # noqa: PLC0415  # heavy
+
+        control = make_control(settings, timeout_seconds=20.0)  # somebody waits who asked for it
         try:
             models = await control.list_foundation_models()
             profiles = await control.list_inference_profiles()
         finally:
             await control.close()
-        found = merge(models, profiles, now=int(time.time()))
-        before = await store.catalog.models()
-        await store.catalog.replace_models(found)
-        return before, found
+        return merge(models, profiles)
 
     try:
-        before, found = with_store(config_file, work)
+        return asyncio.run(ask())
     except UpstreamRefusal as refusal:
         raise click.ClickException(f"Amazon Bedrock gave no listing: {refusal}") from refusal
-    old, new = _names(before), _names(found)
-    profiles = {model.id: list(model.profiles) for model in found}
-    return {
-        "models": [msgspec.to_builtins(model) for model in found],
-        "new": sorted(new - old),
-        "gone": sorted(old - new),
-        "registry": [
-            {
-                "id": model.id,
-                "bedrock": model.bedrock,
-                "offered": model.bedrock in profiles,
-                "profiles": profiles.get(model.bedrock, []),
-            }
-            for model in registry_for(settings, []).models
-        ],
-    }
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def merge(
-    models: Sequence[FoundationModel], profiles: Iterable[InferenceProfile], *, now: int
-) -> list[BedrockModel]:
-    """One entry for each model that writes text, by id; `now` in epoch seconds.
+    models: Sequence[FoundationModel], profiles: Iterable[InferenceProfile]
+) -> list[dict[str, Any]]:
+    """One entry for each model that writes text, by id.
 
     A profile may lead to a model that the region itself does not list.
     """
@@ -76,17 +55,11 @@ def merge(
     for identifier in sorted((listed.keys() | by_model.keys()) - silent - {""}):
         model = listed.get(identifier)
         found.append(
-            BedrockModel(
-                id=identifier,
-                name=model.name if model else titles[identifier],
-                provider=model.provider if model else identifier.partition(".")[0],
-                profiles=tuple(sorted(by_model.get(identifier, ()))),
-                synced_at=now,
-            )
+            {
+                "id": identifier,
+                "name": model.name if model else titles[identifier],
+                "provider": model.provider if model else identifier.partition(".")[0],
+                "profiles": sorted(by_model.get(identifier, ())),
+            }
         )
     return found
-
-
-def _names(models: Iterable[BedrockModel]) -> set[str]:
-    """Everything in a listing that can come and go: models and profiles."""
-    return {name for model in models for name in (model.id, *model.profiles)}

@@ -1,29 +1,29 @@
-"""`usage`: what was used and what it cost, summed by key, model or day.
+"""`usage`: what was used and what it cost, summed; and the records behind the sums.
 
 It reads the store; the last second or so may still be in the journal of a running proxy.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from ..store.records import UsageTotal
-from ..store.totals import add
-from .common import config_option, json_option, print_json, print_table, with_store
-from .values import moment, usd, usd_text
+from ..admin.usage import COLUMNS, csv_text
+from .client import Where, admin, pages
+from .common import json_option, print_json, print_table, where_options
+from .values import day, moment, usd_text
 
-COLUMNS = {"key": "key_id", "model": "model", "day": "day"}
 HEADER = ("REQUESTS", "ERRORS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "COST USD")
+_PAGE = 10_000
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--key", "key_id", metavar="ID", help="Only this key.")
-@click.option("--since", "since_ms", metavar="DATE", type=moment, help="From here on (UTC).")
-@click.option("--until", "until_ms", metavar="DATE", type=moment, help="Up to here, exclusive.")
+@click.option("--since", metavar="DATE", type=day, help="From this day on (UTC).")
+@click.option("--until", metavar="DATE", type=day, help="Up to this day, exclusive.")
 @click.option(
     "--by",
     type=click.Choice(list(COLUMNS)),
@@ -33,61 +33,78 @@ HEADER = ("REQUESTS", "ERRORS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", 
     help="One row for each; may be given several times.",
 )
 @json_option
-@config_option
+@where_options
+@click.pass_context
 def command(
+    context: click.Context,
     *,
     key_id: str | None,
-    since_ms: int | None,
-    until_ms: int | None,
+    since: str | None,
+    until: str | None,
     by: tuple[str, ...],
     as_json: bool,
-    config_file: Path | None,
+    where: Where,
 ) -> None:
-    """Show requests, tokens and cost per key, model or day.
+    """Show requests, tokens and cost per key, user, team, model or day.
 
-    A DATE is a day (its first moment) or an ISO-8601 timestamp, in UTC unless it says otherwise.
+    Sums are kept per day (UTC), so a DATE is a day.
     """
-    columns = [COLUMNS[name] for name in by]
-    rows = with_store(
-        config_file,
-        lambda store: store.usage.totals(
-            by=columns, since_ms=since_ms, until_ms=until_ms, key_id=key_id
-        ),
-    )
-    total = add(rows)
-    if as_json:
-        print_json({"rows": [_row(row, columns) for row in rows], "total": _sums(total)})
+    if context.invoked_subcommand is not None:
         return
-    shown = [column for column in ("day", "key_id", "model") if column in columns]
+    query = {"by": ",".join(by), "since": since, "until": until, "key": key_id}
+    with admin(where) as client:
+        found = client.call("GET", "usage", query=query)
+    if as_json:
+        print_json(found)
+        return
+    names = [name for name in ("day", "key", "user", "team", "model") if name in by]
     print_table(
-        (*(column.removesuffix("_id").upper() for column in shown), *HEADER),
+        (*(name.upper() for name in names), *HEADER),
         [
-            *((*(getattr(row, column) for column in shown), *_cells(row)) for row in rows),
-            ("total", *[""] * (len(shown) - 1), *_cells(total)),
+            *((*(row[COLUMNS[name]] for name in names), *_cells(row)) for row in found["rows"]),
+            ("total", *[""] * (len(names) - 1), *_cells(found["total"])),
         ],
     )
 
 
-def _cells(total: UsageTotal) -> tuple[object, ...]:
+@command.command()
+@click.option("--key", "key_id", metavar="ID", help="Only this key.")
+@click.option("--since", metavar="DATE", type=moment, help="From here on (UTC).")
+@click.option("--until", metavar="DATE", type=moment, help="Up to here, exclusive.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json"]),
+    default="csv",
+    show_default=True,
+    help="A table, or one JSON document for each line.",
+)
+@where_options
+def export(
+    *, key_id: str | None, since: str | None, until: str | None, form: str, where: Where
+) -> None:
+    """Print every usage record, oldest first.
+
+    A DATE is a day (its first moment) or an ISO-8601 timestamp, in UTC unless it says otherwise.
+    """
+    query: dict[str, Any] = {"key": key_id, "since": since, "until": until, "limit": _PAGE}
+    if form == "csv":
+        click.echo(csv_text((), header=True), nl=False)
+    with admin(where) as client:
+        for record in pages(client, "usage/records", "records", **query):
+            if form == "csv":
+                click.echo(csv_text((record,), header=False), nl=False)
+            else:
+                click.echo(_encoder.encode(record).decode())
+
+
+def _cells(total: dict[str, Any]) -> tuple[object, ...]:
     return (
-        total.requests,
-        total.errors,
-        total.input_tokens,
-        total.output_tokens,
-        total.cache_read_input_tokens,
-        total.cache_creation_input_tokens,
-        usd_text(total.cost_nano),
+        total["requests"],
+        total["errors"],
+        total["input_tokens"],
+        total["output_tokens"],
+        total["cache_read_input_tokens"],
+        total["cache_creation_input_tokens"],
+        usd_text(total["cost_usd"]),
     )
-
-
-def _row(row: UsageTotal, columns: list[str]) -> dict[str, Any]:
-    document = {"key_id": row.key_id, "model": row.model} | _sums(row)
-    return {"day": row.day} | document if "day" in columns else document
-
-
-def _sums(total: UsageTotal) -> dict[str, Any]:
-    document = msgspec.structs.asdict(total)
-    for column in COLUMNS.values():
-        del document[column]
-    document["cost_usd"] = usd(document.pop("cost_nano"))
-    return document

@@ -160,7 +160,6 @@ class AWS(Section, frozen=True):
             "Use this DynamoDB endpoint instead of the region's own.",
             rule=rules.ENDPOINT,
             url=True,
-            no_effect=_LATER,
         ),
     ] = None
     ca_bundle: Annotated[
@@ -244,6 +243,15 @@ class Upstream(Section, frozen=True):
 class Auth(Section, frozen=True):
     """Who may use the proxy."""
 
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Setting(
+            "TRUSTED_PROXIES",
+            "Networks (CIDR) of the load balancers before the proxy: what they write into "
+            "X-Forwarded-For is believed. Needed only for keys that are bound to networks.",
+        ),
+    ] = ()
+
     require_api_key: Annotated[
         bool,
         Setting(
@@ -308,7 +316,6 @@ class Store(Section, frozen=True):
             "USAGE_TTL_DAYS",
             "How long single usage records are kept; 0 keeps them for ever.",
             minimum=0,
-            no_effect=_LATER,
         ),
     ] = 7
 
@@ -319,38 +326,97 @@ class Store(Section, frozen=True):
         return Path(self.url.removeprefix(prefix)) if self.url.startswith(prefix) else None
 
     @property
+    def data_path(self) -> Path:
+        """The directory of what belongs to this machine."""
+        beside = self.sqlite_path
+        return beside.parent if beside is not None else Path("data")
+
+    @property
     def journal_path(self) -> Path:
         """`journal_dir`, or the place that follows from the store."""
-        if self.journal_dir is not None:
-            return self.journal_dir
-        beside = self.sqlite_path
-        return (beside.parent if beside is not None else Path("data")) / "journal"
+        return self.data_path / "journal" if self.journal_dir is None else self.journal_dir
 
 
 class Limits(Section, frozen=True):
-    """Rate limits of keys that have none of their own."""
+    """Rate limits. A key's own rate replaces the default one."""
 
     url: Annotated[
         str,
         Setting(
             "LIMITS_URL",
-            "Where limits are counted: in this process, or in Redis for all replicas together.",
+            "Where limits are counted: on this machine, by all processes that share the data "
+            "directory, or in Redis (Valkey) for all machines together.",
             rule=rules.LIMITS,
             url=True,
-            no_effect=_LATER,
         ),
     ] = "memory://"
-    enabled: Annotated[
-        bool, Setting("RATE_LIMIT_ENABLED", "Apply rate limits.", no_effect=_LATER)
-    ] = True
+    enabled: Annotated[bool, Setting("RATE_LIMIT_ENABLED", "Apply rate limits.")] = True
     requests: Annotated[
         int,
-        Setting("RATE_LIMIT_REQUESTS", "Requests per window.", minimum=1, no_effect=_LATER),
+        Setting("RATE_LIMIT_REQUESTS", "Requests per window of keys without their own.", minimum=1),
     ] = 1000
     window_seconds: Annotated[
         int,
-        Setting("RATE_LIMIT_WINDOW", "Length of the window.", minimum=1, no_effect=_LATER),
+        Setting("RATE_LIMIT_WINDOW", "Length of that window.", minimum=1),
     ] = 60
+    master_requests: Annotated[
+        int | None,
+        Setting(
+            "MASTER_KEY_RATE_LIMIT",
+            "Requests per minute of the master key; unset: it has no limits.",
+            minimum=1,
+        ),
+    ] = None
+    output_estimate: Annotated[
+        int,
+        Setting(
+            "TPM_OUTPUT_ESTIMATE",
+            "Output tokens that a request takes from its limits when it begins, if it may write "
+            "as many; the difference is settled when it ends.",
+            minimum=0,
+        ),
+    ] = 4096
+    timeout_seconds: Annotated[
+        float,
+        Setting("LIMITS_TIMEOUT", "How long a request waits for Redis.", minimum=0.001),
+    ] = 0.1
+    on_failure: Annotated[
+        Literal["open", "closed"],
+        Setting(
+            "LIMITS_ON_FAILURE",
+            "Without Redis: open counts on this machine alone, closed refuses requests with 503.",
+        ),
+    ] = "open"
+
+
+class Budgets(Section, frozen=True):
+    """Money that keys, users and teams may spend."""
+
+    holds: Annotated[
+        bool,
+        Setting(
+            "BUDGET_HOLDS",
+            "Admit a request only if the most that it may cost (max_tokens at the dearest price) "
+            "is left, so that no budget is ever overspent. Otherwise the requests that run when a "
+            "budget is used up may overspend it.",
+        ),
+    ] = False
+    on_failure: Annotated[
+        Literal["open", "closed"],
+        Setting(
+            "BUDGETS_ON_FAILURE",
+            "While the store does not answer: open lets go on who was not over budget, closed "
+            "refuses with 503.",
+        ),
+    ] = "open"
+    report_cost: Annotated[
+        bool,
+        Setting(
+            "REPORT_COST",
+            "Tell clients what an answer has cost: `usage.cost_usd`, and the header "
+            "x-cost-usd of answers that do not stream.",
+        ),
+    ] = False
 
 
 class Streaming(Section, frozen=True):
@@ -770,24 +836,64 @@ class Tables(Section, frozen=True):
 
     api_keys: Annotated[
         str,
-        Setting("DYNAMODB_API_KEYS_TABLE", "API keys.", rule=rules.TABLE, no_effect=_LATER),
+        Setting("DYNAMODB_API_KEYS_TABLE", "API keys.", rule=rules.TABLE),
     ] = "anthropic-proxy-api-keys"
     usage: Annotated[
         str,
-        Setting("DYNAMODB_USAGE_TABLE", "Usage records.", rule=rules.TABLE, no_effect=_LATER),
+        Setting("DYNAMODB_USAGE_TABLE", "Usage records.", rule=rules.TABLE),
     ] = "anthropic-proxy-usage"
     model_mapping: Annotated[
         str,
-        Setting("DYNAMODB_MODEL_MAPPING_TABLE", "Model names.", rule=rules.TABLE, no_effect=_LATER),
+        Setting("DYNAMODB_MODEL_MAPPING_TABLE", "Model names.", rule=rules.TABLE),
     ] = "anthropic-proxy-model-mapping"
     model_pricing: Annotated[
         str,
-        Setting("DYNAMODB_MODEL_PRICING_TABLE", "Prices.", rule=rules.TABLE, no_effect=_LATER),
+        Setting("DYNAMODB_MODEL_PRICING_TABLE", "Prices.", rule=rules.TABLE),
     ] = "anthropic-proxy-model-pricing"
     usage_stats: Annotated[
         str,
-        Setting("DYNAMODB_USAGE_STATS_TABLE", "Usage sums.", rule=rules.TABLE, no_effect=_LATER),
+        Setting("DYNAMODB_USAGE_STATS_TABLE", "Usage sums.", rule=rules.TABLE),
     ] = "anthropic-proxy-usage-stats"
+    provider_keys: Annotated[
+        str,
+        Setting(
+            "DYNAMODB_PROVIDER_KEYS_TABLE",
+            "Keys of other providers; only `tables` looks at it.",
+            rule=rules.TABLE,
+        ),
+    ] = "anthropic-proxy-provider-keys"
+    routing_rules: Annotated[
+        str,
+        Setting(
+            "DYNAMODB_ROUTING_RULES_TABLE",
+            "Routing rules; only `tables` looks at it.",
+            rule=rules.TABLE,
+        ),
+    ] = "anthropic-proxy-routing-rules"
+    failover_chains: Annotated[
+        str,
+        Setting(
+            "DYNAMODB_FAILOVER_CHAINS_TABLE",
+            "Failover chains; only `tables` looks at it.",
+            rule=rules.TABLE,
+        ),
+    ] = "anthropic-proxy-failover-chains"
+    smart_routing_config: Annotated[
+        str,
+        Setting(
+            "DYNAMODB_SMART_ROUTING_CONFIG_TABLE",
+            "Smart routing; only `tables` looks at it.",
+            rule=rules.TABLE,
+        ),
+    ] = "anthropic-proxy-smart-routing-config"
+    state: Annotated[
+        str,
+        Setting(
+            "DYNAMODB_STATE_TABLE",
+            "What the predecessor had no table for: budgets, users, teams, sums, changes.",
+            rule=rules.TABLE,
+        ),
+    ] = "anthropic-proxy-state"
 
 
 class NoEffect(msgspec.Struct, frozen=True):
@@ -811,6 +917,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth()
     store: Store = Store()
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
     streaming: Streaming = Streaming()
     models: Models = Models()
     failover: Failover = Failover()

@@ -77,7 +77,7 @@ class Counting:
         request = parse_request(body, exchange.version, counting=True)
         if has_urls(request.view):
             request = await self._sources.inline(request)
-        place = pinned_place(exchange.key, self._upstreams)
+        place = pinned_place(exchange.caller, self._upstreams)
         route = self._registry.route(request.view.model, place=place)
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from ..protocol.metering import Meter
 
 if TYPE_CHECKING:
-    from ..store.records import KeyRecord
+    from ..store.records import Caller
+    from .reply import Headers
     from .routing import Target
 
 
@@ -18,12 +19,13 @@ class Exchange:
         "at_ms",
         "betas",
         "body_read",
+        "caller",
         "client_gone",
         "error_type",
-        "key",
         "key_id",
         "meter",
         "model",
+        "rate_headers",
         "request_id",
         "sending_since",
         "service_tier",
@@ -48,7 +50,8 @@ class Exchange:
         self.model = ""
         self.stream = False
         self.key_id = ""
-        self.key: KeyRecord | None = None
+        self.caller: Caller | None = None  # None: the master key, or no key at all
+        self.rate_headers: Headers = []
         self.target: Target | None = None  # the one that serves it, or was tried last
         self.service_tier: str | None = None  # the one that Bedrock used, if it said so
         self.warnings: list[str] = []

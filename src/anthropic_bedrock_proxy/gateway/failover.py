@@ -18,7 +18,7 @@ import msgspec
 
 from ..errors import OverloadedError, PermissionDeniedError, ProxyError, RateLimitError
 from ..protocol.messages import MessagesRequest
-from ..store.records import KeyRecord
+from ..store.records import Caller
 from .breaker import Breaker
 from .conversations import Conversations, fingerprint
 from .course import Course
@@ -124,9 +124,9 @@ class Failover:
         self.breakers = troubled if len(troubled) < _MAX_REMEMBERED else {}
 
 
-def pinned_place(key: KeyRecord | None, places: Container[str]) -> str:
+def pinned_place(caller: Caller | None, places: Container[str]) -> str:
     """The place that a key is bound to; empty: as routing says. Raises `PermissionDeniedError`."""
-    place = key.provider if key is not None else None
+    place = caller.key.provider if caller is not None else None
     if not place:
         return ""
     if place not in places:

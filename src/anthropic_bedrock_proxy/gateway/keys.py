@@ -17,19 +17,20 @@ import msgspec
 
 from ..errors import AuthenticationError, PermissionDeniedError, UnavailableError
 from ..store.base import KeyStore, StoreError
-from ..store.records import KeyRecord
+from ..store.records import Caller, KeyRecord
 
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
 STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
 _MAX_REMEMBERED: Final = 10_000
 
-_MASTER: Final = KeyRecord(
-    id=MASTER_KEY_ID, name="master", secret_hint="", created_at=0, updated_at=0
-)
-_ANONYMOUS: Final = KeyRecord(
-    id=ANONYMOUS_KEY_ID, name="anonymous", secret_hint="", created_at=0, updated_at=0
-)
+
+def _unrecorded(key_id: str, name: str) -> Caller:
+    return Caller(KeyRecord(id=key_id, name=name, secret_hint="", created_at=0, updated_at=0))
+
+
+MASTER: Final = _unrecorded(MASTER_KEY_ID, "master")
+ANONYMOUS: Final = _unrecorded(ANONYMOUS_KEY_ID, "anonymous")
 
 _log = logging.getLogger("anthropic_bedrock_proxy.keys")
 T = TypeVar("T")
@@ -65,75 +66,88 @@ class Authenticator:
         self._known: dict[bytes, _Found] = {}
         self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
-    async def authenticate(self, secret: str | None) -> KeyRecord:
-        """The key. Raises `AuthenticationError`, `PermissionDeniedError`."""
+    async def authenticate(self, secret: str | None) -> Caller:
+        """Whose request it is. Raises `AuthenticationError`, `PermissionDeniedError`.
+
+        `UnavailableError` if an unknown key cannot be looked up.
+        """
         if not secret:
             if not self._options.require_api_key:
-                return _ANONYMOUS
+                return ANONYMOUS
             raise AuthenticationError(
                 f"No API key: send it as `{self._options.header}: <key>` or as "
                 "`Authorization: Bearer <key>`."
             )
         digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
         if self._master_hash is not None and hmac.compare_digest(digest, self._master_hash):
-            return _MASTER
+            return MASTER
         now = self._monotonic()
         found = self._known.get(digest)
         if found is not None and now < found.fresh_until:
-            key: KeyRecord | None = found.key
+            caller: Caller | None = found.caller
         elif now < self._unknown.get(digest, 0.0):
-            key = None
+            caller = None
         else:
-            key = await self._look_up(digest, found, now)
-        if key is None:
+            caller = await self._look_up(digest, secret, found, now)
+        if caller is None:
             if not self._options.require_api_key:
-                return _ANONYMOUS
+                return ANONYMOUS
             raise AuthenticationError("The API key is not known. Check it for typing errors.")
+        key = caller.key
         if not key.is_active:
-            reason = key.deactivated_reason or "revoked"
-            raise PermissionDeniedError(
-                f"The API key {key.id} is not active ({reason}). Ask the operator for another.",
-                error_code=reason,
-                should_retry=False,
-            )
+            raise _inactive("API key", key.id, key.deactivated_reason)
         if key.expires_at is not None and key.expires_at <= self._now():
             raise PermissionDeniedError(
                 f"The API key {key.id} has expired. Ask the operator for another.",
                 error_code="expired",
                 should_retry=False,
             )
-        return key
+        for owner in (caller.user, caller.team):
+            if owner is not None and not owner.is_active:
+                raise _inactive(owner.kind, owner.id, owner.deactivated_reason)
+        return caller
 
     def forget(self) -> None:
         """Drops what is remembered: a key was changed in this process."""
         self._known.clear()
         self._unknown.clear()
 
-    async def _look_up(self, digest: bytes, found: _Found | None, now: float) -> KeyRecord | None:
+    async def _look_up(
+        self, digest: bytes, secret: str, found: _Found | None, now: float
+    ) -> Caller | None:
         fresh_until = now + self._options.ttl_seconds
         try:
-            key = await self._store.find(digest, now=int(self._now()))
+            caller = await self._store.find(digest, now=int(self._now()), secret=secret)
         except StoreError as error:
             if found is not None and now < found.at + STALE_SECONDS:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 found.fresh_until = fresh_until
-                return found.key
+                return found.caller
             _log.error("the store does not answer: %s", error)
             raise UnavailableError(
                 "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
             ) from error
-        if key is None:
+        if caller is None:
             self._known.pop(digest, None)
             _remember(self._unknown, digest, fresh_until)
         else:
-            _remember(self._known, digest, _Found(key, now, fresh_until))
-        return key
+            _remember(self._known, digest, _Found(caller, now, fresh_until))
+        return caller
 
 
 class _Found(msgspec.Struct):
-    key: KeyRecord
+    caller: Caller
     at: float  # when the store said so
     fresh_until: float
+
+
+def _inactive(kind: str, name: str, reason: str | None) -> PermissionDeniedError:
+    reason = reason or "revoked"
+    return PermissionDeniedError(
+        f"The {kind} {name} is not active ({reason}). Ask the operator for another.",
+        error_code=reason,
+        should_retry=False,
+    )
 
 
 def _remember(memory: dict[bytes, T], digest: bytes, value: T) -> None:

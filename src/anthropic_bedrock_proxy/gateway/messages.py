@@ -12,16 +12,18 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal
-from ..protocol.answer_edits import with_applied_edits
+from ..protocol.answer_edits import with_applied_edits, with_cost
+from ..protocol.cost import dollars
 from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import Terms
 from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
-from .admission import Admission, Lease
+from .admission import Admission
 from .course import Course, OnlyTarget
 from .dialects import Conversion, Wanted
 from .exchange import Exchange
 from .failover import TARGET_HEADER, Failover, pinned_place
+from .lease import Lease
 from .pacing import PacedStream, Pacing
 from .relay import Relay, answer_headers, refused
 from .reply import Reply, StreamReply
@@ -49,10 +51,12 @@ class Messages:
         sources: Sources,
         resolve_backing: Callable[[str], Awaitable[None]],
         terms: Terms,
+        report_cost: bool = False,
         monotonic: Callable[[], float],
     ) -> None:
         """`upstreams` by place; `terms` are the operator's, for every request.
 
+        `report_cost` tells clients what an answer has cost.
         `resolve_backing` finds out what is behind an application inference profile.
         """
         self._upstreams = upstreams
@@ -64,6 +68,7 @@ class Messages:
         self._sources = sources
         self._resolve_backing = resolve_backing
         self._terms = terms
+        self._report_cost = report_cost
         self._monotonic = monotonic
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
@@ -75,17 +80,17 @@ class Messages:
         if route.opaque:
             await self._resolve_backing(route.base_model_id)
             route = self._route(exchange, request)
-        if not request.plain and has_urls(request.view):
-            request = await self._sources.inline(request)
         wanted = Wanted(
             flags=exchange.betas,
             rules=self._registry.betas,
-            terms=terms_for(self._terms, exchange.key),
+            terms=terms_for(self._terms, exchange.caller),
             stream=exchange.stream,
             request_id=exchange.request_id,
         )
-        lease = self._admission.admit(exchange)
+        lease = await self._admission.admit(exchange, request, route, body)
         try:
+            if not request.plain and has_urls(request.view):
+                request = await self._sources.inline(request)
             if len(route.targets) == 1:
                 only = OnlyTarget(route.targets[0])
                 reply = await self._attempt(exchange, request, only, wanted, lease)
@@ -106,7 +111,7 @@ class Messages:
 
     def _route(self, exchange: Exchange, request: MessagesRequest) -> Route:
         geography = request.inference_geo() if "inference_geo" in request.fields else ""
-        place = pinned_place(exchange.key, self._upstreams)
+        place = pinned_place(exchange.caller, self._upstreams)
         return self._registry.route(exchange.model, place=place, geography=geography)
 
     async def _try_targets(
@@ -204,11 +209,11 @@ class Messages:
                 lease,
                 applied_edits=calls.applied_edits,
                 spent=stream.spent,
+                report_cost=self._report_cost,
             )
             return StreamReply(relay, headers=answer_headers(exchange))
         body = await whole_turn(exchange, stream, paced, calls)
-        lease.settle()
-        return Reply(body, headers=answer_headers(exchange))
+        return self._finished(exchange, body, lease)
 
     def _convert(
         self, exchange: Exchange, request: MessagesRequest, target: Target, wanted: Wanted
@@ -239,15 +244,30 @@ class Messages:
             raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
         if conversion.applied_edits is not None:
             body = with_applied_edits(body, conversion.applied_edits)
+        return self._finished(exchange, body, lease)
+
+    def _finished(self, exchange: Exchange, body: bytes, lease: Lease) -> Reply:
         lease.settle()
-        return Reply(body, headers=answer_headers(exchange))
+        headers = answer_headers(exchange)
+        if self._report_cost and (cost := lease.price()) is not None:
+            told = dollars(cost)
+            body = with_cost(body, told)
+            headers.append((b"x-cost-usd", told.encode()))
+        return Reply(body, headers=headers)
 
     async def _stream(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
     ) -> StreamReply:
         stream = await open_stream(upstream, conversion)
         paced = self._began(exchange, stream)
-        relay = Relay(exchange, stream, paced, lease, applied_edits=conversion.applied_edits)
+        relay = Relay(
+            exchange,
+            stream,
+            paced,
+            lease,
+            applied_edits=conversion.applied_edits,
+            report_cost=self._report_cost,
+        )
         return StreamReply(relay, headers=answer_headers(exchange))
 
     def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:

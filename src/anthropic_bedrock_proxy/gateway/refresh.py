@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..store.base import Catalog, StoreError
-from ..store.records import CapabilityOverride, ProviderRecord
+from ..store.records import CapabilityOverride, PriceRecord, ProviderRecord
 from .routing import Registry
 
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
@@ -27,6 +27,7 @@ class CatalogRefresh:
         *,
         on_overrides: Callable[[Sequence[CapabilityOverride]], None] | None = None,
         on_providers: Callable[[Sequence[ProviderRecord]], None] | None = None,
+        on_prices: Callable[[Sequence[PriceRecord]], None] | None = None,
         interval_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -38,6 +39,7 @@ class CatalogRefresh:
         self._registry = registry
         self._on_overrides = on_overrides
         self._on_providers = on_providers
+        self._on_prices = on_prices
         self._interval_seconds = interval_seconds
         self._sleep = sleep
         self._version = -1
@@ -53,6 +55,7 @@ class CatalogRefresh:
         mappings = await self._catalog.mappings()
         overrides = await self._catalog.overrides()
         providers = await self._catalog.providers()
+        prices = await self._catalog.prices()
         self._registry.replace_stored(
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
@@ -61,6 +64,8 @@ class CatalogRefresh:
             self._on_overrides(overrides)
         if self._on_providers is not None:
             self._on_providers(providers)
+        if self._on_prices is not None:
+            self._on_prices(prices)
         self._version = version
         return True
 

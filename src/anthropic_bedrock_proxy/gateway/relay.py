@@ -8,11 +8,12 @@ from typing import Any
 
 from ..errors import ProxyError, UpstreamRefusal, from_refusal
 from ..protocol import sse
-from ..protocol.answer_edits import with_applied_edits
+from ..protocol.answer_edits import with_applied_edits, with_cost
+from ..protocol.cost import dollars
 from ..protocol.events import Event
 from ..upstream.base import AnswerStream
-from .admission import Lease
 from .exchange import Exchange
+from .lease import Lease
 from .pacing import PacedStream
 from .reply import Headers
 
@@ -22,7 +23,16 @@ _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 class Relay:
     """A streamed answer as SSE bytes, until its end, whatever that is (a `ByteSource`)."""
 
-    __slots__ = ("_applied_edits", "_done", "_exchange", "_lease", "_paced", "_spent", "_stream")
+    __slots__ = (
+        "_applied_edits",
+        "_done",
+        "_exchange",
+        "_lease",
+        "_paced",
+        "_report_cost",
+        "_spent",
+        "_stream",
+    )
 
     def __init__(
         self,
@@ -33,6 +43,7 @@ class Relay:
         *,
         applied_edits: list[dict[str, Any]] | None = None,
         spent: Callable[[], Event] | None = None,
+        report_cost: bool = False,
     ) -> None:
         """`spent` tells the usage of finished model calls when the turn is left before its end."""
         self._exchange = exchange
@@ -41,6 +52,7 @@ class Relay:
         self._lease = lease
         self._applied_edits = applied_edits
         self._spent = spent
+        self._report_cost = report_cost
         self._done = False
 
     async def read(self) -> bytes | None:
@@ -61,6 +73,8 @@ class Relay:
             observe(event)
         if self._applied_edits is not None:
             events = [_with_edits(event, self._applied_edits) for event in events]
+        if self._report_cost and (cost := self._lease.price()) is not None:
+            events = [_with_cost(event, cost) for event in events]
         if events[-1][0] == b"message_stop":
             self._done = True
             if self._stream.usage_estimated:
@@ -92,6 +106,12 @@ def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
     return event[0], with_applied_edits(event[1], applied_edits)
 
 
+def _with_cost(event: Event, cost: int) -> Event:
+    if event[0] != b"message_delta":
+        return event
+    return event[0], with_cost(event[1], dollars(cost))
+
+
 def count_spent(exchange: Exchange, spent: Event) -> None:
     """Charges what the finished model calls of a turn used that did not come to its end."""
     exchange.meter.observe(spent)
@@ -116,7 +136,7 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
 
 def answer_headers(exchange: Exchange) -> Headers:
     """What is told of every answer."""
-    headers: Headers = []
+    headers = exchange.rate_headers.copy()
     if exchange.upstream_request_id is not None:
         headers.append((b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1")))
     if exchange.warnings:

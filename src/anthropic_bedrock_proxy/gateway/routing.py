@@ -112,6 +112,10 @@ class Registry:
         """The model behind an Anthropic id, an alias or a Bedrock id."""
         return self._by_name.get(name) or self._by_bedrock_id.get(base_model_id(name))
 
+    def behind(self, name: str) -> Model | None:
+        """The model behind any name, ARNs of profiles included as far as they are known."""
+        return self._identify(name)[0]
+
     def replace_stored(
         self, mapping: Mapping[str, str], dialects: Mapping[str, str] | None = None
     ) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from ..protocol.terms import Terms
-from ..store.records import KeyRecord
+from ..store.records import Caller
 
 
-def terms_for(terms: Terms, key: KeyRecord | None) -> Terms:
+def terms_for(terms: Terms, caller: Caller | None) -> Terms:
     """The operator's own object for a key that asks for nothing special."""
-    if key is None or (key.service_tier is None and key.cache_ttl is None):
+    if caller is None:
+        return terms
+    key = caller.key
+    if key.service_tier is None and key.cache_ttl is None:
         return terms
     return msgspec.structs.replace(
         terms,

@@ -7,7 +7,8 @@ send nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,12 +19,17 @@ from ..gateway.catalog import list_models, retrieve
 from ..gateway.counting import Counting
 from ..gateway.keys import Authenticator
 from ..gateway.messages import Messages
+from ..gateway.permissions import check_network, client_address
 from ..gateway.reply import Reply, StreamReply
 from ..gateway.routing import Registry
 from ..protocol.betas import split_header
 from ..protocol.messages import check_version
-from .asgi import AccessLog, Application, Handler, Request
+from .admin import AdminRoutes
+from .asgi import AccessLog, Application, Handler, Request, Scope
 from .body import read_body
+
+if TYPE_CHECKING:
+    from ..admin.api import AdminAPI
 
 _encode = msgspec.json.Encoder().encode
 _MODELS = "/v1/models/"
@@ -42,7 +48,13 @@ class Routes:
         max_body_bytes: int,
         key_header: str,
         environment: str,
+        trusted_networks: tuple[str, ...] = (),
+        build_admin: Callable[[], AdminAPI] | None = None,
     ) -> None:
+        """`trusted_networks` (CIDR) are those of load balancers: see `client_address`.
+
+        `build_admin` makes the admin API when it is first asked for; None: there is none.
+        """
         self._messages = messages
         self._counting = counting
         self._registry = registry
@@ -50,6 +62,8 @@ class Routes:
         self._max_body_bytes = max_body_bytes
         self._key_header = key_header.lower().encode()
         self._environment = environment
+        self._trusted_networks = trusted_networks
+        self._build_admin = build_admin
         self._application: Application | None = None
 
     def application(
@@ -86,7 +100,17 @@ class Routes:
 
     def prefixes(self) -> Mapping[str, Mapping[str, Handler]]:
         """Paths that end in an id."""
-        return {_MODELS: {"GET": self.get_model, "HEAD": self.get_model}}
+        prefixes: dict[str, Mapping[str, Handler]] = {
+            _MODELS: {"GET": self.get_model, "HEAD": self.get_model}
+        }
+        if self._build_admin is not None:
+            admin = AdminRoutes(
+                build=self._build_admin,
+                authenticate=self._authenticate,
+                forget=self._authenticator.forget,
+            )
+            prefixes |= admin.prefixes()
+        return prefixes
 
     async def post_messages(self, request: Request) -> Reply | StreamReply:
         """Creates a message."""
@@ -155,6 +179,17 @@ class Routes:
         if not secret:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             secret = token.strip() if scheme.lower() == b"bearer" else b""
-        key = await self._authenticator.authenticate(secret.decode("utf-8", "surrogateescape"))
-        request.exchange.key = key
-        request.exchange.key_id = key.id
+        caller = await self._authenticator.authenticate(secret.decode("utf-8", "surrogateescape"))
+        request.exchange.caller = caller
+        request.exchange.key_id = caller.key.id
+        if caller.key.allowed_networks:
+            check_network(caller.key, self._client_of(request.scope))
+
+    def _client_of(self, scope: Scope) -> str:
+        forwarded = [
+            value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name == b"x-forwarded-for"
+        ]
+        peer = (scope.get("client") or ("",))[0]
+        return client_address(peer, forwarded, self._trusted_networks)

@@ -21,6 +21,14 @@ def with_applied_edits(document: bytes, applied_edits: list[dict[str, Any]]) -> 
     return _encode(fields)
 
 
+def with_cost(document: bytes, dollars: str) -> bytes:
+    """A message or a message_delta event whose `usage` says what the answer has cost, in USD."""
+    fields: dict[str, Any] = dict(_decode_fields(document))
+    usage = dict(_decode_fields(fields.get("usage", b"{}")))
+    fields["usage"] = usage | {"cost_usd": Raw(dollars.encode())}
+    return _encode(fields)
+
+
 def without_content(message: bytes) -> bytes:
     """The answer to a request that only warmed the cache: its usage counts, its token does not."""
     fields: dict[str, Any] = dict(_decode_fields(message))

@@ -28,6 +28,13 @@ class CacheCreation(msgspec.Struct, gc=False):
     ephemeral_1h_input_tokens: _Count | None = None
 
 
+class ServerToolUse(msgspec.Struct, gc=False):
+    """How often server tools ran; they are billed apart from tokens."""
+
+    web_search_requests: _Count | None = None
+    web_fetch_requests: _Count | None = None
+
+
 class Usage(msgspec.Struct, gc=False):
     """Anthropic's usage object, as far as it is money. `input_tokens` excludes cache tokens."""
 
@@ -36,6 +43,7 @@ class Usage(msgspec.Struct, gc=False):
     cache_read_input_tokens: _Count | None = None
     cache_creation_input_tokens: _Count | None = None
     cache_creation: CacheCreation | None = None
+    server_tool_use: ServerToolUse | None = None
     service_tier: str | None = None
 
 
@@ -133,6 +141,8 @@ class Meter:
             readable.cache_creation = msgspec.convert(
                 _counts(CacheCreation, creation), CacheCreation
             )
+        if isinstance(tools := usage.get("server_tool_use"), dict):
+            readable.server_tool_use = msgspec.convert(_counts(ServerToolUse, tools), ServerToolUse)
         if isinstance(tier := usage.get("service_tier"), str):
             readable.service_tier = tier
         self._merge(readable)

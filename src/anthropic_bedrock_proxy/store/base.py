@@ -6,11 +6,18 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from .records import (
+    Account,
+    AuditRecord,
     BedrockModel,
+    Caller,
     CapabilityOverride,
     KeyRecord,
     ModelMapping,
+    OwnerRecord,
+    PriceRecord,
     ProviderRecord,
+    Standing,
+    UsageBatch,
     UsageRecord,
     UsageTotal,
 )
@@ -24,6 +31,10 @@ class KeyNotFoundError(StoreError):
     """No key has this id."""
 
 
+class ConflictError(StoreError):
+    """What is to be created exists already."""
+
+
 class KeyStore(Protocol):
     """API keys, found by the SHA-256 of their secret."""
 
@@ -31,8 +42,13 @@ class KeyStore(Protocol):
         """Stores a new key; `secret_hash` is the 32-byte SHA-256 of its secret."""
         ...
 
-    async def find(self, secret_hash: bytes, *, now: int) -> KeyRecord | None:
-        """The key that owns this secret, active or not; None once a rotated-out secret lapsed."""
+    async def find(
+        self, secret_hash: bytes, *, now: int, secret: str | None = None
+    ) -> Caller | None:
+        """The key that owns this secret, active or not; None once a rotated-out secret lapsed.
+
+        `secret` is for tables of the predecessor, which hold secrets as they are.
+        """
         ...
 
     async def get(self, key_id: str) -> KeyRecord | None:
@@ -60,25 +76,130 @@ class KeyStore(Protocol):
         ...
 
 
+class OwnerStore(Protocol):
+    """Users and teams."""
+
+    async def create(self, owner: OwnerRecord) -> None:
+        """Stores a new one. Raises `ConflictError` if this kind has one with its id."""
+        ...
+
+    async def get(self, kind: str, owner_id: str) -> OwnerRecord | None:
+        """The user or team with this id."""
+        ...
+
+    async def list(self, kind: str) -> Sequence[OwnerRecord]:
+        """All of a kind, by id."""
+        ...
+
+    async def replace(self, owner: OwnerRecord) -> None:
+        """Stores it in place of what was there. Raises `KeyNotFoundError`."""
+        ...
+
+    async def remove(self, kind: str, owner_id: str) -> bool:
+        """False if there was none. Keys that name it stay as they are."""
+        ...
+
+
 class UsageLog(Protocol):
     """Usage records, each counted once however often it is appended."""
 
-    async def append(self, records: Sequence[UsageRecord]) -> None:
-        """Stores the records that are not there yet (by id), all or none."""
+    async def append(self, batch: UsageBatch) -> None:
+        """Stores the records that are not there yet (by id), counts them, all or none.
+
+        In the same step their cost is spent from the accounts of their key, user and team (month,
+        day and total), and leaves what the batch's writer holds there.
+        """
         ...
 
     async def totals(
         self,
         *,
         by: Sequence[str] = ("key_id", "model"),
-        since_ms: int | None = None,
-        until_ms: int | None = None,
+        since: str | None = None,
+        until: str | None = None,
         key_id: str | None = None,
     ) -> Sequence[UsageTotal]:
-        """Sums grouped by any of key_id, model, day; since inclusive, until exclusive.
+        """Sums grouped by any of day, key_id, user_id, team_id, model.
 
-        Sorted by day, key_id, model. Raises `ValueError` for another column.
+        `since` (inclusive) and `until` (exclusive) are days, YYYY-MM-DD. Costs as much as there
+        are days, keys and models, not records. Sorted by day, key, user, team, model. Raises
+        `ValueError` for another column.
         """
+        ...
+
+    async def records(
+        self,
+        *,
+        since_ms: int = 0,
+        until_ms: int | None = None,
+        key_id: str | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[UsageRecord]:
+        """Records in the order of their ids, which is that of time; `after` the last one seen.
+
+        With `key_id` only that key's. For exports: never on a request's path.
+        """
+        ...
+
+    async def expire(self, before_ms: int) -> int:
+        """Deletes records (not sums) from before; how many. A store may do so by itself: 0."""
+        ...
+
+
+class Ledger(Protocol):
+    """What was spent per account, and what processes hold of the rest.
+
+    A hold lapses unless its process renews it, so that a dead one blocks nobody. It may be below
+    nothing: what a process spent beyond it. For others that counts as nothing; what the process
+    borrows next makes good for it first.
+    """
+
+    async def borrow(
+        self,
+        account: Account,
+        *,
+        holder: str,
+        amount_nano: int,
+        budget_nano: int,
+        now: int,
+        until: int,
+    ) -> tuple[int, Standing]:
+        """Adds to what `holder` holds as much of `amount_nano` as the budget has left.
+
+        Returns what was granted (maybe 0), and the standing afterwards. However many borrow at
+        once, spent and held together never exceed the budget by it. Times in epoch seconds.
+        """
+        ...
+
+    async def give_back(self, account: Account, *, holder: str, amount_nano: int) -> None:
+        """Lets go of what was held and not spent."""
+        ...
+
+    async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
+        """Keeps the holds of a living process."""
+        ...
+
+    async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
+        """Every period of an owner, oldest first; "total" last."""
+        ...
+
+    async def import_spent(self, account: Account, spent_nano: int) -> bool:
+        """What was spent elsewhere before; False, and nothing done, if the account exists."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Who changed what. Nothing in it is ever changed or removed."""
+
+    async def append(self, record: AuditRecord) -> None:
+        """Stores a record; once more is the same."""
+        ...
+
+    async def list(
+        self, *, before: str | None = None, object_id: str | None = None, limit: int = 100
+    ) -> Sequence[AuditRecord]:
+        """Newest first; `before` an id seen already; maybe only of one object."""
         ...
 
 
@@ -124,6 +245,18 @@ class Catalog(Protocol):
         """Every verdict, by kind, name, model and dialect."""
         ...
 
+    async def put_price(self, price: PriceRecord) -> None:
+        """Adds or replaces a price."""
+        ...
+
+    async def remove_price(self, key: tuple[str, str, int]) -> bool:
+        """Forgets the price of a (model, region, valid_from); False if there was none."""
+        ...
+
+    async def prices(self) -> Sequence[PriceRecord]:
+        """Every price, by model, region and beginning."""
+        ...
+
     async def put_provider(self, provider: ProviderRecord) -> None:
         """Adds or replaces a place."""
         ...
@@ -150,6 +283,21 @@ class Store(Protocol):
         ...
 
     @property
+    def owners(self) -> OwnerStore:
+        """Users and teams."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """Budgets."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Changes by operators."""
+        ...
+
+    @property
     def usage(self) -> UsageLog:
         """The usage records."""
         ...
@@ -160,7 +308,10 @@ class Store(Protocol):
         ...
 
     async def open(self) -> None:
-        """Connects and brings the schema up to date. Raises `StoreError`."""
+        """Connects and brings the schema up to date. Raises `StoreError`.
+
+        A store that could not be opened may be opened again, and serves from then on.
+        """
         ...
 
     async def close(self) -> None:

@@ -6,6 +6,9 @@ of dead processes, into the store in batches, and deletes a segment only when th
 it. The store counts a record once however often it comes, so doubt is settled by sending again.
 If the disk refuses a line, it stays in memory and goes to the store from there; callers of
 `append` never see it. Everything here runs on the thread of one event loop.
+
+A store may rely on order: the batches of a writer reach it with growing numbers, and one that
+failed comes again before the next, also when another process goes on with it.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import msgspec
 
 from .base import StoreError, UsageLog
 from .records import UsageRecord
-from .segment import BATCH, Segment, decode
+from .segment import Lines, Name, Segment
 
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -30,27 +34,39 @@ logger = logging.getLogger("anthropic_bedrock_proxy.journal")
 class Journal:
     """The journal of one process in a directory that many share.
 
-    `memory_limit` bounds the records kept while the disk refuses them.
+    `writer` names this process to the store and must be new; by default it is random. It stands in
+    the names of files. `memory_limit` bounds the records kept while the disk refuses them.
     """
 
-    def __init__(self, directory: Path, *, memory_limit: int = 100_000) -> None:
+    def __init__(
+        self, directory: Path, *, writer: str | None = None, memory_limit: int = 100_000
+    ) -> None:
         self._directory = directory
         self._memory_limit = memory_limit
         self._encode = msgspec.json.Encoder().encode
+        self._pid = os.getpid()
+        self._writer = writer or _new_writer()
+        self._numbers = 0  # given to what this writer writes, in the order of delivery
         self._active: Segment | None = None  # opened by the first append, so after the fork
-        self._closed: Segment | None = None  # full of what the store has not taken yet
-        self._in_memory: list[bytes] = []
+        self._in_memory: list[bytes] = []  # goes behind the active segment
+        self._closed: list[Lines] = []  # what the store has not taken yet, in order
         self._dropped = 0
         self._refused = False
         self._left_alone: set[Path] = set()
         self._draining = asyncio.Lock()
+
+    @property
+    def writer(self) -> str:
+        """What `UsageBatch.writer` of this process's usage is; another after a fork."""
+        self._forget_parent()
+        return self._writer
 
     def append(self, record: UsageRecord) -> None:
         """Writes the record down. Never raises for a disk that fails."""
         line = self._encode(record) + b"\n"
         try:
             active = self._active
-            if active is None or active.pid != os.getpid():
+            if active is None or self._pid != os.getpid():
                 active = self._start()
             active.append(line)
         except OSError as error:
@@ -71,10 +87,8 @@ class Journal:
                 # What an earlier drain could not deliver goes first; the own segment is not
                 # rotated before, so an outage of the store leaves two files, not one per drain.
                 delivered = await self._deliver_closed(log)
-                if self._active is not None and self._active.size:
-                    self._closed, self._active = self._active, None
-                    delivered += await self._deliver_closed(log)
-                delivered += await self._deliver_in_memory(log)
+                self._rotate()
+                delivered += await self._deliver_closed(log)
                 for orphan in self._orphans():
                     try:
                         delivered += await self._deliver(orphan, log)
@@ -116,34 +130,57 @@ class Journal:
             await self.drain(log)
         except StoreError as error:
             logger.warning("usage waits in %s: %s", self._directory, error)
-        if self._in_memory:
-            logger.critical("%d usage records are lost: no disk, no store", len(self._in_memory))
-            self._in_memory.clear()
-        for segment in (self._active, self._closed):
-            if segment is not None:
-                if not segment.size:
-                    segment.discard()
-                segment.close()
-        self._active = self._closed = None
+        if lost := self._kept():
+            logger.critical("%d usage records are lost: no disk, no store", lost)
+        if self._active is not None and not self._active.size:
+            self._active.discard()
+        self._forget()
 
     def _start(self) -> Segment:
         self._forget_parent()
-        self._active = Segment.create(self._directory)
+        self._active = Segment.create(self._directory, self._name())
         return self._active
 
-    def _forget_parent(self) -> None:
-        """After a fork, the files opened before it are the parent's to write and to delete."""
-        if self._active is not None and self._active.pid != os.getpid():
-            self._active.close()
+    def _name(self) -> Name:
+        self._numbers += 1
+        return Name(self._writer, self._numbers)
+
+    def _rotate(self) -> None:
+        """Closes what was written, in the order of numbers; what comes from now on is later."""
+        if self._active is not None and (self._active.size or self._in_memory):
+            # Even empty: it is numbered before the lines in memory.
+            self._closed.append(self._active)
             self._active = None
-        if self._closed is not None and self._closed.pid != os.getpid():
-            self._closed.close()
-            self._closed = None
+        if self._in_memory:
+            self._closed.append(Lines(self._name(), self._in_memory))
+            self._in_memory = []
+        if self._dropped:
+            logger.critical("%d usage records were lost while memory was full", self._dropped)
+            self._dropped = 0
+
+    def _forget_parent(self) -> None:
+        """After a fork, what was written before it is the parent's to deliver and to delete."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._writer, self._numbers = _new_writer(), 0
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._active is not None:
+            self._active.close()
+        for segment in self._closed:
+            segment.close()
+        self._active = None
+        self._closed, self._in_memory = [], []
+
+    def _kept(self) -> int:
+        """How many records are in memory only."""
+        return len(self._in_memory) + sum(len(closed.lines) for closed in self._closed)
 
     def _keep(self, line: bytes, error: OSError) -> None:
         if self._active is not None and self._active.torn:
-            # Orphaned on purpose: nothing may be written behind half a line.
-            self._active.close()
+            # Nothing may be written behind half a line.
+            self._closed.append(self._active)
             self._active = None
         if not self._refused:
             self._refused = True
@@ -152,7 +189,7 @@ class Journal:
                 self._directory,
                 error.strerror or error,
             )
-        if len(self._in_memory) < self._memory_limit:
+        if self._kept() < self._memory_limit:
             self._in_memory.append(line)
             return
         if not self._dropped:
@@ -160,18 +197,17 @@ class Journal:
         self._dropped += 1
 
     async def _deliver_closed(self, log: UsageLog) -> int:
-        if self._closed is None:
-            return 0
-        delivered = await self._deliver(self._closed, log)
-        self._closed.close()
-        self._closed = None
+        delivered = 0
+        while self._closed:
+            delivered += await self._deliver(self._closed[0], log)
+            self._closed.pop(0).close()
         return delivered
 
-    async def _deliver(self, segment: Segment, log: UsageLog) -> int:
+    async def _deliver(self, segment: Lines, log: UsageLog) -> int:
         delivered = 0
         try:
             delivered = await segment.deliver(log)
-            if segment.corrupt:
+            if segment.corrupt and isinstance(segment, Segment):
                 logger.warning(
                     "%s: %d lines hold no usage record and are set aside in a .corrupt file",
                     segment.path,
@@ -179,23 +215,18 @@ class Journal:
                 )
             segment.discard()
         except OSError as error:
-            self._leave_alone(segment.path, error)
-        return delivered
-
-    async def _deliver_in_memory(self, log: UsageLog) -> int:
-        delivered = 0
-        while batch := self._in_memory[:BATCH]:
-            records, _ = decode(batch)
-            await log.append(records)
-            del self._in_memory[: len(batch)]
-            delivered += len(records)
-        if self._dropped:
-            logger.critical("%d usage records were lost while memory was full", self._dropped)
-            self._dropped = 0
+            if isinstance(segment, Segment):
+                self._leave_alone(segment.path, error)
         return delivered
 
     def _save_memory(self) -> None:
         """Neither disk nor store took these lines so far; the disk may have recovered."""
+        for place, lines in enumerate(self._closed):
+            if not isinstance(lines, Segment):
+                try:
+                    self._closed[place] = lines.save(self._directory)
+                except OSError:
+                    return
         waiting, self._in_memory = self._in_memory, []
         for position, line in enumerate(waiting):
             try:
@@ -205,9 +236,14 @@ class Journal:
                 return
 
     def _orphans(self) -> Iterator[Segment]:
-        """The segments whose owners are dead, each locked."""
-        for path in sorted(self._directory.glob("usage-*.jsonl")):
-            if path in self._left_alone:
+        """The segments whose owners are dead, each locked.
+
+        None behind one of the same writer that somebody else has: that one's batches come first.
+        """
+        paths = self._directory.glob("usage-*.jsonl")
+        held: set[str] = set()
+        for name, path in sorted((Name.of(path), path) for path in paths):
+            if name.writer in held or path in self._left_alone:
                 continue
             try:
                 segment = Segment.adopt(path)
@@ -216,10 +252,16 @@ class Journal:
             except OSError as error:
                 self._leave_alone(path, error)
                 continue
-            if segment is not None:
+            if segment is None:
+                held.add(name.writer)
+            else:
                 yield segment
 
     def _leave_alone(self, path: Path, error: OSError) -> None:
         """Until the next start: a file that fails now fails every second."""
         self._left_alone.add(path)
         logger.error("%s: %s; left for the next start", path, error.strerror or error)
+
+
+def _new_writer() -> str:
+    return token_hex(6)

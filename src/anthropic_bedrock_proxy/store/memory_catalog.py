@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .base import StoreError
-from .records import BedrockModel, CapabilityOverride, ModelMapping, ProviderRecord
+from .records import (
+    BedrockModel,
+    CapabilityOverride,
+    ModelMapping,
+    PriceRecord,
+    ProviderRecord,
+)
 
 
 class MemoryCatalog:
@@ -18,6 +24,7 @@ class MemoryCatalog:
         self._mappings: dict[str, ModelMapping] = {}
         self._models: list[BedrockModel] = []
         self._overrides: dict[tuple[str, str, str, str], CapabilityOverride] = {}
+        self._prices: dict[tuple[str, str, int], PriceRecord] = {}
         self._providers: dict[str, ProviderRecord] = {}
 
     async def version(self) -> int:
@@ -73,6 +80,22 @@ class MemoryCatalog:
         """See `Catalog.overrides`."""
         self._check()
         return sorted(self._overrides.values(), key=lambda o: (o.kind, o.name, o.model, o.dialect))
+
+    async def put_price(self, price: PriceRecord) -> None:
+        """See `Catalog.put_price`."""
+        self._check()
+        self._prices[price.key] = price
+        self._version += 1
+
+    async def remove_price(self, key: tuple[str, str, int]) -> bool:
+        """See `Catalog.remove_price`."""
+        self._check()
+        return self._removed(self._prices.pop(key, None))
+
+    async def prices(self) -> Sequence[PriceRecord]:
+        """See `Catalog.prices`."""
+        self._check()
+        return sorted(self._prices.values(), key=lambda price: price.key)
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

@@ -9,13 +9,29 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-# Checked when a record is decoded: a number that no store column can hold is refused there, so it
-# cannot stand in the way of the records behind it.
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+# Checked when a record is decoded: a number that no store column can hold, or not its sum over a
+# batch, is refused there, so it cannot stand in the way of the records behind it.
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # ms; the year 9999 ends there
 
 
-class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a key, a user or a team may use; None: no limit of its own.
+
+    Limits apply at every level that has one, so the narrowest wins.
+    """
+
+    rate_limit: int | None = None  # requests per minute
+    tpm_limit: int | None = None  # tokens per minute, input and output together
+    input_tpm_limit: int | None = None  # without cache reads, as Anthropic counts
+    output_tpm_limit: int | None = None
+    concurrency_limit: int | None = None  # requests at once
+    monthly_budget_nano: int | None = None  # per calendar month, UTC
+    daily_budget_nano: int | None = None  # per day, UTC
+    total_budget_nano: int | None = None  # ever
+
+
+class KeyRecord(Allowance, frozen=True, kw_only=True):
     """An API key. The secret itself is never stored: only its SHA-256, beside this record."""
 
     id: str  # "key_" + 16 characters; stays the same through rotations
@@ -24,15 +40,17 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int  # epoch seconds, like every *_at of this record
     updated_at: int
     user_id: str | None = None
+    team_id: str | None = None
     is_active: bool = True
     deactivated_reason: str | None = None
     expires_at: int | None = None
-    rate_limit: int | None = None  # requests per minute
-    tpm_limit: int | None = None  # tokens per minute
-    monthly_budget_nano: int | None = None
     service_tier: str | None = None
     cache_ttl: str | None = None
     provider: str | None = None  # the place its requests go to; None: as routing says
+    allowed_models: tuple[str, ...] = ()  # patterns with *; empty: every model
+    allowed_tools: tuple[str, ...] = ()  # patterns of a tool's type or name; empty: every tool
+    allowed_networks: tuple[str, ...] = ()  # CIDR of clients; empty: from anywhere
+    admin_scopes: tuple[str, ...] = ()  # what it may do on the admin API; empty: nothing
 
     def changed(self, changes: dict[str, Any], *, now: int) -> KeyRecord:
         """The key with the named fields replaced; `ValueError` for a fixed or unknown one."""
@@ -43,6 +61,26 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     def rotated(self, secret_hint: str, *, now: int) -> KeyRecord:
         """The key once a new secret belongs to it."""
         return msgspec.structs.replace(self, secret_hint=secret_hint, updated_at=now)
+
+
+class OwnerRecord(Allowance, frozen=True, kw_only=True):
+    """A user or a team: what its keys may use together."""
+
+    kind: Literal["user", "team"]
+    id: str  # what keys name it by
+    name: str
+    created_at: int  # epoch seconds, like every *_at of this record
+    updated_at: int
+    is_active: bool = True
+    deactivated_reason: str | None = None
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A key with those it belongs to, as far as they are recorded."""
+
+    key: KeyRecord
+    user: OwnerRecord | None = None
+    team: OwnerRecord | None = None
 
 
 CHANGEABLE = frozenset(KeyRecord.__struct_fields__) - {
@@ -76,21 +114,93 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     latency_ms: Count = 0
     ttft_ms: Count | None = None  # time to first token
     cost_nano: Count | None = None  # None: not priced
+    user_id: str | None = None
+    team_id: str | None = None
+    place: str = ""  # the provider that served it; empty: the default one
+    upstream_request_id: str | None = None  # as in the logs of AWS
+    web_search_requests: Count = 0
+    web_fetch_requests: Count = 0
+    code_execution_requests: Count = 0
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over usage records that share the grouped-by columns; the others are None."""
 
-    key_id: str | None = None
-    model: str | None = None
     day: str | None = None  # UTC, YYYY-MM-DD
+    key_id: str | None = None
+    user_id: str | None = None  # also None for records that have none
+    team_id: str | None = None
+    model: str | None = None
     requests: int = 0
     errors: int = 0
+    estimated: int = 0
+    disconnected: int = 0
+    unpriced: int = 0  # requests that no price is known for
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_input_tokens: int = 0
     cache_creation_input_tokens: int = 0
+    cache_creation_5m_input_tokens: int = 0
+    cache_creation_1h_input_tokens: int = 0
+    web_search_requests: int = 0
+    web_fetch_requests: int = 0
+    code_execution_requests: int = 0
     cost_nano: int | None = None  # None: none of the records is priced
+
+
+class UsageBatch(msgspec.Struct, frozen=True):
+    """Records that are delivered together, and again as the same batch if in doubt."""
+
+    records: tuple[UsageRecord, ...]
+    writer: str = ""  # the process that admitted the requests; it may hold budget for them
+    number: int = 0  # grows with every batch of a writer, and is the same when it comes again
+
+
+class Account(msgspec.Struct, frozen=True, order=True):
+    """What a budget is spent from: an owner in a period."""
+
+    owner: str  # "key:<id>", "user:<id>" or "team:<id>"
+    period: str  # "2026-11", "2026-11-23" (UTC) or "total"
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """An account: what recorded usage has cost, and what processes hold beside that."""
+
+    account: Account
+    spent_nano: int = 0
+    held_nano: int = 0  # of holds that have not lapsed
+
+
+class PriceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's price of a model, over the shipped one. Nano-dollars per million tokens."""
+
+    model: str  # our id, or Bedrock's without a profile prefix
+    updated_at: int
+    region: str = "*"
+    valid_from: int = 0  # epoch seconds, inclusive
+    valid_until: int | None = None  # exclusive
+    input_nano: int
+    output_nano: int
+    cache_read_nano: int | None = None  # None: a tenth of input
+    cache_write_nano: int | None = None  # five minutes; None: 1.25 times input
+    cache_write_1h_nano: int | None = None  # None: twice input
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What there is one price for: model, region, beginning."""
+        return (self.model, self.region, self.valid_from)
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One change that somebody made: who, what, before and after."""
+
+    id: str  # in the order of time
+    at_ms: Moment
+    actor: str  # "master", "cli" or a key id
+    action: str  # "keys.create"
+    object: str  # what was changed: "key_…"
+    before: dict[str, Any] | None = None  # never a secret
+    after: dict[str, Any] | None = None
 
 
 ANY = "*"  # in a `CapabilityOverride`: every model, every dialect

@@ -4,6 +4,9 @@ The kernel drops the lock when the owner dies, however it dies; that is how an o
 Whoever holds the lock may read the file, deliver it and delete it, and nobody else may. A lock is
 on the open file, not on its name, so after taking one it is checked that the name still leads
 there: another process may have delivered and deleted the file in between.
+
+What a file holds is cut into batches always in the same way, and its name tells who wrote it and
+the how-manieth it is, so that a batch that is delivered once more is the same batch.
 """
 
 from __future__ import annotations
@@ -13,17 +16,34 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
+from typing import NamedTuple
 
 import msgspec
 
 from .base import UsageLog
-from .records import UsageRecord
+from .records import UsageBatch, UsageRecord
 
 BATCH = 500  # records per append to the store: one transaction of a few milliseconds
+_LARGEST = 2**36  # bytes of a segment, of which the batches before the next one are numbered
+_NAME = re.compile(r"usage-(?P<writer>.+)-(?P<number>\d+)-[0-9a-f]+\.jsonl")
 _decode = msgspec.json.Decoder(UsageRecord).decode
+
+
+class Name(NamedTuple):
+    """What a segment is known by; in this order a writer's are delivered."""
+
+    writer: str
+    number: int  # grows within a writer
+
+    @classmethod
+    def of(cls, path: Path) -> Name:
+        """As the file's name tells; a name of another form is a writer with one segment."""
+        found = _NAME.fullmatch(path.name)
+        return cls(found["writer"], int(found["number"])) if found else cls(path.stem, 1)
 
 
 def decode(lines: list[bytes]) -> tuple[list[UsageRecord], list[bytes]]:
@@ -38,25 +58,75 @@ def decode(lines: list[bytes]) -> tuple[list[UsageRecord], list[bytes]]:
     return records, corrupt
 
 
-class Segment:
-    """An open, locked file. `pid` is the process that opened it."""
+class Lines:
+    """Lines in memory, which the disk refused, on their way to the log."""
+
+    def __init__(self, name: Name, lines: list[bytes]) -> None:
+        self.name = name
+        self.corrupt: list[bytes] = []
+        self.lines = lines
+        self.taken = 0  # bytes that the log has taken
+
+    async def deliver(self, log: UsageLog) -> int:
+        """Appends what was not delivered yet to `log`; returns how many records.
+
+        Goes on where it stopped if it is called again after a `StoreError`. Raises `OSError`.
+        """
+        delivered = 0
+        while lines := self._next_lines():
+            records, corrupt = decode(lines)
+            if records:
+                number = self.name.number * _LARGEST + self.taken
+                await log.append(UsageBatch(tuple(records), self.name.writer, number))
+            self.taken += sum(map(len, lines))
+            self.corrupt += corrupt
+            delivered += len(records)
+            # A store that answers without waiting would keep every other task waiting.
+            await asyncio.sleep(0)
+        return delivered
+
+    def _next_lines(self) -> list[bytes]:
+        lines, before = iter(self.lines), 0
+        while before < self.taken:
+            before += len(next(lines))
+        return list(islice(lines, BATCH))
+
+    def save(self, directory: Path) -> Segment:
+        """The same in a file, which goes on from where this has come to. Raises `OSError`."""
+        segment = Segment.create(directory, self.name)
+        try:
+            segment.append(b"".join(self.lines))
+        except OSError:
+            segment.discard()
+            segment.close()
+            raise
+        segment.taken, segment.corrupt = self.taken, self.corrupt
+        return segment
+
+    def discard(self) -> None:
+        """Nothing to delete."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class Segment(Lines):
+    """An open, locked file."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
+        super().__init__(Name.of(path), [])
         self.path = path
-        self.pid = os.getpid()
         self.torn = False
-        self.corrupt: list[bytes] = []
         self.size = os.fstat(descriptor).st_size
         self._descriptor = descriptor
-        self._delivered = 0  # bytes that the log has taken
 
     @classmethod
-    def create(cls, directory: Path) -> Segment:
+    def create(cls, directory: Path, name: Name) -> Segment:
         """A new file of this process. Raises `OSError`."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         while True:
-            path = directory / f"usage-{os.getpid()}-{token_hex(8)}.jsonl"
+            path = directory / f"usage-{name.writer}-{name.number:08}-{token_hex(4)}.jsonl"
             if segment := cls._lock(path, os.open(path, flags, 0o600)):
                 return segment
             # Another process took the empty file for an orphan's between its creation and its lock.
@@ -94,26 +164,9 @@ class Segment:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
-    async def deliver(self, log: UsageLog) -> int:
-        """Appends what was not delivered yet to `log`; returns how many records.
-
-        Goes on where it stopped if it is called again after a `StoreError`. Raises `OSError`.
-        """
-        delivered = 0
-        while lines := self._next_lines():
-            records, corrupt = decode(lines)
-            if records:
-                await log.append(records)
-            self._delivered += sum(map(len, lines))
-            self.corrupt += corrupt
-            delivered += len(records)
-            # A store that answers without waiting would keep every other task waiting.
-            await asyncio.sleep(0)
-        return delivered
-
     def _next_lines(self) -> list[bytes]:
         with open(self._descriptor, "rb", closefd=False) as file:
-            file.seek(self._delivered)
+            file.seek(self.taken)
             return list(islice(file, BATCH))
 
     def discard(self) -> None:

@@ -17,8 +17,6 @@ ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory://"
 def store_from_url(url: str) -> Store:
     """The store for `url`, not yet open. Raises `StoreError` for a URL it cannot serve."""
     scheme, separator, rest = url.partition("://")
-    if scheme == "dynamodb" and separator:
-        raise StoreError(f"dynamodb:// is not available yet in this version; use {ALLOWED}")
     if scheme not in STORES or not separator:
         # Only the scheme is repeated: the rest of a database URL may hold a password.
         what = f"{scheme}://" if separator else "without a scheme"

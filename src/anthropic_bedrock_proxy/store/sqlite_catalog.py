@@ -8,8 +8,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .records import BedrockModel, CapabilityOverride, ModelMapping, ProviderRecord
-from .sqlite_file import QUERIES, SQLiteFile, transaction
+from .records import (
+    BedrockModel,
+    CapabilityOverride,
+    ModelMapping,
+    PriceRecord,
+    ProviderRecord,
+)
+from .sqlite_file import SQLiteFile
+from .sqlite_schema import QUERIES, transaction
 
 T = TypeVar("T")
 
@@ -70,6 +77,19 @@ class SQLiteCatalog:
             "list_overrides",
             lambda row: CapabilityOverride(**{**dict(row), "allowed": bool(row["allowed"])}),
         )
+
+    async def put_price(self, price: PriceRecord) -> None:
+        """See `Catalog.put_price`."""
+        await self._change("put_price", msgspec.structs.asdict(price))
+
+    async def remove_price(self, key: tuple[str, str, int]) -> bool:
+        """See `Catalog.remove_price`."""
+        names = ("model", "region", "valid_from")
+        return await self._change("remove_price", dict(zip(names, key, strict=True)))
+
+    async def prices(self) -> Sequence[PriceRecord]:
+        """See `Catalog.prices`."""
+        return await self._read("list_prices", lambda row: PriceRecord(**dict(row)))
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

@@ -4,28 +4,32 @@ The asyncio side hands over functions and awaits their results. The connection i
 thread, so it never crosses a fork, and two coroutines never share a transaction. Several processes
 use the file at once: WAL lets them read while one writes, and writers begin IMMEDIATE, because a
 reader that turns writer halfway would be refused without a wait.
-This is the only place where `sqlite3.Error` becomes `StoreError`.
+
+An open store outlives its connection. One that could not be made, that broke, or whose file was
+replaced by another is made anew by the next statement; how often, `RETRY_SECONDS` says. What
+failed halfway is never repeated here: only the caller knows whether it may be.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .base import StoreError
+from .base import ConflictError, StoreError
+from .sqlite_schema import connect, identity_of
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
 
-SQL = Path(__file__).parent / "sql"
+RETRY_SECONDS = 1.0  # at least, from one attempt to connect to the next
 # Primary result codes, which are the low byte of the extended ones.
 EXPLANATIONS = {
     sqlite3.SQLITE_BUSY: "locked by another process for too long",
@@ -37,42 +41,52 @@ EXPLANATIONS = {
     sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; check that it may be read and written",
     sqlite3.SQLITE_IOERR: "the disk failed to read or write",
 }
-
-
-def queries(text: str) -> dict[str, str]:
-    """The statements of a file whose blocks each begin with `-- name: NAME`."""
-    blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
-    return {name.strip(): statement for name, _, statement in blocks}
-
-
-QUERIES = {
-    name: statement
-    for path in sorted(SQL.glob("*.sql"))
-    for name, statement in queries(path.read_text("utf-8")).items()
+# After these a connection is not worth keeping: the file may have been repaired or replaced.
+BROKEN = {
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PROTOCOL,
 }
+TAKEN = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 
 
 class SQLiteFile:
     """A database file and the thread that alone may touch it."""
 
-    def __init__(self, path: Path, *, busy_timeout_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_timeout_seconds: float = 5.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`monotonic`, in seconds, tells when to try a lost connection again."""
         self._path = path
         self._busy_timeout_seconds = busy_timeout_seconds
+        self._monotonic = monotonic
         self._executor: ThreadPoolExecutor | None = None
-        self._connection: sqlite3.Connection | None = None
         self._pid = 0
+        # Of the thread alone:
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None  # of the file that is connected to
+        self._retry_at = 0.0
+        self._failure = ""
 
     async def open(self) -> None:
-        """Creates what is missing and brings the schema up to date. Raises `StoreError`."""
+        """Creates what is missing and brings the schema up to date.
+
+        Raises `StoreError`; the file counts as open all the same, and statements try again.
+        """
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # not for memory://
 
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        self._pid = os.getpid()
-        try:
-            await self._on_thread(self._connect)
-        except BaseException:
-            await self.close()
-            raise
+        if self._executor is None or self._pid != os.getpid():
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+            self._pid = os.getpid()
+            self._connection = self._identity = None
+        await self._on_thread(self._open)
 
     async def close(self) -> None:
         """Waits for the work handed over so far and closes the file."""
@@ -85,9 +99,12 @@ class SQLiteFile:
         """`work(connection)` on the thread. Raises `StoreError`."""
 
         def connected() -> T:
-            if self._connection is None:
-                raise StoreError(f"{self._path}: the store is not open")
-            return work(self._connection)
+            try:
+                return work(self._connected())
+            except sqlite3.Error as error:
+                if _code(error) & 0xFF in BROKEN:
+                    self._disconnect()
+                raise
 
         return await self._on_thread(connected)
 
@@ -98,108 +115,70 @@ class SQLiteFile:
             # The thread stayed behind in the parent: waiting for it would never end.
             raise StoreError(f"{self._path}: opened before a fork; open it in each process")
 
-        def explained() -> T:
-            try:
+        def guarded() -> T:
+            with explained(self._path):
                 return work()
-            except (sqlite3.Error, OverflowError, OSError) as error:
-                raise StoreError(f"{self._path}: {_explain(error)}") from error
 
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, explained)
+        return await loop.run_in_executor(self._executor, guarded)
 
-    def _connect(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(self._path.parent):
-            _create(self._path)
-            self._connection = connection = sqlite3.connect(
-                self._path, timeout=self._busy_timeout_seconds, isolation_level=None
-            )
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            migrate(connection, SQL / "migrations")
+    def _open(self) -> None:
+        if self._connection is None or identity_of(self._path) != self._identity:
+            self._identity = None  # whoever opens anew means whatever is there, or a new file
+            self._connect()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is not None and identity_of(self._path) == self._identity:
+            return self._connection
+        if self._monotonic() < self._retry_at:
+            raise StoreError(self._failure or f"{self._path}: the connection was lost just now")
+        if self._identity is not None and identity_of(self._path) is None:
+            # A new file here would be an empty store: no key would be known.
+            self._disconnect()
+            raise StoreError(f"{self._path}: the file is gone; put it back")
+        connection = self._connect()
+        self._retry_at = self._monotonic() + RETRY_SECONDS
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        self._disconnect()
+        try:
+            with explained(self._path):
+                connection, self._identity = connect(self._path, self._busy_timeout_seconds)
+        except StoreError as error:
+            self._failure = str(error)
+            self._retry_at = self._monotonic() + RETRY_SECONDS
+            raise
+        self._connection = connection
+        self._failure = ""
+        return connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            connection, self._connection = self._connection, None
+            with suppress(sqlite3.Error):  # it may be broken: that is why it goes
+                connection.close()
 
 
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, with the right to write taken at the start."""
-    connection.execute("BEGIN IMMEDIATE")
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns what SQLite and the system raise about `path` into `StoreError`."""
     try:
         yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # some failures, such as a full disk, have rolled back
-            connection.execute("ROLLBACK")
-        raise
+    except sqlite3.IntegrityError as error:
+        kind = ConflictError if _code(error) in TAKEN else StoreError
+        raise kind(f"{path}: {_explain(error)}") from error
+    except (sqlite3.Error, OverflowError, OSError) as error:
+        raise StoreError(f"{path}: {_explain(error)}") from error
 
 
-def migrate(connection: sqlite3.Connection, directory: Path) -> None:
-    """Applies, in order of their names, the migrations that the file has not seen.
-
-    The caller sees to it that only one process does this at a time.
-    Raises `StoreError` if the file has seen one that this version does not know.
-    """
-    connection.execute(QUERIES["create_migrations"])
-    known = {path.name: path for path in sorted(directory.glob("*.sql"))}
-    applied = {row["name"] for row in connection.execute(QUERIES["list_migrations"])}
-    if newer := applied - known.keys():
-        raise StoreError(
-            f"the database was migrated by a newer version ({', '.join(sorted(newer))}); "
-            "run that version, or restore a backup made before"
-        )
-    for name, path in known.items():
-        if name in applied:
-            continue
-        with transaction(connection):
-            for statement in _statements(path.read_text("utf-8")):
-                connection.execute(statement)
-            connection.execute(QUERIES["record_migration"], {"name": name})
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements one by one: `executescript` would commit the open transaction first."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """One process at a time makes the file and its schema.
-
-    SQLite's own locks are not enough: the switch of a new file to WAL fails at once, whatever the
-    busy timeout, if another process is doing the same.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _create(path: Path) -> None:
-    """Makes a new file private. SQLite gives its -wal and -shm files the same mode.
-
-    A file that exists is not opened here: closing it would drop the locks that another connection
-    of this process holds on it (POSIX locks belong to the process, not to the descriptor).
-    """
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+def _code(error: BaseException) -> int:
+    code = getattr(error, "sqlite_errorcode", None)  # errors of the module itself have none
+    return code if isinstance(code, int) else 0
 
 
 def _explain(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.strerror}: {error.filename}" if error.filename else str(error)
-    code = getattr(error, "sqlite_errorcode", None)
-    explanation = EXPLANATIONS.get(code & 0xFF) if code is not None else None
+    explanation = EXPLANATIONS.get(_code(error) & 0xFF)
     return f"{explanation} ({error})" if explanation else str(error)

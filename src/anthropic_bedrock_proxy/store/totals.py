@@ -1,4 +1,4 @@
-"""Sums of usage. Pure: what a store without a query language, and a report's last line, need.
+"""Sums of usage and of money. Pure: what stores and a report's last line need.
 
 A cost of None means that nothing in the group is priced; it is not a cost of nothing.
 """
@@ -6,11 +6,42 @@ A cost of None means that nothing in the group is priced; it is not a cost of no
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
-from .records import UsageRecord, UsageTotal
+from .records import Account, UsageRecord, UsageTotal
 
-COLUMNS = ("day", "key_id", "model")  # what sums may be grouped by, in the order of sorting
+# What sums may be grouped by, in the order of sorting.
+COLUMNS = ("day", "key_id", "user_id", "team_id", "model")
+# What one sum holds beside them and its cost, in the order of `UsageTotal`.
+COUNTED = tuple(
+    field for field in UsageTotal.__struct_fields__ if field not in {*COLUMNS, "cost_nano"}
+)
+DAY_MS = 86_400_000
+
+Group = tuple[str | None, str | None, str | None, str | None, str | None]  # values of `COLUMNS`
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).date()
+_costs = attrgetter("cost_nano")
+# Columns of a record that are simply added up, each with its getter. `sum(map(getter, records))`
+# runs without a step of the interpreter per record, and every request is summed once.
+_ADDED = tuple(
+    (field, attrgetter(field))
+    for field in (
+        "estimated",
+        "disconnected",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "cache_creation_5m_input_tokens",
+        "cache_creation_1h_input_tokens",
+        "web_search_requests",
+        "web_fetch_requests",
+        "code_execution_requests",
+    )
+)
+_get_columns = attrgetter(*COLUMNS)
 
 
 def checked_columns(by: Sequence[str]) -> Sequence[str]:
@@ -20,54 +51,123 @@ def checked_columns(by: Sequence[str]) -> Sequence[str]:
     return by
 
 
-def sum_by(by: Sequence[str], records: Iterable[UsageRecord]) -> list[UsageTotal]:
-    """Sums of `records` grouped by `by`, sorted by day, key and model."""
-    checked_columns(by)
-    groups: dict[tuple[str | None, ...], list[UsageTotal]] = {}
+def sums_of(records: Iterable[UsageRecord]) -> dict[Group, UsageTotal]:
+    """The sums of `records` by day, key, user, team and model: the finest that are ever asked."""
+    groups: dict[tuple[int, str, str | None, str | None, str], list[UsageRecord]] = {}
     for record in records:
-        total = _alone(record)
-        group = tuple(getattr(total, column) if column in by else None for column in COLUMNS)
-        groups.setdefault(group, []).append(total)
+        group = (
+            record.at_ms // DAY_MS,
+            record.key_id,
+            record.user_id,
+            record.team_id,
+            record.model,
+        )
+        if group in groups:
+            groups[group].append(record)
+        else:
+            groups[group] = [record]
+    sums: dict[Group, UsageTotal] = {}
+    for (days, key_id, user_id, team_id, model), members in groups.items():
+        day = (_EPOCH + timedelta(days=days)).isoformat()
+        costs = [cost for cost in map(_costs, members) if cost is not None]
+        sums[day, key_id, user_id, team_id, model] = UsageTotal(
+            day=day,
+            key_id=key_id,
+            user_id=user_id,
+            team_id=team_id,
+            model=model,
+            requests=len(members),
+            errors=sum(record.error is not None for record in members),
+            unpriced=len(members) - len(costs),
+            cost_nano=sum(costs) if costs else None,
+            **{field: sum(map(get, members)) for field, get in _ADDED},
+        )
+    return sums
+
+
+def spending_of(records: Iterable[UsageRecord]) -> dict[Account, int]:
+    """What `records` spend from the accounts of their keys, users and teams, in nano-dollars.
+
+    An account from which nothing is spent is not there.
+    """
+    return spending_of_sums(sums_of(records).values())
+
+
+def spending_of_sums(sums: Iterable[UsageTotal]) -> dict[Account, int]:
+    """As `spending_of`, of sums that have a day, a key, a user and a team."""
+    spent: dict[tuple[str, str], int] = {}
+    for total in sums:
+        if total.cost_nano and total.day is not None:
+            for owner in owners_of(total):
+                for period in (total.day[:7], total.day, "total"):
+                    spent[owner, period] = spent.get((owner, period), 0) + total.cost_nano
+    return {Account(owner, period): nano for (owner, period), nano in spent.items()}
+
+
+def owners_of(what: UsageRecord | UsageTotal) -> list[str]:
+    """The owners of the accounts that a record, or a sum by its columns, is spent from."""
+    owners = [f"key:{what.key_id}"]
+    if what.user_id:
+        owners.append(f"user:{what.user_id}")
+    if what.team_id:
+        owners.append(f"team:{what.team_id}")
+    return owners
+
+
+def sum_by(
+    by: Sequence[str],
+    sums: Iterable[UsageTotal],
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    key_id: str | None = None,
+) -> list[UsageTotal]:
+    """Sums of sums that have every column, grouped by `by` and sorted; see `UsageLog.totals`."""
+    checked_columns(by)
+    groups: dict[Group, list[UsageTotal]] = {}
+    for total in sums:
+        day = total.day or ""
+        if (
+            (since is None or day >= since)
+            and (until is None or day < until)
+            and (key_id is None or total.key_id == key_id)
+        ):
+            groups.setdefault(_group(by, total), []).append(total)
     return [
         add(totals, **dict(zip(COLUMNS, group, strict=True)))
-        for group, totals in sorted(groups.items(), key=lambda item: [str(c) for c in item[0]])
+        for group, totals in sorted(groups.items(), key=lambda item: [c or "" for c in item[0]])
     ]
+
+
+def _group(by: Sequence[str], total: UsageTotal) -> Group:
+    day, key_id, user_id, team_id, model = _get_columns(total)
+    return (
+        day if "day" in by else None,
+        key_id if "key_id" in by else None,
+        user_id if "user_id" in by else None,
+        team_id if "team_id" in by else None,
+        model if "model" in by else None,
+    )
 
 
 def add(
     totals: Iterable[UsageTotal],
     *,
-    key_id: str | None = None,
-    model: str | None = None,
     day: str | None = None,
+    key_id: str | None = None,
+    user_id: str | None = None,
+    team_id: str | None = None,
+    model: str | None = None,
 ) -> UsageTotal:
     """One total for several, under the columns that they share."""
     totals = list(totals)
     costs = [total.cost_nano for total in totals if total.cost_nano is not None]
     return UsageTotal(
-        key_id=key_id,
-        model=model,
         day=day,
-        requests=sum(total.requests for total in totals),
-        errors=sum(total.errors for total in totals),
-        input_tokens=sum(total.input_tokens for total in totals),
-        output_tokens=sum(total.output_tokens for total in totals),
-        cache_read_input_tokens=sum(total.cache_read_input_tokens for total in totals),
-        cache_creation_input_tokens=sum(total.cache_creation_input_tokens for total in totals),
+        key_id=key_id,
+        user_id=user_id,
+        team_id=team_id,
+        model=model,
         cost_nano=sum(costs) if costs else None,
-    )
-
-
-def _alone(record: UsageRecord) -> UsageTotal:
-    return UsageTotal(
-        key_id=record.key_id,
-        model=record.model,
-        day=datetime.fromtimestamp(record.at_ms // 1000, UTC).date().isoformat(),
-        requests=1,
-        errors=int(record.error is not None),
-        input_tokens=record.input_tokens,
-        output_tokens=record.output_tokens,
-        cache_read_input_tokens=record.cache_read_input_tokens,
-        cache_creation_input_tokens=record.cache_creation_input_tokens,
-        cost_nano=record.cost_nano,
+        **{field: sum(map(attrgetter(field), totals)) for field in COUNTED},
     )

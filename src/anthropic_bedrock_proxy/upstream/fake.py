@@ -23,13 +23,14 @@ class FakeUpstream:
         self.script = deque(script)
         self.calls: list[Call] = []
         self.streams: list[FakeStream] = []
+        self.service_tier: str | None = None  # that every answer says it was served in
 
     async def call(self, call: Call) -> Answer:
         """The next step as a whole answer."""
         step = self._next(call)
         if not isinstance(step, bytes):
             raise TypeError("the script has a stream where a whole answer was asked for")
-        return Answer(step, "fake-request")
+        return Answer(step, "fake-request", self.service_tier)
 
     async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
         """The next step as a stream, with its first events decoded."""
@@ -37,6 +38,7 @@ class FakeUpstream:
         if not isinstance(step, list):
             raise TypeError("the script has a whole answer where a stream was asked for")
         stream = FakeStream(step, new_decoder())
+        stream.service_tier = self.service_tier
         self.streams.append(stream)
         while not (events := await stream.read(0)):
             if events is None:

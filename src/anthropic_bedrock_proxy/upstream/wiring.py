@@ -16,6 +16,7 @@ from .place import Place
 from .region import Region
 
 if TYPE_CHECKING:
+    from ..aws.dynamodb import DynamoDB
     from .control import ControlPlane
 
 
@@ -60,6 +61,18 @@ class Wiring:
             credentials=self._credentials(self.default),
             bearer_token=self.default.bearer_token,
             timeout_seconds=timeout_seconds,
+        )
+
+    def dynamodb(self, endpoint_url: str | None) -> DynamoDB:
+        """DynamoDB of the default place; `endpoint_url` instead of the region's own."""
+        from ..aws.dynamodb import DynamoDB, dynamodb_url  # noqa: PLC0415  # seldom needed
+
+        endpoint = Endpoint.from_url(dynamodb_url(self.default.region, endpoint_url))
+        return DynamoDB(
+            self._pool(endpoint, PoolOptions()),
+            endpoint,
+            region=self.default.region,
+            credentials=self._credentials(self.default),
         )
 
     def _endpoint(

@@ -1,4 +1,4 @@
--- The statements about models, verdicts and places, each under its name.
+-- The statements about models, prices, verdicts and places, each under its name.
 
 -- name: catalog_version
 SELECT version FROM catalog_version WHERE id = 1;
@@ -63,3 +63,18 @@ SELECT * FROM providers ORDER BY name;
 
 -- name: get_provider
 SELECT * FROM providers WHERE name = :name;
+
+-- name: put_price
+INSERT OR REPLACE INTO prices (
+    model, region, valid_from, valid_until, input_nano, output_nano,
+    cache_read_nano, cache_write_nano, cache_write_1h_nano, updated_at
+) VALUES (
+    :model, :region, :valid_from, :valid_until, :input_nano, :output_nano,
+    :cache_read_nano, :cache_write_nano, :cache_write_1h_nano, :updated_at
+);
+
+-- name: remove_price
+DELETE FROM prices WHERE model = :model AND region = :region AND valid_from = :valid_from;
+
+-- name: list_prices
+SELECT * FROM prices ORDER BY model, region, valid_from;

@@ -1,0 +1,153 @@
+"""Finds the operation for a request, checks who asks, runs it, and writes down what changed."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from ..errors import (
+    ConflictError,
+    InvalidRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProxyError,
+    UnavailableError,
+)
+from ..store.base import ConflictError as ExistsError
+from ..store.base import KeyNotFoundError, Store, StoreError
+from ..store.records import AuditRecord
+from ..store.sealing import SealingError
+from .call import Call, Change, Site
+from .scopes import Actor
+from .table import OPERATIONS, PREFIX, Operation
+from .validation import read_body, read_query
+
+_log = logging.getLogger("anthropic_bedrock_proxy.admin")
+
+
+class Match(msgspec.Struct, frozen=True):
+    """An operation that its actor may run, and the variable parts of the path."""
+
+    operation: Operation
+    actor: Actor
+    parts: Mapping[str, str]
+
+
+class AdminAPI:
+    """Every operation, over one store."""
+
+    def __init__(self, store: Store, site: Site, *, now: Callable[[], float] = time.time) -> None:
+        """`now` in epoch seconds."""
+        self._store = store
+        self._site = site
+        self._now = now
+        # Ids of audit records: in the order of time, and unlike those of other processes.
+        self._id_suffix = os.urandom(6).hex()
+        self._id_count = itertools.count(1)
+
+    async def dispatch(
+        self, actor: Actor, method: str, path: str, query: Mapping[str, str], body: bytes
+    ) -> tuple[int, Any]:
+        """(status, document) of one request; `path` is still percent-encoded.
+
+        Raises `ProxyError`.
+        """
+        return await self.run(self.authorise(actor, method, path), query, body)
+
+    def authorise(self, actor: Actor, method: str, path: str) -> Match:
+        """The operation that is asked for. Raises `ProxyError` unless `actor` may run it."""
+        if not actor.scopes:
+            raise PermissionDeniedError("This key may not use the admin API: it has no scopes.")
+        found = {
+            operation.method: (operation, parts)
+            for operation in OPERATIONS
+            if (parts := _match(operation, path)) is not None
+        }
+        if not found:
+            raise NotFoundError(f"No such path: {path[:200]}")
+        if method not in found:
+            allow = ", ".join(found)
+            raise MethodNotAllowedError(f"{path[:200]}: only {allow} is served here", allow=allow)
+        operation, parts = found[method]
+        if not actor.may((operation.scope,)):
+            raise PermissionDeniedError(f"This key lacks the scope {operation.scope}.")
+        return Match(operation, actor, parts)
+
+    async def run(
+        self, match: Match, query: Mapping[str, str], body: bytes | bytearray
+    ) -> tuple[int, Any]:
+        """(status, document) of what `authorise` found. Raises `ProxyError`."""
+        operation = match.operation
+        call: Call[Any, Any] = Call(
+            store=self._store,
+            site=self._site,
+            actor=match.actor,
+            now=int(self._now()),
+            parts=match.parts,
+            body=read_body(body if operation.writes else b"", operation.body),
+            query=read_query(query, operation.query),
+        )
+        try:
+            result = await operation.run(call)
+        except StoreError as error:
+            raise _translated(error) from error
+        if not isinstance(result, Change):
+            return 200, result
+        await self._record(match, result)
+        return result.status, result.document
+
+    async def _record(self, match: Match, change: Change) -> None:
+        at_ms = int(self._now() * 1000)
+        record = AuditRecord(
+            id=f"aud_{at_ms:011x}{self._id_suffix}{next(self._id_count):06x}",
+            at_ms=at_ms,
+            actor=match.actor.id,
+            action=match.operation.name,
+            object=change.object,
+            before=None if change.before is None else dict(change.before),
+            after=None if change.after is None else dict(change.after),
+        )
+        try:
+            await self._store.audit.append(record)
+        except StoreError as error:
+            # It has no secrets in it, and the log is where it is kept then.
+            _log.critical("not in the audit log: %s", msgspec.json.encode(record).decode())
+            raise UnavailableError(
+                f"{record.action} of {record.object} was done, but the audit log did not take it: "
+                f"{error}"
+            ) from error
+
+
+def _match(operation: Operation, path: str) -> Mapping[str, str] | None:
+    """The variable parts of a path; None if it is another operation's."""
+    segments = path.removeprefix(PREFIX).split("/")
+    template = operation.segments
+    if not path.startswith(PREFIX) or len(segments) != len(template):
+        return None
+    parts: dict[str, str] = {}
+    for segment, expected in zip(segments, template, strict=True):
+        if expected.startswith("{") and segment:
+            parts[expected.strip("{}")] = unquote(segment)
+        elif segment != expected:
+            return None
+    return parts
+
+
+def _translated(error: StoreError) -> ProxyError:
+    """What a client is told of a store's refusal."""
+    message = str(error)
+    if isinstance(error, KeyNotFoundError):
+        return NotFoundError(message)
+    if isinstance(error, ExistsError):
+        return ConflictError(message)
+    if isinstance(error, SealingError):
+        return InvalidRequestError(message)
+    return UnavailableError(message, retry_after=1.0)

@@ -1,0 +1,164 @@
+"""Verdicts: which beta flags, body fields and service tiers may be sent to which model.
+
+A verdict stands over models.toml. It is the operator's, given here, or learned from a refusal of
+Bedrock's; the operator's is never replaced by a learned one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ..errors import InvalidRequestError, NotFoundError, ProxyError
+from ..gateway.routing import DEFAULT_PLACE, Registry, base_model_id
+from ..store.records import ANY, CapabilityOverride
+from .call import Call, Change, Nothing, Site
+from .documents import document, recorded
+
+Kind = Literal["beta", "field", "tier"]
+Dialect = Literal["invoke", "messages", "mantle", "converse", "*"]
+Flag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}\Z")]
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Verdicts of a kind; with a model, also what the built-in table says of it."""
+
+    kind: Kind = "beta"
+    model: str | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A verdict to give."""
+
+    name: Flag
+    allowed: bool
+    kind: Kind = "beta"
+    model: str | None = None  # None: every model
+    dialect: Dialect = "*"
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class Verdicts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every verdict on a name; model and dialect narrow it down."""
+
+    name: Flag
+    kind: Kind = "beta"
+    model: str | None = None
+    dialect: Dialect | None = None
+
+
+async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
+    """The verdicts of the store, then those of the settings and of the built-in table."""
+    kind, model = call.query.kind, call.query.model
+    registry = call.site.registry(await call.store.catalog.mappings())
+    ids = [*_ids(registry, model), ANY] if model else None
+    table = list(_of_table(registry, model)) if model else []
+    rows = [
+        document(override)
+        for override in await call.store.catalog.overrides()
+        if override.kind == kind and (ids is None or override.model in ids)
+    ]
+    if kind == "beta":
+        rows += [*_of_settings(call.site), *table]
+    return {f"{kind}s": rows}
+
+
+async def put(call: Call[Verdict, Nothing]) -> Change:
+    """Gives a verdict."""
+    body = call.body
+    registry = call.site.registry(await call.store.catalog.mappings())
+    override = CapabilityOverride(
+        model=_ids(registry, body.model or ANY, body.dialect)[0],
+        dialect=body.dialect,
+        kind=body.kind,
+        name=body.name,
+        allowed=body.allowed,
+        source="operator",
+        reason=body.reason,
+        updated_at=call.now,
+    )
+    standing = await call.store.catalog.overrides()
+    before = next((old for old in standing if old.key == override.key), None)
+    await call.store.catalog.put_override(override)
+    return Change(
+        document=document(override),
+        object=override.name,
+        before=recorded(before) if before else None,
+        after=recorded(override),
+    )
+
+
+async def forget(call: Call[Nothing, Verdicts]) -> Change:
+    """Takes back every verdict on a name, learned or given."""
+    query, catalog = call.query, call.store.catalog
+    registry = call.site.registry(await catalog.mappings())
+    ids = _ids(registry, query.model) if query.model else None
+    found = [
+        override
+        for override in await catalog.overrides()
+        if (override.kind, override.name) == (query.kind, query.name)
+        and (ids is None or override.model in ids)
+        and query.dialect in (None, override.dialect)
+    ]
+    removed = [override for override in found if await catalog.remove_override(override.key)]
+    if not removed:
+        raise NotFoundError(f"there is no such verdict on the {query.kind} {query.name}")
+    return Change(
+        document={"forgotten": [document(override) for override in removed]},
+        object=query.name,
+        before={"forgotten": [recorded(override) for override in removed]},
+    )
+
+
+def _ids(registry: Registry, model: str, dialect: str = ANY) -> Sequence[str]:
+    """The ids that verdicts on a model are kept under: bedrock-mantle may have one of its own.
+
+    Raises `InvalidRequestError` for a model that is not known.
+    """
+    if model == ANY:
+        return [ANY]
+    try:
+        route = registry.route(model)
+        targets = list(route.targets)
+        if dialect != ANY:
+            targets = [registry.target(route, DEFAULT_PLACE, dialect)]
+    except ProxyError as error:
+        raise InvalidRequestError(
+            f"{model[:200]} cannot be routed: see `models list --all`"
+        ) from error
+    return list(dict.fromkeys(base_model_id(target.bedrock_model_id) for target in targets))
+
+
+def _of_settings(site: Site) -> Iterator[dict[str, Any]]:
+    for name in site.betas_passed:
+        yield _row(name, allowed=True, source="settings", reason="BETA_HEADERS_PASSTHROUGH")
+    for name in site.betas_blocked:
+        yield _row(name, allowed=False, source="settings", reason="BETA_HEADERS_BLOCKLIST")
+    for name, others in site.betas_mapped.items():
+        reason = f"BETA_HEADER_MAPPING: sent as {', '.join(others)}"
+        yield _row(name, allowed=True, source="settings", reason=reason)
+
+
+def _of_table(registry: Registry, model: str) -> Iterator[dict[str, Any]]:
+    route = registry.route(model)
+    # The places of a chain differ in neither.
+    for target in {target.dialect: target for target in reversed(route.targets)}.values():
+        for name in sorted(target.capabilities.betas | target.capabilities.on_use):
+            row = _row(name, allowed=True, source="table", reason="")
+            base = base_model_id(target.bedrock_model_id)
+            yield {**row, "model": base, "dialect": target.dialect}
+
+
+def _row(name: str, *, allowed: bool, source: str, reason: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "model": ANY,
+        "dialect": ANY,
+        "allowed": allowed,
+        "source": source,
+        "reason": reason,
+        "updated_at": None,
+    }

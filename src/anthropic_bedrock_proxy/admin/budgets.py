@@ -1,0 +1,75 @@
+"""Where a key, a user or a team stands: what was spent, what is held, what is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import NotFoundError
+from ..gateway.periods import TOTAL, today
+from ..store.records import Account, Allowance, Standing
+from .call import Call, Nothing
+from .moments import timestamp
+from .money import usd
+
+KINDS = ("key", "user", "team")
+
+
+async def standing(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    """The current month, the current day, and all time, each with its budget if it has one."""
+    owner, allowance, standings = await _look_up(call)
+    known = {found.account.period: found for found in standings}
+    now = today(call.now)
+    periods = (
+        ("month", now.month, allowance.monthly_budget_nano, now.month_ends),
+        ("day", now.day, allowance.daily_budget_nano, now.day_ends),
+        ("total", TOTAL, allowance.total_budget_nano, None),
+    )
+    rows = []
+    for kind, period, budget, ends in periods:
+        found = known.get(period, Standing(Account(owner, period)))
+        left = None if budget is None else max(0, budget - found.spent_nano - found.held_nano)
+        rows.append(
+            {
+                "kind": kind,
+                "period": period,
+                "budget_usd": usd(budget),
+                "spent_usd": usd(found.spent_nano),
+                "held_usd": usd(found.held_nano),
+                "remaining_usd": usd(left),
+                "resets_at": timestamp(ends),
+            }
+        )
+    return {"kind": call.parts["kind"], "id": call.parts["id"], "budgets": rows}
+
+
+async def history(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    """Every period that something was spent in, oldest first; "total" last."""
+    _, _, standings = await _look_up(call)
+    rows = [
+        {
+            "period": found.account.period,
+            "spent_usd": usd(found.spent_nano),
+            "held_usd": usd(found.held_nano),
+        }
+        for found in standings
+    ]
+    return {"kind": call.parts["kind"], "id": call.parts["id"], "history": rows}
+
+
+async def _look_up(call: Call[Any, Any]) -> tuple[str, Allowance, list[Standing]]:
+    """The owner's name in the ledger, its record, its standings. Raises `NotFoundError`."""
+    kind, identifier = call.parts["kind"], call.parts["id"]
+    if kind not in KINDS:
+        raise NotFoundError(f"{kind[:100]} has no budgets: {', '.join(KINDS)} have")
+    store = call.store
+    found: Allowance | None
+    if kind == "key":
+        found = await store.keys.get(identifier)
+    else:
+        found = await store.owners.get(kind, identifier)
+    owner = f"{kind}:{identifier}"
+    standings = list(await store.ledger.standings(owner, now=call.now))
+    # Keys may name users and teams that nobody recorded: they spend all the same.
+    if found is None and not standings:
+        raise NotFoundError(f"no {kind} has the id {identifier[:200]}")
+    return owner, found or Allowance(), standings

@@ -1,0 +1,64 @@
+"""What an operation is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ..gateway.routing import Registry
+from ..store.base import Store
+from ..store.records import ModelMapping
+from ..store.sealing import Seal
+from .scopes import Actor
+
+B = TypeVar("B")
+Q = TypeVar("Q")
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """What this installation's settings say, as far as operations show it or check against it."""
+
+    # The models under stored mappings; to be used before the next `await`, as there is only one.
+    registry: Callable[[Sequence[ModelMapping]], Registry]
+    seal: Seal
+    model_mapping: Mapping[str, str] = {}
+    providers: Mapping[str, Mapping[str, str]] = {}
+    betas_passed: Sequence[str] = ()
+    betas_blocked: Sequence[str] = ()
+    betas_mapped: Mapping[str, Sequence[str]] = {}
+
+
+class Call(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
+    """One call of an operation; `now` in epoch seconds, `parts` from the path."""
+
+    store: Store
+    site: Site
+    actor: Actor
+    now: int
+    parts: Mapping[str, str]
+    body: B
+    query: Q
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body or query that says nothing."""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What a writing operation did: `document` is the answer, the rest goes into the audit log."""
+
+    document: Any
+    object: str
+    before: Mapping[str, Any] | None = None  # as `documents.recorded` gives it
+    after: Mapping[str, Any] | None = None
+    status: int = 200
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that is no JSON document."""
+
+    body: bytes
+    content_type: str
+    next: str | None = None  # the `after` of the page that follows

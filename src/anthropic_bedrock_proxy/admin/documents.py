@@ -1,0 +1,47 @@
+"""Records as the documents that operators see, and as the audit log keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..store.records import Allowance
+from .moments import timestamp
+from .money import usd
+
+SECRET_FIELDS: Final = frozenset(("encrypted_credentials",))
+_FIRST: Final = ("id", "name")
+_LAST: Final = Allowance.__struct_fields__
+_MOMENTS: Final = ("_at", "valid_from", "valid_until")
+
+
+def document(record: msgspec.Struct) -> dict[str, Any]:
+    """A record for people and programs: times as ISO-8601, money in USD, no secrets."""
+    return shown(recorded(record))
+
+
+def recorded(record: msgspec.Struct) -> dict[str, Any]:
+    """A record as plain values, for the audit log: exact, and without secrets."""
+    fields = msgspec.structs.asdict(record)
+    names: list[str] = [name for name in _FIRST if name in fields]
+    names += [name for name in fields if name not in (*_FIRST, *_LAST, *SECRET_FIELDS)]
+    names += [name for name in _LAST if name in fields]
+    plain: dict[str, Any] = msgspec.to_builtins({name: fields[name] for name in names})
+    return plain
+
+
+def shown(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What `recorded` gave, with times as ISO-8601 and money in USD."""
+    fields: dict[str, Any] = {}
+    for name, value in plain.items():
+        if name.endswith("_nano"):
+            fields[f"{name.removesuffix('_nano')}_usd"] = usd(value)
+        elif name == "valid_from" and not value:
+            fields[name] = None  # it always held
+        elif name.endswith(_MOMENTS):
+            fields[name] = timestamp(value)
+        else:
+            fields[name] = value
+    return fields

@@ -1,0 +1,192 @@
+"""API keys. A secret is in the answer that made it and nowhere else."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from ..errors import InvalidRequestError
+from ..store.base import KeyNotFoundError
+from ..store.records import KeyRecord
+from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
+from .allowances import AllowanceBody, Name, changes
+from .call import Call, Change, Nothing
+from .documents import document, recorded
+from .moments import moment_ms
+from .providers import check_provider
+from .scopes import check_grant, check_reach
+from .validation import field
+
+LONGEST_OVERLAP_SECONDS: Final = 366 * 24 * 3600
+# Cleared, these are empty and not null.
+_LISTS: Final = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")
+Pattern = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
+Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=1000)]
+Owner = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class KeyBody(AllowanceBody, frozen=True, kw_only=True):
+    """What may be said about a key at any time."""
+
+    user_id: Owner | UnsetType | None = UNSET
+    team_id: Owner | UnsetType | None = UNSET
+    expires_at: str | UnsetType | None = UNSET
+    service_tier: Literal["default", "flex", "priority", "reserved"] | UnsetType | None = UNSET
+    cache_ttl: Literal["5m", "1h"] | UnsetType | None = UNSET
+    provider: str | UnsetType | None = UNSET
+    allowed_models: Patterns | UnsetType | None = UNSET
+    allowed_tools: Patterns | UnsetType | None = UNSET
+    allowed_networks: Patterns | UnsetType | None = UNSET
+    admin_scopes: Patterns | UnsetType | None = UNSET
+
+
+class NewKey(KeyBody, frozen=True, kw_only=True):
+    """A key to make."""
+
+    name: Name
+
+
+class ChangedKey(KeyBody, frozen=True, kw_only=True):
+    """Another setting for a key."""
+
+    name: Name | UnsetType = UNSET
+
+
+class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the old secret goes on working."""
+
+    overlap_seconds: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_SECONDS)] = 0
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of keys, perhaps of one user or team."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    after: str | None = None
+    user_id: str | None = None
+    team_id: str | None = None
+
+
+async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
+    """Keys, oldest first; `next` is the `after` of the page that follows."""
+    query = call.query
+    keys = [
+        key
+        for key in await call.store.keys.list()
+        if query.user_id in (None, key.user_id) and query.team_id in (None, key.team_id)
+    ]
+    begin = _behind(keys, query.after) if query.after is not None else 0
+    page = keys[begin : begin + query.limit]
+    more = begin + query.limit < len(keys)
+    return {"keys": [document(key) for key in page], "next": page[-1].id if more else None}
+
+
+async def get(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    """One key."""
+    return document(await _key(call))
+
+
+async def create(call: Call[NewKey, Nothing]) -> Change:
+    """Makes a key; its secret is in the answer, this once."""
+    fields = await _fields(call, call.body)
+    secret = mint_secret()
+    key = KeyRecord(
+        id=mint_key_id(),
+        secret_hint=hint_of(secret),
+        created_at=call.now,
+        updated_at=call.now,
+        **fields,
+    )
+    await call.store.keys.create(key, hash_secret(secret))
+    return Change(
+        document={"id": key.id, "key": secret} | document(key),
+        object=key.id,
+        after=recorded(key),
+        status=201,
+    )
+
+
+async def update(call: Call[ChangedKey, Nothing]) -> Change:
+    """Changes the given settings; null takes one away."""
+    before = await _reachable(call)
+    fields = await _fields(call, call.body)
+    if not fields:
+        raise InvalidRequestError("body: nothing to change: give at least one field")
+    return await _changed(call, before, fields)
+
+
+async def revoke(call: Call[Nothing, Nothing]) -> Change:
+    """Makes a key stop working."""
+    fields = {"is_active": False, "deactivated_reason": "revoked"}
+    return await _changed(call, await _reachable(call), fields)
+
+
+async def reactivate(call: Call[Nothing, Nothing]) -> Change:
+    """Makes a revoked key work again."""
+    fields = {"is_active": True, "deactivated_reason": None}
+    return await _changed(call, await _reachable(call), fields)
+
+
+async def rotate(call: Call[Rotation, Nothing]) -> Change:
+    """Gives a key another secret, which is in the answer, this once."""
+    before = await _reachable(call)
+    secret = mint_secret()
+    after = await call.store.keys.rotate(
+        before.id,
+        hash_secret(secret),
+        hint_of(secret),
+        now=call.now,
+        overlap_seconds=call.body.overlap_seconds,
+    )
+    return Change(
+        document={"id": after.id, "key": secret} | document(after),
+        object=after.id,
+        before=recorded(before),
+        after=recorded(after),
+    )
+
+
+async def _changed(call: Call[Any, Any], before: KeyRecord, fields: dict[str, Any]) -> Change:
+    after = await call.store.keys.update(before.id, fields, now=call.now)
+    return Change(
+        document=document(after), object=after.id, before=recorded(before), after=recorded(after)
+    )
+
+
+async def _key(call: Call[Any, Any]) -> KeyRecord:
+    key = await call.store.keys.get(call.parts["id"])
+    if key is None:
+        raise KeyNotFoundError(f"no key has the id {call.parts['id']}")
+    return key
+
+
+async def _reachable(call: Call[Any, Any]) -> KeyRecord:
+    key = await _key(call)
+    check_reach(call.actor, key)
+    return key
+
+
+async def _fields(call: Call[Any, Any], body: KeyBody) -> dict[str, Any]:
+    """The record's fields for what was given, checked."""
+    fields = changes(body)
+    if (expires_at := fields.get("expires_at")) is not None:
+        fields["expires_at"] = field("expires_at", moment_ms, expires_at) // 1000
+    for name in _LISTS:
+        if name in fields:
+            fields[name] = fields[name] or ()
+    for number, network in enumerate(fields.get("allowed_networks", ())):
+        field(f"allowed_networks[{number}]", ipaddress.ip_network, network)
+    check_grant(call.actor, fields.get("admin_scopes", ()))
+    await check_provider(call, fields.get("provider"))
+    return fields
+
+
+def _behind(keys: Sequence[KeyRecord], key_id: str) -> int:
+    for number, key in enumerate(keys):
+        if key.id == key_id:
+            return number + 1
+    raise InvalidRequestError(f"after: no key has the id {key_id[:200]}")

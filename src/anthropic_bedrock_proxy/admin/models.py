@@ -1,0 +1,199 @@
+"""What clients may ask for, the operator's own names, and what Bedrock has for us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ..errors import InvalidRequestError, NotFoundError, ProxyError
+from ..gateway.routing import Registry, Target
+from ..protocol.capabilities import Model
+from ..store.records import BedrockModel, ModelMapping
+from .call import Call, Change, Nothing
+from .documents import document, recorded
+
+Dialect = Literal["invoke", "messages", "mantle", "converse"]
+Alias = Annotated[str, Meta(max_length=2048, pattern=r"^\S(.*\S)?\Z")]
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`all`: retired models too."""
+
+    all: bool = False
+
+
+class NewMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name and what it is to stand for."""
+
+    alias: Alias
+    bedrock_id: str
+    dialect: Dialect | None = None
+
+
+class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name that is to stand for nothing."""
+
+    alias: str
+
+
+class Offered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model that Bedrock lists for the account."""
+
+    id: str
+    name: str
+    provider: str
+    profiles: tuple[str, ...] = ()
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole listing."""
+
+    models: tuple[Offered, ...]
+
+
+async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
+    """Every model with the Bedrock id that its requests go to, and every name given to one."""
+    stored = await call.store.catalog.mappings()
+    listed = await call.store.catalog.models()
+    registry = call.site.registry(stored)
+    found = {model.id: model.profiles for model in listed} if listed else None
+    return {
+        "models": [
+            _model(registry, model, found)
+            for model in registry.models
+            if call.query.all or model.lifecycle != "retired"
+        ],
+        "mapped": _mapped(registry, call.site.model_mapping, stored),
+    }
+
+
+async def map_(call: Call[NewMapping, Nothing]) -> Change:
+    """Lets clients ask for a model by another name."""
+    body = call.body
+    mapping = ModelMapping(
+        alias=body.alias, bedrock_id=body.bedrock_id, dialect=body.dialect, updated_at=call.now
+    )
+    # Alone: an alias stands for a model, not for another alias.
+    targets = _targets(call.site.registry([mapping]), mapping.alias)
+    if not targets:
+        raise InvalidRequestError(
+            f"{body.bedrock_id[:200]} cannot be routed: it is no model that `models list --all` "
+            "shows, and no Bedrock id, inference profile or ARN of a known family"
+        )
+    before = await _stored(call, mapping.alias)
+    await call.store.catalog.put_mapping(mapping)
+    dialects = [body.dialect] if body.dialect else _unique(target.dialect for target in targets)
+    resolved = {"bedrock_model_id": targets[0].bedrock_model_id, "dialects": dialects}
+    return Change(
+        document=_mapping(mapping) | resolved,
+        object=mapping.alias,
+        before=recorded(before) if before else None,
+        after=recorded(mapping),
+    )
+
+
+async def unmap(call: Call[Nothing, Unmapped]) -> Change:
+    """Takes a name back."""
+    alias = call.query.alias
+    before = await _stored(call, alias)
+    if before is None or not await call.store.catalog.remove_mapping(alias):
+        known = alias in call.site.model_mapping
+        hint = " in the store, but in DEFAULT_MODEL_MAPPING" if known else ""
+        raise NotFoundError(f"{alias[:200]} is not mapped{hint}")
+    return Change(document={"alias": alias, "removed": True}, object=alias, before=recorded(before))
+
+
+async def sync(call: Call[Offer, Nothing]) -> Change:
+    """Takes over what Bedrock lists, and says how it differs from the last listing."""
+    found = [
+        BedrockModel(
+            id=model.id,
+            name=model.name,
+            provider=model.provider,
+            profiles=model.profiles,
+            synced_at=call.now,
+        )
+        for model in call.body.models
+    ]
+    if len({model.id for model in found}) != len(found):
+        raise InvalidRequestError("models: a listing names every model once")
+    old = _names(await call.store.catalog.models())
+    await call.store.catalog.replace_models(found)
+    new = _names(found)
+    difference = {"new": sorted(new - old), "gone": sorted(old - new)}
+    profiles = {model.id: list(model.profiles) for model in found}
+    report = {
+        "models": [msgspec.to_builtins(model) for model in found],
+        **difference,
+        "registry": [
+            {
+                "id": model.id,
+                "bedrock": model.bedrock,
+                "offered": model.bedrock in profiles,
+                "profiles": profiles.get(model.bedrock, []),
+            }
+            for model in call.site.registry([]).models
+        ],
+    }
+    return Change(document=report, object="models", after=difference)
+
+
+async def _stored(call: Call[Any, Any], alias: str) -> ModelMapping | None:
+    mappings = await call.store.catalog.mappings()
+    return next((mapping for mapping in mappings if mapping.alias == alias), None)
+
+
+def _model(
+    registry: Registry, model: Model, found: Mapping[str, Sequence[str]] | None
+) -> dict[str, Any]:
+    targets = _targets(registry, model.id)
+    return {
+        **msgspec.to_builtins(model),
+        "lacks": sorted(model.lacks),
+        "bedrock_model_id": targets[0].bedrock_model_id if targets else None,
+        "bedrock_model_ids": _unique(target.bedrock_model_id for target in targets),
+        "dialects": _unique(target.dialect for target in targets),
+        "found_profiles": None if found is None else list(found.get(model.bedrock, ())),
+    }
+
+
+def _mapped(
+    registry: Registry, configured: Mapping[str, str], stored: Sequence[ModelMapping]
+) -> list[dict[str, Any]]:
+    """The operator's names: of the store, then of the settings."""
+    rows = [{**_mapping(mapping), "source": "store", "in_force": True} for mapping in stored]
+    hidden = {mapping.alias for mapping in stored}
+    rows += [
+        {"alias": alias, "bedrock_id": name, "dialect": None, "updated_at": None}
+        | {"source": "settings", "in_force": alias not in hidden}
+        for alias, name in configured.items()
+    ]
+    for row in rows:
+        targets = _targets(registry, row["alias"]) if row["in_force"] else []
+        row["bedrock_model_id"] = targets[0].bedrock_model_id if targets else None
+    return rows
+
+
+def _mapping(mapping: ModelMapping) -> dict[str, Any]:
+    fields = document(mapping)
+    return {name: fields[name] for name in ("alias", "bedrock_id", "dialect", "updated_at")}
+
+
+def _targets(registry: Registry, name: str) -> Sequence[Target]:
+    """Where requests for a name go; nothing if they cannot be routed."""
+    try:
+        return registry.route(name).targets
+    except ProxyError:
+        return ()
+
+
+def _names(models: Iterable[BedrockModel]) -> set[str]:
+    """Everything in a listing that can come and go: models and profiles."""
+    return {name for model in models for name in (model.id, *model.profiles)}
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))

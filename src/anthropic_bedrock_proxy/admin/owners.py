@@ -1,0 +1,92 @@
+"""Users and teams: what their keys may use together."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ..errors import InvalidRequestError
+from ..store.base import KeyNotFoundError
+from ..store.records import OwnerRecord
+from .allowances import AllowanceBody, Id, Name, changes
+from .call import Call, Change, Nothing
+from .documents import document, recorded
+
+Kind = Literal["user", "team"]
+
+
+class NewOwner(AllowanceBody, frozen=True, kw_only=True):
+    """A user or team to make; without a name it is called by its id."""
+
+    id: Id
+    name: Name | UnsetType = UNSET
+
+
+class ChangedOwner(AllowanceBody, frozen=True, kw_only=True):
+    """Another setting; without `is_active` none of its keys works."""
+
+    name: Name | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
+
+
+class Owners(msgspec.Struct, frozen=True):
+    """The operations on one kind."""
+
+    kind: Kind
+
+    async def list(self, call: Call[Nothing, Nothing]) -> dict[str, Any]:
+        """All, by id."""
+        owners = await call.store.owners.list(self.kind)
+        return {f"{self.kind}s": [document(owner) for owner in owners]}
+
+    async def get(self, call: Call[Nothing, Nothing]) -> dict[str, Any]:
+        """One."""
+        return document(await self._owner(call))
+
+    async def create(self, call: Call[NewOwner, Nothing]) -> Change:
+        """Makes one. Keys may have named it before."""
+        fields = {"name": call.body.id} | changes(call.body)
+        owner = OwnerRecord(kind=self.kind, created_at=call.now, updated_at=call.now, **fields)
+        await call.store.owners.create(owner)
+        return Change(document=document(owner), object=owner.id, after=recorded(owner), status=201)
+
+    async def update(self, call: Call[ChangedOwner, Nothing]) -> Change:
+        """Changes the given settings; null takes one away."""
+        before = await self._owner(call)
+        fields = changes(call.body)
+        if not fields:
+            raise InvalidRequestError("body: nothing to change: give at least one field")
+        if "is_active" in fields:
+            fields["deactivated_reason"] = None if fields["is_active"] else "disabled"
+        after = msgspec.structs.replace(before, **fields, updated_at=call.now)
+        await call.store.owners.replace(after)
+        return Change(
+            document=document(after),
+            object=after.id,
+            before=recorded(before),
+            after=recorded(after),
+        )
+
+    async def remove(self, call: Call[Nothing, Nothing]) -> Change:
+        """Forgets its limits and budgets; the keys that name it stay."""
+        before = await self._owner(call)
+        if not await call.store.owners.remove(self.kind, before.id):
+            raise self._unknown(before.id)
+        return Change(
+            document={"id": before.id, "removed": True}, object=before.id, before=recorded(before)
+        )
+
+    async def _owner(self, call: Call[Any, Any]) -> OwnerRecord:
+        owner = await call.store.owners.get(self.kind, call.parts["id"])
+        if owner is None:
+            raise self._unknown(call.parts["id"])
+        return owner
+
+    def _unknown(self, owner_id: str) -> KeyNotFoundError:
+        return KeyNotFoundError(f"no {self.kind} has the id {owner_id}")
+
+
+USERS = Owners("user")
+TEAMS = Owners("team")

@@ -1,0 +1,135 @@
+"""Prices: the shipped ones, and the operator's over them. USD per million tokens."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from ..errors import InvalidRequestError, NotFoundError
+from ..gateway.routing import Registry
+from ..protocol.capabilities import Price
+from ..store.records import ANY, PriceRecord
+from .call import Call, Change, Nothing
+from .documents import document, recorded
+from .moments import moment_ms
+from .money import nano
+from .validation import field
+
+Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]
+ModelName = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^\S+\Z")]
+
+
+class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A price to set; what is left out has Anthropic's ratio to `input_usd`."""
+
+    model: ModelName
+    input_usd: Decimal
+    output_usd: Decimal
+    cache_read_usd: Decimal | None = None
+    cache_write_usd: Decimal | None = None
+    cache_write_1h_usd: Decimal | None = None
+    region: Region = ANY
+    valid_from: str | None = None
+    valid_until: str | None = None
+
+
+class PriceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of the operator's prices; without `valid_from` the one that always held."""
+
+    model: ModelName
+    region: Region = ANY
+    valid_from: str | None = None
+
+
+async def list_(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    """The operator's prices, then the shipped ones."""
+    rows = [{**document(price), "source": "store"} for price in await call.store.catalog.prices()]
+    registry = call.site.registry(await call.store.catalog.mappings())
+    rows += [_shipped(model.id, model.price) for model in registry.models if model.price]
+    return {"prices": rows}
+
+
+async def set_(call: Call[NewPrice, Nothing]) -> Change:
+    """Adds a price, or replaces the one with the same model, region and beginning."""
+    body = call.body
+    _check_model(call.site.registry(await call.store.catalog.mappings()), body.model)
+    valid_from = _moment("valid_from", body.valid_from) or 0
+    valid_until = _moment("valid_until", body.valid_until)
+    if valid_until is not None and valid_until <= valid_from:
+        raise InvalidRequestError("valid_until: the price ends before it begins")
+    price = PriceRecord(
+        model=body.model,
+        updated_at=call.now,
+        region=body.region,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        input_nano=field("input_usd", nano, body.input_usd),
+        output_nano=field("output_usd", nano, body.output_usd),
+        cache_read_nano=_amount("cache_read_usd", body.cache_read_usd),
+        cache_write_nano=_amount("cache_write_usd", body.cache_write_usd),
+        cache_write_1h_nano=_amount("cache_write_1h_usd", body.cache_write_1h_usd),
+    )
+    before = await _stored(call, price.key)
+    await call.store.catalog.put_price(price)
+    return Change(
+        document={**document(price), "source": "store"},
+        object=price.model,
+        before=recorded(before) if before else None,
+        after=recorded(price),
+    )
+
+
+async def remove(call: Call[Nothing, PriceKey]) -> Change:
+    """Forgets a price of the operator's; the shipped one holds again."""
+    query = call.query
+    valid_from = _moment("valid_from", query.valid_from) or 0
+    key = (query.model, query.region, valid_from)
+    before = await _stored(call, key)
+    if before is None or not await call.store.catalog.remove_price(key):
+        raise NotFoundError(f"no price of {query.model} was set for this region and beginning")
+    return Change(
+        document={**document(before), "removed": True}, object=before.model, before=recorded(before)
+    )
+
+
+async def _stored(call: Call[Any, Any], key: tuple[str, str, int]) -> PriceRecord | None:
+    prices = await call.store.catalog.prices()
+    return next((price for price in prices if price.key == key), None)
+
+
+def _check_model(registry: Registry, name: str) -> None:
+    """Raises `InvalidRequestError` for a name whose price would never be looked up."""
+    if registry.find(name) is not None:
+        return
+    if name in registry.mapping:
+        raise InvalidRequestError(
+            f"model: {name} stands for {registry.mapping[name]}; give that its price"
+        )
+    try:
+        registry.route(name)
+    except NotFoundError as error:
+        raise InvalidRequestError(f"model: {name[:200]} is no model that can be routed") from error
+
+
+def _moment(name: str, text: str | None) -> int | None:
+    return None if text is None else field(name, moment_ms, text) // 1000
+
+
+def _amount(name: str, amount: Decimal | None) -> int | None:
+    return None if amount is None else field(name, nano, amount)
+
+
+def _shipped(model: str, price: Price) -> dict[str, Any]:
+    """A price of models.toml in the same shape."""
+    record = PriceRecord(
+        model=model,
+        updated_at=0,
+        input_nano=nano(price.input),
+        output_nano=nano(price.output),
+        cache_read_nano=None if price.cache_read is None else nano(price.cache_read),
+        cache_write_nano=None if price.cache_write is None else nano(price.cache_write),
+    )
+    return {**document(record), "updated_at": None, "source": "shipped"}

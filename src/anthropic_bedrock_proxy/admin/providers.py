@@ -1,0 +1,195 @@
+"""Accounts and regions beside the default one. Their credentials are kept sealed, shown masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+
+from ..errors import ConflictError, InvalidRequestError
+from ..store.base import KeyNotFoundError
+from ..store.records import ProviderRecord
+from ..store.sealing import ProviderCredentials, SealingError, mask
+from .call import Call, Change, Nothing
+from .documents import document, recorded
+
+DEFAULT_PROVIDER: Final = "default"  # the place that the AWS_* settings describe
+NAME: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
+REGION: Final = r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z"
+ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"
+_UNREADABLE: Final = "****"
+_CREDENTIALS: Final = ("access_key_id", "secret_access_key", "session_token", "bearer_token")
+
+# One word of printable ASCII: what a header can carry. Without "@": no password in an endpoint.
+Secret = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[!-~]+\Z")]
+Url = Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\s@?#]+\Z")]
+Text = Annotated[str, Meta(min_length=1, max_length=1224)]
+
+
+class NewProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider to add; without credentials of its own it uses the default ones."""
+
+    name: Annotated[str, Meta(pattern=NAME)]
+    region: Annotated[str, Meta(pattern=REGION)]
+    endpoint_url: Url | None = None
+    mantle_endpoint_url: Url | None = None
+    role_arn: Annotated[str, Meta(pattern=ROLE)] | None = None
+    external_id: Text | None = None
+    profile: Text | None = None
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    session_token: Secret | None = None
+    bearer_token: Secret | None = None
+    replace: bool = False
+
+    def __repr__(self) -> str:
+        return f"NewProvider({self.name})"
+
+
+async def list_(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    """The providers of the store and of the settings; `problems` says what cannot be unsealed."""
+    stored = await call.store.catalog.providers()
+    problems: list[str] = []
+    rows = [_document(record, _masked(call, record, problems)) for record in stored]
+    names = {record.name for record in stored}
+    rows += [
+        _configured(name, fields)
+        for name, fields in call.site.providers.items()
+        if name not in names
+    ]
+    return {"providers": rows, "problems": problems}
+
+
+async def add(call: Call[NewProvider, Nothing]) -> Change:
+    """Adds a provider, or replaces one if asked to."""
+    body = call.body
+    credentials = _credentials(body)
+    if body.external_id and not body.role_arn:
+        raise InvalidRequestError("external_id: it belongs to a role_arn")
+    if body.name in call.site.providers:
+        raise ConflictError(f"{body.name} is a provider of the settings (PROVIDERS) already")
+    before = await call.store.catalog.provider(body.name)
+    if before is not None and not body.replace:
+        raise ConflictError(f"there is a provider {body.name} already; --replace replaces it")
+    record = ProviderRecord(
+        name=body.name,
+        region=body.region,
+        created_at=before.created_at if before else call.now,
+        updated_at=call.now,
+        endpoint_url=body.endpoint_url and body.endpoint_url.rstrip("/"),
+        mantle_endpoint_url=body.mantle_endpoint_url and body.mantle_endpoint_url.rstrip("/"),
+        role_arn=body.role_arn,
+        external_id=body.external_id,
+        profile=body.profile,
+        encrypted_credentials=call.site.seal.close(credentials) if credentials else None,
+    )
+    await call.store.catalog.put_provider(record)
+    return Change(
+        document=_document(record, credentials.masked if credentials else None),
+        object=record.name,
+        before=_recorded(before) if before else None,
+        after=_recorded(record),
+        status=201,
+    )
+
+
+async def remove(call: Call[Nothing, Nothing]) -> Change:
+    """Removes a provider with its credentials."""
+    before = await _provider(call)
+    bound = [key.id for key in await call.store.keys.list() if key.provider == before.name]
+    if bound:
+        raise ConflictError(
+            f"keys go to {before.name}: {', '.join(bound)}; give them another first with `keys "
+            "update ID --provider NAME` (or none)"
+        )
+    if not await call.store.catalog.remove_provider(before.name):
+        raise unknown_provider(before.name)
+    return Change(
+        document={"name": before.name, "removed": True},
+        object=before.name,
+        before=_recorded(before),
+    )
+
+
+async def enable(call: Call[Nothing, Nothing]) -> Change:
+    """Sends requests to a provider again."""
+    return await _switch(call, on=True)
+
+
+async def disable(call: Call[Nothing, Nothing]) -> Change:
+    """Sends no requests to a provider any more."""
+    return await _switch(call, on=False)
+
+
+async def check_provider(call: Call[Any, Any], name: str | None) -> None:
+    """Raises `KeyNotFoundError` unless requests may be sent to `name`, or it is None."""
+    if name is None or name == DEFAULT_PROVIDER or name in call.site.providers:
+        return
+    if await call.store.catalog.provider(name) is None:
+        raise unknown_provider(name)
+
+
+def unknown_provider(name: str) -> KeyNotFoundError:
+    """What is said of a name that no provider has."""
+    return KeyNotFoundError(f"no provider is called {name[:200]}; see `providers list`")
+
+
+async def _switch(call: Call[Any, Any], *, on: bool) -> Change:
+    before = await _provider(call)
+    after = msgspec.structs.replace(before, is_enabled=on, updated_at=call.now)
+    await call.store.catalog.put_provider(after)
+    return Change(
+        document=_document(after, _masked(call, after, [])),
+        object=after.name,
+        before=_recorded(before),
+        after=_recorded(after),
+    )
+
+
+async def _provider(call: Call[Any, Any]) -> ProviderRecord:
+    record = await call.store.catalog.provider(call.parts["name"])
+    if record is None:
+        raise unknown_provider(call.parts["name"])
+    return record
+
+
+def _credentials(body: NewProvider) -> ProviderCredentials | None:
+    """What is to be sealed. Raises `InvalidRequestError` for half a pair or several kinds."""
+    if (body.access_key_id is None) != (body.secret_access_key is None):
+        raise InvalidRequestError("secret_access_key: it and access_key_id belong together")
+    if body.session_token and not body.access_key_id:
+        raise InvalidRequestError("session_token: it belongs to an access_key_id")
+    if sum(map(bool, (body.access_key_id, body.bearer_token, body.profile))) > 1:
+        raise InvalidRequestError("profile: give one of access_key_id, bearer_token and profile")
+    given = {name: value for name in _CREDENTIALS if (value := getattr(body, name))}
+    return ProviderCredentials(**given) if given else None
+
+
+def _masked(call: Call[Any, Any], record: ProviderRecord, problems: list[str]) -> str | None:
+    if record.encrypted_credentials is None:
+        return None
+    try:
+        return call.site.seal.open(record.encrypted_credentials).masked
+    except SealingError as error:
+        problems.append(f"{record.name}: {error}")
+        return _UNREADABLE
+
+
+def _document(record: ProviderRecord, masked: str | None) -> dict[str, Any]:
+    return {**document(record), "credentials": masked, "source": "store"}
+
+
+def _recorded(record: ProviderRecord) -> dict[str, Any]:
+    """For the audit log: whether there are credentials, never which."""
+    return {**recorded(record), "has_credentials": record.encrypted_credentials is not None}
+
+
+def _configured(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """A provider of the settings, in the same shape."""
+    secret = fields.get("bearer_token") or fields.get("access_key_id")
+    shown = document(ProviderRecord(name=name, region="", created_at=0, updated_at=0))
+    for field in shown.keys() - {"name", "is_enabled"}:
+        shown[field] = fields.get(field)
+    return {**shown, "credentials": mask(secret) if secret else None, "source": "settings"}

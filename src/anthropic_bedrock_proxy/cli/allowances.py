@@ -1,0 +1,38 @@
+"""The options that keys, users and teams share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import click
+
+from .values import clearable, dollars
+
+PER_MINUTE: Final = click.IntRange(min=1, max=10**12)
+
+Option = tuple[str, str, Callable[[str], Any], str]
+# Field of the body -> how the option is called, shown, read and explained.
+ALLOWANCE_OPTIONS: Final[Mapping[str, Option]] = {
+    "rate_limit": ("--rate-limit", "N", PER_MINUTE, "Requests per minute."),
+    "tpm_limit": ("--tpm-limit", "N", PER_MINUTE, "Tokens per minute."),
+    "input_tpm_limit": ("--input-tpm-limit", "N", PER_MINUTE, "Input tokens per minute."),
+    "output_tpm_limit": ("--output-tpm-limit", "N", PER_MINUTE, "Output tokens per minute."),
+    "concurrency_limit": ("--concurrency-limit", "N", PER_MINUTE, "Requests at once."),
+    "daily_budget_usd": ("--daily-budget", "USD", dollars, "Spending per day (UTC)."),
+    "monthly_budget_usd": ("--monthly-budget", "USD", dollars, "Spending per month (UTC)."),
+    "total_budget_usd": ("--total-budget", "USD", dollars, "Spending altogether."),
+}
+
+
+def options_of(table: Mapping[str, Option]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A decorator that adds the options of a table; each takes `none` too."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for field, (option, metavar, convert, text) in reversed(list(table.items())):
+            command = click.option(
+                option, field, metavar=metavar, type=clearable(convert), help=text
+            )(command)
+        return command
+
+    return decorate

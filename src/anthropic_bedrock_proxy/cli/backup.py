@@ -1,0 +1,44 @@
+"""`backup`: a copy of the embedded store, while the proxy runs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from ..store.base import StoreError
+from .client import load
+from .common import config_option, json_option, print_json
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@config_option
+def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
+    """Copy the SQLite store to FILE, which must not exist yet. Proxies go on meanwhile."""
+    from ..backends import make_store  # noqa: PLC0415  # heavy
+    from ..store.sqlite import SQLiteStore  # noqa: PLC0415
+
+    if file.exists():
+        raise click.ClickException(f"{file} exists already")
+
+    async def copy(store: SQLiteStore) -> None:
+        await store.open()
+        try:
+            await store.backup(file)
+        finally:
+            await store.close()
+
+    try:
+        store = make_store(load(config_file))
+        if not isinstance(store, SQLiteStore):
+            raise click.ClickException("only sqlite:// stores are backed up by this command")
+        asyncio.run(copy(store))
+    except (StoreError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        print_json({"file": str(file), "bytes": file.stat().st_size})
+    else:
+        click.echo(f"the store is copied to {file}")

@@ -1,0 +1,65 @@
+"""`budgets`: where a key, a user or a team stands."""
+
+from __future__ import annotations
+
+import click
+
+from .client import Where, admin, segment
+from .common import json_option, print_json, print_table, where_options
+from .values import usd_text
+
+_KINDS = click.Choice(["key", "user", "team"])
+
+
+@click.group()
+def command() -> None:
+    """What was spent, and what is left of budgets."""
+
+
+@command.command()
+@click.argument("kind", type=_KINDS)
+@click.argument("owner_id", metavar="ID")
+@json_option
+@where_options
+def show(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
+    """Show the current month, the current day, and all time."""
+    with admin(where) as client:
+        found = client.call("GET", f"budgets/{kind}/{segment(owner_id)}")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("PERIOD", "BUDGET USD", "SPENT USD", "HELD USD", "LEFT USD", "BEGINS AGAIN"),
+        [
+            (
+                row["period"],
+                *(
+                    usd_text(row[f"{name}_usd"])
+                    for name in ("budget", "spent", "held", "remaining")
+                ),
+                row["resets_at"],
+            )
+            for row in found["budgets"]
+        ],
+    )
+
+
+@command.command()
+@click.argument("kind", type=_KINDS)
+@click.argument("owner_id", metavar="ID")
+@json_option
+@where_options
+def history(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
+    """Show every period that something was spent in, oldest first."""
+    with admin(where) as client:
+        found = client.call("GET", f"budgets/{kind}/{segment(owner_id)}/history")
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("PERIOD", "SPENT USD", "HELD USD"),
+        [
+            (row["period"], usd_text(row["spent_usd"]), usd_text(row["held_usd"]))
+            for row in found["history"]
+        ],
+    )

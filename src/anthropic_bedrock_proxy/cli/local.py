@@ -1,0 +1,77 @@
+"""The operations in this process, on the configured store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from ..config import Settings, SettingsError
+from ..errors import ProxyError
+from ..store.base import Store, StoreError
+from .client import decode, encode, parameters
+
+
+class LocalAdmin:
+    """On the configured store, opened before and closed after."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runner = asyncio.Runner()
+        self._store: Store | None = None
+
+    def __enter__(self) -> Self:
+        from ..administration import build_admin  # noqa: PLC0415  # heavy
+        from ..backends import make_store  # noqa: PLC0415
+
+        self._runner.__enter__()
+        try:
+            store = make_store(self._settings)
+            self._runner.run(store.open())
+        except StoreError as error:
+            self._runner.close()
+            raise click.ClickException(str(error)) from error
+        self._store = store
+        self._api = build_admin(self._settings, store)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if self._store is not None:
+                self._runner.run(self._store.close())
+        except StoreError as failure:
+            if error is None:
+                raise click.ClickException(str(failure)) from failure
+        finally:
+            self._runner.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """See `Admin.call`."""
+        from ..admin.scopes import LOCAL  # noqa: PLC0415  # heavy
+        from ..admin.table import PREFIX  # noqa: PLC0415
+
+        raw = b"" if body is None else encode(body)
+        try:
+            _, document = self._runner.run(
+                self._api.dispatch(LOCAL, method, PREFIX + path, parameters(query), raw)
+            )
+        except ProxyError as error:
+            raise click.ClickException(error.message) from error
+        except (SettingsError, StoreError) as error:
+            raise click.ClickException(str(error)) from error
+        return decode(encode(document))

@@ -1,0 +1,96 @@
+"""The commands of `users` and `teams`, which differ in one word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from .allowances import ALLOWANCE_OPTIONS, options_of
+from .client import Where, admin, segment
+from .common import json_option, print_fields, print_json, print_table, where_options
+from .values import given, usd_text
+
+
+def owner_commands(kind: str) -> click.Group:
+    """The group for "user" or "team"."""
+    kinds = f"{kind}s"
+    group = click.Group(
+        kinds,
+        help=f"What the keys of a {kind} may use together.\n\n"
+        "Options that take a value take `none` too, for no value.",
+    )
+
+    @group.command(help=f"Create a {kind}; keys name it by ID.")
+    @click.argument("owner_id", metavar="ID")
+    @click.option("--name", help="Its name; without one, its id.")
+    @options_of(ALLOWANCE_OPTIONS)
+    @json_option
+    @where_options
+    def create(
+        *, owner_id: str, name: str | None, as_json: bool, where: Where, **options: Any
+    ) -> None:
+        body = {"id": owner_id, **given(options)} | ({"name": name} if name is not None else {})
+        with admin(where) as client:
+            print_fields(client.call("POST", kinds, body=body), as_json=as_json)
+
+    @group.command("list", help=f"List every {kind}, by id.")
+    @json_option
+    @where_options
+    def list_(*, as_json: bool, where: Where) -> None:
+        with admin(where) as client:
+            found = client.call("GET", kinds)
+        if as_json:
+            print_json(found)
+            return
+        print_table(
+            ("ID", "NAME", "STATUS", "BUDGET USD", "CREATED"), [_cells(row) for row in found[kinds]]
+        )
+
+    @group.command(help=f"Show one {kind}.")
+    @click.argument("owner_id", metavar="ID")
+    @json_option
+    @where_options
+    def show(*, owner_id: str, as_json: bool, where: Where) -> None:
+        with admin(where) as client:
+            print_fields(client.call("GET", f"{kinds}/{segment(owner_id)}"), as_json=as_json)
+
+    @group.command(help=f"Change the given settings of a {kind}; `none` clears one.")
+    @click.argument("owner_id", metavar="ID")
+    @click.option("--name", help="Its name.")
+    @click.option("--active/--inactive", "is_active", default=None, help="Whether its keys work.")
+    @options_of(ALLOWANCE_OPTIONS)
+    @json_option
+    @where_options
+    def update(*, owner_id: str, as_json: bool, where: Where, **options: Any) -> None:
+        body = given(options)
+        if not body:
+            raise click.UsageError("nothing to change: give at least one option")
+        with admin(where) as client:
+            document = client.call("PATCH", f"{kinds}/{segment(owner_id)}", body=body)
+        print_fields(document, as_json=as_json)
+
+    @group.command(help=f"Forget the limits and budgets of a {kind}; its keys stay.")
+    @click.argument("owner_id", metavar="ID")
+    @json_option
+    @where_options
+    def remove(*, owner_id: str, as_json: bool, where: Where) -> None:
+        with admin(where) as client:
+            removed = client.call("DELETE", f"{kinds}/{segment(owner_id)}")
+        if as_json:
+            print_json(removed)
+        else:
+            click.echo(f"{owner_id} is removed")
+
+    return group
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        row["id"],
+        row["name"],
+        "active" if row["is_active"] else row["deactivated_reason"] or "inactive",
+        usd_text(row["monthly_budget_usd"]),
+        row["created_at"],
+    )

@@ -1,0 +1,105 @@
+"""`prices`: what models cost, in USD per million tokens."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import click
+
+from .client import Where, admin
+from .common import json_option, print_fields, print_json, print_table, where_options
+from .values import dollars, moment, usd_text
+
+_COLUMNS = ("input_usd", "output_usd", "cache_read_usd", "cache_write_usd", "cache_write_1h_usd")
+from_option = click.option(
+    "--from", "valid_from", metavar="DATE", type=moment, help="From when on it holds."
+)
+region_option = click.option("--region", metavar="REGION", help="Only in this AWS region.")
+
+
+@click.group()
+def command() -> None:
+    """Prices of models, in USD per million tokens."""
+
+
+@command.command("list")
+@json_option
+@where_options
+def list_(*, as_json: bool, where: Where) -> None:
+    """List the prices that were set, and the shipped ones below them."""
+    with admin(where) as client:
+        found = client.call("GET", "prices")
+    if as_json:
+        print_json(found)
+        return
+    header = ("INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "CACHE WRITE 1H")
+    print_table(
+        ("MODEL", "REGION", "FROM", "UNTIL", *header, "SOURCE"),
+        [
+            (
+                row["model"],
+                row["region"],
+                row["valid_from"],
+                row["valid_until"],
+                *(usd_text(row[name]) for name in _COLUMNS),
+                row["source"],
+            )
+            for row in found["prices"]
+        ],
+    )
+
+
+@command.command("set")
+@click.argument("model")
+@click.option("--input", "input_usd", required=True, metavar="USD", type=dollars, help="Input.")
+@click.option("--output", "output_usd", required=True, metavar="USD", type=dollars, help="Output.")
+@click.option(
+    "--cache-read", "cache_read_usd", metavar="USD", type=dollars, help="Default: input / 10."
+)
+@click.option(
+    "--cache-write", "cache_write_usd", metavar="USD", type=dollars, help="Default: input * 1.25."
+)
+@click.option(
+    "--cache-write-1h",
+    "cache_write_1h_usd",
+    metavar="USD",
+    type=dollars,
+    help="Default: input * 2.",
+)
+@region_option
+@from_option
+@click.option("--until", "valid_until", metavar="DATE", type=moment, help="Until when; exclusive.")
+@json_option
+@where_options
+def set_(
+    *,
+    model: str,
+    region: str | None,
+    as_json: bool,
+    where: Where,
+    **fields: Decimal | str | None,
+) -> None:
+    """Set what a million tokens of MODEL cost, from now on or from a date on."""
+    body = {"model": model, "region": region or "*", **fields}
+    with admin(where) as client:
+        price = client.call("PUT", "prices", body=body)
+    print_fields(price, as_json=as_json)
+
+
+@command.command()
+@click.argument("model")
+@region_option
+@from_option
+@json_option
+@where_options
+def unset(
+    *, model: str, region: str | None, valid_from: str | None, as_json: bool, where: Where
+) -> None:
+    """Forget a price that was set; the shipped one holds again."""
+    query = {"model": model, "region": region, "valid_from": valid_from}
+    with admin(where) as client:
+        removed = client.call("DELETE", "prices", query=query)
+    if as_json:
+        print_json(removed)
+    else:
+        click.echo(f"the price of {model} is forgotten")

@@ -1,0 +1,113 @@
+"""The operations of a running proxy, by its admin API."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+
+import click
+
+from .client import Where, decode, encode, load, parameters
+
+KEY_VARIABLE: Final = "ADMIN_API_KEY"
+_TIMEOUT_SECONDS: Final = 60.0
+
+
+class RemoteAdmin:
+    """By the admin API of a running proxy."""
+
+    def __init__(self, url: str, key: str) -> None:
+        """`url` as clients know the proxy."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise click.UsageError("--url takes the http(s) address of a proxy, without a password")
+        self._url = url.rstrip("/")
+        self._key = key
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Nothing is kept open."""
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """See `Admin.call`."""
+        texts = parameters(query)
+        request = Request(  # noqa: S310  # the scheme was checked
+            f"{self._url}/admin/api/{path}" + (f"?{urlencode(texts)}" if texts else ""),
+            method=method,
+            data=None if body is None else encode(body),
+            headers={
+                "authorization": f"Bearer {self._key}",
+                "content-type": "application/json",
+                "accept": "application/json",
+            },
+        )
+        try:
+            with _opener().open(request, timeout=_TIMEOUT_SECONDS) as response:
+                return decode(response.read())
+        except HTTPError as error:
+            with error:
+                raise click.ClickException(_message(error.code, error.read())) from None
+        except (URLError, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise click.ClickException(f"{self._url} cannot be reached: {reason}") from error
+        except ValueError as error:
+            raise click.ClickException(f"{self._url} answered something else: {error}") from error
+
+
+class _Stay(HTTPRedirectHandler):
+    """A redirect is an error: the key goes to the address that was typed, and no further."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """No other request."""
+        return
+
+
+def _opener() -> OpenerDirector:
+    return build_opener(_Stay)
+
+
+def read_key(where: Where) -> str:
+    """The key for a remote proxy. Raises `click.ClickException`."""
+    if where.key_file is not None:
+        try:
+            key = where.key_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.ClickException(f"the key cannot be read: {error}") from error
+    else:
+        key = os.environ.get(KEY_VARIABLE) or load(where.config_file).auth.master_api_key or ""
+    if not key:
+        raise click.ClickException(
+            f"--url needs a key: --admin-key-file FILE, {KEY_VARIABLE} or MASTER_API_KEY"
+        )
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise click.ClickException("the key has characters that none has")
+    return key
+
+
+def _message(status: int, raw: bytes) -> str:
+    """What an error says; the status where it is not one of ours."""
+    try:
+        message = json.loads(raw)["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return f"the proxy answered {status}"
+    return str(message)

@@ -1,0 +1,62 @@
+"""`tables`: the DynamoDB tables of `STORE_URL=dynamodb://`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from ..config import Settings
+from ..store.base import StoreError
+from .client import load
+from .common import config_option, json_option, print_fields
+
+
+@click.group()
+def command() -> None:
+    """The DynamoDB tables of the store dynamodb://."""
+
+
+@command.command()
+@json_option
+@config_option
+def create(*, as_json: bool, config_file: Path | None) -> None:
+    """Create the tables that are missing; what is there stays as it is."""
+    from ..store.dynamodb_schema import create_tables  # noqa: PLC0415  # heavy
+
+    print_fields(_run(load(config_file), create_tables), as_json=as_json)
+
+
+@command.command()
+@click.option("--dry-run", is_flag=True, help="Say what there is to do and do nothing.")
+@json_option
+@config_option
+def migrate(*, dry_run: bool, as_json: bool, config_file: Path | None) -> None:
+    """Bring keys and usage of the predecessor's tables into our form; may be run again."""
+    from ..store.dynamodb_migration import migrate_tables  # noqa: PLC0415  # heavy
+
+    def work(client: Any, names: Any) -> Awaitable[msgspec.Struct]:
+        return migrate_tables(client, names, dry_run=dry_run)
+
+    print_fields(_run(load(config_file), work), as_json=as_json)
+
+
+def _run(settings: Settings, work: Callable[[Any, Any], Awaitable[msgspec.Struct]]) -> Any:
+    """The report of `work(client, names)` on the configured account. `click.ClickException`."""
+    from ..backends import make_dynamodb, table_names  # noqa: PLC0415  # heavy
+
+    async def run() -> msgspec.Struct:
+        client = make_dynamodb(settings)
+        try:
+            return await work(client, table_names(settings))
+        finally:
+            await client.close()
+
+    try:
+        return msgspec.to_builtins(asyncio.run(run()))
+    except StoreError as error:
+        raise click.ClickException(str(error)) from error

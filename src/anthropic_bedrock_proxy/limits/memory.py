@@ -1,0 +1,68 @@
+"""The limiter of one process: cells and counts in dictionaries."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from .base import Bucket, Decision, Slot, Take
+from .decide import Cell, decide
+
+
+class MemoryLimiter:
+    """Forgets full buckets, and beyond `most` of them those that are nearest to full."""
+
+    def __init__(self, *, now: Callable[[], float] = time.time, most: int = 65_536) -> None:
+        self._now = now
+        self._most = most
+        self._cells: dict[Bucket, Cell] = {}
+        self._held: Counter[str] = Counter()
+
+    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
+        """See `Limiter`."""
+        now = int(self._now() * 1e6)
+        cells = [self._cell(take.bucket, now) for take in takes]
+        decision = decide(takes, cells, slots, [self._held[slot.name] for slot in slots])
+        if decision.allowed:
+            for slot in slots:
+                self._held[slot.name] += 1
+        self._forget(now)
+        return decision
+
+    def settle(
+        self,
+        decision: Decision,  # noqa: ARG002  # there is only one who decides
+        changes: Sequence[Take],
+        slots: Sequence[Slot] = (),
+    ) -> None:
+        """See `Limiter`."""
+        now = int(self._now() * 1e6)
+        for change in changes:
+            self._cell(change.bucket, now).move(change.cost)
+        for slot in slots:
+            if self._held[slot.name] > 1:
+                self._held[slot.name] -= 1
+            else:
+                del self._held[slot.name]
+        self._forget(now)
+
+    async def run(self) -> None:
+        """Nothing lapses here."""
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _cell(self, bucket: Bucket, now: int) -> Cell:
+        cell = self._cells.get(bucket)
+        if cell is None:
+            cell = self._cells[bucket] = Cell(bucket)
+        cell.drain(now)
+        return cell
+
+    def _forget(self, now: int) -> None:
+        if len(self._cells) <= self._most:
+            return
+        full_at = {bucket: cell.full_at for bucket, cell in self._cells.items()}
+        kept = sorted((b for b in full_at if full_at[b] > now), key=full_at.__getitem__)
+        self._cells = {bucket: self._cells[bucket] for bucket in kept[-(self._most // 2) :]}

@@ -1,0 +1,289 @@
+"""The limiter of all machines: what they use is counted in Redis (or Valkey), by its clock.
+
+One call is under way at a time, and takes with it everything that came up meanwhile; the busier
+the process, the more requests share a call. A request waits for the end of one call at most, and
+then for its own: each may take half of the timeout. When Redis is slow or gone, everything goes to
+the limiter of this machine at once, and a call of its own, which nobody waits for, tries Redis
+again: after a second, later after up to ten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from secrets import token_hex
+from typing import Final, Literal
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+
+from .base import Bucket, Decision, Limiter, LimiterError, Slot, Take
+from .script import SCRIPT, SHA, Call, Question, decisions
+
+REFRESH_SECONDS: Final = 15.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
+_PROBE_SECONDS = 1.0  # nobody waits for it, and it may have to connect
+_MOST_QUESTIONS = 256  # in one call; Redis serves nobody else meanwhile
+_MOST_CHANGES = 1024
+_FAILURES = (RedisError, OSError, TimeoutError, msgspec.MsgspecError, ValueError, TypeError)
+
+logger = logging.getLogger("anthropic_bedrock_proxy.limits")
+
+
+class Counts(msgspec.Struct):
+    """For metrics; they only grow."""
+
+    calls: int = 0
+    failures: int = 0  # of calls
+    stood_in: int = 0  # takes that the limiter of this machine decided
+    refused: int = 0  # takes that nobody decided
+    lost: int = 0  # changes that Redis never heard of
+
+
+class _Waiting(msgspec.Struct):
+    question: Question
+    answer: asyncio.Future[Decision | None]  # None: Redis cannot be reached
+
+
+class RedisLimiter:
+    """Connects with its first use, so after a fork. Owns `fallback`.
+
+    `degraded` while Redis is not asked.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        fallback: Limiter,
+        timeout_seconds: float = 0.1,
+        fail: Literal["open", "closed"] = "open",
+        prefix: str = "abp:",
+        lapse_seconds: float = 45.0,
+        most_kept: int = 16_384,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Keeps the changes of so many buckets while Redis is away.
+
+        Raises `ValueError` for a URL that is none; the message may repeat parts of it.
+        """
+        self.degraded = False
+        self.counts = Counts()
+        self._redis = Redis.from_url(url, retry=Retry(NoBackoff(), 0))
+        self._execute: Callable[..., Awaitable[object]] = self._redis.execute_command
+        self._fallback = fallback
+        self._timeout = timeout_seconds / 2
+        self._fail = fail
+        self._prefix = prefix
+        self._lapse_us = int(lapse_seconds * 1e6)
+        self._most_kept = most_kept
+        self._monotonic = monotonic
+        self._holder = ""
+        self._waiting: list[_Waiting] = []
+        self._changes: Counter[Bucket] = Counter()
+        self._held: Counter[str] = Counter()  # slots of this process that Redis decided
+        self._untold: set[str] = set()  # slots of which Redis may have another count
+        self._courier: asyncio.Task[None] | None = None
+        self._pause = _FIRST_PAUSE
+        self._retry_at = 0.0
+
+    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
+        """See `Limiter`."""
+        if self.degraded:
+            self._send()
+            return await self._without(takes, slots)
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(Question(takes, slots), loop.create_future())
+        self._waiting.append(waiting)
+        self._send()
+        try:
+            decision = await waiting.answer
+        except asyncio.CancelledError:
+            if waiting.answer.done() and not waiting.answer.cancelled():
+                self._undo(waiting.question, waiting.answer.result())
+            raise
+        return await self._without(takes, slots) if decision is None else decision
+
+    def settle(
+        self, decision: Decision, changes: Sequence[Take], slots: Sequence[Slot] = ()
+    ) -> None:
+        """See `Limiter`."""
+        if decision.by is self._fallback:
+            self._fallback.settle(decision, changes, slots)
+            return
+        for change in changes:
+            if change.bucket in self._changes or len(self._changes) < self._most_kept:
+                self._changes[change.bucket] += change.cost
+            else:
+                self.counts.lost += 1
+        for slot in slots:
+            self._untold.add(slot.name)
+            if self._held[slot.name] > 1:
+                self._held[slot.name] -= 1
+            else:
+                del self._held[slot.name]
+        self._send()
+
+    async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Tells Redis every now and then what this process still holds; until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._fallback.run())
+            while True:
+                await sleep(REFRESH_SECONDS)
+                self._untold.update(self._held)
+                self._send()
+
+    async def close(self) -> None:
+        """Tells Redis what is settled, unless it cannot be reached, and lets go."""
+        while self._courier is not None:
+            await asyncio.wait([self._courier])
+        await self._redis.aclose()
+        await self._fallback.close()
+
+    def _send(self) -> None:
+        """Sees to it that what waits is sent, or that Redis is tried again when it is time."""
+        if self._courier is not None:
+            return
+        if self.degraded:
+            if self._monotonic() < self._retry_at:
+                return
+            work = self._trip(self._probe)
+        elif self._waiting or self._changes or self._untold:
+            work = self._trip(self._carry)
+        else:
+            return
+        try:
+            self._courier = asyncio.get_running_loop().create_task(work)
+        except RuntimeError:
+            work.close()  # settled after the loop has ended: the slots lapse
+
+    async def _trip(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        finally:
+            self._courier = None
+
+    async def _carry(self) -> None:
+        """Calls until there is nothing more to say."""
+        while self._waiting or self._changes or self._untold:
+            asked, self._waiting = (
+                self._waiting[:_MOST_QUESTIONS],
+                self._waiting[_MOST_QUESTIONS:],
+            )
+            call, told = self._next_call(asked)
+            try:
+                answer = await self._call(call, self._timeout)
+                decided = decisions([waiting.question for waiting in asked], answer)
+            except _FAILURES as error:
+                self.counts.lost += told
+                self._lost(asked, error)
+                return
+            except BaseException:
+                _answer_none(asked)
+                raise
+            for waiting, decision in zip(asked, decided, strict=True):
+                self._deliver(waiting, decision)
+
+    def _next_call(self, asked: Sequence[_Waiting]) -> tuple[Call, int]:
+        """The call, and how many changes it tells."""
+        call = self._new_call()
+        changes = list(self._changes.items())[:_MOST_CHANGES]
+        for bucket, change in changes:
+            call.change(bucket, change)
+            del self._changes[bucket]
+        names = list(self._untold)[:_MOST_CHANGES]
+        self._untold.difference_update(names)
+        for name in names:
+            call.hold(name, self._held[name])
+        for waiting in asked:
+            call.ask(waiting.question, self._held)
+        return call, len(changes)
+
+    def _new_call(self) -> Call:
+        self._holder = self._holder or token_hex(8)
+        return Call(prefix=self._prefix, holder=self._holder, lapse_us=self._lapse_us)
+
+    async def _call(self, call: Call, seconds: float) -> bytes:
+        self.counts.calls += 1
+        arguments = call.arguments()
+        async with asyncio.timeout(seconds):
+            try:
+                answer = await self._execute("EVALSHA", SHA, *arguments)
+            except NoScriptError:
+                answer = await self._execute("EVAL", SCRIPT, *arguments)
+        if not isinstance(answer, bytes):
+            raise TypeError(f"Redis answered with {type(answer).__name__}")
+        return answer
+
+    def _deliver(self, waiting: _Waiting, decision: Decision) -> None:
+        if decision.allowed:
+            for slot in waiting.question.slots:
+                self._held[slot.name] += 1
+        if waiting.answer.done():  # its request was given up
+            self._undo(waiting.question, decision)
+        else:
+            waiting.answer.set_result(decision)
+
+    def _undo(self, question: Question, decision: Decision | None) -> None:
+        if decision is not None and decision.allowed:
+            taken = [Take(take.bucket, -take.charged) for take in question.takes]
+            self.settle(decision, taken, question.slots)
+
+    def _lost(self, asked: Sequence[_Waiting], error: Exception) -> None:
+        """From here on without Redis, beginning with those that wait."""
+        self._failed()
+        self.degraded = True
+        logger.error(
+            "Redis cannot be reached (%s): %s until it can",
+            _reason(error),
+            "this machine counts its limits alone"
+            if self._fail == "open"
+            else "requests are refused",
+        )
+        _answer_none(asked)
+        _answer_none(self._waiting)
+        self._waiting = []
+
+    def _failed(self) -> None:
+        self.counts.failures += 1
+        self._retry_at = self._monotonic() + self._pause
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+    async def _probe(self) -> None:
+        try:
+            await self._call(self._new_call(), _PROBE_SECONDS)
+        except _FAILURES:
+            self._failed()
+            return
+        self.degraded = False
+        self._pause = _FIRST_PAUSE
+        # It may have forgotten what this process holds, or never heard of it.
+        self._untold.update(self._held)
+        logger.warning("Redis counts the limits again")
+        await self._carry()
+
+    async def _without(self, takes: Sequence[Take], slots: Sequence[Slot]) -> Decision:
+        if self._fail == "closed":
+            self.counts.refused += 1
+            raise LimiterError("Redis, which counts the limits, cannot be reached")
+        self.counts.stood_in += 1
+        decision = await self._fallback.take(takes, slots)
+        decision.by = self._fallback
+        return decision
+
+
+def _answer_none(waiting: Sequence[_Waiting]) -> None:
+    for one in waiting:
+        if not one.answer.done():
+            one.answer.set_result(None)
+
+
+def _reason(error: Exception) -> str:
+    """The failure in words, without the URL and its password."""
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error)

@@ -1,0 +1,105 @@
+"""One call of limits.lua: everything a process has to tell and to ask at that moment.
+
+A call names each bucket and slot once, whatever number of requests draw from it. Of slots it tells
+how many this process holds altogether, so that a call which got lost is made good by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from . import gcra
+from .base import Bucket, Decision, Level, Slot, Take
+
+SCRIPT: Final = Path(__file__).with_name("limits.lua").read_text("utf-8")
+SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis names scripts so
+_MOST: Final = 2**53  # whole in Lua; a limit or a cost beyond it is as good as this
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[list[int]]).decode
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What one request wants."""
+
+    takes: Sequence[Take]
+    slots: Sequence[Slot]
+
+
+class Call:
+    """The arguments of a call, put together bit by bit."""
+
+    def __init__(self, *, prefix: str, holder: str, lapse_us: int) -> None:
+        self._prefix = prefix
+        self._head = [holder, lapse_us]
+        self._buckets: dict[Bucket, int] = {}
+        self._slots: dict[str, int] = {}
+        self._changes: list[tuple[int, int]] = []
+        self._held: list[int] = []
+        self._takes: list[tuple[list[tuple[int, int]], list[tuple[int, int]]]] = []
+
+    def change(self, bucket: Bucket, change: int) -> None:
+        """Tells what to charge, or to give back."""
+        self._changes.append((self._bucket(bucket), max(-_MOST, min(change, _MOST))))
+
+    def hold(self, name: str, count: int) -> None:
+        """Tells how many of a slot this process has."""
+        if name not in self._slots:
+            self._slots[name] = len(self._held) + 1
+            self._held.append(count)
+
+    def ask(self, question: Question, held: Mapping[str, int]) -> None:
+        """Asks for a request. `held` is what this process has of the slots."""
+        for slot in question.slots:
+            self.hold(slot.name, held.get(slot.name, 0))
+        self._takes.append(
+            (
+                [(self._bucket(take.bucket), min(take.charged, _MOST)) for take in question.takes],
+                [(self._slots[slot.name], min(slot.limit, _MOST)) for slot in question.slots],
+            )
+        )
+
+    def arguments(self) -> list[str | bytes | int]:
+        """What follows the script: the number of keys, the keys, the rest."""
+        prefix = self._prefix
+        keys = [f"{prefix}b:{b.limit}:{b.window_us}:{b.name}" for b in self._buckets]
+        keys += [f"{prefix}s:{name}" for name in self._slots]
+        rates = [(min(b.limit, _MOST), min(b.window_us, _MOST)) for b in self._buckets]
+        rest = _encode([*self._head, rates, self._changes, self._held, self._takes])
+        return [len(keys), *keys, rest]
+
+    def _bucket(self, bucket: Bucket) -> int:
+        index = self._buckets.get(bucket)
+        if index is None:
+            index = self._buckets[bucket] = len(self._buckets) + 1
+        return index
+
+
+def decisions(questions: Sequence[Question], answer: bytes) -> list[Decision]:
+    """The answer of a call. Raises `msgspec.MsgspecError` or `ValueError` if it is none."""
+    return [
+        _decision(question.takes, *told)
+        for question, told in zip(questions, _decode(answer), strict=True)
+    ]
+
+
+def _decision(takes: Sequence[Take], denied: int, wait: int, *levels: int) -> Decision:
+    return Decision(
+        not denied,
+        [_level(take.bucket, level) for take, level in zip(takes, levels, strict=True)],
+        denied - 1 if denied else None,
+        wait / 1e6,
+    )
+
+
+def _level(bucket: Bucket, level: int) -> Level:
+    limit, window = bucket.limit, bucket.window_us
+    return Level(
+        limit,
+        gcra.remaining(level, limit, window),
+        gcra.reset(level, limit, window) / 1e6,
+    )

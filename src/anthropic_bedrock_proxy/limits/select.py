@@ -1,0 +1,70 @@
+"""LIMITS_URL to limiter: the scheme names the implementation, and only that one is imported."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+from .base import Limiter
+
+ALLOWED: Final = "memory://, redis://host:port/db or rediss://host:port/db"
+FILE_NAME: Final = "limits-1.table"  # the number is that of the layout
+
+logger = logging.getLogger("anthropic_bedrock_proxy.limits")
+
+
+def limiter_from_url(
+    url: str,
+    *,
+    directory: Path,
+    timeout_seconds: float = 0.1,
+    fail: Literal["open", "closed"] = "open",
+    now: Callable[[], float] = time.time,
+) -> Limiter:
+    """The limiter for `url`; what a machine counts for itself is in a file in `directory`.
+
+    Raises `ValueError` for a URL that it cannot serve.
+    """
+    scheme, separator, _ = url.partition("://")
+    if url == "memory://":
+        return _of_this_machine(directory, now)
+    if scheme not in {"redis", "rediss"} or not separator:
+        # Only the scheme is repeated: the rest may hold a password.
+        what = f"{scheme}://…" if separator else "without a scheme"
+        raise ValueError(f"no limiter for a URL {what}; use {ALLOWED}")
+    try:
+        from .redis import RedisLimiter  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise ValueError(
+            f"{scheme}:// needs the Redis client: pip install 'anthropic-bedrock-proxy[redis]'"
+        ) from error
+    try:
+        return RedisLimiter(
+            url,
+            fallback=_of_this_machine(directory, now),
+            timeout_seconds=timeout_seconds,
+            fail=fail,
+        )
+    except ValueError:
+        raise ValueError(
+            f"the {scheme}:// URL of the limiter is malformed; use {ALLOWED}"
+        ) from None
+
+
+def _of_this_machine(directory: Path, now: Callable[[], float]) -> Limiter:
+    path = directory / FILE_NAME
+    try:
+        from .shared import SharedLimiter  # noqa: PLC0415  # not every system has its locks
+
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        limiter = SharedLimiter(path, now=now)
+        limiter.open()
+    except (OSError, ImportError) as error:
+        from .memory import MemoryLimiter  # noqa: PLC0415  # seldom needed
+
+        logger.warning("%s: %s; every process counts its limits alone", path, error)
+        return MemoryLimiter(now=now)
+    return limiter

@@ -1,0 +1,206 @@
+"""The limiter of one machine: all processes that were given the same path count together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from secrets import token_bytes
+from typing import Final
+
+from .base import Bucket, Decision, Slot, Take
+from .decide import Cell, decide
+from .gcra import drained, reset
+from .memory import MemoryLimiter
+from .table import NOWHERE, Table
+
+REFRESH_SECONDS: Final = 15.0
+_MAX_KNOWN = 16_384
+
+logger = logging.getLogger("anthropic_bedrock_proxy.limits")
+
+
+class _Row(Cell):
+    """A bucket's cell as the table has it: under `key`, `place` being where it was last."""
+
+    __slots__ = ("key", "place")
+
+    def __init__(self, bucket: Bucket) -> None:
+        super().__init__(bucket)
+        self.key = _key(f"{self.limit}/{self.window}/{bucket.name}")
+        self.place = NOWHERE
+
+
+class SharedLimiter:
+    """Opens the file with its first use in a process, so after a fork each has its own lock.
+
+    A process that cannot open it counts alone from then on, and says so.
+    """
+
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now = now
+        self._table: Table | None = None
+        self._alone: MemoryLimiter | None = None
+        self._rows: dict[Bucket, _Row] = {}
+        self._slots: dict[str, bytes] = {}
+        self._held: dict[str, int] = {}  # of this process
+        self._name = b""  # of this process among the holders
+        self._holder = -1
+        self._refresh_at = 0
+
+    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
+        """See `Limiter`. Does not really wait."""
+        table = self._opened()
+        if table is None:
+            return await self._on_my_own().take(takes, slots)
+        with table:
+            now = int(self._now() * 1e6)
+            rows = [self._row(table, take.bucket, now) for take in takes]
+            held = self._held_together(table, slots, now) if slots else ()
+            decision = decide(takes, rows, slots, held)
+            if decision.allowed:
+                for row in rows:
+                    _put(table, row)
+                if slots:
+                    self._change_held(table, slots, 1, now)
+        return decision
+
+    def settle(
+        self, decision: Decision, changes: Sequence[Take], slots: Sequence[Slot] = ()
+    ) -> None:
+        """See `Limiter`."""
+        table = self._opened()
+        if table is None:
+            self._on_my_own().settle(decision, changes, slots)
+            return
+        with table:
+            now = int(self._now() * 1e6)
+            for change in changes:
+                row = self._row(table, change.bucket, now)
+                row.move(change.cost)
+                _put(table, row)
+            if slots:
+                self._change_held(table, slots, -1, now)
+
+    async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Says every now and then that this process lives; until cancelled."""
+        while True:
+            await sleep(REFRESH_SECONDS)
+            if self._held and (table := self._opened()) is not None:
+                with table:
+                    self._enlisted(table, int(self._now() * 1e6))
+
+    async def close(self) -> None:
+        """Frees the slots of this process and lets go of the file."""
+        table = self._table
+        if table is None:
+            return
+        if not table.inherited and self._held:
+            with table:
+                if table.is_holder(self._holder, self._name):
+                    table.leave(self._holder)
+        self._forget(table)
+
+    def open(self) -> None:
+        """Makes the file, or raises `OSError`: for those who want to know beforehand."""
+        Table(self._path).close()
+
+    def _opened(self) -> Table | None:
+        table = self._table
+        if table is not None:
+            if not table.inherited:
+                return table
+            self._forget(table)
+        if self._alone is not None:
+            return None
+        try:
+            self._table = Table(self._path)
+        except OSError as error:
+            logger.error(  # noqa: TRY400  # the disk's fault: no traceback
+                "%s: %s; this process counts its limits alone",
+                self._path,
+                error.strerror or error,
+            )
+            self._alone = MemoryLimiter(now=self._now)
+            return None
+        self._name, self._holder = token_bytes(16), -1
+        return self._table
+
+    def _forget(self, table: Table) -> None:
+        table.close()
+        self._table = None
+        self._held.clear()
+
+    def _on_my_own(self) -> MemoryLimiter:
+        assert self._alone is not None  # noqa: S101  # `_opened` has just made it
+        return self._alone
+
+    def _row(self, table: Table, bucket: Bucket, now: int) -> _Row:
+        """The bucket as it is now."""
+        row = self._rows.get(bucket)
+        if row is None:
+            if len(self._rows) >= _MAX_KNOWN:
+                self._rows.clear()
+            row = self._rows[bucket] = _Row(bucket)
+        key, level, at, _ = table.read(row.place)
+        if key != row.key:
+            row.place, level, at = table.bucket(row.key, now)
+        row.level = drained(level, now - at, row.limit)
+        row.at = now
+        if at > now:
+            _put(table, row)  # the clock stepped back; even a refusal has to begin anew from here
+        return row
+
+    def _held_together(self, table: Table, slots: Sequence[Slot], now: int) -> list[int]:
+        held = [self._count(table, slot.name) for slot in slots]
+        if any(count >= slot.limit for count, slot in zip(held, slots, strict=True)):
+            table.bury(now)
+            held = [self._count(table, slot.name) for slot in slots]
+        return held
+
+    def _count(self, table: Table, name: str) -> int:
+        row, found = table.slot(self._slot_key(name))
+        return table.held(row) if found else 0
+
+    def _change_held(self, table: Table, slots: Sequence[Slot], change: int, now: int) -> None:
+        due = now >= self._refresh_at or self._holder < 0
+        if due or not table.is_holder(self._holder, self._name):
+            self._enlisted(table, now)
+        for slot in slots:
+            count = max(0, self._held.get(slot.name, 0) + change)
+            if count:
+                self._held[slot.name] = count
+            else:
+                self._held.pop(slot.name, None)
+            table.hold(self._slot_key(slot.name), self._holder, count)
+
+    def _enlisted(self, table: Table, now: int) -> None:
+        """Renews the row of this process; if it was believed dead, says again what it holds."""
+        self._refresh_at = now + int(REFRESH_SECONDS * 1e6)
+        if self._holder >= 0 and table.is_holder(self._holder, self._name):
+            table.keep(self._holder, self._name, now)
+            return
+        self._holder = table.enlist(self._name, now)
+        for name, count in self._held.items():
+            table.hold(self._slot_key(name), self._holder, count)
+
+    def _slot_key(self, name: str) -> bytes:
+        key = self._slots.get(name)
+        if key is None:
+            if len(self._slots) >= _MAX_KNOWN:
+                self._slots.clear()
+            key = self._slots[name] = _key(name)
+        return key
+
+
+def _key(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _put(table: Table, row: _Row) -> None:
+    full_at = row.at + reset(row.level, row.limit, row.window)
+    table.write(row.place, row.key, row.level, row.at, full_at)

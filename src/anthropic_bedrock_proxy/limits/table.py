@@ -1,0 +1,230 @@
+"""The file that the processes of a machine count in: mapped into each, one at a time in it.
+
+Three tables of fixed size. Buckets: key, level, when it was that, when it will be full; a full
+bucket's row is free. Holders: the processes that hold slots, and until when they are believed to
+live. Slots: a key, and how many each holder has; a row without any is free. A key is looked for in
+the few rows from where its hash points, so a row is found, made and given up without moving others.
+The kernel lets go of a dead process's lock. What it left half written is one row with numbers that
+do not fit together; they drain, lapse or are overwritten like any others.
+Times are microseconds of the wall clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import mmap
+import os
+import time
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+from struct import Struct
+from weakref import WeakSet
+
+MAGIC = b"abp limits 1\n\0\0\0"  # another layout gets another number, and select.py another name
+BUCKETS, HOLDERS, SLOTS = 65_536, 128, 8192
+NEIGHBOURS = 16  # rows that a key may be in
+MOST_HELD = 65_535
+LAPSE_US = 45_000_000
+_PATIENCE_SECONDS = 0.05
+
+_BUCKET = Struct("<16sqqq")
+_HOLDER = Struct("<16sq")
+_HOLDERS_AT = 64
+_BUCKETS_AT = _HOLDERS_AT + HOLDERS * _HOLDER.size
+_SLOTS_AT = _BUCKETS_AT + BUCKETS * _BUCKET.size
+_COUNTS_AT = _SLOTS_AT + SLOTS * 16
+_SIZE = _COUNTS_AT + SLOTS * HOLDERS * 2
+_NO_KEY = bytes(16)
+NOWHERE = 0  # the header, which is no row of anybody
+_TRY, _RELEASE = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
+_flock = fcntl.flock
+
+
+class Table:
+    """The open file. Only `with table:` may anything in it be read or written."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file if there is none that fits. Raises `OSError`."""
+        self.inherited = False  # opened before a fork: the parent's, lock and all
+        _opened.add(self)
+        self._impatient_until = 0.0
+        self._descriptor = self._open(path)
+        self._map = mmap.mmap(self._descriptor, _SIZE)
+        # A row by its place: key, level, when it was that, when it will be full. In C all the way.
+        self.read = partial(_BUCKET.unpack_from, self._map)
+        self.write = partial(_BUCKET.pack_into, self._map)
+        self._view = memoryview(self._map)[_COUNTS_AT:]
+        self._counts = self._view.cast("H")
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._counts.release()
+        self._view.release()
+        self._map.close()
+        os.close(self._descriptor)
+
+    def __enter__(self) -> None:
+        try:
+            _flock(self._descriptor, _TRY)
+        except OSError:
+            self._wait(self._descriptor)
+
+    def __exit__(self, *_: object) -> None:
+        _flock(self._descriptor, _RELEASE)
+
+    def bucket(self, key: bytes, now: int) -> tuple[int, int, int]:
+        """Where the bucket's row is, its level and when it was that. A new row is full."""
+        first = int.from_bytes(key[:4], "little")
+        best, soonest = NOWHERE, 0
+        for index in range(first, first + NEIGHBOURS):
+            at = _BUCKETS_AT + index % BUCKETS * _BUCKET.size
+            found, level, since, full_at = self.read(at)
+            if found == key:
+                return at, level, since
+            if best == NOWHERE or full_at < soonest:
+                best, soonest = at, full_at
+        # A full one, or the nearest to it. Taken at once: a request may need several rows.
+        self.write(best, key, 0, now, now + 1)
+        return best, 0, now
+
+    def slot(self, key: bytes) -> tuple[int, bool]:
+        """The row of a slot, or the one it would get; and whether it is there."""
+        first = int.from_bytes(key[:4], "little")
+        best, least = 0, -1
+        for index in range(first, first + NEIGHBOURS):
+            row = index % SLOTS
+            at = _SLOTS_AT + row * 16
+            if self._map[at : at + 16] == key:
+                return row, True
+        for index in range(first, first + NEIGHBOURS):
+            row = index % SLOTS
+            total = self.held(row)
+            if least < 0 or total < least:
+                best, least = row, total
+            if not total:
+                break
+        return best, False
+
+    def held(self, row: int) -> int:
+        """How many hold a slot, together."""
+        return sum(self._counts[row * HOLDERS : (row + 1) * HOLDERS])
+
+    def hold(self, key: bytes, holder: int, count: int) -> None:
+        """Says how many of a slot a holder has."""
+        row, found = self.slot(key)
+        if not found:
+            at = _SLOTS_AT + row * 16
+            self._counts[row * HOLDERS : (row + 1) * HOLDERS] = _NOBODY
+            self._map[at : at + 16] = key
+        self._counts[row * HOLDERS + holder] = min(count, MOST_HELD)
+
+    def is_holder(self, holder: int, name: bytes) -> bool:
+        """Whether the row is still that process's."""
+        at = _HOLDERS_AT + holder * _HOLDER.size
+        return self._map[at : at + 16] == name
+
+    def enlist(self, name: bytes, now: int) -> int:
+        """A row for a new holder: a free one, or that of whoever was seen longest ago."""
+        self.bury(now)
+        rows = [_HOLDER.unpack_from(self._map, self._holder_at(row)) for row in range(HOLDERS)]
+        holder = min(range(HOLDERS), key=lambda row: rows[row][1])
+        self._clear(holder)
+        self.keep(holder, name, now)
+        return holder
+
+    def keep(self, holder: int, name: bytes, now: int) -> None:
+        """The holder lives."""
+        _HOLDER.pack_into(self._map, self._holder_at(holder), name, now + LAPSE_US)
+
+    def leave(self, holder: int) -> None:
+        """The holder ends, and holds nothing."""
+        self._clear(holder)
+        _HOLDER.pack_into(self._map, self._holder_at(holder), _NO_KEY, 0)
+
+    def bury(self, now: int) -> None:
+        """Frees what holders have that were not heard of for too long."""
+        for holder in range(HOLDERS):
+            name, until = _HOLDER.unpack_from(self._map, self._holder_at(holder))
+            # Far in the future it was promised by a clock that has stepped back since.
+            if name != _NO_KEY and not now < until <= now + 2 * LAPSE_US:
+                self.leave(holder)
+
+    def _clear(self, holder: int) -> None:
+        self._counts[holder::HOLDERS] = _NO_COUNTS
+
+    @staticmethod
+    def _holder_at(holder: int) -> int:
+        return _HOLDERS_AT + holder * _HOLDER.size
+
+    def _wait(self, descriptor: int) -> None:
+        """Waits for the lock, but not for a process that was stopped while it had it.
+
+        Going on without it costs the others a few tokens; waiting on costs every request.
+        """
+        if time.monotonic() < self._impatient_until:
+            return
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < until:
+            os.sched_yield()
+            with contextlib.suppress(OSError):
+                _flock(descriptor, _TRY)
+                return
+        self._impatient_until = time.monotonic() + 1.0
+
+    def _open(self, path: Path) -> int:
+        """The descriptor of a file that fits.
+
+        One that does not is replaced, never changed: somebody may have it mapped.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        while True:
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                self._wait(descriptor)
+                if _is_at(descriptor, path):
+                    if _fits(descriptor):
+                        _flock(descriptor, _RELEASE)
+                        return descriptor
+                    _replace(path)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+
+_opened: WeakSet[Table] = WeakSet()
+
+
+def _forked() -> None:
+    for table in _opened:
+        table.inherited = True
+
+
+os.register_at_fork(after_in_child=_forked)  # asking for the pid in every take costs more
+_NOBODY = memoryview(bytes(2 * HOLDERS)).cast("H")
+_NO_COUNTS = memoryview(bytes(2 * SLOTS)).cast("H")
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the name still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _fits(descriptor: int) -> bool:
+    return os.fstat(descriptor).st_size == _SIZE and os.pread(descriptor, len(MAGIC), 0) == MAGIC
+
+
+def _replace(path: Path) -> None:
+    new = path.with_name(f".{path.name}.{token_hex(8)}")
+    try:
+        # Written in full: touching a hole of a mapped file on a full disk would kill the process.
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  # with a mode
+            file.write(MAGIC.ljust(_SIZE, b"\0"))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

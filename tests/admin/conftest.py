@@ -1,0 +1,94 @@
+"""The admin API as clients reach it: over ASGI, on a store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import pytest
+from asgi_client import Client
+
+from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.http.routes import Routes
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import KeyRecord
+from anthropic_bedrock_proxy.store.secrets import hash_secret
+
+MASTER_SECRET = "sk-master-of-the-tests"
+ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "PROVIDER_KEY_ENCRYPTION_SECRET": "a long random text",
+}
+
+
+class Site:
+    """A store, the API over it, and its clients."""
+
+    def __init__(self, *, require_api_key: bool = True) -> None:
+        self.store = MemoryStore()
+        authenticator = Authenticator(
+            self.store.keys,
+            KeyOptions(master_api_key=MASTER_SECRET, require_api_key=require_api_key),
+            monotonic=time.monotonic,
+            now=time.time,
+        )
+        settings = load_settings(None, environ=ENVIRONMENT, env_file=None)
+        routes = Routes(
+            **dict.fromkeys(("messages", "counting", "registry")),
+            authenticator=authenticator,
+            max_body_bytes=1 << 20,
+            key_header="x-api-key",
+            environment="development",
+            build_admin=lambda: build_admin(settings, self.store),
+        )
+        self.logged = []
+        self.app = routes.application(lambda _, exchange: self.logged.append(exchange))
+
+    def send(self, method, path, body=None, *, secret=MASTER_SECRET, headers=None):
+        headers = dict(headers or {})
+        if secret is not None:
+            headers["x-api-key"] = secret
+        client = Client(
+            self.app,
+            method,
+            f"/admin/api/{path}",
+            headers=headers,
+            body=b"" if body is None else body,
+        )
+        return asyncio.run(client.send())
+
+    def key(self, secret, *, scopes=(), **fields):
+        """A key that is in the store already."""
+        identity = f"key_{secret}"
+        record = KeyRecord(
+            id=identity,
+            name=secret,
+            secret_hint="sk-...",
+            created_at=1,
+            updated_at=1,
+            admin_scopes=tuple(scopes),
+            **fields,
+        )
+        asyncio.run(self.store.keys.create(record, hash_secret(secret)))
+        return identity
+
+    def audit(self):
+        return asyncio.run(self.store.audit.list(limit=1000))
+
+
+@pytest.fixture
+def site():
+    return Site()
+
+
+@pytest.fixture
+def make_site():
+    return Site
+
+
+@pytest.fixture(autouse=True)
+def everything_is_logged(caplog):
+    caplog.set_level(logging.DEBUG)

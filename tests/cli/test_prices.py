@@ -1,0 +1,83 @@
+"""`prices`, as a user types it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+HAIKU = "claude-haiku-4-5-20251001"
+SET = ("prices", "set", HAIKU, "--input", "0.000000001", "--output", "5.50")
+both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
+
+
+def rows(run, source):
+    listed = json.loads(run("prices", "list", "--json").stdout, parse_float=Decimal)["prices"]
+    return [row for row in listed if row["source"] == source]
+
+
+def test_the_shipped_ones_are_listed(run):
+    (haiku,) = [row for row in rows(run, "shipped") if row["model"] == HAIKU]
+    assert (haiku["input_usd"], haiku["output_usd"]) == (1, 5)
+    assert haiku["cache_read_usd"] == Decimal("0.1")
+    assert (haiku["region"], haiku["valid_from"], haiku["updated_at"]) == ("*", None, None)
+    assert rows(run, "store") == []
+    assert HAIKU in run("prices", "list").stdout
+
+
+@both
+def test_set_and_unset(run, document):
+    added = document(*SET, "--cache-read", "0.1", "--cache-write", 2, "--cache-write-1h", 3)
+    assert added.pop("updated_at")
+    assert added == {
+        "model": HAIKU,
+        "region": "*",
+        "valid_from": None,
+        "valid_until": None,
+        "input_usd": 1e-9,
+        "output_usd": 5.5,
+        "cache_read_usd": 0.1,
+        "cache_write_usd": 2,
+        "cache_write_1h_usd": 3,
+        "source": "store",
+    }
+    dates = ("--from", "2030-01-01", "--until", "2031-01-01T00:00:00Z", "--region", "eu-west-1")
+    later = document(*SET, *dates)
+    assert later["valid_from"] == "2030-01-01T00:00:00Z"
+    assert (later["region"], later["cache_read_usd"]) == ("eu-west-1", None)
+    assert len(rows(run, "store")) == 2
+    assert rows(run, "store")[0]["input_usd"] == Decimal("1e-9")
+    document(*SET)  # replaces
+    assert len(rows(run, "store")) == 2
+    assert document("prices", "unset", HAIKU)["removed"] is True
+    again = run("prices", "unset", HAIKU)
+    assert again.exit_code == 1
+    assert again.stderr.startswith(f"Error: no price of {HAIKU}")
+    document("prices", "unset", HAIKU, "--region", "eu-west-1", "--from", "2030-01-01")
+    assert rows(run, "store") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((HAIKU, "--input", 1), 2),
+        ((HAIKU, "--input", -1, "--output", 1), 2),
+        ((HAIKU, "--input", 1, "--output", "1e-10"), 2),
+        ((HAIKU, "--input", 1, "--output", 1, "--from", "soon"), 2),
+        ((HAIKU, "--input", 1, "--output", 1, "--region", "here"), 1),
+        ((HAIKU, "--input", 1, "--output", 1, "--from", "2030-01-02", "--until", "2030-01-02"), 1),
+        (("gpt-4", "--input", 1, "--output", 1), 1),
+    ],
+)
+def test_bad_input(run, words, code):
+    result = run("prices", "set", *words)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert rows(run, "store") == []
+
+
+def test_a_mapped_name_has_no_price_of_its_own(run, document):
+    document("models", "map", "fast", HAIKU)
+    refused = run("prices", "set", "fast", "--input", 1, "--output", 1)
+    assert refused.exit_code == 1
+    assert f"fast stands for {HAIKU}" in refused.stderr

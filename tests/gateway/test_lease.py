@@ -1,0 +1,247 @@
+"""Leases: whatever happens, each is settled once, and nothing stays taken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.errors import PermissionDeniedError, RateLimitError
+from anthropic_bedrock_proxy.gateway.admission import Admission
+from anthropic_bedrock_proxy.gateway.budgets import Budgets
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.gateway.lease import Desk
+from anthropic_bedrock_proxy.gateway.limiting import LimitOptions, Limits
+from anthropic_bedrock_proxy.gateway.pricing import Pricing
+from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.limits.base import Slot
+from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
+from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, UsageBatch
+
+MODEL = "claude-haiku-4-5"
+REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
+ROUTE = REGISTRY.route(MODEL)
+BODY = json.dumps(
+    {"model": MODEL, "max_tokens": 200, "messages": [{"role": "user", "content": "x"}]}
+).encode()
+REQUEST = parse_request(BODY, "2023-06-01")
+CALLER = Caller(
+    KeyRecord(
+        id="key_1",
+        name="n",
+        secret_hint="",
+        created_at=0,
+        updated_at=0,
+        rate_limit=40,
+        tpm_limit=10_000,
+        concurrency_limit=5,
+        monthly_budget_nano=20_000_000,  # 0.02 USD: ten answers or so
+    )
+)
+
+
+class Worker:
+    """One worker's desk, on a store and a limiter that may outlive it."""
+
+    def __init__(self, world, number, holds):
+        self.world, self.number = world, number
+        self.journal = []
+        self.running = []
+        self.budgets = Budgets(
+            world.store.ledger,
+            holder=f"w{number}",
+            now=world.clock,
+            monotonic=world.clock,
+            holds=holds,
+        )
+        limits = Limits(world.limiter, LimitOptions(), now=world.clock)
+        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=world.clock)
+        self.admission = Admission(Desk(self, pricing, limits, self.budgets, world.clock))
+
+    def append(self, record):
+        self.journal.append(record)
+        self.world.recorded.append(record)
+
+    async def admit(self):
+        self.world.count += 1
+        exchange = Exchange(
+            f"req_{self.world.count}", started=self.world.now, at_ms=int(self.world.now * 1000)
+        )
+        exchange.caller, exchange.key_id, exchange.model = CALLER, "key_1", MODEL
+        lease = await self.admission.admit(exchange, REQUEST, ROUTE, BODY)
+        self.running.append((exchange, lease))
+
+    async def deliver(self):
+        records, self.journal = self.journal, []
+        if records:
+            self.world.batches += 1
+            batch = UsageBatch(tuple(records), f"w{self.number}", self.world.batches)
+            await self.world.store.usage.append(batch)
+
+
+class World:
+    def __init__(self):
+        self.now = 1_000_000.0
+        self.store = MemoryStore()
+        self.limiter = MemoryLimiter(now=self.clock)
+        self.count = self.batches = self.lives = 0
+        self.recorded = []
+
+    def clock(self):
+        return self.now
+
+    def worker(self, holds):
+        self.lives += 1
+        return Worker(self, self.lives, holds)
+
+
+class Day:
+    """Two workers, and what may happen to them: a method for each."""
+
+    def __init__(self, *, holds):
+        self.holds = holds
+        self.world = World()
+        self.workers = [self.world.worker(holds), self.world.worker(holds)]
+        self.settled = set()
+        self.crashed = 0
+
+    async def admit(self, index):
+        with contextlib.suppress(RateLimitError, PermissionDeniedError):
+            await self.workers[index].admit()
+
+    async def call(self, index):
+        if running := self.workers[index].running:
+            running[0][0].target = ROUTE.targets[0]
+
+    async def finish(self, index):
+        self.end(index, tokens=150)
+
+    async def error(self, index):
+        self.end(index, error="overloaded_error")
+
+    async def cancel(self, index):
+        self.end(index, tokens=20, gone=True)
+
+    async def twice(self, index):
+        lease = self.end(index)
+        count = len(self.world.recorded)
+        if lease is not None:
+            lease.settle()
+        assert len(self.world.recorded) == count
+
+    async def deliver(self, index):
+        await self.workers[index].deliver()
+
+    async def drain(self, index):
+        """A stop in good order, and a new life."""
+        while self.workers[index].running:
+            self.end(index, error="api_error")
+        await self.deliver(index)
+        await self.workers[index].budgets.close()
+        self.workers[index] = self.world.worker(self.holds)
+
+    async def crash(self, index):
+        """The journal outlives it, nothing else does."""
+        self.crashed += len(self.workers[index].running)
+        await self.deliver(index)
+        self.workers[index] = self.world.worker(self.holds)
+
+    async def wait(self, _):
+        self.world.now += 1.5
+
+    def end(self, index, *, error=None, tokens=0, gone=False):
+        worker = self.workers[index]
+        if not worker.running:
+            return None
+        exchange, lease = worker.running.pop(0)
+        exchange.error_type, exchange.client_gone = error, gone
+        called = exchange.target is not None
+        if called and tokens:
+            exchange.meter.usage.input_tokens = 100
+            exchange.meter.usage.output_tokens = tokens
+            exchange.meter.final = True
+        before = len(self.world.recorded)
+        lease.settle()
+        assert lease.state == "settled"
+        assert len(self.world.recorded) - before == called
+        if called:
+            self.settled.add(exchange.request_id)
+        return lease
+
+
+STEPS = ("admit", "admit", "admit", "call", "finish", "error", "cancel", "twice", "deliver")
+RARE = ("drain", "crash", "wait")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(STEPS + RARE)), max_size=60),
+    st.booleans(),
+)
+def test_any_interleaving(steps, holds):
+    async def run():
+        day = Day(holds=holds)
+        for index, step in steps:
+            await getattr(day, step)(index)
+        for index in (0, 1):
+            await day.drain(index)
+        await check(day)
+
+    asyncio.run(run())
+
+
+async def check(day):
+    world = day.world
+    ids = [record.id for record in world.recorded]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == day.settled
+    spent = sum(record.cost_nano for record in world.recorded)
+    if day.holds:
+        assert spent <= CALLER.key.monthly_budget_nano
+    world.now += 120  # what the crashed held lapses
+    for standing in await world.store.ledger.standings("key:key_1", now=int(world.now)):
+        assert (standing.spent_nano, standing.held_nano) == (spent, 0)
+    # But for the crashed, every place is free again.
+    slot = Slot("key:key_1", CALLER.key.concurrency_limit)
+    for _ in range(CALLER.key.concurrency_limit - day.crashed):
+        assert (await world.limiter.take([], [slot])).allowed
+
+
+def test_a_recorder_that_breaks_still_lets_go():
+    async def run():
+        world = World()
+        worker = world.worker(holds=True)
+        await worker.admit()
+        exchange, lease = worker.running[0]
+        exchange.target = ROUTE.targets[0]
+
+        def broken(_):
+            raise OSError("disk")
+
+        worker.append = broken
+        with pytest.raises(OSError, match="disk"):
+            lease.settle()
+        assert all(purse.running == 0 for purse in worker.budgets.purses.values())
+        lease.settle()
+
+    asyncio.run(run())
+
+
+def test_the_master_key_is_admitted_for_nothing():
+    async def run():
+        world = World()
+        worker = world.worker(holds=False)
+        exchange = Exchange("req_1", started=0.0, at_ms=int(time.time() * 1000))
+        lease = await worker.admission.admit(exchange, REQUEST, ROUTE, BODY)
+        lease.settle()
+        assert not world.recorded, "no model was called"
+
+    asyncio.run(run())

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.gateway.permissions import (
+    check_network,
+    check_request,
+    client_address,
+)
+from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.store.records import KeyRecord
+
+REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
+
+
+def a_key(**fields):
+    return KeyRecord(id="key_1", name="n", secret_hint="", created_at=0, updated_at=0, **fields)
+
+
+def ask(key, model="claude-sonnet-4-5", tools=()):
+    body = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
+    request = parse_request(json.dumps(body | {"tools": list(tools)}).encode(), "2023-06-01")
+    check_request(key, request, REGISTRY.route(model))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "model", "allowed"),
+    [
+        ("claude-*", "claude-sonnet-4-5", True),
+        ("claude-sonnet-4-5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", True),
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5", True),
+        ("claude-haiku-*", "claude-sonnet-4-5", False),
+        ("claude-*", "amazon.nova-lite-v1:0", False),
+        ("*", "amazon.nova-lite-v1:0", True),
+    ],
+)
+def test_models(pattern, model, allowed):
+    key = a_key(allowed_models=("nothing", pattern))
+    if allowed:
+        ask(key, model)
+        return
+    with pytest.raises(PermissionDeniedError, match=r"model: this key may not use .*nothing") as no:
+        ask(key, model)
+    assert no.value.error_code == "model_not_allowed"
+    assert no.value.should_retry is False
+
+
+@pytest.mark.parametrize(
+    ("tool", "allowed"),
+    [
+        ({"name": "get_weather", "input_schema": {"type": "object"}}, True),
+        ({"type": "custom", "name": "get_time", "input_schema": {"type": "object"}}, True),
+        ({"type": "bash_20250124", "name": "bash"}, True),
+        ({"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}, False),
+        ({"name": "delete_all", "input_schema": {"type": "object"}}, False),
+    ],
+)
+def test_tools(tool, allowed):
+    key = a_key(allowed_tools=("get_*", "bash_*"))
+    tools = [{"name": "get_x", "input_schema": {"type": "object"}}, tool]
+    if allowed:
+        ask(key, tools=tools)
+        return
+    with pytest.raises(PermissionDeniedError, match=r"tools\.1: this key may not use") as no:
+        ask(key, tools=tools)
+    assert no.value.error_code == "tool_not_allowed"
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("11.1.2.3", False),
+        ("2001:db8::1", True),
+        ("2001:db9::1", False),
+        ("", False),
+        ("localhost", False),
+    ],
+)
+def test_networks(address, allowed):
+    key = a_key(allowed_networks=("10.0.0.0/8", "2001:db8::/32"))
+    if allowed:
+        check_network(key, address)
+    else:
+        with pytest.raises(PermissionDeniedError, match="network address"):
+            check_network(key, address)
+
+
+def test_a_key_without_networks_is_used_from_anywhere():
+    check_network(a_key(), "")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        (
+            "203.0.113.9",
+            ["198.51.100.1"],
+            "203.0.113.9",
+        ),  # not one of ours
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),  # the client wrote the first
+        ("10.0.0.1", ["198.51.100.1", "10.0.0.2"], "198.51.100.1"),  # two of ours
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [" , "], "10.0.0.1"),
+    ],
+)
+def test_forwarded_addresses_are_believed_from_trusted_peers_only(peer, forwarded, expected):
+    assert client_address(peer, forwarded, ("10.0.0.0/8",)) == expected
+    assert client_address(peer, forwarded, ()) == peer

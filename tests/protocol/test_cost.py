@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from cost_cases import CASES, SONNET
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.protocol.cost import (
+    Rates,
+    cost_nano,
+    dollars,
+    most_nano,
+    nano,
+    rates_of,
+)
+from anthropic_bedrock_proxy.protocol.metering import CacheCreation, Usage
+from anthropic_bedrock_proxy.protocol.tokens import bound_input, estimate_input
+
+SONNET_RATES = next(
+    rates_of(m.price) for m in load_model_table().model if SONNET in (m.id, *m.aliases)
+)
+COUNTS = st.integers(0, 10**9)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.nano is not None])
+def test_the_table(name):
+    case = CASES[name]
+    usage = msgspec.convert(case.usage, Usage)
+    rates = SONNET_RATES
+    if case.price is not None:
+        rates = Rates.of(input=case.price[0], output=case.price[1])
+    assert case.nano == cost_nano(
+        usage,
+        usage.output_tokens,
+        rates,
+        tier=case.tier,
+        batch=case.batch,
+        writes_for_an_hour=case.cache_ttl == "1h",
+    )
+
+
+def test_customary_ratios_fill_what_a_price_does_not_name():
+    rates = Rates.of(input=3_000_000_001, output=1)
+    assert (rates.cache_read, rates.cache_write, rates.cache_write_1h) == (
+        300_000_001,
+        3_750_000_002,
+        6_000_000_002,
+    )
+    named = Rates.of(input=1, output=2, cache_read=3, cache_write=4, cache_write_1h=5)
+    assert (named.cache_read, named.cache_write, named.cache_write_1h) == (3, 4, 5)
+    assert named.dearest_input == 5
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.sampled_from([None, "flex", "priority"]))
+def test_never_negative_and_never_above_what_is_held_for_it(given_, read, short, long, out, tier):
+    usage = Usage(
+        input_tokens=given_,
+        output_tokens=out,
+        cache_read_input_tokens=read,
+        cache_creation_input_tokens=short + long,
+        cache_creation=CacheCreation(short, long),
+    )
+    cost = cost_nano(usage, out, SONNET_RATES, tier=tier)
+    assert 0 <= cost <= most_nano(given_ + read + short + long, out, SONNET_RATES, tier=tier)
+
+
+def test_nothing_told_costs_nothing():
+    assert cost_nano(Usage(), 0, SONNET_RATES) == 0
+
+
+@given(st.integers(0, 10**18))
+def test_dollars_are_exact(amount):
+    text = dollars(amount)
+    assert nano(Decimal(text)) == amount
+    assert msgspec.json.decode(text.encode(), type=Decimal) == Decimal(text)
+
+
+def test_the_bound_is_above_the_estimate():
+    body = b'{"text":"' + b"word " * 1000 + b'","data":"' + b"A" * 5000 + b'"}'
+    assert bound_input(body) > 2 * estimate_input(body)
+    assert bound_input(body) < len(body) // 2 + 2 * 1500 + 1000

@@ -1,0 +1,170 @@
+"""Making the tables, and what a store says that finds none."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from dynamo_servers import SERVERS, CheckedDynamoDB, client, connected, fresh_names, server
+
+from anthropic_bedrock_proxy.aws.dynamodb import DynamoDBError
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
+from anthropic_bedrock_proxy.store.dynamodb_schema import NEEDED, SHAPES, create_tables
+from anthropic_bedrock_proxy.store.records import BedrockModel
+
+# Of the predecessor, as its own script makes them: hash, range, index and what it is on.
+PREDECESSOR = {
+    "api_keys": ("api_key", None, ("user_id-index", "user_id")),
+    "usage": ("api_key", "timestamp", ("request_id-index", "request_id")),
+    "usage_stats": ("api_key", None, None),
+    "model_pricing": ("model_id", None, ("provider-index", "provider")),
+    "model_mapping": ("anthropic_model_id", None, None),
+    "provider_keys": ("key_id", None, ("provider-index", "provider")),
+    "routing_rules": ("rule_id", None, None),
+    "failover_chains": ("source_model", None, None),
+    "smart_routing_config": ("config_id", None, None),
+}
+
+
+async def described(dynamo, name):
+    table = (await dynamo.call("DescribeTable", {"TableName": name}))["Table"]
+    keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
+    index = None
+    for found in table.get("GlobalSecondaryIndexes", ()):
+        assert found["Projection"] == {"ProjectionType": "ALL"}
+        index = (found["IndexName"], found["KeySchema"][0]["AttributeName"])
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    return keys["HASH"], keys.get("RANGE"), index
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_tables_are_made_as_the_predecessor_made_them_and_left_alone_then(kind):
+    async def story():
+        dynamo, names = client(server(kind)), fresh_names()
+        report = await create_tables(dynamo, names)
+        assert sorted(report.created) == sorted(getattr(names, kind) for kind in SHAPES)
+        assert report.without_ttl == ((names.usage, names.state) if kind == "dynalite" else ())
+        for table, shape in PREDECESSOR.items():
+            assert await described(dynamo, getattr(names, table)) == shape
+        assert await described(dynamo, names.state) == ("pk", "sk", None)
+        again = await create_tables(dynamo, names)
+        assert (again.created, sorted(again.present)) == ((), sorted(report.created))
+        await dynamo.close()
+
+    asyncio.run(story())
+
+
+def test_rows_and_state_expire_where_that_is_possible():
+    async def story():
+        async with connected("moto") as (dynamo, names):
+            for name in (names.usage, names.state):
+                answer = await dynamo.call("DescribeTimeToLive", {"TableName": name})
+                assert answer["TimeToLiveDescription"]["AttributeName"] == "ttl"
+
+    asyncio.run(story())
+
+
+def test_a_store_without_tables_says_which_and_opens_once_they_are_there():
+    async def story():
+        names = fresh_names()
+        store = DynamoDBStore(lambda: client(server("dynalite")), names)
+        with pytest.raises(StoreError, match="not open"):
+            await store.keys.get("key_1")
+        with pytest.raises(StoreError, match="tables create") as caught:
+            await store.open()
+        assert all(getattr(names, kind) in str(caught.value) for kind in NEEDED)
+        dynamo = client(server("dynalite"))
+        await create_tables(dynamo, names)
+        await dynamo.close()
+        await store.open()
+        assert await store.keys.list() == []
+        await store.close()
+
+    asyncio.run(story())
+
+
+def test_an_outage_is_a_store_error_and_passes():
+    class Down(CheckedDynamoDB):
+        down = True
+
+        async def call(self, operation, request):
+            if self.down:
+                raise DynamoDBError("Unreachable", "no connection")
+            return await super().call(operation, request)
+
+    async def story():
+        async with connected("dynalite") as (_, names):
+            store = DynamoDBStore(lambda: client(server("dynalite"), Down), names)
+            with pytest.raises(StoreError, match="cannot be reached: no connection"):
+                await store.open()
+            Down.down = False
+            assert await store.keys.list() == [], "the store serves as soon as DynamoDB does"
+            await store.open()
+            await store.close()
+
+    asyncio.run(story())
+
+
+def test_what_is_throttled_for_too_long_is_a_store_error():
+    class Throttled(CheckedDynamoDB):
+        async def call(self, operation, request):
+            if operation == "BatchWriteItem":
+                return {"UnprocessedItems": request["RequestItems"]}
+            if operation == "BatchGetItem":
+                return {"Responses": {}, "UnprocessedKeys": request["RequestItems"]}
+            return await super().call(operation, request)
+
+    async def no_sleep(_):
+        pass
+
+    async def story():
+        async with connected("dynalite") as (_, names):
+            store = DynamoDBStore(
+                lambda: client(server("dynalite"), Throttled, sleep=no_sleep), names
+            )
+            await store.open()
+            with pytest.raises(StoreError, match="throttling"):
+                await store.owners.of_key("u", None)
+            model = BedrockModel(id="m", name="M", provider="p", synced_at=1)
+            with pytest.raises(StoreError, match="throttling"):
+                await store.catalog.replace_models([model])
+            assert await store.catalog.models() == []
+            await store.close()
+
+    asyncio.run(story())
+
+
+def test_what_was_left_undone_of_a_batch_is_done_later():
+    class Partly(CheckedDynamoDB):
+        async def call(self, operation, request):
+            if operation not in {"BatchWriteItem", "BatchGetItem"}:
+                return await super().call(operation, request)
+            ((table, wanted),) = request["RequestItems"].items()
+            if operation == "BatchWriteItem":
+                await super().call(operation, {"RequestItems": {table: wanted[:1]}})
+                return {"UnprocessedItems": {table: wanted[1:]} if wanted[1:] else {}}
+            keys = wanted["Keys"]
+            first = {"RequestItems": {table: {**wanted, "Keys": keys[:1]}}}
+            answer = await super().call(operation, first)
+            rest = {table: {**wanted, "Keys": keys[1:]}} if keys[1:] else {}
+            return {**answer, "UnprocessedKeys": rest}
+
+    async def no_sleep(_):
+        pass
+
+    async def story():
+        async with connected("dynalite") as (_, names):
+            store = DynamoDBStore(lambda: client(server("dynalite"), Partly, sleep=no_sleep), names)
+            await store.open()
+            tables = store.keys._tables
+            items = [{"pk": "p", "sk": str(n), "n": n} for n in range(5)]
+            await tables.put_many(names.state, items)
+            keys = [{"pk": "p", "sk": str(n)} for n in range(7)]
+            found = await tables.get_many(names.state, keys)
+            assert sorted(found, key=lambda item: item["n"]) == items
+            await tables.delete_many(names.state, keys[:4])
+            assert await tables.get_many(names.state, keys) == items[4:]
+            await store.close()
+
+    asyncio.run(story())

@@ -1,0 +1,255 @@
+"""Usage and budgets in DynamoDB: deliveries that break off, processes that compete."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from dynamo_servers import BreakingDynamoDB, client, connected, dynamo_store, server
+
+from anthropic_bedrock_proxy.aws.dynamodb_values import from_item
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
+from anthropic_bedrock_proxy.store.records import Account, Standing, UsageBatch, UsageRecord
+
+ROOT = Path(__file__).parents[2]
+DAY_MS = 86_400_000
+AT_MS = 1_795_996_800_000  # 2026-11-30T00:00Z
+
+
+def a_record(number: int, **fields) -> UsageRecord:
+    return UsageRecord(
+        **{
+            "id": f"req_{AT_MS:011x}{number:04}",
+            "key_id": f"key_{number % 2}",
+            "at_ms": AT_MS + number,
+            "model": "m",
+            "bedrock_model_id": "b",
+            "dialect": "invoke",
+            "user_id": "u",
+            "input_tokens": 1,
+            "cost_nano": 10,
+        }
+        | fields
+    )
+
+
+def a_batch(number: int, count: int = 30, *, first: int = 0, writer: str = "w") -> UsageBatch:
+    return UsageBatch(tuple(a_record(first + n) for n in range(count)), writer, number)
+
+
+def store_of(names, kind=None, **options) -> DynamoDBStore:
+    options = {"kind": kind, **options} if kind else options
+    return DynamoDBStore(lambda: client(server("dynalite"), **options), names)
+
+
+@asynccontextmanager
+async def opened(store):
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def picture(store):
+    """Sums, accounts and records."""
+    return (
+        await store.usage.totals(by=("day", "key_id")),
+        await store.ledger.standings("key:key_0", now=0),
+        await store.ledger.standings("user:u", now=0),
+        [record.id for record in await store.usage.records()],
+    )
+
+
+def test_a_delivery_that_breaks_off_after_any_write_counts_once_when_it_comes_again():
+    expected = None
+
+    async def broken_off_after(writes: int) -> bool:
+        nonlocal expected
+        async with connected("dynalite") as (_, names), opened(store_of(names)) as store:
+            month = Account("user:u", "2026-11")
+            hold = {"holder": "w", "amount_nano": 400, "budget_nano": 1000, "now": 0, "until": 9}
+            await store.ledger.borrow(month, **hold)
+            await store.usage.append(a_batch(1, 4, first=100))
+            broken = True
+            async with opened(store_of(names, BreakingDynamoDB, writes=writes)) as breaking:
+                try:
+                    await breaking.usage.append(a_batch(2))
+                    broken = False
+                except StoreError:
+                    pass
+            for _ in range(2):
+                await store.usage.append(a_batch(2))
+            found = await picture(store)
+            expected = expected or found
+            assert found == expected
+            assert found[2][0] == Standing(month, 340, 60)
+            return broken
+
+    async def story():
+        writes = 0
+        while await broken_off_after(writes):
+            writes += 1
+        assert writes > 8
+
+    asyncio.run(story())
+
+
+def test_a_record_in_the_batch_of_another_writer_is_the_first_one_s():
+    async def story():
+        async with dynamo_store("dynalite") as store:
+            await store.usage.append(a_batch(1, 10))
+            await store.usage.append(a_batch(1, 10, first=5, writer="v"))
+            await store.usage.append(a_batch(1, 10, first=5, writer="v"))
+            assert sum(total.requests for total in await store.usage.totals()) == 15
+            assert len(await store.usage.records()) == 15
+
+    asyncio.run(story())
+
+
+def test_a_batch_without_a_writer_counts_once():
+    async def story():
+        async with dynamo_store("dynalite") as store:
+            one = UsageBatch((a_record(1), a_record(2)))
+            for batch in (one, one, UsageBatch((a_record(2), a_record(3))), one):
+                await store.usage.append(batch)
+            assert sum(total.requests for total in await store.usage.totals()) == 3
+
+    asyncio.run(story())
+
+
+def test_an_account_remembers_many_writers_but_not_all_of_them():
+    async def story():
+        clock = [1000.0]
+        async with connected("dynalite") as (dynamo, names):
+            store = DynamoDBStore(lambda: client(server("dynalite")), names, now=lambda: clock[0])
+            async with opened(store):
+                for number in range(70):
+                    await store.usage.append(a_batch(1, 1, first=2 * number, writer=f"w{number}"))
+                assert len(await remembered(dynamo, names)) == 70, "all of these days"
+                clock[0] += 30 * 86_400
+                await store.usage.append(a_batch(1, 1, first=1000, writer="late"))
+                left = await remembered(dynamo, names)
+                assert len(left) == 64
+                assert "w#late" in left
+                assert "w#w69" in left
+                assert "w#w0" not in left
+                await store.usage.append(a_batch(1, 1, first=2 * 69, writer="w69"))
+                totals = await store.usage.totals(by=())
+                assert totals[0].requests == 71
+
+    async def remembered(dynamo, names):
+        key = {"pk": {"S": "account#key:key_0"}, "sk": {"S": "total"}}
+        answer = await dynamo.call("GetItem", {"TableName": names.state, "Key": key})
+        return [name for name in from_item(answer["Item"]) if name.startswith("w#")]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("days", "expected"), [(7, AT_MS // 1000 + 7 * 86_400), (0, None)])
+def test_rows_expire_when_they_are_told_to(days, expected):
+    async def story():
+        async with connected("dynalite") as (dynamo, names):
+            store = DynamoDBStore(lambda: client(server("dynalite")), names, usage_ttl_days=days)
+            async with opened(store):
+                await store.usage.append(a_batch(1, 1))
+                answer = await dynamo.call("Scan", {"TableName": names.usage})
+                (row,) = map(from_item, answer["Items"])
+                assert row.get("ttl") == expected
+                assert row["timestamp"] == f"{AT_MS:015}#{row['request_id']}"
+                assert row["api_key"] == "key_0"
+
+    asyncio.run(story())
+
+
+def test_stores_that_write_to_one_account_at_once_keep_it_exact():
+    async def story():
+        async with connected("dynalite") as (_, names):
+            stores = [store_of(names) for _ in range(4)]
+            for store in stores:
+                await store.open()
+            account = Account("user:u", "total")
+
+            async def use(number, store):
+                holder, spent = f"w{number}", 0
+                for step in range(6):
+                    granted, _ = await store.ledger.borrow(
+                        account,
+                        holder=holder,
+                        amount_nano=30,
+                        budget_nano=500,
+                        now=0,
+                        until=9,
+                    )
+                    spent += granted // 10
+                    first = 1000 * number + 10 * step
+                    batch = a_batch(step + 1, granted // 10, first=first, writer=holder)
+                    await store.usage.append(batch)
+                    await store.ledger.give_back(account, holder=holder, amount_nano=7)
+                    await store.ledger.renew([account], holder=holder, until=9)
+                return spent
+
+            spent = sum(await asyncio.gather(*(use(n, s) for n, s in enumerate(stores))))
+            standings = await stores[0].ledger.standings("user:u", now=0)
+            (total,) = [one for one in standings if one.account == account]
+            assert total.spent_nano == 10 * spent
+            assert total.spent_nano + total.held_nano <= 500
+            for store in stores:
+                await store.close()
+
+    asyncio.run(story())
+
+
+BORROW = """
+import asyncio, sys
+from dynamo_servers import client
+from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
+from anthropic_bedrock_proxy.store.dynamodb_tables import TableNames
+from anthropic_bedrock_proxy.store.records import Account
+
+url, names, holder = sys.argv[1:]
+import msgspec
+
+async def main():
+    store = DynamoDBStore(lambda: client(url), msgspec.json.decode(names, type=TableNames))
+    await store.open()
+    account, sum_ = Account("team:t", "2026-11"), 0
+    for _ in range(25):
+        granted, standing = await store.ledger.borrow(
+            account, holder=holder, amount_nano=7, budget_nano=401, now=0, until=60)
+        assert standing.spent_nano + standing.held_nano <= 401
+        sum_ += granted
+    await store.close()
+    print(sum_)
+
+asyncio.run(main())
+"""
+
+
+def test_processes_that_borrow_at_once_never_exceed_the_budget():
+    async def story():
+        async with connected("dynalite") as (_, names), opened(store_of(names)) as store:
+            arguments = [server("dynalite"), msgspec.json.encode(names).decode()]
+            path = f"{ROOT / 'src'}:{ROOT / 'tests' / 'support'}"
+            processes = [
+                await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-c", BORROW, *arguments, f"w{number}"),
+                    stdout=asyncio.subprocess.PIPE,
+                    env={**os.environ, "PYTHONPATH": path},
+                )
+                for number in range(3)
+            ]
+            outputs = [await process.communicate() for process in processes]
+            granted = [int(output) for output, _ in outputs]
+            assert sum(granted) == 401
+            assert min(granted) > 0, "they did compete"
+            (standing,) = await store.ledger.standings("team:t", now=0)
+            assert standing.held_nano == 401
+
+    asyncio.run(story())

@@ -1,0 +1,24 @@
+"""A desk for leases: no limits, no budgets spent, every price of the shipped table."""
+
+from __future__ import annotations
+
+import time
+
+from anthropic_bedrock_proxy.gateway.budgets import Budgets
+from anthropic_bedrock_proxy.gateway.lease import Desk
+from anthropic_bedrock_proxy.gateway.limiting import LimitOptions, Limits
+from anthropic_bedrock_proxy.gateway.pricing import Pricing
+from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
+from anthropic_bedrock_proxy.store.memory import MemoryStore
+
+
+def make_desk(recorder, registry, *, monotonic, store=None, limits=None, holds=False) -> Desk:
+    """`recorder` has an `append`; `limits` are `LimitOptions`."""
+    ledger = (store or MemoryStore()).ledger
+    return Desk(
+        recorder,
+        Pricing(registry.behind, lambda _: "us-east-1", now=time.time),
+        Limits(MemoryLimiter(), limits or LimitOptions(enabled=False), now=time.time),
+        Budgets(ledger, holder="w", now=time.time, monotonic=monotonic, holds=holds),
+        monotonic,
+    )
