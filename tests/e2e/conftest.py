@@ -36,9 +36,11 @@ def start(simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
     """`start(NAME="value")` runs one more proxy for the length of the test."""
     running: list[RunningProxy] = []
 
-    def one_more(folder: Path | None = None, **settings: str) -> RunningProxy:
+    def one_more(
+        folder: Path | None = None, *, make_key: bool = True, **settings: str
+    ) -> RunningProxy:
         place = folder or tmp_path / f"proxy-{len(running)}"
-        running.append(start_proxy(place, simulator, **settings))
+        running.append(start_proxy(place, simulator, make_key=make_key, **settings))
         return running[-1]
 
     yield one_more

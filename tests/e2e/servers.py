@@ -146,11 +146,13 @@ def command(folder: Path, environment: dict[str, str], *arguments: str) -> Any:
 class RunningProxy(RunningServer):
     """`serve` on a simulator, with an API key of its own."""
 
-    def __init__(self, folder: Path, upstream: str, settings: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, settings: dict[str, str], *, make_key: bool = True
+    ) -> None:
         self.folder = folder
         self.environment = proxy_environment(folder, upstream, settings)
         self.store_url = self.environment["STORE_URL"]
-        self.key_id, self.key = self.create_key("tests")
+        self.key_id, self.key = self.create_key("tests") if make_key else ("", "")
         arguments = ["serve", "--host", "127.0.0.1", "--port", "0"]
         super().__init__(folder, arguments, self.environment)
 
@@ -164,11 +166,14 @@ class RunningProxy(RunningServer):
         return command(self.folder, self.environment, *arguments)
 
 
-def start_proxy(folder: Path, simulator: RunningSimulator | str, **settings: str) -> RunningProxy:
+def start_proxy(
+    folder: Path, simulator: RunningSimulator | str, *, make_key: bool = True, **settings: str
+) -> RunningProxy:
     """A proxy whose data is in `folder`. The caller stops it, best with `with`.
 
-    `simulator` may be any address; `settings` are environment variables of the proxy.
+    `simulator` may be any address; `settings` are environment variables of the proxy. `make_key`
+    needs a store that answers.
     """
     upstream = simulator if isinstance(simulator, str) else simulator.url
     folder.mkdir(parents=True, exist_ok=True)
-    return RunningProxy(folder, upstream, settings)
+    return RunningProxy(folder, upstream, settings, make_key=make_key)

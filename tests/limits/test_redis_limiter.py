@@ -66,6 +66,7 @@ async def probed(limiter, clock):
 
 
 async def idle(limiter):
+    limiter._send()
     while limiter._courier is not None:
         await asyncio.sleep(0.001)
 
@@ -218,6 +219,22 @@ def test_a_hanging_server_costs_one_short_wait(opened, server, clock, caplog):
 
     asyncio.run(story())
     assert len(levels(caplog)) == 2
+
+
+def test_a_call_that_was_lost_leaves_no_slot_behind(opened, server, clock):
+    async def story():
+        async with opened(timeout_seconds=1) as limiter, opened() as other:
+            holding = await limiter.take([], [SLOT])
+            server.hang()
+            limiter.settle(holding, [], [SLOT])
+            during = await limiter.take([], [Slot("another", 1)])
+            assert limiter.degraded
+            server.wake()
+            await probed(limiter, clock)
+            assert await take(other, 0, [SLOT, Slot("another", 1)]) == (True, 1000)
+            limiter.settle(during, [], [Slot("another", 1)])
+
+    asyncio.run(story())
 
 
 def test_an_answer_that_comes_too_late_is_nobody_elses(opened, server, clock):

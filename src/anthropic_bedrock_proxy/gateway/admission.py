@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from ..errors import ProxyError
 from ..protocol.cost import most_nano
 from ..protocol.messages import MessagesRequest
 from ..protocol.tokens import bound_input, estimate_input
+from ..store.records import Caller
 from .exchange import Exchange
 from .lease import Desk, Lease
 from .limiting import Ticket
-from .periods import today
+from .periods import Today, today
 from .permissions import check_request
 from .purse import Budget, Hold, budgets_of
 from .routing import Route
 
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4
+_MAX_REMEMBERED: Final = 4096
 
 
 class Admission:
@@ -25,6 +28,7 @@ class Admission:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._known: dict[str, tuple[Caller, Today, Sequence[Budget]]] = {}
 
     async def admit(
         self, exchange: Exchange, request: MessagesRequest, route: Route, body: bytes | bytearray
@@ -43,12 +47,12 @@ class Admission:
         ticket: Ticket | None = None
         plan = desk.limits.plan(caller)
         if plan is not None:
-            input_tokens = 0 if plan.counts_only_requests else _estimate(body)
+            input_tokens = _estimate(body) if plan.counts_tokens else 0
             ticket = await desk.limits.take(
                 plan, input_tokens=input_tokens, max_tokens=_max_tokens(request)
             )
             exchange.rate_headers = desk.limits.headers(plan, ticket.decision)
-        budgets = budgets_of(caller, today(exchange.at_ms / 1000))
+        budgets = self._budgets(caller, today(exchange.at_ms / 1000))
         if not budgets:
             return Lease(exchange, desk, ticket)
         try:
@@ -61,8 +65,21 @@ class Admission:
             raise
         return Lease(exchange, desk, ticket, hold)
 
+    def _budgets(self, caller: Caller, day: Today) -> Sequence[Budget]:
+        """Every budget that a request of this caller is paid from, remembered for the day."""
+        known = self._known.get(caller.key.id)
+        if known is None or known[0] is not caller or known[1] is not day:
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            known = self._known[caller.key.id] = (caller, day, budgets_of(caller, day))
+        return known[2]
+
     async def _hold(
-        self, budgets: list[Budget], request: MessagesRequest, route: Route, body: bytes | bytearray
+        self,
+        budgets: Sequence[Budget],
+        request: MessagesRequest,
+        route: Route,
+        body: bytes | bytearray,
     ) -> Hold:
         desk, most = self._desk, 0
         if desk.budgets.holds:

@@ -7,6 +7,7 @@ are only ever compared as hashes, in constant time where it is one secret agains
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from ..store.records import Caller, KeyRecord
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
 STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
+_PATIENCE_SECONDS: Final = 0.5
 _MAX_REMEMBERED: Final = 10_000
 
 
@@ -116,9 +118,12 @@ class Authenticator:
         self, digest: bytes, secret: str, found: _Found | None, now: float
     ) -> Caller | None:
         fresh_until = now + self._options.ttl_seconds
+        # Who is known need not wait for a store that hangs.
+        patience = _PATIENCE_SECONDS if found is not None else None
         try:
-            caller = await self._store.find(digest, now=int(self._now()), secret=secret)
-        except StoreError as error:
+            async with asyncio.timeout(patience):
+                caller = await self._store.find(digest, now=int(self._now()), secret=secret)
+        except (StoreError, TimeoutError) as error:
             if found is not None and now < found.at + STALE_SECONDS:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 found.fresh_until = fresh_until

@@ -6,10 +6,10 @@ none. Tokens are estimated when it begins, and the difference is settled when it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
@@ -21,14 +21,13 @@ from .keys import MASTER
 from .purse import owners_of
 from .reply import Headers
 
-Kind = Literal["requests", "tokens", "input-tokens", "output-tokens"]
-_KINDS: Final[tuple[Kind, ...]] = ("requests", "tokens", "input-tokens", "output-tokens")
-_WORDS: Final = {
-    "requests": "requests",
-    "tokens": "tokens",
-    "input-tokens": "input tokens",
-    "output-tokens": "output tokens",
-}
+# Kinds of limits by their number: as Anthropic's headers call them.
+_KINDS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
+_REQUESTS: Final = 0
+_HEADERS: Final = tuple(
+    tuple(f"anthropic-ratelimit-{kind}-{what}".encode() for what in ("limit", "remaining", "reset"))
+    for kind in _KINDS
+)
 _MINUTE: Final = 60.0
 _MAX_REMEMBERED: Final = 4096
 
@@ -50,16 +49,14 @@ class Plan(msgspec.Struct, frozen=True):
     """The buckets of a caller."""
 
     caller: Caller
-    buckets: tuple[tuple[Kind, Bucket], ...]
+    kinds: tuple[int, ...]  # of the buckets, in their order
+    buckets: tuple[Bucket, ...]
     slots: tuple[Slot, ...]
-
-    @property
-    def counts_only_requests(self) -> bool:
-        """Whether tokens need not be estimated."""
-        return len(self.buckets) == 1 and self.buckets[0][0] == "requests"
+    counts_tokens: bool
+    has_levels: bool  # several buckets of a kind
 
 
-class Ticket(msgspec.Struct, frozen=True):
+class Ticket(msgspec.Struct, frozen=True, gc=False):
     """What a running request has drawn."""
 
     plan: Plan
@@ -90,13 +87,13 @@ class Limits:
             if len(self._plans) >= _MAX_REMEMBERED:
                 self._plans.clear()
             plan = self._plans[caller.key.id] = self._make(caller)
-        return plan if plan.buckets or plan.slots else None
+        return plan if plan.kinds or plan.slots else None
 
     async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:
         """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
         output = min(max_tokens, self._options.output_estimate)
         costs = (1, input_tokens + output, input_tokens, output)
-        takes = [Take(bucket, costs[_KINDS.index(kind)]) for kind, bucket in plan.buckets]
+        takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
         try:
             decision = await self._limiter.take(takes, plan.slots)
         except LimiterError as error:
@@ -118,10 +115,10 @@ class Limits:
             # Cache reads are free of limits, as with Anthropic.
             given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
             used = (1, given + output, given, output)
-        for (kind, bucket), take in zip(ticket.plan.buckets, ticket.takes, strict=True):
-            difference = used[_KINDS.index(kind)] - take.charged
+        for kind, take in zip(ticket.plan.kinds, ticket.takes, strict=True):
+            difference = used[kind] - take.charged
             if difference:
-                changes.append(Take(bucket, difference))
+                changes.append(Take(take.bucket, difference))
         if changes or ticket.plan.slots:
             self._limiter.settle(ticket.decision, changes, ticket.plan.slots)
 
@@ -132,64 +129,62 @@ class Limits:
 
     def headers(self, plan: Plan, decision: Decision) -> Headers:
         """Where the caller stands: the narrowest level of each kind."""
-        narrowest: dict[Kind, Level] = {}
-        for (kind, _), level in zip(plan.buckets, decision.levels, strict=True):
-            known = narrowest.get(kind)
-            if known is None or level.remaining < known.remaining:
-                narrowest[kind] = level
+        standing = zip(plan.kinds, decision.levels, strict=True)
         now = self._now()
         headers: Headers = []
-        for kind, level in narrowest.items():
-            name = f"anthropic-ratelimit-{kind}-".encode()
-            reset = _rfc3339(int(now + level.reset_seconds) + 1)
-            headers += [
-                (name + b"limit", b"%d" % level.limit),
-                (name + b"remaining", b"%d" % level.remaining),
-                (name + b"reset", reset),
-            ]
-        if (requests := narrowest.get("requests")) is not None:
-            headers += [
-                (b"x-ratelimit-limit", b"%d" % requests.limit),
-                (b"x-ratelimit-remaining", b"%d" % requests.remaining),
-                (b"x-ratelimit-reset", b"%d" % (int(now + requests.reset_seconds) + 1)),
-            ]
+        for kind, level in _narrowest(standing) if plan.has_levels else standing:
+            limit, remaining, reset = _HEADERS[kind]
+            full_at = int(now + level.reset_seconds) + 1
+            headers.append((limit, b"%d" % level.limit))
+            headers.append((remaining, b"%d" % level.remaining))
+            headers.append((reset, _rfc3339(full_at)))
+            if kind == _REQUESTS:  # also in the predecessor's words
+                headers.append((b"x-ratelimit-limit", b"%d" % level.limit))
+                headers.append((b"x-ratelimit-remaining", b"%d" % level.remaining))
+                headers.append((b"x-ratelimit-reset", b"%d" % full_at))
         return headers
 
     def _make(self, caller: Caller) -> Plan:
-        buckets: list[tuple[Kind, Bucket]] = []
+        found: list[tuple[int, Bucket]] = []
         slots: list[Slot] = []
         for owner, allowance in owners_of(caller):
-            buckets += [(kind, bucket) for kind, bucket in self._buckets(owner, allowance)]
+            found += self._buckets(owner, allowance)
             if allowance.concurrency_limit is not None:
                 slots.append(Slot(owner, allowance.concurrency_limit))
-        return Plan(caller, tuple(buckets), tuple(slots))
+        kinds = tuple(kind for kind, _ in found)
+        return Plan(
+            caller,
+            kinds,
+            tuple(bucket for _, bucket in found),
+            tuple(slots),
+            counts_tokens=any(kinds),
+            has_levels=len(set(kinds)) < len(kinds),
+        )
 
-    def _buckets(self, owner: str, allowance: Allowance) -> list[tuple[Kind, Bucket]]:
+    def _buckets(self, owner: str, allowance: Allowance) -> Iterator[tuple[int, Bucket]]:
         rate, seconds = allowance.rate_limit, _MINUTE
         if allowance is MASTER.key:
             rate = self._options.master_requests
         elif rate is None and owner.startswith("key:"):
             rate, seconds = self._options.requests, self._options.window_seconds
-        limits: tuple[tuple[Kind, int | None, float], ...] = (
-            ("requests", rate, seconds),
-            ("tokens", allowance.tpm_limit, _MINUTE),
-            ("input-tokens", allowance.input_tpm_limit, _MINUTE),
-            ("output-tokens", allowance.output_tpm_limit, _MINUTE),
+        limits = (
+            (rate, seconds),
+            (allowance.tpm_limit, _MINUTE),
+            (allowance.input_tpm_limit, _MINUTE),
+            (allowance.output_tpm_limit, _MINUTE),
         )
-        return [
-            (kind, Bucket(f"{owner}/{kind}", limit, per))
-            for kind, limit, per in limits
-            if limit is not None
-        ]
+        for kind, (limit, per) in enumerate(limits):
+            if limit is not None:
+                yield kind, Bucket(f"{owner}/{_KINDS[kind]}", limit, per)
 
     def _refused(self, plan: Plan, decision: Decision) -> RateLimitError:
         index = decision.denied or 0
         retry_after = max(decision.retry_after, 0.001)
         if index < len(plan.buckets):
-            kind, bucket = plan.buckets[index]
-            owner, what = bucket.name.partition("/")[0], _WORDS[kind]
+            bucket = plan.buckets[index]
+            owner, what = bucket.name.rsplit("/", 1)
             per = "minute" if bucket.seconds == _MINUTE else f"{bucket.seconds:g} seconds"
-            limit = f"{bucket.limit} {what} per {per}"
+            limit = f"{bucket.limit} {what.replace('-', ' ')} per {per}"
         else:
             slot = plan.slots[index - len(plan.buckets)]
             owner, limit = slot.name, f"{slot.limit} requests at once"
@@ -200,6 +195,16 @@ class Limits:
         )
         error.extra_headers = self.headers(plan, decision)
         return error
+
+
+def _narrowest(standing: Iterable[tuple[int, Level]]) -> Iterable[tuple[int, Level]]:
+    """Of each kind the level with the least left."""
+    narrowest: dict[int, Level] = {}
+    for kind, level in standing:
+        known = narrowest.get(kind)
+        if known is None or level.remaining < known.remaining:
+            narrowest[kind] = level
+    return narrowest.items()
 
 
 @lru_cache(maxsize=256)

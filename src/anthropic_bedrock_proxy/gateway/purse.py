@@ -74,7 +74,7 @@ class Purse(msgspec.Struct, eq=False):
             self.available, self.surplus = min(self.available, 0), 0
 
 
-class Hold(msgspec.Struct, frozen=True):
+class Hold(msgspec.Struct, frozen=True, gc=False):
     """A running request's part of its purses."""
 
     purses: Sequence[Purse]

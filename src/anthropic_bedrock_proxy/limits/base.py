@@ -14,7 +14,7 @@ class LimiterError(Exception):
     """The shared state cannot be reached, and the operator wants no requests without it."""
 
 
-class Bucket(msgspec.Struct, frozen=True):
+class Bucket(msgspec.Struct, frozen=True, gc=False):
     """A limit per time. A full bucket holds `limit` tokens and refills in `seconds`.
 
     The limit is part of which bucket it is: a changed limit begins with a full one.
@@ -30,7 +30,7 @@ class Bucket(msgspec.Struct, frozen=True):
         return int(self.seconds * 1e6) or 1
 
 
-class Take(msgspec.Struct, frozen=True):
+class Take(msgspec.Struct, frozen=True, gc=False):
     """An amount of a bucket."""
 
     bucket: Bucket
@@ -45,14 +45,14 @@ class Take(msgspec.Struct, frozen=True):
         return gcra.charged(self.cost, self.bucket.limit)
 
 
-class Slot(msgspec.Struct, frozen=True):
+class Slot(msgspec.Struct, frozen=True, gc=False):
     """One place among those that run at once."""
 
     name: str
     limit: int
 
 
-class Level(msgspec.Struct, frozen=True):
+class Level(msgspec.Struct, frozen=True, gc=False):
     """How full a bucket is."""
 
     limit: int
@@ -60,7 +60,7 @@ class Level(msgspec.Struct, frozen=True):
     reset_seconds: float  # until it is full again
 
 
-class Decision(msgspec.Struct):
+class Decision(msgspec.Struct, gc=False):
     """What came of a take. Hand it back when the request is settled."""
 
     allowed: bool

@@ -10,6 +10,7 @@ again: after a second, later after up to ten.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ from .script import SCRIPT, SHA, Call, Question, decisions
 
 REFRESH_SECONDS: Final = 15.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
+_SETTLE_SECONDS = 0.01  # how long what is settled may wait for company
 _PROBE_SECONDS = 1.0  # nobody waits for it, and it may have to connect
 _MOST_QUESTIONS = 256  # in one call; Redis serves nobody else meanwhile
 _MOST_CHANGES = 1024
@@ -90,6 +92,7 @@ class RedisLimiter:
         self._held: Counter[str] = Counter()  # slots of this process that Redis decided
         self._untold: set[str] = set()  # slots of which Redis may have another count
         self._courier: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
         self._pause = _FIRST_PAUSE
         self._retry_at = 0.0
 
@@ -128,7 +131,7 @@ class RedisLimiter:
                 self._held[slot.name] -= 1
             else:
                 del self._held[slot.name]
-        self._send()
+        self._send_soon()
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Tells Redis every now and then what this process still holds; until cancelled."""
@@ -141,13 +144,24 @@ class RedisLimiter:
 
     async def close(self) -> None:
         """Tells Redis what is settled, unless it cannot be reached, and lets go."""
+        self._send()
         while self._courier is not None:
             await asyncio.wait([self._courier])
         await self._redis.aclose()
         await self._fallback.close()
 
+    def _send_soon(self) -> None:
+        """Nobody waits for what is settled: the next request's call takes it along, or a timer."""
+        if self._later is None and self._courier is None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended: what is held lapses
+                loop = asyncio.get_running_loop()
+                self._later = loop.call_later(_SETTLE_SECONDS, self._send)
+
     def _send(self) -> None:
         """Sees to it that what waits is sent, or that Redis is tried again when it is time."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._courier is not None:
             return
         if self.degraded:
@@ -158,10 +172,7 @@ class RedisLimiter:
             work = self._trip(self._carry)
         else:
             return
-        try:
-            self._courier = asyncio.get_running_loop().create_task(work)
-        except RuntimeError:
-            work.close()  # settled after the loop has ended: the slots lapse
+        self._courier = asyncio.get_running_loop().create_task(work)
 
     async def _trip(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -182,6 +193,7 @@ class RedisLimiter:
                 decided = decisions([waiting.question for waiting in asked], answer)
             except _FAILURES as error:
                 self.counts.lost += told
+                self._untold.update(call.slots)  # it may have been heard all the same
                 self._lost(asked, error)
                 return
             except BaseException:
@@ -240,7 +252,7 @@ class RedisLimiter:
         self._failed()
         self.degraded = True
         logger.error(
-            "Redis cannot be reached (%s): %s until it can",
+            "Redis does not count the limits (%s): %s until it does",
             _reason(error),
             "this machine counts its limits alone"
             if self._fail == "open"

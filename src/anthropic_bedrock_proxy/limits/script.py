@@ -37,7 +37,7 @@ class Call:
         self._prefix = prefix
         self._head = [holder, lapse_us]
         self._buckets: dict[Bucket, int] = {}
-        self._slots: dict[str, int] = {}
+        self.slots: dict[str, int] = {}  # by name: where among the keys
         self._changes: list[tuple[int, int]] = []
         self._held: list[int] = []
         self._takes: list[tuple[list[tuple[int, int]], list[tuple[int, int]]]] = []
@@ -48,8 +48,8 @@ class Call:
 
     def hold(self, name: str, count: int) -> None:
         """Tells how many of a slot this process has."""
-        if name not in self._slots:
-            self._slots[name] = len(self._held) + 1
+        if name not in self.slots:
+            self.slots[name] = len(self._held) + 1
             self._held.append(count)
 
     def ask(self, question: Question, held: Mapping[str, int]) -> None:
@@ -59,15 +59,16 @@ class Call:
         self._takes.append(
             (
                 [(self._bucket(take.bucket), min(take.charged, _MOST)) for take in question.takes],
-                [(self._slots[slot.name], min(slot.limit, _MOST)) for slot in question.slots],
+                [(self.slots[slot.name], min(slot.limit, _MOST)) for slot in question.slots],
             )
         )
 
-    def arguments(self) -> list[str | bytes | int]:
+    def arguments(self) -> list[bytes | int]:
         """What follows the script: the number of keys, the keys, the rest."""
         prefix = self._prefix
-        keys = [f"{prefix}b:{b.limit}:{b.window_us}:{b.name}" for b in self._buckets]
-        keys += [f"{prefix}s:{name}" for name in self._slots]
+        names = [f"{prefix}b:{b.limit}:{b.window_us}:{b.name}" for b in self._buckets]
+        names += [f"{prefix}s:{name}" for name in self.slots]
+        keys = [name.encode("utf-8", "surrogatepass") for name in names]
         rates = [(min(b.limit, _MOST), min(b.window_us, _MOST)) for b in self._buckets]
         rest = _encode([*self._head, rates, self._changes, self._held, self._takes])
         return [len(keys), *keys, rest]

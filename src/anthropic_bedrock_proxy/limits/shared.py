@@ -99,7 +99,7 @@ class SharedLimiter:
         table = self._table
         if table is None:
             return
-        if not table.inherited and self._held:
+        if not table.inherited and self._holder >= 0:
             with table:
                 if table.is_holder(self._holder, self._name):
                     table.leave(self._holder)

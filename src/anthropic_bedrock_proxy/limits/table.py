@@ -28,6 +28,7 @@ NEIGHBOURS = 16  # rows that a key may be in
 MOST_HELD = 65_535
 LAPSE_US = 45_000_000
 _PATIENCE_SECONDS = 0.05
+_PATIENCE_TO_MAKE_SECONDS = 5.0
 
 _BUCKET = Struct("<16sqqq")
 _HOLDER = Struct("<16sq")
@@ -69,7 +70,7 @@ class Table:
         try:
             _flock(self._descriptor, _TRY)
         except OSError:
-            self._wait(self._descriptor)
+            self._wait(self._descriptor, _PATIENCE_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         _flock(self._descriptor, _RELEASE)
@@ -158,14 +159,14 @@ class Table:
     def _holder_at(holder: int) -> int:
         return _HOLDERS_AT + holder * _HOLDER.size
 
-    def _wait(self, descriptor: int) -> None:
+    def _wait(self, descriptor: int, seconds: float) -> None:
         """Waits for the lock, but not for a process that was stopped while it had it.
 
         Going on without it costs the others a few tokens; waiting on costs every request.
         """
         if time.monotonic() < self._impatient_until:
             return
-        until = time.monotonic() + _PATIENCE_SECONDS
+        until = time.monotonic() + seconds
         while time.monotonic() < until:
             os.sched_yield()
             with contextlib.suppress(OSError):
@@ -182,11 +183,10 @@ class Table:
         while True:
             descriptor = os.open(path, flags, 0o600)
             try:
-                self._wait(descriptor)
-                if _is_at(descriptor, path):
-                    if _fits(descriptor):
-                        _flock(descriptor, _RELEASE)
-                        return descriptor
+                if _fits(descriptor):
+                    return descriptor
+                self._wait(descriptor, _PATIENCE_TO_MAKE_SECONDS)
+                if _is_at(descriptor, path):  # else another process has just replaced it
                     _replace(path)
             except BaseException:
                 os.close(descriptor)
