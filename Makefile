@@ -22,7 +22,7 @@ check: $(VENV)/.dev
 	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report --fail-under=90
-	$(BIN)/python -m coverage report --fail-under=100 --include='src/anthropic_bedrock_proxy/protocol/*'
+	$(BIN)/python -m coverage report --fail-under=100 --include='src/anthropic_bedrock_proxy/protocol/*,src/anthropic_bedrock_proxy/turn/loop.py,src/anthropic_bedrock_proxy/limits/gcra.py'
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench

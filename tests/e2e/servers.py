@@ -63,6 +63,7 @@ class RunningServer:
         self.environment = environment
         self._stdout, self._stderr = folder / "stdout.txt", folder / "stderr.txt"
         with self._stdout.open("ab") as stdout, self._stderr.open("ab") as stderr:
+            self._began = stdout.tell()  # an earlier life in this folder announced itself too
             self.process = subprocess.Popen(
                 [PYTHON, "-m", "anthropic_bedrock_proxy", *arguments],
                 cwd=folder,
@@ -80,7 +81,7 @@ class RunningServer:
     def _announced(self) -> str | None:
         if self.process.poll() is not None:
             raise AssertionError(f"ended with {self.process.returncode}:\n{self.logged()}")
-        match = _URL.search(self._stdout.read_text())
+        match = _URL.search(self._stdout.read_text()[self._began :])
         return match[0] if match else None
 
     def logged(self) -> str:
