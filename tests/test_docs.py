@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
 HTTP = (ROOT / "docs/reference/http.md").read_text()
 CLI = (ROOT / "docs/reference/cli.md").read_text()
+SOURCES = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
 
 
 def routes():
@@ -56,6 +57,55 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    for heading in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_exist(page):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+        there = page.parent / target if target else page
+        assert anchor in anchors(there), f"{target}#{anchor}"
+
+
+def test_tests_that_the_docs_name_exist():
+    for page in PAGES:
+        for name in re.findall(r"`(tests/[\w/.]+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_every_error_code_is_documented_and_the_reverse():
+    codes = set(re.findall(r'(?:error_code=|BUDGET_EXCEEDED: Final = )"(\w+)"', SOURCES))
+    reasons = {"revoked", "disabled"}  # of keys and owners that are not active
+    tables = HTTP.partition("### What a key may not do")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|", tables, re.MULTILINE))
+    assert codes | reasons == documented
+    assert all(f'"{reason}"' in SOURCES for reason in reasons)
+
+
+def test_every_table_of_the_sqlite_file_is_documented():
+    data = (ROOT / "docs/reference/data.md").read_text()
+    scripts = (ROOT / "src").rglob("*.sql")
+    for script in scripts:
+        for table in re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", script.read_text()):
+            assert f"`{table}`" in data, table
+
+
+def test_every_permission_for_dynamodb_is_documented():
+    page = (ROOT / "docs/how-to/dynamodb.md").read_text()
+    stores = (ROOT / "src/anthropic_bedrock_proxy/store").glob("dynamodb_*.py")
+    called = {
+        operation
+        for path in stores
+        for operation in re.findall(r'(?:call|_conditional|_pages)\("(\w+)"', path.read_text())
+    }
+    assert len(called) > 5
+    for operation in called:
+        assert operation in page, operation
 
 
 def test_names_of_settings_in_the_docs_exist():
