@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
@@ -39,6 +39,7 @@ from .protocol.capabilities import ModelTable, parse_table
 from .protocol.terms import Guardrail, Terms
 from .store.base import Store, StoreError
 from .store.journal import Journal
+from .store.retention import expire_usage
 from .store.sealing import ProviderCredentials, Seal, SealingError
 from .telemetry.logs import AccessLog
 from .upstream.bedrock import RetryOptions
@@ -154,31 +155,27 @@ async def build(settings: Settings, store: Store) -> App:
         ),
         counting=Counting(places, registry, sources, monotonic=time.monotonic),
         registry=registry,
-        authenticator=Authenticator(
-            store.keys,
-            KeyOptions(
-                require_api_key=settings.auth.require_api_key,
-                master_api_key=settings.auth.master_api_key,
-                header=settings.auth.api_key_header,
-                ttl_seconds=settings.auth.key_cache_ttl_seconds,
-            ),
-            monotonic=time.monotonic,
-            now=time.time,
-        ),
+        authenticator=_authenticator(settings, store, settings.auth.key_cache_ttl_seconds),
         max_body_bytes=settings.server.max_body_bytes,
         key_header=settings.auth.api_key_header,
         environment=settings.server.environment,
         trusted_networks=settings.auth.trusted_proxies,
         build_admin=lambda: _build_admin(settings, store),
+        admin_authenticator=_authenticator(settings, store, 0.0),
     )
     await live.begin()
     access_log = AccessLog(settings.server.log_format) if settings.server.access_log else None
-    draining = asyncio.create_task(
-        journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds)
-    )
-    draining.add_done_callback(_report_end)
-    lending = asyncio.create_task(budgets.run())
-    counting = asyncio.create_task(limiter.run())
+    tasks = [
+        _keep_running(
+            "usage no longer reaches the store",
+            journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds),
+        ),
+        _keep_running("what is borrowed from budgets is no longer renewed", budgets.run()),
+        _keep_running("what runs at once is no longer renewed", limiter.run()),
+    ]
+    if settings.store.usage_ttl_days:
+        expiring = expire_usage(store.usage, days=settings.store.usage_ttl_days)
+        tasks.append(_keep_running("usage records no longer expire", expiring))
     return App(
         routes.application(
             access_log,
@@ -187,7 +184,7 @@ async def build(settings: Settings, store: Store) -> App:
         ),
         store=store,
         journal=journal,
-        tasks=(draining, lending, counting),
+        tasks=tasks,
         places=places,
         live=live,
         fetcher=fetcher,
@@ -197,10 +194,31 @@ async def build(settings: Settings, store: Store) -> App:
     )
 
 
-def _report_end(draining: asyncio.Task[None]) -> None:
-    """Usage is safe on disk without its drain, but somebody must hear that it has stopped."""
-    if not draining.cancelled() and (error := draining.exception()):
-        _log.critical("usage no longer reaches the store until a restart: %r", error)
+def _keep_running(loss: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """A task for as long as the application runs; if it ends before, somebody must hear of it."""
+
+    def report(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            _log.critical("%s until a restart: %r", loss, error)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(report)
+    return task
+
+
+def _authenticator(settings: Settings, store: Store, ttl_seconds: float) -> Authenticator:
+    auth = settings.auth
+    return Authenticator(
+        store.keys,
+        KeyOptions(
+            require_api_key=auth.require_api_key,
+            master_api_key=auth.master_api_key,
+            header=auth.api_key_header,
+            ttl_seconds=ttl_seconds,
+        ),
+        monotonic=time.monotonic,
+        now=time.time,
+    )
 
 
 def _build_admin(settings: Settings, store: Store) -> AdminAPI:

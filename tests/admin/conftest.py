@@ -29,11 +29,18 @@ class Site:
 
     def __init__(self, *, require_api_key: bool = True) -> None:
         self.store = MemoryStore()
-        authenticator = Authenticator(
-            self.store.keys,
-            KeyOptions(master_api_key=MASTER_SECRET, require_api_key=require_api_key),
-            monotonic=time.monotonic,
-            now=time.time,
+        authenticator, fresh = (
+            Authenticator(
+                self.store.keys,
+                KeyOptions(
+                    master_api_key=MASTER_SECRET,
+                    require_api_key=require_api_key,
+                    ttl_seconds=ttl_seconds,
+                ),
+                monotonic=time.monotonic,
+                now=time.time,
+            )
+            for ttl_seconds in (60.0, 0.0)
         )
         settings = load_settings(None, environ=ENVIRONMENT, env_file=None)
         routes = Routes(
@@ -43,6 +50,7 @@ class Site:
             key_header="x-api-key",
             environment="development",
             build_admin=lambda: build_admin(settings, self.store),
+            admin_authenticator=fresh,
         )
         self.logged = []
         self.app = routes.application(lambda _, exchange: self.logged.append(exchange))

@@ -73,6 +73,91 @@ def test_admin_stands_for_every_scope_and_only_it_grants_itself(site):
     assert site.send("POST", "keys/key_boss/rotate", secret="all").status == 403
 
 
+BOUND = {"allowed_networks": ["127.0.0.0/8", "10.0.0.0/8"], "expires_at": "2096-01-01"}
+BOUND_FIELDS = {"allowed_networks": tuple(BOUND["allowed_networks"]), "expires_at": 3_976_214_400}
+OUTSIDE = (
+    {"allowed_networks": None},
+    {"allowed_networks": ["0.0.0.0/0"]},
+    {"allowed_networks": ["10.0.0.0/7"]},
+    {"allowed_networks": ["10.0.0.0/8", "::/0"]},
+    {"expires_at": None},
+    {"expires_at": "2096-01-01T00:00:01Z"},
+)
+
+
+@pytest.fixture
+def bound(site):
+    """Sends with a key that may administer keys, but not from everywhere and not for ever."""
+    site.key("bound", scopes=OWN, **BOUND_FIELDS)
+
+    def send(method, path, body=None):
+        return site.send(method, path, body, secret="bound")
+
+    return send
+
+
+@pytest.mark.parametrize("fields", OUTSIDE)
+def test_who_is_bound_makes_no_admin_that_is_not(site, bound, fields):
+    site.key("client", **BOUND_FIELDS)
+    wider = {**BOUND, **fields, "admin_scopes": ["usage:read"]}
+    assert_refused(site, bound("POST", "keys", {"name": "a", **wider}))
+    assert_refused(site, bound("PATCH", "keys/key_client", wider))
+    assert_refused(site, bound("PATCH", "keys/key_bound", fields))
+    assert scopes_of(site, "key_client") == []
+    for name, value in BOUND.items():
+        assert str(value)[:10] in str(site.send("GET", "keys/key_bound").json[name])
+
+
+def test_who_is_bound_takes_over_no_admin_that_is_not(site, bound):
+    for name, fields in (
+        ("far", {**BOUND_FIELDS, "allowed_networks": ()}),
+        ("near", {**BOUND_FIELDS, "allowed_networks": ("127.0.0.0/7",)}),
+        ("long", {**BOUND_FIELDS, "expires_at": None}),
+    ):
+        site.key(name, scopes=["usage:read"], **fields)
+        for request in ("rotate", "reactivate", "revoke"):
+            assert_refused(site, bound("POST", f"keys/key_{name}/{request}"))
+        assert_refused(site, bound("PATCH", f"keys/key_{name}", BOUND))
+
+
+def test_who_is_bound_works_within_its_bounds(site, bound):
+    scoped = {**BOUND, "admin_scopes": ["keys:read"], "allowed_networks": ["10.1.0.0/16"]}
+    made = bound("POST", "keys", {"name": "a", **scoped})
+    assert made.status == 201
+    assert bound("POST", f"keys/{made.json['id']}/rotate").status == 200
+    assert bound("POST", "keys/key_bound/rotate").status == 200
+    assert site.send("PATCH", "keys/key_bound", {"expires_at": None}).status == 200
+
+
+def test_who_is_bound_makes_clients_that_are_not(bound):
+    """What a client may do is the operator's to say; it administers nothing."""
+    made = bound("POST", "keys", {"name": "client"})
+    assert made.status == 201
+    assert bound("POST", f"keys/{made.json['id']}/rotate").status == 200
+
+
+ELSEWHERE = (
+    {"endpoint_url": "https://evil.example"},
+    {"mantle_endpoint_url": "https://evil.example"},
+    {"endpoint_url": "https://evil.example", "profile": "of-the-host"},
+    {"endpoint_url": "https://evil.example", "role_arn": "arn:aws:iam::123456789012:role/r"},
+)
+
+
+@pytest.mark.parametrize("fields", ELSEWHERE)
+def test_our_own_credentials_are_sent_to_no_address_of_a_lesser_admin(site, fields):
+    site.key("places", scopes=SCOPES - {EVERYTHING})
+    body = {"name": "east", "region": "us-east-2"}
+    refused = site.send("POST", "providers", {**body, **fields}, secret="places")
+    assert_refused(site, refused)
+    assert site.send("POST", "providers", body, secret="places").status == 201, "AWS itself"
+    replacing = {**body, **fields, "replace": True}
+    assert site.send("POST", "providers", replacing, secret="places").status == 403
+    own = {**fields, "profile": None, "access_key_id": "AKIA", "secret_access_key": "s"}
+    assert site.send("POST", "providers", {**replacing, **own}, secret="places").status == 201
+    assert site.send("POST", "providers", replacing).status == 201, "the master may"
+
+
 def test_a_key_that_is_called_master_is_not_it(site):
     """The master key is recognised by its secret, never by a name or an id."""
     site.key("master")

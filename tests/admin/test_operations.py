@@ -9,6 +9,9 @@ from decimal import Decimal
 import pytest
 from admin_cases import HAIKU, prepare
 
+from anthropic_bedrock_proxy.admin.scopes import MASTER
+from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 
@@ -42,7 +45,9 @@ def refused(answer, status, kind="invalid_request_error"):
         ({**NEW, "expires_at": "tomorrow"}, "expires_at: "),
         ({**NEW, "expires_at": 5}, "expires_at: "),
         ({**NEW, "allowed_models": "claude-*"}, "allowed_models: "),
+        ({**NEW, "expires_at": "9999-12-31T23:59:59-01:00"}, "expires_at: "),
         ({**NEW, "allowed_models": ["ok", "a b"]}, "allowed_models[1]: "),
+        ({**NEW, "allowed_models": ["a"] * 101}, "allowed_models: "),
         ({**NEW, "allowed_tools": [""]}, "allowed_tools[0]: "),
         ({**NEW, "allowed_networks": ["10.0.0.0/8", "10.0.0.1/8"]}, "allowed_networks[1]: "),
         ({**NEW, "admin_scopes": ["keys:read", "keys:all"]}, "admin_scopes[1]: "),
@@ -71,6 +76,8 @@ def test_a_wrong_field_is_named(site, body, begins):
         ("usage?by=", "by: "),
         ("usage/records?format=xml", "format: "),
         ("usage/records?since=1969-01-01", "since: "),
+        ("usage/records?since=9999-12-31T23:59:59-01:00", "since: "),
+        ("usage?since=9999-12-31T23:00:00-01:00", "since: "),
         ("audit?limit=1001", "limit: "),
         ("betas?kind=flag", "kind: "),
         ("betas?model=gpt-4", "gpt-4 cannot be routed"),
@@ -188,6 +195,10 @@ def test_a_provider_with_keys_is_kept(site):
         ({"role_arn": "role"}, "role_arn: "),
         ({"endpoint_url": "ftp://x"}, "endpoint_url: "),
         ({"endpoint_url": "https://u:p@x"}, "endpoint_url: "),
+        ({"endpoint_url": "https://[::1"}, "endpoint_url: "),
+        ({"endpoint_url": "https://x:99999"}, "endpoint_url: "),
+        ({"mantle_endpoint_url": "https:///x"}, "mantle_endpoint_url: "),
+        ({"bearer_token": "a", "role_arn": "arn:aws:iam::123456789012:role/r"}, "role_arn: "),
         ({"region": "west"}, "region: "),
         ({"name": "default"}, "name: "),
     ],
@@ -222,6 +233,55 @@ def test_a_change_without_its_record_is_said(site):
     assert site.send("GET", "keys/key_target").json["is_active"] is False
 
 
+def test_a_client_that_leaves_takes_no_record_along(site):
+    """Whoever may change something cannot keep it out of the audit log by hanging up."""
+    prepare(site)
+    settings = load_settings(None, environ={}, env_file=None)
+    audit = site.store.audit
+
+    class Waiting:
+        def __init__(self):
+            self.reached, self.released = asyncio.Event(), asyncio.Event()
+
+        async def append(self, record):
+            self.reached.set()
+            await self.released.wait()
+            await audit.append(record)
+
+    async def story():
+        waiting = site.store.audit = Waiting()
+        api = build_admin(settings, site.store)
+        path = "/admin/api/keys/key_target/revoke"
+        task = asyncio.create_task(api.dispatch(MASTER, "POST", path, {}, b""))
+        await waiting.reached.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        waiting.released.set()
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    asyncio.run(story())
+    (record,) = asyncio.run(audit.list())
+    assert (record.action, record.object) == ("keys.revoke", "key_target")
+
+
+def test_a_key_that_was_revoked_elsewhere_helps_itself_to_nothing(site):
+    """What this worker remembers of a key may be seconds old: not where keys are changed."""
+    site.key("mine", scopes=["keys:read", "keys:write"])
+    assert site.send("GET", "keys", secret="mine").status == 200
+    revoked = {"is_active": False}
+    asyncio.run(site.store.keys.update("key_mine", revoked, now=2))  # by another process
+    for path in ("keys/key_mine/reactivate", "keys/key_mine/rotate"):
+        refused(site.send("POST", path, secret="mine"), 403, "permission_error")
+    site.key("old", scopes=["keys:read", "keys:write"])
+    assert site.send("GET", "keys", secret="old").status == 200
+    rotation = site.store.keys.rotate("key_old", b"n" * 32, "h", now=2, overlap_seconds=0)
+    asyncio.run(rotation)
+    path = "keys/key_old/rotate"
+    refused(site.send("POST", path, secret="old"), 401, "authentication_error")
+    assert site.audit() == []
+
+
 def test_a_changed_key_is_looked_up_again(site):
     site.key("mine", scopes=["keys:read"])
     assert site.send("GET", "keys", secret="mine").status == 200
@@ -232,6 +292,24 @@ def test_a_changed_key_is_looked_up_again(site):
 def test_a_large_body_is_refused(site):
     message = refused(site.send("POST", "keys", b" " * (1 << 20) + b"{}"), 413, "request_too_large")
     assert "limit" in message
+
+
+def test_names_fit_the_keys_of_every_store(site):
+    """DynamoDB takes 1 KB for a key; a change whose record does not fit must not be made."""
+    for name in ("a" * 201, "\N{SNOWMAN}" * 201):
+        body = {"alias": name, "bedrock_id": f"us.{HAIKU}"}
+        assert refused(site.send("PUT", "models/mappings", body), 400).startswith("alias: ")
+        body = {"model": f"us.anthropic.claude-{name}", "input_usd": 1, "output_usd": 1}
+        assert refused(site.send("PUT", "prices", body), 400).startswith("model: ")
+    body = {"models": [{"id": "", "name": "n", "provider": "p"}]}
+    assert refused(site.send("PUT", "models/offered", body), 400).startswith("models[0].id: ")
+
+
+def test_a_moment_that_others_wrote_shows_though_no_date_holds_it(site):
+    """A table of the predecessor may say milliseconds: that must not hide every key."""
+    site.key("odd", expires_at=1_795_392_000_000)
+    (key,) = site.send("GET", "keys").json["keys"]
+    assert key["expires_at"] == "9999-12-31T23:59:59Z"
 
 
 def test_models_are_under_the_stored_mappings_only(site):

@@ -218,3 +218,27 @@ def test_settings_from_a_file_and_wrong_ones(run, tmp_path):
     assert missing.exit_code == 1
     assert "missing.toml" in missing.stderr
     assert "Traceback" not in missing.stderr
+
+
+@both
+def test_what_is_no_text_is_refused(run):
+    for words in (
+        ("create", "--name", "\udcff"),
+        ("create", "--name", "a", "--user-id", "\udcff"),
+        ("show", "\udcff"),
+    ):
+        result = run("keys", *words)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "is not written in UTF-8" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+@both
+def test_no_name_moves_the_cursor(run, document):
+    name = "\x1b[2Jgone\r\n\u202e=\x9b1"
+    assert document("keys", "create", "--name", name)["name"] == name
+    key_id = document("keys", "list")["keys"][0]["id"]
+    for words in (("list",), ("show", key_id)):
+        lines = run("keys", *words).stdout
+        assert r"\x1b[2Jgone\r\n\u202e=\x9b1" in lines
+        assert lines.replace("\n", "").isprintable()

@@ -77,7 +77,23 @@ def test_where_the_key_comes_from(ask, tmp_path):
     assert ask("keys", "list", *file).exit_code == 2
 
 
-@pytest.mark.parametrize("url", ["ftp://x", "file:///etc/passwd", "http://", "http://u:p@x", "x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x",
+        "file:///etc/passwd",
+        "http://",
+        "http://u:p@x",
+        "x",
+        "http://[::1",
+        "http://x:port",
+        "http://x:99999",
+        "http://x y",
+        "http://x/\x01",
+        "http://x?path=",
+        "http://x/#",
+    ],
+)
 def test_addresses_that_are_none(ask, url):
     result = ask("keys", "list", "--url", url, ADMIN_API_KEY="k")
     assert (result.exit_code, result.stdout) == (2, "")
@@ -95,6 +111,47 @@ def test_the_key_follows_no_redirect(ask):
         result = ask("keys", "list", "--url", url, ADMIN_API_KEY="k")
         assert_failed(result, "the proxy answered 302")
     assert seen == []
+
+
+@contextmanager
+def speaker(answer):
+    """A server that says the same to everybody and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
+OURS = b"HTTP/1.1 200 OK\r\nrequest-id: r\r\ncontent-length: %d\r\n\r\n%s"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"no HTTP\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"keys": []}',
+        OURS % (99, b"{"),
+        OURS % (1, b"{"),
+        OURS % (4, b"\xff\xfe[["),
+        OURS % (200_000, b"[" * 200_000),
+        b"HTTP/1.1 200 OK\r\nrequest-id: r\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 503 Down\r\ncontent-length: 99\r\n\r\n{",
+    ],
+)
+def test_an_answer_that_is_cut_or_is_nobody_s(ask, answer):
+    with speaker(answer) as url:
+        assert_failed(ask("keys", "list", "--url", url, ADMIN_API_KEY="k"), url)
 
 
 @pytest.mark.parametrize("status", [200, 502])

@@ -108,6 +108,7 @@ def test_real_credentials_are_named_in_the_banner(tmp_path):
         ({"PORT": "x"}, "PORT"),
         ({"STORE_URL": "nowhere://"}, "STORE_URL"),
         ({"TRUSTED_PROXIES": "10.0.0.0/33"}, "TRUSTED_PROXIES"),
+        ({"STORE_URL": "dynamodb://"}, "does not reach AWS"),
     ],
 )
 def test_what_is_wrong_is_said_without_a_trace(tmp_path, extra, message):

@@ -215,3 +215,6 @@ def test_a_table_holds_no_formula():
     row = record_document(record(1, model="=1+1", user_id="@a"))
     (cells,) = csv.DictReader(io.StringIO(csv_text([row], header=True)))
     assert (cells["model"], cells["user_id"]) == ("'=1+1", "'@a")
+    for begin in "+-\t\r\n\uff1d\uff0b\uff0d\uff20":
+        text = csv_text([record_document(record(1, model=f"{begin}1"))], header=False)
+        assert f"'{begin}1" in text

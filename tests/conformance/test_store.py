@@ -581,6 +581,17 @@ def test_what_is_given_back_can_be_borrowed_again(opened):
     asyncio.run(story())
 
 
+def test_what_was_spent_beyond_a_hold_is_held_too(opened):
+    async def story():
+        async with opened() as store:
+            await borrowing(store, 60)
+            await store.ledger.give_back(MONTH, holder="w", amount_nano=-30)
+            assert await standings(store) == [Standing(MONTH, 0, 90)]
+            assert await borrowing(store, 100, holder="v") == (10, Standing(MONTH, 0, 100))
+
+    asyncio.run(story())
+
+
 def test_a_hold_lapses_unless_it_is_renewed(opened):
     async def story():
         async with opened() as store:

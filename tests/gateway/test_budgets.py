@@ -379,3 +379,226 @@ def test_what_overshot_a_slice_is_not_held_again():
         assert (standing.spent_nano, standing.held_nano) == (DOLLAR // 5, 0)
 
     asyncio.run(run())
+
+
+class SlowLedger:
+    """Answers once its gate is open, whoever still waits: like the thread of SQLite."""
+
+    def __init__(self, ledger):
+        self.ledger = ledger
+        self.gate = asyncio.Event()
+        self.asked = 0
+
+    async def borrow(self, *args, **options):
+        self.asked += 1
+
+        async def work():
+            await self.gate.wait()
+            return await self.ledger.borrow(*args, **options)
+
+        return await asyncio.shield(asyncio.ensure_future(work()))
+
+    async def give_back(self, *args, **options):
+        await self.ledger.give_back(*args, **options)
+
+
+class SlowWorld(World):
+    def __init__(self):
+        super().__init__()
+        self.ledger = SlowLedger(self.store.ledger)
+        self.budgets = Budgets(
+            self.ledger, holder="w", now=lambda: self.now, monotonic=lambda: self.now
+        )
+
+    async def settle_down(self):
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+def test_what_is_granted_to_requests_that_were_given_up_is_not_lost():
+    async def run():
+        world = SlowWorld()
+        for _ in range(16):
+            task = asyncio.create_task(world.budgets.take([a_budget()], 0))
+            await world.settle_down()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        world.ledger.gate.set()
+        await world.settle_down()
+        assert world.ledger.asked == 1
+        (purse,) = world.budgets.purses.values()
+        assert purse.running == 0
+        assert purse.available == (await world.standing()).held_nano > 0
+        world.budgets.settle(await world.budgets.take([a_budget()], 0), 0)
+        await world.budgets.close()
+        assert (await world.standing()).held_nano == 0
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_comes_too_late_is_not_lost():
+    async def run():
+        world = SlowWorld()
+        asked = asyncio.create_task(world.budgets.take([a_budget()], 0))
+        await world.settle_down()
+        world.now += 2  # nobody waits any more
+        late = await world.budgets.take([a_budget()], 0)
+        world.ledger.gate.set()
+        world.budgets.settle(await asked, 0)
+        world.budgets.settle(late, 0)
+        await world.settle_down()
+        (purse,) = world.budgets.purses.values()
+        assert purse.available == (await world.standing()).held_nano > 0
+
+    asyncio.run(run())
+
+
+def test_a_stop_waits_for_what_was_asked():
+    async def run():
+        world = SlowWorld()
+        task = asyncio.create_task(world.budgets.take([a_budget()], 0))
+        await world.settle_down()
+        task.cancel()
+        asyncio.get_running_loop().call_soon(world.ledger.gate.set)
+        await world.budgets.close()
+        assert (await world.standing()).held_nano == 0
+
+    asyncio.run(run())
+
+
+def test_what_lapsed_is_not_spent_again_by_those_who_still_hold_it():
+    async def run():
+        world = World(2, holds=True)
+        one, two = world.workers
+        running = await one.take([a_budget()], DOLLAR * 8 // 10)
+        world.now += 100
+        await two.take([a_budget()], DOLLAR * 8 // 10)
+        with pytest.raises(PermissionDeniedError):
+            await one.take([a_budget()], DOLLAR // 10)
+        one.settle(running, 0)
+        for _ in range(2):
+            await one.take([a_budget()], DOLLAR // 10)
+        with pytest.raises(PermissionDeniedError):
+            await one.take([a_budget()], DOLLAR // 10)
+
+    asyncio.run(run())
+
+
+def test_what_running_requests_hold_of_a_larger_budget_is_not_lent_again():
+    async def run():
+        world = World(holds=True)
+        (budgets,) = world.workers
+        running = await budgets.take([a_budget()], DOLLAR * 8 // 10)
+        with pytest.raises(PermissionDeniedError):
+            await budgets.take([a_budget(DOLLAR // 10)], DOLLAR // 10)
+        budgets.settle(running, 0)
+        world.now += 2
+        with pytest.raises(PermissionDeniedError):
+            await budgets.take([a_budget(DOLLAR // 10)], DOLLAR // 2)
+        budgets.settle(await budgets.take([a_budget(DOLLAR // 10)], DOLLAR // 10), 0)
+        await budgets.close()
+        assert (await world.standing()).held_nano == 0
+
+    asyncio.run(run())
+
+
+def test_a_budget_that_is_lowered_while_the_ledger_is_asked():
+    async def run():
+        world = SlowWorld()
+        first = asyncio.create_task(world.budgets.take([a_budget()], 0))
+        await world.settle_down()
+        second = asyncio.create_task(world.budgets.take([a_budget(16)], 0))
+        await world.settle_down()
+        world.ledger.gate.set()
+        world.budgets.settle(await first, 0)
+        world.budgets.settle(await second, 0)
+        assert (await world.standing()).held_nano <= 16
+
+    asyncio.run(run())
+
+
+def test_who_was_over_budget_stays_so_though_nothing_was_asked_for_a_while():
+    async def run():
+        world = World()
+        (budgets,) = world.workers
+        with pytest.raises(PermissionDeniedError):
+            await budgets.take([a_budget(0)], 0)
+        world.now += 60
+        await budgets.give_back(idle_seconds=5)
+        world.store.down = True
+        with pytest.raises(PermissionDeniedError):
+            await budgets.take([a_budget(0)], 0)
+        world.now += 3600
+        await budgets.give_back(idle_seconds=5)
+        assert not budgets.purses, "not for ever: a purse is memory"
+
+    asyncio.run(run())
+
+
+def test_a_debt_is_the_ledgers_when_its_purse_is_dropped():
+    """Or what is borrowed next would not be held: another could borrow it too."""
+
+    async def run():
+        world = World(2)
+        budgets = world.workers[0]
+        for delivered_before in (True, False):
+            hold = await budgets.take([a_budget()], 0)
+            budgets.settle(hold, DOLLAR // 5)
+            if delivered_before:
+                await world.deliver(0, DOLLAR // 5)
+            await budgets.give_back()
+            if not delivered_before:
+                await world.deliver(0, DOLLAR // 5)
+            assert (await world.standing()).held_nano == 0
+            budgets.settle(await budgets.take([a_budget()], 0), 0)
+            (purse,) = budgets.purses.values()
+            assert (await world.standing()).held_nano == purse.available > 0
+            await budgets.give_back()
+
+    asyncio.run(run())
+
+
+def test_a_request_that_goes_on_holds_more():
+    async def run():
+        world = World(holds=True)
+        (budgets,) = world.workers
+        team = a_budget(DOLLAR, Account("team:t", "1970-01"))
+        hold = await budgets.take([a_budget(2 * DOLLAR), team], DOLLAR // 2)
+        await budgets.extend(hold, DOLLAR // 2)
+        with pytest.raises(PermissionDeniedError, match="team t"):
+            await budgets.extend(hold, 1)
+        assert hold.nano == DOLLAR
+        budgets.settle(hold, DOLLAR // 4)
+        assert all((p.running, p.held) == (0, 0) for p in budgets.purses.values())
+        assert budgets.purses[team.account].available == DOLLAR * 3 // 4
+
+    asyncio.run(run())
+
+
+def test_a_store_that_is_silent_is_called_so(caplog):
+    async def run():
+        world = SlowWorld()
+        first = asyncio.create_task(world.budgets.take([a_budget()], 0))
+        await world.settle_down()
+        world.now += 2
+        await world.budgets.take([a_budget()], 0)
+        world.ledger.gate.set()
+        await first
+
+    with caplog.at_level(logging.ERROR, LOGGER):
+        asyncio.run(run())
+    assert [record.message for record in caplog.records] == [
+        "budgets cannot be asked, requests go on: no answer in time"
+    ]
+
+
+def test_a_request_that_may_cost_too_much_takes_nothing_from_other_workers():
+    async def run():
+        world = World(2, holds=True)
+        one, two = world.workers
+        with pytest.raises(PermissionDeniedError, match="not enough left"):
+            await one.take([a_budget()], DOLLAR * 2)
+        await two.take([a_budget()], DOLLAR // 2)
+
+    asyncio.run(run())

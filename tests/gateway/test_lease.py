@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from anthropic_bedrock_proxy.limits.base import Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, UsageBatch
+from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, UsageBatch, UsageRecord
 
 MODEL = "claude-haiku-4-5"
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -111,6 +112,7 @@ class Day:
         self.world = World()
         self.workers = [self.world.worker(holds), self.world.worker(holds)]
         self.settled = set()
+        self.calls = {}  # of the model, by request, if more than one
         self.crashed = 0
 
     async def admit(self, index):
@@ -120,6 +122,14 @@ class Day:
     async def call(self, index):
         if running := self.workers[index].running:
             running[0][0].target = ROUTE.targets[0]
+
+    async def more(self, index):
+        """One more model call of the same turn."""
+        for exchange, lease in self.workers[index].running[:1]:
+            if exchange.target is not None:
+                with contextlib.suppress(PermissionDeniedError):
+                    await lease.extend(REQUEST)
+                    self.calls[exchange.request_id] = self.calls.get(exchange.request_id, 1) + 1
 
     async def finish(self, index):
         self.end(index, tokens=150)
@@ -165,8 +175,9 @@ class Day:
         exchange.error_type, exchange.client_gone = error, gone
         called = exchange.target is not None
         if called and tokens:
-            exchange.meter.usage.input_tokens = 100
-            exchange.meter.usage.output_tokens = tokens
+            calls = self.calls.get(exchange.request_id, 1)
+            exchange.meter.usage.input_tokens = 100 * calls
+            exchange.meter.usage.output_tokens = tokens * calls
             exchange.meter.final = True
         before = len(self.world.recorded)
         lease.settle()
@@ -178,7 +189,7 @@ class Day:
 
 
 STEPS = ("admit", "admit", "admit", "call", "finish", "error", "cancel", "twice", "deliver")
-RARE = ("drain", "crash", "wait")
+RARE = ("drain", "crash", "wait", "more")
 
 
 @settings(max_examples=150, deadline=None)
@@ -231,6 +242,43 @@ def test_a_recorder_that_breaks_still_lets_go():
             lease.settle()
         assert all(purse.running == 0 for purse in worker.budgets.purses.values())
         lease.settle()
+
+    asyncio.run(run())
+
+
+def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
+    async def run():
+        world = World()
+        worker = world.worker(holds=False)
+        clock, broken = world.clock, [ValueError("year 10000 is out of range")]
+
+        def now():
+            if broken:
+                raise broken.pop()
+            return clock()
+
+        limits = Limits(world.limiter, LimitOptions(), now=now)
+        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=clock)
+        worker.admission = Admission(Desk(worker, pricing, limits, worker.budgets, clock))
+        with pytest.raises(ValueError, match="year"):
+            await worker.admit()
+        for _ in range(CALLER.key.concurrency_limit):
+            await worker.admit()
+
+    asyncio.run(run())
+
+
+def test_a_cost_beyond_what_a_record_can_hold():
+    async def run():
+        world = World()
+        worker = world.worker(holds=False)
+        await worker.admit()
+        exchange, lease = worker.running[0]
+        exchange.target = ROUTE.targets[0]
+        exchange.meter.usage.input_tokens = 2**53 - 1
+        lease.settle()
+        (record,) = world.recorded
+        assert msgspec.convert(msgspec.to_builtins(record), UsageRecord) == record
 
     asyncio.run(run())
 

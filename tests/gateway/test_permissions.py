@@ -114,3 +114,50 @@ def test_a_key_without_networks_is_used_from_anywhere():
 def test_forwarded_addresses_are_believed_from_trusted_peers_only(peer, forwarded, expected):
     assert client_address(peer, forwarded, ("10.0.0.0/8",)) == expected
     assert client_address(peer, forwarded, ()) == peer
+
+
+DELETE = {"name": "delete_all", "input_schema": {"type": "object"}}
+
+
+def an_addition(definition):
+    return {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": definition}}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        an_addition(DELETE),
+        {"type": "compaction", "content": "so far", "tool_changes": [an_addition(DELETE)]},
+        an_addition({"type": "bash_20250124", "name": "bash"}),
+    ],
+)
+def test_tools_that_come_with_messages(block):
+    key = a_key(allowed_tools=("get_*",))
+    allowed = {"name": "get_x", "input_schema": {"type": "object"}}
+    messages = [
+        {"role": "user", "content": "x"},
+        {"role": "system", "content": [an_addition(allowed), {"type": "text", "text": "x"}, block]},
+    ]
+    body = {"model": "claude-opus-4-8", "max_tokens": 1, "messages": messages}
+    request = parse_request(json.dumps(body).encode(), "2023-06-01")
+    with pytest.raises(PermissionDeniedError, match=r"messages\.1\.content\.2: this key may not"):
+        check_request(key, request, REGISTRY.route("claude-opus-4-8"))
+    messages[1]["content"].pop()
+    request = parse_request(json.dumps(body).encode(), "2023-06-01")
+    check_request(key, request, REGISTRY.route("claude-opus-4-8"))
+
+
+def test_a_wrapped_tool_is_what_is_in_the_wrapper():
+    key = a_key(allowed_tools=("get_*",))
+    with pytest.raises(PermissionDeniedError, match="delete_all"):
+        ask(key, tools=[{"type": "custom", "name": "get_x", "custom": DELETE}])
+    ask(key, tools=[{"type": "custom", "custom": {"name": "get_x", "input_schema": {}}}])
+    with pytest.raises(PermissionDeniedError, match="a tool without a name"):
+        ask(key, tools=[{"input_schema": {"type": "object"}}])
+
+
+def test_a_stored_network_that_is_none_lets_nobody_in():
+    key = a_key(allowed_networks=("10.0.0.0/33", "not a network", "11.0.0.0/8"))
+    with pytest.raises(PermissionDeniedError, match="network address"):
+        check_network(key, "10.1.2.3")
+    check_network(key, "11.1.2.3")

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import msgspec
+
 from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.gateway.pricing import Pricing
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.store.records import PriceRecord
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -79,3 +82,39 @@ def test_a_model_that_nobody_lists_can_be_given_a_price():
     target = REGISTRY.route("anthropic.claude-sonnet-9-20300101-v1:0").targets[0]
     assert World().rates(target) is None
     assert World(price(4, model=target.bedrock_model_id)).input(target) == 4
+
+
+def test_a_profile_is_priced_once_it_is_known_what_is_behind_it():
+    registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
+    arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+    target = msgspec.structs.replace(SONNET, bedrock_model_id=arn)
+    at = 0.0
+    pricing = Pricing(registry.behind, lambda _: "us-east-1", now=lambda: at)
+    assert pricing.rates(target) is None
+    registry.learn_backing(arn, "anthropic.claude-sonnet-4-5-20250929-v1:0")
+    at = 11.0
+    assert pricing.rates(target).input == SHIPPED
+
+
+def test_of_two_prices_under_two_names_it_is_always_the_same():
+    bedrock = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+    world = World(price(1), price(2, model=bedrock), price(3, model="claude-sonnet-4-5-20250929"))
+    assert world.input() == 2
+
+
+def test_the_most_that_a_call_may_cost():
+    def most(target=SONNET, **fields):
+        body = {"model": "m", "max_tokens": 1000, "messages": [{"role": "user", "content": "x"}]}
+        request = parse_request(msgspec.json.encode(body | fields), "2023-06-01")
+        return World(price(10**9)).most(target, request)
+
+    usual = most()
+    # 1000 tokens at 1 USD per million, in the dearest tier, and the input at twice that.
+    assert 1000 * 1000 * 1.75 < usual < 1000 * 1000 * 1.75 + 3000 * 2000 * 1.75
+    assert most(max_tokens=0) < usual < most(max_tokens=2000)
+    capabilities = msgspec.structs.replace(SONNET.capabilities, output_tokens=1000)
+    lowered = msgspec.structs.replace(SONNET, capabilities=capabilities)
+    assert most(lowered, max_tokens=10**30) - usual < 100 * 2000 * 1.75, "it is lowered on its way"
+    # Up to a million tokens of context, as the flag of a larger one may be set.
+    assert most(messages=[{"role": "user", "content": "x" * 3 * 10**6}]) > 10**6 * 2000 * 1.75
+    assert World().most(REGISTRY.route("amazon.nova-lite-v1:0").targets[0], None) == 0

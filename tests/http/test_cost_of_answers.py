@@ -76,3 +76,25 @@ def test_the_client_is_told(make_proxy, name, stream):
 
 def test_sonnet_is_priced():
     assert all(case.model == SONNET for name, case in CASES.items() if name != "unpriced")
+
+
+@pytest.mark.parametrize(("tier", "cost"), [("default", 30), ("flex", 15), ("priority", 53)])
+def test_the_tier_that_converse_says(proxy, tier, cost):
+    """It says so in the body, where Anthropic's usage has no word for most of them."""
+    model = "amazon.nova-lite-v1:0"
+    price = PriceRecord(model=model, updated_at=0, input_nano=10**6, output_nano=10**6)
+    proxy.pricing.replace_stored([price])
+    answer = {
+        "output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}},
+        "stopReason": "end_turn",
+        "usage": {"inputTokens": 10, "outputTokens": 20, "totalTokens": 30},
+        "metrics": {"latencyMs": 1},
+        "serviceTier": {"type": tier},
+    }
+    proxy.upstream.script.append(encode(answer))
+    messages = [{"role": "user", "content": "hi"}]
+    body = {"model": model, "max_tokens": 100, "messages": messages}
+    client = Client(proxy.app, headers={"x-api-key": proxy.add_key()}, body=body)
+    assert asyncio.run(client.send()).status == 200
+    (record,) = proxy.records
+    assert record.cost_nano == cost

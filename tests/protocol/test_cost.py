@@ -18,7 +18,6 @@ from anthropic_bedrock_proxy.protocol.cost import (
     rates_of,
 )
 from anthropic_bedrock_proxy.protocol.metering import CacheCreation, Usage
-from anthropic_bedrock_proxy.protocol.tokens import bound_input, estimate_input
 
 SONNET_RATES = next(
     rates_of(m.price) for m in load_model_table().model if SONNET in (m.id, *m.aliases)
@@ -53,6 +52,7 @@ def test_customary_ratios_fill_what_a_price_does_not_name():
     named = Rates.of(input=1, output=2, cache_read=3, cache_write=4, cache_write_1h=5)
     assert (named.cache_read, named.cache_write, named.cache_write_1h) == (3, 4, 5)
     assert named.dearest_input == 5
+    assert Rates.of(input=1, output=2, cache_read=9).dearest_input == 9
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS, st.sampled_from([None, "flex", "priority"]))
@@ -65,7 +65,7 @@ def test_never_negative_and_never_above_what_is_held_for_it(given_, read, short,
         cache_creation=CacheCreation(short, long),
     )
     cost = cost_nano(usage, out, SONNET_RATES, tier=tier)
-    assert 0 <= cost <= most_nano(given_ + read + short + long, out, SONNET_RATES, tier=tier)
+    assert 0 <= cost <= most_nano(given_ + read + short + long, out, SONNET_RATES)
 
 
 def test_nothing_told_costs_nothing():
@@ -77,9 +77,3 @@ def test_dollars_are_exact(amount):
     text = dollars(amount)
     assert nano(Decimal(text)) == amount
     assert msgspec.json.decode(text.encode(), type=Decimal) == Decimal(text)
-
-
-def test_the_bound_is_above_the_estimate():
-    body = b'{"text":"' + b"word " * 1000 + b'","data":"' + b"A" * 5000 + b'"}'
-    assert bound_input(body) > 2 * estimate_input(body)
-    assert bound_input(body) < len(body) // 2 + 2 * 1500 + 1000

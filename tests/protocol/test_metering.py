@@ -176,3 +176,62 @@ def test_what_an_earlier_attempt_made_us_assume_gives_way_to_the_truth():
     for event in EVENTS:
         meter.observe(event)
     assert (meter.usage.input_tokens, meter.estimated) == (12, False)
+
+
+def test_a_message_delta_without_usage_leaves_the_output_an_estimate():
+    meter = Meter()
+    for event in EVENTS[:-2]:
+        meter.observe(event)
+    estimate = meter.output_tokens
+    delta = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": None}
+    meter.observe((b"message_delta", encode(delta)))
+    assert meter.output_tokens == estimate > 1
+    assert meter.estimated
+
+
+COMPACTED = {
+    "input_tokens": 10,
+    "output_tokens": 20,
+    "cache_creation_input_tokens": 5,
+    "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 0},
+    "iterations": [
+        {
+            "type": "compaction",
+            "input_tokens": 180_000,
+            "output_tokens": 3500,
+            "cache_read_input_tokens": 7,
+            "cache_creation_input_tokens": 3,
+            "cache_creation": {"ephemeral_1h_input_tokens": 3},
+        },
+        {"type": "message", "input_tokens": 10, "output_tokens": 20},
+    ],
+}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_what_compacting_took_is_billed_too(stream):
+    meter = Meter()
+    if stream:
+        meter.observe(EVENTS[0])
+        delta = {"type": "message_delta", "delta": {}, "usage": COMPACTED}
+        meter.observe((b"message_delta", encode(delta)))
+    else:
+        meter.observe_message(encode(MESSAGE | {"usage": COMPACTED}))
+    billed = meter.billed()
+    assert meter.usage.input_tokens == 10
+    assert (billed.input_tokens, meter.output_tokens) == (180_010, 3520)
+    assert billed.cache_creation_input_tokens == 8
+    assert billed.cache_creation.ephemeral_5m_input_tokens == 5
+    assert billed.cache_creation.ephemeral_1h_input_tokens == 3
+    assert not meter.estimated
+
+
+def test_no_more_tokens_than_a_record_can_hold():
+    meter = Meter()
+    meter.observe_message(b'{"usage":{"input_tokens":9007199254740992,"output_tokens":1}}')
+    assert meter.usage.input_tokens is None
+    assert meter.estimated
+
+
+def test_images_are_not_counted_as_text_on_converse_either():
+    assert estimate_input(b'{"source":{"bytes":"' + b"A" * 40_000 + b'"}}') < 2000

@@ -110,8 +110,12 @@ def test_migration_carries_everything_over_and_leaves_no_secret(kind):
             assert await all_found(store) == before
             assert await store.keys.list() == listed
             assert await store.keys.get(PLAIN_ID) == before[0].key
-            text = repr(await predecessor.everything(dynamo, names))
+            items = await predecessor.everything(dynamo, names)
+            text = repr(items)
             assert [secret for secret in predecessor.SECRETS if secret in text] == []
+            assert {row["predecessor_request_id"] for row in items["usage"]} == {
+                row["request_id"] for row in predecessor.USAGE
+            }
             again = await migrate_tables(dynamo, names, now=lambda: NOW)
             assert (again.keys, again.usage_rows, again.usage_stats) == (0, 0, 0)
             assert repr(await predecessor.everything(dynamo, names)) == text
@@ -142,9 +146,24 @@ async def check_usage(store):
         ("2026-11-23", key_id_of(predecessor.MASTER), sonnet): (3, 300, 0),
     }
     first = (await store.usage.records(key_id=PLAIN_ID))[0]
-    assert (first.id, first.at_ms) == ("msg-0001-0", predecessor.NOVEMBER_23 * 1000)
+    assert first.at_ms == predecessor.NOVEMBER_23 * 1000
     assert (first.cache_read_input_tokens, first.cache_creation_1h_input_tokens) == (3, 5)
     assert len(await store.usage.records()) == 18
+    await check_export(store)
+
+
+async def check_export(store):
+    """Page by page nothing is left out, though the predecessor's own ids are in no order."""
+    for key_id in (None, PLAIN_ID):
+        whole = await store.usage.records(key_id=key_id)
+        assert [record.id for record in whole] == sorted(record.id for record in whole)
+        for limit in (1, 2, 5):
+            seen = []
+            while page := await store.usage.records(
+                key_id=key_id, after=seen[-1].id if seen else None, limit=limit
+            ):
+                seen += page
+            assert seen == whole
 
 
 def test_a_dry_run_changes_nothing_and_counts():

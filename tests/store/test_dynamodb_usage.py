@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from dynamo_servers import BreakingDynamoDB, client, connected, dynamo_store, server
 
-from anthropic_bedrock_proxy.aws.dynamodb_values import from_item
+from anthropic_bedrock_proxy.aws.dynamodb_values import from_item, to_item
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import Account, Standing, UsageBatch, UsageRecord
@@ -168,6 +168,58 @@ def test_rows_expire_when_they_are_told_to(days, expected):
     asyncio.run(story())
 
 
+def test_a_moment_after_every_date_is_behind_every_record():
+    async def story():
+        async with dynamo_store("dynalite") as store:
+            await store.usage.append(a_batch(1, 1))
+            assert await store.usage.records(since_ms=10**15) == []
+            assert len(await store.usage.records(until_ms=10**15)) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("kind", ["dynalite", "moto"])
+def test_an_account_with_the_holds_of_a_thousand_dead_processes_can_be_borrowed_from(kind):
+    async def story():
+        async with connected(kind) as (dynamo, names):
+            dead = {"held": 1, "until": 5, "write": "theirs"}
+            item = {"pk": "account#team:t", "sk": "total", "spent": 1, "write": "theirs"}
+            item |= {f"h#{number:012x}": dead for number in range(1000)}
+            await dynamo.call("PutItem", {"TableName": names.state, "Item": to_item(item)})
+            store = DynamoDBStore(lambda: client(server(kind)), names)
+            account = Account("team:t", "total")
+            async with opened(store):
+                for number in range(1, 20):
+                    granted, standing = await store.ledger.borrow(
+                        account, holder="w", amount_nano=5, budget_nano=900, now=9, until=60
+                    )
+                    assert (granted, standing) == (5, Standing(account, 1, 5 * number))
+            key = {name: {"S": item[name]} for name in ("pk", "sk")}
+            answer = await dynamo.call("GetItem", {"TableName": names.state, "Key": key})
+            left = [name for name in answer["Item"] if name.startswith("h#")]
+            assert left == ["h#w"], "little by little they are forgotten"
+
+    asyncio.run(story())
+
+
+def test_renewing_never_shortens_a_hold():
+    """A renewal may arrive late, behind what was borrowed since."""
+
+    async def story():
+        async with dynamo_store("dynalite") as store:
+            account = Account("team:t", "total")
+            hold = {"holder": "w", "amount_nano": 5, "budget_nano": 9, "now": 0, "until": 100}
+            await store.ledger.borrow(account, **hold)
+            await store.ledger.renew([account], holder="w", until=50)
+            (standing,) = await store.ledger.standings("team:t", now=60)
+            assert standing.held_nano == 5
+            await store.ledger.renew([account], holder="w", until=150)
+            (standing,) = await store.ledger.standings("team:t", now=110)
+            assert standing.held_nano == 5
+
+    asyncio.run(story())
+
+
 def test_stores_that_write_to_one_account_at_once_keep_it_exact():
     async def story():
         async with connected("dynalite") as (_, names):
@@ -182,7 +234,7 @@ def test_stores_that_write_to_one_account_at_once_keep_it_exact():
                     granted, _ = await store.ledger.borrow(
                         account,
                         holder=holder,
-                        amount_nano=30,
+                        amount_nano=37,
                         budget_nano=500,
                         now=0,
                         until=9,
@@ -191,7 +243,8 @@ def test_stores_that_write_to_one_account_at_once_keep_it_exact():
                     first = 1000 * number + 10 * step
                     batch = a_batch(step + 1, granted // 10, first=first, writer=holder)
                     await store.usage.append(batch)
-                    await store.ledger.give_back(account, holder=holder, amount_nano=7)
+                    left = granted % 10
+                    await store.ledger.give_back(account, holder=holder, amount_nano=left)
                     await store.ledger.renew([account], holder=holder, until=9)
                 return spent
 

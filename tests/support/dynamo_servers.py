@@ -36,6 +36,7 @@ from anthropic_bedrock_proxy.store.dynamodb_schema import create_tables
 NODE_MODULES = Path(__file__).parents[1] / "e2e" / "clients" / "node_modules"
 KEYS = Credentials("AKIDIMITATION", "imitation-secret")
 REGION = "us-east-1"
+LONGEST_EXPRESSION = 4096
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
 SERVERS = ("dynalite", "moto")
 _START_SECONDS = 30.0
@@ -55,6 +56,9 @@ class CheckedDynamoDB(DynamoDB):
         shape = _model().operation_model(operation).input_shape
         report = ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
+        for name, value in request.items():
+            if name.endswith("Expression"):  # which no imitation counts
+                assert len(value.encode()) <= LONGEST_EXPRESSION, f"{name}: {value}"
         return await super().call(operation, request)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
@@ -52,6 +53,7 @@ class AdminAPI:
         # Ids of audit records: in the order of time, and unlike those of other processes.
         self._id_suffix = os.urandom(6).hex()
         self._id_count = itertools.count(1)
+        self._writing: set[asyncio.Task[tuple[int, Any]]] = set()
 
     async def dispatch(
         self, actor: Actor, method: str, path: str, query: Mapping[str, str], body: bytes
@@ -95,8 +97,17 @@ class AdminAPI:
             body=read_body(body if operation.writes else b"", operation.body),
             query=read_query(query, operation.query),
         )
+        if not operation.writes:
+            return await self._finish(match, call)
+        # To its end, though the client may leave: it must not take the record of the change along.
+        task = asyncio.create_task(self._finish(match, call))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
+
+    async def _finish(self, match: Match, call: Call[Any, Any]) -> tuple[int, Any]:
         try:
-            result = await operation.run(call)
+            result = await match.operation.run(call)
         except StoreError as error:
             raise _translated(error) from error
         if not isinstance(result, Change):

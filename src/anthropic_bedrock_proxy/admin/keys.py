@@ -25,7 +25,10 @@ LONGEST_OVERLAP_SECONDS: Final = 366 * 24 * 3600
 # Cleared, these are empty and not null.
 _LISTS: Final = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")
 Pattern = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
-Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=1000)]
+Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+\Z")]
+# Few enough for one record, and the audit of its change, in any store: DynamoDB takes 400 KB.
+Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=100)]
+Networks = Annotated[tuple[Network, ...], Meta(max_length=1000)]
 Owner = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -40,7 +43,7 @@ class KeyBody(AllowanceBody, frozen=True, kw_only=True):
     provider: str | UnsetType | None = UNSET
     allowed_models: Patterns | UnsetType | None = UNSET
     allowed_tools: Patterns | UnsetType | None = UNSET
-    allowed_networks: Patterns | UnsetType | None = UNSET
+    allowed_networks: Networks | UnsetType | None = UNSET
     admin_scopes: Patterns | UnsetType | None = UNSET
 
 
@@ -101,6 +104,7 @@ async def create(call: Call[NewKey, Nothing]) -> Change:
         updated_at=call.now,
         **fields,
     )
+    check_reach(call.actor, key)
     await call.store.keys.create(key, hash_secret(secret))
     return Change(
         document={"id": key.id, "key": secret} | document(key),
@@ -116,6 +120,7 @@ async def update(call: Call[ChangedKey, Nothing]) -> Change:
     fields = await _fields(call, call.body)
     if not fields:
         raise InvalidRequestError("body: nothing to change: give at least one field")
+    check_reach(call.actor, before.changed(fields, now=call.now))
     return await _changed(call, before, fields)
 
 

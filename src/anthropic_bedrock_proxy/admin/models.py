@@ -16,7 +16,9 @@ from .call import Call, Change, Nothing
 from .documents import document, recorded
 
 Dialect = Literal["invoke", "messages", "mantle", "converse"]
-Alias = Annotated[str, Meta(max_length=2048, pattern=r"^\S(.*\S)?\Z")]
+# Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
+Alias = Annotated[str, Meta(max_length=200, pattern=r"^\S(.*\S)?\Z")]
+Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +44,7 @@ class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Offered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model that Bedrock lists for the account."""
 
-    id: str
+    id: Id
     name: str
     provider: str
     profiles: tuple[str, ...] = ()

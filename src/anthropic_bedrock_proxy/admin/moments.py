@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MS: Final = 253_402_300_799_999  # what can be written as a date ends with the year 9999
 
 
 def moment_ms(text: str) -> int:
     """A date (its first moment) or an ISO-8601 timestamp as epoch milliseconds.
 
-    Raises `ValueError`, also for what is before 1970.
+    Raises `ValueError`, also for what is before 1970 or after 9999.
     """
     try:
         at = datetime.fromisoformat(text)
@@ -23,7 +24,10 @@ def moment_ms(text: str) -> int:
         at = at.replace(tzinfo=UTC)
     if at < _EPOCH:
         raise ValueError(f"{text!r} is before 1970")
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    moment = (at - _EPOCH) // timedelta(milliseconds=1)
+    if moment > _LAST_MS:  # with an offset, the last hours of 9999 are in the next year
+        raise ValueError(f"{text!r} is after 9999")
+    return moment
 
 
 def day(text: str) -> str:
@@ -35,9 +39,10 @@ def day(text: str) -> str:
 
 
 def timestamp(seconds: int | None) -> str | None:
-    """Epoch seconds as ISO-8601."""
+    """Epoch seconds as ISO-8601; what is after 9999, in tables that others wrote, as its end."""
     if seconds is None:
         return None
+    seconds = min(seconds, _LAST_MS // 1000)
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -19,7 +19,8 @@ from .money import nano
 from .validation import field
 
 Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]
-ModelName = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^\S+\Z")]
+# Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
+ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
 
 
 class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

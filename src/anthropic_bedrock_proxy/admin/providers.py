@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from ..errors import ConflictError, InvalidRequestError
+from ..errors import ConflictError, InvalidRequestError, PermissionDeniedError
 from ..store.base import KeyNotFoundError
 from ..store.records import ProviderRecord
 from ..store.sealing import ProviderCredentials, SealingError, mask
 from .call import Call, Change, Nothing
 from .documents import document, recorded
+from .scopes import EVERYTHING, Actor
+from .validation import field
 
 DEFAULT_PROVIDER: Final = "default"  # the place that the AWS_* settings describe
 NAME: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
@@ -68,6 +71,7 @@ async def add(call: Call[NewProvider, Nothing]) -> Change:
     credentials = _credentials(body)
     if body.external_id and not body.role_arn:
         raise InvalidRequestError("external_id: it belongs to a role_arn")
+    _check_endpoints(call.actor, body)
     if body.name in call.site.providers:
         raise ConflictError(f"{body.name} is a provider of the settings (PROVIDERS) already")
     before = await call.store.catalog.provider(body.name)
@@ -163,8 +167,38 @@ def _credentials(body: NewProvider) -> ProviderCredentials | None:
         raise InvalidRequestError("session_token: it belongs to an access_key_id")
     if sum(map(bool, (body.access_key_id, body.bearer_token, body.profile))) > 1:
         raise InvalidRequestError("profile: give one of access_key_id, bearer_token and profile")
+    if body.role_arn and body.bearer_token:
+        raise InvalidRequestError("role_arn: a role cannot be assumed with a bearer_token")
     given = {name: value for name in _CREDENTIALS if (value := getattr(body, name))}
     return ProviderCredentials(**given) if given else None
+
+
+def _check_endpoints(actor: Actor, body: NewProvider) -> None:
+    """Raises `InvalidRequestError`, or `PermissionDeniedError` where it would give away too much.
+
+    Whoever answers at an address is shown the credentials: the installation's own ones if the
+    provider has none (a bearer token as it is), and those are for nobody with less than all scopes.
+    """
+    borrowed = not (body.access_key_id or body.bearer_token)
+    for name, url in (
+        ("endpoint_url", body.endpoint_url),
+        ("mantle_endpoint_url", body.mantle_endpoint_url),
+    ):
+        if url is None:
+            continue
+        field(name, _check_url, url)
+        if borrowed and not actor.may((EVERYTHING,)):
+            raise PermissionDeniedError(
+                f"{name}: a provider without credentials of its own sends the default ones there, "
+                f"which takes the scope {EVERYTHING}"
+            )
+
+
+def _check_url(url: str) -> None:
+    """Raises `ValueError`."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:  # asking for the port checks it
+        raise ValueError("no host, or no port, is in it")
 
 
 def _masked(call: Call[Any, Any], record: ProviderRecord, problems: list[str]) -> str | None:
@@ -190,6 +224,6 @@ def _configured(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """A provider of the settings, in the same shape."""
     secret = fields.get("bearer_token") or fields.get("access_key_id")
     shown = document(ProviderRecord(name=name, region="", created_at=0, updated_at=0))
-    for field in shown.keys() - {"name", "is_enabled"}:
-        shown[field] = fields.get(field)
+    for column in shown.keys() - {"name", "is_enabled"}:
+        shown[column] = fields.get(column)
     return {**shown, "credentials": mask(secret) if secret else None, "source": "settings"}

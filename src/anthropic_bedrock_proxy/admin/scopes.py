@@ -1,11 +1,13 @@
 """What an actor may do: `<resource>:read`, `<resource>:write`, or `admin` for everything.
 
-`write` does not contain `read`. Nobody hands out, or lays hands on, more than it has itself.
+`write` does not contain `read`. Nobody hands out, or lays hands on, more than it has itself: not
+more scopes, and a key with scopes neither from more networks nor for longer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import ip_network
 from typing import Final
 
 import msgspec
@@ -30,15 +32,32 @@ class Actor(msgspec.Struct, frozen=True):
 
     id: str
     scopes: frozenset[str]
+    networks: tuple[str, ...] = ()  # CIDR; empty: from anywhere
+    expires_at: int | None = None  # epoch seconds
 
     @classmethod
     def of_key(cls, key: KeyRecord) -> Actor:
-        """An API key with the scopes it was given."""
-        return cls(key.id, frozenset(key.admin_scopes))
+        """An API key with the scopes it was given, and within its own bounds."""
+        return cls(key.id, frozenset(key.admin_scopes), key.allowed_networks, key.expires_at)
 
     def may(self, scopes: Iterable[str]) -> bool:
         """Whether it has all of these."""
         return EVERYTHING in self.scopes or self.scopes.issuperset(scopes)
+
+    def outlives(self, key: KeyRecord) -> bool:
+        """Whether it works for as long as `key` at least."""
+        if self.expires_at is None:
+            return True
+        return key.expires_at is not None and key.expires_at <= self.expires_at
+
+    def surrounds(self, key: KeyRecord) -> bool:
+        """Whether it works from everywhere that `key` works from."""
+        if not self.networks:
+            return True
+        return bool(key.allowed_networks) and all(
+            any(_is_within(network, own) for own in self.networks)
+            for network in key.allowed_networks
+        )
 
 
 MASTER: Final = Actor("master", frozenset((EVERYTHING,)))
@@ -58,6 +77,29 @@ def check_grant(actor: Actor, scopes: Iterable[str]) -> None:
 
 
 def check_reach(actor: Actor, key: KeyRecord) -> None:
-    """Raises `PermissionDeniedError` for a key that may do more than the actor."""
+    """Raises `PermissionDeniedError` for a key that may do more than the actor.
+
+    To be asked of a key before and after a change: otherwise whoever steals a key that is bound to
+    a network or a date makes itself one that is not.
+    """
     if not actor.may(key.admin_scopes):
         raise PermissionDeniedError(f"{key.id} has scopes that your own key lacks")
+    if not key.admin_scopes:
+        return
+    if not actor.surrounds(key):
+        raise PermissionDeniedError(
+            "allowed_networks: a key with admin scopes may not reach further than your own"
+        )
+    if not actor.outlives(key):
+        raise PermissionDeniedError(
+            "expires_at: a key with admin scopes may not last longer than your own"
+        )
+
+
+def _is_within(network: str, other: str) -> bool:
+    inner, outer = ip_network(network, strict=False), ip_network(other, strict=False)
+    return (
+        inner.version == outer.version
+        and outer.prefixlen <= inner.prefixlen
+        and inner.network_address in outer
+    )

@@ -26,6 +26,8 @@ COLUMNS: Final = {
     "day": "day",
 }
 _ALWAYS: Final = ("key_id", "model")  # in a row, whatever it is grouped by
+# What a spreadsheet begins a formula with, also in full width and behind a line of nothing.
+_FORMULAS: Final = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -110,7 +112,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     # The model's name is the client's to choose.
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+    if isinstance(value, str) and value.startswith(_FORMULAS):
         return f"'{value}"
     return value
 

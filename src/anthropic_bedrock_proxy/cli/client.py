@@ -19,7 +19,7 @@ import msgspec
 from ..config import Settings, SettingsError, load_settings
 
 # An amount of money is a number of exactly the digits that it has.
-encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Where(msgspec.Struct, frozen=True):
@@ -92,19 +92,39 @@ def pages(
 
 
 def segment(identifier: str) -> str:
-    """An id as one segment of a path."""
-    return quote(identifier, safe="")
+    """An id as one segment of a path. Raises `click.UsageError`."""
+    return quote(_checked(identifier), safe="")
 
 
 def parameters(query: Mapping[str, Any] | None) -> dict[str, str]:
-    """The parameters of a query string that have a value, as texts."""
+    """The parameters of a query string that have a value, as texts. Raises `click.UsageError`."""
     given = {name: value for name, value in (query or {}).items() if value is not None}
     return {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
+        name: str(value).lower() if isinstance(value, bool) else _checked(str(value))
         for name, value in given.items()
     }
+
+
+def encode(document: Any) -> bytes:
+    """A document as JSON. Raises `click.UsageError` for a text of bytes that are no UTF-8."""
+    try:
+        return _encode(document)
+    except UnicodeEncodeError as error:
+        raise _no_text(error.object) from None
 
 
 def decode(raw: bytes) -> Any:
     """The document of an answer. Raises `ValueError`."""
     return json.loads(raw, parse_float=Decimal)
+
+
+def _checked(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _no_text(text) from None
+    return text
+
+
+def _no_text(text: str) -> click.UsageError:
+    return click.UsageError(f"{text!r} is not written in UTF-8")

@@ -99,6 +99,8 @@ def _is_number(cell: object) -> bool:
 def _text(value: object) -> str:
     if value is None:
         return "-"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"
-    return str(value)
+    text = ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
+    if text.isprintable():
+        return text
+    # Clients choose names too: none may move the cursor of an operator's terminal, or its colours.
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

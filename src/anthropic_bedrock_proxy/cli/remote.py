@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from http.client import HTTPException
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.error import HTTPError, URLError
@@ -24,8 +25,7 @@ class RemoteAdmin:
 
     def __init__(self, url: str, key: str) -> None:
         """`url` as clients know the proxy."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        if not _is_address(url):
             raise click.UsageError("--url takes the http(s) address of a proxy, without a password")
         self._url = url.rstrip("/")
         self._key = key
@@ -62,16 +62,41 @@ class RemoteAdmin:
             },
         )
         try:
-            with _opener().open(request, timeout=_TIMEOUT_SECONDS) as response:
-                return decode(response.read())
+            return self._send(request)
+        except URLError as error:
+            raise click.ClickException(f"{self._url} cannot be reached: {error.reason}") from error
+        except OSError as error:
+            raise click.ClickException(f"{self._url} cannot be reached: {error}") from error
+        except (HTTPException, ValueError, RecursionError) as error:
+            raise click.ClickException(f"{self._url} answered something else: {error}") from error
+
+    def _send(self, request: Request) -> Any:
+        try:
+            response = _opener().open(request, timeout=_TIMEOUT_SECONDS)
         except HTTPError as error:
             with error:
                 raise click.ClickException(_message(error.code, error.read())) from None
-        except (URLError, OSError) as error:
-            reason = getattr(error, "reason", error)
-            raise click.ClickException(f"{self._url} cannot be reached: {reason}") from error
-        except ValueError as error:
-            raise click.ClickException(f"{self._url} answered something else: {error}") from error
+        with response:
+            if "request-id" not in response.headers:
+                raise ValueError("that is no answer of this proxy")
+            return decode(response.read())
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    # What follows ? or # would swallow the path.
+    strange = parts.username is not None or "?" in url or "#" in url or " " in url
+    return (
+        parts.scheme in {"http", "https"}
+        and bool(parts.hostname)
+        and port != 0
+        and url.isprintable()
+        and not strange
+    )
 
 
 class _Stay(HTTPRedirectHandler):

@@ -26,6 +26,9 @@ No AWS credentials were found, so there is nothing to send requests to. Give the
   - a role of the machine, container or pod it runs on
 in the environment or in a file named .env, together with AWS_REGION.
 To try the proxy without AWS: anthropic-bedrock-proxy serve --demo"""
+_NO_AWS_IN_DEMOS = (
+    "A demonstration does not reach AWS: set DYNAMODB_ENDPOINT_URL, or another STORE_URL."
+)
 
 
 @click.command()
@@ -80,6 +83,8 @@ def _serve(
     if credentials is None and not demo:
         raise click.ClickException(_NO_CREDENTIALS)
     if demo:
+        if settings.store.url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
+            raise click.ClickException(_NO_AWS_IN_DEMOS)
         settings = _with_demo_upstream(config_file, overrides)
     try:
         app.check(settings)
@@ -94,7 +99,7 @@ def _serve(
     first_key = None
     try:
         if settings.auth.require_api_key:
-            first_key = _first_key(store)
+            first_key = _first_key(settings, store)
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         click.echo(f"The store does not answer yet: {error}", err=True)
@@ -129,30 +134,36 @@ def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> 
     )
 
 
-def _first_key(store: Store) -> str | None:
-    """The secret of a key made now because the store had none; None if it had."""
-    import asyncio  # noqa: PLC0415  # after the bind
-    import time  # noqa: PLC0415
+def _first_key(settings: Settings, store: Store) -> str | None:
+    """The secret of a key made now because the store had none; None if it had.
 
-    from ..store.records import KeyRecord  # noqa: PLC0415
-    from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret  # noqa: PLC0415
+    Raises `StoreError`.
+    """
+    import asyncio  # noqa: PLC0415  # after the bind
 
     async def mint() -> str | None:
         await store.open()
         try:
-            if await store.keys.list():
-                return None
-            secret, now = mint_secret(), int(time.time())
-            key = KeyRecord(
-                id=mint_key_id(),
-                name="first key",
-                secret_hint=hint_of(secret),
-                created_at=now,
-                updated_at=now,
-            )
-            await store.keys.create(key, hash_secret(secret))
-            return secret
+            return None if await store.keys.list() else await _make_key(settings, store)
         finally:
             await store.close()
 
     return asyncio.run(mint())
+
+
+async def _make_key(settings: Settings, store: Store) -> str:
+    """As `keys create` makes one, which the audit log then tells."""
+    from ..admin.scopes import LOCAL  # noqa: PLC0415  # once in the life of a store
+    from ..admin.table import PREFIX  # noqa: PLC0415
+    from ..administration import build_admin  # noqa: PLC0415
+    from ..errors import ProxyError  # noqa: PLC0415
+    from ..store.base import StoreError  # noqa: PLC0415
+
+    body = b'{"name": "first key"}'
+    try:
+        api = build_admin(settings, store)
+        _, made = await api.dispatch(LOCAL, "POST", f"{PREFIX}keys", {}, body)
+    except ProxyError as error:
+        raise StoreError(error.message) from error
+    secret: str = made["key"]
+    return secret

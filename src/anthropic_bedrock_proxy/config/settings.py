@@ -262,7 +262,9 @@ class Auth(Section, frozen=True):
     master_api_key: Annotated[
         str | None,
         Setting(
-            "MASTER_API_KEY", "A key that is always valid and has no limits; optional.", secret=True
+            "MASTER_API_KEY",
+            "A key that is always valid and may do everything; optional.",
+            secret=True,
         ),
     ] = None
     api_key_header: Annotated[
@@ -350,7 +352,10 @@ class Limits(Section, frozen=True):
             url=True,
         ),
     ] = "memory://"
-    enabled: Annotated[bool, Setting("RATE_LIMIT_ENABLED", "Apply rate limits.")] = True
+    enabled: Annotated[
+        bool,
+        Setting("RATE_LIMIT_ENABLED", "Apply limits: requests, tokens, and requests at once."),
+    ] = True
     requests: Annotated[
         int,
         Setting("RATE_LIMIT_REQUESTS", "Requests per window of keys without their own.", minimum=1),
@@ -517,7 +522,7 @@ class Models(Section, frozen=True):
         float,
         Setting(
             "CATALOG_REFRESH",
-            "How often changes of `models map`, `betas` and `providers` are looked for.",
+            "How often changes of `models map`, `betas`, `providers` and `prices` are looked for.",
             minimum=0.1,
         ),
     ] = 5.0

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ..errors import ProxyError
-from ..protocol.cost import most_nano
 from ..protocol.messages import MessagesRequest
-from ..protocol.tokens import bound_input, estimate_input
+from ..protocol.tokens import estimate_input
 from ..store.records import Caller
 from .exchange import Exchange
 from .lease import Desk, Lease
@@ -51,12 +50,12 @@ class Admission:
             ticket = await desk.limits.take(
                 plan, input_tokens=input_tokens, max_tokens=_max_tokens(request)
             )
-            exchange.rate_headers = desk.limits.headers(plan, ticket.decision)
-        budgets = self._budgets(caller, today(exchange.at_ms / 1000))
-        if not budgets:
-            return Lease(exchange, desk, ticket)
         try:
-            hold = await self._hold(budgets, request, route, body)
+            if ticket is not None:
+                exchange.rate_headers = desk.limits.headers(ticket.plan, ticket.decision)
+            hold = None
+            if budgets := self._budgets(caller, exchange.at_ms):
+                hold = await self._hold(budgets, request, route)
         except BaseException as error:
             if ticket is not None:
                 desk.limits.undo(ticket)
@@ -65,9 +64,12 @@ class Admission:
             raise
         return Lease(exchange, desk, ticket, hold)
 
-    def _budgets(self, caller: Caller, day: Today) -> Sequence[Budget]:
+    def _budgets(self, caller: Caller, at_ms: int) -> Sequence[Budget]:
         """Every budget that a request of this caller is paid from, remembered for the day."""
         known = self._known.get(caller.key.id)
+        if known is not None and known[0] is caller and not known[2]:
+            return ()
+        day = today(at_ms / 1000)
         if known is None or known[0] is not caller or known[1] is not day:
             if len(self._known) >= _MAX_REMEMBERED:
                 self._known.clear()
@@ -75,20 +77,11 @@ class Admission:
         return known[2]
 
     async def _hold(
-        self,
-        budgets: Sequence[Budget],
-        request: MessagesRequest,
-        route: Route,
-        body: bytes | bytearray,
+        self, budgets: Sequence[Budget], request: MessagesRequest, route: Route
     ) -> Hold:
         desk, most = self._desk, 0
         if desk.budgets.holds:
-            for target in route.targets:
-                rates = desk.pricing.rates(target)
-                if rates is not None:
-                    tokens = _max_tokens(request)
-                    # Priority is the dearest tier; which one serves it is Bedrock's choice.
-                    most = max(most, most_nano(bound_input(body), tokens, rates, tier="priority"))
+            most = max(desk.pricing.most(target, request) for target in route.targets)
         return await desk.budgets.take(budgets, most)
 
 

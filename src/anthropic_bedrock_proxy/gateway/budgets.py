@@ -10,6 +10,7 @@ once, by whoever delivers its record. What is left over goes back when a purse i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -25,7 +26,9 @@ _LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last ren
 _RENEW_SECONDS: Final = 15.0
 _IDLE_SECONDS: Final = 5.0
 _ASK_SECONDS: Final = 1.0  # between questions to a ledger that said no, or nothing
-_ANSWER_SECONDS: Final = 2.0  # a request waits no longer for the ledger
+_ANSWER_SECONDS: Final = 1.0  # a request waits no longer for the ledger
+_GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
+_REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
 _PARTS: Final = 16  # of what a budget has left, for one slice
 _SLICE_NANO: Final = 1_000_000_000  # at most: a dollar
 _MAX_NOTED: Final = 4096
@@ -66,28 +69,38 @@ class Budgets:
         Raises `PermissionDeniedError` for a budget that is used up, and `UnavailableError`.
         """
         needed = nano if self.holds else 0
-        taken: list[Purse] = []
-        try:
-            for budget in budgets:
-                purse = self._purse(budget)
-                purse.running += 1
-                taken.append(purse)
-                if purse.available < max(needed, 1):
-                    await self._fill(purse, needed)
-                purse.available -= needed
-        except BaseException:
-            for purse in taken[:-1]:
-                purse.available += needed
-            for purse in taken:
-                purse.running -= 1
-            raise
-        return Hold(taken, needed)
+        now = self._monotonic()
+        purses: list[Purse] = []
+        reserve = needed > 0
+        for budget in budgets:
+            purse = self.purses.get(budget.account)
+            if purse is None:
+                purse = self.purses[budget.account] = Purse(budget)
+            purse.adjust(budget, now)
+            purse.running += 1
+            purses.append(purse)
+            if purse.available < 1:
+                reserve = True
+        if reserve:
+            try:
+                await self._reserve(purses, needed)
+            except BaseException:
+                for purse in purses:
+                    purse.running -= 1
+                raise
+        return Hold(purses, budgets, needed)
+
+    async def extend(self, hold: Hold, nano: int) -> None:
+        """Lets a running request go on that may cost up to `nano` more. Raises as `take`."""
+        if self.holds:
+            await self._reserve(hold.purses, nano)
+            hold.nano += nano
 
     def settle(self, hold: Hold, cost_nano: int) -> None:
         """The request is over and has cost so much. Never raises."""
         now = self._monotonic()
-        for purse in hold.purses:
-            purse.available += hold.nano - cost_nano
+        for purse, budget in zip(hold.purses, hold.budgets, strict=True):
+            purse.let_go(hold.nano, cost_nano, budget)
             purse.running -= 1
             purse.used_at = now
 
@@ -109,100 +122,143 @@ class Budgets:
         """Empties the purses that nothing uses. Raises `StoreError`."""
         now = self._monotonic()
         for account, purse in list(self.purses.items()):
-            if purse.running or now - purse.used_at < idle_seconds or purse.borrowing.locked():
+            idle = now - purse.used_at
+            if purse.running or purse.borrowing is not None or idle < idle_seconds:
                 continue
-            del self.purses[account]  # before the wait: what comes meanwhile gets a new one
-            left = max(purse.available, 0) + purse.surplus
-            if left and now < purse.lapses_at:
+            # All before the wait: what comes meanwhile begins with nothing.
+            if not purse.refused or idle >= _REMEMBER_SECONDS:
+                del self.purses[account]
+            left, lapses_at = purse.available + purse.surplus, purse.lapses_at
+            purse.available, purse.surplus, purse.lapses_at = 0, 0, None
+            if left and lapses_at is not None and now < lapses_at:
+                # Less than nothing: a debt, for which the ledger then holds as much.
                 await self._ledger.give_back(account, holder=self._holder, amount_nano=left)
 
     async def close(self) -> None:
         """Gives everything back; if the ledger does not answer, it lapses."""
+        asked = [p.borrowing for p in self.purses.values() if p.borrowing is not None]
+        if asked:
+            await asyncio.wait(asked, timeout=_ANSWER_SECONDS)
         try:
             await self.give_back()
         except StoreError as error:
             _log.warning("what was borrowed from budgets lapses by itself: %s", error)
 
-    def _purse(self, budget: Budget) -> Purse:
-        purse = self.purses.get(budget.account)
-        if purse is None:
-            purse = self.purses[budget.account] = Purse(budget)
-        purse.adjust(budget, self._monotonic())
-        return purse
+    async def _reserve(self, purses: Sequence[Purse], nano: int) -> None:
+        """Holds so much of each purse; with nothing to hold, sees that none is empty."""
+        done = 0
+        try:
+            for purse in purses:
+                if purse.available < max(nano, 1):
+                    await self._fill(purse, nano)
+                purse.available -= nano
+                purse.held += nano
+                done += 1
+        except BaseException:
+            for purse in purses[:done]:
+                purse.let_go(nano, 0, purse.budget)
+            raise
 
     async def _fill(self, purse: Purse, needed: int) -> None:
         """Borrows so that a request may begin. Raises if the budget has no more."""
-        if self._may_not_ask():
-            self._lend(purse)
-            return
-        async with purse.borrowing:
-            wanted = max(needed, 1)
-            if purse.available >= wanted:
-                return  # another request has borrowed while we waited
-            if self._was_refused(purse, wanted):
-                raise purse.budget.exceeded(left_over=purse.available > 0)
+        wanted = max(needed, 1)
+        while purse.available < wanted:
             if self._may_not_ask():
-                self._lend(purse)
+                self._lend(purse, wanted)
                 return
-            self._asked_at = self._monotonic()
-            try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
-                    await self._borrow(purse, needed)
-            except (StoreError, TimeoutError) as error:
-                self._is_down(error)
-                self._lend(purse)
+            if purse.borrowing is None:
+                if self._was_refused(purse, wanted):
+                    raise purse.budget.exceeded(left_over=purse.available > 0)
+                self._asked_at = purse.asked_at = self._monotonic()
+                purse.borrowing = asyncio.create_task(self._borrow(purse, needed))
+            # A task of its own: what is granted when nobody waits any more must be known all the
+            # same, or it would be held for as long as the purse is in use.
+            asked = purse.borrowing
+            patience = purse.asked_at + _ANSWER_SECONDS - self._monotonic()
+            await asyncio.wait((asked,), timeout=max(0.0, patience))
+            if not asked.done():
+                self._is_down(TimeoutError())
+            if not asked.done() or not asked.result():
+                self._lend(purse, wanted)
                 return
-            if purse.available >= wanted:
-                purse.refused = 0
-                return
-            purse.refused, purse.refused_at = wanted, self._monotonic()
-            raise purse.budget.exceeded(left_over=purse.available > 0)
 
-    async def _borrow(self, purse: Purse, needed: int) -> None:
+    async def _borrow(self, purse: Purse, needed: int) -> bool:
+        """Asks the ledger; False if it does not answer."""
+        asked_of = purse.budget
+        try:
+            async with asyncio.timeout(_GIVE_UP_SECONDS):
+                await self._ask(purse, needed)
+        except (StoreError, TimeoutError) as error:
+            self._is_down(error)
+            return False
+        finally:
+            purse.borrowing = None
+        if purse.budget.nano == asked_of.nano:  # else it says nothing of the new one
+            wanted = max(needed, 1)
+            purse.refused = 0 if purse.available >= wanted else wanted
+            purse.refused_at = self._monotonic()
+        return True
+
+    async def _ask(self, purse: Purse, needed: int) -> None:
         budget, asked = purse.budget, self._monotonic()
         if purse.surplus:
             surplus, purse.surplus = purse.surplus, 0
             await self._ledger.give_back(budget.account, holder=self._holder, amount_nano=surplus)
         left = budget.nano if purse.left is None else purse.left
-        wanted = max(needed - purse.available, min(_SLICE_NANO, left // _PARTS) - purse.available)
+        part = min(_SLICE_NANO, left // _PARTS)
         now = int(self._now())
         granted, standing = await self._ledger.borrow(
             budget.account,
             holder=self._holder,
-            amount_nano=max(wanted, 1 - purse.available),
+            amount_nano=max(needed, part, 1) - purse.available,
             budget_nano=budget.nano,
             now=now,
             until=now + _LEASE_SECONDS,
         )
-        purse.available += granted
-        purse.lapses_at = asked + _LEASE_SECONDS - 1  # early rather than late
+        if granted:
+            purse.lapses_at = asked + _LEASE_SECONDS - 1  # early rather than late
+        purse.let_go(0, -granted, budget)
         purse.left = max(0, budget.nano - standing.spent_nano - standing.held_nano)
         self._is_up()
         self._note(budget, standing)
+        if part < purse.available < needed:
+            # Of no use to this request, but maybe to smaller ones of other workers.
+            excess, purse.available = purse.available - part, part
+            with contextlib.suppress(StoreError):  # it lapses
+                await self._ledger.give_back(
+                    budget.account, holder=self._holder, amount_nano=excess
+                )
 
-    def _lend(self, purse: Purse) -> None:
+    def _lend(self, purse: Purse, wanted: int) -> None:
         """The ledger does not answer: who was not over budget goes on, unless that is forbidden."""
         if not self._fail_open:
             raise UnavailableError(
                 "Budgets cannot be checked right now. Try again shortly.", retry_after=2.0
             )
-        if purse.refused:
+        if 0 < purse.refused <= wanted:
             raise purse.budget.exceeded(left_over=False)
 
     async def _renew(self) -> None:
         now = self._monotonic()
-        accounts = [account for account, purse in self.purses.items() if now < purse.lapses_at]
+        accounts = [
+            account
+            for account, purse in self.purses.items()
+            if purse.lapses_at is not None and now < purse.lapses_at
+        ]
         if not accounts:
             return
         until = int(self._now()) + _LEASE_SECONDS
         await self._ledger.renew(accounts, holder=self._holder, until=until)
         for account in accounts:
-            if (purse := self.purses.get(account)) is not None:
+            purse = self.purses.get(account)
+            if purse is not None and purse.lapses_at is not None:
                 purse.lapses_at = max(purse.lapses_at, now + _LEASE_SECONDS - 1)
 
     def _note(self, budget: Budget, standing: Standing) -> None:
-        if not budget.nano or len(self._noted) > _MAX_NOTED:
+        if not budget.nano:
             return
+        if len(self._noted) > _MAX_NOTED:
+            self._noted.clear()
         percent = standing.spent_nano * 100 // budget.nano
         for threshold in _THRESHOLDS:
             mark = (budget.account, threshold)
@@ -224,10 +280,11 @@ class Budgets:
         return 0 < purse.refused <= wanted and self._monotonic() - purse.refused_at < _ASK_SECONDS
 
     def _is_down(self, error: Exception) -> None:
+        self._asked_at = self._monotonic()  # who waited meanwhile must not ask one after the other
         if self._down_since is None:
             self._down_since = self._monotonic()
             how = "requests go on" if self._fail_open else "requests are refused"
-            _log.error("budgets cannot be asked, %s: %s", how, error or "no answer in time")
+            _log.error("budgets cannot be asked, %s: %s", how, str(error) or "no answer in time")
 
     def _is_up(self) -> None:
         if self._down_since is not None:

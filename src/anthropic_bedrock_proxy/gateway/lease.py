@@ -17,7 +17,9 @@ from typing import Literal, Protocol
 import msgspec
 
 from ..protocol.cost import cost_nano
-from ..store.records import UsageRecord
+from ..protocol.messages import MessagesRequest
+from ..protocol.metering import Usage
+from ..store.records import MOST, UsageRecord
 from .budgets import Budgets
 from .exchange import Exchange
 from .limiting import Limits, Ticket
@@ -57,6 +59,12 @@ class Lease:
         self._hold = hold
         self.state: Literal["open", "settled"] = "open"
 
+    async def extend(self, request: MessagesRequest) -> None:
+        """Before one more model call of the same turn. Raises as admission does."""
+        desk, target = self._desk, self._exchange.target
+        if self._hold is not None and target is not None and desk.budgets.holds:
+            await desk.budgets.extend(self._hold, desk.pricing.most(target, request))
+
     def settle(self) -> None:
         """Records what the request used, and lets go. Only the first call counts."""
         if self.state == "settled":
@@ -87,17 +95,19 @@ class Lease:
         rates = pricing.rates(target)
         if rates is None:
             return None
-        return cost_nano(
-            meter.usage,
+        usage = meter.billed()
+        cost = cost_nano(
+            usage,
             meter.output_tokens,
             rates,
-            tier=exchange.service_tier or meter.usage.service_tier,
+            tier=_tier(exchange, usage),
             writes_for_an_hour=caller is not None and caller.key.cache_ttl == "1h",
         )
+        return min(cost, MOST)
 
     def _record(self, cost: int | None) -> UsageRecord:
         exchange, meter = self._exchange, self._exchange.meter
-        usage, target, caller = meter.usage, exchange.target, exchange.caller
+        usage, target, caller = meter.billed(), exchange.target, exchange.caller
         cache, tools = usage.cache_creation, usage.server_tool_use
         return UsageRecord(
             id=exchange.request_id,
@@ -113,7 +123,7 @@ class Lease:
             cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
             cache_creation_5m_input_tokens=(cache and cache.ephemeral_5m_input_tokens) or 0,
             cache_creation_1h_input_tokens=(cache and cache.ephemeral_1h_input_tokens) or 0,
-            service_tier=exchange.service_tier or usage.service_tier,
+            service_tier=_tier(exchange, usage),
             error=exchange.error_type,
             estimated=meter.estimated,
             disconnected=exchange.client_gone,
@@ -127,3 +137,8 @@ class Lease:
             web_search_requests=(tools and tools.web_search_requests) or 0,
             web_fetch_requests=(tools and tools.web_fetch_requests) or 0,
         )
+
+
+def _tier(exchange: Exchange, usage: Usage) -> str | None:
+    """The one that served the request, as far as anybody said."""
+    return exchange.service_tier or usage.bedrock_service_tier or usage.service_tier

@@ -54,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     slots: tuple[Slot, ...]
     counts_tokens: bool
     has_levels: bool  # several buckets of a kind
+    takes: tuple[Take, ...] | None  # what each request draws, if that is always the same
 
 
 class Ticket(msgspec.Struct, frozen=True, gc=False):
@@ -91,9 +92,11 @@ class Limits:
 
     async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:
         """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
-        output = min(max_tokens, self._options.output_estimate)
-        costs = (1, input_tokens + output, input_tokens, output)
-        takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
+        takes: Sequence[Take] | None = plan.takes
+        if takes is None:
+            output = min(max_tokens, self._options.output_estimate)
+            costs = (1, input_tokens + output, input_tokens, output)
+            takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
         try:
             decision = await self._limiter.take(takes, plan.slots)
         except LimiterError as error:
@@ -107,20 +110,25 @@ class Limits:
 
     def settle(self, ticket: Ticket, meter: Meter | None) -> None:
         """Takes or gives back the difference to what was used; None: no model was called."""
+        plan = ticket.plan
+        if plan.takes is not None:  # a request is a request
+            if plan.slots:
+                self._limiter.settle(ticket.decision, (), plan.slots)
+            return
         changes: list[Take] = []
         if meter is None:
             used = (1, 0, 0, 0)
         else:
-            usage, output = meter.usage, meter.output_tokens
+            usage, output = meter.billed(), meter.output_tokens
             # Cache reads are free of limits, as with Anthropic.
             given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
             used = (1, given + output, given, output)
-        for kind, take in zip(ticket.plan.kinds, ticket.takes, strict=True):
+        for kind, take in zip(plan.kinds, ticket.takes, strict=True):
             difference = used[kind] - take.charged
             if difference:
                 changes.append(Take(take.bucket, difference))
-        if changes or ticket.plan.slots:
-            self._limiter.settle(ticket.decision, changes, ticket.plan.slots)
+        if changes or plan.slots:
+            self._limiter.settle(ticket.decision, changes, plan.slots)
 
     def undo(self, ticket: Ticket) -> None:
         """The request was refused for another reason: as if it had never been."""
@@ -135,13 +143,14 @@ class Limits:
         for kind, level in _narrowest(standing) if plan.has_levels else standing:
             limit, remaining, reset = _HEADERS[kind]
             full_at = int(now + level.reset_seconds) + 1
-            headers.append((limit, b"%d" % level.limit))
-            headers.append((remaining, b"%d" % level.remaining))
-            headers.append((reset, _rfc3339(full_at)))
+            most, left = b"%d" % level.limit, b"%d" % level.remaining
+            headers += ((limit, most), (remaining, left), (reset, _rfc3339(full_at)))
             if kind == _REQUESTS:  # also in the predecessor's words
-                headers.append((b"x-ratelimit-limit", b"%d" % level.limit))
-                headers.append((b"x-ratelimit-remaining", b"%d" % level.remaining))
-                headers.append((b"x-ratelimit-reset", b"%d" % full_at))
+                headers += (
+                    (b"x-ratelimit-limit", most),
+                    (b"x-ratelimit-remaining", left),
+                    (b"x-ratelimit-reset", b"%d" % full_at),
+                )
         return headers
 
     def _make(self, caller: Caller) -> Plan:
@@ -152,13 +161,15 @@ class Limits:
             if allowance.concurrency_limit is not None:
                 slots.append(Slot(owner, allowance.concurrency_limit))
         kinds = tuple(kind for kind, _ in found)
+        buckets = tuple(bucket for _, bucket in found)
         return Plan(
             caller,
             kinds,
-            tuple(bucket for _, bucket in found),
+            buckets,
             tuple(slots),
             counts_tokens=any(kinds),
             has_levels=len(set(kinds)) < len(kinds),
+            takes=None if any(kinds) else tuple(Take(bucket, 1) for bucket in buckets),
         )
 
     def _buckets(self, owner: str, allowance: Allowance) -> Iterator[tuple[int, Bucket]]:

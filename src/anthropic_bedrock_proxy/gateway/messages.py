@@ -184,15 +184,22 @@ class Messages:
         """Like `_attempt`, where the proxy runs tools for the model: a turn of several calls."""
         from .turns import Calls, begin_turn, whole_turn  # noqa: PLC0415  # most never need it
 
-        target = exchange.target = course.target
+        target = course.target
         streamed = msgspec.structs.replace(wanted, stream=True)
+
+        def convert(made: MessagesRequest) -> Conversion:
+            conversion = self._convert(exchange, made, target, streamed)
+            exchange.target = target
+            return conversion
+
         calls = Calls(
             self._upstreams[target.place],
-            convert=lambda made: self._convert(exchange, made, target, streamed),
+            convert=convert,
             learn=lambda made, call, refusal: self._verdicts.learn(
                 made, target, streamed, call, refusal
             ),
             patient=course.patient,
+            extend=lease.extend,
         )
         try:
             stream = await begin_turn(request, calls, exchange)

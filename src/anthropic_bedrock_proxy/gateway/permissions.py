@@ -5,15 +5,22 @@ Names are compared as shell patterns (`claude-*`), with case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final
+
+from msgspec import UNSET
 
 from ..errors import PermissionDeniedError
 from ..protocol.messages import MessagesRequest
+from ..protocol.raw import decode, decode_raws
+from ..protocol.views import MessageView
 from ..store.records import KeyRecord
 from .routing import Route
+
+_DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
 
 
 def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> None:
@@ -30,11 +37,11 @@ def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> Non
                 should_retry=False,
             )
     if key.allowed_tools:
-        for index, tool in enumerate(request.view.tools or ()):
-            kind = tool.type if tool.type not in (None, "custom") else None
-            if not _any_matches([name for name in (kind, tool.name) if name], key.allowed_tools):
+        for path, names in _tools(request):
+            if not _any_matches(names, key.allowed_tools):
+                name = names[0][:200] if names else "a tool without a name"
                 raise PermissionDeniedError(
-                    f"tools.{index}: this key may not use {(kind or tool.name)[:200]}; it may use "
+                    f"{path}: this key may not use {name}; it may use "
                     f"{', '.join(key.allowed_tools)}",
                     error_code="tool_not_allowed",
                     should_retry=False,
@@ -66,6 +73,47 @@ def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[
     return address
 
 
+def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:
+    """The path of every tool, wherever the request defines it, and what it is known by."""
+    for index, tool in enumerate(request.view.tools or ()):
+        tree: dict[str, Any] = {"type": tool.type, "name": tool.name}
+        if tool.custom is not UNSET:
+            tree["custom"] = decode(tool.custom)
+        yield f"tools.{index}", _names(tree)
+    messages = request.view.messages
+    defining = [index for index, message in enumerate(messages) if _defines(message)]
+    if not defining:
+        return
+    raws = decode_raws(request.fields["messages"])
+    for index in defining:
+        for position, block in enumerate(decode(raws[index])["content"]):
+            for definition in _definitions(block):
+                yield f"messages.{index}.content.{position}", _names(definition)
+
+
+def _names(tool: dict[str, Any]) -> list[str]:
+    wrapper = tool.get("custom")  # of early clients; it stands over what is around it
+    if isinstance(wrapper, dict):
+        tool = tool | wrapper
+    kind = tool.get("type")
+    names = (kind if kind != "custom" else None, tool.get("name"))
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def _defines(message: MessageView) -> bool:
+    content = message.content
+    return isinstance(content, list) and any(block.type in _DEFINING for block in content)
+
+
+def _definitions(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    changes = block.get("tool_changes")
+    for change in (block, *(changes if isinstance(changes, list) else ())):
+        tool = change.get("tool", change) if isinstance(change, dict) else None
+        definition = tool.get("definition") if isinstance(tool, dict) else None
+        if isinstance(definition, dict):
+            yield definition
+
+
 def _any_matches(names: Sequence[str], patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
@@ -77,4 +125,11 @@ def _is_within(address: str, networks: tuple[str, ...]) -> bool:
     except ValueError:  # a name, or nothing: a Unix socket
         return False
     client = getattr(client, "ipv4_mapped", None) or client
-    return any(client in ip_network(network, strict=False) for network in networks)
+    return any(_contains(network, client) for network in networks)
+
+
+def _contains(network: str, client: IPv4Address | IPv6Address) -> bool:
+    try:
+        return client in ip_network(network, strict=False)
+    except ValueError:  # no network: whoever wrote it into the store did not ask us
+        return False

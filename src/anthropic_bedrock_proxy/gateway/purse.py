@@ -51,18 +51,20 @@ class Purse(msgspec.Struct, eq=False):
 
     budget: Budget
     available: int = 0  # borrowed and neither spent nor held; below 0: running requests overshot
+    held: int = 0  # by running requests
     surplus: int = 0  # borrowed and not to be spent any more: to be given back
     running: int = 0
     used_at: float = 0.0
-    lapses_at: float = 0.0  # what was borrowed may be another's from then on
+    lapses_at: float | None = None  # what was borrowed may be another's from then on
     left: int | None = None  # of the whole budget, when the ledger was last asked
     refused: int = 0  # the least that the ledger had not left, when it was last asked; 0: nothing
     refused_at: float = 0.0
-    borrowing: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+    borrowing: asyncio.Task[bool] | None = None  # a question that the ledger has not answered yet
+    asked_at: float = 0.0
 
     def adjust(self, budget: Budget, now: float) -> None:
         """Takes over a changed budget, and forgets what has lapsed."""
-        if budget.nano != self.budget.nano:
+        if budget is not self.budget and budget.nano != self.budget.nano:
             if budget.nano < self.budget.nano and self.available > 0:
                 self.surplus += self.available  # lent out of a larger budget
                 self.available = 0
@@ -70,14 +72,26 @@ class Purse(msgspec.Struct, eq=False):
             self.refused = 0
         self.budget = budget
         self.used_at = now
-        if now >= self.lapses_at:
-            self.available, self.surplus = min(self.available, 0), 0
+        if self.lapses_at is not None and now >= self.lapses_at:
+            # What running requests hold has to be borrowed anew, and a debt remains one.
+            self.available = min(self.available + self.held, 0) - self.held
+            self.surplus, self.lapses_at = 0, None
+
+    def let_go(self, held: int, spent: int, budget: Budget) -> None:
+        """A request that held so much, while the budget was `budget`, has spent so much."""
+        rest = held - spent
+        self.held -= held
+        if rest > 0 and self.budget.nano < budget.nano and self.lapses_at is not None:
+            self.surplus += rest  # lent out of a larger budget
+        else:
+            self.available += rest
 
 
-class Hold(msgspec.Struct, frozen=True, gc=False):
-    """A running request's part of its purses."""
+class Hold(msgspec.Struct, gc=False):
+    """A running request's part of its purses, and of which budgets they were then."""
 
     purses: Sequence[Purse]
+    budgets: Sequence[Budget]
     nano: int
 
 

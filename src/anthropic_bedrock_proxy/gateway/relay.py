@@ -66,6 +66,12 @@ class Relay:
             self._count_spent()
             error = refused(self._exchange, refusal, self._lease)
             return sse.encode([error_event(error, self._exchange.request_id)])
+        except ProxyError as error:  # a further call of a turn is not admitted
+            self._done = True
+            self._count_spent()
+            self._exchange.error_type = error.type
+            self._lease.settle()
+            return sse.encode([error_event(error, self._exchange.request_id)])
         if events is None:
             return None
         observe = self._exchange.meter.observe

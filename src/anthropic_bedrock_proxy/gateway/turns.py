@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -31,18 +31,28 @@ class Calls:
         convert: Callable[[MessagesRequest], Conversion],
         learn: Callable[[MessagesRequest, Call, UpstreamRefusal], bool],
         patient: Callable[[Conversion], Conversion],
+        extend: Callable[[MessagesRequest], Awaitable[None]],
     ) -> None:
-        """`patient` bounds the first call only: after it the turn cannot move elsewhere."""
+        """`patient` bounds the first call only: after it the turn cannot move elsewhere.
+
+        `extend` admits each of the others.
+        """
         self._upstream = upstream
         self._convert = convert
         self._learn = learn
         self._patient = patient
+        self._extend = extend
         self._begun = False
         self.applied_edits: list[dict[str, Any]] | None = None
         self.body = b""  # of the call that was made last
 
     async def open(self, request: MessagesRequest) -> AnswerStream:
-        """The next call; once more if its refusal taught what to leave out."""
+        """The next call; once more if its refusal taught what to leave out.
+
+        Raises `UpstreamRefusal`, and whatever conversion and admission raise.
+        """
+        if self._begun:
+            await self._extend(request)
         while True:
             conversion = self._convert(request)
             if not self._begun:
@@ -68,7 +78,8 @@ async def begin_turn(request: MessagesRequest, calls: Calls, exchange: Exchange)
             exchange.meter.assume_input(calls.body)
         raise
     except BaseException:  # the client left, or the server is stopping
-        exchange.meter.assume_input(calls.body)
+        if calls.body:  # else nothing was sent
+            exchange.meter.assume_input(calls.body)
         raise
 
 

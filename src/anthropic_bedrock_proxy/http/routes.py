@@ -8,6 +8,7 @@ send nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -50,10 +51,13 @@ class Routes:
         environment: str,
         trusted_networks: tuple[str, ...] = (),
         build_admin: Callable[[], AdminAPI] | None = None,
+        admin_authenticator: Authenticator | None = None,
     ) -> None:
         """`trusted_networks` (CIDR) are those of load balancers: see `client_address`.
 
         `build_admin` makes the admin API when it is first asked for; None: there is none.
+        `admin_authenticator` is for that alone, and best remembers nothing: a key that was revoked
+        a moment ago must not have the time to reactivate itself.
         """
         self._messages = messages
         self._counting = counting
@@ -64,6 +68,7 @@ class Routes:
         self._environment = environment
         self._trusted_networks = trusted_networks
         self._build_admin = build_admin
+        self._admin_authenticator = admin_authenticator or authenticator
         self._application: Application | None = None
 
     def application(
@@ -106,7 +111,7 @@ class Routes:
         if self._build_admin is not None:
             admin = AdminRoutes(
                 build=self._build_admin,
-                authenticate=self._authenticate,
+                authenticate=partial(self._authenticate, authenticator=self._admin_authenticator),
                 forget=self._authenticator.forget,
             )
             prefixes |= admin.prefixes()
@@ -173,13 +178,16 @@ class Routes:
         exchange.body_read = True
         return body
 
-    async def _authenticate(self, request: Request) -> None:
+    async def _authenticate(
+        self, request: Request, *, authenticator: Authenticator | None = None
+    ) -> None:
+        authenticator = authenticator or self._authenticator
         headers = request.headers
         secret = headers.get(self._key_header)
         if not secret:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             secret = token.strip() if scheme.lower() == b"bearer" else b""
-        caller = await self._authenticator.authenticate(secret.decode("utf-8", "surrogateescape"))
+        caller = await authenticator.authenticate(secret.decode("utf-8", "surrogateescape"))
         request.exchange.caller = caller
         request.exchange.key_id = caller.key.id
         if caller.key.allowed_networks:

@@ -55,12 +55,11 @@ def decide(
         if count >= slot.limit and longest < SLOT_SECONDS:
             denied, longest = index, SLOT_SECONDS
         index += 1
-    if denied is None:
-        for cell, amount in zip(cells, amounts, strict=True):
-            cell.level = moved(cell.level, amount, cell.limit, cell.window)
-    return Decision(denied is None, [*map(_level, cells)], denied, longest)
-
-
-def _level(cell: Cell) -> Level:
-    level, limit, window = cell.level, cell.limit, cell.window
-    return Level(limit, remaining(level, limit, window), reset(level, limit, window) / 1e6)
+    levels = []
+    for cell, amount in zip(cells, amounts, strict=True):
+        level, limit, window = cell.level, cell.limit, cell.window
+        if denied is None:
+            cell.level = level = moved(level, amount, limit, window)
+        full_in = reset(level, limit, window) / 1e6
+        levels.append(Level(limit, remaining(level, limit, window), full_in))
+    return Decision(denied is None, levels, denied, longest)

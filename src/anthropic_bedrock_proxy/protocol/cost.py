@@ -53,7 +53,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def dearest_input(self) -> int:
         """What a token of the prompt costs at most, whatever the cache does with it."""
-        return max(self.input, self.cache_write, self.cache_write_1h)
+        return max(self.input, self.cache_read, self.cache_write, self.cache_write_1h)
 
 
 def nano(dollars: Decimal) -> int:
@@ -113,10 +113,11 @@ def cost_nano(
     return -(-total * _multiplier(tier, batch=batch) // (_PER * _WHOLE * _WHOLE))
 
 
-def most_nano(input_tokens: int, output_tokens: int, rates: Rates, *, tier: str | None) -> int:
-    """What a request may cost at most: for a hold that is never too small."""
+def most_nano(input_tokens: int, output_tokens: int, rates: Rates) -> int:
+    """What a request may cost at most, in whatever tier: for a hold that is never too small."""
     total = input_tokens * rates.dearest_input + output_tokens * rates.output
-    return -(-total * _multiplier(tier, batch=False) // (_PER * _WHOLE * _WHOLE))
+    dearest = max(_TIERS, key=_TIERS.__getitem__)
+    return -(-total * _multiplier(dearest, batch=False) // (_PER * _WHOLE * _WHOLE))
 
 
 def _multiplier(tier: str | None, *, batch: bool) -> int:

@@ -17,7 +17,8 @@ import msgspec
 from .events import Event
 from .tokens import estimate_input, estimate_output
 
-_MAX_TOKENS: Final = 1 << 53  # beyond this a number of tokens is nonsense (and no SQL integer)
+_MAX_TOKENS: Final = (1 << 53) - 1  # beyond this a number of tokens is nonsense
+_COMPACTION: Final = "compaction"
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_MAX_TOKENS)]
 
 
@@ -35,6 +36,17 @@ class ServerToolUse(msgspec.Struct, gc=False):
     web_fetch_requests: _Count | None = None
 
 
+class Iteration(msgspec.Struct, gc=False):
+    """One of the model's passes over a request."""
+
+    type: str = ""
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
+    cache_creation: CacheCreation | None = None
+
+
 class Usage(msgspec.Struct, gc=False):
     """Anthropic's usage object, as far as it is money. `input_tokens` excludes cache tokens."""
 
@@ -45,6 +57,8 @@ class Usage(msgspec.Struct, gc=False):
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerToolUse | None = None
     service_tier: str | None = None
+    bedrock_service_tier: str | None = None  # if Anthropic has no word for it
+    iterations: list[Iteration] | None = None
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -81,8 +95,10 @@ class Meter:
             self._delta_bytes += len(data)
         elif name == b"message_delta":
             try:
-                self._merge(_decode_body(data).usage)
-                self.final = True
+                usage = _decode_body(data).usage
+                self._merge(usage)
+                if usage is not None and usage.output_tokens is not None:
+                    self.final = True
             except _UNREADABLE:
                 self._salvage(_tree(data))
         elif name == b"message_start":
@@ -118,10 +134,32 @@ class Meter:
     @property
     def output_tokens(self) -> int:
         """Told by the model, or estimated if it never came to tell (see `estimated`)."""
-        told = self.usage.output_tokens or 0
-        if self.final:
-            return told
-        return max(told, estimate_output(self._delta_events, self._delta_bytes))
+        usage = self.usage
+        told = usage.output_tokens or 0
+        if not self.final:
+            told = max(told, estimate_output(self._delta_events, self._delta_bytes))
+        if usage.iterations is not None:
+            told += sum(made.output_tokens or 0 for made in _unsummed(usage))
+        return told
+
+    def billed(self) -> Usage:
+        """`usage` with what has to be paid beside it; its `output_tokens` are not to be used."""
+        if self.usage.iterations is None:
+            return self.usage
+        parts: list[Usage | Iteration] = [self.usage, *_unsummed(self.usage)]
+        splits = [part.cache_creation for part in parts if part.cache_creation is not None]
+        return msgspec.structs.replace(
+            self.usage,
+            input_tokens=sum(part.input_tokens or 0 for part in parts),
+            cache_read_input_tokens=sum(part.cache_read_input_tokens or 0 for part in parts),
+            cache_creation_input_tokens=sum(
+                part.cache_creation_input_tokens or 0 for part in parts
+            ),
+            cache_creation=CacheCreation(
+                sum(split.ephemeral_5m_input_tokens or 0 for split in splits),
+                sum(split.ephemeral_1h_input_tokens or 0 for split in splits),
+            ),
+        )
 
     @property
     def estimated(self) -> bool:
@@ -158,6 +196,11 @@ class Meter:
             value = getattr(usage, name)
             if value is not None:
                 setattr(mine, name, value)
+
+
+def _unsummed(usage: Usage) -> list[Iteration]:
+    """The passes that compacted the history: the sums of a usage object leave them out."""
+    return [made for made in usage.iterations or () if made.type == _COMPACTION]
 
 
 def _tree(data: bytes) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import Final
 
 _BYTES_PER_TOKEN: Final = 4
 _IMAGE_TOKENS: Final = 1500
-_ADDED_TOKENS: Final = 1000
-_BASE64_DATA: Final = re.compile(rb'"data"\s*:\s*"[A-Za-z0-9+/=]{256,}"')
+# As clients and as Converse call it.
+_BASE64_DATA: Final = re.compile(rb'"(?:data|bytes)"\s*:\s*"[A-Za-z0-9+/=]{256,}"')
 # JSON around the text of one streamed delta event.
 _DELTA_FRAME_BYTES: Final = 85
 
@@ -21,15 +21,6 @@ def estimate_input(body: bytes | bytearray) -> int:
     """Input tokens of a request body."""
     rest, media = _BASE64_DATA.subn(b"", body)
     return max(1, len(rest) // _BYTES_PER_TOKEN + media * _IMAGE_TOKENS)
-
-
-def bound_input(body: bytes | bytearray) -> int:
-    """More input tokens than a request body has: what may have to be paid.
-
-    Two bytes a token is below any prose or code; the rest is what Bedrock adds for tools.
-    """
-    rest, media = _BASE64_DATA.subn(b"", body)
-    return len(rest) // 2 + media * _IMAGE_TOKENS * 2 + _ADDED_TOKENS
 
 
 def estimate_output(delta_events: int, delta_bytes: int) -> int:

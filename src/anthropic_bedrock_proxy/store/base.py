@@ -173,7 +173,7 @@ class Ledger(Protocol):
         ...
 
     async def give_back(self, account: Account, *, holder: str, amount_nano: int) -> None:
-        """Lets go of what was held and not spent."""
+        """Lets go of what was held and not spent; below 0, holds what was spent beyond it."""
         ...
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:

@@ -21,6 +21,7 @@ from .records import Account, Standing
 
 _HOLD: Final = "h#"
 _MOST_ATTEMPTS: Final = 24  # some two seconds: more than any crowd needs
+_MOST_REMOVED: Final = 64  # by one write: DynamoDB takes expressions of up to 4 KB
 _NAMES: Final = {"#write": "write"}
 
 
@@ -62,7 +63,7 @@ class DynamoDBLedger:
                 held = own + granted
                 latest = max(until, live.get(holder, {}).get("until", 0))
                 changed = {"held": held, "until": latest, "write": mine}
-                lapsed = sorted(holds.keys() - live.keys() - {holder})
+                lapsed = sorted(holds.keys() - live.keys() - {holder})[:_MOST_REMOVED]
                 change = _taking(holder, changed, lapsed, seen=item.get("write"))
                 after = await self._tables.update(self._tables.names.state, _key(account), change)
                 if after is not None:
@@ -88,7 +89,7 @@ class DynamoDBLedger:
         """See `Ledger.renew`."""
         change = Change(
             update="SET #h.#until = :until, #write = :mine",
-            condition="attribute_exists(#h)",
+            condition="attribute_exists(#h) AND #h.#until < :until",
             names={**_NAMES, "#h": f"{_HOLD}{holder}", "#until": "until"},
             values={":until": until, ":mine": new_write()},
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
@@ -122,10 +123,11 @@ def usage_of(row: Item, key_id: str) -> UsageRecord:
     written = _whole(row.get("cache_write_input_tokens")) or 0
     for_an_hour = row.get("cache_ttl") == "1h"
     model = _text(row.get("model")) or ""
+    at_ms = min(_whole(row["timestamp"]) or 0, _MOST_MS)
     return UsageRecord(
-        id=_text(row.get("request_id")) or f"{key_id}-{row['timestamp']}",
+        id=usage_id_of(row, key_id, at_ms),
         key_id=key_id,
-        at_ms=min(_whole(row["timestamp"]) or 0, _MOST_MS),
+        at_ms=at_ms,
         model=model,
         bedrock_model_id="",
         dialect="",
@@ -137,6 +139,12 @@ def usage_of(row: Item, key_id: str) -> UsageRecord:
         cache_creation_1h_input_tokens=written if for_an_hour else 0,
         error=None if row.get("success", True) else "api_error",
     )
+
+
+def usage_id_of(row: Item, key_id: str, at_ms: int) -> str:
+    """A request id that sorts as its time does, like ours: records are paged by it."""
+    theirs = f"{key_id} {row['timestamp']} {row.get('request_id')}"
+    return f"req_{at_ms:011x}{sha256(theirs.encode()).hexdigest()[:16]}"
 
 
 def nano(dollars: Any) -> int | None:

@@ -146,8 +146,9 @@ class _Migration:
 
 def _kept(row: Item) -> Item:
     """What our records have no field for, unless it repeats the secret."""
+    fields = {**row, "predecessor_request_id": row.get("request_id")}
     return {
-        name: row[name]
-        for name in ("error_message", "metadata", "ttl")
-        if name in row and row["api_key"] not in repr(row[name])
+        name: fields[name]
+        for name in ("predecessor_request_id", "error_message", "metadata", "ttl")
+        if fields.get(name) is not None and row["api_key"] not in repr(fields[name])
     }

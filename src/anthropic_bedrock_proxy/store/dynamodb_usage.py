@@ -41,7 +41,7 @@ from .totals import (
 _DAY_SECONDS: Final = 86_400
 _ROW_NAMES: Final = {"#pk": "api_key", "#sk": "timestamp"}
 _OUR_ID: Final = re.compile(r"req_([0-9a-f]{11})")  # begins with the milliseconds
-_END_OF_TIME_MS: Final = 10**15 - 1
+_END_OF_TIME_MS: Final = 253_402_300_799_999  # the year 9999 ends, as for `Moment`
 
 
 class DynamoDBUsage:
@@ -112,7 +112,7 @@ class DynamoDBUsage:
         """See `UsageLog.records`."""
         if after is not None:
             since_ms = max(since_ms, await self._moment(after))
-        last_ms = _END_OF_TIME_MS if until_ms is None else until_ms - 1
+        last_ms = _END_OF_TIME_MS if until_ms is None else min(until_ms - 1, _END_OF_TIME_MS)
         found: list[UsageRecord] = []
         if since_ms > last_ms or limit < 1 or key_id == "":
             return found

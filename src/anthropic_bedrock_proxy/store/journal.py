@@ -238,12 +238,16 @@ class Journal:
     def _orphans(self) -> Iterator[Segment]:
         """The segments whose owners are dead, each locked.
 
-        None behind one of the same writer that somebody else has: that one's batches come first.
+        None behind one of the same writer that somebody else has, or that cannot be read: its batches
+        come first.
         """
         paths = self._directory.glob("usage-*.jsonl")
         held: set[str] = set()
         for name, path in sorted((Name.of(path), path) for path in paths):
-            if name.writer in held or path in self._left_alone:
+            if name.writer in held:
+                continue
+            if path in self._left_alone:
+                held.add(name.writer)
                 continue
             try:
                 segment = Segment.adopt(path)
@@ -251,6 +255,7 @@ class Journal:
                 continue  # another process delivered it
             except OSError as error:
                 self._leave_alone(path, error)
+                held.add(name.writer)
                 continue
             if segment is None:
                 held.add(name.writer)

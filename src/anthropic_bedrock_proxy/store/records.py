@@ -11,7 +11,8 @@ import msgspec
 
 # Checked when a record is decoded: a number that no store column can hold, or not its sum over a
 # batch, is refused there, so it cannot stand in the way of the records behind it.
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+MOST = 2**53 - 1
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST)]
 Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # ms; the year 9999 ends there
 
 

@@ -104,7 +104,7 @@ class AccessLog:
 
     def __call__(self, scope: dict[str, Any], exchange: Exchange) -> None:
         """Notes one answer."""
-        usage = exchange.meter.usage
+        usage = exchange.meter.billed()
         target = exchange.target
         client = scope.get("client")
         line = _Line(

@@ -325,6 +325,13 @@ class TestUsage:
     def test_every_other_tier_is_the_standard_one(self, tier):
         assert usage_of({"usage": USAGE, "serviceTier": tier})["service_tier"] == "standard"
 
+    @pytest.mark.parametrize(
+        ("tier", "told"), [("flex", "flex"), ("reserved", "reserved"), ("default", None)]
+    )
+    def test_a_tier_that_anthropic_has_no_word_for_is_told_beside_it(self, tier, told):
+        usage = usage_of({"usage": USAGE, "serviceTier": {"type": tier}})
+        assert usage.get("bedrock_service_tier") == told
+
     def test_writes_without_details_live_for_the_default_time(self):
         usage = usage_of({"usage": {**USAGE, "cacheWriteInputTokens": 7}})
         assert usage["cache_creation"]["ephemeral_5m_input_tokens"] == 7

@@ -19,6 +19,7 @@ _REFUSED: Final = {
     "guardrail_intervened": "An Amazon Bedrock guardrail intervened.",
     "content_filtered": "The content filter of Amazon Bedrock stopped the answer.",
 }
+_COMMON_TIERS: Final = frozenset({"default", "priority"})
 _MALFORMED: Final = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
@@ -76,7 +77,9 @@ def usage_of(tree: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(detail, dict) and detail.get("ttl") == "1h"
     )
     tier = tree.get("serviceTier")
-    priority = isinstance(tier, dict) and tier.get("type") == "priority"
+    served = tier.get("type") if isinstance(tier, dict) else None
+    # Anthropic has no words for the other tiers, which cost something else all the same.
+    other = served if isinstance(served, str) and served not in _COMMON_TIERS else None
     return {
         "input_tokens": _count(counts, "inputTokens"),
         "cache_creation_input_tokens": max(written, long_lived),
@@ -87,7 +90,8 @@ def usage_of(tree: Mapping[str, Any]) -> dict[str, Any]:
             "ephemeral_1h_input_tokens": long_lived,
         },
         "output_tokens": _count(counts, "outputTokens"),
-        "service_tier": "priority" if priority else "standard",
+        "service_tier": "priority" if served == "priority" else "standard",
+        **({"bedrock_service_tier": other} if other else {}),
     }
 
 

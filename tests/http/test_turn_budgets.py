@@ -1,0 +1,117 @@
+"""What turns of several model calls hold, cost and record (BUDGET_HOLDS and without)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+from asgi_client import Client
+from streams import chunk_frame, encode
+
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.events import explode
+from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.store.records import PriceRecord
+
+MODEL = "claude-opus-4-1"  # it does not search by itself
+SEARCH = "tool_search_tool_regex"
+BODY = {
+    "model": MODEL,
+    "max_tokens": 1000,
+    "messages": [{"role": "user", "content": "What is the weather?"}],
+    "tools": [
+        {"type": f"{SEARCH}_20251119", "name": SEARCH},
+        {"name": "get_weather", "input_schema": {"type": "object"}, "defer_loading": True},
+        {"name": "run", "input_schema": {"type": "object"}},
+    ],
+}
+DOLLAR = 10**9
+PRICE = PriceRecord(model=MODEL, updated_at=0, input_nano=15 * DOLLAR, output_nano=75 * DOLLAR)
+
+
+def call_of_the_model(*content, output_tokens=1000):
+    searches = any(block["type"] == "tool_use" for block in content)
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": MODEL,
+        "content": list(content),
+        "stop_reason": "tool_use" if searches else "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 700, "output_tokens": output_tokens},
+    }
+    return [chunk_frame(data) for _, data in explode(message)]
+
+
+SEARCHING = {"type": "tool_use", "id": "toolu_1", "name": SEARCH, "input": {"pattern": "weather"}}
+ANSWER = {"type": "text", "text": "Sunny."}
+
+
+def ask(proxy, secret, *, stream, body=BODY):
+    client = Client(proxy.app, headers={"x-api-key": secret}, body=body | {"stream": stream})
+    return asyncio.run(client.send())
+
+
+@pytest.fixture
+def priced(make_proxy):
+    def make():
+        proxy = make_proxy(holds=True)
+        proxy.pricing.replace_stored([PRICE])
+        return proxy
+
+    return make
+
+
+def most(proxy):
+    """What one call may cost."""
+    request = parse_request(encode(BODY | {"stream": False}), "2023-06-01")
+    return proxy.pricing.most(proxy.registry.route(MODEL).targets[0], request)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_each_call_of_a_turn_is_held_for(priced, stream):
+    proxy = priced()
+    secret = proxy.add_key(total_budget_nano=most(proxy) * 3 // 2)  # for one call, not for two
+    proxy.upstream.script += [call_of_the_model(SEARCHING), call_of_the_model(ANSWER)]
+    answer = ask(proxy, secret, stream=stream)
+    assert len(proxy.upstream.calls) == 1, "the second was not admitted"
+    if stream:
+        (error,) = [data for name, data in answer.events if name == b"error"]
+        assert msgspec.json.decode(error)["error"]["details"] == {"error_code": "budget_exceeded"}
+    else:
+        assert answer.status == 403
+    (record,) = proxy.records
+    assert (record.error, record.output_tokens) == ("permission_error", 1000)
+    assert 0 < record.cost_nano <= most(proxy)
+    (purse,) = proxy.budgets.purses.values()
+    assert (purse.running, purse.held) == (0, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_turn_with_enough_left_goes_on(priced, stream):
+    proxy = priced()
+    secret = proxy.add_key(total_budget_nano=1000 * DOLLAR)
+    proxy.upstream.script += [call_of_the_model(SEARCHING), call_of_the_model(ANSWER)]
+    assert ask(proxy, secret, stream=stream).status == 200
+    (record,) = proxy.records
+    assert (record.error, record.input_tokens, record.output_tokens) == (None, 1400, 2000)
+    (purse,) = proxy.budgets.purses.values()
+    assert (purse.running, purse.held) == (0, 0)
+
+
+def test_a_request_that_no_model_was_sent_is_not_recorded(proxy):
+    bad = {"role": "user", "content": [{"type": "mcp_tool_use", "id": "x"}]}
+    refused = ask(proxy, proxy.add_key(), stream=False, body=BODY | {"messages": [bad]})
+    assert refused.status == 400
+    assert not proxy.upstream.calls
+    assert not proxy.records
+
+
+def test_a_refused_call_of_a_turn_is_recorded(priced):
+    proxy = priced()
+    proxy.upstream.script += [UpstreamRefusal("ThrottlingException", "slow down", status=429)]
+    assert ask(proxy, proxy.add_key(), stream=False).status == 429
+    (record,) = proxy.records
+    assert (record.error, record.cost_nano) == ("rate_limit_error", 0)
