@@ -10,9 +10,9 @@ from statistics import median
 from time import process_time
 from typing import Any, Final
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.gateway.dialects import Wanted, convert
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 

@@ -97,7 +97,7 @@ def test_every_table_of_the_sqlite_file_is_documented():
 
 def test_every_permission_for_dynamodb_is_documented():
     page = (ROOT / "docs/how-to/dynamodb.md").read_text()
-    stores = (ROOT / "src/anthropic_bedrock_proxy/store").glob("dynamodb_*.py")
+    stores = (ROOT / "src/anthropic_bedrock_proxy/store/dynamodb").glob("*.py")
     called = {
         operation
         for path in stores

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
 from anthropic_bedrock_proxy.live import Live
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import ANY, CapabilityOverride
 
 FLAG = "interleaved-thinking-2025-05-14"

@@ -34,7 +34,7 @@ def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry
 
     @cache
     def base() -> Registry:
-        from .app import make_registry  # noqa: PLC0415  # heavy, and app.py imports this module
+        from .parts import make_registry  # noqa: PLC0415  # heavy
 
         return make_registry(settings)
 

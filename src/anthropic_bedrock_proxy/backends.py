@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from .aws.dynamodb import DynamoDB
     from .limits.base import Limiter
     from .store.base import Store
-    from .store.dynamodb_tables import TableNames
+    from .store.dynamodb.tables import TableNames
 
 
 def make_store(settings: Settings) -> Store:
     """The store, not yet open. Raises `StoreError` for a URL that it cannot serve."""
     if settings.store.url != "dynamodb://":
         return store_from_url(settings.store.url)
-    from .store.dynamodb import DynamoDBStore  # noqa: PLC0415  # seldom the store
+    from .store.dynamodb.store import DynamoDBStore  # noqa: PLC0415  # seldom the store
 
     return DynamoDBStore(
         lambda: make_dynamodb(settings),
@@ -29,14 +29,14 @@ def make_store(settings: Settings) -> Store:
 
 def make_dynamodb(settings: Settings) -> DynamoDB:
     """DynamoDB with the credentials of the AWS_* settings. Needs a running loop."""
-    from .app import make_wiring  # noqa: PLC0415  # it imports this module
+    from .parts import make_wiring  # noqa: PLC0415  # heavy, and seldom needed
 
     return make_wiring(settings).dynamodb(settings.aws.dynamodb_endpoint_url)
 
 
 def table_names(settings: Settings) -> TableNames:
     """The DYNAMODB_*_TABLE settings."""
-    from .store.dynamodb_tables import TableNames  # noqa: PLC0415  # seldom needed
+    from .store.dynamodb.tables import TableNames  # noqa: PLC0415  # seldom needed
 
     return TableNames(
         **{name: getattr(settings.tables, name) for name in TableNames.__struct_fields__}

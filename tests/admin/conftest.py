@@ -11,9 +11,9 @@ from asgi_client import Client
 
 from anthropic_bedrock_proxy.administration import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.http.routes import Routes
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 

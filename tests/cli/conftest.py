@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from simprocess import KEY_ID, SECRET, simulator
 
 from anthropic_bedrock_proxy.cli.main import cli
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 COMMAND_ENVIRONMENT = ("PROVIDER_BEARER_TOKEN", "PROVIDER_SECRET_ACCESS_KEY")
 

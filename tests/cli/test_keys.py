@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from anthropic_bedrock_proxy.cli.main import cli
 from anthropic_bedrock_proxy.store.secrets import hash_secret
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
 

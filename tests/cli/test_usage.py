@@ -14,7 +14,7 @@ import pytest
 
 from anthropic_bedrock_proxy.admin.usage import csv_text, record_document
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
 def at(*moment: int) -> int:

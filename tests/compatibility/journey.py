@@ -14,13 +14,13 @@ import msgspec
 from converse_shapes import check_shapes
 from rows import Column
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
 from anthropic_bedrock_proxy.gateway.dialects import Conversion, Wanted
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.gateway.sources import Sources, has_urls
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.sim import converse, invoke, messages

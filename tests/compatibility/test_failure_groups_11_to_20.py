@@ -33,7 +33,6 @@ from rows import (
 from streams import EVENTS, STREAM, decode, encode
 from wire import converse_frames, folded
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import FetchError
@@ -43,6 +42,7 @@ from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.pacing import PacedStream, Pacing
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol import sse
 from anthropic_bedrock_proxy.protocol.converse.answer import finish_converse
 from anthropic_bedrock_proxy.protocol.events import PING

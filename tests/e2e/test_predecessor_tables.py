@@ -15,8 +15,8 @@ import pytest
 from servers import command, proxy_environment, wait_for
 
 from anthropic_bedrock_proxy.aws.dynamodb_values import to_item
-from anthropic_bedrock_proxy.store.dynamodb_legacy import key_id_of
-from anthropic_bedrock_proxy.store.dynamodb_schema import create_tables
+from anthropic_bedrock_proxy.store.dynamodb.legacy import key_id_of
+from anthropic_bedrock_proxy.store.dynamodb.schema import create_tables
 
 ALIAS = "fast"  # in the predecessor's mapping
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"

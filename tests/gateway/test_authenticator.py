@@ -10,8 +10,8 @@ from anthropic_bedrock_proxy.errors import (
     PermissionDeniedError,
     UnavailableError,
 )
-from anthropic_bedrock_proxy.gateway.keys import STALE_SECONDS, Authenticator, KeyOptions
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.gateway.admission.keys import STALE_SECONDS, Authenticator, KeyOptions
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord, OwnerRecord
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from anthropic_bedrock_proxy.gateway.breaker import Breaker
+from anthropic_bedrock_proxy.gateway.failover.breaker import Breaker
 
 COOLDOWN = 30.0
 

@@ -8,13 +8,13 @@ from base64 import b64decode
 import pytest
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError, UpstreamRefusal
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

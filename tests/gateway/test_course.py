@@ -11,7 +11,6 @@ import pytest
 from desks import make_desk
 from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import (
     InvalidRequestError,
     NotFoundError,
@@ -23,17 +22,18 @@ from anthropic_bedrock_proxy.errors import (
     UpstreamTimeoutError,
 )
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
-from anthropic_bedrock_proxy.gateway.admission import Admission
-from anthropic_bedrock_proxy.gateway.chains import parse_chains
+from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
-from anthropic_bedrock_proxy.gateway.course import Course
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.failover import Failover, FailoverOptions
+from anthropic_bedrock_proxy.gateway.failover.chains import parse_chains
+from anthropic_bedrock_proxy.gateway.failover.course import Course
+from anthropic_bedrock_proxy.gateway.failover.failover import Failover, FailoverOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
 from anthropic_bedrock_proxy.gateway.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, ProviderRecord

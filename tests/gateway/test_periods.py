@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.gateway.periods import today
+from anthropic_bedrock_proxy.gateway.admission.periods import today
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2199, 11, 30), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants naive bounds

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import PermissionDeniedError
-from anthropic_bedrock_proxy.gateway.permissions import (
+from anthropic_bedrock_proxy.gateway.admission.permissions import (
     check_network,
     check_request,
     client_address,
 )
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.store.records import KeyRecord
 

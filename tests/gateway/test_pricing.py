@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import msgspec
 
-from anthropic_bedrock_proxy.app import load_model_table
-from anthropic_bedrock_proxy.gateway.pricing import Pricing
+from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.store.records import PriceRecord
 

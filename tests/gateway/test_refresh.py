@@ -7,11 +7,11 @@ import logging
 
 import pytest
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.gateway.refresh import CatalogRefresh
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import ModelMapping, ProviderRecord
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"

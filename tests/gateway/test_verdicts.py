@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.dialects import Wanted
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.verdicts import Verdict, Verdicts
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Terms
 

@@ -8,7 +8,7 @@ import pytest
 from asgi_client import Client
 from streams import MESSAGE, STREAM, encode
 
-from anthropic_bedrock_proxy.gateway.limiting import LimitOptions
+from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
 from anthropic_bedrock_proxy.store.records import OwnerRecord
 
 BODY = {

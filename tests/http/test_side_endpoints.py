@@ -10,7 +10,7 @@ from asgi_client import Client
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.keys import KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.keys import KeyOptions
 
 KEY = {"x-api-key": "sk-master"}
 BODY = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "Hello"}]}

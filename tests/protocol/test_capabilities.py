@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.capabilities import capabilities_on, parse_table
 from anthropic_bedrock_proxy.sim.catalog import MODELS
 

@@ -8,7 +8,7 @@ from cost_cases import CASES, SONNET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.app import load_model_table
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.cost import (
     Rates,
     cost_nano,

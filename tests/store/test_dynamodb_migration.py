@@ -10,9 +10,9 @@ import pytest
 from dynamo_servers import BreakingDynamoDB, TwiceDynamoDB, client, connected, server
 
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
-from anthropic_bedrock_proxy.store.dynamodb_legacy import key_id_of
-from anthropic_bedrock_proxy.store.dynamodb_migration import migrate_tables
+from anthropic_bedrock_proxy.store.dynamodb.legacy import key_id_of
+from anthropic_bedrock_proxy.store.dynamodb.migration import migrate_tables
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import Account, PriceRecord, Standing
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 

@@ -9,8 +9,8 @@ from dynamo_servers import SERVERS, CheckedDynamoDB, client, connected, fresh_na
 
 from anthropic_bedrock_proxy.aws.dynamodb import DynamoDBError
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
-from anthropic_bedrock_proxy.store.dynamodb_schema import NEEDED, SHAPES, create_tables
+from anthropic_bedrock_proxy.store.dynamodb.schema import NEEDED, SHAPES, create_tables
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import BedrockModel
 
 # Of the predecessor, as its own script makes them: hash, range, index and what it is on.

@@ -14,7 +14,7 @@ from dynamo_servers import BreakingDynamoDB, client, connected, dynamo_store, se
 
 from anthropic_bedrock_proxy.aws.dynamodb_values import from_item, to_item
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import Account, Standing, UsageBatch, UsageRecord
 
 ROOT = Path(__file__).parents[2]
@@ -262,8 +262,8 @@ def test_stores_that_write_to_one_account_at_once_keep_it_exact():
 BORROW = """
 import asyncio, sys
 from dynamo_servers import client
-from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore
-from anthropic_bedrock_proxy.store.dynamodb_tables import TableNames
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
+from anthropic_bedrock_proxy.store.dynamodb.tables import TableNames
 from anthropic_bedrock_proxy.store.records import Account
 
 url, names, holder = sys.argv[1:]

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.segment import Name, Segment
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
 def record(identity: object, **fields) -> UsageRecord:
@@ -378,7 +378,7 @@ import asyncio, logging, resource, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import UsageRecord
 
 logging.basicConfig(format="%(name)s %(message)s", stream=sys.stdout)
@@ -536,7 +536,7 @@ FORK = """
 import asyncio, os, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import UsageRecord
 
 def record(name):

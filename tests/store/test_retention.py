@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.retention import expire_usage
 

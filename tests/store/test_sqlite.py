@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import (
     Account,
     KeyRecord,
@@ -27,8 +27,8 @@ from anthropic_bedrock_proxy.store.records import (
     UsageTotal,
 )
 from anthropic_bedrock_proxy.store.select import store_from_url
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
-from anthropic_bedrock_proxy.store.sqlite_schema import QUERIES, SQL, migrate
+from anthropic_bedrock_proxy.store.sqlite.schema import QUERIES, SQL, migrate
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 
@@ -196,7 +196,7 @@ OPEN_MANY = """
 import asyncio, sys, time
 from pathlib import Path
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 async def main(directory, me):
     print("ready", flush=True)
@@ -450,7 +450,7 @@ USE_AFTER_FORK = """
 import asyncio, os, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 store = SQLiteStore(Path(sys.argv[1]))
 asyncio.run(store.open())

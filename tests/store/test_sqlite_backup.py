@@ -14,7 +14,7 @@ import pytest
 
 from anthropic_bedrock_proxy.store.base import ConflictError, StoreError
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
 @asynccontextmanager
@@ -47,7 +47,7 @@ WRITE_FOREVER = """
 import asyncio, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 async def main():
     store = SQLiteStore(Path(sys.argv[1]))

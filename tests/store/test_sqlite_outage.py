@@ -12,7 +12,7 @@ import pytest
 
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.records import KeyRecord
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 OTHER = KeyRecord(id="key_2", name="n", secret_hint="h", created_at=2, updated_at=2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec import structs
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.messages import parse_request

@@ -13,7 +13,7 @@ from asgi_client import Client
 
 from anthropic_bedrock_proxy.administration import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.gateway.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.store.select import store_from_url
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from anthropic_bedrock_proxy.gateway.budgets import Budgets
-from anthropic_bedrock_proxy.gateway.lease import Desk
-from anthropic_bedrock_proxy.gateway.limiting import LimitOptions, Limits
-from anthropic_bedrock_proxy.gateway.pricing import Pricing
+from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
+from anthropic_bedrock_proxy.gateway.admission.lease import Desk
+from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions, Limits
+from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
-from anthropic_bedrock_proxy.store.memory import MemoryStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 
 
 def make_desk(recorder, registry, *, monotonic, store=None, limits=None, holds=False) -> Desk:

@@ -30,8 +30,8 @@ from anthropic_bedrock_proxy.aws.credentials import StaticSource
 from anthropic_bedrock_proxy.aws.dynamodb import DynamoDB, DynamoDBError
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.store.dynamodb import DynamoDBStore, TableNames
-from anthropic_bedrock_proxy.store.dynamodb_schema import create_tables
+from anthropic_bedrock_proxy.store.dynamodb.schema import create_tables
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore, TableNames
 
 NODE_MODULES = Path(__file__).parents[1] / "e2e" / "clients" / "node_modules"
 KEYS = Credentials("AKIDIMITATION", "imitation-secret")

@@ -9,8 +9,8 @@ from decimal import Decimal
 
 from anthropic_bedrock_proxy.aws.dynamodb import DynamoDB
 from anthropic_bedrock_proxy.aws.dynamodb_values import from_item, to_item
-from anthropic_bedrock_proxy.store.dynamodb_schema import SHAPES
-from anthropic_bedrock_proxy.store.dynamodb_tables import TableNames
+from anthropic_bedrock_proxy.store.dynamodb.schema import SHAPES
+from anthropic_bedrock_proxy.store.dynamodb.tables import TableNames
 
 NOVEMBER_23 = 1_795_392_000  # 2026-11-23T00:00Z
 MONTH = "2026-11"

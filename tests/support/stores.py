@@ -12,8 +12,8 @@ from pathlib import Path
 from dynamo_servers import TwiceDynamoDB, dynamo_store
 
 from anthropic_bedrock_proxy.store.base import Store
-from anthropic_bedrock_proxy.store.memory import MemoryStore
-from anthropic_bedrock_proxy.store.sqlite import SQLiteStore
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
+from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
 @asynccontextmanager

@@ -11,7 +11,6 @@ import pytest
 from fakeserver import ok, serving
 from simprocess import KEY_ID, SECRET, TOKEN, simulator
 
-from anthropic_bedrock_proxy.app import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
@@ -22,6 +21,7 @@ from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
+from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.sim.client import SimClient
 from anthropic_bedrock_proxy.upstream.backing import Backing
 from anthropic_bedrock_proxy.upstream.control import ControlPlane, control_url

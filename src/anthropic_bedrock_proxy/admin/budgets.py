@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotFoundError
-from ..gateway.periods import TOTAL, today
+from ..gateway.admission.periods import TOTAL, today
 from ..store.records import Account, Allowance, Standing
 from .call import Call, Nothing
 from .moments import timestamp

@@ -19,7 +19,7 @@ from .common import config_option, json_option, print_json
 def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
     """Copy the SQLite store to FILE, which must not exist yet. Proxies go on meanwhile."""
     from ..backends import make_store  # noqa: PLC0415  # heavy
-    from ..store.sqlite import SQLiteStore  # noqa: PLC0415
+    from ..store.sqlite.store import SQLiteStore  # noqa: PLC0415
 
     if file.exists():
         raise click.ClickException(f"{file} exists already")

@@ -71,13 +71,13 @@ def _serve(
     config_file: Path | None,
     overrides: dict[str, str],
 ) -> int:
-    from .. import app, server  # noqa: PLC0415  # after the bind
+    from .. import app, parts, server  # noqa: PLC0415  # after the bind
     from ..backends import make_store  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
     from .banner import banner  # noqa: PLC0415
 
-    credentials = app.describe_credentials(settings)
+    credentials = parts.describe_credentials(settings)
     if credentials is None and demo_without_aws:
         demo = True
     if credentials is None and not demo:
@@ -87,7 +87,7 @@ def _serve(
             raise click.ClickException(_NO_AWS_IN_DEMOS)
         settings = _with_demo_upstream(config_file, overrides)
     try:
-        app.check(settings)
+        parts.check(settings)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     logs.configure(settings.server.log_level, settings.server.log_format)
@@ -103,7 +103,7 @@ def _serve(
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         click.echo(f"The store does not answer yet: {error}", err=True)
-    upstream = "the built-in simulator (demo)" if demo else app.bedrock_url(settings)
+    upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
     server.hold_signals()
     click.echo(banner(settings, port, upstream, None if demo else credentials, first_key))
     sys.stdout.flush()

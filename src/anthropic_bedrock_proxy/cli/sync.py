@@ -17,7 +17,7 @@ def offered(settings: Settings) -> list[dict[str, Any]]:
     """The models of the configured account and region. Raises `click.ClickException`."""
 
     async def ask() -> list[dict[str, Any]]:
-        from ..app import make_control  # noqa: PLC0415  # heavy
+        from ..parts import make_control  # noqa: PLC0415  # heavy
 
         control = make_control(settings, timeout_seconds=20.0)  # somebody waits who asked for it
         try:

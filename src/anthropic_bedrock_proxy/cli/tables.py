@@ -26,7 +26,7 @@ def command() -> None:
 @config_option
 def create(*, as_json: bool, config_file: Path | None) -> None:
     """Create the tables that are missing; what is there stays as it is."""
-    from ..store.dynamodb_schema import create_tables  # noqa: PLC0415  # heavy
+    from ..store.dynamodb.schema import create_tables  # noqa: PLC0415  # heavy
 
     print_fields(_run(load(config_file), create_tables), as_json=as_json)
 
@@ -37,7 +37,7 @@ def create(*, as_json: bool, config_file: Path | None) -> None:
 @config_option
 def migrate(*, dry_run: bool, as_json: bool, config_file: Path | None) -> None:
     """Bring keys and usage of the predecessor's tables into our form; may be run again."""
-    from ..store.dynamodb_migration import migrate_tables  # noqa: PLC0415  # heavy
+    from ..store.dynamodb.migration import migrate_tables  # noqa: PLC0415  # heavy
 
     def work(client: Any, names: Any) -> Awaitable[msgspec.Struct]:
         return migrate_tables(client, names, dry_run=dry_run)

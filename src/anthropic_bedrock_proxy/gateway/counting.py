@@ -21,7 +21,7 @@ from ..turn.needed import needs_turn
 from ..upstream.base import Call, Patience, Upstream
 from .dialects import Wanted, convert
 from .exchange import Exchange
-from .failover import pinned_place
+from .failover.failover import pinned_place
 from .reply import Reply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls

@@ -18,12 +18,12 @@ from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import Terms
 from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
-from .admission import Admission
-from .course import Course, OnlyTarget
+from .admission.admission import Admission
+from .admission.lease import Lease
 from .dialects import Conversion, Wanted
 from .exchange import Exchange
-from .failover import TARGET_HEADER, Failover, pinned_place
-from .lease import Lease
+from .failover.course import Course, OnlyTarget
+from .failover.failover import TARGET_HEADER, Failover, pinned_place
 from .pacing import PacedStream, Pacing
 from .relay import Relay, answer_headers, refused
 from .reply import Reply, StreamReply

@@ -12,8 +12,8 @@ from ..protocol.answer_edits import with_applied_edits, with_cost
 from ..protocol.cost import dollars
 from ..protocol.events import Event
 from ..upstream.base import AnswerStream
+from .admission.lease import Lease
 from .exchange import Exchange
-from .lease import Lease
 from .pacing import PacedStream
 from .reply import Headers
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 
 from ..errors import AuthenticationError, InvalidRequestError
-from ..gateway.keys import ANONYMOUS, MASTER
+from ..gateway.admission.keys import ANONYMOUS, MASTER
 from ..gateway.reply import Reply
 from .asgi import Handler, Request
 from .body import read_body

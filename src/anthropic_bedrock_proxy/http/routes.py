@@ -16,11 +16,11 @@ import msgspec
 
 from .. import __version__
 from ..errors import UnavailableError
+from ..gateway.admission.keys import Authenticator
+from ..gateway.admission.permissions import check_network, client_address
 from ..gateway.catalog import list_models, retrieve
 from ..gateway.counting import Counting
-from ..gateway.keys import Authenticator
 from ..gateway.messages import Messages
-from ..gateway.permissions import check_network, client_address
 from ..gateway.reply import Reply, StreamReply
 from ..gateway.routing import Registry
 from ..protocol.betas import split_header

@@ -238,8 +238,8 @@ class Journal:
     def _orphans(self) -> Iterator[Segment]:
         """The segments whose owners are dead, each locked.
 
-        None behind one of the same writer that somebody else has, or that cannot be read: its batches
-        come first.
+        None behind one of the same writer that somebody else has or that cannot be read: that one's
+        batches come first.
         """
         paths = self._directory.glob("usage-*.jsonl")
         held: set[str] = set()

@@ -8,8 +8,8 @@ from .base import Store, StoreError
 
 # Scheme -> the module and the class whose `from_url` takes what follows "scheme://".
 STORES = {
-    "sqlite": ("sqlite", "SQLiteStore"),
-    "memory": ("memory", "MemoryStore"),
+    "sqlite": ("sqlite.store", "SQLiteStore"),
+    "memory": ("memory.store", "MemoryStore"),
 }
 ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory://"
 

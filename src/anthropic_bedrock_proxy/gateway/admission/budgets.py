@@ -1,0 +1,293 @@
+"""Budgets: what a worker may spend without asking, borrowed from the ledger in slices.
+
+A request is admitted while every purse it needs has something in it (with holds: the most that it
+may cost). The ledger never lends more than a budget has left, so that all workers together
+overspend by no more than the requests that run when the last slice is used up, and with holds not
+at all. What was spent reaches the ledger with the usage records, never from here: a cost is counted
+once, by whoever delivers its record. What is left over goes back when a purse is idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from ...errors import UnavailableError
+from ...store.base import Ledger, StoreError
+from ...store.records import Account, Standing
+from .purse import Budget, Hold, Purse
+
+_log = logging.getLogger("anthropic_bedrock_proxy.budgets")
+_THRESHOLDS: Final = (80, 100)  # percent of a budget; passing one is logged
+_LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last renewal
+_RENEW_SECONDS: Final = 15.0
+_IDLE_SECONDS: Final = 5.0
+_ASK_SECONDS: Final = 1.0  # between questions to a ledger that said no, or nothing
+_ANSWER_SECONDS: Final = 1.0  # a request waits no longer for the ledger
+_GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
+_REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
+_PARTS: Final = 16  # of what a budget has left, for one slice
+_SLICE_NANO: Final = 1_000_000_000  # at most: a dollar
+_MAX_NOTED: Final = 4096
+
+
+class Budgets:
+    """The purses of one worker."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        holder: str,
+        now: Callable[[], float],
+        monotonic: Callable[[], float],
+        holds: bool = False,
+        fail_open: bool = True,
+    ) -> None:
+        """`holder` is the writer of this worker's usage journal.
+
+        `holds`: admit only what can be paid at its dearest. `fail_open`: while the ledger does not
+        answer, who was not over budget before may go on.
+        """
+        self._ledger = ledger
+        self._holder = holder
+        self._now = now
+        self._monotonic = monotonic
+        self._fail_open = fail_open
+        self.holds = holds
+        self.purses: dict[Account, Purse] = {}
+        self._noted: set[tuple[Account, int]] = set()
+        self._down_since: float | None = None
+        self._asked_at = 0.0
+
+    async def take(self, budgets: Sequence[Budget], nano: int) -> Hold:
+        """Lets a request begin that may cost up to `nano` (which counts only with holds).
+
+        Raises `PermissionDeniedError` for a budget that is used up, and `UnavailableError`.
+        """
+        needed = nano if self.holds else 0
+        now = self._monotonic()
+        purses: list[Purse] = []
+        reserve = needed > 0
+        for budget in budgets:
+            purse = self.purses.get(budget.account)
+            if purse is None:
+                purse = self.purses[budget.account] = Purse(budget)
+            purse.adjust(budget, now)
+            purse.running += 1
+            purses.append(purse)
+            if purse.available < 1:
+                reserve = True
+        if reserve:
+            try:
+                await self._reserve(purses, needed)
+            except BaseException:
+                for purse in purses:
+                    purse.running -= 1
+                raise
+        return Hold(purses, budgets, needed)
+
+    async def extend(self, hold: Hold, nano: int) -> None:
+        """Lets a running request go on that may cost up to `nano` more. Raises as `take`."""
+        if self.holds:
+            await self._reserve(hold.purses, nano)
+            hold.nano += nano
+
+    def settle(self, hold: Hold, cost_nano: int) -> None:
+        """The request is over and has cost so much. Never raises."""
+        now = self._monotonic()
+        for purse, budget in zip(hold.purses, hold.budgets, strict=True):
+            purse.let_go(hold.nano, cost_nano, budget)
+            purse.running -= 1
+            purse.used_at = now
+
+    async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Renews what is used and gives back what is idle, until cancelled."""
+        since = 0.0
+        while True:
+            await sleep(_IDLE_SECONDS)
+            since += _IDLE_SECONDS
+            try:
+                await self.give_back(idle_seconds=_IDLE_SECONDS)
+                if since >= _RENEW_SECONDS:
+                    since = 0.0
+                    await self._renew()
+            except StoreError as error:
+                self._is_down(error)
+
+    async def give_back(self, *, idle_seconds: float = 0.0) -> None:
+        """Empties the purses that nothing uses. Raises `StoreError`."""
+        now = self._monotonic()
+        for account, purse in list(self.purses.items()):
+            idle = now - purse.used_at
+            if purse.running or purse.borrowing is not None or idle < idle_seconds:
+                continue
+            # All before the wait: what comes meanwhile begins with nothing.
+            if not purse.refused or idle >= _REMEMBER_SECONDS:
+                del self.purses[account]
+            left, lapses_at = purse.available + purse.surplus, purse.lapses_at
+            purse.available, purse.surplus, purse.lapses_at = 0, 0, None
+            if left and lapses_at is not None and now < lapses_at:
+                # Less than nothing: a debt, for which the ledger then holds as much.
+                await self._ledger.give_back(account, holder=self._holder, amount_nano=left)
+
+    async def close(self) -> None:
+        """Gives everything back; if the ledger does not answer, it lapses."""
+        asked = [p.borrowing for p in self.purses.values() if p.borrowing is not None]
+        if asked:
+            await asyncio.wait(asked, timeout=_ANSWER_SECONDS)
+        try:
+            await self.give_back()
+        except StoreError as error:
+            _log.warning("what was borrowed from budgets lapses by itself: %s", error)
+
+    async def _reserve(self, purses: Sequence[Purse], nano: int) -> None:
+        """Holds so much of each purse; with nothing to hold, sees that none is empty."""
+        done = 0
+        try:
+            for purse in purses:
+                if purse.available < max(nano, 1):
+                    await self._fill(purse, nano)
+                purse.available -= nano
+                purse.held += nano
+                done += 1
+        except BaseException:
+            for purse in purses[:done]:
+                purse.let_go(nano, 0, purse.budget)
+            raise
+
+    async def _fill(self, purse: Purse, needed: int) -> None:
+        """Borrows so that a request may begin. Raises if the budget has no more."""
+        wanted = max(needed, 1)
+        while purse.available < wanted:
+            if self._may_not_ask():
+                self._lend(purse, wanted)
+                return
+            if purse.borrowing is None:
+                if self._was_refused(purse, wanted):
+                    raise purse.budget.exceeded(left_over=purse.available > 0)
+                self._asked_at = purse.asked_at = self._monotonic()
+                purse.borrowing = asyncio.create_task(self._borrow(purse, needed))
+            # A task of its own: what is granted when nobody waits any more must be known all the
+            # same, or it would be held for as long as the purse is in use.
+            asked = purse.borrowing
+            patience = purse.asked_at + _ANSWER_SECONDS - self._monotonic()
+            await asyncio.wait((asked,), timeout=max(0.0, patience))
+            if not asked.done():
+                self._is_down(TimeoutError())
+            if not asked.done() or not asked.result():
+                self._lend(purse, wanted)
+                return
+
+    async def _borrow(self, purse: Purse, needed: int) -> bool:
+        """Asks the ledger; False if it does not answer."""
+        asked_of = purse.budget
+        try:
+            async with asyncio.timeout(_GIVE_UP_SECONDS):
+                await self._ask(purse, needed)
+        except (StoreError, TimeoutError) as error:
+            self._is_down(error)
+            return False
+        finally:
+            purse.borrowing = None
+        if purse.budget.nano == asked_of.nano:  # else it says nothing of the new one
+            wanted = max(needed, 1)
+            purse.refused = 0 if purse.available >= wanted else wanted
+            purse.refused_at = self._monotonic()
+        return True
+
+    async def _ask(self, purse: Purse, needed: int) -> None:
+        budget, asked = purse.budget, self._monotonic()
+        if purse.surplus:
+            surplus, purse.surplus = purse.surplus, 0
+            await self._ledger.give_back(budget.account, holder=self._holder, amount_nano=surplus)
+        left = budget.nano if purse.left is None else purse.left
+        part = min(_SLICE_NANO, left // _PARTS)
+        now = int(self._now())
+        granted, standing = await self._ledger.borrow(
+            budget.account,
+            holder=self._holder,
+            amount_nano=max(needed, part, 1) - purse.available,
+            budget_nano=budget.nano,
+            now=now,
+            until=now + _LEASE_SECONDS,
+        )
+        if granted:
+            purse.lapses_at = asked + _LEASE_SECONDS - 1  # early rather than late
+        purse.let_go(0, -granted, budget)
+        purse.left = max(0, budget.nano - standing.spent_nano - standing.held_nano)
+        self._is_up()
+        self._note(budget, standing)
+        if part < purse.available < needed:
+            # Of no use to this request, but maybe to smaller ones of other workers.
+            excess, purse.available = purse.available - part, part
+            with contextlib.suppress(StoreError):  # it lapses
+                await self._ledger.give_back(
+                    budget.account, holder=self._holder, amount_nano=excess
+                )
+
+    def _lend(self, purse: Purse, wanted: int) -> None:
+        """The ledger does not answer: who was not over budget goes on, unless that is forbidden."""
+        if not self._fail_open:
+            raise UnavailableError(
+                "Budgets cannot be checked right now. Try again shortly.", retry_after=2.0
+            )
+        if 0 < purse.refused <= wanted:
+            raise purse.budget.exceeded(left_over=False)
+
+    async def _renew(self) -> None:
+        now = self._monotonic()
+        accounts = [
+            account
+            for account, purse in self.purses.items()
+            if purse.lapses_at is not None and now < purse.lapses_at
+        ]
+        if not accounts:
+            return
+        until = int(self._now()) + _LEASE_SECONDS
+        await self._ledger.renew(accounts, holder=self._holder, until=until)
+        for account in accounts:
+            purse = self.purses.get(account)
+            if purse is not None and purse.lapses_at is not None:
+                purse.lapses_at = max(purse.lapses_at, now + _LEASE_SECONDS - 1)
+
+    def _note(self, budget: Budget, standing: Standing) -> None:
+        if not budget.nano:
+            return
+        if len(self._noted) > _MAX_NOTED:
+            self._noted.clear()
+        percent = standing.spent_nano * 100 // budget.nano
+        for threshold in _THRESHOLDS:
+            mark = (budget.account, threshold)
+            if percent >= threshold and mark not in self._noted:
+                self._noted.add(mark)
+                extra = {
+                    "owner": budget.account.owner,
+                    "period": budget.account.period,
+                    "percent": threshold,
+                }
+                _log.warning("a budget has passed a threshold", extra=extra)
+
+    def _may_not_ask(self) -> bool:
+        """Whether the ledger failed a moment ago: then nobody waits for it again so soon."""
+        return self._down_since is not None and self._monotonic() - self._asked_at < _ASK_SECONDS
+
+    def _was_refused(self, purse: Purse, wanted: int) -> bool:
+        """Who is over budget and keeps trying does not trouble the ledger each time."""
+        return 0 < purse.refused <= wanted and self._monotonic() - purse.refused_at < _ASK_SECONDS
+
+    def _is_down(self, error: Exception) -> None:
+        self._asked_at = self._monotonic()  # who waited meanwhile must not ask one after the other
+        if self._down_since is None:
+            self._down_since = self._monotonic()
+            how = "requests go on" if self._fail_open else "requests are refused"
+            _log.error("budgets cannot be asked, %s: %s", how, str(error) or "no answer in time")
+
+    def _is_up(self) -> None:
+        if self._down_since is not None:
+            seconds = round(self._monotonic() - self._down_since)
+            self._down_since = None
+            _log.warning("budgets can be asked again after %d s", seconds)

@@ -1,0 +1,144 @@
+"""The lease that brackets every request which may reach the model.
+
+    (nothing) --admit--> OPEN --settle--> SETTLED
+
+Admission takes limits and budget; whatever ends the request settles: the answer ended, the upstream
+refused, the client left, the server is stopping. Only the first settling counts. It writes the
+usage record to the journal before the last byte of the answer is sent, so that what a client has
+read is on disk, and then lets go of what was taken. A process that is killed settles nothing: its
+holds and slots lapse, its journal is delivered by the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import msgspec
+
+from ...protocol.cost import cost_nano
+from ...protocol.messages import MessagesRequest
+from ...protocol.metering import Usage
+from ...store.records import MOST, UsageRecord
+from ..exchange import Exchange
+from .budgets import Budgets
+from .limiting import Limits, Ticket
+from .pricing import Pricing
+from .purse import Hold
+
+
+class Recorder(Protocol):
+    """Where usage records go; it never raises and never waits."""
+
+    def append(self, record: UsageRecord) -> None:
+        """Takes a record for good."""
+        ...
+
+
+class Desk(msgspec.Struct, frozen=True):
+    """What leases are taken from and settled with; the same for all of a worker."""
+
+    recorder: Recorder
+    pricing: Pricing
+    limits: Limits
+    budgets: Budgets
+    monotonic: Callable[[], float]
+
+
+class Lease:
+    """Permission for one request, until it is settled."""
+
+    __slots__ = ("_desk", "_exchange", "_hold", "_ticket", "state")
+
+    def __init__(
+        self, exchange: Exchange, desk: Desk, ticket: Ticket | None = None, hold: Hold | None = None
+    ) -> None:
+        self._exchange = exchange
+        self._desk = desk
+        self._ticket = ticket
+        self._hold = hold
+        self.state: Literal["open", "settled"] = "open"
+
+    async def extend(self, request: MessagesRequest) -> None:
+        """Before one more model call of the same turn. Raises as admission does."""
+        desk, target = self._desk, self._exchange.target
+        if self._hold is not None and target is not None and desk.budgets.holds:
+            await desk.budgets.extend(self._hold, desk.pricing.most(target, request))
+
+    def settle(self) -> None:
+        """Records what the request used, and lets go. Only the first call counts."""
+        if self.state == "settled":
+            return
+        self.state = "settled"
+        desk, exchange = self._desk, self._exchange
+        cost = None
+        try:
+            if exchange.target is not None:
+                cost = self.price()
+                if cost is None:
+                    desk.pricing.count_unpriced(exchange.target)
+                desk.recorder.append(self._record(cost))
+        finally:
+            if self._ticket is not None:
+                desk.limits.settle(
+                    self._ticket, exchange.meter if exchange.target is not None else None
+                )
+            if self._hold is not None:
+                desk.budgets.settle(self._hold, cost or 0)
+
+    def price(self) -> int | None:
+        """What was used so far costs so much, in nano-dollars; None: nobody knows."""
+        exchange, pricing = self._exchange, self._desk.pricing
+        target, meter, caller = exchange.target, exchange.meter, exchange.caller
+        if target is None:
+            return None
+        rates = pricing.rates(target)
+        if rates is None:
+            return None
+        usage = meter.billed()
+        cost = cost_nano(
+            usage,
+            meter.output_tokens,
+            rates,
+            tier=_tier(exchange, usage),
+            writes_for_an_hour=caller is not None and caller.key.cache_ttl == "1h",
+        )
+        return min(cost, MOST)
+
+    def _record(self, cost: int | None) -> UsageRecord:
+        exchange, meter = self._exchange, self._exchange.meter
+        usage, target, caller = meter.billed(), exchange.target, exchange.caller
+        cache, tools = usage.cache_creation, usage.server_tool_use
+        return UsageRecord(
+            id=exchange.request_id,
+            key_id=exchange.key_id,
+            at_ms=exchange.at_ms,
+            model=exchange.model,
+            bedrock_model_id=target.bedrock_model_id if target else "",
+            dialect=target.dialect if target else "",
+            stream=exchange.stream,
+            input_tokens=usage.input_tokens or 0,
+            output_tokens=meter.output_tokens,
+            cache_read_input_tokens=usage.cache_read_input_tokens or 0,
+            cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
+            cache_creation_5m_input_tokens=(cache and cache.ephemeral_5m_input_tokens) or 0,
+            cache_creation_1h_input_tokens=(cache and cache.ephemeral_1h_input_tokens) or 0,
+            service_tier=_tier(exchange, usage),
+            error=exchange.error_type,
+            estimated=meter.estimated,
+            disconnected=exchange.client_gone,
+            latency_ms=round((self._desk.monotonic() - exchange.started) * 1000),
+            ttft_ms=exchange.ttft_ms,
+            cost_nano=cost,
+            user_id=caller.key.user_id if caller else None,
+            team_id=caller.key.team_id if caller else None,
+            place=target.place if target else "",
+            upstream_request_id=exchange.upstream_request_id,
+            web_search_requests=(tools and tools.web_search_requests) or 0,
+            web_fetch_requests=(tools and tools.web_fetch_requests) or 0,
+        )
+
+
+def _tier(exchange: Exchange, usage: Usage) -> str | None:
+    """The one that served the request, as far as anybody said."""
+    return exchange.service_tier or usage.bedrock_service_tier or usage.service_tier

@@ -1,0 +1,223 @@
+"""Rate limits of a request: which buckets it draws from, and what clients are told of them.
+
+A key, its user and its team may each have limits; a request draws from all of them at once or from
+none. Tokens are estimated when it begins, and the difference is settled when it ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from ...errors import RateLimitError, UnavailableError
+from ...limits.base import Bucket, Decision, Level, Limiter, LimiterError, Slot, Take
+from ...protocol.metering import Meter
+from ...store.records import Allowance, Caller
+from ..reply import Headers
+from .keys import MASTER
+from .purse import owners_of
+
+# Kinds of limits by their number: as Anthropic's headers call them.
+_KINDS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
+_REQUESTS: Final = 0
+_HEADERS: Final = tuple(
+    tuple(f"anthropic-ratelimit-{kind}-{what}".encode() for what in ("limit", "remaining", "reset"))
+    for kind in _KINDS
+)
+_MINUTE: Final = 60.0
+_MAX_REMEMBERED: Final = 4096
+
+
+class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator says about limits; the default is for keys that have no rate of their own.
+
+    `output_estimate` tokens are taken when a request begins, if it may write as many.
+    """
+
+    enabled: bool = True
+    requests: int = 1000
+    window_seconds: float = _MINUTE
+    output_estimate: int = 4096
+    master_requests: int | None = None  # per minute; None: the master key has no limits
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The buckets of a caller."""
+
+    caller: Caller
+    kinds: tuple[int, ...]  # of the buckets, in their order
+    buckets: tuple[Bucket, ...]
+    slots: tuple[Slot, ...]
+    counts_tokens: bool
+    has_levels: bool  # several buckets of a kind
+    takes: tuple[Take, ...] | None  # what each request draws, if that is always the same
+
+
+class Ticket(msgspec.Struct, frozen=True, gc=False):
+    """What a running request has drawn."""
+
+    plan: Plan
+    decision: Decision
+    takes: Sequence[Take]
+
+
+class Limits:
+    """Draws for requests, from whatever limiter there is."""
+
+    def __init__(
+        self, limiter: Limiter, options: LimitOptions, *, now: Callable[[], float]
+    ) -> None:
+        self._limiter = limiter
+        self._options = options
+        self._now = now
+        self._plans: dict[str, Plan] = {}
+        self.refusals = 0
+
+    def plan(self, caller: Caller) -> Plan | None:
+        """The limits that apply; None: none at all."""
+        if not self._options.enabled or (
+            caller is MASTER and self._options.master_requests is None
+        ):
+            return None
+        plan = self._plans.get(caller.key.id)
+        if plan is None or plan.caller is not caller:
+            if len(self._plans) >= _MAX_REMEMBERED:
+                self._plans.clear()
+            plan = self._plans[caller.key.id] = self._make(caller)
+        return plan if plan.kinds or plan.slots else None
+
+    async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:
+        """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
+        takes: Sequence[Take] | None = plan.takes
+        if takes is None:
+            output = min(max_tokens, self._options.output_estimate)
+            costs = (1, input_tokens + output, input_tokens, output)
+            takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
+        try:
+            decision = await self._limiter.take(takes, plan.slots)
+        except LimiterError as error:
+            raise UnavailableError(
+                "Rate limits cannot be checked right now. Try again shortly.", retry_after=2.0
+            ) from error
+        if not decision.allowed:
+            self.refusals += 1
+            raise self._refused(plan, decision)
+        return Ticket(plan, decision, takes)
+
+    def settle(self, ticket: Ticket, meter: Meter | None) -> None:
+        """Takes or gives back the difference to what was used; None: no model was called."""
+        plan = ticket.plan
+        if plan.takes is not None:  # a request is a request
+            if plan.slots:
+                self._limiter.settle(ticket.decision, (), plan.slots)
+            return
+        changes: list[Take] = []
+        if meter is None:
+            used = (1, 0, 0, 0)
+        else:
+            usage, output = meter.billed(), meter.output_tokens
+            # Cache reads are free of limits, as with Anthropic.
+            given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+            used = (1, given + output, given, output)
+        for kind, take in zip(plan.kinds, ticket.takes, strict=True):
+            difference = used[kind] - take.charged
+            if difference:
+                changes.append(Take(take.bucket, difference))
+        if changes or plan.slots:
+            self._limiter.settle(ticket.decision, changes, plan.slots)
+
+    def undo(self, ticket: Ticket) -> None:
+        """The request was refused for another reason: as if it had never been."""
+        changes = [Take(take.bucket, -take.charged) for take in ticket.takes]
+        self._limiter.settle(ticket.decision, changes, ticket.plan.slots)
+
+    def headers(self, plan: Plan, decision: Decision) -> Headers:
+        """Where the caller stands: the narrowest level of each kind."""
+        standing = zip(plan.kinds, decision.levels, strict=True)
+        now = self._now()
+        headers: Headers = []
+        for kind, level in _narrowest(standing) if plan.has_levels else standing:
+            limit, remaining, reset = _HEADERS[kind]
+            full_at = int(now + level.reset_seconds) + 1
+            most, left = b"%d" % level.limit, b"%d" % level.remaining
+            headers += ((limit, most), (remaining, left), (reset, _rfc3339(full_at)))
+            if kind == _REQUESTS:  # also in the predecessor's words
+                headers += (
+                    (b"x-ratelimit-limit", most),
+                    (b"x-ratelimit-remaining", left),
+                    (b"x-ratelimit-reset", b"%d" % full_at),
+                )
+        return headers
+
+    def _make(self, caller: Caller) -> Plan:
+        found: list[tuple[int, Bucket]] = []
+        slots: list[Slot] = []
+        for owner, allowance in owners_of(caller):
+            found += self._buckets(owner, allowance)
+            if allowance.concurrency_limit is not None:
+                slots.append(Slot(owner, allowance.concurrency_limit))
+        kinds = tuple(kind for kind, _ in found)
+        buckets = tuple(bucket for _, bucket in found)
+        return Plan(
+            caller,
+            kinds,
+            buckets,
+            tuple(slots),
+            counts_tokens=any(kinds),
+            has_levels=len(set(kinds)) < len(kinds),
+            takes=None if any(kinds) else tuple(Take(bucket, 1) for bucket in buckets),
+        )
+
+    def _buckets(self, owner: str, allowance: Allowance) -> Iterator[tuple[int, Bucket]]:
+        rate, seconds = allowance.rate_limit, _MINUTE
+        if allowance is MASTER.key:
+            rate = self._options.master_requests
+        elif rate is None and owner.startswith("key:"):
+            rate, seconds = self._options.requests, self._options.window_seconds
+        limits = (
+            (rate, seconds),
+            (allowance.tpm_limit, _MINUTE),
+            (allowance.input_tpm_limit, _MINUTE),
+            (allowance.output_tpm_limit, _MINUTE),
+        )
+        for kind, (limit, per) in enumerate(limits):
+            if limit is not None:
+                yield kind, Bucket(f"{owner}/{_KINDS[kind]}", limit, per)
+
+    def _refused(self, plan: Plan, decision: Decision) -> RateLimitError:
+        index = decision.denied or 0
+        retry_after = max(decision.retry_after, 0.001)
+        if index < len(plan.buckets):
+            bucket = plan.buckets[index]
+            owner, what = bucket.name.rsplit("/", 1)
+            per = "minute" if bucket.seconds == _MINUTE else f"{bucket.seconds:g} seconds"
+            limit = f"{bucket.limit} {what.replace('-', ' ')} per {per}"
+        else:
+            slot = plan.slots[index - len(plan.buckets)]
+            owner, limit = slot.name, f"{slot.limit} requests at once"
+        error = RateLimitError(
+            f"This request would exceed the limit of {limit} of the {owner.replace(':', ' ')}. "
+            "Try again later.",
+            retry_after=retry_after,
+        )
+        error.extra_headers = self.headers(plan, decision)
+        return error
+
+
+def _narrowest(standing: Iterable[tuple[int, Level]]) -> Iterable[tuple[int, Level]]:
+    """Of each kind the level with the least left."""
+    narrowest: dict[int, Level] = {}
+    for kind, level in standing:
+        known = narrowest.get(kind)
+        if known is None or level.remaining < known.remaining:
+            narrowest[kind] = level
+    return narrowest.items()
+
+
+@lru_cache(maxsize=256)
+def _rfc3339(at: int) -> bytes:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()

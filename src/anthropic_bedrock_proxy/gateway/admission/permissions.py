@@ -1,0 +1,135 @@
+"""What a key may ask for: models, tools, and from where. Without restrictions nothing is looked at.
+
+Names are compared as shell patterns (`claude-*`), with case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from ...errors import PermissionDeniedError
+from ...protocol.messages import MessagesRequest
+from ...protocol.raw import decode, decode_raws
+from ...protocol.views import MessageView
+from ...store.records import KeyRecord
+from ..routing import Route
+
+_DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
+
+
+def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> None:
+    """Raises `PermissionDeniedError` for a model or a tool that the key may not use."""
+    if key.allowed_models:
+        names = [route.requested_model, route.base_model_id]
+        if route.model is not None:
+            names += [route.model.id, *route.model.aliases]
+        if not _any_matches(names, key.allowed_models):
+            raise PermissionDeniedError(
+                f"model: this key may not use {route.requested_model[:200]}; it may use "
+                f"{', '.join(key.allowed_models)}",
+                error_code="model_not_allowed",
+                should_retry=False,
+            )
+    if key.allowed_tools:
+        for path, names in _tools(request):
+            if not _any_matches(names, key.allowed_tools):
+                name = names[0][:200] if names else "a tool without a name"
+                raise PermissionDeniedError(
+                    f"{path}: this key may not use {name}; it may use "
+                    f"{', '.join(key.allowed_tools)}",
+                    error_code="tool_not_allowed",
+                    should_retry=False,
+                )
+
+
+def check_network(key: KeyRecord, client: str) -> None:
+    """Raises `PermissionDeniedError` unless `client`, an IP address, may use the key."""
+    if key.allowed_networks and not _is_within(client, key.allowed_networks):
+        raise PermissionDeniedError(
+            f"The API key {key.id} may not be used from this network address.",
+            error_code="network_not_allowed",
+            should_retry=False,
+        )
+
+
+def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[str, ...]) -> str:
+    """The client's address: the nearest hop that is not one of our own proxies.
+
+    `forwarded` are the values of X-Forwarded-For, which anybody may write: it counts only as far
+    as it was written by trusted peers.
+    """
+    if not trusted_networks:
+        return peer
+    hops = [hop.strip() for value in forwarded for hop in value.split(",") if hop.strip()]
+    address = peer
+    while hops and _is_within(address, trusted_networks):
+        address = hops.pop()
+    return address
+
+
+def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:
+    """The path of every tool, wherever the request defines it, and what it is known by."""
+    for index, tool in enumerate(request.view.tools or ()):
+        tree: dict[str, Any] = {"type": tool.type, "name": tool.name}
+        if tool.custom is not UNSET:
+            tree["custom"] = decode(tool.custom)
+        yield f"tools.{index}", _names(tree)
+    messages = request.view.messages
+    defining = [index for index, message in enumerate(messages) if _defines(message)]
+    if not defining:
+        return
+    raws = decode_raws(request.fields["messages"])
+    for index in defining:
+        for position, block in enumerate(decode(raws[index])["content"]):
+            for definition in _definitions(block):
+                yield f"messages.{index}.content.{position}", _names(definition)
+
+
+def _names(tool: dict[str, Any]) -> list[str]:
+    wrapper = tool.get("custom")  # of early clients; it stands over what is around it
+    if isinstance(wrapper, dict):
+        tool = tool | wrapper
+    kind = tool.get("type")
+    names = (kind if kind != "custom" else None, tool.get("name"))
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def _defines(message: MessageView) -> bool:
+    content = message.content
+    return isinstance(content, list) and any(block.type in _DEFINING for block in content)
+
+
+def _definitions(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    changes = block.get("tool_changes")
+    for change in (block, *(changes if isinstance(changes, list) else ())):
+        tool = change.get("tool", change) if isinstance(change, dict) else None
+        definition = tool.get("definition") if isinstance(tool, dict) else None
+        if isinstance(definition, dict):
+            yield definition
+
+
+def _any_matches(names: Sequence[str], patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns for name in names)
+
+
+@lru_cache(maxsize=1024)
+def _is_within(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        client = ip_address(address)
+    except ValueError:  # a name, or nothing: a Unix socket
+        return False
+    client = getattr(client, "ipv4_mapped", None) or client
+    return any(_contains(network, client) for network in networks)
+
+
+def _contains(network: str, client: IPv4Address | IPv6Address) -> bool:
+    try:
+        return client in ip_network(network, strict=False)
+    except ValueError:  # no network: whoever wrote it into the store did not ask us
+        return False

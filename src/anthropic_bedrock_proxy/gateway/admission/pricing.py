@@ -1,0 +1,133 @@
+"""The price of a target at a moment: the operator's from the store, else the shipped one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from ...protocol.bounds import bound_tokens
+from ...protocol.capabilities import Model
+from ...protocol.cost import Rates, most_nano, rates_of
+from ...protocol.messages import MessagesRequest
+from ...store.records import PriceRecord
+from ..routing import Target, base_model_id
+
+_MAX_REMEMBERED: Final = 1024
+_FOREVER: Final = float("inf")
+_UNKNOWN_SECONDS: Final = 10.0  # when to look again: what is behind an ARN is learned
+_LARGE_CONTEXT: Final = "context-1m-2025-08-07"
+_LARGE_CONTEXT_TOKENS: Final = 1_000_000
+
+
+class _Known(msgspec.Struct, frozen=True):
+    rates: Rates | None
+    until: float  # when another price begins, epoch seconds
+
+
+class Pricing:
+    """Rates by target, resolved once and remembered until they change.
+
+    `unpriced` counts, by Bedrock model, the answers that no price was known for.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[str], Model | None],
+        region_of: Callable[[str], str],
+        *,
+        now: Callable[[], float],
+    ) -> None:
+        """`find` the model behind a Bedrock id or ARN; `region_of` a place."""
+        self._find = find
+        self._region_of = region_of
+        self._now = now
+        self._stored: Mapping[str, list[PriceRecord]] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
+        self.unpriced: dict[str, int] = {}
+
+    def replace_stored(self, prices: Iterable[PriceRecord]) -> None:
+        """Takes over what the store holds."""
+        stored: dict[str, list[PriceRecord]] = {}
+        for price in prices:
+            stored.setdefault(price.model, []).append(price)
+        self._stored = stored
+        self._known.clear()
+
+    def rates(self, target: Target) -> Rates | None:
+        """The rates of a target now; None: nobody knows."""
+        key = (target.bedrock_model_id, target.place)
+        known = self._known.get(key)
+        if known is None or known.until <= self._now():
+            if len(self._known) >= _MAX_REMEMBERED:
+                self._known.clear()
+            known = self._known[key] = self._resolve(*key)
+        return known.rates
+
+    def most(self, target: Target, request: MessagesRequest) -> int:
+        """What one call of a target may cost at most, in nano-dollars; 0 without a price."""
+        rates = self.rates(target)
+        if rates is None:
+            return 0
+        model, capabilities = self._find(target.bedrock_model_id), target.capabilities
+        context = model.context_tokens if model is not None else _LARGE_CONTEXT_TOKENS
+        if _LARGE_CONTEXT in capabilities.betas:
+            context = max(context, _LARGE_CONTEXT_TOKENS)
+        asked = request.view.max_tokens
+        output = asked if isinstance(asked, int) else 0
+        if capabilities.output_tokens is not None:  # to which it is lowered for the model
+            output = min(output, capabilities.output_tokens)
+        given, written = bound_tokens(request, context_tokens=context, output_tokens=max(1, output))
+        return most_nano(given, written, rates)
+
+    def count_unpriced(self, target: Target) -> None:
+        """Notes that an answer of this target has no price; bounded, as clients name the models."""
+        name = target.bedrock_model_id
+        if name in self.unpriced or len(self.unpriced) < _MAX_REMEMBERED:
+            self.unpriced[name] = self.unpriced.get(name, 0) + 1
+
+    def _resolve(self, bedrock_model_id: str, place: str) -> _Known:
+        model = self._find(bedrock_model_id)
+        names = [bedrock_model_id, base_model_id(bedrock_model_id)]
+        if model is not None:
+            names += [model.bedrock, model.id, *model.aliases]
+        region, now = self._region_of(place), self._now()
+        candidates = [
+            price
+            for name in dict.fromkeys(names)
+            for price in self._stored.get(name, ())
+            if price.region in (region, "*")
+        ]
+        until = min(
+            (
+                moment
+                for price in candidates
+                for moment in (price.valid_from, price.valid_until)
+                if moment is not None and moment > now
+            ),
+            default=_FOREVER,
+        )
+        valid = [
+            price
+            for price in candidates
+            if price.valid_from <= now and (price.valid_until is None or now < price.valid_until)
+        ]
+        if valid:
+            # A region's own price beats the general one, a later one an earlier, and of two names
+            # Bedrock's beats ours: in every worker the same one.
+            best = max(valid, key=lambda price: (price.region != "*", price.valid_from))
+            return _Known(_rates(best), until)
+        if model is not None and model.price is not None:
+            return _Known(rates_of(model.price), until)
+        return _Known(None, min(until, now + _UNKNOWN_SECONDS))
+
+
+def _rates(price: PriceRecord) -> Rates:
+    return Rates.of(
+        input=price.input_nano,
+        output=price.output_nano,
+        cache_read=price.cache_read_nano,
+        cache_write=price.cache_write_nano,
+        cache_write_1h=price.cache_write_1h_nano,
+    )

@@ -1,0 +1,1 @@
+"""Which target to try next."""

@@ -1,0 +1,94 @@
+"""Which conversation was served where, so that its next request finds its prompt cache.
+
+Only conversations that left the first target of their route are remembered. Nothing of a prompt is
+kept: a conversation is a hash over who asks, for which model, and how it begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from ...protocol.messages import MessagesRequest
+
+_MAX_REMEMBERED: Final = 10_000
+_LOOKED_AT: Final = 4096  # bytes of the system prompt, and of the first message
+# Claude Code's user_id: `…_session_<uuid>`, or JSON in a string with "session_id".
+_SESSION: Final = re.compile(rb'session(?:_id)?[\\":_\s]+([0-9a-fA-F-]{36})')
+# It moves on with the conversation, and the text that it marked stays.
+_MARK: Final = rb'"cache_control"\s*:\s*(?:\{[^{}]*\}|null)'
+_CACHE_CONTROL: Final = re.compile(rb",\s*%b|%b\s*,\s*" % (_MARK, _MARK))
+_decode_raws = msgspec.json.Decoder(list[Raw]).decode
+
+
+class Conversations:
+    """Conversation -> where it was served last; the least recently used are forgotten first."""
+
+    def __init__(self, keep_seconds: float, *, capacity: int = _MAX_REMEMBERED) -> None:
+        self._keep_seconds = keep_seconds
+        self._capacity = capacity
+        self._homes: OrderedDict[bytes, tuple[tuple[str, str], float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._homes)
+
+    def home(self, conversation: bytes, now: float) -> tuple[str, str] | None:
+        """The (place, Bedrock model id) that served it last, if that is not too long ago."""
+        found = self._homes.get(conversation)
+        if found is None:
+            return None
+        home, until = found
+        if now >= until:
+            del self._homes[conversation]
+            return None
+        return home
+
+    def remember(self, conversation: bytes, home: tuple[str, str], now: float) -> None:
+        """It was served there now."""
+        if self._keep_seconds <= 0:
+            return
+        self._homes[conversation] = (home, now + self._keep_seconds)
+        self._homes.move_to_end(conversation)
+        if len(self._homes) > self._capacity:
+            self._homes.popitem(last=False)
+
+    def forget(self, conversation: bytes) -> None:
+        """It is back where it would go anyway."""
+        self._homes.pop(conversation, None)
+
+
+def fingerprint(key_id: str, request: MessagesRequest) -> bytes:
+    """The same for every request of a conversation."""
+    fields = request.fields
+    digest = blake2b(digest_size=16)
+    session = _SESSION.search(bytes(fields.get("metadata", b"")))
+    parts = [key_id.encode(), request.view.model.encode("utf-8", "replace")]
+    if session is not None:
+        parts.append(session[1])
+    else:
+        parts += [_head(fields.get("system")), _head(_first_message(fields["messages"]))]
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.digest()
+
+
+def _first_message(messages: Raw) -> Raw | None:
+    try:
+        return _decode_raws(messages)[0]
+    except (msgspec.MsgspecError, RecursionError, IndexError):  # pragma: no cover  # parsed before
+        return None
+
+
+def _head(raw: Raw | None) -> bytes:
+    if raw is None:
+        return b""
+    head = bytes(memoryview(raw)[: 2 * _LOOKED_AT])  # what is taken out makes room for more
+    if b'"cache_control"' in head:
+        head = _CACHE_CONTROL.sub(b"", head)
+    return head[:_LOOKED_AT]

@@ -1,0 +1,138 @@
+"""Which targets to try for a request, in which order, and what their failures mean for the next.
+
+Targets of one place and one Bedrock model share a quota, and a breaker: a failure of one moves a
+request on to another place or model, never to another dialect of the same. The exception is an
+endpoint that is missing: there the place may speak another dialect, and that is remembered.
+Only before the first byte: a `Course` ends with the first event or the whole answer.
+A route with one place and model pays for nothing of this and keeps the upstream's own retries.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Container, Sequence
+from typing import Final
+
+import msgspec
+
+from ...errors import OverloadedError, PermissionDeniedError, ProxyError, RateLimitError
+from ...protocol.messages import MessagesRequest
+from ...store.records import Caller
+from ..exchange import Exchange
+from ..routing import Route, Target
+from .breaker import Breaker
+from .conversations import Conversations, fingerprint
+from .course import Course
+from .targets import THROTTLING, Home, has_several, home_of, identity
+
+TARGET_HEADER: Final = b"x-bedrock-target"
+_MISSING_SECONDS: Final = 600.0
+_MAX_REMEMBERED: Final = 1024
+
+
+class FailoverOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Patience with a target while there is another one. Seconds."""
+
+    first_byte_seconds: float = 20.0
+    answer_seconds: float = 120.0  # the same for whole answers
+    failures: int = 3
+    cooldown_seconds: float = 30.0
+    sticky_seconds: float = 3600.0
+
+
+class Failover:
+    """What this worker knows about its targets.
+
+    `switches` counts by (from, to); `breakers` are those of targets that were called at all.
+    """
+
+    def __init__(
+        self,
+        options: FailoverOptions | None = None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options or FailoverOptions()
+        self.switches: dict[tuple[str, str], int] = {}
+        self.breakers: dict[Home, Breaker] = {}
+        self.conversations = Conversations(self.options.sticky_seconds)
+        self.monotonic = monotonic
+        self._missing: dict[tuple[str, str, str], float] = {}  # a target -> when to ask it again
+
+    def course(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Course:
+        """One request's way through the targets of its route.
+
+        Raises `RateLimitError` or `OverloadedError` when every target is cooling.
+        """
+        return Course(self, route, exchange, request)
+
+    def order(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Sequence[Target]:
+        """The targets to try, best first, whatever their breakers say."""
+        targets: Sequence[Target] = route.targets
+        if self._missing:
+            targets = [target for target in targets if not self._is_missing(target)] or targets
+        if len(self.conversations) and has_several(targets):
+            conversation = fingerprint(exchange.key_id, request)
+            home = self.conversations.home(conversation, self.monotonic())
+            if home is not None:
+                targets = sorted(targets, key=lambda target: home_of(target) != home)
+        return targets
+
+    def breaker(self, target: Target) -> Breaker:
+        """The one that guards a target."""
+        home = home_of(target)
+        breaker = self.breakers.get(home)
+        if breaker is None:
+            if len(self.breakers) >= _MAX_REMEMBERED:  # ARNs are the clients' words
+                self._forget_breakers()
+            breaker = self.breakers[home] = Breaker(
+                failures=self.options.failures, cooldown_seconds=self.options.cooldown_seconds
+            )
+        return breaker
+
+    def remember_missing(self, target: Target) -> None:
+        """Another dialect had to answer because this one's endpoint does not exist there."""
+        if len(self._missing) >= _MAX_REMEMBERED:
+            self._missing.clear()
+        self._missing[identity(target)] = self.monotonic() + _MISSING_SECONDS
+
+    def cooling(self, targets: Sequence[Target]) -> ProxyError:
+        """What a client is told while nobody can be asked."""
+        now = self.monotonic()
+        breakers = [self.breaker(target) for target in targets]
+        seconds = max(1, math.ceil(min(breaker.wait_seconds(now) for breaker in breakers)))
+        throttled = all(breaker.cause == THROTTLING for breaker in breakers)
+        message = (
+            f"Every place that serves this model is left alone after "
+            f"{'throttling' if throttled else 'failures'}; the next is tried in {seconds} s."
+        )
+        error = RateLimitError if throttled else OverloadedError
+        return error(message, retry_after=seconds)
+
+    def _is_missing(self, target: Target) -> bool:
+        until = self._missing.get(identity(target))
+        if until is None:
+            return False
+        if self.monotonic() < until:
+            return True
+        del self._missing[identity(target)]
+        return False
+
+    def _forget_breakers(self) -> None:
+        troubled = {h: breaker for h, breaker in self.breakers.items() if breaker.state != "closed"}
+        self.breakers = troubled if len(troubled) < _MAX_REMEMBERED else {}
+
+
+def pinned_place(caller: Caller | None, places: Container[str]) -> str:
+    """The place that a key is bound to; empty: as routing says. Raises `PermissionDeniedError`."""
+    place = caller.key.provider if caller is not None else None
+    if not place:
+        return ""
+    if place not in places:
+        raise PermissionDeniedError(
+            f"This key is bound to the provider {place}, which the proxy does not have or which is "
+            "disabled. Ask the operator.",
+            should_retry=False,
+        )
+    return place

@@ -1,0 +1,72 @@
+"""Targets, told apart and named; and what a refusal says about the target that gave it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from ...errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    UpstreamRefusal,
+    from_refusal,
+    rule_for,
+)
+from ..routing import Target
+
+_NO_SUCH_ENDPOINT: Final = frozenset((404, 405, 501))
+_NOT_IN_REGION: Final = re.compile(
+    r"(?:not (?:yet )?(?:available|supported|enabled)|unavailable|unsupported)\b.{0,60}\bregion",
+    re.IGNORECASE,
+)
+
+THROTTLING: Final = "throttling"
+FAILURES: Final = "failures"
+
+Home = tuple[str, str]  # place, Bedrock model id: what has a quota and a breaker of its own
+
+
+def home_of(target: Target) -> Home:
+    """What has a quota and a breaker of its own."""
+    return target.place, target.bedrock_model_id
+
+
+def label(target: Target) -> str:
+    """A target as headers, logs and metrics name it."""
+    return f"{target.place}/{target.dialect}"
+
+
+def has_several(targets: Sequence[Target]) -> bool:
+    """Whether there is more than one place or model to choose from."""
+    if len(targets) == 1:
+        return False
+    home = home_of(targets[0])
+    return any(home_of(target) != home for target in targets)
+
+
+def is_elsewhere(target: Target, refusal: UpstreamRefusal) -> bool:
+    """Whether the endpoint itself is missing: the same place may speak another dialect."""
+    return target.dialect in ("messages", "mantle") and (
+        refusal.status in _NO_SUCH_ENDPOINT or rule_for(refusal).error is NotFoundError
+    )
+
+
+def is_broken(refusal: UpstreamRefusal) -> bool:
+    """Whether the target is at fault, for every request: throttled, down, slow, no credentials."""
+    rule = rule_for(refusal)
+    return rule.retryable or rule.credentials or rule.error is RateLimitError
+
+
+def is_unavailable(refusal: UpstreamRefusal) -> bool:
+    """Whether the model is not to be had there, but may be in another account or region."""
+    told = from_refusal(refusal)
+    return isinstance(told, PermissionDeniedError | NotFoundError) or bool(
+        _NOT_IN_REGION.search(told.message)
+    )
+
+
+def identity(target: Target) -> tuple[str, str, str]:
+    """What a missing endpoint is remembered by."""
+    return target.place, target.dialect, target.bedrock_model_id

@@ -1,0 +1,57 @@
+"""The audit log in DynamoDB.
+
+An item in partition "audit" for each record, and the same in "audit#<object>", by id. The second
+is written first: what the log shows is complete in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from ...aws.dynamodb_values import Item
+from ..records import AuditRecord
+from .tables import Change, Tables
+
+_UNLESS_THERE = Change(condition="attribute_not_exists(pk)")
+
+
+class DynamoDBAudit:
+    """An `AuditLog` in the state table."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def append(self, record: AuditRecord) -> None:
+        """See `AuditLog.append`."""
+        # As text: what operators change has numbers and shapes that DynamoDB does not keep.
+        item: Item = {"sk": record.id, "record": msgspec.json.encode(record).decode()}
+        for partition in (f"audit#{record.object}", "audit"):
+            await self._tables.put(
+                self._tables.names.state, {"pk": partition, **item}, _UNLESS_THERE
+            )
+
+    async def list(
+        self, *, before: str | None = None, object_id: str | None = None, limit: int = 100
+    ) -> Sequence[AuditRecord]:
+        """See `AuditLog.list`."""
+        if limit < 1 or before == "":
+            return []
+        values = {":pk": "audit" if object_id is None else f"audit#{object_id}"}
+        condition = "#pk = :pk"
+        if before is not None:
+            condition += " AND #sk < :before"
+            values[":before"] = before
+        found: list[AuditRecord] = []
+        async with aclosing(
+            self._tables.query(
+                self._tables.names.state, condition, values, ScanIndexForward=False, Limit=limit
+            )
+        ) as items:
+            async for item in items:
+                found.append(msgspec.json.decode(item["record"], type=AuditRecord))
+                if len(found) == limit:
+                    break
+        return found

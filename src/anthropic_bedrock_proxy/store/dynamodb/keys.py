@@ -1,0 +1,196 @@
+"""API keys in DynamoDB.
+
+In partition "key#<id>" of the state table there is the record of a key, with its `secrets`: the
+SHA-256 of each, in hex, and when it lapses (0: never). In the api-keys table an item under
+"sha256:<hex>" names the `key_id` that a secret may belong to; whether it does, the record says. So
+a rotation is one conditional write: the new secret is pointed to before it, and works after it.
+
+Items of the predecessor have the secret itself for their hash key. They are found by it as long as
+they are there; a change of such a key brings it into our form first (`dynamodb_adoption.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ...aws.dynamodb_values import Item
+from ..base import KeyNotFoundError, StoreError
+from ..records import Caller, KeyRecord
+from . import legacy
+from .adoption import Adoption, pointer, pointing, record_item
+from .ledger import DynamoDBLedger
+from .owners import DynamoDBOwners
+from .tables import Change, Tables, new_write, read
+
+_MOST_ATTEMPTS: Final = 24
+_EXISTS: Final = "this key or secret exists already"
+
+Secrets = dict[str, int]  # hex SHA-256 -> when it lapses, epoch seconds; 0: never
+
+
+class DynamoDBKeys:
+    """A `KeyStore` over the api-keys table and the state table."""
+
+    def __init__(self, tables: Tables, owners: DynamoDBOwners, ledger: DynamoDBLedger) -> None:
+        self._tables = tables
+        self._owners = owners
+        self._ledger = ledger
+        self._adoption = Adoption(tables, ledger)
+        self._imported: set[tuple[str, str]] = set()  # key id, month
+
+    async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
+        """See `KeyStore.create`."""
+        write = new_write()
+        state = self._tables.names.state
+        mine = Change(
+            condition="attribute_not_exists(pk) OR #write = :mine",
+            names={"#write": "write"},
+            values={":mine": write},
+        )
+        item = record_item(key, {secret_hash.hex(): 0}, write)
+        if not await self._tables.put(state, item, mine):
+            raise StoreError(_EXISTS)
+        if not await self._point(secret_hash, key.id):
+            ours = Change(
+                condition="#write = :mine", names={"#write": "write"}, values={":mine": write}
+            )
+            await self._tables.delete(state, _key(key.id), ours)
+            raise StoreError(_EXISTS)
+
+    async def find(
+        self, secret_hash: bytes, *, now: int, secret: str | None = None
+    ) -> Caller | None:
+        """See `KeyStore.find`."""
+        key = await self._hashed(secret_hash, now)
+        # A hash is no secret: whoever has read the table must not be let in by what it says.
+        if key is None and secret and legacy.is_secret(secret):
+            key = await self._legacy(secret, now)
+        if key is None:
+            return None
+        user, team = await self._owners.of_key(key.user_id, key.team_id)
+        return Caller(key, user, team)
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """See `KeyStore.get`."""
+        item = await self._tables.get(self._tables.names.state, _key(key_id))
+        if item is not None:
+            return _record(item)
+        found = await self._adoption.find(key_id)
+        return None if found is None else legacy.key_of(found)
+
+    async def list(self) -> Sequence[KeyRecord]:
+        """See `KeyStore.list`."""
+        found: dict[str, KeyRecord] = {}
+        ours: set[str] = set()
+        async for item in self._tables.scan(self._tables.names.api_keys):
+            if legacy.is_secret(item["api_key"]):
+                key = legacy.key_of(item)
+                found[key.id] = key
+            else:
+                ours.add(item.get("key_id", ""))
+        keys = map(_key, ours | found.keys())
+        for item in await self._tables.get_many(self._tables.names.state, keys):
+            key = _record(item)
+            found[key.id] = key
+        return sorted(found.values(), key=lambda key: (key.created_at, key.id))
+
+    async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
+        """See `KeyStore.update`."""
+        return await self._replace(
+            key_id, lambda key, secrets: (key.changed(changes, now=now), secrets)
+        )
+
+    async def rotate(
+        self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
+    ) -> KeyRecord:
+        """See `KeyStore.rotate`."""
+        item = await self._own(key_id)
+        added = secret_hash.hex()
+        if added in item["secrets"] or not await self._point(secret_hash, key_id):
+            raise StoreError(_EXISTS)
+        lapse = now + overlap_seconds
+        gone: list[str] = []
+
+        def rotated(key: KeyRecord, secrets: Secrets) -> tuple[KeyRecord, Secrets]:
+            later = {digest: min(at or lapse, lapse) for digest, at in secrets.items()}
+            gone[:] = [digest for digest, at in later.items() if at <= now]
+            kept = {digest: at for digest, at in later.items() if at > now}
+            return key.rotated(secret_hint, now=now), {**kept, added: 0}
+
+        key = await self._replace(key_id, rotated)
+        for digest in gone:
+            await self._tables.delete(self._tables.names.api_keys, pointer(digest))
+        return key
+
+    async def _hashed(self, secret_hash: bytes, now: int) -> KeyRecord | None:
+        digest = secret_hash.hex()
+        found = await self._tables.get(self._tables.names.api_keys, pointer(digest))
+        if found is None:
+            return None
+        item = await self._tables.get(self._tables.names.state, _key(found.get("key_id", "")))
+        lapse = None if item is None else item["secrets"].get(digest)
+        if item is None or lapse is None or 0 < lapse <= now:
+            return None
+        return _record(item)
+
+    async def _legacy(self, secret: str, now: int) -> KeyRecord | None:
+        """A key of the predecessor; what it spent is imported before we add to it."""
+        item = await self._tables.get(self._tables.names.api_keys, {"api_key": secret})
+        if item is None:
+            return None
+        key = legacy.key_of(item)
+        month = f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
+        if (key.id, month) not in self._imported:
+            for account, spent in legacy.spending_of_key(item):
+                if account.period in {month, "total"}:
+                    await self._ledger.import_spent(account, spent)
+            self._imported.add((key.id, month))
+        return key
+
+    async def _point(self, secret_hash: bytes, key_id: str) -> bool:
+        item, unless = pointing(secret_hash.hex(), key_id)
+        return await self._tables.put(self._tables.names.api_keys, item, unless)
+
+    async def _own(self, key_id: str) -> Item:
+        """The item of a key, brought into our form if it is not. Raises `KeyNotFoundError`."""
+        state = self._tables.names.state
+        item = await self._tables.get(state, _key(key_id))
+        if item is None or item.get("adopting"):
+            found = await self._adoption.find(key_id)
+            if found is not None:
+                await self._adoption.adopt(found)
+                item = await self._tables.get(state, _key(key_id))
+        if item is None:
+            raise KeyNotFoundError(f"no key has the id {key_id}")
+        return item
+
+    async def _replace(
+        self, key_id: str, change: Callable[[KeyRecord, Secrets], tuple[KeyRecord, Secrets]]
+    ) -> KeyRecord:
+        """Changes a key and its secrets in one write, if nobody else did since they were read."""
+        write = new_write()
+        for attempt in range(_MOST_ATTEMPTS):
+            item = await self._own(key_id)
+            if item["write"] == write:
+                return _record(item)
+            key, secrets = change(_record(item), dict(item["secrets"]))
+            unchanged = Change(
+                condition="#write = :seen",
+                names={"#write": "write"},
+                values={":seen": item["write"]},
+            )
+            new = record_item(key, secrets, write)
+            if await self._tables.put(self._tables.names.state, new, unchanged):
+                return key
+            await self._tables.contended(attempt)
+        raise StoreError(f"the key {key_id} is being changed by too many at once")
+
+
+def _key(key_id: str) -> Item:
+    return {"pk": f"key#{key_id}", "sk": "key"}
+
+
+def _record(item: Item) -> KeyRecord:
+    return read(item, KeyRecord)

@@ -1,0 +1,210 @@
+"""Budgets in DynamoDB: one item for each account.
+
+Partition "account#<owner>", sort key the period. `spent` is in nano-dollars; "h#<holder>" is what a
+process holds, until when, and its last write; "w#<writer>" see `dynamodb_once.py`; `write` changes
+with every write, and whoever decides by what it read writes only if it is still the same. A write
+that was sent again after a lost answer finds its own name there, and is not done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+from ...aws.dynamodb_values import Item
+from ..base import StoreError
+from ..records import Account, Standing
+from .once import Delivery, forget_writers
+from .tables import Change, Tables, each, new_write
+
+_HOLD: Final = "h#"
+_MOST_ATTEMPTS: Final = 24  # some two seconds: more than any crowd needs
+_MOST_REMOVED: Final = 64  # by one write: DynamoDB takes expressions of up to 4 KB
+_NAMES: Final = {"#write": "write"}
+
+
+class DynamoDBLedger:
+    """A `Ledger` in the state table."""
+
+    def __init__(self, tables: Tables, *, now: Callable[[], float]) -> None:
+        self._tables = tables
+        self._now = now
+        # Those who would only get in each other's way inside this process take turns.
+        self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
+
+    async def borrow(
+        self,
+        account: Account,
+        *,
+        holder: str,
+        amount_nano: int,
+        budget_nano: int,
+        now: int,
+        until: int,
+    ) -> tuple[int, Standing]:
+        """See `Ledger.borrow`."""
+        mine = new_write()
+        granted = 0
+        async with self._turn(account):
+            for attempt in range(_MOST_ATTEMPTS):
+                item = await self._read(account)
+                holds = _holds(item)
+                if (hold := holds.get(holder)) is not None and hold.get("write") == mine:
+                    return granted, _standing(account, item, now)
+                live = {name: hold for name, hold in holds.items() if hold["until"] > now}
+                others = {name: hold for name, hold in live.items() if name != holder}
+                own = live.get(holder, {}).get("held", 0)
+                left = budget_nano - item.get("spent", 0) - _sum(others) - own
+                granted = max(0, min(amount_nano, left))
+                if not granted:
+                    return 0, _standing(account, item, now)
+                held = own + granted
+                latest = max(until, live.get(holder, {}).get("until", 0))
+                changed = {"held": held, "until": latest, "write": mine}
+                lapsed = sorted(holds.keys() - live.keys() - {holder})[:_MOST_REMOVED]
+                change = _taking(holder, changed, lapsed, seen=item.get("write"))
+                after = await self._tables.update(self._tables.names.state, _key(account), change)
+                if after is not None:
+                    return granted, _standing(account, after, now)
+                await self._tables.contended(attempt)
+        raise _busy(account)
+
+    async def give_back(self, account: Account, *, holder: str, amount_nano: int) -> None:
+        """See `Ledger.give_back`."""
+        mine = new_write()
+        async with self._turn(account):
+            for attempt in range(_MOST_ATTEMPTS):
+                hold = _holds(await self._read(account)).get(holder)
+                if hold is None or hold["write"] == mine:
+                    return
+                change = _lowering(holder, hold, amount_nano, mine)
+                if await self._tables.update(self._tables.names.state, _key(account), change):
+                    return
+                await self._tables.contended(attempt)
+        raise _busy(account)
+
+    async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
+        """See `Ledger.renew`."""
+        change = Change(
+            update="SET #h.#until = :until, #write = :mine",
+            condition="attribute_exists(#h) AND #h.#until < :until",
+            names={**_NAMES, "#h": f"{_HOLD}{holder}", "#until": "until"},
+            values={":until": until, ":mine": new_write()},
+        )
+        state = self._tables.names.state
+        await each(lambda account: self._tables.update(state, _key(account), change), accounts)
+
+    async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
+        """See `Ledger.standings`."""
+        values = {":pk": f"account#{owner}"}
+        items = self._tables.query(self._tables.names.state, "#pk = :pk", values)
+        # Sort keys are in the order of their bytes, so "total" comes last.
+        return [_standing(Account(owner, item["sk"]), item, now) async for item in items]
+
+    async def import_spent(self, account: Account, spent_nano: int) -> bool:
+        """See `Ledger.import_spent`."""
+        mine = new_write()
+        unless = Change(
+            condition="attribute_not_exists(pk) OR #write = :mine",
+            names=_NAMES,
+            values={":mine": mine},
+        )
+        item = {**_key(account), "spent": spent_nano, "write": mine}
+        return await self._tables.put(self._tables.names.state, item, unless)
+
+    async def spend(self, account: Account, nano: int, delivery: Delivery) -> None:
+        """Spends what a batch cost, once, and takes it off what the batch's writer holds."""
+        async with self._turn(account):
+            for attempt in range(_MOST_ATTEMPTS):
+                item = await self._read(account)
+                if delivery.counted_in(item):
+                    return
+                change = _spending(delivery, _holds(item).get(delivery.writer), nano)
+                key = _key(account)
+                after = await self._tables.update(self._tables.names.state, key, change)
+                if after is not None:
+                    await forget_writers(self._tables, key, after, now=int(self._now()))
+                    return
+                await self._tables.contended(attempt)
+        raise _busy(account)
+
+    def _turn(self, account: Account) -> asyncio.Lock:
+        lock = self._locks.get(account)
+        if lock is None:
+            lock = self._locks[account] = asyncio.Lock()
+        return lock
+
+    async def _read(self, account: Account) -> Item:
+        return await self._tables.get(self._tables.names.state, _key(account)) or {}
+
+
+def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> Change:
+    """Sets a hold, and removes those that have lapsed, if nobody wrote in between."""
+    removed = {f"#l{n}": f"{_HOLD}{name}" for n, name in enumerate(lapsed)}
+    update = "SET #h = :h, #write = :mine"
+    if removed:
+        update += " REMOVE " + ", ".join(removed)
+    names = {**_NAMES, "#h": f"{_HOLD}{holder}", **removed}
+    values: dict[str, Any] = {":h": hold, ":mine": hold["write"]}
+    if seen is None:
+        condition = "attribute_not_exists(#write) OR #write = :mine"
+    else:
+        condition = "#write = :seen OR #write = :mine"
+        values[":seen"] = seen
+    return Change(update=update, condition=condition, names=names, values=values)
+
+
+def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
+    """Takes `nano` off a hold if it is still what was seen."""
+    return Change(
+        update="SET #h.#held = :held, #h.#write = :mine, #write = :mine",
+        condition="#h.#write = :seen",
+        names={**_NAMES, "#h": f"{_HOLD}{holder}", "#held": "held"},
+        values={":held": hold["held"] - nano, ":mine": mine, ":seen": hold["write"]},
+    )
+
+
+def _spending(delivery: Delivery, hold: Item | None, nano: int) -> Change:
+    mine = new_write()
+    if hold is None:
+        change = Change(
+            update="SET #write = :mine",
+            condition="attribute_not_exists(#h)",
+            names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}"},
+            values={":mine": mine},
+        )
+    else:
+        change = _lowering(delivery.writer, hold, nano, mine)
+    return delivery.once(
+        Change(
+            update=f"{change.update} ADD #spent :nano",
+            condition=change.condition,
+            names={**change.names, "#spent": "spent"},
+            values={**change.values, ":nano": nano},
+        )
+    )
+
+
+def _key(account: Account) -> Item:
+    return {"pk": f"account#{account.owner}", "sk": account.period}
+
+
+def _holds(item: Item) -> dict[str, Item]:
+    return {
+        name.removeprefix(_HOLD): value for name, value in item.items() if name.startswith(_HOLD)
+    }
+
+
+def _sum(holds: dict[str, Item]) -> int:
+    return sum(max(0, hold["held"]) for hold in holds.values())
+
+
+def _standing(account: Account, item: Item, now: int) -> Standing:
+    live = {name: hold for name, hold in _holds(item).items() if hold["until"] > now}
+    return Standing(account, item.get("spent", 0), _sum(live))
+
+
+def _busy(account: Account) -> StoreError:
+    return StoreError(f"the account {account.owner} {account.period} is too busy in DynamoDB")

@@ -1,0 +1,44 @@
+"""A store that lives and dies with its process: the public fake of the store ports.
+
+It passes the same conformance suite as the real ones. `down = True` makes every call raise
+`StoreError`, so that tests can see what an outage does without breaking anything for real.
+"""
+
+from __future__ import annotations
+
+from ..base import StoreError
+from .catalog import MemoryCatalog
+from .keys import MemoryAudit, MemoryKeys, MemoryOwners
+from .usage import MemoryLedger, MemoryUsage
+
+
+class MemoryStore:
+    """All ports over dictionaries."""
+
+    def __init__(self) -> None:
+        self.down = False
+        self.owners = MemoryOwners(self.check)
+        self.keys = MemoryKeys(self.check, self.owners)
+        self.ledger = MemoryLedger(self.check)
+        self.usage = MemoryUsage(self.check, self.ledger)
+        self.audit = MemoryAudit(self.check)
+        self.catalog = MemoryCatalog(self.check)
+
+    @classmethod
+    def from_url(cls, rest: str) -> MemoryStore:
+        """The store of `memory://`. Raises `StoreError` if anything follows."""
+        if rest.strip("/"):
+            raise StoreError("memory:// takes no path")
+        return cls()
+
+    def check(self) -> None:
+        """Raises `StoreError` while the store is told to be down."""
+        if self.down:
+            raise StoreError("the in-memory store is down")
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+        self.check()
+
+    async def close(self) -> None:
+        """Nothing to let go of: the contents stay, so a test may look at them afterwards."""

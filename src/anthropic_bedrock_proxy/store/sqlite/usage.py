@@ -1,0 +1,156 @@
+"""Usage in the SQLite file: records, their sums by day, and what they cost."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from ..records import UsageBatch, UsageRecord, UsageTotal
+from ..totals import COLUMNS, checked_columns, spending_of_sums, sums_of
+from .file import SQLiteFile
+from .ledger import spend
+from .schema import QUERIES, transaction
+
+FOREVER_MS = 2**63 - 1
+_LAST_DAY = "A"  # comes after every digit
+_EXPIRED_AT_ONCE = 5000  # rows: others may write in between
+_FLAGS = ("stream", "estimated", "disconnected")
+
+
+class SQLiteUsage:
+    """Usage records."""
+
+    def __init__(self, file: SQLiteFile) -> None:
+        self._file = file
+
+    async def append(self, batch: UsageBatch) -> None:
+        """See `UsageLog.append`."""
+        if not batch.records:
+            return
+
+        def work(connection: sqlite3.Connection) -> None:
+            # Before the transaction, since nearly always all records are new.
+            sums = sums_of(batch.records)
+            with transaction(connection):
+                new = _insert(connection, batch.records)
+                counted = sums if len(new) == len(batch.records) else sums_of(new)
+                _insert_rows(connection, "append_daily", map(_daily_row, counted.values()))
+                spend(connection, spending_of_sums(counted.values()), batch.writer)
+
+        await self._file.run(work)
+
+    async def totals(
+        self,
+        *,
+        by: Sequence[str] = ("key_id", "model"),
+        since: str | None = None,
+        until: str | None = None,
+        key_id: str | None = None,
+    ) -> Sequence[UsageTotal]:
+        """See `UsageLog.totals`."""
+        grouped = checked_columns(by)
+        query = QUERIES["totals" if key_id is None else "totals_of_key"]
+        parameters: dict[str, Any] = {f"by_{column}": column in grouped for column in COLUMNS}
+        parameters["key_id"] = key_id
+        parameters["since"] = since or ""
+        parameters["until"] = _LAST_DAY if until is None else until
+        return await self._file.run(
+            lambda connection: [
+                UsageTotal(**dict(row)) for row in connection.execute(query, parameters)
+            ]
+        )
+
+    async def records(
+        self,
+        *,
+        since_ms: int = 0,
+        until_ms: int | None = None,
+        key_id: str | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Sequence[UsageRecord]:
+        """See `UsageLog.records`."""
+        query = QUERIES["list_usage" if key_id is None else "list_usage_of_key"]
+        parameters = {
+            "since_ms": since_ms,
+            "until_ms": FOREVER_MS if until_ms is None else until_ms,
+            "key_id": key_id,
+            "after": after or "",
+            "limit": limit,
+        }
+        return await self._file.run(
+            lambda connection: [_record(row) for row in connection.execute(query, parameters)]
+        )
+
+    async def expire(self, before_ms: int) -> int:
+        """See `UsageLog.expire`."""
+        parameters = {"before_ms": before_ms, "limit": _EXPIRED_AT_ONCE}
+        expired = 0
+        while some := await self._file.run(
+            lambda connection: connection.execute(QUERIES["expire_usage"], parameters).rowcount
+        ):
+            expired += some
+        return expired
+
+
+def _insert(
+    connection: sqlite3.Connection, records: Sequence[UsageRecord]
+) -> Sequence[UsageRecord]:
+    """Those of `records` that were not there, now that they are."""
+    connection.execute(QUERIES["before_append"])
+    inserted = _insert_rows(connection, "append_usage", map(msgspec.structs.astuple, records))
+    if inserted == len(records):
+        return records
+    # SQLite told how many were there already, not which.
+    connection.execute(QUERIES["undo_append"])
+    new = {record.id: record for record in reversed(records)}  # of two, the first counts
+    for identity in list(new):
+        if connection.execute(QUERIES["has_usage"], (identity,)).fetchone():
+            del new[identity]
+    _insert_rows(connection, "append_usage", map(msgspec.structs.astuple, new.values()))
+    return list(new.values())
+
+
+def _insert_rows(
+    connection: sqlite3.Connection, query: str, rows: Iterable[tuple[Any, ...]]
+) -> int:
+    """Inserts the rows by as few statements as possible; how many there are now and were not.
+
+    Not `executemany`: it gives up and takes the interpreter's lock for each row, and the thread
+    that serves requests waits for it as often.
+    """
+    waiting = list(rows)
+    if not waiting:
+        return 0
+    step = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(waiting[0])
+    inserted = 0
+    for start in range(0, len(waiting), step):
+        some = waiting[start : start + step]
+        values = tuple(chain.from_iterable(some))
+        inserted += connection.execute(_repeated(query, len(some)), values).rowcount
+    return inserted
+
+
+@lru_cache(maxsize=16)
+def _repeated(query: str, rows: int) -> str:
+    """The statement with its one row of placeholders as often as there are rows."""
+    head, row, tail = re.split(r"(\([?,\s]+\))", QUERIES[query])
+    return head + ", ".join([row] * rows) + tail
+
+
+def _daily_row(total: UsageTotal) -> tuple[Any, ...]:
+    day, key_id, user_id, team_id, *rest, cost_nano = msgspec.structs.astuple(total)
+    return (day, key_id, user_id or "", team_id or "", *rest, cost_nano or 0)
+
+
+def _record(row: sqlite3.Row) -> UsageRecord:
+    fields = dict(row)
+    for flag in _FLAGS:
+        fields[flag] = bool(fields[flag])
+    return UsageRecord(**fields)
