@@ -32,8 +32,11 @@ def sim(simulator) -> SimClient:
 
 
 @pytest.fixture
-def start(simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
-    """`start(NAME="value")` runs one more proxy for the length of the test."""
+def start(sim, simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
+    """`start(NAME="value")` runs one more proxy for the length of the test.
+
+    `sim`: what an earlier test told the simulator is forgotten.
+    """
     running: list[RunningProxy] = []
 
     def one_more(
