@@ -187,7 +187,7 @@ class Budgets:
         asked_of = purse.budget
         try:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
-                await self._ask(purse, needed)
+                granted_all = await self._ask(purse, needed)
         except (StoreError, TimeoutError) as error:
             self._is_down(error)
             return False
@@ -195,11 +195,13 @@ class Budgets:
             purse.borrowing = None
         if purse.budget.nano == asked_of.nano:  # else it says nothing of the new one
             wanted = max(needed, 1)
-            purse.refused = 0 if purse.available >= wanted else wanted
+            # What was granted in full may be spent already, if the answer took long: ask again.
+            purse.refused = 0 if granted_all or purse.available >= wanted else wanted
             purse.refused_at = self._monotonic()
         return True
 
-    async def _ask(self, purse: Purse, needed: int) -> None:
+    async def _ask(self, purse: Purse, needed: int) -> bool:
+        """Whether the ledger granted all that it was asked for."""
         budget, asked = purse.budget, self._monotonic()
         if purse.surplus:
             surplus, purse.surplus = purse.surplus, 0
@@ -207,10 +209,11 @@ class Budgets:
         left = budget.nano if purse.left is None else purse.left
         part = min(_SLICE_NANO, left // _PARTS)
         now = int(self._now())
+        amount = max(needed, part, 1) - purse.available
         granted, standing = await self._ledger.borrow(
             budget.account,
             holder=self._holder,
-            amount_nano=max(needed, part, 1) - purse.available,
+            amount_nano=amount,
             budget_nano=budget.nano,
             now=now,
             until=now + _LEASE_SECONDS,
@@ -228,6 +231,7 @@ class Budgets:
                 await self._ledger.give_back(
                     budget.account, holder=self._holder, amount_nano=excess
                 )
+        return granted >= amount
 
     def _lend(self, purse: Purse, wanted: int) -> None:
         """The ledger does not answer: who was not over budget goes on, unless that is forbidden."""
