@@ -454,6 +454,26 @@ def test_an_answer_that_comes_too_late_is_not_lost():
     asyncio.run(run())
 
 
+def test_a_slice_that_came_too_late_to_be_enough_does_not_close_the_budget():
+    """What requests spent while nobody answered is more than what is granted at last."""
+
+    async def run():
+        world = SlowWorld()
+        asked = asyncio.create_task(world.budgets.take([a_budget()], 0))
+        await world.settle_down()
+        world.now += 2
+        late = await world.budgets.take([a_budget()], 0)
+        world.budgets.settle(late, DOLLAR // 4)
+        world.ledger.gate.set()
+        world.budgets.settle(await asked, 0)
+        await world.settle_down()
+        (purse,) = world.budgets.purses.values()
+        assert world.ledger.asked == 2  # the first slice was spent already
+        assert purse.available > 0
+
+    asyncio.run(run())
+
+
 def test_a_stop_waits_for_what_was_asked():
     async def run():
         world = SlowWorld()
