@@ -1,39 +1,62 @@
-"""One decision over several buckets: everything or nothing. Pure, for every limiter in here."""
+"""One decision over several buckets: everything or nothing. Pure, for every limiter in here.
+
+Every request comes through here: steps that nearly always do nothing are asked for first.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from .base import Bucket, Decision, Level, Slot, Take
-from .gcra import charged, drained, moved, remaining, reset, wait
+from .gcra import HIGHEST, charged, drained, moved, remaining, reset, wait
 
 SLOT_SECONDS = 1.0  # when to ask again for a slot: nobody knows when a request ends
 
 
 class Cell:
-    """A bucket, its level, and when it was that in microseconds."""
+    """A bucket, its level, and when it was that in microseconds.
 
-    __slots__ = ("at", "level", "limit", "window")
+    `pending` tokens are still to be charged, or given back. `full_at` is when it will be full, as
+    of the last time that it was `told`.
+    """
+
+    __slots__ = ("_room", "at", "full_at", "level", "limit", "pending", "window")
 
     def __init__(self, bucket: Bucket) -> None:
         self.limit = bucket.limit
         self.window = bucket.window_us
-        self.level = 0
-        self.at = 0
+        self.level = self.at = self.full_at = self.pending = 0
+        # Up to this level there is nothing to wait for and nothing to clip.
+        self._room = min(self.limit * self.window, HIGHEST) if self.limit > 0 else -1
 
-    def drain(self, now: int) -> None:
-        """Brings the level up to date."""
-        self.level = drained(self.level, now - self.at, self.limit)
+    def bring(self, level: int, at: int, now: int) -> None:
+        """The level was that; charges what is pending."""
+        level = drained(level, now - at, self.limit)
+        if self.pending:
+            level = moved(level, self.pending, self.limit, self.window)
+            self.pending = 0
+        self.level = level
         self.at = now
 
-    def move(self, change: int) -> None:
-        """Charges, or gives back."""
-        self.level = moved(self.level, change, self.limit, self.window)
+    def after(self, cost: int) -> tuple[int, int]:
+        """What the level would be after taking `cost`, and microseconds until that is admitted."""
+        limit = self.limit
+        if not 0 <= cost <= limit:
+            cost = charged(cost, limit)
+        level = self.level + cost * self.window
+        if level <= self._room:
+            return level, 0
+        return (
+            moved(self.level, cost, limit, self.window),
+            wait(self.level, cost, limit, self.window),
+        )
 
-    @property
-    def full_at(self) -> int:
-        """When it will be full."""
-        return self.at + reset(self.level, self.limit, self.window)
+    def told(self) -> Level:
+        """Where it stands."""
+        full_in = reset(self.level, self.limit, self.window)
+        self.full_at = self.at + full_in
+        left = remaining(self.level, self.limit, self.window)
+        return Level(self.limit, left, full_in / 1e6)
 
 
 def decide(
@@ -43,23 +66,20 @@ def decide(
 
     Moves the cells if it allows.
     """
-    denied, longest = None, 0.0
+    denied, longest = None, 0
     index = 0
-    amounts = []
+    levels = []
     for take, cell in zip(takes, cells, strict=True):
-        amounts.append(amount := charged(take.cost, cell.limit))
-        if (pause := wait(cell.level, amount, cell.limit, cell.window)) and pause / 1e6 > longest:
-            denied, longest = index, pause / 1e6
+        level, pause = cell.after(take.cost)
+        if pause > longest:
+            denied, longest = index, pause
+        levels.append(level)
         index += 1
     for slot, count in zip(slots, held, strict=True):
-        if count >= slot.limit and longest < SLOT_SECONDS:
-            denied, longest = index, SLOT_SECONDS
+        if count >= slot.limit and longest < SLOT_SECONDS * 1e6:
+            denied, longest = index, int(SLOT_SECONDS * 1e6)
         index += 1
-    levels = []
-    for cell, amount in zip(cells, amounts, strict=True):
-        level, limit, window = cell.level, cell.limit, cell.window
-        if denied is None:
-            cell.level = level = moved(level, amount, limit, window)
-        full_in = reset(level, limit, window) / 1e6
-        levels.append(Level(limit, remaining(level, limit, window), full_in))
-    return Decision(denied is None, levels, denied, longest)
+    if denied is None:
+        for cell, level in zip(cells, levels, strict=True):
+            cell.level = level
+    return Decision(denied is None, [cell.told() for cell in cells], denied, longest / 1e6)

@@ -22,7 +22,9 @@ class MemoryLimiter:
     async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
         """See `Limiter`."""
         now = int(self._now() * 1e6)
-        cells = [self._cell(take.bucket, now) for take in takes]
+        cells = [self._cell(take.bucket) for take in takes]
+        for cell in cells:
+            cell.bring(cell.level, cell.at, now)
         decision = decide(takes, cells, slots, [self._held[slot.name] for slot in slots])
         if decision.allowed:
             for slot in slots:
@@ -39,7 +41,10 @@ class MemoryLimiter:
         """See `Limiter`."""
         now = int(self._now() * 1e6)
         for change in changes:
-            self._cell(change.bucket, now).move(change.cost)
+            cell = self._cell(change.bucket)
+            cell.pending = change.cost
+            cell.bring(cell.level, cell.at, now)
+            cell.told()
         for slot in slots:
             if self._held[slot.name] > 1:
                 self._held[slot.name] -= 1
@@ -53,11 +58,10 @@ class MemoryLimiter:
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    def _cell(self, bucket: Bucket, now: int) -> Cell:
+    def _cell(self, bucket: Bucket) -> Cell:
         cell = self._cells.get(bucket)
         if cell is None:
             cell = self._cells[bucket] = Cell(bucket)
-        cell.drain(now)
         return cell
 
     def _forget(self, now: int) -> None:

@@ -1,4 +1,9 @@
-"""The limiter of one machine: all processes that were given the same path count together."""
+"""The limiter of one machine: all processes that were given the same path count together.
+
+What requests draw is in the file at once. What they settle waits for the next draw of its process
+from the same bucket, which has the row at hand anyway, but no longer than 10 ms. A slot is free at
+once.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +18,11 @@ from typing import Final
 
 from .base import Bucket, Decision, Slot, Take
 from .decide import Cell, decide
-from .gcra import drained, reset
 from .memory import MemoryLimiter
 from .table import NOWHERE, Table
 
 REFRESH_SECONDS: Final = 15.0
+SETTLE_SECONDS: Final = 0.01
 _MAX_KNOWN = 16_384
 
 logger = logging.getLogger("anthropic_bedrock_proxy.limits")
@@ -46,6 +51,8 @@ class SharedLimiter:
         self._table: Table | None = None
         self._alone: MemoryLimiter | None = None
         self._rows: dict[Bucket, _Row] = {}
+        self._unsettled: list[_Row] = []  # with something pending, or lately so
+        self._later: asyncio.TimerHandle | None = None
         self._slots: dict[str, bytes] = {}
         self._held: dict[str, int] = {}  # of this process
         self._name = b""  # of this process among the holders
@@ -57,16 +64,17 @@ class SharedLimiter:
         table = self._opened()
         if table is None:
             return await self._on_my_own().take(takes, slots)
+        rows = [self._row(take.bucket) for take in takes]
         with table:
             now = int(self._now() * 1e6)
-            rows = [self._row(table, take.bucket, now) for take in takes]
+            for row in rows:
+                _read(table, row, now)
             held = self._held_together(table, slots, now) if slots else ()
             decision = decide(takes, rows, slots, held)
-            if decision.allowed:
-                for row in rows:
-                    _put(table, row)
-                if slots:
-                    self._change_held(table, slots, 1, now)
+            for row in rows:
+                table.write(row.place, row.key, row.level, now, row.full_at)
+            if slots and decision.allowed:
+                self._change_held(table, slots, 1, now)
         return decision
 
     def settle(
@@ -77,14 +85,23 @@ class SharedLimiter:
         if table is None:
             self._on_my_own().settle(decision, changes, slots)
             return
-        with table:
-            now = int(self._now() * 1e6)
-            for change in changes:
-                row = self._row(table, change.bucket, now)
-                row.move(change.cost)
-                _put(table, row)
-            if slots:
-                self._change_held(table, slots, -1, now)
+        for change in changes:
+            row = self._row(change.bucket)
+            if row.pending and (row.pending < 0) != (change.cost < 0):
+                self._settle_now()  # what is given back beyond full must not hide a charge
+            if not row.pending:
+                self._unsettled.append(row)
+            row.pending += change.cost
+        if slots:
+            with table:
+                self._change_held(table, slots, -1, int(self._now() * 1e6))
+        if self._unsettled and self._later is None:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:  # it has ended
+                self._settle_now()
+            else:
+                self._later = loop.call_later(SETTLE_SECONDS, self._settle_now)
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Says every now and then that this process lives; until cancelled."""
@@ -95,7 +112,8 @@ class SharedLimiter:
                     self._enlisted(table, int(self._now() * 1e6))
 
     async def close(self) -> None:
-        """Frees the slots of this process and lets go of the file."""
+        """Writes down what is settled, frees the slots of this process, lets go of the file."""
+        self._settle_now()
         table = self._table
         if table is None:
             return
@@ -134,26 +152,39 @@ class SharedLimiter:
         table.close()
         self._table = None
         self._held.clear()
+        # What is pending in an inherited one is for the parent to settle.
+        self._rows.clear()
+        self._unsettled.clear()
+        self._later = None
 
     def _on_my_own(self) -> MemoryLimiter:
         assert self._alone is not None  # noqa: S101  # `_opened` has just made it
         return self._alone
 
-    def _row(self, table: Table, bucket: Bucket, now: int) -> _Row:
-        """The bucket as it is now."""
+    def _row(self, bucket: Bucket) -> _Row:
         row = self._rows.get(bucket)
         if row is None:
             if len(self._rows) >= _MAX_KNOWN:
+                self._settle_now()
                 self._rows.clear()
             row = self._rows[bucket] = _Row(bucket)
-        key, level, at, _ = table.read(row.place)
-        if key != row.key:
-            row.place, level, at = table.bucket(row.key, now)
-        row.level = drained(level, now - at, row.limit)
-        row.at = now
-        if at > now:
-            _put(table, row)  # the clock stepped back; even a refusal has to begin anew from here
         return row
+
+    def _settle_now(self) -> None:
+        """Charges or gives back what no draw of this process has taken along."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        table = self._opened() if self._unsettled else None
+        rows, self._unsettled = [row for row in self._unsettled if row.pending], []
+        if table is None or not rows:
+            return
+        with table:
+            now = int(self._now() * 1e6)
+            for row in rows:
+                _read(table, row, now)
+                row.told()
+                table.write(row.place, row.key, row.level, now, row.full_at)
 
     def _held_together(self, table: Table, slots: Sequence[Slot], now: int) -> list[int]:
         held = [self._count(table, slot.name) for slot in slots]
@@ -201,6 +232,9 @@ def _key(name: str) -> bytes:
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _put(table: Table, row: _Row) -> None:
-    full_at = row.at + reset(row.level, row.limit, row.window)
-    table.write(row.place, row.key, row.level, row.at, full_at)
+def _read(table: Table, row: _Row, now: int) -> None:
+    """Brings the row up to date."""
+    key, level, at, _ = table.read(row.place)
+    if key != row.key:
+        row.place, level, at = table.bucket(row.key, now)
+    row.bring(level, at, now)

@@ -51,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True):
     caller: Caller
     kinds: tuple[int, ...]  # of the buckets, in their order
     buckets: tuple[Bucket, ...]
+    limits: tuple[tuple[bytes, bytes], ...]  # of the buckets, as headers
     slots: tuple[Slot, ...]
     counts_tokens: bool
     has_levels: bool  # several buckets of a kind
@@ -111,22 +112,18 @@ class Limits:
     def settle(self, ticket: Ticket, meter: Meter | None) -> None:
         """Takes or gives back the difference to what was used; None: no model was called."""
         plan = ticket.plan
-        if plan.takes is not None:  # a request is a request
-            if plan.slots:
-                self._limiter.settle(ticket.decision, (), plan.slots)
-            return
         changes: list[Take] = []
-        if meter is None:
-            used = (1, 0, 0, 0)
-        else:
-            usage, output = meter.billed(), meter.output_tokens
-            # Cache reads are free of limits, as with Anthropic.
-            given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
+        if plan.counts_tokens:
+            given = output = 0
+            if meter is not None:
+                usage, output = meter.billed(), meter.output_tokens
+                # Cache reads are free of limits, as with Anthropic.
+                given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
             used = (1, given + output, given, output)
-        for kind, take in zip(plan.kinds, ticket.takes, strict=True):
-            difference = used[kind] - take.charged
-            if difference:
-                changes.append(Take(take.bucket, difference))
+            for kind, take in zip(plan.kinds, ticket.takes, strict=True):
+                # A request is a request.
+                if kind != _REQUESTS and (difference := used[kind] - take.charged):
+                    changes.append(Take(take.bucket, difference))
         if changes or plan.slots:
             self._limiter.settle(ticket.decision, changes, plan.slots)
 
@@ -137,17 +134,17 @@ class Limits:
 
     def headers(self, plan: Plan, decision: Decision) -> Headers:
         """Where the caller stands: the narrowest level of each kind."""
-        standing = zip(plan.kinds, decision.levels, strict=True)
+        standing = zip(plan.kinds, plan.limits, decision.levels, strict=True)
         now = self._now()
         headers: Headers = []
-        for kind, level in _narrowest(standing) if plan.has_levels else standing:
-            limit, remaining, reset = _HEADERS[kind]
+        for kind, limit, level in _narrowest(standing) if plan.has_levels else standing:
+            _, remaining, reset = _HEADERS[kind]
             full_at = int(now + level.reset_seconds) + 1
-            most, left = b"%d" % level.limit, b"%d" % level.remaining
-            headers += ((limit, most), (remaining, left), (reset, _rfc3339(full_at)))
+            left = b"%d" % level.remaining
+            headers += (limit, (remaining, left), (reset, _rfc3339(full_at)))
             if kind == _REQUESTS:  # also in the predecessor's words
                 headers += (
-                    (b"x-ratelimit-limit", most),
+                    (b"x-ratelimit-limit", limit[1]),
                     (b"x-ratelimit-remaining", left),
                     (b"x-ratelimit-reset", b"%d" % full_at),
                 )
@@ -166,6 +163,7 @@ class Limits:
             caller,
             kinds,
             buckets,
+            tuple((_HEADERS[kind][0], b"%d" % bucket.limit) for kind, bucket in found),
             tuple(slots),
             counts_tokens=any(kinds),
             has_levels=len(set(kinds)) < len(kinds),
@@ -208,14 +206,16 @@ class Limits:
         return error
 
 
-def _narrowest(standing: Iterable[tuple[int, Level]]) -> Iterable[tuple[int, Level]]:
+def _narrowest(
+    standing: Iterable[tuple[int, tuple[bytes, bytes], Level]],
+) -> Iterable[tuple[int, tuple[bytes, bytes], Level]]:
     """Of each kind the level with the least left."""
-    narrowest: dict[int, Level] = {}
-    for kind, level in standing:
+    narrowest: dict[int, tuple[int, tuple[bytes, bytes], Level]] = {}
+    for kind, limit, level in standing:
         known = narrowest.get(kind)
-        if known is None or level.remaining < known.remaining:
-            narrowest[kind] = level
-    return narrowest.items()
+        if known is None or level.remaining < known[2].remaining:
+            narrowest[kind] = (kind, limit, level)
+    return narrowest.values()
 
 
 @lru_cache(maxsize=256)
