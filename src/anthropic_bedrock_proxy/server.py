@@ -129,7 +129,7 @@ def _settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(2_000, 20, 100)
+    gc.set_threshold(10_000, 20, 100)
 
 
 def _make_server(settings: Settings, app: App, parent: int | None) -> Any:

@@ -93,6 +93,7 @@ class Watches:
         if watch.task is not None:
             self._old.discard(watch)
             watch.task.cancel()
+            watch.task = None  # it knows the watch: no cycle is left to the collector
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None

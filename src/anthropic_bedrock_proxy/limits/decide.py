@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from .base import Bucket, Decision, Level, Slot, Take
 from .gcra import HIGHEST, charged, drained, moved, remaining, reset, wait
 
-SLOT_SECONDS = 1.0  # when to ask again for a slot: nobody knows when a request ends
+SLOT_PAUSE = 1_000_000  # microseconds: when to ask again for a slot: nobody knows when a request ends
 
 
 class Cell:
@@ -20,12 +20,12 @@ class Cell:
     of the last time that it was `told`.
     """
 
-    __slots__ = ("_room", "at", "full_at", "level", "limit", "pending", "window")
+    __slots__ = ("_after", "_room", "at", "full_at", "level", "limit", "pending", "window")
 
     def __init__(self, bucket: Bucket) -> None:
         self.limit = bucket.limit
         self.window = bucket.window_us
-        self.level = self.at = self.full_at = self.pending = 0
+        self.level = self.at = self.full_at = self.pending = self._after = 0
         # Up to this level there is nothing to wait for and nothing to clip.
         self._room = min(self.limit * self.window, HIGHEST) if self.limit > 0 else -1
 
@@ -38,25 +38,25 @@ class Cell:
         self.level = level
         self.at = now
 
-    def after(self, cost: int) -> tuple[int, int]:
-        """What the level would be after taking `cost`, and microseconds until that is admitted."""
-        limit = self.limit
+    def pause(self, cost: int) -> int:
+        """Microseconds until `cost` is admitted; remembers what the level would then be."""
+        limit, window = self.limit, self.window
         if not 0 <= cost <= limit:
             cost = charged(cost, limit)
-        level = self.level + cost * self.window
-        if level <= self._room:
-            return level, 0
-        return (
-            moved(self.level, cost, limit, self.window),
-            wait(self.level, cost, limit, self.window),
-        )
+        after = self._after = self.level + cost * window
+        if after <= self._room:
+            return 0
+        self._after = moved(self.level, cost, limit, window)
+        return wait(self.level, cost, limit, window)
 
-    def told(self) -> Level:
-        """Where it stands."""
-        full_in = reset(self.level, self.limit, self.window)
+    def told(self, *, moves: bool = False) -> Level:
+        """Where it stands; `moves` to where the last `pause` looked."""
+        if moves:
+            self.level = self._after
+        level, limit, window = self.level, self.limit, self.window
+        full_in = reset(level, limit, window)
         self.full_at = self.at + full_in
-        left = remaining(self.level, self.limit, self.window)
-        return Level(self.limit, left, full_in / 1e6)
+        return Level(limit, remaining(level, limit, window), full_in / 1e6)
 
 
 def decide(
@@ -67,19 +67,12 @@ def decide(
     Moves the cells if it allows.
     """
     denied, longest = None, 0
-    index = 0
-    levels = []
-    for take, cell in zip(takes, cells, strict=True):
-        level, pause = cell.after(take.cost)
-        if pause > longest:
+    for index, take in enumerate(takes):
+        if (pause := cells[index].pause(take.cost)) > longest:
             denied, longest = index, pause
-        levels.append(level)
-        index += 1
-    for slot, count in zip(slots, held, strict=True):
-        if count >= slot.limit and longest < SLOT_SECONDS * 1e6:
-            denied, longest = index, int(SLOT_SECONDS * 1e6)
-        index += 1
-    if denied is None:
-        for cell, level in zip(cells, levels, strict=True):
-            cell.level = level
-    return Decision(denied is None, [cell.told() for cell in cells], denied, longest / 1e6)
+    for index, slot in enumerate(slots, len(takes)):
+        if held[index - len(takes)] >= slot.limit and longest < SLOT_PAUSE:
+            denied, longest = index, SLOT_PAUSE
+    allowed = denied is None
+    levels = [cell.told(moves=allowed) for cell in cells]
+    return Decision(allowed, levels, denied, longest / 1e6)

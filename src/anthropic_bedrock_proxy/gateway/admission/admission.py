@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from ...errors import ProxyError
 from ...protocol.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
@@ -12,8 +14,8 @@ from ...store.records import Caller
 from ..exchange import Exchange
 from ..routing import Route
 from .lease import Desk, Lease
-from .limiting import Ticket
-from .periods import Today, today
+from .limiting import Plan, Ticket
+from .periods import today
 from .permissions import check_request
 from .purse import Budget, Hold, budgets_of
 
@@ -22,12 +24,21 @@ _BYTES_PER_TOKEN: Final = 4
 _MAX_REMEMBERED: Final = 4096
 
 
+class _Known(msgspec.Struct, frozen=True):
+    """What applies to a caller, for a day."""
+
+    caller: Caller
+    until_ms: int
+    plan: Plan | None
+    budgets: Sequence[Budget]  # every one that its requests are paid from
+
+
 class Admission:
     """Grants leases."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._known: dict[str, tuple[Caller, Today, Sequence[Budget]]] = {}
+        self._known: dict[str, _Known] = {}
 
     async def admit(
         self, exchange: Exchange, request: MessagesRequest, route: Route, body: bytes | bytearray
@@ -43,19 +54,27 @@ class Admission:
         key = caller.key
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
+        known = self._known.get(key.id)
+        if known is None or known.caller is not caller or exchange.at_ms >= known.until_ms:
+            known = self._learn(caller, exchange.at_ms)
+        plan = known.plan
         ticket: Ticket | None = None
-        plan = desk.limits.plan(caller)
         if plan is not None:
-            input_tokens = _estimate(body) if plan.counts_tokens else 0
+            size = len(body) if plan.counts_tokens else 0
             ticket = await desk.limits.take(
-                plan, input_tokens=input_tokens, max_tokens=_max_tokens(request)
+                plan,
+                input_tokens=estimate_input(body) if size >= _LARGE else size // _BYTES_PER_TOKEN,
+                max_tokens=asked if isinstance(asked := request.view.max_tokens, int) else 0,
             )
+        hold: Hold | None = None
         try:
             if ticket is not None:
                 exchange.rate_headers = desk.limits.headers(ticket.plan, ticket.decision)
-            hold = None
-            if budgets := self._budgets(caller, exchange.at_ms):
-                hold = await self._hold(budgets, request, route)
+            if known.budgets:
+                most = 0
+                if desk.budgets.holds:
+                    most = max(desk.pricing.most(target, request) for target in route.targets)
+                hold = await desk.budgets.take(known.budgets, most)
         except BaseException as error:
             if ticket is not None:
                 desk.limits.undo(ticket)
@@ -64,31 +83,12 @@ class Admission:
             raise
         return Lease(exchange, desk, ticket, hold)
 
-    def _budgets(self, caller: Caller, at_ms: int) -> Sequence[Budget]:
-        """Every budget that a request of this caller is paid from, remembered for the day."""
-        known = self._known.get(caller.key.id)
-        if known is not None and known[0] is caller and not known[2]:
-            return ()
+    def _learn(self, caller: Caller, at_ms: int) -> _Known:
+        if len(self._known) >= _MAX_REMEMBERED:
+            self._known.clear()
         day = today(at_ms / 1000)
-        if known is None or known[0] is not caller or known[1] is not day:
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            known = self._known[caller.key.id] = (caller, day, budgets_of(caller, day))
-        return known[2]
-
-    async def _hold(
-        self, budgets: Sequence[Budget], request: MessagesRequest, route: Route
-    ) -> Hold:
-        desk, most = self._desk, 0
-        if desk.budgets.holds:
-            most = max(desk.pricing.most(target, request) for target in route.targets)
-        return await desk.budgets.take(budgets, most)
-
-
-def _max_tokens(request: MessagesRequest) -> int:
-    asked = request.view.max_tokens
-    return asked if isinstance(asked, int) else 0
-
-
-def _estimate(body: bytes | bytearray) -> int:
-    return len(body) // _BYTES_PER_TOKEN if len(body) < _LARGE else estimate_input(body)
+        budgets = budgets_of(caller, day)
+        until_ms = day.day_ends * 1000
+        known = _Known(caller, until_ms, self._desk.limits.plan(caller), budgets)
+        self._known[caller.key.id] = known
+        return known

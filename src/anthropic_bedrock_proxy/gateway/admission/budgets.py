@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Final
 
 from ...errors import UnavailableError
@@ -76,7 +77,9 @@ class Budgets:
             purse = self.purses.get(budget.account)
             if purse is None:
                 purse = self.purses[budget.account] = Purse(budget)
-            purse.adjust(budget, now)
+            if purse.budget is not budget or now >= purse.lapses_at:
+                purse.adjust(budget, now)
+            purse.used_at = now
             purse.running += 1
             purses.append(purse)
             if purse.available < 1:
@@ -129,8 +132,8 @@ class Budgets:
             if not purse.refused or idle >= _REMEMBER_SECONDS:
                 del self.purses[account]
             left, lapses_at = purse.available + purse.surplus, purse.lapses_at
-            purse.available, purse.surplus, purse.lapses_at = 0, 0, None
-            if left and lapses_at is not None and now < lapses_at:
+            purse.available, purse.surplus, purse.lapses_at = 0, 0, inf
+            if left and now < lapses_at < inf:
                 # Less than nothing: a debt, for which the ledger then holds as much.
                 await self._ledger.give_back(account, holder=self._holder, amount_nano=left)
 
@@ -247,7 +250,7 @@ class Budgets:
         accounts = [
             account
             for account, purse in self.purses.items()
-            if purse.lapses_at is not None and now < purse.lapses_at
+            if now < purse.lapses_at < inf
         ]
         if not accounts:
             return
@@ -255,7 +258,7 @@ class Budgets:
         await self._ledger.renew(accounts, holder=self._holder, until=until)
         for account in accounts:
             purse = self.purses.get(account)
-            if purse is not None and purse.lapses_at is not None:
+            if purse is not None and purse.lapses_at != inf:
                 purse.lapses_at = max(purse.lapses_at, now + _LEASE_SECONDS - 1)
 
     def _note(self, budget: Budget, standing: Standing) -> None:

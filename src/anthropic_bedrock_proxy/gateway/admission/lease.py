@@ -21,6 +21,7 @@ from ...protocol.messages import MessagesRequest
 from ...protocol.metering import Usage
 from ...store.records import MOST, UsageRecord
 from ..exchange import Exchange
+from ..routing import Target
 from .budgets import Budgets
 from .limiting import Limits, Ticket
 from .pricing import Pricing
@@ -70,69 +71,71 @@ class Lease:
         if self.state == "settled":
             return
         self.state = "settled"
-        desk, exchange = self._desk, self._exchange
-        cost = None
+        desk, target, meter = self._desk, self._exchange.target, self._exchange.meter
+        usage, output_tokens, cost = None, 0, None
         try:
-            if exchange.target is not None:
-                cost = self.price()
+            if target is not None:
+                usage, output_tokens = meter.billed(), meter.output_tokens
+                cost = self._cost(target, usage, output_tokens)
                 if cost is None:
-                    desk.pricing.count_unpriced(exchange.target)
-                desk.recorder.append(self._record(cost))
+                    desk.pricing.count_unpriced(target)
+                desk.recorder.append(self._record(target, usage, output_tokens, cost))
         finally:
             if self._ticket is not None:
-                desk.limits.settle(
-                    self._ticket, exchange.meter if exchange.target is not None else None
-                )
+                desk.limits.settle(self._ticket, usage, output_tokens)
             if self._hold is not None:
                 desk.budgets.settle(self._hold, cost or 0)
 
     def price(self) -> int | None:
         """What was used so far costs so much, in nano-dollars; None: nobody knows."""
-        exchange, pricing = self._exchange, self._desk.pricing
-        target, meter, caller = exchange.target, exchange.meter, exchange.caller
+        target, meter = self._exchange.target, self._exchange.meter
         if target is None:
             return None
-        rates = pricing.rates(target)
+        return self._cost(target, meter.billed(), meter.output_tokens)
+
+    def _cost(self, target: Target, usage: Usage, output_tokens: int) -> int | None:
+        exchange, caller = self._exchange, self._exchange.caller
+        rates = self._desk.pricing.rates(target)
         if rates is None:
             return None
-        usage = meter.billed()
         cost = cost_nano(
             usage,
-            meter.output_tokens,
+            output_tokens,
             rates,
             tier=_tier(exchange, usage),
             writes_for_an_hour=caller is not None and caller.key.cache_ttl == "1h",
         )
         return min(cost, MOST)
 
-    def _record(self, cost: int | None) -> UsageRecord:
-        exchange, meter = self._exchange, self._exchange.meter
-        usage, target, caller = meter.billed(), exchange.target, exchange.caller
+    def _record(
+        self, target: Target, usage: Usage, output_tokens: int, cost: int | None
+    ) -> UsageRecord:
+        exchange, caller = self._exchange, self._exchange.caller
         cache, tools = usage.cache_creation, usage.server_tool_use
         return UsageRecord(
             id=exchange.request_id,
             key_id=exchange.key_id,
             at_ms=exchange.at_ms,
             model=exchange.model,
-            bedrock_model_id=target.bedrock_model_id if target else "",
-            dialect=target.dialect if target else "",
+            bedrock_model_id=target.bedrock_model_id,
+            dialect=target.dialect,
             stream=exchange.stream,
             input_tokens=usage.input_tokens or 0,
-            output_tokens=meter.output_tokens,
+            output_tokens=output_tokens,
             cache_read_input_tokens=usage.cache_read_input_tokens or 0,
             cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
             cache_creation_5m_input_tokens=(cache and cache.ephemeral_5m_input_tokens) or 0,
             cache_creation_1h_input_tokens=(cache and cache.ephemeral_1h_input_tokens) or 0,
             service_tier=_tier(exchange, usage),
             error=exchange.error_type,
-            estimated=meter.estimated,
+            estimated=exchange.meter.estimated,
             disconnected=exchange.client_gone,
             latency_ms=round((self._desk.monotonic() - exchange.started) * 1000),
             ttft_ms=exchange.ttft_ms,
             cost_nano=cost,
             user_id=caller.key.user_id if caller else None,
             team_id=caller.key.team_id if caller else None,
-            place=target.place if target else "",
+            place=target.place,
             upstream_request_id=exchange.upstream_request_id,
             web_search_requests=(tools and tools.web_search_requests) or 0,
             web_fetch_requests=(tools and tools.web_fetch_requests) or 0,

@@ -15,7 +15,7 @@ import msgspec
 
 from ...errors import RateLimitError, UnavailableError
 from ...limits.base import Bucket, Decision, Level, Limiter, LimiterError, Slot, Take
-from ...protocol.metering import Meter
+from ...protocol.metering import Usage
 from ...store.records import Allowance, Caller
 from ..reply import Headers
 from .keys import MASTER
@@ -29,7 +29,6 @@ _HEADERS: Final = tuple(
     for kind in _KINDS
 )
 _MINUTE: Final = 60.0
-_MAX_REMEMBERED: Final = 4096
 
 
 class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +47,6 @@ class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True):
     """The buckets of a caller."""
 
-    caller: Caller
     kinds: tuple[int, ...]  # of the buckets, in their order
     buckets: tuple[Bucket, ...]
     limits: tuple[tuple[bytes, bytes], ...]  # of the buckets, as headers
@@ -75,7 +73,6 @@ class Limits:
         self._limiter = limiter
         self._options = options
         self._now = now
-        self._plans: dict[str, Plan] = {}
         self.refusals = 0
 
     def plan(self, caller: Caller) -> Plan | None:
@@ -84,18 +81,33 @@ class Limits:
             caller is MASTER and self._options.master_requests is None
         ):
             return None
-        plan = self._plans.get(caller.key.id)
-        if plan is None or plan.caller is not caller:
-            if len(self._plans) >= _MAX_REMEMBERED:
-                self._plans.clear()
-            plan = self._plans[caller.key.id] = self._make(caller)
-        return plan if plan.kinds or plan.slots else None
+        found: list[tuple[int, Bucket]] = []
+        slots: list[Slot] = []
+        for owner, allowance in owners_of(caller):
+            found += self._buckets(owner, allowance)
+            if allowance.concurrency_limit is not None:
+                slots.append(Slot(owner, allowance.concurrency_limit))
+        if not found and not slots:
+            return None
+        kinds = tuple(kind for kind, _ in found)
+        buckets = tuple(bucket for _, bucket in found)
+        return Plan(
+            kinds,
+            buckets,
+            tuple((_HEADERS[kind][0], b"%d" % bucket.limit) for kind, bucket in found),
+            tuple(slots),
+            counts_tokens=any(kinds),
+            has_levels=len(set(kinds)) < len(kinds),
+            takes=None if any(kinds) else tuple(Take(bucket, 1) for bucket in buckets),
+        )
 
     async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:
         """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
         takes: Sequence[Take] | None = plan.takes
         if takes is None:
-            output = min(max_tokens, self._options.output_estimate)
+            output = self._options.output_estimate
+            if max_tokens < output:
+                output = max_tokens
             costs = (1, input_tokens + output, input_tokens, output)
             takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
         try:
@@ -109,17 +121,16 @@ class Limits:
             raise self._refused(plan, decision)
         return Ticket(plan, decision, takes)
 
-    def settle(self, ticket: Ticket, meter: Meter | None) -> None:
+    def settle(self, ticket: Ticket, usage: Usage | None, output_tokens: int) -> None:
         """Takes or gives back the difference to what was used; None: no model was called."""
         plan = ticket.plan
         changes: list[Take] = []
         if plan.counts_tokens:
-            given = output = 0
-            if meter is not None:
-                usage, output = meter.billed(), meter.output_tokens
+            given = 0
+            if usage is not None:
                 # Cache reads are free of limits, as with Anthropic.
                 given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
-            used = (1, given + output, given, output)
+            used = (1, given + output_tokens, given, output_tokens)
             for kind, take in zip(plan.kinds, ticket.takes, strict=True):
                 # A request is a request.
                 if kind != _REQUESTS and (difference := used[kind] - take.charged):
@@ -149,26 +160,6 @@ class Limits:
                     (b"x-ratelimit-reset", b"%d" % full_at),
                 )
         return headers
-
-    def _make(self, caller: Caller) -> Plan:
-        found: list[tuple[int, Bucket]] = []
-        slots: list[Slot] = []
-        for owner, allowance in owners_of(caller):
-            found += self._buckets(owner, allowance)
-            if allowance.concurrency_limit is not None:
-                slots.append(Slot(owner, allowance.concurrency_limit))
-        kinds = tuple(kind for kind, _ in found)
-        buckets = tuple(bucket for _, bucket in found)
-        return Plan(
-            caller,
-            kinds,
-            buckets,
-            tuple((_HEADERS[kind][0], b"%d" % bucket.limit) for kind, bucket in found),
-            tuple(slots),
-            counts_tokens=any(kinds),
-            has_levels=len(set(kinds)) < len(kinds),
-            takes=None if any(kinds) else tuple(Take(bucket, 1) for bucket in buckets),
-        )
 
     def _buckets(self, owner: str, allowance: Allowance) -> Iterator[tuple[int, Bucket]]:
         rate, seconds = allowance.rate_limit, _MINUTE

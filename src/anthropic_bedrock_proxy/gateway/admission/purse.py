@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import inf
 from typing import Final
 
 import msgspec
@@ -55,7 +56,7 @@ class Purse(msgspec.Struct, eq=False):
     surplus: int = 0  # borrowed and not to be spent any more: to be given back
     running: int = 0
     used_at: float = 0.0
-    lapses_at: float | None = None  # what was borrowed may be another's from then on
+    lapses_at: float = inf  # what was borrowed may be another's from then on; inf: nothing was
     left: int | None = None  # of the whole budget, when the ledger was last asked
     refused: int = 0  # the least that the ledger had not left, when it was last asked; 0: nothing
     refused_at: float = 0.0
@@ -71,17 +72,16 @@ class Purse(msgspec.Struct, eq=False):
             self.left = None
             self.refused = 0
         self.budget = budget
-        self.used_at = now
-        if self.lapses_at is not None and now >= self.lapses_at:
+        if now >= self.lapses_at:
             # What running requests hold has to be borrowed anew, and a debt remains one.
             self.available = min(self.available + self.held, 0) - self.held
-            self.surplus, self.lapses_at = 0, None
+            self.surplus, self.lapses_at = 0, inf
 
     def let_go(self, held: int, spent: int, budget: Budget) -> None:
         """A request that held so much, while the budget was `budget`, has spent so much."""
         rest = held - spent
         self.held -= held
-        if rest > 0 and self.budget.nano < budget.nano and self.lapses_at is not None:
+        if rest > 0 and self.budget.nano < budget.nano and self.lapses_at != inf:
             self.surplus += rest  # lent out of a larger budget
         else:
             self.available += rest
