@@ -136,7 +136,7 @@ def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
     import uvicorn  # noqa: PLC0415  # after the bind
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
 
-    from .http.corked import CorkedTransport  # noqa: PLC0415
+    from .http.corked import ADD_TO_HEAD, CorkedTransport  # noqa: PLC0415
     from .http.head import HeadBounds  # noqa: PLC0415
 
     application, options = app.application, settings.server
@@ -145,7 +145,9 @@ def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
         """uvicorn's protocol, writing once per turn, its heads bounded."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-            super().connection_made(CorkedTransport(transport, self.loop))
+            corked = CorkedTransport(transport, self.loop)
+            super().connection_made(corked)
+            self.app_state = {**self.app_state, ADD_TO_HEAD: corked.add_to_head}
 
     class Server(uvicorn.Server):
         """uvicorn's server with our way to stop."""

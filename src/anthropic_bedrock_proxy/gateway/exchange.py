@@ -8,7 +8,6 @@ from ..protocol.metering import Meter
 
 if TYPE_CHECKING:
     from ..store.records import Caller
-    from .reply import Headers
     from .routing import Target
 
 
@@ -25,7 +24,7 @@ class Exchange:
         "key_id",
         "meter",
         "model",
-        "rate_headers",
+        "rate_lines",
         "request_id",
         "sending_since",
         "service_tier",
@@ -51,7 +50,7 @@ class Exchange:
         self.stream = False
         self.key_id = ""
         self.caller: Caller | None = None  # None: the master key, or no key at all
-        self.rate_headers: Headers = []
+        self.rate_lines = b""  # headers about rate limits: see `Reply.lines`
         self.target: Target | None = None  # the one that serves it, or was tried last
         self.service_tier: str | None = None  # the one that Bedrock used, if it said so
         self.warnings: list[str] = []

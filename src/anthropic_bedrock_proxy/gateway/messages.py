@@ -218,7 +218,7 @@ class Messages:
                 spent=stream.spent,
                 report_cost=self._report_cost,
             )
-            return StreamReply(relay, headers=answer_headers(exchange))
+            return StreamReply(relay, answer_headers(exchange), exchange.rate_lines)
         body = await whole_turn(exchange, stream, paced, calls)
         return self._finished(exchange, body, lease)
 
@@ -260,7 +260,7 @@ class Messages:
             told = dollars(cost)
             body = with_cost(body, told)
             headers.append((b"x-cost-usd", told.encode()))
-        return Reply(body, headers=headers)
+        return Reply(body, headers=headers, lines=exchange.rate_lines)
 
     async def _stream(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
@@ -275,7 +275,7 @@ class Messages:
             applied_edits=conversion.applied_edits,
             report_cost=self._report_cost,
         )
-        return StreamReply(relay, headers=answer_headers(exchange))
+        return StreamReply(relay, answer_headers(exchange), exchange.rate_lines)
 
     def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:
         exchange.upstream_request_id = stream.upstream_request_id

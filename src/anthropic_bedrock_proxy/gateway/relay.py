@@ -142,7 +142,7 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
 
 def answer_headers(exchange: Exchange) -> Headers:
     """What is told of every answer."""
-    headers = exchange.rate_headers.copy()
+    headers: Headers = []
     if exchange.upstream_request_id is not None:
         headers.append((b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1")))
     if exchange.warnings:

@@ -9,12 +9,23 @@ import msgspec
 Headers = list[tuple[bytes, bytes]]
 
 
+def parse_lines(lines: bytes) -> Headers:
+    """Headers out of their lines."""
+    pairs = (line.partition(b": ") for line in lines.split(b"\r\n")[:-1])
+    return [(name, value) for name, _, value in pairs]
+
+
 class Reply(msgspec.Struct):
-    """An answer in one piece."""
+    """An answer in one piece.
+
+    `lines` are headers as they go over the wire, each with its end, made of nothing but our own
+    numbers: the server need not look at every one, which costs more than making them.
+    """
 
     body: bytes
     status: int = 200
     headers: Headers = []
+    lines: bytes = b""
     content_type: bytes = b"application/json"
 
 
@@ -31,7 +42,8 @@ class ByteSource(Protocol):
 
 
 class StreamReply(msgspec.Struct):
-    """An answer of server-sent events; close the source whatever happens."""
+    """An answer of server-sent events; close the source whatever happens. `lines`: see `Reply`."""
 
     source: ByteSource
     headers: Headers = []
+    lines: bytes = b""

@@ -17,9 +17,10 @@ from typing import Any, Final
 from ..errors import APIError, MethodNotAllowedError, NotFoundError, ProxyError, UnavailableError
 from ..gateway.exchange import Exchange
 from ..gateway.relay import error_event
-from ..gateway.reply import ByteSource, Reply, StreamReply
+from ..gateway.reply import ByteSource, Headers, Reply, StreamReply, parse_lines
 from ..protocol import sse
 from .body import ClientGoneError, Receive, too_slow
+from .corked import ADD_TO_HEAD
 from .watch import Watch, Watches
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -88,7 +89,7 @@ class Application:
             if isinstance(reply, Reply):
                 await _send_reply(scope, send, exchange, reply)
             else:
-                await _send_stream(send, exchange, reply)
+                await _send_stream(scope, send, exchange, reply)
         except ClientGoneError:
             exchange.client_gone = True
         except asyncio.CancelledError:
@@ -167,14 +168,18 @@ async def _send_reply(scope: Scope, send: Send, exchange: Exchange, reply: Reply
         (b"request-id", exchange.request_id.encode()),
         *reply.headers,
     ]
+    if reply.lines:
+        _add_lines(scope, headers, reply.lines)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
 
 
-async def _send_stream(send: Send, exchange: Exchange, reply: StreamReply) -> None:
+async def _send_stream(scope: Scope, send: Send, exchange: Exchange, reply: StreamReply) -> None:
     exchange.status = 200
     headers = [*_STREAM_HEADERS, (b"request-id", exchange.request_id.encode()), *reply.headers]
     source = reply.source
+    if reply.lines:
+        _add_lines(scope, headers, reply.lines)
     try:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while (chunk := await source.read()) is not None:
@@ -192,6 +197,15 @@ async def _send_stream(send: Send, exchange: Exchange, reply: StreamReply) -> No
         await _break_off(send, exchange, source, APIError("Internal error of the proxy."))
     finally:
         source.close()
+
+
+def _add_lines(scope: Scope, headers: Headers, lines: bytes) -> None:
+    """Adds them past the server if it is our own (see corked.py), else as any headers."""
+    add = scope.get("state", {}).get(ADD_TO_HEAD)
+    if add is None:
+        headers += parse_lines(lines)
+    else:
+        add(lines)
 
 
 async def _break_off(send: Send, exchange: Exchange, source: ByteSource, error: ProxyError) -> None:

@@ -12,6 +12,7 @@ from ...protocol.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
 from ...store.records import Caller
 from ..exchange import Exchange
+from ..reply import parse_lines
 from ..routing import Route
 from .lease import Desk, Lease
 from .limiting import Plan, Ticket
@@ -69,7 +70,7 @@ class Admission:
         hold: Hold | None = None
         try:
             if ticket is not None:
-                exchange.rate_headers = desk.limits.headers(ticket.plan, ticket.decision)
+                exchange.rate_lines = desk.limits.lines(ticket.plan, ticket.decision)
             if known.budgets:
                 most = 0
                 if desk.budgets.holds:
@@ -79,7 +80,7 @@ class Admission:
             if ticket is not None:
                 desk.limits.undo(ticket)
                 if isinstance(error, ProxyError):
-                    error.extra_headers = exchange.rate_headers
+                    error.extra_headers = parse_lines(exchange.rate_lines)
             raise
         return Lease(exchange, desk, ticket, hold)
 

@@ -17,17 +17,13 @@ from ...errors import RateLimitError, UnavailableError
 from ...limits.base import Bucket, Decision, Level, Limiter, LimiterError, Slot, Take
 from ...protocol.metering import Usage
 from ...store.records import Allowance, Caller
-from ..reply import Headers
+from ..reply import parse_lines
 from .keys import MASTER
 from .purse import owners_of
 
 # Kinds of limits by their number: as Anthropic's headers call them.
 _KINDS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 _REQUESTS: Final = 0
-_HEADERS: Final = tuple(
-    tuple(f"anthropic-ratelimit-{kind}-{what}".encode() for what in ("limit", "remaining", "reset"))
-    for kind in _KINDS
-)
 _MINUTE: Final = 60.0
 
 
@@ -49,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     kinds: tuple[int, ...]  # of the buckets, in their order
     buckets: tuple[Bucket, ...]
-    limits: tuple[tuple[bytes, bytes], ...]  # of the buckets, as headers
+    lines: tuple[bytes, ...]  # of headers, per bucket, without what changes
     slots: tuple[Slot, ...]
     counts_tokens: bool
     has_levels: bool  # several buckets of a kind
@@ -94,7 +90,7 @@ class Limits:
         return Plan(
             kinds,
             buckets,
-            tuple((_HEADERS[kind][0], b"%d" % bucket.limit) for kind, bucket in found),
+            tuple(_line(kind, bucket.limit) for kind, bucket in found),
             tuple(slots),
             counts_tokens=any(kinds),
             has_levels=len(set(kinds)) < len(kinds),
@@ -143,23 +139,18 @@ class Limits:
         changes = [Take(take.bucket, -take.charged) for take in ticket.takes]
         self._limiter.settle(ticket.decision, changes, ticket.plan.slots)
 
-    def headers(self, plan: Plan, decision: Decision) -> Headers:
-        """Where the caller stands: the narrowest level of each kind."""
-        standing = zip(plan.kinds, plan.limits, decision.levels, strict=True)
+    def lines(self, plan: Plan, decision: Decision) -> bytes:
+        """Where the caller stands, as lines of headers: the narrowest level of each kind."""
+        standing = zip(plan.kinds, plan.lines, decision.levels, strict=True)
         now = self._now()
-        headers: Headers = []
-        for kind, limit, level in _narrowest(standing) if plan.has_levels else standing:
-            _, remaining, reset = _HEADERS[kind]
-            full_at = int(now + level.reset_seconds) + 1
-            left = b"%d" % level.remaining
-            headers += (limit, (remaining, left), (reset, _rfc3339(full_at)))
-            if kind == _REQUESTS:  # also in the predecessor's words
-                headers += (
-                    (b"x-ratelimit-limit", limit[1]),
-                    (b"x-ratelimit-remaining", left),
-                    (b"x-ratelimit-reset", b"%d" % full_at),
-                )
-        return headers
+        lines = b""
+        for kind, line, level in _narrowest(standing) if plan.has_levels else standing:
+            left, full_at = level.remaining, int(now + level.reset_seconds) + 1
+            if kind == _REQUESTS:
+                lines += line % (left, _rfc3339(full_at), left, full_at)
+            else:
+                lines += line % (left, _rfc3339(full_at))
+        return lines
 
     def _buckets(self, owner: str, allowance: Allowance) -> Iterator[tuple[int, Bucket]]:
         rate, seconds = allowance.rate_limit, _MINUTE
@@ -193,19 +184,29 @@ class Limits:
             "Try again later.",
             retry_after=retry_after,
         )
-        error.extra_headers = self.headers(plan, decision)
+        error.extra_headers = parse_lines(self.lines(plan, decision))
         return error
 
 
+def _line(kind: int, limit: int) -> bytes:
+    """The headers of a bucket, to be filled in with what is left and when it is full."""
+    head = f"anthropic-ratelimit-{_KINDS[kind]}"
+    lines = f"{head}-limit: {limit}\r\n{head}-remaining: %d\r\n{head}-reset: %b\r\n"
+    if kind == _REQUESTS:  # also in the predecessor's words
+        lines += f"x-ratelimit-limit: {limit}\r\n"
+        lines += "x-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
+    return lines.encode()
+
+
 def _narrowest(
-    standing: Iterable[tuple[int, tuple[bytes, bytes], Level]],
-) -> Iterable[tuple[int, tuple[bytes, bytes], Level]]:
+    standing: Iterable[tuple[int, bytes, Level]],
+) -> Iterable[tuple[int, bytes, Level]]:
     """Of each kind the level with the least left."""
-    narrowest: dict[int, tuple[int, tuple[bytes, bytes], Level]] = {}
-    for kind, limit, level in standing:
+    narrowest: dict[int, tuple[int, bytes, Level]] = {}
+    for kind, line, level in standing:
         known = narrowest.get(kind)
         if known is None or level.remaining < known[2].remaining:
-            narrowest[kind] = (kind, limit, level)
+            narrowest[kind] = (kind, line, level)
     return narrowest.values()
 
 
