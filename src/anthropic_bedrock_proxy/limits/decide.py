@@ -29,29 +29,26 @@ class Cell:
         # Up to this level there is nothing to wait for and nothing to clip.
         self._room = min(self.limit * self.window, HIGHEST) if self.limit > 0 else -1
 
-    def bring(self, level: int, at: int, now: int) -> None:
-        """The level was that; charges what is pending."""
-        level = drained(level, now - at, self.limit)
+    def look(self, now: int, cost: int) -> int:
+        """Brings the level up to date, and looks at a draw: microseconds until it is admitted."""
+        limit, window, level = self.limit, self.window, self.level
+        if level:
+            level = drained(level, now - self.at, limit)
         if self.pending:
-            level = moved(level, self.pending, self.limit, self.window)
+            level = moved(level, self.pending, limit, window)
             self.pending = 0
-        self.level = level
-        self.at = now
-
-    def pause(self, cost: int) -> int:
-        """Microseconds until `cost` is admitted; remembers what the level would then be."""
-        limit, window = self.limit, self.window
+        self.level, self.at = level, now
         if not 0 <= cost <= limit:
             cost = charged(cost, limit)
-        after = self._after = self.level + cost * window
+        after = self._after = level + cost * window
         if after <= self._room:
             return 0
-        self._after = moved(self.level, cost, limit, window)
-        return wait(self.level, cost, limit, window)
+        self._after = moved(level, cost, limit, window)
+        return wait(level, cost, limit, window)
 
-    def told(self, *, moves: bool = False) -> Level:
-        """Where it stands; `moves` to where the last `pause` looked."""
-        if moves:
+    def told(self, *, drawn: bool = False) -> Level:
+        """Where it stands; `drawn`: after what was last looked at."""
+        if drawn:
             self.level = self._after
         level, limit, window = self.level, self.limit, self.window
         full_in = reset(level, limit, window)
@@ -60,19 +57,23 @@ class Cell:
 
 
 def decide(
-    takes: Sequence[Take], cells: Sequence[Cell], slots: Sequence[Slot], held: Sequence[int]
+    now: int,
+    takes: Sequence[Take],
+    cells: Sequence[Cell],
+    slots: Sequence[Slot],
+    held: Sequence[int],
 ) -> Decision:
-    """Decides by the buckets' cells, up to date, and by how many hold each slot.
+    """Decides by the buckets' cells and by how many hold each slot.
 
     Moves the cells if it allows.
     """
     denied, longest = None, 0
     for index, take in enumerate(takes):
-        if (pause := cells[index].pause(take.cost)) > longest:
+        if (pause := cells[index].look(now, take.cost)) > longest:
             denied, longest = index, pause
     for index, slot in enumerate(slots, len(takes)):
         if held[index - len(takes)] >= slot.limit and longest < SLOT_PAUSE:
             denied, longest = index, SLOT_PAUSE
     allowed = denied is None
-    levels = [cell.told(moves=allowed) for cell in cells]
+    levels = [cell.told(drawn=allowed) for cell in cells]
     return Decision(allowed, levels, denied, longest / 1e6)

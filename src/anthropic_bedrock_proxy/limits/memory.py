@@ -23,9 +23,7 @@ class MemoryLimiter:
         """See `Limiter`."""
         now = int(self._now() * 1e6)
         cells = [self._cell(take.bucket) for take in takes]
-        for cell in cells:
-            cell.bring(cell.level, cell.at, now)
-        decision = decide(takes, cells, slots, [self._held[slot.name] for slot in slots])
+        decision = decide(now, takes, cells, slots, [self._held[slot.name] for slot in slots])
         if decision.allowed:
             for slot in slots:
                 self._held[slot.name] += 1
@@ -43,7 +41,7 @@ class MemoryLimiter:
         for change in changes:
             cell = self._cell(change.bucket)
             cell.pending = change.cost
-            cell.bring(cell.level, cell.at, now)
+            cell.look(now, 0)
             cell.told()
         for slot in slots:
             if self._held[slot.name] > 1:

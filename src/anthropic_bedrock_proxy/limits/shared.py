@@ -70,7 +70,7 @@ class SharedLimiter:
             for row in rows:
                 _read(table, row, now)
             held = self._held_together(table, slots, now) if slots else ()
-            decision = decide(takes, rows, slots, held)
+            decision = decide(now, takes, rows, slots, held)
             for row in rows:
                 table.write(row.place, row.key, row.level, now, row.full_at)
             if slots and decision.allowed:
@@ -183,6 +183,7 @@ class SharedLimiter:
             now = int(self._now() * 1e6)
             for row in rows:
                 _read(table, row, now)
+                row.look(now, 0)
                 row.told()
                 table.write(row.place, row.key, row.level, now, row.full_at)
 
@@ -233,8 +234,8 @@ def _key(name: str) -> bytes:
 
 
 def _read(table: Table, row: _Row, now: int) -> None:
-    """Brings the row up to date."""
+    """Takes over what the table says."""
     key, level, at, _ = table.read(row.place)
     if key != row.key:
         row.place, level, at = table.bucket(row.key, now)
-    row.bring(level, at, now)
+    row.level, row.at = level, at
