@@ -32,6 +32,7 @@ _GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
 _REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
 _PARTS: Final = 16  # of what a budget has left, for one slice
 _SLICE_NANO: Final = 1_000_000_000  # at most: a dollar
+_RESERVE: Final = 4  # the part of a slice with which the next one is asked for
 _MAX_NOTED: Final = 4096
 
 
@@ -82,8 +83,11 @@ class Budgets:
             purse.used_at = now
             purse.running += 1
             purses.append(purse)
-            if purse.available < 1:
-                reserve = True
+            if purse.available < purse.low:
+                if purse.available < 1:
+                    reserve = True
+                elif purse.borrowing is None and not self._may_not_ask():
+                    self._send_for(purse, 0)  # before it is empty, so that nobody has to wait
         if reserve:
             try:
                 await self._reserve(purses, needed)
@@ -172,11 +176,9 @@ class Budgets:
             if purse.borrowing is None:
                 if self._was_refused(purse, wanted):
                     raise purse.budget.exceeded(left_over=purse.available > 0)
-                self._asked_at = purse.asked_at = self._monotonic()
-                purse.borrowing = asyncio.create_task(self._borrow(purse, needed))
-            # A task of its own: what is granted when nobody waits any more must be known all the
-            # same, or it would be held for as long as the purse is in use.
+                self._send_for(purse, needed)
             asked = purse.borrowing
+            assert asked is not None  # noqa: S101  # asked for just now, or before
             patience = purse.asked_at + _ANSWER_SECONDS - self._monotonic()
             await asyncio.wait((asked,), timeout=max(0.0, patience))
             if not asked.done():
@@ -184,6 +186,15 @@ class Budgets:
             if not asked.done() or not asked.result():
                 self._lend(purse, wanted)
                 return
+
+    def _send_for(self, purse: Purse, needed: int) -> None:
+        """Asks the ledger, in a task of its own.
+
+        What is granted when nobody waits any more must be known all the same, or it would be held
+        for as long as the purse is in use.
+        """
+        self._asked_at = purse.asked_at = self._monotonic()
+        purse.borrowing = asyncio.create_task(self._borrow(purse, needed))
 
     async def _borrow(self, purse: Purse, needed: int) -> bool:
         """Asks the ledger; False if it does not answer."""
@@ -212,7 +223,7 @@ class Budgets:
         left = budget.nano if purse.left is None else purse.left
         part = min(_SLICE_NANO, left // _PARTS)
         now = int(self._now())
-        amount = max(needed, part, 1) - purse.available
+        amount = max(max(needed, part, 1) - purse.available, 1)
         granted, standing = await self._ledger.borrow(
             budget.account,
             holder=self._holder,
@@ -223,6 +234,7 @@ class Budgets:
         )
         if granted:
             purse.lapses_at = asked + _LEASE_SECONDS - 1  # early rather than late
+        purse.low = max(1, part // _RESERVE) if granted >= amount else 1
         purse.let_go(0, -granted, budget)
         purse.left = max(0, budget.nano - standing.spent_nano - standing.held_nano)
         self._is_up()
