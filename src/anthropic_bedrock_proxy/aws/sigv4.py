@@ -11,9 +11,13 @@ import hmac
 import time
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
+
+
+_BLOCK: Final = 64  # bytes that SHA-256 takes at once
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -53,7 +57,8 @@ class Signer:
         self._second = -1
         self._amz_date = ""
         self._day = ""
-        self._keys: tuple[str, str, bytes] = ("", "", b"")  # day, secret, signing key
+        self._keys = ("", "")  # day, secret
+        self._inner = self._outer = sha256()  # HMAC with the signing key, begun
         self._asked: tuple[object, ...] = ()
         self._answer = _Signed()
 
@@ -80,8 +85,7 @@ class Signer:
         canonical = f"{method}\n{path}\n{query}\n{signed.canonical}\n\n{signed.names}\n{digest}"
         hashed = sha256(canonical.encode()).hexdigest()
         to_sign = f"AWS4-HMAC-SHA256\n{self._amz_date}\n{signed.scope}\n{hashed}"
-        key = self._signing_key(credentials.secret_access_key)
-        return f"{signed.lines}{hmac.digest(key, to_sign.encode(), 'sha256').hex()}\r\n"
+        return f"{signed.lines}{self._sign(credentials.secret_access_key, to_sign)}\r\n"
 
     def _signed(
         self, credentials: Credentials, content_type: str, extra: tuple[tuple[str, str], ...]
@@ -115,11 +119,20 @@ class Signer:
             self._amz_date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
             self._day = self._amz_date[:8]
 
-    def _signing_key(self, secret: str) -> bytes:
-        day, cached_secret, key = self._keys
-        if day != self._day or cached_secret != secret:
+    def _sign(self, secret: str, text: str) -> str:
+        """HMAC-SHA256 with the signing key of the day.
+
+        RFC 2104, "pads": hashing the key once a day leaves a third of what `hmac.digest` costs.
+        """
+        if self._keys != (self._day, secret):
             key = f"AWS4{secret}".encode()
             for part in (self._day, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._keys = (self._day, secret, key)
-        return key
+            key = key.ljust(_BLOCK, b"\0")
+            self._inner = sha256(bytes(byte ^ 0x36 for byte in key))
+            self._outer = sha256(bytes(byte ^ 0x5C for byte in key))
+            self._keys = (self._day, secret)
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text.encode())
+        outer.update(inner.digest())
+        return outer.hexdigest()
