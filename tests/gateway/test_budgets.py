@@ -474,6 +474,43 @@ def test_a_slice_that_came_too_late_to_be_enough_does_not_close_the_budget():
     asyncio.run(run())
 
 
+def test_the_next_slice_is_asked_for_before_the_last_one_is_empty():
+    async def run():
+        world = SlowWorld()
+        world.ledger.gate.set()
+        world.budgets.settle(await world.budgets.take([a_budget()], 0), 0)
+        (purse,) = world.budgets.purses.values()
+        world.budgets.settle(await world.budgets.take([a_budget()], 0), purse.available * 4 // 5)
+        assert world.ledger.asked == 1
+        world.ledger.gate.clear()
+        hold = await world.budgets.take([a_budget()], 0)  # and does not wait
+        await world.settle_down()
+        assert world.ledger.asked == 2
+        world.budgets.settle(hold, 0)
+        world.budgets.settle(await world.budgets.take([a_budget()], 0), 0)
+        world.ledger.gate.set()
+        await world.settle_down()
+        assert world.ledger.asked == 2
+        assert purse.available > DOLLAR // 20
+
+    asyncio.run(run())
+
+
+def test_the_rest_of_a_budget_is_not_asked_for_again_and_again():
+    """What is left is less than a slice would be."""
+
+    async def run():
+        world = SlowWorld()
+        world.ledger.gate.set()
+        for _ in range(40):
+            hold = await world.budgets.take([a_budget(100)], 0)
+            world.budgets.settle(hold, 0)
+            await world.settle_down()
+        assert world.ledger.asked == 1
+
+    asyncio.run(run())
+
+
 def test_a_stop_waits_for_what_was_asked():
     async def run():
         world = SlowWorld()

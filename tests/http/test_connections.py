@@ -57,6 +57,25 @@ def test_closing_loses_nothing():
     asyncio.run(main())
 
 
+def test_lines_go_below_the_status_line_of_the_next_head_only():
+    async def main():
+        real = Recorder()
+        corked = CorkedTransport(real, asyncio.get_running_loop())
+        for lines in (b"x-a: 1\r\nx-b: 2\r\n", b""):
+            if lines:
+                corked.add_to_head(lines)
+            corked.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+            corked.write(b"\r\n")
+            await asyncio.sleep(0)
+        rest = b"content-length: 2\r\n\r\n\r\n"
+        assert real.writes == [
+            b"HTTP/1.1 200 OK\r\nx-a: 1\r\nx-b: 2\r\n" + rest,
+            b"HTTP/1.1 200 OK\r\n" + rest,
+        ]
+
+    asyncio.run(main())
+
+
 class Protocol(HeadBounds, HttpToolsProtocol):
     pass
 

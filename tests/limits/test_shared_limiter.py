@@ -114,6 +114,62 @@ def test_limiters_of_one_path_count_together(make):
     assert left(one) == 8
 
 
+def test_what_is_settled_reaches_the_others_within_a_moment(make):
+    async def run():
+        one, other = make(), make()
+        bucket = Bucket("b", 10, SLOW)
+        decision = await one.take([Take(bucket, 5)])
+        one.settle(decision, [Take(bucket, -2)])
+        one.settle(decision, [Take(bucket, -1)])
+        assert (await one.take([Take(bucket, 0)])).levels[0].remaining == 8
+        assert (await other.take([Take(bucket, 0)])).levels[0].remaining == 8
+        one.settle(decision, [Take(bucket, -1)])
+        async with asyncio.timeout(10):
+            while (await other.take([Take(bucket, 0)])).levels[0].remaining < 9:
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+
+
+def test_what_is_given_back_beyond_full_hides_no_charge(make):
+    async def run():
+        limiter, bucket = make(), Bucket("b", 10, SLOW)
+        decision = await limiter.take([Take(bucket, 1)])
+        limiter.settle(decision, [Take(bucket, -9)])
+        limiter.settle(decision, [Take(bucket, 3)])
+        assert (await limiter.take([Take(bucket, 0)])).levels[0].remaining == 7
+
+    asyncio.run(run())
+
+
+def test_what_is_settled_last_is_written_down_at_the_end(make):
+    async def run(limiter):
+        bucket = Bucket("b", 10, SLOW)
+        limiter.settle(await limiter.take([Take(bucket, 5)]), [Take(bucket, -2)])
+        await limiter.close()
+
+    asyncio.run(run(make()))
+    assert left(make()) == 7
+
+
+def test_what_the_parent_is_to_settle_is_not_the_childs(make):
+    limiter, bucket, other = make(), Bucket("b", 100, SLOW), Bucket("other", 10, SLOW)
+
+    async def begin():
+        limiter.settle(await limiter.take([Take(bucket, 50)]), [Take(bucket, -10)])
+
+    def in_the_child(_):
+        limiter.settle(take(limiter, 1, name="other"), [Take(other, 1)])
+        asyncio.run(limiter.close())
+        return left(make(), limit=100)
+
+    with asyncio.Runner() as runner:
+        runner.run(begin())
+        assert in_children(1, in_the_child) == [50]
+        decision = runner.run(limiter.take([Take(bucket, 0)]))
+        assert decision.levels[0].remaining == 60
+
+
 def test_counts_outlive_the_processes(make):
     take(first := make(), 4)
     asyncio.run(first.close())

@@ -16,7 +16,6 @@ from urllib.parse import quote
 
 import msgspec
 
-
 _BLOCK: Final = 64  # bytes that SHA-256 takes at once
 
 

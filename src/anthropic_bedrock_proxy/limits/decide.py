@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from .base import Bucket, Decision, Level, Slot, Take
 from .gcra import HIGHEST, charged, drained, moved, remaining, reset, wait
 
-SLOT_PAUSE = 1_000_000  # microseconds: when to ask again for a slot: nobody knows when a request ends
+# Microseconds, after which to ask again for a slot: nobody knows when a request ends.
+SLOT_PAUSE = 1_000_000
 
 
 class Cell:

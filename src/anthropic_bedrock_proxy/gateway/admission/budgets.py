@@ -260,9 +260,7 @@ class Budgets:
     async def _renew(self) -> None:
         now = self._monotonic()
         accounts = [
-            account
-            for account, purse in self.purses.items()
-            if now < purse.lapses_at < inf
+            account for account, purse in self.purses.items() if now < purse.lapses_at < inf
         ]
         if not accounts:
             return

@@ -102,8 +102,7 @@ class Limits:
         takes: Sequence[Take] | None = plan.takes
         if takes is None:
             output = self._options.output_estimate
-            if max_tokens < output:
-                output = max_tokens
+            output = min(output, max_tokens)
             costs = (1, input_tokens + output, input_tokens, output)
             takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
         try:
