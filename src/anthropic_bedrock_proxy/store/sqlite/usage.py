@@ -19,6 +19,7 @@ from .schema import QUERIES, transaction
 
 FOREVER_MS = 2**63 - 1
 _LAST_DAY = "A"  # comes after every digit
+_INSERTED_AT_ONCE = 128  # rows; SQLite takes 32766 values
 _EXPIRED_AT_ONCE = 5000  # rows: others may write in between
 _FLAGS = ("stream", "estimated", "disconnected")
 
@@ -120,20 +121,19 @@ def _insert(
 def _insert_rows(
     connection: sqlite3.Connection, query: str, rows: Iterable[tuple[Any, ...]]
 ) -> int:
-    """Inserts the rows by as few statements as possible; how many there are now and were not.
+    """Inserts the rows by few statements; how many there are now and were not.
 
     Not `executemany`: it gives up and takes the interpreter's lock for each row, and the thread
-    that serves requests waits for it as often.
+    that serves requests waits for it as often. Each statement is for a power of two of rows: a
+    prepared one takes 2 KB a row and stays, so there must be few and small ones.
     """
     waiting = list(rows)
-    if not waiting:
-        return 0
-    step = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(waiting[0])
-    inserted = 0
-    for start in range(0, len(waiting), step):
-        some = waiting[start : start + step]
-        values = tuple(chain.from_iterable(some))
-        inserted += connection.execute(_repeated(query, len(some)), values).rowcount
+    inserted = start = 0
+    while left := len(waiting) - start:
+        count = 1 << min(left, _INSERTED_AT_ONCE).bit_length() - 1
+        values = tuple(chain.from_iterable(waiting[start : start + count]))
+        inserted += connection.execute(_repeated(query, count), values).rowcount
+        start += count
     return inserted
 
 
