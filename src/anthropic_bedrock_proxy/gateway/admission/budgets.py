@@ -31,7 +31,8 @@ _ANSWER_SECONDS: Final = 1.0  # a request waits no longer for the ledger
 _GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
 _REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
 _PARTS: Final = 16  # of what a budget has left, for one slice
-_SLICE_NANO: Final = 1_000_000_000  # at most: a dollar
+_SLICE_NANO: Final = 1_000_000_000  # the first is a dollar, if the parts are not smaller
+_SLICE_SECONDS: Final = 1.0
 _RESERVE: Final = 4  # the part of a slice with which the next one is asked for
 _MAX_NOTED: Final = 4096
 
@@ -221,7 +222,10 @@ class Budgets:
             surplus, purse.surplus = purse.surplus, 0
             await self._ledger.give_back(budget.account, holder=self._holder, amount_nano=surplus)
         left = budget.nano if purse.left is None else purse.left
-        part = min(_SLICE_NANO, left // _PARTS)
+        # A slice lasts for a second or so, however fast it is spent: asking takes 10 ms.
+        lasted = asked - purse.lent_at
+        part = purse.slice * 2 if lasted < _SLICE_SECONDS else purse.slice // 2
+        part = purse.slice = min(max(part, _SLICE_NANO), left // _PARTS)
         now = int(self._now())
         amount = max(max(needed, part, 1) - purse.available, 1)
         granted, standing = await self._ledger.borrow(
@@ -233,6 +237,7 @@ class Budgets:
             until=now + _LEASE_SECONDS,
         )
         if granted:
+            purse.lent_at = asked
             purse.lapses_at = asked + _LEASE_SECONDS - 1  # early rather than late
         purse.low = max(1, part // _RESERVE) if granted >= amount else 1
         purse.let_go(0, -granted, budget)

@@ -53,6 +53,8 @@ class Purse(msgspec.Struct, eq=False):
     budget: Budget
     available: int = 0  # borrowed and neither spent nor held; below 0: running requests overshot
     low: int = 1  # with less than this, it is time to ask for more
+    slice: int = 0  # how much to ask for
+    lent_at: float = -inf
     held: int = 0  # by running requests
     surplus: int = 0  # borrowed and not to be spent any more: to be given back
     running: int = 0
