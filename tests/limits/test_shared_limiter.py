@@ -9,10 +9,14 @@ import os
 import random
 import signal
 import stat
+import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.limits import table as tables
 from anthropic_bedrock_proxy.limits.base import Bucket, Slot, Take
@@ -150,6 +154,69 @@ def test_what_is_settled_last_is_written_down_at_the_end(make):
 
     asyncio.run(run(make()))
     assert left(make()) == 7
+
+
+def test_a_busy_process_draws_ahead_and_gives_back(make, path):
+    """One lock serves sixteen requests; what they did not need is back within a moment."""
+
+    async def run():
+        one, other = make(), make()
+        bucket = Bucket("b", 1000, SLOW)
+        seen = [(await one.take([Take(bucket, 2)])).levels[0].remaining for _ in range(5)]
+        assert seen == [998, 996, 994, 992, 990], "as if each had been drawn for itself"
+        assert (await other.take([Take(bucket, 0)])).levels[0].remaining < 990
+        before = path.read_bytes()
+        assert (await one.take([Take(bucket, 2)])).levels[0].remaining == 988
+        assert path.read_bytes() == before
+        async with asyncio.timeout(10):
+            while (await other.take([Take(bucket, 0)])).levels[0].remaining < 988:
+                await asyncio.sleep(0)
+        assert (await one.take([Take(bucket, 2)])).levels[0].remaining == 986
+
+    asyncio.run(run())
+
+
+def test_a_quiet_process_draws_what_it_needs(make, clock):
+    async def run():
+        one, other = make(), make()
+        for left in (999, 998, 997):
+            await one.take([Take(Bucket("b", 1000, SLOW), 1)])
+            assert (await other.take([Take(Bucket("b", 1000, SLOW), 0)])).levels[
+                0
+            ].remaining == left
+            clock.now += 0.002
+
+    asyncio.run(run())
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    limit=st.integers(1, 400),
+    draws=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), max_size=300),
+)
+def test_whatever_is_drawn_ahead_no_more_than_the_limit_passes(limit, draws):
+    with tempfile.TemporaryDirectory() as name:
+        clock = Clock()
+        limiters = [SharedLimiter(Path(name, "limits"), now=clock) for _ in range(3)]
+        bucket = Bucket("b", limit, SLOW)
+
+        async def run():
+            used = 0
+            for which, cost in draws:
+                decision = await limiters[which].take([Take(bucket, cost)])
+                charged = Take(bucket, cost).charged
+                if decision.allowed:
+                    used += charged
+                else:  # where it is scarce, nobody holds back anything but for that moment
+                    assert used + charged > limit // 2
+            assert used <= limit
+            for limiter in limiters:
+                await limiter.close()
+            last = SharedLimiter(Path(name, "limits"), now=clock)
+            assert (await last.take([Take(bucket, 0)])).levels[0].remaining == limit - used
+            await last.close()
+
+        asyncio.run(run())
 
 
 def test_what_the_parent_is_to_settle_is_not_the_childs(make):
