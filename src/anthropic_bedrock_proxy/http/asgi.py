@@ -30,11 +30,11 @@ AccessLog = Callable[[Scope, Exchange], None]
 
 _LAST_WORD_SECONDS: Final = 0.5
 _log = logging.getLogger("anthropic_bedrock_proxy.http")
-_STREAM_HEADERS: Final = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx would hold events back
-]
+_STREAM_LINES: Final = (
+    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"x-accel-buffering: no\r\n"  # nginx would hold events back
+    b"request-id: %b\r\n%b"
+)
 
 
 class Request:
@@ -162,24 +162,18 @@ def error_reply(exchange: Exchange, error: ProxyError) -> Reply:
 async def _send_reply(scope: Scope, send: Send, exchange: Exchange, reply: Reply) -> None:
     exchange.status = reply.status
     body = reply.body
-    headers = [
-        (b"content-type", reply.content_type),
-        (b"content-length", b"%d" % len(body)),
-        (b"request-id", exchange.request_id.encode()),
-        *reply.headers,
-    ]
-    if reply.lines:
-        _add_lines(scope, headers, reply.lines)
+    headers = [(b"content-length", b"%d" % len(body)), *reply.headers]
+    own = (reply.content_type, exchange.request_id.encode(), reply.lines)
+    _add_lines(scope, headers, b"content-type: %b\r\nrequest-id: %b\r\n%b" % own)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
 
 
 async def _send_stream(scope: Scope, send: Send, exchange: Exchange, reply: StreamReply) -> None:
     exchange.status = 200
-    headers = [*_STREAM_HEADERS, (b"request-id", exchange.request_id.encode()), *reply.headers]
+    headers = reply.headers.copy()
+    _add_lines(scope, headers, _STREAM_LINES % (exchange.request_id.encode(), reply.lines))
     source = reply.source
-    if reply.lines:
-        _add_lines(scope, headers, reply.lines)
     try:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         while (chunk := await source.read()) is not None:
