@@ -53,7 +53,8 @@ def main() -> int:
     print(
         f"\nload average {before} before, {load_average()} after. This machine needs {bare:.0f} us "
         f"for bare uvicorn,\n{bare / yardstick.SPIKE_US:.2f} times what it took where the targets "
-        "were set: read CPU rows against that."
+        "were set: read CPU rows against that.\n"
+        f"Python {sys.version}"
     )
     print(
         "\n".join(f"NOT HONEST: {p}" for p in problems) or "usage rows = answers: yes, all of them"
