@@ -8,20 +8,13 @@ package: parts are given the values they need.
 from __future__ import annotations
 
 from .load import SettingsError, load_settings
-from .settings import (
-    AWS,
-    Auth,
-    Features,
-    Limits,
-    Models,
-    NoEffect,
-    Server,
-    Settings,
-    Store,
-    Streaming,
-    Tables,
-    Upstream,
-)
+from .sections.aws import AWS, Upstream
+from .sections.features import Features
+from .sections.models import Models
+from .sections.money import Limits
+from .sections.server import Auth, Server, Streaming
+from .sections.store import Store, Tables
+from .settings import NoEffect, Settings
 
 __all__ = [
     "AWS",

@@ -20,7 +20,8 @@ import msgspec
 from .parse import allowed, parse
 from .predecessor import IGNORED
 from .schema import MASK, Field, fields
-from .settings import AWS, SECTIONS, NoEffect, Settings
+from .sections.aws import AWS
+from .settings import SECTIONS, NoEffect, Settings
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"

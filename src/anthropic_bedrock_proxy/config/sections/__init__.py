@@ -1,0 +1,1 @@
+"""The settings, section by section; `settings.py` puts them together."""

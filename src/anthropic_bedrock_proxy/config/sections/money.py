@@ -1,0 +1,92 @@
+"""What keys, users and teams may use and spend."""
+
+# Without `from __future__ import annotations`: the annotations are read as objects, not as text.
+from typing import Annotated, Literal
+
+from .. import rules
+from ..schema import Section, Setting
+
+
+class Limits(Section, frozen=True):
+    """Rate limits. A key's own rate replaces the default one."""
+
+    url: Annotated[
+        str,
+        Setting(
+            "LIMITS_URL",
+            "Where limits are counted: on this machine, by all processes that share the data "
+            "directory, or in Redis (Valkey) for all machines together.",
+            rule=rules.LIMITS,
+            url=True,
+        ),
+    ] = "memory://"
+    enabled: Annotated[
+        bool,
+        Setting("RATE_LIMIT_ENABLED", "Apply limits: requests, tokens, and requests at once."),
+    ] = True
+    requests: Annotated[
+        int,
+        Setting("RATE_LIMIT_REQUESTS", "Requests per window of keys without their own.", minimum=1),
+    ] = 1000
+    window_seconds: Annotated[
+        int,
+        Setting("RATE_LIMIT_WINDOW", "Length of that window.", minimum=1),
+    ] = 60
+    master_requests: Annotated[
+        int | None,
+        Setting(
+            "MASTER_KEY_RATE_LIMIT",
+            "Requests per minute of the master key; unset: it has no limits.",
+            minimum=1,
+        ),
+    ] = None
+    output_estimate: Annotated[
+        int,
+        Setting(
+            "TPM_OUTPUT_ESTIMATE",
+            "Output tokens that a request takes from its limits when it begins, if it may write "
+            "as many; the difference is settled when it ends.",
+            minimum=0,
+        ),
+    ] = 4096
+    timeout_seconds: Annotated[
+        float,
+        Setting("LIMITS_TIMEOUT", "How long a request waits for Redis.", minimum=0.001),
+    ] = 0.1
+    on_failure: Annotated[
+        Literal["open", "closed"],
+        Setting(
+            "LIMITS_ON_FAILURE",
+            "Without Redis: open counts on this machine alone, closed refuses requests with 503.",
+        ),
+    ] = "open"
+
+
+class Budgets(Section, frozen=True):
+    """Money that keys, users and teams may spend."""
+
+    holds: Annotated[
+        bool,
+        Setting(
+            "BUDGET_HOLDS",
+            "Admit a request only if the most that it may cost (max_tokens at the dearest price) "
+            "is left, so that no budget is ever overspent. Otherwise the requests that run when a "
+            "budget is used up may overspend it.",
+        ),
+    ] = False
+    on_failure: Annotated[
+        Literal["open", "closed"],
+        Setting(
+            "BUDGETS_ON_FAILURE",
+            "While the store does not answer: open lets go on who was not over budget, closed "
+            "refuses with 503.",
+        ),
+    ] = "open"
+    report_cost: Annotated[
+        bool,
+        Setting(
+            "REPORT_COST",
+            "Tell clients what an answer has cost: `usage.cost_usd`, and the header "
+            "x-cost-usd of answers that do not stream.",
+        ),
+    ] = False

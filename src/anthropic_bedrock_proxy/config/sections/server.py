@@ -1,0 +1,133 @@
+"""How the proxy listens, whom it serves, and how it streams."""
+
+# Without `from __future__ import annotations`: the annotations are read as objects, not as text.
+from typing import Annotated, Literal
+
+from .. import rules
+from ..schema import Section, Setting
+
+
+class Server(Section, frozen=True):
+    """How the proxy listens, logs and stops."""
+
+    host: Annotated[
+        str,
+        Setting(
+            "HOST",
+            "The address to listen on; 0.0.0.0 accepts connections from other machines.",
+            rule=rules.ADDRESS,
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int,
+        Setting("PORT", "The port to listen on; 0 picks a free one.", minimum=0, maximum=65535),
+    ] = 8000
+    workers: Annotated[
+        int, Setting("WORKERS", "Processes that serve requests.", minimum=1, maximum=256)
+    ] = 1
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        Setting("LOG_LEVEL", "The least severe log lines that are written."),
+    ] = "INFO"
+    log_format: Annotated[
+        Literal["json", "text"],
+        Setting("LOG_FORMAT", "One JSON document per log line, or text for people."),
+    ] = "json"
+    access_log: Annotated[
+        bool, Setting("ACCESS_LOG", "Write a log line for every request that was answered.")
+    ] = True
+    environment: Annotated[
+        Literal["development", "staging", "production"],
+        Setting("ENVIRONMENT", "Where the proxy runs; reported by /health."),
+    ] = "development"
+    shutdown_delay_seconds: Annotated[
+        float,
+        Setting(
+            "SHUTDOWN_DELAY",
+            "Keep serving this long after SIGTERM while /ready already answers 503, so that load "
+            "balancers stop sending before the port closes.",
+            minimum=0,
+        ),
+    ] = 0.0
+    shutdown_timeout_seconds: Annotated[
+        float,
+        Setting("SHUTDOWN_TIMEOUT", "How long answers in progress may take to finish.", minimum=0),
+    ] = 600.0
+    max_body_bytes: Annotated[
+        int,
+        Setting("MAX_REQUEST_BYTES", "Larger request bodies are refused with 413.", minimum=1),
+    ] = 32 * 1024 * 1024
+    body_timeout_seconds: Annotated[
+        float,
+        Setting(
+            "REQUEST_BODY_TIMEOUT", "How long a client may take to send its body.", minimum=0.1
+        ),
+    ] = 60.0
+    keep_alive_seconds: Annotated[
+        float,
+        Setting(
+            "KEEP_ALIVE_TIMEOUT",
+            "How long an idle client connection stays open; longer than the idle timeout of a load "
+            "balancer in front.",
+            minimum=0,
+        ),
+    ] = 75.0
+
+
+class Auth(Section, frozen=True):
+    """Who may use the proxy."""
+
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Setting(
+            "TRUSTED_PROXIES",
+            "Networks (CIDR) of the load balancers before the proxy: what they write into "
+            "X-Forwarded-For is believed. Needed only for keys that are bound to networks.",
+        ),
+    ] = ()
+
+    require_api_key: Annotated[
+        bool,
+        Setting(
+            "REQUIRE_API_KEY",
+            "Refuse requests without a valid API key; turn off only where nobody else connects.",
+        ),
+    ] = True
+    master_api_key: Annotated[
+        str | None,
+        Setting(
+            "MASTER_API_KEY",
+            "A key that is always valid and may do everything; optional.",
+            secret=True,
+        ),
+    ] = None
+    api_key_header: Annotated[
+        str,
+        Setting(
+            "API_KEY_HEADER",
+            "The header that carries the API key; Authorization: Bearer works beside it.",
+            rule=rules.HEADER,
+        ),
+    ] = "x-api-key"
+    key_cache_ttl_seconds: Annotated[
+        float,
+        Setting(
+            "KEY_CACHE_TTL",
+            "How long a worker trusts what it read about a key; a change is in force after this.",
+            minimum=0,
+        ),
+    ] = 2.0
+
+
+class Streaming(Section, frozen=True):
+    """Streamed answers."""
+
+    ping_interval_seconds: Annotated[
+        float,
+        Setting(
+            "PING_INTERVAL",
+            "Send a `ping` event after this much silence, so that nothing between us and the "
+            "client gives the connection up.",
+            minimum=0.1,
+        ),
+    ] = 15.0
