@@ -10,8 +10,8 @@ from __future__ import annotations
 from .load import SettingsError, load_settings
 from .sections.aws import AWS, Upstream
 from .sections.features import Features
+from .sections.limits import Limits
 from .sections.models import Models
-from .sections.money import Limits
 from .sections.server import Auth, Server, Streaming
 from .sections.store import Store, Tables
 from .settings import NoEffect, Settings

@@ -14,8 +14,8 @@ from .schema import Section
 from .sections.aws import AWS, Upstream
 from .sections.features import Features
 from .sections.fetch import Fetch
+from .sections.limits import Budgets, Limits
 from .sections.models import Failover, Models
-from .sections.money import Budgets, Limits
 from .sections.server import Auth, Server, Streaming
 from .sections.store import Store, Tables
 
