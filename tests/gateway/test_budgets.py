@@ -496,6 +496,25 @@ def test_the_next_slice_is_asked_for_before_the_last_one_is_empty():
     asyncio.run(run())
 
 
+def test_after_an_outage_a_slice_asked_for_early_is_in_nobodys_way():
+    """One question a second is for who cannot go on without an answer."""
+
+    async def run():
+        world = World(fail_open=False)
+        (budgets,) = world.workers
+        low = a_budget(16 * DOLLAR)
+        empty = a_budget(account=Account("user:user_1", "1970-01"))
+        budgets.settle(await budgets.take([low], 0), DOLLAR * 9 // 10)
+        world.store.down = True
+        with pytest.raises(UnavailableError):
+            await budgets.take([empty], 0)
+        world.store.down = False
+        world.now += 5
+        budgets.settle(await budgets.take([low, empty], 0), 1)
+
+    asyncio.run(run())
+
+
 def test_the_rest_of_a_budget_is_not_asked_for_again_and_again():
     """What is left is less than a slice would be."""
 

@@ -268,6 +268,25 @@ def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
     asyncio.run(run())
 
 
+def test_a_day_is_over_when_the_clock_steps_back_too():
+    """A worker that began with a clock of next year pays from this year's budgets, once told."""
+
+    async def run():
+        world = World()
+        worker = world.worker(holds=False)
+        periods = []
+        for days in (366, 1, 0):
+            world.now = 1_000_000.0 + days * 86_400
+            await worker.admit()
+            exchange, lease = worker.running.pop()
+            exchange.target = ROUTE.targets[0]
+            lease.settle()
+            periods.append({account.period for account in worker.budgets.purses})
+        assert periods == [{"1971-01"}, {"1971-01", "1970-01"}, {"1971-01", "1970-01"}]
+
+    asyncio.run(run())
+
+
 def test_a_cost_beyond_what_a_record_can_hold():
     async def run():
         world = World()

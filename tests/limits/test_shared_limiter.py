@@ -176,6 +176,20 @@ def test_a_busy_process_draws_ahead_and_gives_back(make, path):
     asyncio.run(run())
 
 
+def test_what_was_drawn_ahead_and_drained_meanwhile_hides_no_charge(make, clock):
+    async def run():
+        limiter, bucket = make(), Bucket("b", 60_000, 60.0)  # a token in a millisecond
+        await limiter.take([Take(bucket, 0)])
+        clock.now += 0.0005
+        decision = await limiter.take([Take(bucket, 4)])  # for sixteen
+        clock.now += 0.009
+        limiter.settle(decision, [Take(bucket, 60)])
+        await limiter.close()
+        assert (await limiter.take([Take(bucket, 0)])).levels[0].remaining == 60_000 - 60
+
+    asyncio.run(run())
+
+
 def test_a_quiet_process_draws_what_it_needs(make, clock):
     async def run():
         one, other = make(), make()

@@ -29,6 +29,7 @@ REFRESH_SECONDS: Final = 15.0
 SETTLE_SECONDS: Final = 0.01
 _BUSY_US: Final = 1000  # from one draw to the next
 _AHEAD: Final = 15  # requests to draw for beside the one that asks
+_PART: Final = 16  # of the whole bucket, that may be drawn ahead
 _MAX_KNOWN = 16_384
 
 logger = logging.getLogger("anthropic_bedrock_proxy.limits")
@@ -51,10 +52,14 @@ class _Row(Cell):
         self.full_in = 0.0
 
     def draw_ahead(self, cost: int, level: Level) -> None:
-        """Takes more than was asked for, if there is plenty and this process is busy."""
+        """Takes more than was asked for, if there is plenty and this process is busy.
+
+        Not much more: another process may want nearly all that the bucket holds.
+        """
         more, last = cost * _AHEAD, self.drawn_at
         self.drawn_at = self.at
-        if 0 <= self.at - last < _BUSY_US and 0 < more < level.remaining - self.limit // 2:
+        busy = 0 <= self.at - last < _BUSY_US
+        if busy and 0 < more <= self.limit // _PART and level.remaining > self.limit // 2 + more:
             self.level += more * self.window
             self.full_at += more * self.window // self.limit
             self.ahead = more
@@ -64,11 +69,6 @@ class _Row(Cell):
         """Takes from what was drawn ahead."""
         self.ahead -= cost
         return Level(self.limit, self.left + self.ahead, self.full_in)
-
-    def give_up(self) -> None:
-        """Gives back what was drawn ahead."""
-        self.pending -= self.ahead
-        self.ahead = 0
 
 
 class SharedLimiter:
@@ -102,7 +102,6 @@ class SharedLimiter:
         with table:
             now = int(self._now() * 1e6)
             for row in rows:
-                row.give_up()
                 _read(table, row, now)
             held = self._held_together(table, slots, now) if slots else ()
             decision = decide(now, takes, rows, slots, held)
@@ -223,9 +222,8 @@ class SharedLimiter:
             self._later.cancel()
             self._later = None
         table = self._opened() if self._unsettled else None
-        for row in self._unsettled:
-            row.give_up()
-        rows, self._unsettled = [row for row in self._unsettled if row.pending], []
+        rows = [row for row in self._unsettled if row.pending or row.ahead]
+        self._unsettled = []
         if table is None or not rows:
             return
         with table:
@@ -291,8 +289,14 @@ def _serve(rows: Sequence[_Row], takes: Sequence[Take]) -> list[Level]:
 
 
 def _read(table: Table, row: _Row, now: int) -> None:
-    """Takes over what the table says."""
+    """Takes over what the table says, and gives back what was drawn ahead.
+
+    That as of when it was drawn, and not beyond full: it must not hide a charge that is pending.
+    """
     key, level, at, _ = table.read(row.place)
     if key != row.key:
         row.place, level, at = table.bucket(row.key, now)
+    if row.ahead:
+        level = max(0, level - row.ahead * row.window)
+        row.ahead = 0
     row.level, row.at = level, at

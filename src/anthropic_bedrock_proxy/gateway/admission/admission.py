@@ -23,12 +23,14 @@ from .purse import Budget, Hold, budgets_of
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4
 _MAX_REMEMBERED: Final = 4096
+_DAY_MS: Final = 86_400_000
 
 
 class _Known(msgspec.Struct, frozen=True):
     """What applies to a caller, for a day."""
 
     caller: Caller
+    since_ms: int
     until_ms: int
     plan: Plan | None
     budgets: Sequence[Budget]  # every one that its requests are paid from
@@ -55,9 +57,14 @@ class Admission:
         key = caller.key
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
-        known = self._known.get(key.id)
-        if known is None or known.caller is not caller or exchange.at_ms >= known.until_ms:
-            known = self._learn(caller, exchange.at_ms)
+        known, at_ms = self._known.get(key.id), exchange.at_ms
+        # Clocks step back, too.
+        if (
+            known is None
+            or known.caller is not caller
+            or not known.since_ms <= at_ms < known.until_ms
+        ):
+            known = self._learn(caller, at_ms)
         plan = known.plan
         ticket: Ticket | None = None
         if plan is not None:
@@ -90,6 +97,7 @@ class Admission:
         day = today(at_ms / 1000)
         budgets = budgets_of(caller, day)
         until_ms = day.day_ends * 1000
-        known = _Known(caller, until_ms, self._desk.limits.plan(caller), budgets)
+        since_ms = until_ms - _DAY_MS
+        known = _Known(caller, since_ms, until_ms, self._desk.limits.plan(caller), budgets)
         self._known[caller.key.id] = known
         return known

@@ -87,8 +87,10 @@ class Budgets:
             if purse.available < purse.low:
                 if purse.available < 1:
                     reserve = True
-                elif purse.borrowing is None and not self._may_not_ask():
-                    self._send_for(purse, 0)  # before it is empty, so that nobody has to wait
+                elif purse.borrowing is None and self._down_since is None:
+                    # Before it is empty, so that nobody has to wait. A ledger that is down is left
+                    # to those who need it: they may ask once a second, all together.
+                    self._send_for(purse, 0)
         if reserve:
             try:
                 await self._reserve(purses, needed)
