@@ -6,6 +6,7 @@ import asyncio
 import re
 import resource
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -27,6 +28,7 @@ from anthropic_bedrock_proxy.store.records import (
     UsageTotal,
 )
 from anthropic_bedrock_proxy.store.select import store_from_url
+from anthropic_bedrock_proxy.store.sqlite.file import SQLiteFile
 from anthropic_bedrock_proxy.store.sqlite.schema import QUERIES, SQL, migrate
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
@@ -62,6 +64,21 @@ def test_rows_outlive_the_process_and_migrations_run_once(tmp_path):
         assert names == [(path.name,) for path in sorted((SQL / "migrations").iterdir())]
         assert len(names) >= 3
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_no_stop_signal_ever_goes_to_the_thread(tmp_path):
+    """The main thread may hold it back; this one would end the process."""
+
+    async def story():
+        file = SQLiteFile(tmp_path / "s.db")
+        await file.open()
+        try:
+            return await file.run(lambda _: signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        finally:
+            await file.close()
+
+    assert {signal.SIGTERM, signal.SIGINT} <= asyncio.run(story())
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_directory_and_files_are_private(tmp_path):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -83,7 +84,9 @@ class SQLiteFile:
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  # not for memory://
 
         if self._executor is None or self._pid != os.getpid():
-            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+            self._executor = ThreadPoolExecutor(
+                max_workers=1, thread_name_prefix="sqlite", initializer=_take_no_signals
+            )
             self._pid = os.getpid()
             self._connection = self._identity = None
         await self._on_thread(self._open)
@@ -158,6 +161,15 @@ class SQLiteFile:
             connection, self._connection = self._connection, None
             with suppress(sqlite3.Error):  # it may be broken: that is why it goes
                 connection.close()
+
+
+def _take_no_signals() -> None:
+    """A stop signal is for the main thread, which may hold it back (see server.py).
+
+    Joining a thread returns a moment before the system has ended it: until then a signal that
+    nobody else takes would go to it, and end the process.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
 
 
 @contextmanager
