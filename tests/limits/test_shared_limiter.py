@@ -280,7 +280,8 @@ def test_processes_get_what_refills_and_no_more(make, path):
 
     def hammer(_):
         limiter, admitted = make(now=time.time), 0
-        while time.time() < start + 0.6:
+        until = time.time() + 0.6
+        while time.time() < until:
             admitted += take(limiter, limit=limit, seconds=seconds).allowed
         return admitted
 
