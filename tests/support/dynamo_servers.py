@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import shutil
 import os
+import shutil
 import socket
 import subprocess
 import sys
