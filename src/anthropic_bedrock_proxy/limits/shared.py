@@ -15,60 +15,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from secrets import token_bytes
 from typing import Final
 
-from .base import Bucket, Decision, Level, Slot, Take
-from .decide import Cell, decide
+from .base import Bucket, Decision, Slot, Take
+from .decide import decide
 from .memory import MemoryLimiter
-from .table import NOWHERE, Table
+from .row import Row, key_of, read, serve
+from .table import Table
 
 REFRESH_SECONDS: Final = 15.0
 SETTLE_SECONDS: Final = 0.01
-_BUSY_US: Final = 1000  # from one draw to the next
-_AHEAD: Final = 15  # requests to draw for beside the one that asks
-_PART: Final = 16  # of the whole bucket, that may be drawn ahead
 _MAX_KNOWN = 16_384
 
 logger = logging.getLogger("anthropic_bedrock_proxy.limits")
-
-
-class _Row(Cell):
-    """A bucket's cell as the table has it: under `key`, `place` being where it was last.
-
-    This process drew from it at `drawn_at`: `ahead` tokens for requests that are still to come.
-    The bucket had `left` beside them, and would have been full `full_in` seconds later.
-    """
-
-    __slots__ = ("ahead", "drawn_at", "full_in", "key", "left", "place")
-
-    def __init__(self, bucket: Bucket) -> None:
-        super().__init__(bucket)
-        self.key = _key(f"{self.limit}/{self.window}/{bucket.name}")
-        self.place = NOWHERE
-        self.ahead = self.left = self.drawn_at = 0
-        self.full_in = 0.0
-
-    def draw_ahead(self, cost: int, level: Level) -> None:
-        """Takes more than was asked for, if there is plenty and this process is busy.
-
-        Not much more: another process may want nearly all that the bucket holds.
-        """
-        more, last = cost * _AHEAD, self.drawn_at
-        self.drawn_at = self.at
-        busy = 0 <= self.at - last < _BUSY_US
-        if busy and 0 < more <= self.limit // _PART and level.remaining > self.limit // 2 + more:
-            self.level += more * self.window
-            self.full_at += more * self.window // self.limit
-            self.ahead = more
-            self.left, self.full_in = level.remaining - more, level.reset_seconds
-
-    def serve(self, cost: int) -> Level:
-        """Takes from what was drawn ahead."""
-        self.ahead -= cost
-        return Level(self.limit, self.left + self.ahead, self.full_in)
 
 
 class SharedLimiter:
@@ -82,8 +43,8 @@ class SharedLimiter:
         self._now = now
         self._table: Table | None = None
         self._alone: MemoryLimiter | None = None
-        self._rows: dict[Bucket, _Row] = {}
-        self._unsettled: list[_Row] = []  # with something pending, or lately so
+        self._rows: dict[Bucket, Row] = {}
+        self._unsettled: list[Row] = []  # with something pending, or lately so
         self._later: asyncio.TimerHandle | None = None
         self._slots: dict[str, bytes] = {}
         self._held: dict[str, int] = {}  # of this process
@@ -97,12 +58,12 @@ class SharedLimiter:
         if table is None:
             return await self._on_my_own().take(takes, slots)
         rows = [self._row(take.bucket) for take in takes]
-        if not slots and (served := _serve(rows, takes)):
+        if not slots and (served := serve(rows, takes)):
             return Decision(True, served)
         with table:
             now = int(self._now() * 1e6)
             for row in rows:
-                _read(table, row, now)
+                read(table, row, now)
             held = self._held_together(table, slots, now) if slots else ()
             decision = decide(now, takes, rows, slots, held)
             if decision.allowed and not slots:
@@ -191,16 +152,16 @@ class SharedLimiter:
         assert self._alone is not None  # noqa: S101  # `_opened` has just made it
         return self._alone
 
-    def _row(self, bucket: Bucket) -> _Row:
+    def _row(self, bucket: Bucket) -> Row:
         row = self._rows.get(bucket)
         if row is None:
             if len(self._rows) >= _MAX_KNOWN:
                 self._settle_now()
                 self._rows.clear()
-            row = self._rows[bucket] = _Row(bucket)
+            row = self._rows[bucket] = Row(bucket)
         return row
 
-    def _draw_ahead(self, rows: Sequence[_Row], takes: Sequence[Take], decision: Decision) -> None:
+    def _draw_ahead(self, rows: Sequence[Row], takes: Sequence[Take], decision: Decision) -> None:
         for row, take, level in zip(rows, takes, decision.levels, strict=True):
             row.draw_ahead(take.cost, level)
             if row.ahead:
@@ -229,7 +190,7 @@ class SharedLimiter:
         with table:
             now = int(self._now() * 1e6)
             for row in rows:
-                _read(table, row, now)
+                read(table, row, now)
                 row.look(now, 0)
                 row.told()
                 table.write(row.place, row.key, row.level, now, row.full_at)
@@ -272,31 +233,5 @@ class SharedLimiter:
         if key is None:
             if len(self._slots) >= _MAX_KNOWN:
                 self._slots.clear()
-            key = self._slots[name] = _key(name)
+            key = self._slots[name] = key_of(name)
         return key
-
-
-def _key(name: str) -> bytes:
-    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _serve(rows: Sequence[_Row], takes: Sequence[Take]) -> list[Level]:
-    """Takes from what was drawn ahead of each, or nothing from any."""
-    for row, take in zip(rows, takes, strict=True):
-        if not 0 <= take.cost < row.ahead:
-            return []
-    return [row.serve(take.cost) for row, take in zip(rows, takes, strict=True)]
-
-
-def _read(table: Table, row: _Row, now: int) -> None:
-    """Takes over what the table says, and gives back what was drawn ahead.
-
-    That as of when it was drawn, and not beyond full: it must not hide a charge that is pending.
-    """
-    key, level, at, _ = table.read(row.place)
-    if key != row.key:
-        row.place, level, at = table.bucket(row.key, now)
-    if row.ahead:
-        level = max(0, level - row.ahead * row.window)
-        row.ahead = 0
-    row.level, row.at = level, at
