@@ -16,22 +16,20 @@ from ..reply import parse_lines
 from ..routing import Route
 from .lease import Desk, Lease
 from .limiting import Plan, Ticket
-from .periods import today
+from .periods import DAY_MS, today
 from .permissions import check_request
 from .purse import Budget, Hold, budgets_of
 
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4
 _MAX_REMEMBERED: Final = 4096
-_DAY_MS: Final = 86_400_000
 
 
 class _Known(msgspec.Struct, frozen=True):
     """What applies to a caller, for a day."""
 
     caller: Caller
-    since_ms: int
-    until_ms: int
+    day: int  # since the epoch
     plan: Plan | None
     budgets: Sequence[Budget]  # every one that its requests are paid from
 
@@ -58,12 +56,7 @@ class Admission:
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
         known, at_ms = self._known.get(key.id), exchange.at_ms
-        # Clocks step back, too.
-        if (
-            known is None
-            or known.caller is not caller
-            or not known.since_ms <= at_ms < known.until_ms
-        ):
+        if known is None or known.caller is not caller or known.day != at_ms // DAY_MS:
             known = self._learn(caller, at_ms)
         plan = known.plan
         ticket: Ticket | None = None
@@ -94,10 +87,7 @@ class Admission:
     def _learn(self, caller: Caller, at_ms: int) -> _Known:
         if len(self._known) >= _MAX_REMEMBERED:
             self._known.clear()
-        day = today(at_ms / 1000)
-        budgets = budgets_of(caller, day)
-        until_ms = day.day_ends * 1000
-        since_ms = until_ms - _DAY_MS
-        known = _Known(caller, since_ms, until_ms, self._desk.limits.plan(caller), budgets)
+        budgets = budgets_of(caller, today(at_ms / 1000))
+        known = _Known(caller, at_ms // DAY_MS, self._desk.limits.plan(caller), budgets)
         self._known[caller.key.id] = known
         return known

@@ -101,8 +101,7 @@ class Limits:
         """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
         takes: Sequence[Take] | None = plan.takes
         if takes is None:
-            output = self._options.output_estimate
-            output = min(output, max_tokens)
+            output = min(max_tokens, self._options.output_estimate)
             costs = (1, input_tokens + output, input_tokens, output)
             takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
         try:

@@ -10,6 +10,7 @@ import msgspec
 
 TOTAL: Final = "total"
 _DAY_SECONDS: Final = 86_400
+DAY_MS: Final = 1000 * _DAY_SECONDS
 
 
 class Today(msgspec.Struct, frozen=True):
