@@ -50,6 +50,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
+        self._unsent: tuple[bytes, bytes] | None = None  # a request, until the end of this turn
         self._write_blocked = False
         self.closed = False
         self.idle_since = 0.0
@@ -78,21 +79,30 @@ class Connection(asyncio.Protocol):
         self._reset()
         if self.closed:
             raise ConnectionCutError("the connection was closed while idle")
-        if len(body) <= _JOIN_LIMIT:
-            self._transport.write(head + body)
-        else:
-            self._transport.writelines((head, body))
+        self._unsent = (head, body)
+        self._loop.call_soon(self._send)
         while not self._headers_done:
             if self._failure:
                 raise self._unanswered(ConnectionCutError(self._failure))
             if not await self._wait(deadline):
                 raise self._unanswered(TransportTimeoutError("no answer in time"))
 
+    def _send(self) -> None:
+        # Not before the end of the loop's turn, so that the requests of a turn leave one after the
+        # other: a tenth less CPU per request than a system call between two requests' work.
+        if self._unsent is None or self.closed:
+            return
+        (head, body), self._unsent = self._unsent, None
+        if len(body) <= _JOIN_LIMIT:
+            self._transport.write(head + body)
+        else:
+            self._transport.writelines((head, body))
+
     def _unanswered(self, error: TransportError) -> TransportError:
         # A closed transport has forgotten what it had not written yet; up to then it told when
         # that was much.
         left = 0 if self.closed else self._transport.get_write_buffer_size()
-        error.sent = not self._write_blocked and not left
+        error.sent = not self._write_blocked and not left and self._unsent is None
         return error
 
     async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
@@ -109,6 +119,10 @@ class Connection(asyncio.Protocol):
                     raise ConnectionCutError(self._failure)
                 if not await self._wait(deadline):
                     return b""
+        return self.taken()
+
+    def taken(self) -> bytes:
+        """What has arrived of the body and was not taken yet."""
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
@@ -118,19 +132,17 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def _wait(self, deadline: float) -> bool:
-        """Until something happens; False at `deadline`."""
-        if self._loop.time() >= deadline:  # what trickles in must not outrun the timer for ever
-            return False
+    def _wait(self, deadline: float) -> asyncio.Future[bool]:
+        """True when something happens; False at `deadline`."""
         waiter: asyncio.Future[bool] = self._loop.create_future()
+        if self._loop.time() >= deadline:  # what trickles in must not outrun the timer for ever
+            waiter.set_result(False)
+            return waiter
         self._waiter = waiter
         self._deadline = deadline
         if self._timer is None or self._timer.when() > deadline:
             self._arm()
-        try:
-            return await waiter
-        finally:
-            self._waiter = None
+        return waiter
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -150,7 +162,7 @@ class Connection(asyncio.Protocol):
             waiter.set_result(False)
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(True)
 
@@ -205,10 +217,10 @@ class Connection(asyncio.Protocol):
         self._write_blocked = False
 
     def data_received(self, data: bytes) -> None:
-        self.received_any = True
-        if self.complete or self._failure:
+        if self.complete or self._failure or self._unsent is not None:
             self.abort()  # bytes nobody asked for: the connection cannot be trusted
             return
+        self.received_any = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:

@@ -61,16 +61,13 @@ class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
 Connector = Callable[[Callable[[], Connection]], Awaitable[Connection]]
 
 
-class Response:
+class Response(msgspec.Struct, eq=False):
     """An answer whose headers have arrived. Always `close()` it."""
 
-    __slots__ = ("_connection", "_pool", "headers", "status")
-
-    def __init__(self, pool: Pool, connection: Connection) -> None:
-        self._pool = pool
-        self._connection: Connection | None = connection
-        self.status = connection.status
-        self.headers = connection.headers
+    status: int
+    headers: dict[bytes, bytes]
+    _pool: Pool
+    _connection: Connection | None
 
     async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
         """As `Connection.read`: bytes, b"" after `timeout` seconds of silence, None at the end."""
@@ -90,14 +87,19 @@ class Response:
         Raises `TransportTimeoutError` after `timeout` seconds of silence or past `deadline`, a
         moment of the monotonic clock.
         """
+        connection = self._connection
+        if connection is not None and connection.complete:  # it came with its head, as most do
+            body = connection.taken()
+            _check_size(len(body), limit)
+            self.close()
+            return body
         parts: list[bytes] = []
         size = 0
         while (chunk := await self.read(min(timeout, deadline - monotonic()))) is not None:
             if not chunk:
                 raise TransportTimeoutError("the answer did not arrive in time")
             size += len(chunk)
-            if size > limit:
-                raise ConnectionCutError(f"the answer is over {limit} bytes")
+            _check_size(size, limit)
             parts.append(chunk)
         self.close()
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -162,7 +164,7 @@ class Pool:
                     connection.abort()
                     raise
                 else:
-                    return Response(self, connection)
+                    return Response(connection.status, connection.headers, self, connection)
         except TransportError as error:
             error.sent = error.sent or sent
             raise
@@ -277,6 +279,11 @@ class Pool:
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
         self._start_connecting()
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ConnectionCutError(f"the answer is over {limit} bytes")
 
 
 async def _drain(response: Response, timeout: float) -> None:  # noqa: ASYNC109  # a deadline of the wire

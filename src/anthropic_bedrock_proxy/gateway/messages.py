@@ -25,7 +25,7 @@ from .exchange import Exchange
 from .failover.course import Course, OnlyTarget
 from .failover.failover import TARGET_HEADER, Failover, pinned_place
 from .pacing import PacedStream, Pacing
-from .relay import Relay, answer_headers, refused
+from .relay import Relay, answer_headers, answer_lines, refused
 from .reply import Reply, StreamReply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
@@ -218,7 +218,7 @@ class Messages:
                 spent=stream.spent,
                 report_cost=self._report_cost,
             )
-            return StreamReply(relay, answer_headers(exchange), exchange.rate_lines)
+            return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
         body = await whole_turn(exchange, stream, paced, calls)
         return self._finished(exchange, body, lease)
 
@@ -260,7 +260,7 @@ class Messages:
             told = dollars(cost)
             body = with_cost(body, told)
             headers.append((b"x-cost-usd", told.encode()))
-        return Reply(body, headers=headers, lines=exchange.rate_lines)
+        return Reply(body, headers=headers, lines=answer_lines(exchange))
 
     async def _stream(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
@@ -275,7 +275,7 @@ class Messages:
             applied_edits=conversion.applied_edits,
             report_cost=self._report_cost,
         )
-        return StreamReply(relay, answer_headers(exchange), exchange.rate_lines)
+        return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
 
     def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:
         exchange.upstream_request_id = stream.upstream_request_id

@@ -140,11 +140,17 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
     return error
 
 
+def answer_lines(exchange: Exchange) -> bytes:
+    """What is told of every answer: see `Reply.lines`."""
+    if exchange.upstream_request_id is None:
+        return exchange.rate_lines
+    told = exchange.upstream_request_id.encode("ascii")
+    return b"%bx-amzn-requestid: %b\r\n" % (exchange.rate_lines, told)
+
+
 def answer_headers(exchange: Exchange) -> Headers:
-    """What is told of every answer."""
+    """What is told of some."""
     headers: Headers = []
-    if exchange.upstream_request_id is not None:
-        headers.append((b"x-amzn-requestid", exchange.upstream_request_id.encode("latin-1")))
     if exchange.warnings:
         text = "; ".join(exchange.warnings)
         headers.append((b"x-proxy-warning", text.encode("ascii", "replace")))

@@ -19,7 +19,8 @@ class Reply(msgspec.Struct):
     """An answer in one piece.
 
     `lines` are headers as they go over the wire, each with its end, made of nothing but our own
-    numbers: the server need not look at every one, which costs more than making them.
+    numbers and of ids that were looked at: the server need not look at every one, which costs more
+    than making them.
     """
 
     body: bytes

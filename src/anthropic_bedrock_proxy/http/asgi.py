@@ -161,12 +161,12 @@ def error_reply(exchange: Exchange, error: ProxyError) -> Reply:
 
 async def _send_reply(scope: Scope, send: Send, exchange: Exchange, reply: Reply) -> None:
     exchange.status = reply.status
-    body = reply.body
-    headers = [(b"content-length", b"%d" % len(body)), *reply.headers]
+    headers = [(b"content-length", b"%d" % len(reply.body)), *reply.headers]
     own = (reply.content_type, exchange.request_id.encode(), reply.lines)
     _add_lines(scope, headers, b"content-type: %b\r\nrequest-id: %b\r\n%b" % own)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+    body = reply.body if scope["method"] != "HEAD" else b""
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _send_stream(scope: Scope, send: Send, exchange: Exchange, reply: StreamReply) -> None:
@@ -195,11 +195,10 @@ async def _send_stream(scope: Scope, send: Send, exchange: Exchange, reply: Stre
 
 def _add_lines(scope: Scope, headers: Headers, lines: bytes) -> None:
     """Adds them past the server if it is our own (see corked.py), else as any headers."""
-    add = scope.get("state", {}).get(ADD_TO_HEAD)
-    if add is None:
-        headers += parse_lines(lines)
-    else:
+    if (state := scope.get("state")) and (add := state.get(ADD_TO_HEAD)):
         add(lines)
+    else:
+        headers += parse_lines(lines)
 
 
 async def _break_off(send: Send, exchange: Exchange, source: ByteSource, error: ProxyError) -> None:

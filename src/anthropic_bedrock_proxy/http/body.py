@@ -35,26 +35,28 @@ async def read_body(
     length = headers.get(b"content-length")
     if length is not None and int(length) > limit:
         raise _too_large(limit)
-    message = await _receive(receive)
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
     body: bytes | bytearray = message["body"]
     if message["more_body"]:
-        body = bytearray(body)
-        while message["more_body"]:
-            message = await _receive(receive)
-            body += message["body"]
-            if len(body) > limit:
-                raise _too_large(limit)
+        body = await _rest(receive, bytearray(body), limit)
     if len(body) > limit:
         raise _too_large(limit)
     encoding = headers.get(b"content-encoding")
     return body if encoding is None else _decode(body, encoding.strip().lower(), limit)
 
 
-async def _receive(receive: Receive) -> dict[str, Any]:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    return message
+async def _rest(receive: Receive, body: bytearray, limit: int) -> bytearray:
+    """A body of which the beginning is there."""
+    more = True
+    while more and len(body) <= limit:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        body += message["body"]
+        more = message["more_body"]
+    return body
 
 
 def _decode(body: bytes | bytearray, encoding: bytes, limit: int) -> bytes:

@@ -11,30 +11,26 @@ import asyncio
 from time import monotonic
 from typing import Final
 
+import msgspec
+
 from ..gateway.exchange import Exchange
 from .body import Receive
 
 _TICK_SECONDS: Final = 0.05
 
 
-class Watch:
+class Watch(msgspec.Struct, eq=False):
     """One request that is being served."""
 
-    __slots__ = ("_exchange", "_receive", "body_late", "started", "target", "task")
-
-    def __init__(
-        self, receive: Receive, exchange: Exchange, target: asyncio.Task[None] | None
-    ) -> None:
-        self._receive = receive
-        self._exchange = exchange
-        self.started = exchange.started
-        self.target = target
-        self.task: asyncio.Task[None] | None = None
-        self.body_late = False
+    _receive: Receive
+    exchange: Exchange
+    target: asyncio.Task[None] | None
+    task: asyncio.Task[None] | None = None
+    body_late: bool = False
 
     def look(self, age: float, body_timeout: float) -> bool:
         """Whether nothing is left to look at: a task waits for the client, or all is lost."""
-        if self._exchange.body_read:
+        if self.exchange.body_read:
             self.task = asyncio.get_running_loop().create_task(self._wait())
             return True
         if age < body_timeout:
@@ -45,12 +41,12 @@ class Watch:
 
     def stalled(self, limit: float) -> bool:
         """Whether a write has waited for the client for longer than `limit` seconds."""
-        since = self._exchange.sending_since
+        since = self.exchange.sending_since
         return since is not None and monotonic() - since > limit
 
     def give_up(self) -> None:
         """The client is as good as gone."""
-        self._exchange.client_gone = True
+        self.exchange.client_gone = True
         self._cancel()
 
     async def _wait(self) -> None:
@@ -99,7 +95,7 @@ class Watches:
         self._timer = None
         now = monotonic()
         for watch in list(self._young):
-            age = now - watch.started
+            age = now - watch.exchange.started
             if age < _TICK_SECONDS:
                 break  # and so are all that came later
             if watch.look(age, self.body_timeout):

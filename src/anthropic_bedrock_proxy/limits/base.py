@@ -14,7 +14,7 @@ class LimiterError(Exception):
     """The shared state cannot be reached, and the operator wants no requests without it."""
 
 
-class Bucket(msgspec.Struct, frozen=True, gc=False):
+class Bucket(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A limit per time. A full bucket holds `limit` tokens and refills in `seconds`.
 
     The limit is part of which bucket it is: a changed limit begins with a full one.

@@ -44,7 +44,7 @@ class SharedLimiter:
         self._table: Table | None = None
         self._alone: MemoryLimiter | None = None
         self._rows: dict[Bucket, Row] = {}
-        self._unsettled: list[Row] = []  # with something pending, or lately so
+        self._unsettled: dict[Row, None] = {}  # with something pending, or lately so
         self._later: asyncio.TimerHandle | None = None
         self._slots: dict[str, bytes] = {}
         self._held: dict[str, int] = {}  # of this process
@@ -86,9 +86,8 @@ class SharedLimiter:
             row = self._row(change.bucket)
             if row.pending and (row.pending < 0) != (change.cost < 0):
                 self._settle_now()  # what is given back beyond full must not hide a charge
-            if not row.pending:
-                self._unsettled.append(row)
             row.pending += change.cost
+            self._unsettled[row] = None
         if slots:
             with table:
                 self._change_held(table, slots, -1, int(self._now() * 1e6))
@@ -165,7 +164,7 @@ class SharedLimiter:
         for row, take, level in zip(rows, takes, decision.levels, strict=True):
             row.draw_ahead(take.cost, level)
             if row.ahead:
-                self._unsettled.append(row)
+                self._unsettled[row] = None
         self._settle_soon()
 
     def _settle_soon(self) -> None:
@@ -184,7 +183,7 @@ class SharedLimiter:
             self._later = None
         table = self._opened() if self._unsettled else None
         rows = [row for row in self._unsettled if row.pending or row.ahead]
-        self._unsettled = []
+        self._unsettled.clear()
         if table is None or not rows:
             return
         with table:

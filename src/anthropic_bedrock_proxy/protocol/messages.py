@@ -27,21 +27,16 @@ _SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
 _UTF8_PIECE: Final = 1 << 18  # bytes checked at a time: a whole body as text could fill memory
 
 
-class MessagesRequest:
+class MessagesRequest(msgspec.Struct, frozen=True, eq=False):
     """A parsed request: `view` is what we read, `fields` what we forward.
 
     `plain` is what `is_plain` saw; of a request that was rewritten, nobody looked.
     """
 
-    __slots__ = ("fields", "plain", "version", "view")
-
-    def __init__(
-        self, fields: dict[str, Raw], view: RequestView, version: str, *, plain: bool = False
-    ) -> None:
-        self.fields = fields
-        self.plain = plain
-        self.view = view
-        self.version = version
+    fields: dict[str, Raw]
+    view: RequestView
+    version: str
+    plain: bool = False
 
     def inference_geo(self) -> str:
         """Where the model shall run; empty: anywhere. Raises `InvalidRequestError`."""

@@ -75,17 +75,14 @@ _decode_any: Any = msgspec.json.Decoder(float_hook=float).decode  # 1e400 is no 
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class Meter:
+class Meter(msgspec.Struct, eq=False):
     """The usage of one answer, as far as it is known yet."""
 
-    __slots__ = ("_assumed", "_delta_bytes", "_delta_events", "final", "usage")
-
-    def __init__(self) -> None:
-        self.usage = Usage()
-        self.final = False  # the model has told the output tokens of the whole answer
-        self._assumed = False
-        self._delta_events = 0
-        self._delta_bytes = 0
+    usage: Usage = msgspec.field(default_factory=Usage)
+    final: bool = False  # the model has told the output tokens of the whole answer
+    _assumed: bool = False
+    _delta_events: int = 0
+    _delta_bytes: int = 0
 
     def observe(self, event: Event) -> None:
         """Takes note of one stream event. Never raises."""

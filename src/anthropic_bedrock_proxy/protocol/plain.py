@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET, Raw
 
-from .views import BlockView, RequestView, SourceView
+from .views import BlockView, RequestView, SourceView, ToolView
 
 # Fields that mean the same to every model, as long as they stand alone.
 _FIELDS: Final = frozenset(
@@ -30,15 +30,7 @@ def is_plain(fields: Mapping[str, Raw], view: RequestView) -> bool:
     if not fields.keys() <= _FIELDS:
         return False
     for tool in view.tools or ():
-        if not (
-            tool.type is None
-            and tool.custom is UNSET
-            and tool.allowed_callers is UNSET
-            and tool.defer_loading is UNSET
-            and tool.eager_input_streaming is UNSET
-            and tool.input_examples is UNSET
-            and (tool.cache_control is UNSET or tool.cache_control == _MARK)
-        ):
+        if tool != ToolView(tool.name) and tool != ToolView(tool.name, cache_control=_MARK):
             return False
     for message in view.messages:
         content = message.content

@@ -92,7 +92,7 @@ CHANGEABLE = frozenset(KeyRecord.__struct_fields__) - {
 }
 
 
-class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One request that reached the model, told once. `id` is the request id."""
 
     id: str
@@ -157,7 +157,7 @@ class UsageBatch(msgspec.Struct, frozen=True):
     number: int = 0  # grows with every batch of a writer, and is the same when it comes again
 
 
-class Account(msgspec.Struct, frozen=True, order=True):
+class Account(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """What a budget is spent from: an owner in a period."""
 
     owner: str  # "key:<id>", "user:<id>" or "team:<id>"

@@ -35,7 +35,7 @@ class Answer(msgspec.Struct, frozen=True):
     """A whole answer with HTTP status 200."""
 
     body: bytes
-    upstream_request_id: str | None = None
+    upstream_request_id: str | None = None  # printable ASCII, as clients are told it
     service_tier: str | None = None  # the one that served it, if Bedrock said so
 
 

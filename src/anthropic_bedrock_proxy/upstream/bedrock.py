@@ -370,8 +370,8 @@ def _broken(
 
 
 def _request_id(response: Response) -> str | None:
-    value = response.headers.get(b"x-amzn-requestid")
-    return value.decode("latin-1") if value else None
+    value = response.headers.get(b"x-amzn-requestid", b"").decode("latin-1")
+    return value if value and value.isascii() and value.isprintable() else None
 
 
 def _service_tier(response: Response) -> str | None:

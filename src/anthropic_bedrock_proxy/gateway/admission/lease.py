@@ -46,19 +46,14 @@ class Desk(msgspec.Struct, frozen=True):
     monotonic: Callable[[], float]
 
 
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """Permission for one request, until it is settled."""
 
-    __slots__ = ("_desk", "_exchange", "_hold", "_ticket", "state")
-
-    def __init__(
-        self, exchange: Exchange, desk: Desk, ticket: Ticket | None = None, hold: Hold | None = None
-    ) -> None:
-        self._exchange = exchange
-        self._desk = desk
-        self._ticket = ticket
-        self._hold = hold
-        self.state: Literal["open", "settled"] = "open"
+    _exchange: Exchange
+    _desk: Desk
+    _ticket: Ticket | None = None
+    _hold: Hold | None = None
+    state: Literal["open", "settled"] = "open"
 
     async def extend(self, request: MessagesRequest) -> None:
         """Before one more model call of the same turn. Raises as admission does."""

@@ -103,7 +103,10 @@ class Limits:
         if takes is None:
             output = min(max_tokens, self._options.output_estimate)
             costs = (1, input_tokens + output, input_tokens, output)
-            takes = [Take(b, costs[kind]) for kind, b in zip(plan.kinds, plan.buckets, strict=True)]
+            takes = [
+                Take(b, cost if (cost := costs[kind]) <= b.limit else b.limit)  # as `charged`
+                for kind, b in zip(plan.kinds, plan.buckets, strict=True)
+            ]
         try:
             decision = await self._limiter.take(takes, plan.slots)
         except LimiterError as error:
@@ -127,14 +130,14 @@ class Limits:
             used = (1, given + output_tokens, given, output_tokens)
             for kind, take in zip(plan.kinds, ticket.takes, strict=True):
                 # A request is a request.
-                if kind != _REQUESTS and (difference := used[kind] - take.charged):
+                if kind != _REQUESTS and (difference := used[kind] - take.cost):
                     changes.append(Take(take.bucket, difference))
         if changes or plan.slots:
             self._limiter.settle(ticket.decision, changes, plan.slots)
 
     def undo(self, ticket: Ticket) -> None:
         """The request was refused for another reason: as if it had never been."""
-        changes = [Take(take.bucket, -take.charged) for take in ticket.takes]
+        changes = [Take(take.bucket, -take.cost) for take in ticket.takes]
         self._limiter.settle(ticket.decision, changes, ticket.plan.slots)
 
     def lines(self, plan: Plan, decision: Decision) -> bytes:
