@@ -175,8 +175,10 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether another request may be sent on this connection."""
         return (
-            self.drained
+            self.complete
             and self._reusable
+            and not self._chunks
+            and not self._paused
             and not self.closed
             and not self._transport.get_write_buffer_size()
         )

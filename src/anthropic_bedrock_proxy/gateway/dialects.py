@@ -84,7 +84,7 @@ def _native(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
             headers=made.headers,
         ),
         new_decoder=new_decoder,
-        finish=partial(finish_message, requested_model=model),
+        finish=lambda body: finish_message(body, model),
         dropped=[*adapted.dropped, *made.dropped],
         warnings=adapted.warnings,
         applied_edits=adapted.applied_edits,

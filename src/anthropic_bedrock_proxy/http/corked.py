@@ -12,21 +12,35 @@ It also takes headers past uvicorn, which looks at each with two regular express
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 ADD_TO_HEAD: Final = "anthropic_bedrock_proxy.add_to_head"  # in the state of ASGI's scope
+# The transport's own methods, as they are. Not by `__getattr__`: it makes every look at an
+# attribute slow, found or not.
+_PASSED_ON: Final = (
+    "abort",
+    "get_extra_info",
+    "get_write_buffer_size",
+    "is_closing",
+    "pause_reading",
+    "resume_reading",
+    "set_protocol",
+    "set_write_buffer_limits",
+)
 
 
 class CorkedTransport:
     """Stands before an `asyncio.Transport`; everything but writing and closing is the other's."""
 
-    __slots__ = ("_lines", "_loop", "_parts", "_transport")
+    __slots__ = ("_lines", "_loop", "_parts", "_transport", *_PASSED_ON)
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
         self._parts: list[bytes] = []
         self._lines = b""
+        for name in _PASSED_ON:
+            setattr(self, name, getattr(transport, name))
 
     def add_to_head(self, lines: bytes) -> None:
         """Puts lines of headers below the status line, with which the next write begins."""
@@ -46,14 +60,7 @@ class CorkedTransport:
         self._flush()
         self._transport.close()
 
-    def is_closing(self) -> bool:
-        """As the transport's own; asked after every answer."""
-        return self._transport.is_closing()
-
     def _flush(self) -> None:
         parts, self._parts = self._parts, []
         if parts:
             self._transport.write(parts[0] if len(parts) == 1 else b"".join(parts))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)

@@ -45,18 +45,17 @@ class Row(Cell):
             self.ahead = more
             self.left, self.full_in = level.remaining - more, level.reset_seconds
 
-    def serve(self, cost: int) -> Level:
-        """Takes from what was drawn ahead."""
-        self.ahead -= cost
-        return Level(self.limit, self.left + self.ahead, self.full_in)
-
 
 def serve(rows: Sequence[Row], takes: Sequence[Take]) -> list[Level]:
     """Takes from what was drawn ahead of each, or nothing from any."""
     for row, take in zip(rows, takes, strict=True):
         if not 0 <= take.cost < row.ahead:
             return []
-    return [row.serve(take.cost) for row, take in zip(rows, takes, strict=True)]
+    levels = []
+    for row, take in zip(rows, takes, strict=True):
+        row.ahead = ahead = row.ahead - take.cost
+        levels.append(Level(row.limit, row.left + ahead, row.full_in))
+    return levels
 
 
 def read(table: Table, row: Row, now: int) -> None:

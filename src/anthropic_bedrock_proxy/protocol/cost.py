@@ -98,11 +98,11 @@ def cost_nano(
     if split is not None:
         short = split.ephemeral_5m_input_tokens or 0
         long = split.ephemeral_1h_input_tokens or 0
-    rest = max(0, written - short - long)
-    if writes_for_an_hour:
-        long += rest
-    else:
-        short += rest
+    if (rest := written - short - long) > 0:
+        if writes_for_an_hour:
+            long += rest
+        else:
+            short += rest
     total = (
         (usage.input_tokens or 0) * rates.input
         + output_tokens * rates.output

@@ -100,21 +100,21 @@ class BedrockUpstream:
 
     def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """A whole answer. Raises `UpstreamRefusal`."""
-        return self._attempts(call, lambda deadline: self._call_once(call, deadline))
+        return self._attempts(call, self._call_once)
 
     def stream(
         self, call: Call, new_decoder: Callable[[], StreamDecoder]
     ) -> Coroutine[Any, Any, AnswerStream]:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
         return self._attempts(
-            call, lambda deadline: self._stream_once(call, new_decoder(), deadline)
+            call, lambda call, deadline: self._stream_once(call, new_decoder(), deadline)
         )
 
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()
 
-    async def _attempts(self, call: Call, once: Callable[[float], Awaitable[T]]) -> T:
+    async def _attempts(self, call: Call, once: Callable[[Call, float], Awaitable[T]]) -> T:
         """`once` gets the moment by which it must be done, on the monotonic clock."""
         options = self._options
         max_attempts = call.patience.max_attempts if call.patience else options.max_attempts
@@ -123,7 +123,7 @@ class BedrockUpstream:
         sent = False
         while True:
             try:
-                return await once(started + options.total_seconds)
+                return await once(call, started + options.total_seconds)
             except UpstreamRefusal as refusal:
                 sent = refusal.sent = sent or refusal.sent
                 wait = self._backoff(attempt, refusal)
