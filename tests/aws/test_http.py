@@ -331,6 +331,22 @@ def test_bytes_nobody_asked_for_end_the_connection():
     asyncio.run(main())
 
 
+def test_bytes_before_the_request_has_left_end_the_connection_and_it_is_sent_on_another():
+    """A server's 408 to an idle connection is not the answer to what comes a moment later."""
+
+    async def main():
+        async with serving(ok()) as server, pool_on(server.port) as pool:
+            await ask(pool)
+            (idle,) = pool._free
+            asking = asyncio.create_task(ask(pool, b"no"))
+            await asyncio.sleep(0)  # it has begun, and leaves at the end of this turn
+            idle.data_received(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+            assert await asking == b"{}"
+            assert (server.connections, len(server.requests)) == (2, 2)
+
+    asyncio.run(main())
+
+
 def test_interim_answers_are_skipped():
     async def main():
         early = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"

@@ -481,6 +481,25 @@ INTEGERS = (
 )
 
 
+def test_nothing_and_zero_are_told_apart_whatever_else_is_in_the_batch(opened):
+    """Records that tell of a kind, that do not, and both in one batch, in every order."""
+    told = {"ttft_ms": 0, "cost_nano": 0, "stream": True, "service_tier": "", "place": "p"}
+
+    async def story():
+        async with opened() as store:
+            kinds = [{}, told, {"error": "api_error", "user_id": "u"}]
+            written = []
+            for batches in ([0, 0], [1, 1], [0, 1], [1, 0, 2], [2], [0] * 3):
+                records = [
+                    a_record(f"{len(written) + n:02}", **kinds[k]) for n, k in enumerate(batches)
+                ]
+                await store.usage.append(batch(*records))
+                written += records
+            assert await store.usage.records() == written
+
+    asyncio.run(story())
+
+
 def test_records_are_paged_by_id(opened):
     records = [
         a_record(f"{n:02}", at_ms=NOVEMBER_30 + n * DAY_MS // 4, key_id=f"key_{n % 2}")

@@ -176,6 +176,22 @@ def test_a_busy_process_draws_ahead_and_gives_back(make, path):
     asyncio.run(run())
 
 
+def test_a_moment_s_draws_are_settled_with_one_look_at_each_row(make):
+    looks = []
+
+    async def run():
+        limiter, buckets = make(), [Bucket(name, 10_000, SLOW) for name in "ab"]
+        for _ in range(100):  # some of them draw ahead, several times
+            decision = await limiter.take([Take(bucket, 2) for bucket in buckets])
+            limiter.settle(decision, [Take(bucket, -1) for bucket in buckets])
+        table = limiter._table
+        table.write = lambda *row: looks.append(row)
+        await limiter.close()
+
+    asyncio.run(run())
+    assert len(looks) == 2
+
+
 def test_what_was_drawn_ahead_and_drained_meanwhile_hides_no_charge(make, clock):
     async def run():
         limiter, bucket = make(), Bucket("b", 60_000, 60.0)  # a token in a millisecond

@@ -117,6 +117,17 @@ def test_the_upstream_s_request_id_is_kept():
     asyncio.run(main())
 
 
+def test_an_id_that_is_no_text_is_none():
+    """It goes into our own headers as it is."""
+
+    async def main():
+        for strange in (b"\xe9", b"a\tb", b""):
+            async with upstream_on(ok(headers=b"x-amzn-requestid: %b\r\n" % strange)) as (it, _):
+                assert (await it.call(CALL)).upstream_request_id is None
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
