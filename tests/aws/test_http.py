@@ -347,6 +347,19 @@ def test_bytes_before_the_request_has_left_end_the_connection_and_it_is_sent_on_
     asyncio.run(main())
 
 
+def test_a_request_whose_time_is_up_never_leaves():
+    async def main():
+        async with serving(ok()) as server, pool_on(server.port) as pool:
+            await ask(pool)
+            with pytest.raises(TransportTimeoutError) as late:
+                await pool.request(HEAD, b"no", 0.0)
+            assert not late.value.sent
+            assert await ask(pool) == b"{}"
+            assert len(server.requests) == 2
+
+    asyncio.run(main())
+
+
 def test_interim_answers_are_skipped():
     async def main():
         early = b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n"

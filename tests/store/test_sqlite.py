@@ -29,8 +29,9 @@ from anthropic_bedrock_proxy.store.records import (
 )
 from anthropic_bedrock_proxy.store.select import store_from_url
 from anthropic_bedrock_proxy.store.sqlite.file import SQLiteFile
-from anthropic_bedrock_proxy.store.sqlite.schema import QUERIES, SQL, migrate
+from anthropic_bedrock_proxy.store.sqlite.schema import QUERIES, SQL, connect, migrate, spilling
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
+from anthropic_bedrock_proxy.store.sqlite.usage import Row
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 
@@ -565,3 +566,33 @@ def test_urls_that_name_no_store(url, message):
 def test_rows_are_inserted_by_position_in_the_order_of_fields(query, table, record):
     columns = re.search(rf"INSERT INTO {table} \((.*?)\)", QUERIES[query], re.DOTALL)[1]
     assert tuple(re.findall(r"\w+", columns)) == record.__struct_fields__
+
+
+def test_a_column_that_was_told_once_stays_bound_so_that_statements_are_few():
+    row = Row()
+    plain, late = usage(1), msgspec.structs.replace(usage(2), ttft_ms=0)
+    failed = msgspec.structs.replace(usage(3), error="api_error", stream=True)
+    texts = []
+    for records in ([plain], [plain, late], [plain], [late], [failed], [plain] * 3, [late, failed]):
+        text, values = row.bind(records)
+        assert {len(bound) for bound in values} == {text.count("?")}
+        texts.append(text)
+    assert len(set(texts)) == 3
+    assert [text.count("?") for text in texts] == sorted(text.count("?") for text in texts)
+
+
+def test_what_is_sorted_may_spill_into_a_file(tmp_path):
+    def temp_store():
+        return connection.execute("PRAGMA temp_store").fetchone()[0]
+
+    def sort():
+        with spilling(connection):
+            assert temp_store() == 1
+            raise ZeroDivisionError
+
+    connection, _ = connect(tmp_path / "proxy.db", 1.0)
+    with closing(connection):
+        assert temp_store() == 2
+        with pytest.raises(ZeroDivisionError):
+            sort()
+        assert temp_store() == 2

@@ -50,7 +50,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._unsent: tuple[bytes, bytes] | None = None  # a request, until the end of this turn
+        self._unsent = (b"", b"")  # a request, until the end of this turn
+        self._sent = True
         self._write_blocked = False
         self.closed = False
         self.idle_since = 0.0
@@ -79,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._reset()
         if self.closed:
             raise ConnectionCutError("the connection was closed while idle")
-        self._unsent = (head, body)
+        self._unsent, self._sent = (head, body), False
         self._loop.call_soon(self._send)
         while not self._headers_done:
             if self._failure:
@@ -90,9 +91,10 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         # Not before the end of the loop's turn, so that the requests of a turn leave one after the
         # other: a tenth less CPU per request than a system call between two requests' work.
-        if self._unsent is None or self.closed:
+        (head, body), self._unsent = self._unsent, (b"", b"")
+        if self.closed:
             return
-        (head, body), self._unsent = self._unsent, None
+        self._sent = True
         if len(body) <= _JOIN_LIMIT:
             self._transport.write(head + body)
         else:
@@ -102,7 +104,7 @@ class Connection(asyncio.Protocol):
         # A closed transport has forgotten what it had not written yet; up to then it told when
         # that was much.
         left = 0 if self.closed else self._transport.get_write_buffer_size()
-        error.sent = not self._write_blocked and not left and self._unsent is None
+        error.sent = self._sent and not self._write_blocked and not left
         return error
 
     async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
@@ -175,10 +177,8 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether another request may be sent on this connection."""
         return (
-            self.complete
+            self.drained
             and self._reusable
-            and not self._chunks
-            and not self._paused
             and not self.closed
             and not self._transport.get_write_buffer_size()
         )
@@ -219,7 +219,7 @@ class Connection(asyncio.Protocol):
         self._write_blocked = False
 
     def data_received(self, data: bytes) -> None:
-        if self.complete or self._failure or self._unsent is not None:
+        if self.complete or self._failure or not self._sent:
             self.abort()  # bytes nobody asked for: the connection cannot be trusted
             return
         self.received_any = True

@@ -57,8 +57,7 @@ class SharedLimiter:
         table = self._opened()
         if table is None:
             return await self._on_my_own().take(takes, slots)
-        known = self._rows
-        rows = [known.get(take.bucket) or self._row(take.bucket) for take in takes]
+        rows = [self._row(take.bucket) for take in takes]
         if not slots and (served := serve(rows, takes)):
             return Decision(True, served)
         with table:
@@ -84,7 +83,7 @@ class SharedLimiter:
             self._on_my_own().settle(decision, changes, slots)
             return
         for change in changes:
-            row = self._rows.get(change.bucket) or self._row(change.bucket)
+            row = self._row(change.bucket)
             if row.pending and (row.pending < 0) != (change.cost < 0):
                 self._settle_now()  # what is given back beyond full must not hide a charge
             row.pending += change.cost

@@ -29,28 +29,43 @@ class NativeRequest(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-class Draft(msgspec.Struct, eq=False):
+class Draft:
     """The fields that will be sent, the beta flags they need, and what was left out."""
 
-    request: MessagesRequest  # never changed
-    flags: list[str]  # the client's
-    capabilities: Capabilities
-    rules: BetaRules
-    terms: Terms
-    fields: dict[str, Raw] = {}
-    dropped: list[str] = []
-    stays: bool = False  # all but `system`
-    _needed: list[str] = []
-    _default_ttl: str | None = None
-    _rewrites_markers: bool = False
+    __slots__ = (
+        "_default_ttl",
+        "_needed",
+        "_rewrites_markers",
+        "capabilities",
+        "dropped",
+        "fields",
+        "flags",
+        "request",
+        "rules",
+        "stays",
+        "terms",
+    )
 
-    def __post_init__(self) -> None:
-        """What follows from the request and the terms."""
-        request, terms = self.request, self.terms
-        self.fields = request.fields.copy()
+    def __init__(
+        self,
+        request: MessagesRequest,
+        flags: list[str],
+        capabilities: Capabilities,
+        rules: BetaRules,
+        terms: Terms,
+    ) -> None:
+        """`flags` are the client's beta flags; the request itself is never changed."""
+        self.request = request
+        self.fields = dict(request.fields)
+        self.flags = flags
+        self.capabilities = capabilities
+        self.rules = rules
+        self.terms = terms
+        self.dropped: list[str] = []
+        self._needed: list[str] = []
         self._default_ttl = terms.default_cache_ttl
-        self._rewrites_markers = rewrites = terms.rewrites_markers
-        self.stays = request.plain and not rewrites
+        self._rewrites_markers = terms.rewrites_markers
+        self.stays = request.plain and not self._rewrites_markers  # all but `system` does
 
     def need(self, feature: str) -> bool:
         """Asks for the flag that `feature` needs; False if the model does not take it."""

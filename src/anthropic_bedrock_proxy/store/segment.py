@@ -27,10 +27,10 @@ import msgspec
 from .base import UsageLog
 from .records import UsageBatch, UsageRecord
 
-# Records per append to the store: one transaction of a few milliseconds, in few statements of a
-# power of two. Stores know a batch by where it begins, so a file that was delivered in part must go
-# on in the same steps.
-BATCH = 512
+# Records per append to the store: one transaction of a few milliseconds. Stores know a batch by
+# where it begins, so a file that was delivered in part must go on in the same steps, also with
+# another version.
+BATCH = 500
 _LARGEST = 2**36  # bytes of a segment, of which the batches before the next one are numbered
 _NAME = re.compile(r"usage-(?P<writer>.+)-(?P<number>\d+)-[0-9a-f]+\.jsonl")
 _decode = msgspec.json.Decoder(UsageRecord).decode

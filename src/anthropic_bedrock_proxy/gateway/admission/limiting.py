@@ -104,7 +104,8 @@ class Limits:
             output = min(max_tokens, self._options.output_estimate)
             costs = (1, input_tokens + output, input_tokens, output)
             takes = [
-                Take(b, cost if (cost := costs[kind]) <= b.limit else b.limit)  # as `charged`
+                # What is charged: no more than a bucket holds. Below 1 it admits nothing anyway.
+                Take(b, cost if (cost := costs[kind]) <= b.limit else b.limit)
                 for kind, b in zip(plan.kinds, plan.buckets, strict=True)
             ]
         try:

@@ -50,9 +50,9 @@ def connect(
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("PRAGMA foreign_keys = ON")
-            # What a statement would need to undo itself: as a file it costs half of an append.
-            connection.execute("PRAGMA temp_store = MEMORY")
             migrate(connection, SQL / "migrations")
+            # What a statement would need to undo itself: in a file it costs half of an append.
+            connection.execute("PRAGMA temp_store = MEMORY")
         except BaseException:
             connection.close()
             raise
@@ -79,6 +79,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:  # some failures, such as a full disk, have rolled back
             connection.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def spilling(connection: sqlite3.Connection) -> Iterator[None]:
+    """For what sorts a lot: in a file, not in the memory of the process that serves."""
+    connection.execute("PRAGMA temp_store = FILE")
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def migrate(connection: sqlite3.Connection, directory: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -15,7 +14,7 @@ from ..records import UsageBatch, UsageRecord, UsageTotal
 from ..totals import COLUMNS, checked_columns, spending_of_sums, sums_of
 from .file import SQLiteFile
 from .ledger import spend
-from .schema import QUERIES, transaction
+from .schema import QUERIES, spilling, transaction
 
 FOREVER_MS = 2**63 - 1
 _LAST_DAY = "A"  # comes after every digit
@@ -23,7 +22,9 @@ _INSERTED_AT_ONCE = 128  # rows; SQLite takes 32766 values
 _EXPIRED_AT_ONCE = 5000  # rows: others may write in between
 _FLAGS = ("stream", "estimated", "disconnected")
 _DEFAULTS = tuple(field.default for field in msgspec.structs.fields(UsageRecord))
-_LITERALS = {None: "NULL", 0: "0", "": "''"}  # of every default
+_LITERALS: dict[Any, str] = {None: "NULL", 0: "0", "": "''"}  # of every default
+_BOUND = "?"
+_DAILY_ROW = f"({', '.join(_BOUND * len(UsageTotal.__struct_fields__))})"
 
 
 class SQLiteUsage:
@@ -31,6 +32,7 @@ class SQLiteUsage:
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
+        self._row = Row()  # of the file's thread
 
     async def append(self, batch: UsageBatch) -> None:
         """See `UsageLog.append`."""
@@ -41,9 +43,10 @@ class SQLiteUsage:
             # Before the transaction, since nearly always all records are new.
             sums = sums_of(batch.records)
             with transaction(connection):
-                new = _insert(connection, batch.records)
+                new = _insert(connection, batch.records, self._row)
                 counted = sums if len(new) == len(batch.records) else sums_of(new)
-                _insert_rows(connection, "append_daily", map(_daily_row, counted.values()))
+                daily = map(_daily_row, counted.values())
+                _insert_rows(connection, "append_daily", _DAILY_ROW, daily)
                 spend(connection, spending_of_sums(counted.values()), batch.writer)
 
         await self._file.run(work)
@@ -63,11 +66,13 @@ class SQLiteUsage:
         parameters["key_id"] = key_id
         parameters["since"] = since or ""
         parameters["until"] = _LAST_DAY if until is None else until
-        return await self._file.run(
-            lambda connection: [
-                UsageTotal(**dict(row)) for row in connection.execute(query, parameters)
-            ]
-        )
+
+        def work(connection: sqlite3.Connection) -> list[UsageTotal]:
+            with spilling(connection):
+                rows = connection.execute(query, parameters)
+                return [UsageTotal(**dict(row)) for row in rows]
+
+        return await self._file.run(work)
 
     async def records(
         self,
@@ -102,12 +107,35 @@ class SQLiteUsage:
         return expired
 
 
+class Row:
+    """The row of values in the statement that appends usage.
+
+    What no record has told yet stands there as it is, and that is most of a record: binding None or
+    a bool costs three times a number. A column that was once told stays bound, so that there are
+    few statements: prepared ones take up to 1 KB a row, and stay.
+    """
+
+    def __init__(self) -> None:
+        self._values = [_LITERALS.get(default, _BOUND) for default in _DEFAULTS]
+
+    def bind(self, records: Sequence[UsageRecord]) -> tuple[str, Iterable[tuple[Any, ...]]]:
+        """The row, and what to bind in it for each of `records`; there must be one."""
+        bound: list[tuple[Any, ...]] = []
+        columns = zip(*map(msgspec.structs.astuple, records), strict=True)
+        for place, (column, default) in enumerate(zip(columns, _DEFAULTS, strict=True)):
+            if self._values[place] is not _BOUND and column.count(default) < len(column):
+                self._values[place] = _BOUND
+            if self._values[place] is _BOUND:
+                bound.append(column)
+        return f"({', '.join(self._values)})", zip(*bound, strict=True)
+
+
 def _insert(
-    connection: sqlite3.Connection, records: Sequence[UsageRecord]
+    connection: sqlite3.Connection, records: Sequence[UsageRecord], row: Row
 ) -> Sequence[UsageRecord]:
     """Those of `records` that were not there, now that they are."""
     connection.execute(QUERIES["before_append"])
-    inserted = _insert_records(connection, records)
+    inserted = _insert_rows(connection, "append_usage", *row.bind(records))
     if inserted == len(records):
         return records
     # SQLite told how many were there already, not which.
@@ -116,55 +144,34 @@ def _insert(
     for identity in list(new):
         if connection.execute(QUERIES["has_usage"], (identity,)).fetchone():
             del new[identity]
-    _insert_records(connection, list(new.values()))
+    if new:
+        _insert_rows(connection, "append_usage", *row.bind(list(new.values())))
     return list(new.values())
 
 
-def _insert_records(connection: sqlite3.Connection, records: Sequence[UsageRecord]) -> int:
-    """As `_insert_rows`. What no record tells is written into the statement.
-
-    That is most of a record, and binding None or a bool costs three times a number.
-    """
-    if not records:
-        return 0
-    bound: list[tuple[Any, ...]] = []
-    row: list[str] = []
-    columns = zip(*map(msgspec.structs.astuple, records), strict=True)
-    for column, default in zip(columns, _DEFAULTS, strict=True):
-        if column.count(default) == len(column):
-            row.append(_LITERALS[default])
-        else:
-            row.append("?")
-            bound.append(column)
-    rows = zip(*bound, strict=True)
-    return _insert_rows(connection, "append_usage", rows, row=f"({', '.join(row)})")
-
-
 def _insert_rows(
-    connection: sqlite3.Connection, query: str, rows: Iterable[tuple[Any, ...]], *, row: str = ""
+    connection: sqlite3.Connection, query: str, row: str, values: Iterable[tuple[Any, ...]]
 ) -> int:
-    """Inserts the rows by few statements; how many there are now and were not.
+    """Inserts rows by few statements; how many there are now and were not.
 
     Not `executemany`: it gives up and takes the interpreter's lock for each row, and the thread
-    that serves requests waits for it as often. Each statement is for a power of two of rows: a
-    prepared one takes 1 KB a row and stays, so there must be few and small ones.
-    `row` stands in the place of the query's own row of placeholders.
+    that serves requests waits for it as often. Each statement is for a power of two of rows, `row`
+    as often, so that there are few and small ones.
     """
-    waiting = list(rows)
+    waiting = list(values)
     inserted = start = 0
     while left := len(waiting) - start:
         count = 1 << min(left, _INSERTED_AT_ONCE).bit_length() - 1
-        values = tuple(chain.from_iterable(waiting[start : start + count]))
-        inserted += connection.execute(_repeated(query, row, count), values).rowcount
+        bound = tuple(chain.from_iterable(waiting[start : start + count]))
+        inserted += connection.execute(_repeated(query, row, count), bound).rowcount
         start += count
     return inserted
 
 
 @lru_cache(maxsize=64)
 def _repeated(query: str, row: str, rows: int) -> str:
-    """The statement with a row of placeholders as often as there are rows."""
-    head, own, tail = re.split(r"(\([?,\s]+\))", QUERIES[query])
-    return head + ", ".join([row or own] * rows) + tail
+    """The statement with `row` as often as there are rows."""
+    return QUERIES[query] % ", ".join([row] * rows)
 
 
 def _daily_row(total: UsageTotal) -> tuple[Any, ...]:

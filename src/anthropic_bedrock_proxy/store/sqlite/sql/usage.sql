@@ -1,6 +1,6 @@
--- The statements about usage and budgets, each under its name. In those that append, the one row of
--- values is repeated for as many as there are, and values go by position: cheaper by half than a
--- row at a time by name, and this runs for every request.
+-- The statements about usage and budgets, each under its name. In those that append, %s stands for
+-- as many rows as there are, whose values go by position: cheaper by half than a row at a time by
+-- name, and this runs for every request.
 
 -- name: append_usage
 -- Not OR IGNORE: that would also swallow a missing column. In the order of UsageRecord's fields.
@@ -10,9 +10,7 @@ INSERT INTO usage (
     cache_creation_1h_input_tokens, service_tier, error, estimated, disconnected, latency_ms,
     ttft_ms, cost_nano, user_id, team_id, place, upstream_request_id, web_search_requests,
     web_fetch_requests, code_execution_requests
-) VALUES (
-    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-) ON CONFLICT (id) DO NOTHING;
+) VALUES %s ON CONFLICT (id) DO NOTHING;
 
 -- name: before_append
 SAVEPOINT before_append;
@@ -30,9 +28,7 @@ INSERT INTO usage_daily (
     input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
     cache_creation_5m_input_tokens, cache_creation_1h_input_tokens, web_search_requests,
     web_fetch_requests, code_execution_requests, cost_nano
-) VALUES (
-    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-) ON CONFLICT (day, key_id, user_id, team_id, model) DO UPDATE SET
+) VALUES %s ON CONFLICT (day, key_id, user_id, team_id, model) DO UPDATE SET
     requests = requests + excluded.requests,
     errors = errors + excluded.errors,
     estimated = estimated + excluded.estimated,
