@@ -91,17 +91,20 @@ def test_usage_of_another_form_is_read_as_far_as_it_can_be(usage, output, read):
     assert whole.estimated
 
 
-def test_the_readable_parts_of_cache_writes_and_tier():
+def test_the_readable_parts_of_cache_writes_tools_and_tier():
     usage = {
         "input_tokens": None,
         "output_tokens": [],
         "cache_creation": {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": "x"},
+        "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": []},
         "service_tier": "priority",
     }
     meter = Meter()
     meter.observe((b"message_start", encode({"message": {"usage": usage}})))
     assert meter.usage.cache_creation.ephemeral_5m_input_tokens == 5
     assert meter.usage.cache_creation.ephemeral_1h_input_tokens is None
+    assert meter.usage.server_tool_use.web_search_requests == 2
+    assert meter.usage.server_tool_use.web_fetch_requests is None
     assert meter.usage.service_tier == "priority"
     assert not meter.final
     assert meter.estimated
