@@ -7,9 +7,10 @@ import random
 from contextlib import asynccontextmanager
 
 import pytest
+from draws import Take, draw, settle
 from redisprocess import RedisProcess
 
-from anthropic_bedrock_proxy.limits.base import Bucket, Decision, Slot, Take
+from anthropic_bedrock_proxy.limits.base import Bucket, Decision, Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.limits.redis import RedisLimiter
 from anthropic_bedrock_proxy.limits.shared import SharedLimiter
@@ -88,12 +89,12 @@ def test_a_bucket_admits_its_limit_and_no_more(opened):
     async def tell(limiter, _):
         take = [Take(bucket(), 1)]
         for left in reversed(range(10)):
-            decision = await limiter.take(take)
+            decision = await draw(limiter, take)
             assert (decision.allowed, decision.denied, decision.retry_after) == (True, None, 0)
             assert remaining(decision) == [left]
             assert decision.levels[0].limit == 10
         assert decision.levels[0].reset_seconds == pytest.approx(SLOW, rel=0.01)
-        refused = await limiter.take(take)
+        refused = await draw(limiter, take)
         assert (refused.allowed, refused.denied, remaining(refused)) == (False, 0, [0])
         assert refused.retry_after == pytest.approx(SLOW / 10, rel=0.01)
 
@@ -103,15 +104,15 @@ def test_a_bucket_admits_its_limit_and_no_more(opened):
 def test_it_refills_steadily(opened):
     async def tell(limiter, wait):
         take = [Take(bucket(10, 0.5), 5)]
-        assert (await limiter.take(take)).allowed
-        assert (await limiter.take(take)).allowed
-        refused = await limiter.take(take)
+        assert (await draw(limiter, take)).allowed
+        assert (await draw(limiter, take)).allowed
+        refused = await draw(limiter, take)
         assert not refused.allowed
         assert 0 < refused.retry_after <= 0.25
         await wait(refused.retry_after + 0.001)
-        assert (await limiter.take(take)).allowed
+        assert (await draw(limiter, take)).allowed
         await wait(0.6)
-        assert remaining(await limiter.take([Take(bucket(10, 0.5), 0)])) == [10]
+        assert remaining(await draw(limiter, [Take(bucket(10, 0.5), 0)])) == [10]
 
     story(opened)(tell)
 
@@ -119,15 +120,15 @@ def test_it_refills_steadily(opened):
 def test_all_or_nothing(opened):
     async def tell(limiter, _):
         few, many = bucket(3, name="few"), bucket(100, name="many")
-        assert (await limiter.take([Take(many, 10), Take(few, 3)])).allowed
-        refused = await limiter.take([Take(many, 10), Take(few, 1)])
+        assert (await draw(limiter, [Take(many, 10), Take(few, 3)])).allowed
+        refused = await draw(limiter, [Take(many, 10), Take(few, 1)])
         assert (refused.allowed, refused.denied, remaining(refused)) == (False, 1, [90, 0])
         slot = Slot("s", 1)
-        assert (await limiter.take([Take(many, 10)], [slot])).allowed
-        refused = await limiter.take([Take(many, 10)], [slot])
+        assert (await draw(limiter, [Take(many, 10)], [slot])).allowed
+        refused = await draw(limiter, [Take(many, 10)], [slot])
         assert (refused.allowed, refused.denied, remaining(refused)) == (False, 1, [80])
         assert refused.retry_after == 1.0
-        assert (await limiter.take([Take(many, 80)])).allowed
+        assert (await draw(limiter, [Take(many, 80)])).allowed
 
     story(opened)(tell)
 
@@ -135,8 +136,8 @@ def test_all_or_nothing(opened):
 def test_the_longest_wait_is_named(opened):
     async def tell(limiter, _):
         short, long = bucket(10, 100, "short"), bucket(10, SLOW, "long")
-        assert (await limiter.take([Take(short, 10), Take(long, 10)], [Slot("s", 1)])).allowed
-        refused = await limiter.take([Take(short, 1), Take(long, 1)], [Slot("s", 1)])
+        assert (await draw(limiter, [Take(short, 10), Take(long, 10)], [Slot("s", 1)])).allowed
+        refused = await draw(limiter, [Take(short, 1), Take(long, 1)], [Slot("s", 1)])
         assert refused.denied == 1
         assert refused.retry_after == pytest.approx(SLOW / 10, rel=0.01)
 
@@ -146,16 +147,16 @@ def test_the_longest_wait_is_named(opened):
 def test_settling_charges_into_debt_and_gives_back(opened):
     async def tell(limiter, _):
         many = bucket(100)
-        first = await limiter.take([Take(many, 60)])
-        limiter.settle(first, [Take(many, -40)])
-        assert remaining(await limiter.take([Take(many, 0)])) == [80]
-        limiter.settle(first, [Take(many, 130)])
-        in_debt = await limiter.take([Take(many, 1)])
+        first = await draw(limiter, [Take(many, 60)])
+        settle(limiter, first, [Take(many, -40)])
+        assert remaining(await draw(limiter, [Take(many, 0)])) == [80]
+        settle(limiter, first, [Take(many, 130)])
+        in_debt = await draw(limiter, [Take(many, 1)])
         assert (in_debt.allowed, remaining(in_debt)) == (False, [0])
         assert in_debt.levels[0].reset_seconds == pytest.approx(1.5 * SLOW, rel=0.01)
         assert in_debt.retry_after == pytest.approx(0.51 * SLOW, rel=0.01)
-        limiter.settle(first, [Take(many, -10_000)])
-        assert remaining(await limiter.take([Take(many, 0)])) == [100]
+        settle(limiter, first, [Take(many, -10_000)])
+        assert remaining(await draw(limiter, [Take(many, 0)])) == [100]
 
     story(opened)(tell)
 
@@ -164,11 +165,11 @@ def test_a_cost_beyond_the_limit_needs_a_full_bucket(opened):
     async def tell(limiter, _):
         huge = Take(bucket(), 1000)
         assert huge.charged == 10
-        first = await limiter.take([huge])
+        first = await draw(limiter, [huge])
         assert (first.allowed, remaining(first)) == (True, [0])
-        limiter.settle(first, [Take(bucket(), 3 - huge.charged)])
-        assert not (await limiter.take([huge])).allowed
-        assert remaining(await limiter.take([Take(bucket(), 0)])) == [7]
+        settle(limiter, first, [Take(bucket(), 3 - huge.charged)])
+        assert not (await draw(limiter, [huge])).allowed
+        assert remaining(await draw(limiter, [Take(bucket(), 0)])) == [7]
 
     story(opened)(tell)
 
@@ -176,27 +177,27 @@ def test_a_cost_beyond_the_limit_needs_a_full_bucket(opened):
 def test_a_limit_of_nothing_admits_nothing(opened):
     async def tell(limiter, _):
         for limit in (0, -1):
-            refused = await limiter.take([Take(bucket(limit, 60), 0)])
+            refused = await draw(limiter, [Take(bucket(limit, 60), 0)])
             assert (refused.allowed, refused.denied, refused.retry_after) == (False, 0, 60)
-            limiter.settle(refused, [Take(bucket(limit, 60), 5)])
-        assert not (await limiter.take([], [Slot("none", 0)])).allowed
+            settle(limiter, refused, [Take(bucket(limit, 60), 5)])
+        assert not (await draw(limiter, [], [Slot("none", 0)])).allowed
 
     story(opened)(tell)
 
 
 def test_a_changed_limit_begins_with_a_full_bucket(opened):
     async def tell(limiter, _):
-        assert (await limiter.take([Take(bucket(1000), 1000)])).allowed
-        assert remaining(await limiter.take([Take(bucket(5), 1)])) == [4]
+        assert (await draw(limiter, [Take(bucket(1000), 1000)])).allowed
+        assert remaining(await draw(limiter, [Take(bucket(5), 1)])) == [4]
 
     story(opened)(tell)
 
 
 def test_no_takes_are_always_admitted(opened):
     async def tell(limiter, _):
-        decision = await limiter.take([])
+        decision = await draw(limiter, [])
         assert (decision.allowed, decision.levels) == (True, [])
-        limiter.settle(decision, [])
+        settle(limiter, decision, [])
 
     story(opened)(tell)
 
@@ -205,9 +206,9 @@ def test_names_may_be_anything(opened):
     async def tell(limiter, _):
         for name in ("", "a/b:c", "é\n\0", "\ud800", "x" * 5000):
             take, slot = [Take(bucket(2, name=name), 1)], [Slot(name, 1)]
-            decision = await limiter.take(take, slot)
+            decision = await draw(limiter, take, slot)
             assert (decision.allowed, remaining(decision)) == (True, [1])
-            limiter.settle(decision, [], slot)
+            settle(limiter, decision, [], slot)
 
     story(opened)(tell)
 
@@ -215,18 +216,18 @@ def test_names_may_be_anything(opened):
 def test_slots_count_what_runs_at_once(opened):
     async def tell(limiter, _):
         two, one = Slot("two", 2), Slot("one", 1)
-        first = await limiter.take([], [two, one])
-        refused = await limiter.take([], [two, one])
+        first = await draw(limiter, [], [two, one])
+        refused = await draw(limiter, [], [two, one])
         assert (first.allowed, refused.allowed, refused.denied) == (True, False, 1)
-        second = await limiter.take([], [two])
+        second = await draw(limiter, [], [two])
         assert second.allowed
-        assert (await limiter.take([], [two])).denied == 0
-        limiter.settle(first, [], [two, one])
-        assert (await limiter.take([], [two, one])).allowed
-        limiter.settle(second, [], [two])
-        limiter.settle(second, [], [two, one])
-        limiter.settle(second, [], [two, one])  # once too often changes nothing
-        taken = [(await limiter.take([], [two])).allowed for _ in range(3)]
+        assert (await draw(limiter, [], [two])).denied == 0
+        settle(limiter, first, [], [two, one])
+        assert (await draw(limiter, [], [two, one])).allowed
+        settle(limiter, second, [], [two])
+        settle(limiter, second, [], [two, one])
+        settle(limiter, second, [], [two, one])  # once too often changes nothing
+        taken = [(await draw(limiter, [], [two])).allowed for _ in range(3)]
         assert taken == [True, True, False]
 
     story(opened)(tell)
@@ -235,14 +236,14 @@ def test_slots_count_what_runs_at_once(opened):
 def test_requests_of_one_moment_share_what_there_is(opened):
     async def tell(limiter, _):
         take, slots = [Take(bucket(50), 1)], [Slot("s", 20)]
-        with_slots = await asyncio.gather(*[limiter.take(take, slots) for _ in range(40)])
+        with_slots = await asyncio.gather(*[draw(limiter, take, slots) for _ in range(40)])
         assert sum(decision.allowed for decision in with_slots) == 20
-        without = await asyncio.gather(*[limiter.take(take) for _ in range(400)])
+        without = await asyncio.gather(*[draw(limiter, take) for _ in range(400)])
         assert sum(decision.allowed for decision in without) == 30
         for decision in with_slots:
             if decision.allowed:
-                limiter.settle(decision, [Take(bucket(50), -1)], slots)
-        again = await asyncio.gather(*[limiter.take(take, slots) for _ in range(400)])
+                settle(limiter, decision, [Take(bucket(50), -1)], slots)
+        again = await asyncio.gather(*[draw(limiter, take, slots) for _ in range(400)])
         assert sum(decision.allowed for decision in again) == 20
 
     story(opened)(tell)
@@ -262,7 +263,7 @@ def test_it_counts_like_a_plain_sum(opened, seed):
             if running and dice.random() < 0.4:
                 decision, chosen = running.pop()
                 change = Take(dice.choice(buckets), dice.choice((-3, 2, -4000, 9000)))
-                limiter.settle(decision, [change], chosen)
+                settle(limiter, decision, [change], chosen)
                 after = used[change.bucket] + change.cost
                 used[change.bucket] = max(0, min(after, most[change.bucket]))
                 for slot in chosen:
@@ -270,7 +271,7 @@ def test_it_counts_like_a_plain_sum(opened, seed):
                 continue
             takes = [Take(one, dice.choice((0, 1, 3, 5000))) for one in dice.sample(buckets, 2)]
             chosen = dice.sample(slots, dice.randrange(3))
-            decision = await limiter.take(takes, chosen)
+            decision = await draw(limiter, takes, chosen)
             fits = all(used[t.bucket] + t.charged <= t.bucket.limit for t in takes)
             assert decision.allowed == (fits and all(held[s] < s.limit for s in chosen))
             if decision.allowed:
@@ -288,11 +289,11 @@ def test_it_counts_like_a_plain_sum(opened, seed):
 def test_absurd_numbers_do_no_harm(opened):
     async def tell(limiter, _):
         absurd = Bucket("absurd", 10**30, 1e12)
-        decision = await limiter.take([Take(absurd, 10**40)], [Slot("s", 10**30)])
+        decision = await draw(limiter, [Take(absurd, 10**40)], [Slot("s", 10**30)])
         assert decision.allowed
-        limiter.settle(decision, [Take(absurd, 10**40), Take(bucket(), 10**40)], [])
-        limiter.settle(decision, [Take(absurd, -(10**40)), Take(bucket(1, name="c"), -(10**40))])
-        refused = await limiter.take([Take(bucket(), 1)])
+        settle(limiter, decision, [Take(absurd, 10**40), Take(bucket(), 10**40)], [])
+        settle(limiter, decision, [Take(absurd, -(10**40)), Take(bucket(1, name="c"), -(10**40))])
+        refused = await draw(limiter, [Take(bucket(), 1)])
         assert not refused.allowed
         assert refused.retry_after == pytest.approx(86_400 + SLOW / 10, rel=0.01)
 

@@ -223,7 +223,7 @@ async def check(day):
     # But for the crashed, every place is free again.
     slot = Slot("key:key_1", CALLER.key.concurrency_limit)
     for _ in range(CALLER.key.concurrency_limit - day.crashed):
-        assert (await world.limiter.take([], [slot])).allowed
+        assert (await world.limiter.take((), (), [slot])).allowed
 
 
 def test_a_recorder_that_breaks_still_lets_go():

@@ -5,8 +5,9 @@ import logging
 import sys
 
 import pytest
+from draws import Take, draw
 
-from anthropic_bedrock_proxy.limits.base import Bucket, Take
+from anthropic_bedrock_proxy.limits.base import Bucket
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.limits.redis import RedisLimiter
 from anthropic_bedrock_proxy.limits.select import FILE_NAME, limiter_from_url
@@ -20,7 +21,7 @@ def test_memory_is_shared_by_the_processes_of_the_machine(tmp_path):
         ]
         assert all(isinstance(limiter, SharedLimiter) for limiter in limiters)
         for limiter, left in zip(limiters, (9, 8), strict=True):
-            decision = await limiter.take([Take(Bucket("b", 10, 50_000), 1)])
+            decision = await draw(limiter, [Take(Bucket("b", 10, 50_000), 1)])
             assert decision.levels[0].remaining == left
             await limiter.close()
 

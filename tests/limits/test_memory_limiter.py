@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
-from anthropic_bedrock_proxy.limits.base import Bucket, Take
+from draws import Take, draw
+
+from anthropic_bedrock_proxy.limits.base import Bucket
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 
 
@@ -11,7 +13,7 @@ def test_it_forgets_what_is_nearest_to_full():
     limiter = MemoryLimiter(now=lambda: now, most=100)
 
     async def used(name, cost=0):
-        decision = await limiter.take([Take(Bucket(name, 1000), cost)])
+        decision = await draw(limiter, [Take(Bucket(name, 1000), cost)])
         return 1000 - decision.levels[0].remaining
 
     async def story():
@@ -29,7 +31,7 @@ def test_a_request_keeps_its_buckets_while_others_are_forgotten():
     takes = [Take(Bucket("a", 10), 5), Take(Bucket("b", 10), 6), Take(Bucket("c", 10), 7)]
 
     async def story():
-        assert [level.remaining for level in (await limiter.take(takes)).levels] == [5, 4, 3]
+        assert [level.remaining for level in (await draw(limiter, takes)).levels] == [5, 4, 3]
 
     asyncio.run(story())
 

@@ -8,9 +8,10 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from draws import Take, draw, settle
 from redisprocess import RedisProcess
 
-from anthropic_bedrock_proxy.limits.base import Bucket, LimiterError, Slot, Take
+from anthropic_bedrock_proxy.limits.base import Bucket, LimiterError, Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.limits.redis import RedisLimiter
 
@@ -54,14 +55,14 @@ def opened(server, clock):
 
 async def take(limiter, cost=1, slots=()):
     """(allowed, remaining)."""
-    decision = await limiter.take([Take(MANY, cost)], slots)
+    decision = await draw(limiter, [Take(MANY, cost)], slots)
     return decision.allowed, decision.levels[0].remaining
 
 
 async def probed(limiter, clock):
     """Lets the pause pass, asks once, and waits until the probe has ended."""
     clock.now += 10
-    await limiter.take([], [])
+    await draw(limiter, [], [])
     await idle(limiter)
 
 
@@ -79,9 +80,9 @@ def test_machines_share_the_counts(opened):
     async def story():
         async with opened() as one, opened() as other:
             assert await take(one, 300) == (True, 700)
-            holding = await other.take([Take(MANY, 300)], [SLOT])
+            holding = await draw(other, [Take(MANY, 300)], [SLOT])
             assert await take(one, 1, [SLOT]) == (False, 400)
-            other.settle(holding, [Take(MANY, -100)], [SLOT])
+            settle(other, holding, [Take(MANY, -100)], [SLOT])
             await idle(other)
             assert await take(one, 100, [SLOT]) == (True, 400)
 
@@ -91,7 +92,7 @@ def test_machines_share_the_counts(opened):
 def test_what_is_settled_last_arrives_before_the_end(opened):
     async def story():
         async with opened() as one:
-            one.settle(await one.take([], [SLOT]), [Take(MANY, 7)], [SLOT])
+            settle(one, await draw(one, [], [SLOT]), [Take(MANY, 7)], [SLOT])
         async with opened() as other:
             assert await take(other, 0, [SLOT]) == (True, 993)
 
@@ -115,11 +116,11 @@ def test_more_than_a_call_holds_takes_several(opened):
         async with opened() as limiter:
             await asyncio.gather(*[take(limiter) for _ in range(600)])
             assert await take(limiter, 0) == (True, 400)
-            first = await limiter.take([])
+            first = await draw(limiter, [])
             for index in range(3000):
-                limiter.settle(first, [Take(Bucket(str(index), 10, 50_000), 4)])
+                settle(limiter, first, [Take(Bucket(str(index), 10, 50_000), 4)])
             for index in (0, 1500, 2999):
-                decision = await limiter.take([Take(Bucket(str(index), 10, 50_000), 0)])
+                decision = await draw(limiter, [Take(Bucket(str(index), 10, 50_000), 0)])
                 assert decision.levels[0].remaining == 6
 
     asyncio.run(story())
@@ -128,7 +129,7 @@ def test_more_than_a_call_holds_takes_several(opened):
 def test_keys_expire(opened, server):
     async def story():
         async with opened(prefix="{proxy}:") as limiter:
-            await limiter.take([Take(Bucket("b", 10, 60), 5)], [SLOT])
+            await draw(limiter, [Take(Bucket("b", 10, 60), 5)], [SLOT])
             ttl = int(server.tell("TTL", "{proxy}:b:10:60000000:b")[1:])
             assert 30 <= ttl <= 32
             assert 40 <= int(server.tell("TTL", "{proxy}:s:slot")[1:]) <= 45
@@ -155,13 +156,13 @@ def test_slots_of_a_dead_process_lapse_and_those_of_the_living_are_kept(opened):
         # The server's clock cannot be injected, but how long a slot lives is told with each call.
         short, two = {"lapse_seconds": 1.0}, Slot("two", 2)
         async with opened(**short) as living, opened(**short) as dead, opened() as asking:
-            assert (await dead.take([], [two])).allowed
-            assert (await living.take([], [two])).allowed
+            assert (await draw(dead, [], [two])).allowed
+            assert (await draw(living, [], [two])).allowed
             keeping = asyncio.create_task(living.run(sleep=beat))
-            assert not (await asking.take([], [two])).allowed
-            while not (await asking.take([], [two])).allowed:
+            assert not (await draw(asking, [], [two])).allowed
+            while not (await draw(asking, [], [two])).allowed:
                 await asyncio.sleep(0.01)
-            assert not (await asking.take([], [two])).allowed, "the living one has the other"
+            assert not (await draw(asking, [], [two])).allowed, "the living one has the other"
             keeping.cancel()
             await asyncio.wait([keeping])
 
@@ -173,23 +174,23 @@ def test_a_server_that_is_killed_is_stood_in_for_and_found_again(opened, server,
 
     async def story():
         async with opened() as limiter:
-            before = await limiter.take([Take(MANY, 100)], [SLOT])
+            before = await draw(limiter, [Take(MANY, 100)], [SLOT])
             server.kill()
-            during = await limiter.take([Take(MANY, 10)], [SLOT])
+            during = await draw(limiter, [Take(MANY, 10)], [SLOT])
             assert (during.allowed, during.levels[0].remaining) == (True, 990)
             assert limiter.degraded
             for _ in range(3):  # once more in vain
                 await probed(limiter, clock)
                 assert limiter.degraded
-            limiter.settle(before, [Take(MANY, 5)])
+            settle(limiter, before, [Take(MANY, 5)])
             server.start()
             await probed(limiter, clock)
             assert not limiter.degraded
             # The new server has heard what is held here, and what was settled meanwhile.
             assert await take(limiter, 1, [SLOT]) == (False, 995)
-            limiter.settle(before, [], [SLOT])
+            settle(limiter, before, [], [SLOT])
             assert await take(limiter, 1, [SLOT]) == (True, 994)
-            limiter.settle(during, [Take(MANY, -10)], [SLOT])
+            settle(limiter, during, [Take(MANY, -10)], [SLOT])
             assert await take(limiter, 1, [SLOT]) == (False, 994), "settled where it was decided"
             assert await take(limiter, 0) == (True, 994)
             assert (limiter.counts.failures, limiter.counts.stood_in) == (4, 5)
@@ -224,15 +225,15 @@ def test_a_hanging_server_costs_one_short_wait(opened, server, clock, caplog):
 def test_a_call_that_was_lost_leaves_no_slot_behind(opened, server, clock):
     async def story():
         async with opened(timeout_seconds=1) as limiter, opened() as other:
-            holding = await limiter.take([], [SLOT])
+            holding = await draw(limiter, [], [SLOT])
             server.hang()
-            limiter.settle(holding, [], [SLOT])
-            during = await limiter.take([], [Slot("another", 1)])
+            settle(limiter, holding, [], [SLOT])
+            during = await draw(limiter, [], [Slot("another", 1)])
             assert limiter.degraded
             server.wake()
             await probed(limiter, clock)
             assert await take(other, 0, [SLOT, Slot("another", 1)]) == (True, 1000)
-            limiter.settle(during, [], [Slot("another", 1)])
+            settle(limiter, during, [], [Slot("another", 1)])
 
     asyncio.run(story())
 
@@ -242,11 +243,11 @@ def test_an_answer_that_comes_too_late_is_nobody_elses(opened, server, clock):
         async with opened(timeout_seconds=1) as limiter:
             await take(limiter)
             server.hang()
-            await limiter.take([Take(MANY, 1), Take(Bucket("other", 5), 1)])
+            await draw(limiter, [Take(MANY, 1), Take(Bucket("other", 5), 1)])
             server.wake()
             await probed(limiter, clock)
             for _ in range(5):
-                decision = await limiter.take([Take(MANY, 0)])
+                decision = await draw(limiter, [Take(MANY, 0)])
                 assert len(decision.levels) == 1
 
     asyncio.run(story())
@@ -293,7 +294,7 @@ def test_a_request_that_is_given_up_takes_nothing(opened):
     async def story():
         async with opened() as limiter:
             await take(limiter, 0)
-            gone = asyncio.create_task(limiter.take([Take(MANY, 100)], [SLOT]))
+            gone = asyncio.create_task(draw(limiter, [Take(MANY, 100)], [SLOT]))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             gone.cancel()
@@ -307,7 +308,7 @@ def test_a_request_that_is_given_up_takes_nothing(opened):
 def test_a_request_given_up_in_the_moment_of_its_answer_takes_nothing(opened):
     async def story():
         async with opened() as limiter:
-            gone = limiter.take([Take(MANY, 100)], [SLOT])
+            gone = draw(limiter, [Take(MANY, 100)], [SLOT])
             answer = gone.send(None)  # by hand: a task would be woken before it can be cancelled
             await asyncio.wait([answer])
             with pytest.raises(asyncio.CancelledError):
@@ -335,10 +336,10 @@ def test_a_reply_that_makes_no_sense_is_a_failure(opened, server):
 def test_what_waits_for_redis_is_bounded(opened):
     async def story():
         async with opened(most_kept=10) as limiter:
-            decision = await limiter.take([Take(MANY, 1)])
+            decision = await draw(limiter, [Take(MANY, 1)])
             for index in range(12):
-                limiter.settle(decision, [Take(Bucket(str(index), 5), 1)])
-            limiter.settle(decision, [Take(Bucket("0", 5), 1)])
+                settle(limiter, decision, [Take(Bucket(str(index), 5), 1)])
+            settle(limiter, decision, [Take(Bucket("0", 5), 1)])
             assert limiter.counts.lost == 2
 
     asyncio.run(story())
@@ -347,9 +348,9 @@ def test_what_waits_for_redis_is_bounded(opened):
 def test_settling_after_the_loop_has_ended_does_no_harm(server):
     async def story():
         limiter = RedisLimiter(server.url, fallback=MemoryLimiter())
-        decision = await limiter.take([], [SLOT])
+        decision = await draw(limiter, [], [SLOT])
         await limiter.close()
         return limiter, decision
 
     limiter, decision = asyncio.run(story())
-    limiter.settle(decision, [Take(MANY, 1)], [SLOT])
+    settle(limiter, decision, [Take(MANY, 1)], [SLOT])

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from draws import Take, draw, settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.limits import table as tables
-from anthropic_bedrock_proxy.limits.base import Bucket, Slot, Take
+from anthropic_bedrock_proxy.limits.base import Bucket, Slot
 from anthropic_bedrock_proxy.limits.shared import SharedLimiter
 from anthropic_bedrock_proxy.limits.table import Table
 
@@ -59,7 +60,7 @@ def make(path, clock):
 
 
 def take(limiter, cost=1, limit=10, slots=(), name="b", seconds=SLOW):
-    return asyncio.run(limiter.take([Take(Bucket(name, limit, seconds), cost)], slots))
+    return asyncio.run(draw(limiter, [Take(Bucket(name, limit, seconds), cost)], slots))
 
 
 def left(limiter, **bucket) -> int:
@@ -114,7 +115,7 @@ def test_limiters_of_one_path_count_together(make):
     one, other = make(), make()
     assert take(one, 4).allowed
     assert left(other) == 6
-    other.settle(take(other, 0), [Take(Bucket("b", 10, SLOW), -2)])
+    settle(other, take(other, 0), [Take(Bucket("b", 10, SLOW), -2)])
     assert left(one) == 8
 
 
@@ -122,14 +123,14 @@ def test_what_is_settled_reaches_the_others_within_a_moment(make):
     async def run():
         one, other = make(), make()
         bucket = Bucket("b", 10, SLOW)
-        decision = await one.take([Take(bucket, 5)])
-        one.settle(decision, [Take(bucket, -2)])
-        one.settle(decision, [Take(bucket, -1)])
-        assert (await one.take([Take(bucket, 0)])).levels[0].remaining == 8
-        assert (await other.take([Take(bucket, 0)])).levels[0].remaining == 8
-        one.settle(decision, [Take(bucket, -1)])
+        decision = await draw(one, [Take(bucket, 5)])
+        settle(one, decision, [Take(bucket, -2)])
+        settle(one, decision, [Take(bucket, -1)])
+        assert (await draw(one, [Take(bucket, 0)])).levels[0].remaining == 8
+        assert (await draw(other, [Take(bucket, 0)])).levels[0].remaining == 8
+        settle(one, decision, [Take(bucket, -1)])
         async with asyncio.timeout(10):
-            while (await other.take([Take(bucket, 0)])).levels[0].remaining < 9:
+            while (await draw(other, [Take(bucket, 0)])).levels[0].remaining < 9:
                 await asyncio.sleep(0)
 
     asyncio.run(run())
@@ -138,10 +139,10 @@ def test_what_is_settled_reaches_the_others_within_a_moment(make):
 def test_what_is_given_back_beyond_full_hides_no_charge(make):
     async def run():
         limiter, bucket = make(), Bucket("b", 10, SLOW)
-        decision = await limiter.take([Take(bucket, 1)])
-        limiter.settle(decision, [Take(bucket, -9)])
-        limiter.settle(decision, [Take(bucket, 3)])
-        assert (await limiter.take([Take(bucket, 0)])).levels[0].remaining == 7
+        decision = await draw(limiter, [Take(bucket, 1)])
+        settle(limiter, decision, [Take(bucket, -9)])
+        settle(limiter, decision, [Take(bucket, 3)])
+        assert (await draw(limiter, [Take(bucket, 0)])).levels[0].remaining == 7
 
     asyncio.run(run())
 
@@ -149,7 +150,7 @@ def test_what_is_given_back_beyond_full_hides_no_charge(make):
 def test_what_is_settled_last_is_written_down_at_the_end(make):
     async def run(limiter):
         bucket = Bucket("b", 10, SLOW)
-        limiter.settle(await limiter.take([Take(bucket, 5)]), [Take(bucket, -2)])
+        settle(limiter, await draw(limiter, [Take(bucket, 5)]), [Take(bucket, -2)])
         await limiter.close()
 
     asyncio.run(run(make()))
@@ -162,16 +163,16 @@ def test_a_busy_process_draws_ahead_and_gives_back(make, path):
     async def run():
         one, other = make(), make()
         bucket = Bucket("b", 1000, SLOW)
-        seen = [(await one.take([Take(bucket, 2)])).levels[0].remaining for _ in range(5)]
+        seen = [(await draw(one, [Take(bucket, 2)])).levels[0].remaining for _ in range(5)]
         assert seen == [998, 996, 994, 992, 990], "as if each had been drawn for itself"
-        assert (await other.take([Take(bucket, 0)])).levels[0].remaining < 990
+        assert (await draw(other, [Take(bucket, 0)])).levels[0].remaining < 990
         before = path.read_bytes()
-        assert (await one.take([Take(bucket, 2)])).levels[0].remaining == 988
+        assert (await draw(one, [Take(bucket, 2)])).levels[0].remaining == 988
         assert path.read_bytes() == before
         async with asyncio.timeout(10):
-            while (await other.take([Take(bucket, 0)])).levels[0].remaining < 988:
+            while (await draw(other, [Take(bucket, 0)])).levels[0].remaining < 988:
                 await asyncio.sleep(0)
-        assert (await one.take([Take(bucket, 2)])).levels[0].remaining == 986
+        assert (await draw(one, [Take(bucket, 2)])).levels[0].remaining == 986
 
     asyncio.run(run())
 
@@ -182,8 +183,8 @@ def test_a_moment_s_draws_are_settled_with_one_look_at_each_row(make):
     async def run():
         limiter, buckets = make(), [Bucket(name, 10_000, SLOW) for name in "ab"]
         for _ in range(100):  # some of them draw ahead, several times
-            decision = await limiter.take([Take(bucket, 2) for bucket in buckets])
-            limiter.settle(decision, [Take(bucket, -1) for bucket in buckets])
+            decision = await draw(limiter, [Take(bucket, 2) for bucket in buckets])
+            settle(limiter, decision, [Take(bucket, -1) for bucket in buckets])
         table = limiter._table
         table.write = lambda *row: looks.append(row)
         await limiter.close()
@@ -195,13 +196,13 @@ def test_a_moment_s_draws_are_settled_with_one_look_at_each_row(make):
 def test_what_was_drawn_ahead_and_drained_meanwhile_hides_no_charge(make, clock):
     async def run():
         limiter, bucket = make(), Bucket("b", 60_000, 60.0)  # a token in a millisecond
-        await limiter.take([Take(bucket, 0)])
+        await draw(limiter, [Take(bucket, 0)])
         clock.now += 0.0005
-        decision = await limiter.take([Take(bucket, 4)])  # for sixteen
+        decision = await draw(limiter, [Take(bucket, 4)])  # for sixteen
         clock.now += 0.009
-        limiter.settle(decision, [Take(bucket, 60)])
+        settle(limiter, decision, [Take(bucket, 60)])
         await limiter.close()
-        assert (await limiter.take([Take(bucket, 0)])).levels[0].remaining == 60_000 - 60
+        assert (await draw(limiter, [Take(bucket, 0)])).levels[0].remaining == 60_000 - 60
 
     asyncio.run(run())
 
@@ -210,8 +211,8 @@ def test_a_quiet_process_draws_what_it_needs(make, clock):
     async def run():
         one, other = make(), make()
         for left in (999, 998, 997):
-            await one.take([Take(Bucket("b", 1000, SLOW), 1)])
-            assert (await other.take([Take(Bucket("b", 1000, SLOW), 0)])).levels[
+            await draw(one, [Take(Bucket("b", 1000, SLOW), 1)])
+            assert (await draw(other, [Take(Bucket("b", 1000, SLOW), 0)])).levels[
                 0
             ].remaining == left
             clock.now += 0.002
@@ -233,7 +234,7 @@ def test_whatever_is_drawn_ahead_no_more_than_the_limit_passes(limit, draws):
         async def run():
             used = 0
             for which, cost in draws:
-                decision = await limiters[which].take([Take(bucket, cost)])
+                decision = await draw(limiters[which], [Take(bucket, cost)])
                 charged = Take(bucket, cost).charged
                 if decision.allowed:
                     used += charged
@@ -243,7 +244,7 @@ def test_whatever_is_drawn_ahead_no_more_than_the_limit_passes(limit, draws):
             for limiter in limiters:
                 await limiter.close()
             last = SharedLimiter(Path(name, "limits"), now=clock)
-            assert (await last.take([Take(bucket, 0)])).levels[0].remaining == limit - used
+            assert (await draw(last, [Take(bucket, 0)])).levels[0].remaining == limit - used
             await last.close()
 
         asyncio.run(run())
@@ -253,17 +254,17 @@ def test_what_the_parent_is_to_settle_is_not_the_childs(make):
     limiter, bucket, other = make(), Bucket("b", 100, SLOW), Bucket("other", 10, SLOW)
 
     async def begin():
-        limiter.settle(await limiter.take([Take(bucket, 50)]), [Take(bucket, -10)])
+        settle(limiter, await draw(limiter, [Take(bucket, 50)]), [Take(bucket, -10)])
 
     def in_the_child(_):
-        limiter.settle(take(limiter, 1, name="other"), [Take(other, 1)])
+        settle(limiter, take(limiter, 1, name="other"), [Take(other, 1)])
         asyncio.run(limiter.close())
         return left(make(), limit=100)
 
     with asyncio.Runner() as runner:
         runner.run(begin())
         assert in_children(1, in_the_child) == [50]
-        decision = runner.run(limiter.take([Take(bucket, 0)]))
+        decision = runner.run(draw(limiter, [Take(bucket, 0)]))
         assert decision.levels[0].remaining == 60
 
 
@@ -354,16 +355,16 @@ def test_slots_of_a_living_process_are_kept(make, clock):
     async def beat(seconds):
         beats.append(seconds)
         clock.now += seconds
-        assert not (await other.take([], [slot])).allowed
+        assert not (await draw(other, [], [slot])).allowed
         if len(beats) == 10:
             raise asyncio.CancelledError
 
     async def story():
-        holding = await limiter.take([], [slot])
+        holding = await draw(limiter, [], [slot])
         with pytest.raises(asyncio.CancelledError):
             await limiter.run(sleep=beat)
-        limiter.settle(holding, [], [slot])
-        assert (await other.take([], [slot])).allowed
+        settle(limiter, holding, [], [slot])
+        assert (await draw(other, [], [slot])).allowed
 
     asyncio.run(story())
     assert sum(beats) > 100
@@ -375,7 +376,7 @@ def test_use_keeps_slots_too(make, clock):
     take(limiter, slots=[long])
     for _ in range(10):
         clock.now += 20
-        limiter.settle(take(limiter, 0, slots=[short]), [], [short])
+        settle(limiter, take(limiter, 0, slots=[short]), [], [short])
     assert not take(other, 0, slots=[long]).allowed
 
 
@@ -389,7 +390,7 @@ def test_a_clock_that_jumps_loses_no_slot_of_the_living(make, clock, step):
     take(limiter, slots=[another])
     third = make()
     assert not take(third, slots=[slot]).allowed
-    limiter.settle(held, [], [slot])
+    settle(limiter, held, [], [slot])
     assert not take(third, slots=[slot]).allowed, "the other one has it"
 
 
@@ -478,7 +479,7 @@ def test_noise_in_the_file_does_no_lasting_harm(make, path, clock):
         name = str(index)
         decision = take(limiter, 4, name=name, slots=[Slot(name, 100_000)])
         assert (decision.allowed, decision.levels[0].remaining) == (True, 6)
-        limiter.settle(decision, [Take(Bucket(name, 10, SLOW), 1)], [Slot(name, 100_000)])
+        settle(limiter, decision, [Take(Bucket(name, 10, SLOW), 1)], [Slot(name, 100_000)])
 
 
 def test_rows_of_full_buckets_are_used_again(make, clock):
@@ -531,7 +532,7 @@ def test_without_the_file_a_process_counts_alone(make, path, caplog):
     decision = take(limiter, 4, slots=[Slot("s", 1)])
     assert decision.allowed
     assert not take(limiter, slots=[Slot("s", 1)]).allowed
-    limiter.settle(decision, [Take(Bucket("b", 10, SLOW), 1)], [Slot("s", 1)])
+    settle(limiter, decision, [Take(Bucket("b", 10, SLOW), 1)], [Slot("s", 1)])
     assert left(limiter) == 5
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "counts its limits alone" in caplog.text

@@ -29,20 +29,15 @@ class Bucket(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
         """`seconds` in whole microseconds."""
         return int(self.seconds * 1e6) or 1
 
-
-class Take(msgspec.Struct, frozen=True, gc=False):
-    """An amount of a bucket."""
-
-    bucket: Bucket
-    cost: int
-
-    @property
-    def charged(self) -> int:
-        """What taking this takes: never more than the bucket holds.
+    def charged(self, cost: int) -> int:
+        """What taking `cost` tokens takes: never more than the bucket holds.
 
         Whoever settles tells the difference from this.
         """
-        return gcra.charged(self.cost, self.bucket.limit)
+        return gcra.charged(cost, self.limit)
+
+
+Buckets = tuple[Bucket, ...]
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
@@ -64,8 +59,8 @@ class Decision(msgspec.Struct, gc=False):
     """What came of a take. Hand it back when the request is settled."""
 
     allowed: bool
-    levels: list[Level]  # one per take, after the decision
-    denied: int | None = None  # the take, or len(takes) + the slot, that one waits for longest
+    levels: list[Level]  # one per bucket, after the decision
+    denied: int | None = None  # the bucket, or len(buckets) + the slot, one waits for longest
     retry_after: float = 0.0  # seconds; a slot may be free earlier or later
     by: object = None  # the limiter's own note
 
@@ -73,20 +68,26 @@ class Decision(msgspec.Struct, gc=False):
 class Limiter(Protocol):
     """Counts what is used, for as many processes as share its state."""
 
-    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
-        """Takes everything or nothing. No bucket or slot may be named twice.
+    async def take(
+        self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
+    ) -> Decision:
+        """Takes each bucket's cost of it, or nothing of any. None may be named twice.
 
         Raises `LimiterError` if the shared state cannot be reached and nothing may stand in.
         """
         ...
 
     def settle(
-        self, decision: Decision, changes: Sequence[Take], slots: Sequence[Slot] = ()
+        self,
+        decision: Decision,
+        buckets: Buckets,
+        changes: Sequence[int],
+        slots: Sequence[Slot] = (),
     ) -> None:
         """Corrects what an allowed decision took, and releases its slots.
 
-        A positive cost charges more, maybe into debt; a negative one gives back, never beyond
-        full. Never raises, never waits.
+        A positive change charges its bucket more, maybe into debt; a negative one gives back,
+        never beyond full. Never raises, never waits.
         """
         ...
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .base import Bucket, Decision, Level, Slot, Take
+from .base import Bucket, Decision, Level, Slot
 from .gcra import HIGHEST, charged, drained, moved, remaining, reset, wait
 
 # Microseconds, after which to ask again for a slot: nobody knows when a request ends.
@@ -59,8 +59,8 @@ class Cell:
 
 def decide(
     now: int,
-    takes: Sequence[Take],
     cells: Sequence[Cell],
+    costs: Sequence[int],
     slots: Sequence[Slot],
     held: Sequence[int],
 ) -> Decision:
@@ -69,11 +69,11 @@ def decide(
     Moves the cells if it allows.
     """
     denied, longest = None, 0
-    for index, take in enumerate(takes):
-        if (pause := cells[index].look(now, take.cost)) > longest:
+    for index, cell in enumerate(cells):
+        if (pause := cell.look(now, costs[index])) > longest:
             denied, longest = index, pause
-    for index, slot in enumerate(slots, len(takes)):
-        if held[index - len(takes)] >= slot.limit and longest < SLOT_PAUSE:
+    for index, slot in enumerate(slots, len(cells)):
+        if held[index - len(cells)] >= slot.limit and longest < SLOT_PAUSE:
             denied, longest = index, SLOT_PAUSE
     allowed = denied is None
     levels = [cell.told(drawn=allowed) for cell in cells]

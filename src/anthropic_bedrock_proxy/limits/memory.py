@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from .base import Bucket, Decision, Slot, Take
+from .base import Bucket, Buckets, Decision, Slot
 from .decide import Cell, decide
 
 
@@ -19,11 +19,13 @@ class MemoryLimiter:
         self._cells: dict[Bucket, Cell] = {}
         self._held: Counter[str] = Counter()
 
-    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
+    async def take(
+        self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
+    ) -> Decision:
         """See `Limiter`."""
         now = int(self._now() * 1e6)
-        cells = [self._cell(take.bucket) for take in takes]
-        decision = decide(now, takes, cells, slots, [self._held[slot.name] for slot in slots])
+        cells = [self._cell(bucket) for bucket in buckets]
+        decision = decide(now, cells, costs, slots, [self._held[slot.name] for slot in slots])
         if decision.allowed:
             for slot in slots:
                 self._held[slot.name] += 1
@@ -33,16 +35,18 @@ class MemoryLimiter:
     def settle(
         self,
         decision: Decision,  # noqa: ARG002  # there is only one who decides
-        changes: Sequence[Take],
+        buckets: Buckets,
+        changes: Sequence[int],
         slots: Sequence[Slot] = (),
     ) -> None:
         """See `Limiter`."""
         now = int(self._now() * 1e6)
-        for change in changes:
-            cell = self._cell(change.bucket)
-            cell.pending = change.cost
-            cell.look(now, 0)
-            cell.told()
+        for bucket, change in zip(buckets, changes, strict=True):
+            if change:
+                cell = self._cell(bucket)
+                cell.pending = change
+                cell.look(now, 0)
+                cell.told()
         for slot in slots:
             if self._held[slot.name] > 1:
                 self._held[slot.name] -= 1

@@ -24,7 +24,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
-from .base import Bucket, Decision, Limiter, LimiterError, Slot, Take
+from .base import Bucket, Buckets, Decision, Limiter, LimiterError, Slot
 from .script import SCRIPT, SHA, Call, Question, decisions
 
 REFRESH_SECONDS: Final = 15.0
@@ -96,13 +96,15 @@ class RedisLimiter:
         self._pause = _FIRST_PAUSE
         self._retry_at = 0.0
 
-    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
+    async def take(
+        self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
+    ) -> Decision:
         """See `Limiter`."""
+        question = Question(buckets, costs, slots)
         if self.degraded:
             self._send()
-            return await self._without(takes, slots)
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(Question(takes, slots), loop.create_future())
+            return await self._without(question)
+        waiting = _Waiting(question, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._send()
         try:
@@ -111,18 +113,24 @@ class RedisLimiter:
             if waiting.answer.done() and not waiting.answer.cancelled():
                 self._undo(waiting.question, waiting.answer.result())
             raise
-        return await self._without(takes, slots) if decision is None else decision
+        return await self._without(question) if decision is None else decision
 
     def settle(
-        self, decision: Decision, changes: Sequence[Take], slots: Sequence[Slot] = ()
+        self,
+        decision: Decision,
+        buckets: Buckets,
+        changes: Sequence[int],
+        slots: Sequence[Slot] = (),
     ) -> None:
         """See `Limiter`."""
         if decision.by is self._fallback:
-            self._fallback.settle(decision, changes, slots)
+            self._fallback.settle(decision, buckets, changes, slots)
             return
-        for change in changes:
-            if change.bucket in self._changes or len(self._changes) < self._most_kept:
-                self._changes[change.bucket] += change.cost
+        for bucket, change in zip(buckets, changes, strict=True):
+            if not change:
+                continue
+            if bucket in self._changes or len(self._changes) < self._most_kept:
+                self._changes[bucket] += change
             else:
                 self.counts.lost += 1
         for slot in slots:
@@ -244,8 +252,8 @@ class RedisLimiter:
 
     def _undo(self, question: Question, decision: Decision | None) -> None:
         if decision is not None and decision.allowed:
-            taken = [Take(take.bucket, -take.charged) for take in question.takes]
-            self.settle(decision, taken, question.slots)
+            given_back = [-cost for cost in question.charged()]
+            self.settle(decision, question.buckets, given_back, question.slots)
 
     def _lost(self, asked: Sequence[_Waiting], error: Exception) -> None:
         """From here on without Redis, beginning with those that wait."""
@@ -280,12 +288,12 @@ class RedisLimiter:
         logger.warning("Redis counts the limits again")
         await self._carry()
 
-    async def _without(self, takes: Sequence[Take], slots: Sequence[Slot]) -> Decision:
+    async def _without(self, question: Question) -> Decision:
         if self._fail == "closed":
             self.counts.refused += 1
             raise LimiterError("Redis, which counts the limits, cannot be reached")
         self.counts.stood_in += 1
-        decision = await self._fallback.take(takes, slots)
+        decision = await self._fallback.take(question.buckets, question.costs, question.slots)
         decision.by = self._fallback
         return decision
 

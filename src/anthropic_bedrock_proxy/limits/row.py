@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
-from .base import Bucket, Level, Take
+from .base import Bucket, Level
 from .decide import Cell
 from .table import NOWHERE, Table
 
@@ -46,14 +46,14 @@ class Row(Cell):
             self.left, self.full_in = level.remaining - more, level.reset_seconds
 
 
-def serve(rows: Sequence[Row], takes: Sequence[Take]) -> list[Level]:
+def serve(rows: Sequence[Row], costs: Sequence[int]) -> list[Level]:
     """Takes from what was drawn ahead of each, or nothing from any."""
-    for row, take in zip(rows, takes, strict=True):
-        if not 0 <= take.cost < row.ahead:
+    for row, cost in zip(rows, costs, strict=True):
+        if not 0 <= cost < row.ahead:
             return []
     levels = []
-    for row, take in zip(rows, takes, strict=True):
-        row.ahead = ahead = row.ahead - take.cost
+    for row, cost in zip(rows, costs, strict=True):
+        row.ahead = ahead = row.ahead - cost
         levels.append(Level(row.limit, row.left + ahead, row.full_in))
     return levels
 

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from . import gcra
-from .base import Bucket, Decision, Level, Slot, Take
+from .base import Bucket, Buckets, Decision, Level, Slot
 
 SCRIPT: Final = Path(__file__).with_name("limits.lua").read_text("utf-8")
 SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # Redis names scripts so
@@ -26,8 +26,13 @@ _decode = msgspec.msgpack.Decoder(list[list[int]]).decode
 class Question(msgspec.Struct, frozen=True):
     """What one request wants."""
 
-    takes: Sequence[Take]
+    buckets: Buckets
+    costs: Sequence[int]
     slots: Sequence[Slot]
+
+    def charged(self) -> list[int]:
+        """What it takes of each bucket, if it is allowed."""
+        return [b.charged(cost) for b, cost in zip(self.buckets, self.costs, strict=True)]
 
 
 class Call:
@@ -56,9 +61,10 @@ class Call:
         """Asks for a request. `held` is what this process has of the slots."""
         for slot in question.slots:
             self.hold(slot.name, held.get(slot.name, 0))
+        charged = zip(question.buckets, question.charged(), strict=True)
         self._takes.append(
             (
-                [(self._bucket(take.bucket), min(take.charged, _MOST)) for take in question.takes],
+                [(self._bucket(bucket), min(cost, _MOST)) for bucket, cost in charged],
                 [(self.slots[slot.name], min(slot.limit, _MOST)) for slot in question.slots],
             )
         )
@@ -83,15 +89,15 @@ class Call:
 def decisions(questions: Sequence[Question], answer: bytes) -> list[Decision]:
     """The answer of a call. Raises `msgspec.MsgspecError` or `ValueError` if it is none."""
     return [
-        _decision(question.takes, *told)
+        _decision(question.buckets, *told)
         for question, told in zip(questions, _decode(answer), strict=True)
     ]
 
 
-def _decision(takes: Sequence[Take], denied: int, wait: int, *levels: int) -> Decision:
+def _decision(buckets: Buckets, denied: int, wait: int, *levels: int) -> Decision:
     return Decision(
         not denied,
-        [_level(take.bucket, level) for take, level in zip(takes, levels, strict=True)],
+        [_level(bucket, level) for bucket, level in zip(buckets, levels, strict=True)],
         denied - 1 if denied else None,
         wait / 1e6,
     )

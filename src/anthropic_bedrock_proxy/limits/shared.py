@@ -19,7 +19,7 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Final
 
-from .base import Bucket, Decision, Slot, Take
+from .base import Bucket, Buckets, Decision, Slot
 from .decide import decide
 from .memory import MemoryLimiter
 from .row import Row, key_of, read, serve
@@ -44,6 +44,7 @@ class SharedLimiter:
         self._table: Table | None = None
         self._alone: MemoryLimiter | None = None
         self._rows: dict[Bucket, Row] = {}
+        self._rows_of: dict[Buckets, Sequence[Row]] = {}  # the same, as they are asked for
         self._unsettled: dict[Row, None] = {}  # with something pending, or lately so
         self._later: asyncio.TimerHandle | None = None
         self._slots: dict[str, bytes] = {}
@@ -52,22 +53,24 @@ class SharedLimiter:
         self._holder = -1
         self._refresh_at = 0
 
-    async def take(self, takes: Sequence[Take], slots: Sequence[Slot] = ()) -> Decision:
+    async def take(
+        self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
+    ) -> Decision:
         """See `Limiter`. Does not really wait."""
-        table = self._opened()
-        if table is None:
-            return await self._on_my_own().take(takes, slots)
-        rows = [self._row(take.bucket) for take in takes]
-        if not slots and (served := serve(rows, takes)):
+        table = self._table
+        if (table is None or table.inherited) and (table := self._opened()) is None:
+            return await self._on_my_own().take(buckets, costs, slots)
+        rows = self._rows_of.get(buckets) or self._rows_for(buckets)
+        if not slots and (served := serve(rows, costs)):
             return Decision(True, served)
         with table:
             now = int(self._now() * 1e6)
             for row in rows:
                 read(table, row, now)
             held = self._held_together(table, slots, now) if slots else ()
-            decision = decide(now, takes, rows, slots, held)
+            decision = decide(now, rows, costs, slots, held)
             if decision.allowed and not slots:
-                self._draw_ahead(rows, takes, decision)
+                self._draw_ahead(rows, costs, decision)
             for row in rows:
                 table.write(row.place, row.key, row.level, now, row.full_at)
             if slots and decision.allowed:
@@ -75,23 +78,29 @@ class SharedLimiter:
         return decision
 
     def settle(
-        self, decision: Decision, changes: Sequence[Take], slots: Sequence[Slot] = ()
+        self,
+        decision: Decision,
+        buckets: Buckets,
+        changes: Sequence[int],
+        slots: Sequence[Slot] = (),
     ) -> None:
         """See `Limiter`."""
-        table = self._opened()
-        if table is None:
-            self._on_my_own().settle(decision, changes, slots)
+        table = self._table
+        if (table is None or table.inherited) and (table := self._opened()) is None:
+            self._on_my_own().settle(decision, buckets, changes, slots)
             return
-        for change in changes:
-            row = self._row(change.bucket)
-            if row.pending and (row.pending < 0) != (change.cost < 0):
-                self._settle_now()  # what is given back beyond full must not hide a charge
-            row.pending += change.cost
-            self._unsettled[row] = None
+        rows = self._rows_of.get(buckets) or self._rows_for(buckets)
+        for row, change in zip(rows, changes, strict=True):
+            if change:
+                if row.pending and (row.pending < 0) != (change < 0):
+                    self._settle_now()  # what is given back beyond full must not hide a charge
+                row.pending += change
+                self._unsettled[row] = None
         if slots:
             with table:
                 self._change_held(table, slots, -1, int(self._now() * 1e6))
-        self._settle_soon()
+        if self._later is None:
+            self._settle_soon()
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Says every now and then that this process lives; until cancelled."""
@@ -144,6 +153,7 @@ class SharedLimiter:
         self._held.clear()
         # What is pending in an inherited one is for the parent to settle.
         self._rows.clear()
+        self._rows_of.clear()
         self._unsettled.clear()
         self._later = None
 
@@ -151,18 +161,19 @@ class SharedLimiter:
         assert self._alone is not None  # noqa: S101  # `_opened` has just made it
         return self._alone
 
-    def _row(self, bucket: Bucket) -> Row:
-        row = self._rows.get(bucket)
-        if row is None:
-            if len(self._rows) >= _MAX_KNOWN:
-                self._settle_now()
-                self._rows.clear()
-            row = self._rows[bucket] = Row(bucket)
-        return row
+    def _rows_for(self, buckets: Buckets) -> Sequence[Row]:
+        if len(self._rows) + len(buckets) > _MAX_KNOWN or len(self._rows_of) >= _MAX_KNOWN:
+            self._settle_now()
+            self._rows.clear()
+            self._rows_of.clear()
+        known = self._rows
+        rows = [known.get(bucket) or known.setdefault(bucket, Row(bucket)) for bucket in buckets]
+        self._rows_of[buckets] = rows
+        return rows
 
-    def _draw_ahead(self, rows: Sequence[Row], takes: Sequence[Take], decision: Decision) -> None:
-        for row, take, level in zip(rows, takes, decision.levels, strict=True):
-            row.draw_ahead(take.cost, level)
+    def _draw_ahead(self, rows: Sequence[Row], costs: Sequence[int], decision: Decision) -> None:
+        for row, cost, level in zip(rows, costs, decision.levels, strict=True):
+            row.draw_ahead(cost, level)
             if row.ahead:
                 self._unsettled[row] = None
         self._settle_soon()

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import itemgetter, sub
 from typing import Final
 
 import msgspec
 
 from ...errors import RateLimitError, UnavailableError
-from ...limits.base import Bucket, Decision, Level, Limiter, LimiterError, Slot, Take
+from ...limits.base import Bucket, Buckets, Decision, Level, Limiter, LimiterError, Slot
 from ...protocol.metering import Usage
 from ...store.records import Allowance, Caller
 from ..reply import parse_lines
@@ -44,12 +45,13 @@ class Plan(msgspec.Struct, frozen=True):
     """The buckets of a caller."""
 
     kinds: tuple[int, ...]  # of the buckets, in their order
-    buckets: tuple[Bucket, ...]
+    buckets: Buckets
     lines: tuple[bytes, ...]  # of headers, per bucket, without what changes
     slots: tuple[Slot, ...]
     counts_tokens: bool
     has_levels: bool  # several buckets of a kind
-    takes: tuple[Take, ...] | None  # what each request draws, if that is always the same
+    costs: Callable[[Sequence[int]], Sequence[int]]  # of each bucket, from those of each kind
+    least: int  # that a bucket of tokens holds
 
 
 class Ticket(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +59,7 @@ class Ticket(msgspec.Struct, frozen=True, gc=False):
 
     plan: Plan
     decision: Decision
-    takes: Sequence[Take]
+    charged: Sequence[int]  # from each bucket
 
 
 class Limits:
@@ -94,22 +96,18 @@ class Limits:
             tuple(slots),
             counts_tokens=any(kinds),
             has_levels=len(set(kinds)) < len(kinds),
-            takes=None if any(kinds) else tuple(Take(bucket, 1) for bucket in buckets),
+            costs=_picker(kinds),
+            least=min((bucket.limit for kind, bucket in found if kind), default=0),
         )
 
     async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:
         """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
-        takes: Sequence[Take] | None = plan.takes
-        if takes is None:
-            output = min(max_tokens, self._options.output_estimate)
-            costs = (1, input_tokens + output, input_tokens, output)
-            takes = [
-                # What is charged: no more than a bucket holds. Below 1 it admits nothing anyway.
-                Take(b, cost if (cost := costs[kind]) <= b.limit else b.limit)
-                for kind, b in zip(plan.kinds, plan.buckets, strict=True)
-            ]
+        output = min(max_tokens, self._options.output_estimate)
+        costs = plan.costs((1, input_tokens + output, input_tokens, output))
+        if plan.counts_tokens and input_tokens + output > plan.least:
+            costs = [b.charged(cost) for b, cost in zip(plan.buckets, costs, strict=True)]
         try:
-            decision = await self._limiter.take(takes, plan.slots)
+            decision = await self._limiter.take(plan.buckets, costs, plan.slots)
         except LimiterError as error:
             raise UnavailableError(
                 "Rate limits cannot be checked right now. Try again shortly.", retry_after=2.0
@@ -117,29 +115,24 @@ class Limits:
         if not decision.allowed:
             self.refusals += 1
             raise self._refused(plan, decision)
-        return Ticket(plan, decision, takes)
+        return Ticket(plan, decision, costs)
 
     def settle(self, ticket: Ticket, usage: Usage | None, output_tokens: int) -> None:
         """Takes or gives back the difference to what was used; None: no model was called."""
         plan = ticket.plan
-        changes: list[Take] = []
-        if plan.counts_tokens:
+        if plan.counts_tokens or plan.slots:
             given = 0
             if usage is not None:
                 # Cache reads are free of limits, as with Anthropic.
                 given = (usage.input_tokens or 0) + (usage.cache_creation_input_tokens or 0)
-            used = (1, given + output_tokens, given, output_tokens)
-            for kind, take in zip(plan.kinds, ticket.takes, strict=True):
-                # A request is a request.
-                if kind != _REQUESTS and (difference := used[kind] - take.cost):
-                    changes.append(Take(take.bucket, difference))
-        if changes or plan.slots:
-            self._limiter.settle(ticket.decision, changes, plan.slots)
+            used = plan.costs((1, given + output_tokens, given, output_tokens))
+            changes = list(map(sub, used, ticket.charged))
+            self._limiter.settle(ticket.decision, plan.buckets, changes, plan.slots)
 
     def undo(self, ticket: Ticket) -> None:
         """The request was refused for another reason: as if it had never been."""
-        changes = [Take(take.bucket, -take.cost) for take in ticket.takes]
-        self._limiter.settle(ticket.decision, changes, ticket.plan.slots)
+        plan, changes = ticket.plan, [-charged for charged in ticket.charged]
+        self._limiter.settle(ticket.decision, plan.buckets, changes, plan.slots)
 
     def lines(self, plan: Plan, decision: Decision) -> bytes:
         """Where the caller stands, as lines of headers: the narrowest level of each kind."""
@@ -188,6 +181,13 @@ class Limits:
         )
         error.extra_headers = parse_lines(self.lines(plan, decision))
         return error
+
+
+def _picker(kinds: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:
+    """What picks the items of these kinds, in their order."""
+    if len(kinds) > 1:
+        return itemgetter(*kinds)
+    return itemgetter(slice(kinds[0], kinds[0] + 1)) if kinds else itemgetter(slice(0))
 
 
 def _line(kind: int, limit: int) -> bytes:
