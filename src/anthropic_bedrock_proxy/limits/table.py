@@ -29,6 +29,7 @@ MOST_HELD = 65_535
 LAPSE_US = 45_000_000
 _PATIENCE_SECONDS = 0.05
 _PATIENCE_TO_MAKE_SECONDS = 5.0
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.000_02, 0.001
 
 _BUCKET = Struct("<16sqqq")
 _HOLDER = Struct("<16sq")
@@ -162,13 +163,15 @@ class Table:
     def _wait(self, descriptor: int, seconds: float) -> None:
         """Waits for the lock, but not for a process that was stopped while it had it.
 
-        Going on without it costs the others a few tokens; waiting on costs every request.
+        Going on without it costs the others a few tokens; waiting on costs every request. Asleep,
+        because whoever has the lock may be waiting for this very core.
         """
         if time.monotonic() < self._impatient_until:
             return
-        until = time.monotonic() + seconds
+        until, pause = time.monotonic() + seconds, _FIRST_PAUSE_SECONDS
         while time.monotonic() < until:
-            os.sched_yield()
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
             with contextlib.suppress(OSError):
                 _flock(descriptor, _TRY)
                 return
