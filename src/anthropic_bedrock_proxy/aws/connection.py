@@ -19,6 +19,7 @@ import httptools
 
 HIGH_WATER: Final = 256 * 1024  # bytes read ahead of the consumer
 _FIRST_FINAL_STATUS: Final = 200
+_NOTHING: Final = (b"", b"")
 _JOIN_LIMIT: Final = 64 * 1024  # below this, one joined write is cheaper than two
 
 
@@ -50,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._unsent = (b"", b"")  # a request, until the end of this turn
+        self._unsent = _NOTHING  # a request, until the end of this turn
         self._sent = True
         self._write_blocked = False
         self.closed = False
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
     def _send(self) -> None:
         # Not before the end of the loop's turn, so that the requests of a turn leave one after the
         # other: a tenth less CPU per request than a system call between two requests' work.
-        (head, body), self._unsent = self._unsent, (b"", b"")
+        (head, body), self._unsent = self._unsent, _NOTHING
         if self.closed:
             return
         self._sent = True

@@ -35,9 +35,7 @@ async def read_body(
     length = headers.get(b"content-length")
     if length is not None and int(length) > limit:
         raise _too_large(limit)
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
+    message = _checked(await receive())
     body: bytes | bytearray = message["body"]
     if message["more_body"]:
         body = await _rest(receive, bytearray(body), limit)
@@ -47,13 +45,17 @@ async def read_body(
     return body if encoding is None else _decode(body, encoding.strip().lower(), limit)
 
 
+def _checked(message: dict[str, Any]) -> dict[str, Any]:
+    if message["type"] == "http.disconnect":
+        raise ClientGoneError
+    return message
+
+
 async def _rest(receive: Receive, body: bytearray, limit: int) -> bytearray:
     """A body of which the beginning is there."""
     more = True
     while more and len(body) <= limit:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
+        message = _checked(await receive())
         body += message["body"]
         more = message["more_body"]
     return body

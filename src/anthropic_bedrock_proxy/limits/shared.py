@@ -57,10 +57,10 @@ class SharedLimiter:
         self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
     ) -> Decision:
         """See `Limiter`. Does not really wait."""
-        table = self._table
-        if (table is None or table.inherited) and (table := self._opened()) is None:
+        table = self._opened()
+        if table is None:
             return await self._on_my_own().take(buckets, costs, slots)
-        rows = self._rows_of.get(buckets) or self._rows_for(buckets)
+        rows = self._rows_for(buckets)
         if not slots and (served := serve(rows, costs)):
             return Decision(True, served)
         with table:
@@ -85,11 +85,11 @@ class SharedLimiter:
         slots: Sequence[Slot] = (),
     ) -> None:
         """See `Limiter`."""
-        table = self._table
-        if (table is None or table.inherited) and (table := self._opened()) is None:
+        table = self._opened()
+        if table is None:
             self._on_my_own().settle(decision, buckets, changes, slots)
             return
-        rows = self._rows_of.get(buckets) or self._rows_for(buckets)
+        rows = self._rows_for(buckets)
         for row, change in zip(rows, changes, strict=True):
             if change:
                 if row.pending and (row.pending < 0) != (change < 0):
@@ -99,8 +99,7 @@ class SharedLimiter:
         if slots:
             with table:
                 self._change_held(table, slots, -1, int(self._now() * 1e6))
-        if self._later is None:
-            self._settle_soon()
+        self._settle_soon()
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Says every now and then that this process lives; until cancelled."""
@@ -162,6 +161,9 @@ class SharedLimiter:
         return self._alone
 
     def _rows_for(self, buckets: Buckets) -> Sequence[Row]:
+        rows = self._rows_of.get(buckets)
+        if rows is not None:
+            return rows
         if len(self._rows) + len(buckets) > _MAX_KNOWN or len(self._rows_of) >= _MAX_KNOWN:
             self._settle_now()
             self._rows.clear()

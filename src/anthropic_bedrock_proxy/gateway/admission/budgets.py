@@ -109,9 +109,8 @@ class Budgets:
     def settle(self, hold: Hold, cost_nano: int) -> None:
         """The request is over and has cost so much. Never raises."""
         now = self._monotonic()
-        held = hold.nano
         for purse, budget in zip(hold.purses, hold.budgets, strict=True):
-            purse.let_go(held, cost_nano, budget)
+            purse.let_go(hold.nano, cost_nano, budget)
             purse.running -= 1
             purse.used_at = now
 

@@ -104,10 +104,9 @@ class Authenticator:
                 error_code="expired",
                 should_retry=False,
             )
-        if caller.user is not None and not caller.user.is_active:
-            raise _inactive("user", caller.user.id, caller.user.deactivated_reason)
-        if caller.team is not None and not caller.team.is_active:
-            raise _inactive("team", caller.team.id, caller.team.deactivated_reason)
+        for owner in (caller.user, caller.team):
+            if owner is not None and not owner.is_active:
+                raise _inactive(owner.kind, owner.id, owner.deactivated_reason)
         return caller
 
     def forget(self) -> None:
