@@ -20,11 +20,14 @@ from .gateway.counting import Counting
 from .gateway.messages import Messages
 from .gateway.pacing import Pacing
 from .gateway.sources import Sources
-from .http.asgi import Application
+from .http.application import Application
 from .http.routes import Routes
+from .http.server.bounds import Bounds
 from .live import Live, OnDemandFetcher
 from .parts import (
+    make_bounds,
     make_control,
+    make_cors,
     make_failover,
     make_fetcher,
     make_limits,
@@ -52,6 +55,7 @@ class App:
         self,
         application: Application,
         *,
+        bounds: Bounds,
         store: Store,
         journal: Journal,
         tasks: Sequence[asyncio.Task[None]],
@@ -63,6 +67,7 @@ class App:
         access_log: AccessLog | None,
     ) -> None:
         self.application = application
+        self.bounds = bounds
         self._store = store
         self._journal = journal
         self._tasks = tasks
@@ -165,11 +170,8 @@ async def build(settings: Settings, store: Store) -> App:
         expiring = expire_usage(store.usage, days=settings.store.usage_ttl_days)
         tasks.append(_keep_running("usage records no longer expire", expiring))
     return App(
-        routes.application(
-            access_log,
-            body_timeout_seconds=settings.server.body_timeout_seconds,
-            stall_timeout_seconds=settings.upstream.idle_timeout_seconds,
-        ),
+        routes.application(access_log, cors=make_cors(settings)),
+        bounds=make_bounds(settings),
         store=store,
         journal=journal,
         tasks=tasks,

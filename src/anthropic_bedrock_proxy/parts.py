@@ -18,6 +18,8 @@ from .gateway.admission.limiting import LimitOptions, Limits
 from .gateway.failover.chains import parse_chains
 from .gateway.failover.failover import Failover, FailoverOptions
 from .gateway.routing import Link, Registry, RoutingOptions
+from .http.cors import CORS
+from .http.server.bounds import Bounds
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
 from .protocol.terms import Guardrail, Terms
@@ -48,6 +50,33 @@ def make_limits(settings: Settings, limiter: Limiter) -> Limits:
             master_requests=limits.master_requests,
         ),
         now=time.time,
+    )
+
+
+def make_bounds(settings: Settings) -> Bounds:
+    """What one client may take of a worker."""
+    options = settings.server
+    stall = settings.upstream.idle_timeout_seconds
+    times = (options.body_timeout_seconds, options.keep_alive_seconds, stall)
+    return Bounds(
+        tick_seconds=min(1.0, max(0.05, min(times) / 4)),
+        body_seconds=options.body_timeout_seconds,
+        idle_seconds=options.keep_alive_seconds,
+        stall_seconds=stall,
+        connections=options.max_connections,
+    )
+
+
+def make_cors(settings: Settings) -> CORS | None:
+    """The pages that may call the proxy; None for none of other origins."""
+    cors = settings.cors
+    if not cors.origins:
+        return None
+    return CORS(
+        origins=frozenset(cors.origins),
+        methods=cors.methods,
+        headers=cors.headers,
+        credentials=cors.credentials,
     )
 
 
@@ -110,7 +139,8 @@ def read_chains(settings: Settings, places: Mapping[str, Place]) -> dict[str, tu
 
 
 def check(settings: Settings) -> None:
-    """Raises `SettingsError` for providers, chains and networks that cannot be used."""
+    """Raises `SettingsError` for settings that cannot be used together, or here."""
+    _check_server(settings)
     read_chains(settings, read_places(settings))
     try:
         for network in settings.auth.trusted_proxies:
@@ -120,6 +150,20 @@ def check(settings: Settings) -> None:
     if settings.limits.url != "memory://" and find_spec("redis") is None:
         raise SettingsError(
             ["LIMITS_URL: Redis needs its client: pip install 'anthropic-bedrock-proxy[redis]'"]
+        )
+
+
+def _check_server(settings: Settings) -> None:
+    server, cors = settings.server, settings.cors
+    if (server.tls_certificate is None) != (server.tls_key is None):
+        raise SettingsError(["TLS_CERT_FILE and TLS_KEY_FILE belong together"])
+    if cors.credentials and "*" in cors.origins:
+        raise SettingsError(
+            [
+                "CORS_ALLOW_CREDENTIALS with CORS_ORIGINS=*: any page could act for whoever visits "
+                "it. Name the origins, or set CORS_ALLOW_CREDENTIALS=false (API keys in headers "
+                "need no credentials in this sense)"
+            ]
         )
 
 

@@ -1,9 +1,9 @@
-"""uvicorn as a library: bind first, import, fork workers, drain on SIGTERM.
+"""The processes of `serve`: bind first, import, fork workers, drain on SIGTERM.
 
 - `bind` runs before anything heavy is imported: clients that come early wait, none is refused.
 - One worker serves in this process. Several are forked after the imports (their memory is shared)
   and each owns a listening socket of the same port (SO_REUSEPORT), so the kernel spreads the
-  connections. A worker that dies is replaced on the same socket.
+  connections; a Unix socket they share. A worker that dies is replaced on the same socket.
 - The first SIGTERM or SIGINT begins the drain: /ready answers 503; after SHUTDOWN_DELAY new
   requests are turned away; when the last answer has ended, or SHUTDOWN_TIMEOUT has passed, the
   process exits with 0. A second signal ends it at once.
@@ -13,23 +13,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
 import socket
+import stat
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from .app import App
     from .config import Settings
+    from .config.sections.server import Server as ServerSettings
 
 BACKLOG: Final = 2048
+UNIX: Final = "unix://"
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_POLL_SECONDS: Final = 0.02
 _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
 
@@ -43,7 +48,8 @@ def hold_signals() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
 
 
-def _release_signals() -> None:
+def release_signals() -> None:
+    """Lets them come."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
 
 
@@ -52,7 +58,9 @@ class BindError(Exception):
 
 
 def bind(host: str, port: int, workers: int) -> list[socket.socket]:
-    """One listening socket per worker. Raises `BindError`."""
+    """One listening socket per worker; `host` may be unix:///PATH. Raises `BindError`."""
+    if host.startswith(UNIX):
+        return [_bound_to_path(host.removeprefix(UNIX))] * workers
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         if workers == 1:
@@ -65,6 +73,26 @@ def bind(host: str, port: int, workers: int) -> list[socket.socket]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise BindError(f"cannot listen on {host}:{port}: {reason}") from error
+
+
+def _bound_to_path(path: str) -> socket.socket:
+    """A socket that everybody may connect to who may enter its folder, as with a port."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if listener.connect_ex(path) == 0:
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            if stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116  # pathlib is not imported yet
+                os.unlink(path)  # noqa: PTH108  # left by a process that was killed
+        listener.close()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(path)
+        os.chmod(path, 0o666)  # noqa: PTH101  # see above
+    except OSError as error:
+        listener.close()
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise BindError(f"cannot listen on {UNIX}{path}: {reason}") from error
+    return _listen(listener)
 
 
 def _bound(family: int, host: str, port: int, *, shared: bool) -> socket.socket:
@@ -90,8 +118,6 @@ def run(
     settings: Settings, listeners: list[socket.socket], build: Callable[[], Awaitable[App]]
 ) -> int:
     """Serves until told to stop; returns the exit code. `build` is called in each worker."""
-    import uvicorn.protocols.http.httptools_impl  # noqa: F401, PLC0415  # import, then fork
-
     if len(listeners) == 1:
         return _serve(settings, listeners[0], build, parent=None)
     _settle_memory()  # keeps the collector's marks off the pages that the workers share
@@ -112,7 +138,7 @@ def _serve(
         app = await build()
         _settle_memory()
         try:
-            await _make_server(settings, app, parent).serve(sockets=[listener])
+            await _Worker(settings, app, listener, parent).run()
         finally:
             await app.close()
 
@@ -132,82 +158,70 @@ def _settle_memory() -> None:
     gc.set_threshold(10_000, 20, 100)
 
 
-def _make_server(settings: Settings, app: App, parent: int | None) -> Any:
-    import uvicorn  # noqa: PLC0415  # after the bind
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
+class _Worker:
+    """One worker from its first connection to the end of its last answer."""
 
-    from .http.corked import ADD_TO_HEAD, CorkedTransport  # noqa: PLC0415
-    from .http.head import HeadBounds  # noqa: PLC0415
+    def __init__(
+        self, settings: Settings, app: App, listener: socket.socket, parent: int | None
+    ) -> None:
+        from .http.server.server import Server  # noqa: PLC0415  # after the bind
 
-    application, options = app.application, settings.server
+        self._options = settings.server
+        self._application = app.application
+        self._listener = listener
+        self._parent = parent
+        self._server = Server(app.application, app.bounds, tls=tls_context(settings.server))
+        self._loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()  # of another signal
 
-    class Protocol(HeadBounds, HttpToolsProtocol):
-        """uvicorn's protocol, writing once per turn, its heads bounded."""
+    async def run(self) -> None:
+        """Serves until the first signal, drains until the second or its end."""
+        for sig in _STOP_SIGNALS:
+            # Never restored: a late signal must not kill the final drain.
+            signal.signal(sig, self._on_signal)
+        await self._server.start([self._listener])
+        if self._parent is not None:
+            self._loop.add_reader(self._parent, self._on_parent)
+        release_signals()
+        await self._told.wait()
+        self._told.clear()
+        drain = asyncio.ensure_future(self._drain())
+        again = asyncio.ensure_future(self._told.wait())
+        await asyncio.wait((drain, again), return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        if not drain.done():
+            drain.cancel()
+            await self._server.stop(timeout_seconds=0, last_words_seconds=0)
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-            corked = CorkedTransport(transport, self.loop)
-            super().connection_made(corked)
-            self.app_state = {**self.app_state, ADD_TO_HEAD: corked.add_to_head}
+    async def _drain(self) -> None:
+        self._application.draining = True
+        await asyncio.sleep(self._options.shutdown_delay_seconds)
+        self._application.refusing = True
+        await self._server.stop(timeout_seconds=self._options.shutdown_timeout_seconds)
 
-    class Server(uvicorn.Server):
-        """uvicorn's server with our way to stop."""
+    def _on_signal(self, sig: int, _: FrameType | None) -> None:
+        if self._parent is not None and sig == signal.SIGINT:
+            return  # Ctrl-C reaches the whole group; the parent passes on what it means
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told.set)
 
-        _drain: asyncio.Task[None] | None = None
-        _loop = asyncio.get_running_loop()
+    def _on_parent(self) -> None:
+        """The parent has died."""
+        if self._parent is not None:
+            self._loop.remove_reader(self._parent)
+        self._told.set()
 
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if parent is not None:
-                self._loop.add_reader(parent, self._begin)
 
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            # Unlike uvicorn's, it neither raises the signal again (the exit code is ours) nor
-            # restores the default handlers: a late signal must not kill the final drain.
-            for sig in _STOP_SIGNALS:
-                signal.signal(sig, self.handle_exit)
-            _release_signals()
-            yield
+def tls_context(options: ServerSettings) -> SSLContext | None:
+    """What speaks TLS with clients; None unless a certificate is given. Raises `OSError`."""
+    if options.tls_certificate is None:
+        return None
+    import ssl  # noqa: PLC0415  # costs memory, and most let a balancer end TLS
 
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the handler's signature
-            if parent is not None and sig == signal.SIGINT:
-                return  # Ctrl-C reaches the whole group; the parent passes on what it means
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(self._begin)
-
-        def _begin(self) -> None:
-            if parent is not None:
-                self._loop.remove_reader(parent)
-            if self._drain is None:
-                self._drain = self._loop.create_task(self._stop())
-            else:
-                self.should_exit = self.force_exit = True
-
-        async def _stop(self) -> None:
-            application.draining = True
-            await asyncio.sleep(options.shutdown_delay_seconds)
-            application.refusing = True
-            deadline = self._loop.time() + options.shutdown_timeout_seconds
-            # Polled: an Event would cost every request.
-            while application.active and self._loop.time() < deadline:  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS)
-            self.should_exit = True
-
-    return Server(
-        uvicorn.Config(
-            application,
-            http=Protocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=round(options.keep_alive_seconds),
-            timeout_graceful_shutdown=1,
-        )
-    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(options.tls_certificate, options.tls_key)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class _Supervisor:
@@ -232,7 +246,7 @@ class _Supervisor:
         """Until every worker has gone."""
         for sig in _STOP_SIGNALS:
             signal.signal(sig, self._pass_on)
-        _release_signals()
+        release_signals()
         for index in range(len(self._listeners)):
             self._fork(index)
         while self._workers:
@@ -250,7 +264,7 @@ class _Supervisor:
             if not self._stopping:
                 self._workers[self._fork_worker(index)] = (index, time.monotonic())
         finally:
-            _release_signals()
+            release_signals()
 
     def _fork_worker(self, index: int) -> int:
         pid = os.fork()

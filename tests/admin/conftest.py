@@ -7,7 +7,7 @@ import logging
 import time
 
 import pytest
-from asgi_client import Client
+from http_client import Client
 
 from anthropic_bedrock_proxy.administration import build_admin
 from anthropic_bedrock_proxy.config import load_settings

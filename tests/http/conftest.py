@@ -37,8 +37,7 @@ class Proxy:
         pacing=None,
         keys=None,
         max_bytes=1 << 25,
-        timeout_seconds=60.0,
-        stall_timeout_seconds=300.0,
+        cors=None,
         monotonic=time.monotonic,
         report_cost=False,
         limits=None,
@@ -85,11 +84,7 @@ class Proxy:
             key_header=options.header,
             environment="development",
             trusted_networks=trusted_networks,
-        ).application(
-            lambda _, exchange: self.logged.append(exchange),
-            body_timeout_seconds=timeout_seconds,
-            stall_timeout_seconds=stall_timeout_seconds,
-        )
+        ).application(lambda _, exchange: self.logged.append(exchange), cors=cors)
 
     def add_key(self, *, user=None, team=None, **fields):
         """A new key, with its owners if given; returns its secret."""

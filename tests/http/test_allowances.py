@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from asgi_client import Client
+from http_client import Client
 from streams import MESSAGE, STREAM, encode
 
 from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions

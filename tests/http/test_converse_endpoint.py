@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from asgi_client import Client
+from http_client import Client
 from streams import encode
 
 from anthropic_bedrock_proxy.protocol.events import Grammar, fold

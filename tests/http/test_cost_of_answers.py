@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from asgi_client import Client
 from cost_cases import CASES, SONNET
+from http_client import Client
 from streams import MESSAGE, chunk_frame, encode
 
 from anthropic_bedrock_proxy.store.records import PriceRecord

@@ -8,7 +8,7 @@ import time
 import tracemalloc
 
 import pytest
-from asgi_client import Client
+from http_client import Client
 from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal

@@ -6,7 +6,7 @@ import json
 import zlib
 
 import pytest
-from asgi_client import Client
+from http_client import Client
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 import pytest
-from asgi_client import Client
+from http_client import Client
 from streams import chunk_frame, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal

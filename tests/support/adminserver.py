@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from asgi_client import Client
+from http_client import Client
 
 from anthropic_bedrock_proxy.administration import build_admin
 from anthropic_bedrock_proxy.config import load_settings

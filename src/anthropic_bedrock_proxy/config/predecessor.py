@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _NAME = "the name, version and paths of the API are fixed"
-_CORS = "cross-origin requests are not answered"
 _ALWAYS = "always on; the client's request decides"
 _ASYNC = "there are no threads; see UPSTREAM_MAX_CONNECTIONS"
 _BETAS = "replaced by a table of what each model accepts"
@@ -21,10 +20,6 @@ IGNORED: dict[str, str] = {
     "OPENAPI_URL": _NAME,
     "DEBUG": "replaced by LOG_LEVEL=DEBUG",
     "RELOAD": "the server does not watch its own files",
-    "CORS_ORIGINS": _CORS,
-    "CORS_ALLOW_CREDENTIALS": _CORS,
-    "CORS_ALLOW_METHODS": _CORS,
-    "CORS_ALLOW_HEADERS": _CORS,
     "ENABLE_TOOL_USE": _ALWAYS,
     "ENABLE_EXTENDED_THINKING": _ALWAYS,
     "ENABLE_DOCUMENT_SUPPORT": _ALWAYS,

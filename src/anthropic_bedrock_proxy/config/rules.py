@@ -70,7 +70,7 @@ def _existing(text: str) -> str | None:
     return text if os.path.exists(text) else None  # noqa: PTH110  # see above
 
 
-ADDRESS = _pattern("a host name or an IP address", _ADDRESS)
+LISTEN = _pattern("a host name, an IP address or unix:///PATH", rf"unix:///\S+|{_ADDRESS}")
 ENDPOINT = Rule("http:// or https://, a host and perhaps a port, without a path", _endpoint)
 PROXY = Rule("http://[USER:PASSWORD@]HOST:PORT", _proxy)
 REGION = _pattern("the name of an AWS region, such as eu-central-1", _REGION)

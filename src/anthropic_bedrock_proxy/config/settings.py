@@ -16,7 +16,7 @@ from .sections.features import Features
 from .sections.fetch import Fetch
 from .sections.limits import Budgets, Limits
 from .sections.models import Failover, Models
-from .sections.server import Auth, Server, Streaming
+from .sections.server import CORS, Auth, Server, Streaming
 from .sections.store import Store, Tables
 
 
@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server = Server()
     aws: AWS = AWS()
     upstream: Upstream = Upstream()
+    cors: CORS = CORS()
     auth: Auth = Auth()
     store: Store = Store()
     limits: Limits = Limits()

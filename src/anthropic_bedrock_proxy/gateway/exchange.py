@@ -20,7 +20,6 @@ class Exchange(msgspec.Struct, eq=False):
     started: float  # seconds of the loop's clock
     at_ms: int  # epoch milliseconds
     version: str = ""
-    body_read: bool = False  # from here on, receive() tells only that the client left
     betas: list[str] = []
     model: str = ""
     stream: bool = False
@@ -36,4 +35,3 @@ class Exchange(msgspec.Struct, eq=False):
     ttft_ms: int | None = None
     upstream_request_id: str | None = None
     client_gone: bool = False
-    sending_since: float | None = None  # a write waits for the client since then

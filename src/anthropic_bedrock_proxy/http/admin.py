@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from ..errors import AuthenticationError, InvalidRequestError
 from ..gateway.admission.keys import ANONYMOUS, MASTER
 from ..gateway.reply import Reply
-from .asgi import Handler, Request
+from .application import Handler, Request
 from .body import read_body
 
 if TYPE_CHECKING:
@@ -58,15 +58,12 @@ class AdminRoutes:
         actor = _actor(request)
         if self._api is None:
             self._api = self._build()
-        scope = request.scope
         # With its escapes: an id may have a slash in it.
-        raw = scope.get("raw_path")
-        path = raw.decode("latin-1") if raw else quote(scope["path"])
-        match = self._api.authorise(actor, scope["method"], path)
-        body = await read_body(request.receive, request.headers, _MAX_BODY_BYTES)
-        request.exchange.body_read = True
+        path = request.head.raw_path.decode("latin-1")
+        match = self._api.authorise(actor, request.method, path)
+        body = await read_body(request, _MAX_BODY_BYTES)
         try:
-            status, document = await self._api.run(match, _query(scope["query_string"]), body)
+            status, document = await self._api.run(match, _query(request.head.query), body)
         finally:
             if match.operation.writes:  # it may have been done, whatever came of it
                 self._forget()

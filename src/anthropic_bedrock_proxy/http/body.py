@@ -1,19 +1,16 @@
 """Reading a request body: bounded in size, decompressed if need be.
 
 The limit holds for the bytes on the wire and for what they decompress to, so that a small gzip
-body cannot fill memory. Time is bounded by the caller's watch (http/asgi.py): a timer of our own
-would cost more than reading the body.
+body cannot fill memory. Time is bounded by the connection (http/server/bounds.py).
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from ..errors import InvalidRequestError, ProxyError, RequestTooLargeError
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+from .server.request import Request
 
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
 _GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
@@ -24,40 +21,24 @@ _PIECE: Final = 1 << 16
 _MAX_MEMBERS: Final = 1024  # a body of empty gzip members must not cost a decoder for each
 
 
-class ClientGoneError(Exception):
-    """The client closed the connection before its request was complete."""
-
-
-async def read_body(
-    receive: Receive, headers: Mapping[bytes, bytes], limit: int
-) -> bytes | bytearray:
+async def read_body(request: Request[Any], limit: int) -> bytes | bytearray:
     """The decoded body, at most `limit` bytes. Raises `ProxyError` or `ClientGoneError`."""
-    length = headers.get(b"content-length")
-    if length is not None and int(length) > limit:
+    if request.head.length > limit:
         raise _too_large(limit)
-    message = _checked(await receive())
-    body: bytes | bytearray = message["body"]
-    if message["more_body"]:
-        body = await _rest(receive, bytearray(body), limit)
+    body: bytes | bytearray | None = request.body_now()
+    if body is None:
+        body = await _rest(request, limit)
     if len(body) > limit:
         raise _too_large(limit)
-    encoding = headers.get(b"content-encoding")
+    encoding = request.headers.get(b"content-encoding")
     return body if encoding is None else _decode(body, encoding.strip().lower(), limit)
 
 
-def _checked(message: dict[str, Any]) -> dict[str, Any]:
-    if message["type"] == "http.disconnect":
-        raise ClientGoneError
-    return message
-
-
-async def _rest(receive: Receive, body: bytearray, limit: int) -> bytearray:
-    """A body of which the beginning is there."""
-    more = True
-    while more and len(body) <= limit:
-        message = _checked(await receive())
-        body += message["body"]
-        more = message["more_body"]
+async def _rest(request: Request[Any], limit: int) -> bytearray:
+    """A body of which not all is there."""
+    body = bytearray()
+    while len(body) <= limit and (part := await request.read()):
+        body += part
     return body
 
 
@@ -121,10 +102,3 @@ def _begins_a_member(rest: memoryview) -> bool:
 
 def _too_large(limit: int) -> ProxyError:
     return RequestTooLargeError(f"The request body is over the limit of {limit} bytes.")
-
-
-def too_slow(seconds: float) -> ProxyError:
-    """The error for a body that took too long."""
-    return InvalidRequestError(
-        f"The request body did not arrive within {seconds:g} s.", error_code="request_body_timeout"
-    )

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from .. import __version__
-from ..errors import UnavailableError
+from ..errors import RequestTooLargeError, UnavailableError
 from ..gateway.admission.keys import Authenticator
 from ..gateway.admission.permissions import check_network, client_address
 from ..gateway.catalog import list_models, retrieve
@@ -26,14 +26,16 @@ from ..gateway.routing import Registry
 from ..protocol.betas import split_header
 from ..protocol.messages import check_version
 from .admin import AdminRoutes
-from .asgi import AccessLog, Application, Handler, Request, Scope
+from .application import AccessLog, Application, Handler, Request
 from .body import read_body
+from .cors import CORS
 
 if TYPE_CHECKING:
     from ..admin.api import AdminAPI
 
 _encode = msgspec.json.Encoder().encode
 _MODELS = "/v1/models/"
+_MAX_EVENTS_BYTES = 64 * 1024  # of a batch of events that nobody reads
 
 
 class Routes:
@@ -71,20 +73,10 @@ class Routes:
         self._admin_authenticator = admin_authenticator or authenticator
         self._application: Application | None = None
 
-    def application(
-        self,
-        access_log: AccessLog | None,
-        *,
-        body_timeout_seconds: float = 60.0,
-        stall_timeout_seconds: float = 300.0,
-    ) -> Application:
-        """The ASGI application over these routes."""
+    def application(self, access_log: AccessLog | None, *, cors: CORS | None = None) -> Application:
+        """The application over these routes."""
         self._application = Application(
-            self.table(),
-            self.prefixes(),
-            access_log=access_log,
-            body_timeout_seconds=body_timeout_seconds,
-            stall_timeout_seconds=stall_timeout_seconds,
+            self.table(), self.prefixes(), access_log=access_log, cors=cors
         )
         return self._application
 
@@ -130,21 +122,27 @@ class Routes:
     async def get_models(self, request: Request) -> Reply:
         """Lists the models."""
         await self._authenticate(request)
-        query = parse_qs(request.scope["query_string"].decode("latin-1"))
+        query = parse_qs(request.head.query.decode("latin-1"))
         return list_models(self._registry, query)
 
     async def get_model(self, request: Request) -> Reply:
         """One model."""
         await self._authenticate(request)
-        return retrieve(self._registry, request.scope["path"].removeprefix(_MODELS))
+        return retrieve(self._registry, request.path.removeprefix(_MODELS))
 
     async def get_root(self, _: Request) -> Reply:
         """Says what this is."""
         return Reply(_encode({"name": "anthropic-bedrock-proxy", "version": __version__}))
 
     async def post_event_logging(self, request: Request) -> Reply:
-        """Takes a client's telemetry and forgets it."""
-        await read_body(request.receive, request.headers, self._max_body_bytes)
+        """Takes a client's telemetry and forgets it: nothing of it is decoded, or kept."""
+        if request.head.length > _MAX_EVENTS_BYTES:
+            raise RequestTooLargeError(f"Events are taken up to {_MAX_EVENTS_BYTES} bytes.")
+        left = _MAX_EVENTS_BYTES
+        while left >= 0 and (part := await request.read()):
+            left -= len(part)
+        if left < 0:
+            raise RequestTooLargeError(f"Events are taken up to {_MAX_EVENTS_BYTES} bytes.")
         return Reply(b'{"status":"ok"}')
 
     async def get_health(self, _: Request) -> Reply:
@@ -169,14 +167,8 @@ class Routes:
         version = headers.get(b"anthropic-version")
         exchange.version = check_version(version.decode("latin-1") if version else None)
         if b"anthropic-beta" in headers:
-            exchange.betas = split_header(
-                value.decode("latin-1")
-                for name, value in request.scope["headers"]
-                if name == b"anthropic-beta"
-            )
-        body = await read_body(request.receive, headers, self._max_body_bytes)
-        exchange.body_read = True
-        return body
+            exchange.betas = split_header((headers[b"anthropic-beta"].decode("latin-1"),))
+        return await read_body(request, self._max_body_bytes)
 
     async def _authenticate(
         self, request: Request, *, authenticator: Authenticator | None = None
@@ -191,13 +183,8 @@ class Routes:
         request.exchange.caller = caller
         request.exchange.key_id = caller.key.id
         if caller.key.allowed_networks:
-            check_network(caller.key, self._client_of(request.scope))
+            check_network(caller.key, self._client_of(request))
 
-    def _client_of(self, scope: Scope) -> str:
-        forwarded = [
-            value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name == b"x-forwarded-for"
-        ]
-        peer = (scope.get("client") or ("",))[0]
-        return client_address(peer, forwarded, self._trusted_networks)
+    def _client_of(self, request: Request) -> str:
+        forwarded = request.headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        return client_address(request.client, (forwarded,), self._trusted_networks)

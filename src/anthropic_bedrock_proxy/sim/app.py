@@ -1,4 +1,4 @@
-"""The simulator as an ASGI application: one request read top to bottom.
+"""The simulator as an application of http/server: one request read top to bottom.
 
 Route, read the body, verify the caller, validate, take a script step, answer, remember. Routing
 works on the path as it was sent (`raw_path`).
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from ..errors import ProxyError
+from ..http.server.errors import ClientGoneError
+from ..http.server.request import Request as ServerRequest
 from . import operations
 from .control import control
-from .delivery import ClientGone, Cut, Headers, Receive, Send, Wire
-from .envelope import JSON, answered
+from .delivery import ClientGone, Cut, Wire
+from .envelope import answered
 from .ids import new_request_id
 from .invoke import decode_body
 from .listing import get_inference_profile, list_foundation_models, list_inference_profiles
@@ -28,8 +30,8 @@ from .routing import Route, route
 from .script import Error, Script, Seen, Step
 from .signature import Verifier
 
-Scope = MutableMapping[str, Any]
-Transports = MutableMapping[Any, asyncio.Transport]
+Request = ServerRequest[Any]
+_JSON_LINE: Final = b"content-type: application/json\r\n"
 
 
 class _Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +48,12 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
 class Simulator:
     """The application and its state: script, log, known credentials."""
 
-    def __init__(self, options: SimulatorOptions, transports: Transports | None = None) -> None:
+    def __init__(self, options: SimulatorOptions) -> None:
         self.options = options
         self.script = Script(options.script)
         self.log = RequestLog(options.log_file)
         self.verifier = Verifier(options.credentials, options.bearer_tokens)
         self.profiles = dict(options.application_profiles)
-        self._transports: Transports = {} if transports is None else transports
 
     def reset(self) -> None:
         """Back to the state at start: its script, its credentials, an empty log."""
@@ -61,45 +62,53 @@ class Simulator:
         self.profiles = dict(self.options.application_profiles)
         self.log.reset()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] != "http":
-            raise RuntimeError(f"the simulator serves http only, not {scope['type']}")
-        raw_path = scope["raw_path"].decode("latin-1")
+    async def serve(self, request: Request) -> None:
+        """Answers one request."""
+        raw_path = request.head.raw_path.decode("latin-1")
         if self.options.control and raw_path.startswith("/_sim/"):
-            body = await _read(receive)
-            status, document = control(self, scope["method"], raw_path, body or b"")
-            await _plain(send, status, [JSON], msgspec.json.encode(document))
+            body = await _read(request)
+            status, document = control(self, request.method, raw_path, body or b"")
+            request.answer(status, _JSON_LINE, msgspec.json.encode(document))
             return
-        await self._serve(scope, raw_path, receive, send)
+        await self._serve(request, raw_path)
 
-    async def _serve(self, scope: Scope, raw_path: str, receive: Receive, send: Send) -> None:
+    def left(self, request: Request) -> None:
+        """The client has gone: the request itself knows."""
+
+    def refuse(self, error: ProxyError, client: str) -> tuple[int, bytes, bytes]:  # noqa: ARG002  # the seam's signature
+        """The answer to what was no request."""
+        return error.status, _JSON_LINE, msgspec.json.encode({"message": error.message})
+
+    async def _serve(self, request: Request, raw_path: str) -> None:
         started = time.perf_counter()
-        entry = Entry(number=self.log.next_number(), method=scope["method"], path=raw_path)
-        entry.headers = scope["headers"]
-        headers = _headers(scope)
+        entry = Entry(number=self.log.next_number(), method=request.method, path=raw_path)
+        entry.headers = list(request.headers.items())
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in entry.headers}
         call = _Call(
-            query=scope["query_string"].decode("latin-1"),
+            query=request.head.query.decode("latin-1"),
             headers=headers,
             route=route(entry.method, raw_path, headers),
             entry=entry,
-            wire=Wire(receive, send, self._transports.get(scope.get("client"))),
+            wire=Wire(request),
             request_id=new_request_id(),
         )
         try:
-            body = await _read(receive)
+            body = await _read(request)
             entry.body = body or b""
             await self._answer(call, body)
         except Refusal as refusal:
-            await _refuse(call, Error(type=refusal.type, message=refusal.message))
-        except ClientGone:
+            _refuse(call, Error(type=refusal.type, message=refusal.message))
+        except ProxyError as error:
+            _refuse(call, Error(type="ValidationException", message=error.message))
+        except (ClientGone, ClientGoneError):
             entry.outcome = "aborted"
-        except (Cut, ConnectionAbortedError) as cut:
-            entry.outcome = "faulted"
-            if isinstance(cut, ConnectionAbortedError):
+        except asyncio.CancelledError:
+            if not request.gone:
                 raise
+            entry.outcome = "aborted"
+        except Cut:
+            entry.outcome = "faulted"
         finally:
-            call.wire.close()
             entry.duration_ms = (time.perf_counter() - started) * 1000
             self.log.add(entry)
 
@@ -161,7 +170,7 @@ class Simulator:
         if step is not None and step.delay_ms:
             await call.wire.pause(step.delay_ms / 1000)
         if step is not None and step.error is not None:
-            await _refuse(call, step.error)
+            _refuse(call, step.error)
             return
         await operations.respond(
             request,
@@ -173,48 +182,22 @@ class Simulator:
         )
 
 
-def build_simulator(options: SimulatorOptions, transports: Transports | None = None) -> Simulator:
-    """The ASGI application. `transports` maps client addresses to connections, for resets."""
-    return Simulator(options, transports)
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """Names in lower case; the values of a repeated header are joined, as HTTP says."""
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
-
-
-async def _read(receive: Receive) -> bytes | None:
+async def _read(request: Request) -> bytes | None:
     """The request body; None when it is over the limit (it is drained, not kept)."""
     parts: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        part = message.get("body", b"")
+    while part := await request.read():
         size += len(part)
         if size <= MAX_BODY_BYTES:
             parts.append(part)
-        if not message.get("more_body"):
-            break
     if size > MAX_BODY_BYTES:
         return None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def _refuse(call: _Call, error: Error) -> None:
+def _refuse(call: _Call, error: Error) -> None:
     told = answered(error, call.request_id, anthropic=call.route.anthropic)
     entry = call.entry
     entry.outcome = "refused"
     entry.status, entry.error_type, entry.error_message = told.status, told.type, error.message
-    await _plain(call.wire.raw_send, told.status, told.headers, told.body)
-
-
-async def _plain(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    call.wire.answer(told.status, told.headers, told.body)

@@ -1,22 +1,19 @@
 """How bytes leave: at once or delayed, whole or chopped, to the end or cut short.
 
-A `Wire` is one answer on one connection. It notices a client that went away (during a pause, or
-because the transport closes) and raises `ClientGone`. Faults are counted in stream events; a
-plain answer is one event. Resets need the transport, which `server.py` registers per client
-address; without one (an in-process ASGI call) a cut raises `ConnectionAbortedError`.
+A `Wire` is one answer on one connection. It raises `ClientGone` for a client that went away; during
+a pause the task is cancelled instead. Faults are counted in stream events; a plain answer is one
+event.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from ..http.server.request import Request
 from ..protocol.eventstream import encode_frame
 from .faults import (
     BadCRCFault,
@@ -27,11 +24,7 @@ from .faults import (
 )
 from .script import Step
 
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-_LINGER_OFF = struct.pack("ii", 1, 0)
 
 
 class ClientGone(Exception):  # noqa: N818  # not an error of ours: the caller hung up
@@ -45,20 +38,19 @@ class Cut(Exception):  # noqa: N818  # control flow of a scripted fault
 class Wire:
     """One answer. `sent` counts the events that went out whole."""
 
-    def __init__(
-        self, receive: Receive, send: Send, transport: asyncio.Transport | None = None
-    ) -> None:
-        self._receive = receive
-        self.raw_send = send
-        self._transport = transport
-        self._watch: asyncio.Task[None] | None = None
+    def __init__(self, request: Request[Any]) -> None:
+        self._request = request
         self._pending = b""
         self.chunk_bytes: int | None = None
         self.sent = 0
 
-    async def start(self, status: int, headers: Headers) -> None:
-        """Sends status and headers."""
-        await self.raw_send({"type": "http.response.start", "status": status, "headers": headers})
+    def answer(self, status: int, headers: Headers, body: bytes) -> None:
+        """Sends a whole answer."""
+        self._request.answer(status, _lines(headers), body)
+
+    def start(self, status: int, headers: Headers, length: int | None) -> None:
+        """Sends status and headers, of an answer of `length` bytes if that is known."""
+        self._request.begin(status, _lines(headers), length)
 
     async def write(self, data: bytes) -> None:
         """Sends bytes, chopped to `chunk_bytes` when that is set. Raises `ClientGone`."""
@@ -81,51 +73,32 @@ class Wire:
             await self._write(data)
 
     async def _write(self, data: bytes) -> None:
-        if self._transport is not None and self._transport.is_closing():
+        if not self._request.write(data):
+            await self._request.drain()
+        if self._request.gone:
             raise ClientGone
-        if self._watch is not None and self._watch.done():
-            raise ClientGone
-        await self.raw_send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def end(self, data: bytes = b"") -> None:
-        """Sends the last bytes of the answer."""
+    async def end(self) -> None:
+        """Ends the answer."""
         await self.flush()
-        if self._transport is not None and self._transport.is_closing():
+        if self._request.gone:
             raise ClientGone
-        await self.raw_send({"type": "http.response.body", "body": data})
+        self._request.end()
 
     async def pause(self, seconds: float | None) -> None:
-        """Waits (without end for None), unless the client goes away: then raises `ClientGone`."""
+        """Waits, without end for None. Is cancelled when the client goes away."""
         await self.flush()
-        if self._watch is None:
-            self._watch = asyncio.ensure_future(self._gone())
-        done, _ = await asyncio.wait((self._watch,), timeout=seconds)
-        if done:
-            raise ClientGone
-
-    async def _gone(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await (asyncio.Event().wait() if seconds is None else asyncio.sleep(seconds))
 
     async def cut(self, *, reset: bool) -> None:
         """Ends the connection without ending the answer; always raises `Cut`."""
         await self.flush()
-        if self._transport is None:
-            raise ConnectionAbortedError("scripted cut")
-        if reset:
-            descriptor = self._transport.get_extra_info("socket").fileno()
-            # SO_LINGER belongs to the connection, not to the descriptor: a copy may set it.
-            with socket.socket(fileno=os.dup(descriptor)) as copy:
-                copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
-            self._transport.abort()
-        else:
-            self._transport.close()
+        self._request.abort(reset=reset)
         raise Cut
 
-    def close(self) -> None:
-        """Stops watching the client."""
-        if self._watch is not None:
-            self._watch.cancel()
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def exception_frame(fault: ExceptionFault) -> bytes:

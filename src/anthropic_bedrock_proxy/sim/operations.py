@@ -117,16 +117,17 @@ async def respond(
     headers: Headers = [(b"x-amzn-requestid", request_id.encode()), *request.echoed]
     if request.anthropic:
         headers.append((b"request-id", new_id("req_").encode()))
+    length = None
     if request.streams:
         headers += _stream_headers(request)
     else:
         headers.append(JSON)
         if step is None or not step.faults:
-            headers.append((b"content-length", str(sum(map(len, frames))).encode()))
+            length = sum(map(len, frames))
         if reply is not None and request.operation == "InvokeModel":
             headers += _counters(reply, int((time.perf_counter() - started) * 1000))
     entry.status = 200
-    await wire.start(200, headers)
+    wire.start(200, headers, length)
     broken = error_event if request.anthropic else exception_frame
     try:
         ended_by = await deliver(wire, frames, step, event_delay_seconds, broken)

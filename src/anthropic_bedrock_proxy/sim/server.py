@@ -1,8 +1,8 @@
-"""Runs the simulator on uvicorn: in the foreground, or in a child process for `serve --demo`.
+"""Runs the simulator: in the foreground, or in a child process for `serve --demo`.
 
 The listening socket is bound first, so that the caller knows the port and early connections
 wait in the backlog. The child dies with its parent, ignores Ctrl-C (the parent decides) and ends
-on SIGTERM. The protocol class registers each connection, which lets a script reset it.
+on SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import sys
 import threading
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any
 
 import msgspec
 
-from .options import SimulatorOptions
+from .options import MAX_BODY_BYTES, SimulatorOptions
 
 _BACKLOG = 2048
 _PR_SET_PDEATHSIG = 1
@@ -108,53 +107,31 @@ def _watch(alive: int) -> None:
 
 
 def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interrupt: bool) -> None:
-    import uvicorn  # noqa: PLC0415  # the command line's other commands do without it
-    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: PLC0415
+    import uvloop  # noqa: PLC0415  # the command line's other commands do without it
 
-    from .app import Transports, build_simulator  # noqa: PLC0415
+    from ..http.server.bounds import Bounds  # noqa: PLC0415
+    from ..http.server.server import Server  # noqa: PLC0415
+    from .app import Simulator  # noqa: PLC0415
 
-    transports: Transports = {}
+    simulator = Simulator(options)
+    # As Bedrock's front door: it waits, and takes heads and bodies of any proxy's making.
+    bounds = Bounds(skipped_body_bytes=MAX_BODY_BYTES)
 
-    class Protocol(HttpToolsProtocol):
-        """uvicorn's, with the transport of each connection findable by client address."""
+    async def main() -> None:
+        server = Server(simulator, bounds)
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, stopped.set)
+        if not ignore_interrupt:
+            loop.add_signal_handler(signal.SIGINT, stopped.set)
+        listener.setblocking(False)
+        await server.start([listener])
+        await stopped.wait()
+        await server.stop(timeout_seconds=_GRACE_SECONDS)
 
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            transports[self.client] = transport
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            transports.pop(self.client, None)
-            super().connection_lost(exc)
-
-    class Server(uvicorn.Server):
-        """uvicorn's, deaf to Ctrl-C when a parent decides about the end.
-
-        Signals are not raised again afterwards: ending on one is success.
-        """
-
-        def handle_exit(self, sig: int, frame: Any) -> None:  # noqa: ARG002  # uvicorn's signature
-            if ignore_interrupt and sig == signal.SIGINT:
-                return
-            if self.should_exit:
-                self.force_exit = True
-            self.should_exit = True
-
-    simulator = build_simulator(options, transports)
-    config = uvicorn.Config(
-        simulator,
-        http=Protocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        backlog=_BACKLOG,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
     try:
-        Server(config).run(sockets=[listener])
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
     finally:
         simulator.log.close()
 

@@ -13,7 +13,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -35,8 +35,6 @@ def configure(level: str, log_format: str) -> None:
     # Whatever our own level: these write whole answers of AWS, secrets included, at DEBUG.
     for name in ("awscrt", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
-    # uvicorn's own start and stop lines repeat what the banner says.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
@@ -92,6 +90,25 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     disconnected: bool = False
 
 
+class Answered(Protocol):
+    """What the access log wants to know of a request."""
+
+    @property
+    def method(self) -> str:
+        """As in the request line."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Without escapes."""
+        ...
+
+    @property
+    def client(self) -> str:
+        """The address of the peer; empty on a Unix socket."""
+        ...
+
+
 class AccessLog:
     """One line per answer, written a few times a second."""
 
@@ -102,18 +119,17 @@ class AccessLog:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, scope: dict[str, Any], exchange: Exchange) -> None:
+    def __call__(self, request: Answered, exchange: Exchange) -> None:
         """Notes one answer."""
         usage = exchange.meter.billed()
         target = exchange.target
-        client = scope.get("client")
         line = _Line(
             time=int(time() * 1e3) / 1e3,
-            access=f"{scope['method']} {scope['path'][:_MAX_PATH]}",
+            access=f"{request.method} {request.path[:_MAX_PATH]}",
             status=exchange.status,
             request_id=exchange.request_id,
             ms=int((monotonic() - exchange.started) * 1e5) / 1e2,
-            client=client[0] if client else "",
+            client=request.client,
             key_id=exchange.key_id,
             model=exchange.model,
             bedrock_model_id=target.bedrock_model_id if target else "",

@@ -1,6 +1,7 @@
 """How the proxy listens, whom it serves, and how it streams."""
 
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
+from pathlib import Path
 from typing import Annotated, Literal
 
 from .. import rules
@@ -14,14 +15,32 @@ class Server(Section, frozen=True):
         str,
         Setting(
             "HOST",
-            "The address to listen on; 0.0.0.0 accepts connections from other machines.",
-            rule=rules.ADDRESS,
+            "The address to listen on; 0.0.0.0 accepts connections from other machines, "
+            "unix:///PATH listens on a Unix socket.",
+            rule=rules.LISTEN,
         ),
     ] = "127.0.0.1"
     port: Annotated[
         int,
         Setting("PORT", "The port to listen on; 0 picks a free one.", minimum=0, maximum=65535),
     ] = 8000
+    tls_certificate: Annotated[
+        Path | None,
+        Setting(
+            "TLS_CERT_FILE",
+            "The server's certificate and those between it and its root, in PEM: the proxy speaks "
+            "TLS itself. Needs TLS_KEY_FILE.",
+            rule=rules.EXISTING_PATH,
+        ),
+    ] = None
+    tls_key: Annotated[
+        Path | None,
+        Setting(
+            "TLS_KEY_FILE",
+            "The private key of TLS_CERT_FILE, in PEM.",
+            rule=rules.EXISTING_PATH,
+        ),
+    ] = None
     workers: Annotated[
         int, Setting("WORKERS", "Processes that serve requests.", minimum=1, maximum=256)
     ] = 1
@@ -63,6 +82,15 @@ class Server(Section, frozen=True):
             "REQUEST_BODY_TIMEOUT", "How long a client may take to send its body.", minimum=0.1
         ),
     ] = 60.0
+    max_connections: Annotated[
+        int,
+        Setting(
+            "MAX_CLIENT_CONNECTIONS",
+            "Connections of clients that a worker holds at once. One more ends the oldest that "
+            "waits for a request; where all are being served, it is ended itself.",
+            minimum=1,
+        ),
+    ] = 10_000
     keep_alive_seconds: Annotated[
         float,
         Setting(
@@ -72,6 +100,35 @@ class Server(Section, frozen=True):
             minimum=0,
         ),
     ] = 75.0
+
+
+class CORS(Section, frozen=True):
+    """Which web pages of other origins may call the proxy from a browser."""
+
+    origins: Annotated[
+        tuple[str, ...],
+        Setting(
+            "CORS_ORIGINS",
+            "Origins (https://app.example) whose pages may call the proxy; `*` for all, none by "
+            "default.",
+        ),
+    ] = ()
+    credentials: Annotated[
+        bool,
+        Setting(
+            "CORS_ALLOW_CREDENTIALS",
+            "Let browsers send cookies and the like along. Not with CORS_ORIGINS=*: the start is "
+            "refused.",
+        ),
+    ] = False
+    methods: Annotated[
+        tuple[str, ...],
+        Setting("CORS_ALLOW_METHODS", "Methods that pages may use; `*` for those of each path."),
+    ] = ("*",)
+    headers: Annotated[
+        tuple[str, ...],
+        Setting("CORS_ALLOW_HEADERS", "Headers that pages may send; `*` for all they ask for."),
+    ] = ("*",)
 
 
 class Auth(Section, frozen=True):

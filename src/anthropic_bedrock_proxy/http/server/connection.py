@@ -1,0 +1,461 @@
+"""One connection with a client: bytes and ticks in, actions out. No I/O, no clock, no tasks.
+
+Theory of operation. Requests are served one at a time, in order. Reading is in one of four phases:
+
+    HEAD     of the next request; nothing is being served, or only the end of an answer
+    BODY     of the request that is served, or, when its answer is through, of one nobody wants
+    AHEAD    the request is complete: what comes now belongs to later ones and is held, unread
+    DISCARD  nothing is served any more: bytes are thrown away until the client has left
+
+Inputs are `receive`, `eof`, `tick`, `allow_writing` and the methods of the answer (`answer`, or
+`begin`, `write`, `end`). After each of them the owner looks at what is to be done:
+
+    out       bytes for the client, in order; take them all
+    request   a head to be served, until its answer has ended
+    refusal   an error to be answered by `answer`, after which the connection ends
+    leave     STAY, CLOSE (behind what was written), LINGER (end writing, discard what comes until
+              the client has read its answer: closing at once would reset the connection and lose
+              it), or ABORT
+    reading   whether more bytes are wanted
+
+A client that leaves and one that only ends its side of the connection look the same: FIN. A 100
+Continue, which every client of HTTP/1.1 has to pass over, tells them apart: who has left answers
+with a reset (the owner sees it), who still reads gets the answer.
+
+    >>> clock = Clock()
+    >>> connection = Connection(Bounds(), clock)
+    >>> connection.receive(b"GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    >>> connection.request.path, connection.reading
+    ('/health', True)
+    >>> connection.answer(200, b"", b"{}")
+    >>> b"".join(connection.out)
+    b'HTTP/1.1 200 OK\\r\\ndate: \\r\\ncontent-length: 2\\r\\n\\r\\n{}'
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from http import HTTPStatus
+from typing import Final
+
+from .bounds import Bounds
+from .chunked import ChunkedReader
+from .errors import BodyTooSlowError, ProtocolError
+from .head import CHUNKED, Head, HeadReader
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+_STATUS_LINES: Final = {
+    int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}  # any other status has no words of its own
+_NO_BODY: Final = (204, 304)
+_FIRST_PROBE_SECONDS: Final = 1.0
+_PROBE_SECONDS: Final = 15.0
+
+
+class Phase(Enum):
+    """What the bytes that come belong to."""
+
+    HEAD = 0
+    BODY = 1
+    AHEAD = 2
+    DISCARD = 3
+
+
+class Leave(Enum):
+    """How the connection is to end."""
+
+    STAY = 0
+    CLOSE = 1
+    LINGER = 2
+    ABORT = 3
+
+
+class Clock:
+    """Coarse time, shared by all connections of a worker: looked at often, read off seldom."""
+
+    __slots__ = ("date_line", "draining", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0  # seconds of a clock that never goes back, as of the last tick
+        self.date_line = b"date: \r\n"
+        self.draining = False  # every answer from here on ends its connection
+
+
+class Connection:
+    """The state of one connection."""
+
+    __slots__ = (
+        "_ahead",
+        "_ahead_bytes",
+        "_bounds",
+        "_chunked",
+        "_chunks",
+        "_clock",
+        "_close_requested",
+        "_ended_at",
+        "_eof_at",
+        "_head_reader",
+        "_left",
+        "_may_write",
+        "_phase",
+        "_probed_at",
+        "_received",
+        "_received_bytes",
+        "_since",
+        "_waits_for_body",
+        "answering",
+        "body_done",
+        "body_error",
+        "ended",
+        "leave",
+        "out",
+        "refusal",
+        "request",
+    )
+
+    def __init__(self, bounds: Bounds, clock: Clock) -> None:
+        self._bounds = bounds
+        self._clock = clock
+        self._phase = Phase.HEAD
+        self._since = clock.now  # of the phase, or of what is waited for in it
+        self._head_reader = HeadReader(bounds)
+        self._chunks: ChunkedReader | None = None
+        self._left = 0  # bytes of a body with a length that are still to come
+        self._received: list[bytes] = []  # of the body, not yet taken
+        self._received_bytes = 0
+        self._waits_for_body = False
+        self._ahead: list[bytes] = []
+        self._ahead_bytes = 0
+        self._may_write = True
+        self._eof_at: float | None = None
+        self._ended_at = 0.0  # of the last answer
+        self._probed_at = 0.0
+        self._chunked = False  # the answer goes out in chunks
+        self._close_requested = False  # by the application
+        self.answering = False  # the answer's head has been written
+        self.body_done = False
+        self.body_error: ProtocolError | None = None  # why the body will never be done
+        self.ended = False  # at least one answer has been written to its end
+        self.out: list[bytes] = []
+        self.request: Head | None = None
+        self.refusal: ProtocolError | None = None
+        self.leave = Leave.STAY
+
+    # What the client does
+
+    def receive(self, data: bytes) -> None:
+        """Takes bytes as the network gave them."""
+        phase = self._phase
+        if phase is Phase.HEAD and self._may_write and self.refusal is None:
+            self._receive_head(data)
+        elif phase is Phase.BODY:
+            self._receive_body(data)
+        elif phase is not Phase.DISCARD:
+            self._ahead.append(data)
+            self._ahead_bytes += len(data)
+        elif self.leave is Leave.LINGER:
+            self._since = self._clock.now
+
+    def eof(self) -> None:
+        """The client sends no more; it may still read."""
+        self._eof_at = self._probed_at = self._clock.now
+        if self._phase is Phase.DISCARD:
+            self.leave = Leave.CLOSE
+        elif self._phase is Phase.BODY:
+            if self.request is None:  # a body nobody wants
+                self.leave = Leave.CLOSE
+            else:
+                self.body_error = ProtocolError("The connection ended before the request's body.")
+        elif self._phase is Phase.HEAD and not self._ahead:
+            if self._head_reader.started:
+                self._refuse(ProtocolError("The connection ended before the request's headers."))
+            else:
+                self.leave = Leave.CLOSE
+
+    def tick(self, *, unsent: int) -> None:
+        """Looks at the clock. `unsent` are the bytes that the transport still holds."""
+        bounds, waited = self._bounds, self._clock.now - self._since
+        if self._phase is Phase.HEAD:
+            self._tick_head(waited, unsent)
+        elif self._phase is Phase.BODY:
+            if self.request is None:
+                if waited >= bounds.body_seconds:
+                    self.leave = Leave.ABORT
+            elif self._waits_for_body and waited >= bounds.body_seconds:
+                self.body_error = BodyTooSlowError(bounds.body_seconds)
+        elif self._phase is Phase.AHEAD:
+            self._probe()
+        elif self.request is None:
+            self._tick_discard(waited, unsent)
+
+    def allow_writing(self, allowed: bool) -> None:
+        """Tells whether the client takes what is written; else further requests wait."""
+        self._may_write = allowed
+        if allowed and self._phase is Phase.HEAD:
+            self._resume()
+
+    @property
+    def reading(self) -> bool:
+        """Whether more bytes are wanted."""
+        if self._eof_at is not None:
+            return False
+        if self._phase is Phase.BODY:
+            return self.request is None or self._received_bytes < self._bounds.unread_body_bytes
+        return self._ahead_bytes < self._bounds.ahead_bytes
+
+    @property
+    def has_body(self) -> bool:
+        """Whether some of the body can be taken."""
+        return bool(self._received)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether no request is being served: the connection may end without a loss."""
+        return self.request is None
+
+    @property
+    def since(self) -> float:
+        """When the present phase began, on the clock."""
+        return self._since
+
+    def let_go(self) -> None:
+        """The connection has ended: breaks what refers to itself."""
+        self._head_reader.clear()
+        self._phase = Phase.DISCARD
+
+    # What the application does
+
+    def take_body(self) -> bytes:
+        """All of the body that has come and was not yet taken. Raises `ProtocolError`."""
+        if self.body_error is not None:
+            raise self.body_error
+        received = self._received
+        self._waits_for_body = False
+        if not received:
+            return b""
+        self._received, self._received_bytes = [], 0
+        return received[0] if len(received) == 1 else b"".join(received)
+
+    def await_body(self) -> None:
+        """The application waits for more of the body; a client that asked to be told so is."""
+        head = self.request
+        if head is not None and head.expects_continue and not self._received and not self.answering:
+            if self._left or (self._chunks is not None and not self.body_done):
+                self.out.append(CONTINUE)
+            del head.headers[b"expect"]
+        if not self._waits_for_body:
+            self._waits_for_body = True
+            self._since = self._clock.now
+
+    def close_after_answer(self) -> None:
+        """The connection ends with the answer to this request."""
+        self._close_requested = True
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> None:
+        """Answers in one piece. `lines` are header lines, each with its CRLF."""
+        head = self.request
+        if status in _NO_BODY:
+            first = self._head_of(status, lines)
+        else:
+            first = self._head_of(status, b"content-length: %d\r\n%b" % (len(body), lines))
+        if body and status not in _NO_BODY and (head is None or head.method != "HEAD"):
+            first += body
+        self.out.append(first)
+        self._finish()
+
+    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
+        """Begins an answer that comes in parts, of `length` bytes if that is known."""
+        head = self.request
+        if length is not None:
+            lines = b"content-length: %d\r\n%b" % (length, lines)
+        elif head is not None and head.modern:
+            self._chunked = True
+            lines = b"transfer-encoding: chunked\r\n" + lines
+        else:  # it ends with the connection
+            self._close_requested = True
+        self.out.append(self._head_of(status, lines))
+
+    def write(self, data: bytes) -> None:
+        """Sends a part of the answer that was begun."""
+        if not data or (self.request is not None and self.request.method == "HEAD"):
+            return
+        self.out.append(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+
+    def end(self) -> None:
+        """Ends the answer that was begun."""
+        if self._chunked and self.request is not None and self.request.method != "HEAD":
+            self.out.append(_LAST_CHUNK)
+        self._finish()
+
+    # Inside
+
+    def _receive_head(self, data: bytes) -> None:
+        reader = self._head_reader
+        continued = reader.started
+        try:
+            taken = reader.receive(data)
+            head = reader.head
+            if head is None:
+                if not continued and reader.started:
+                    self._since = self._clock.now
+                return
+            if head.expects_continue and head.headers[b"expect"].lower() != b"100-continue":
+                raise ProtocolError("expect: only 100-continue is known.", status=417)
+        except ProtocolError as error:
+            self._refuse(error)
+            return
+        reader.clear()
+        self._since = self._clock.now
+        self.request = head
+        self.body_done, self.body_error = False, None
+        self._chunked = self._close_requested = self.answering = False
+        rest = data[taken:]
+        if not head.length:
+            self._complete(rest)
+            return
+        self._phase = Phase.BODY
+        if head.length == CHUNKED:
+            self._chunks = ChunkedReader(self._bounds)
+        else:
+            self._left = head.length
+        if rest:
+            self._receive_body(rest)
+
+    def _receive_body(self, data: bytes) -> None:
+        wanted = self.request is not None
+        if self._chunks is not None:
+            try:
+                pieces, taken = self._chunks.receive(data)
+            except ProtocolError as error:
+                self.body_error = error
+                self._phase = Phase.DISCARD
+                return
+            done = self._chunks.done
+            if wanted and pieces:
+                self._received += pieces
+                self._received_bytes += sum(map(len, pieces))
+        else:
+            taken = min(self._left, len(data))
+            self._left -= taken
+            done = not self._left
+            if wanted:
+                self._received.append(data if taken == len(data) else data[:taken])
+                self._received_bytes += taken
+        if done:
+            self._chunks = None
+            if wanted:
+                self._complete(data[taken:])
+            else:
+                self._next(data[taken:])
+
+    def _complete(self, rest: bytes) -> None:
+        """The whole request is here; what follows waits for its answer."""
+        self.body_done = True
+        self._waits_for_body = False
+        self._phase = Phase.AHEAD
+        if rest:
+            self._ahead.append(rest)
+            self._ahead_bytes += len(rest)
+
+    def _head_of(self, status: int, lines: bytes) -> bytes:
+        self.answering = True
+        head = self.request
+        if not self._keeps():
+            self._close_requested = True  # it was said, so it is done
+            lines += b"connection: close\r\n"
+        elif head is not None and not head.modern:
+            lines += b"connection: keep-alive\r\n"
+        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        return b"%b%b%b\r\n" % (first, self._clock.date_line, lines)
+
+    def _keeps(self) -> bool:
+        """Whether another request may follow on this connection."""
+        head = self.request
+        if head is None or not head.keep_alive or self._close_requested or self._clock.draining:
+            return False
+        if self._phase is Phase.AHEAD:
+            return self._eof_at is None or self._ahead_bytes > 0
+        # A body that nobody took: what little is on its way may still be passed over.
+        return (
+            self._phase is Phase.BODY
+            and self._chunks is None
+            and self._left <= self._bounds.skipped_body_bytes
+            and self.body_error is None
+            and not head.expects_continue
+        )
+
+    def _finish(self) -> None:
+        keeps = self._keeps()
+        refused, self.refusal = self.refusal is not None, None
+        unread = refused or not self.body_done or self._ahead_bytes > 0
+        self.request = None
+        self.ended = True
+        self._ended_at = self._clock.now
+        self._received, self._received_bytes = [], 0
+        self._since = self._clock.now
+        if keeps:
+            if self._phase is Phase.AHEAD:
+                self._phase = Phase.HEAD
+                self._resume()
+            return
+        self._phase = Phase.DISCARD
+        self._ahead, self._ahead_bytes, self._chunks = [], 0, None
+        lingers = unread and self._eof_at is None
+        self.leave = Leave.LINGER if lingers else Leave.CLOSE
+
+    def _next(self, rest: bytes) -> None:
+        """A body that nobody wanted is through."""
+        self._phase = Phase.HEAD
+        self._since = self._clock.now
+        if rest:
+            self.receive(rest)
+
+    def _resume(self) -> None:
+        """Reads what was held, as far as one request goes."""
+        if self._ahead and self._may_write:
+            held = self._ahead[0] if len(self._ahead) == 1 else b"".join(self._ahead)
+            self._ahead, self._ahead_bytes = [], 0
+            self._receive_head(held)
+        if self._eof_at is not None and self.request is None and self._may_write:
+            self.eof()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._head_reader.clear()
+        self.refusal = error
+
+    def _tick_head(self, waited: float, unsent: int) -> None:
+        bounds = self._bounds
+        if self._head_reader.started:
+            if waited >= bounds.head_seconds and self.refusal is None:
+                seconds = f"{bounds.head_seconds:g}"
+                error = ProtocolError(
+                    f"The request's headers did not arrive within {seconds} s.", status=408
+                )
+                self._refuse(error)
+        elif unsent:
+            if waited >= bounds.stall_seconds:
+                self.leave = Leave.ABORT
+        elif waited >= (bounds.idle_seconds if self.ended else bounds.head_seconds):
+            self.leave = Leave.CLOSE
+
+    def _tick_discard(self, waited: float, unsent: int) -> None:
+        """Ends a connection that was told to end, when its client does nothing about it."""
+        bounds, now = self._bounds, self._clock.now
+        if unsent:
+            if now - self._ended_at >= bounds.stall_seconds:
+                self.leave = Leave.ABORT
+        elif now - self._ended_at >= bounds.linger_seconds or waited >= bounds.linger_idle_seconds:
+            self.leave = Leave.CLOSE
+
+    def _probe(self) -> None:
+        """Asks a client that sends no more whether it still reads."""
+        head = self.request
+        if self._eof_at is None or self.answering or head is None or not head.modern:
+            return
+        now = self._clock.now
+        if now - self._probed_at >= (
+            _FIRST_PROBE_SECONDS if self._probed_at == self._eof_at else _PROBE_SECONDS
+        ):
+            self._probed_at = now
+            self.out.append(CONTINUE)

@@ -1,0 +1,29 @@
+"""Errors that a connection finds by itself: what came was no request that can be served."""
+
+from __future__ import annotations
+
+from ...errors import ProxyError
+
+
+class ProtocolError(ProxyError):
+    """The bytes are no request of HTTP/1.1, or one over a bound; the connection ends with it."""
+
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        """`status` is the HTTP status of the answer."""
+        super().__init__(message, should_retry=False)
+        self.status = status
+
+
+class BodyTooSlowError(ProtocolError):
+    """The client did not send the rest of its body in time."""
+
+    def __init__(self, seconds: float) -> None:
+        """`seconds` is the bound."""
+        super().__init__(f"The request body did not arrive within {seconds:g} s.")
+        self.error_code = "request_body_timeout"
+
+
+class ClientGoneError(Exception):
+    """The client closed the connection before its request was complete."""

@@ -1,0 +1,280 @@
+"""A `Connection` on an asyncio transport: reads into one shared buffer, serves requests as tasks.
+
+`act` is called after everything that may change the connection; it does what the connection says
+is to be done. A request's task is cancelled when its client has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ...errors import ProxyError
+from .connection import Connection, Leave
+from .errors import ClientGoneError
+from .request import Request
+
+if TYPE_CHECKING:
+    from .server import Server
+
+_LINGER_OFF: Final = struct.pack("ii", 1, 0)
+_log = logging.getLogger("anthropic_bedrock_proxy.http")
+
+
+class Application(Protocol):
+    """Serves requests."""
+
+    async def serve(self, request: Request[Any]) -> None:
+        """Answers one request. Is cancelled when the client has gone or the server stops."""
+        ...
+
+    def left(self, request: Request[Any]) -> None:
+        """The client of a request has gone; its task is cancelled next."""
+        ...
+
+    def refuse(self, error: ProxyError, client: str) -> tuple[int, bytes, bytes]:
+        """The answer to what was no request, as status, header lines and body."""
+        ...
+
+
+class HTTPProtocol(asyncio.BufferedProtocol):
+    """One connection with a client."""
+
+    __slots__ = (
+        "_body_waiter",
+        "_client",
+        "_drain_waiter",
+        "_left",
+        "_paused_at",
+        "_reading",
+        "_request",
+        "_server",
+        "_task",
+        "_transport",
+        "connection",
+    )
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.connection = Connection(server.bounds, server.clock)
+        self._transport: Any = None
+        self._client = ""
+        self._reading = True
+        self._left = Leave.STAY  # as far as it was carried out
+        self._paused_at: float | None = None  # the transport holds more than it should
+        self._request: Request[Any] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._body_waiter: asyncio.Future[None] | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
+
+    # asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Joins the server's connections."""
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._client = peer[0] if isinstance(peer, tuple) else ""
+        self._transport.set_write_buffer_limits(self._server.bounds.unsent_bytes)
+        self._server.add(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
+        """Shares one buffer between all connections: it is read before anybody else can write."""
+        return self._server.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Takes what the client sent."""
+        self.connection.receive(bytes(self._server.buffer[:nbytes]))
+        self.act()
+
+    def eof_received(self) -> bool:
+        """Takes the end of what the client sends; whether the connection stays open for answers."""
+        self.connection.eof()
+        self._reading = False
+        self.act()
+        return self._left is Leave.STAY and self._transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        """Lets go of everything."""
+        self._server.remove(self)
+        self._left = Leave.ABORT
+        if self._request is not None:
+            self._request.gone = True
+            self._server.application.left(self._request)
+            if self._task is not None:
+                self._task.cancel()
+        self.connection.let_go()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """The client takes less than is written."""
+        self._paused_at = self._server.clock.now
+        self.connection.allow_writing(False)
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._paused_at = None
+        waiter, self._drain_waiter = self._drain_waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        self.connection.allow_writing(True)
+        self.act()
+
+    # For requests
+
+    @property
+    def paused(self) -> bool:
+        """Whether what is written has to wait for the client."""
+        return self._paused_at is not None
+
+    async def read_body(self) -> bytes:
+        """The next part of the body: see `Request.read`."""
+        connection, request = self.connection, self._request
+        while not (body := connection.take_body()) and not connection.body_done:
+            connection.await_body()
+            self.act()
+            self._body_waiter = asyncio.get_running_loop().create_future()
+            await self._body_waiter
+            if request is None or request.gone:
+                raise ClientGoneError
+        if self._reading != connection.reading:
+            self.act()
+        return body
+
+    async def drain(self) -> None:
+        """Waits until the client has caught up."""
+        if self._paused_at is not None and self._left is not Leave.ABORT:
+            self._drain_waiter = asyncio.get_running_loop().create_future()
+            await self._drain_waiter
+
+    def flush(self) -> None:
+        """Gives the transport what the connection has for the client."""
+        out = self.connection.out
+        if out:
+            self.connection.out = []
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+
+    def break_off(self, *, reset: bool) -> None:
+        """Ends the connection in the middle of an answer."""
+        if reset:
+            # SO_LINGER belongs to the connection, not to the descriptor: a copy may set it.
+            descriptor = self._transport.get_extra_info("socket").fileno()
+            with socket.socket(fileno=os.dup(descriptor)) as copy:
+                copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+            self._transport.abort()
+        else:
+            self.flush()
+            self._transport.close()
+        self._left = Leave.ABORT
+
+    # For the server
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being served."""
+        return self._task is not None
+
+    def tick(self) -> None:
+        """Looks at the clock."""
+        if self._left is Leave.ABORT:
+            return
+        transport, bounds = self._transport, self._server.bounds
+        if (self._paused_at is not None and (
+            self._server.clock.now - self._paused_at >= bounds.stall_seconds
+        )) or (not self._reading and self._peer_is_gone()):
+            self.connection.leave = Leave.ABORT
+        else:
+            self.connection.tick(unsent=transport.get_write_buffer_size())
+        self.act()
+
+    def stop(self) -> None:
+        """Cancels the request that is served, or ends the connection if there is none."""
+        if self._task is not None:
+            self._task.cancel()
+        elif self._left is Leave.STAY:
+            self.connection.leave = Leave.CLOSE
+            self.act()
+
+    def abort(self) -> None:
+        """Ends the connection, whatever it is at."""
+        if self._left is not Leave.ABORT:
+            self._leave(Leave.ABORT)
+
+    # Inside
+
+    def act(self) -> None:
+        """Does what the connection says is to be done."""
+        connection = self.connection
+        if connection.refusal is not None:
+            answer = self._server.application.refuse(connection.refusal, self._client)
+            connection.answer(*answer)
+        if connection.out:
+            self.flush()
+        if self._task is None and connection.request is not None:
+            self._begin(connection)
+        if self._body_waiter is not None and (
+            connection.body_done or connection.has_body or connection.body_error is not None
+        ):
+            self._wake()
+        if connection.leave is not self._left:
+            self._leave(connection.leave)
+        elif self._reading != connection.reading and self._left is not Leave.ABORT:
+            self._set_reading(connection.reading)
+
+    def _begin(self, connection: Connection) -> None:
+        head = connection.request
+        assert head is not None  # noqa: S101  # the caller looked
+        self._request = request = Request(head, self._client, self)
+        self._task = self._server.loop.create_task(self._serve(request))
+
+    async def _serve(self, request: Request[Any]) -> None:
+        try:
+            await self._server.application.serve(request)
+        except asyncio.CancelledError:
+            if not request.gone:
+                self.connection.leave = Leave.ABORT
+        except Exception:
+            _log.exception("unexpected error")
+            self.connection.leave = Leave.ABORT
+        finally:
+            self._task = self._request = None
+            if self._left is not Leave.ABORT:
+                if self.connection.request is request.head:
+                    self.connection.leave = Leave.ABORT  # without an answer, or in its middle
+                self.act()
+
+    def _wake(self) -> None:
+        for waiter in (self._body_waiter, self._drain_waiter):
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        self._body_waiter = self._drain_waiter = None
+
+    def _set_reading(self, reading: bool) -> None:
+        self._reading = reading
+        if reading:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _leave(self, leave: Leave) -> None:
+        self._left = leave
+        transport = self._transport
+        if leave is Leave.ABORT:
+            transport.abort()
+        elif leave is Leave.CLOSE:
+            transport.close()
+        else:
+            if transport.can_write_eof():
+                transport.write_eof()
+            if not self._reading:
+                self._set_reading(True)
+
+    def _peer_is_gone(self) -> bool:
+        """Whether a reset has come that nobody has read, because nothing is read."""
+        error = self._transport.get_extra_info("socket").getsockopt(
+            socket.SOL_SOCKET, socket.SO_ERROR
+        )
+        return bool(error)

@@ -1,0 +1,117 @@
+"""All connections of one worker: listening, the clock, room for new ones, the drain."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from email.utils import formatdate
+from ssl import SSLContext
+from typing import Final
+
+from .bounds import Bounds
+from .connection import Clock
+from .protocol import Application, HTTPProtocol
+
+_READ_BYTES: Final = 64 * 1024
+_POLL_SECONDS: Final = 0.02
+
+
+class Server:
+    """Serves an application on listening sockets, on the running loop."""
+
+    def __init__(
+        self, application: Application, bounds: Bounds, *, tls: SSLContext | None = None
+    ) -> None:
+        self.application = application
+        self.bounds = bounds
+        self.loop = asyncio.get_running_loop()
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+        self.clock = Clock()
+        self._tls = tls
+        self._connections: set[HTTPProtocol] = set()
+        self._servers: list[asyncio.Server] = []
+        self._ticker: asyncio.TimerHandle | None = None
+        self._read_clock()
+
+    async def start(self, listeners: Sequence[socket.socket]) -> None:
+        """Accepts connections on bound sockets that already listen."""
+        for listener in listeners:
+            create = (
+                self.loop.create_unix_server
+                if listener.family == socket.AF_UNIX
+                else self.loop.create_server
+            )
+            server = await create(
+                lambda: HTTPProtocol(self),
+                sock=listener,
+                ssl=self._tls,
+                ssl_handshake_timeout=self.bounds.handshake_seconds if self._tls else None,
+            )
+            self._servers.append(server)
+
+    def add(self, connection: HTTPProtocol) -> None:
+        """Takes a new connection in. The oldest that waits for a request makes room for it.
+
+        Where all are being served, the new one is ended.
+        """
+        if not self._connections:
+            self._read_clock()
+        self._connections.add(connection)
+        if len(self._connections) > self.bounds.connections:
+            waiting = [one for one in self._connections if one.connection.waiting]
+            min(waiting, key=lambda one: one.connection.since).stop()
+        if self._ticker is None:
+            self._ticker = self.loop.call_later(self.bounds.tick_seconds, self._tick)
+
+    def remove(self, connection: HTTPProtocol) -> None:
+        """Forgets a connection that has ended."""
+        self._connections.discard(connection)
+
+    @property
+    def busy(self) -> int:
+        """How many requests are being served."""
+        return sum(connection.busy for connection in self._connections)
+
+    def stop_listening(self) -> None:
+        """Accepts no more, and lets go of clients that wait; answers go on."""
+        self.clock.draining = True
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            if not connection.busy:
+                connection.stop()
+
+    async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
+        """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
+
+        Whoever is cancelled has `last_words_seconds` to say so.
+        """
+        self.stop_listening()
+        await self._until_idle(timeout_seconds)
+        for connection in list(self._connections):
+            connection.stop()
+        await self._until_idle(last_words_seconds)
+        for connection in list(self._connections):
+            connection.abort()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+
+    async def _until_idle(self, seconds: float) -> None:
+        deadline = self.loop.time() + seconds
+        # Polled: an event would cost every request.
+        while self._connections and self.loop.time() < deadline:
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _read_clock(self) -> None:
+        self.clock.now = self.loop.time()
+        self.clock.date_line = b"date: %b\r\n" % formatdate(usegmt=True).encode()
+
+    def _tick(self) -> None:
+        self._ticker = None
+        self._read_clock()
+        for connection in list(self._connections):
+            connection.tick()
+        if self._connections:
+            self._ticker = self.loop.call_later(self.bounds.tick_seconds, self._tick)
