@@ -69,7 +69,6 @@ class HeadReader:
         "_bounds",
         "_fields",
         "_held",
-        "_keep_alive",
         "_line_checked",
         "_parser",
         "_target",
@@ -87,7 +86,6 @@ class HeadReader:
         self._parser: httptools.HttpRequestParser | None = None
         self._fields: list[tuple[bytes, bytes]] = []
         self._target = b""
-        self._keep_alive = False
 
     @property
     def started(self) -> bool:
@@ -182,11 +180,6 @@ class HeadReader:
             raise ProtocolError(f"The request has over {self._bounds.headers} headers.", status=431)
         self._fields.append((name, value))
 
-    def on_headers_complete(self) -> None:
-        """Keeps what llhttp forgets where the message ends with its head (llhttp)."""
-        assert self._parser is not None  # noqa: S101  # it calls
-        self._keep_alive = self._parser.should_keep_alive()
-
     def _finish(self) -> Head:
         parser, fields = self._parser, self._fields
         assert parser is not None  # noqa: S101  # it was fed
@@ -204,7 +197,7 @@ class HeadReader:
             query,
             headers,
             _length_of(headers, modern=modern),
-            self._keep_alive,
+            _keep_alive(headers, modern=modern),
             modern,
         )
 
@@ -242,6 +235,18 @@ def _bad_line(version: bytes) -> ProtocolError:
     if re.fullmatch(rb"HTTP/[0-9.]+\r", version):
         return ProtocolError("Only HTTP/1.1 and HTTP/1.0 are served here.", status=505)
     return ProtocolError("The request line is not that of an HTTP/1.1 request.")
+
+
+def _keep_alive(headers: dict[bytes, bytes], *, modern: bool) -> bool:
+    """Whether the client wants another answer on this connection (RFC 9112 9.3).
+
+    llhttp would say it too, but by `Proxy-Connection` as well, and not once a message has ended.
+    """
+    connection = headers.get(b"connection")
+    if connection is None:
+        return modern
+    options = [option.strip(b" \t") for option in connection.lower().split(b",")]
+    return b"close" not in options and (modern or b"keep-alive" in options)
 
 
 def _length_of(headers: dict[bytes, bytes], *, modern: bool) -> int:
