@@ -231,7 +231,6 @@ class Connection:
         if self.body_error is not None:
             raise self.body_error
         received = self._received
-        self._waits_for_body = False
         if not received:
             return b""
         self._received, self._received_bytes = [], 0
@@ -245,7 +244,7 @@ class Connection:
                 self.out.append(CONTINUE)
             del head.headers[b"expect"]
         if not self._waits_for_body:
-            self._waits_for_body = True
+            self._waits_for_body = True  # until all of it is here: a drip buys no time
             self._since = self._clock.now
 
     def close_after_answer(self) -> None:
@@ -307,6 +306,7 @@ class Connection:
             return
         reader.clear()
         self._since = self._clock.now
+        self._waits_for_body = False
         self.request = head
         self.body_done, self.body_error = False, None
         self._chunked = self._close_requested = self.answering = False
