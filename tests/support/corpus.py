@@ -36,6 +36,7 @@ from anthropic_bedrock_proxy.http.server.head import Head
 FOLDER = Path(__file__).parents[1] / "http" / "server" / "corpus"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 BODY_LIMIT = 1 << 17
+_EDGE, _FILLING = 4000, 61  # bytes: far from both ends of what is sent, bytes come by so many
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|[rnt0\\])")
 _SIMPLE = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 _REPEAT = re.compile(rb"\{([^{}]+)\*(\d+)\}")
@@ -231,10 +232,12 @@ class Run:
         return self
 
     async def _send(self, connection: Connection, data: bytes, step: int) -> None:
-        for start in range(0, len(data), step):
-            if connection.transport.closed:
-                return
-            connection.feed(data[start : start + step])
+        at = 0
+        while at < len(data) and not connection.transport.closed:
+            filling = _EDGE < at < len(data) - _EDGE  # of a case about size
+            end = at + max(step, _FILLING if filling else 0)
+            connection.feed(data[at:end])
+            at = end
             if connection.protocol.busy:
                 await _settle(connection)
 

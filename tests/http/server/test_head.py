@@ -172,6 +172,22 @@ def test_a_head_that_never_ends_is_refused_at_its_bound():
     assert refused.value.status == 431
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\n",
+        b"GET / HTTP/1.1\r\nHost: x\n",
+        b"GET / HTTP/1.1\r\n\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\n",
+        b"GET / HTTP/1.1\r\nHost: x\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\nA: b\r\n\r\n",
+    ],
+)
+def test_a_line_that_ends_in_lf_alone_is_refused_at_once(data):
+    assert read(data)[0] == 400
+    assert one_by_one(data) == read(data)
+
+
 def test_http_1_0_needs_no_host_and_has_no_chunks():
     assert head_of(b"GET / HTTP/1.0\r\n\r\n").modern is False
     assert read(b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n")[0] == 400

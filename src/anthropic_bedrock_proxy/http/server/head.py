@@ -100,7 +100,7 @@ class HeadReader:
         """Takes what belongs to the head and returns how many bytes that was.
 
         `head` is set if it ended there. Raises `ProtocolError`, the same however the head was cut:
-        but for its first line it is judged when all of it is there.
+        but for its lines as such it is judged when all of it is there.
         """
         held, skipped = self._held, 0
         before = len(held)
@@ -114,27 +114,32 @@ class HeadReader:
                 return skipped
             end = data.find(_END) + len(_END)
             if end >= len(_END):
-                self._read(data[:end])
+                self._read(data[:end], 0)
                 return skipped + end
         held += data
         end = held.find(_END, max(0, before - len(_END) + 1)) + len(_END)
         if end >= len(_END):
-            self._read(bytes(held[:end]))
+            self._read(bytes(held[:end]), before)
             return skipped + end - before
-        if not self._line_checked:
-            self._check_line(held)
-        if len(held) > self._bounds.head_bytes:
-            raise self._too_large()
+        self._check(held, before)
         return skipped + len(data)
 
-    def _read(self, head: bytes) -> None:
-        if not self._line_checked:
-            self._check_line(head)
-        if len(head) > self._bounds.head_bytes:
-            raise self._too_large()
+    def _read(self, head: bytes, begin: int) -> None:
+        self._check(head, begin)
         self._parse(head)
         self.head = self._finish()
         self._parser = None
+
+    def _check(self, head: bytes | bytearray, begin: int) -> None:
+        """What need not wait for the end of the head. What is before `begin` was checked."""
+        if not self._line_checked:
+            self._check_line(head)
+        bound = self._bounds.head_bytes
+        # Lines that end in LF alone would hide the end of a head, for others or for us.
+        if head.count(b"\n", begin, bound) != head.count(b"\r\n", max(0, begin - 1), bound):
+            raise ProtocolError("A line of the request's headers does not end in CRLF.")
+        if len(head) > bound:
+            raise ProtocolError(f"The request's headers are over {bound} bytes.", status=431)
 
     def _check_line(self, head: bytes | bytearray) -> None:
         """The request line, before llhttp takes it for something else. Raises `ProtocolError`."""
@@ -221,10 +226,6 @@ class HeadReader:
                 target = b"/" + target
         path, _, query = target.partition(b"?")
         return path, query
-
-    def _too_large(self) -> ProtocolError:
-        bound = self._bounds.head_bytes
-        return ProtocolError(f"The request's headers are over {bound} bytes.", status=431)
 
     def _target_too_long(self) -> ProtocolError:
         bound = self._bounds.target_bytes
