@@ -417,8 +417,9 @@ class Connection:
             held = self._ahead[0] if len(self._ahead) == 1 else b"".join(self._ahead)
             self._ahead, self._ahead_bytes = [], 0
             self._receive_head(held)
-        if self._eof_at is not None and self.request is None and self._may_write:
-            self.eof()
+        complete = self.request is not None and self.body_done
+        if self._eof_at is not None and self._may_write and not complete:
+            self.eof()  # it came while this was held
 
     def _refuse(self, error: ProtocolError) -> None:
         self._head_reader.clear()
