@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from .limits.base import Limiter
     from .upstream.control import ControlPlane
 
+_ANY_PAGE: Final = (
+    "CORS_ALLOW_CREDENTIALS with CORS_ORIGINS=*: any page could act for whoever visits it. Name "
+    "the origins, or set CORS_ALLOW_CREDENTIALS=false (API keys in headers need no credentials in "
+    "this sense)"
+)
 _MODELS: Final = Path(__file__).with_name("models.toml")
 
 
@@ -158,13 +163,7 @@ def _check_server(settings: Settings) -> None:
     if (server.tls_certificate is None) != (server.tls_key is None):
         raise SettingsError(["TLS_CERT_FILE and TLS_KEY_FILE belong together"])
     if cors.credentials and "*" in cors.origins:
-        raise SettingsError(
-            [
-                "CORS_ALLOW_CREDENTIALS with CORS_ORIGINS=*: any page could act for whoever visits "
-                "it. Name the origins, or set CORS_ALLOW_CREDENTIALS=false (API keys in headers "
-                "need no credentials in this sense)"
-            ]
-        )
+        raise SettingsError([_ANY_PAGE])
 
 
 def default_place(settings: Settings) -> Place:

@@ -76,23 +76,24 @@ def bind(host: str, port: int, workers: int) -> list[socket.socket]:
 
 
 def _bound_to_path(path: str) -> socket.socket:
-    """A socket that everybody may connect to who may enter its folder, as with a port."""
+    """A Unix socket; who may write to it, and enter its folder, may connect. Raises `BindError`."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with contextlib.suppress(FileNotFoundError):
-            if listener.connect_ex(path) == 0:
-                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-            if stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116  # pathlib is not imported yet
-                os.unlink(path)  # noqa: PTH108  # left by a process that was killed
-        listener.close()
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _remove_left_over(path)
         listener.bind(path)
-        os.chmod(path, 0o666)  # noqa: PTH101  # see above
     except OSError as error:
         listener.close()
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise BindError(f"cannot listen on {UNIX}{path}: {reason}") from error
     return _listen(listener)
+
+
+def _remove_left_over(path: str) -> None:
+    """Removes the socket of a process that was killed. Others stand in the way, as they should."""
+    with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
+        is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116  # pathlib is not imported yet
+        if is_socket and probe.connect_ex(path) == errno.ECONNREFUSED:
+            os.unlink(path)  # noqa: PTH108  # same
 
 
 def _bound(family: int, host: str, port: int, *, shared: bool) -> socket.socket:

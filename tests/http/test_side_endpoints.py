@@ -11,6 +11,7 @@ from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.admission.keys import KeyOptions
+from anthropic_bedrock_proxy.http.server.bounds import Bounds
 
 KEY = {"x-api-key": "sk-master"}
 BODY = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "Hello"}]}
@@ -175,9 +176,12 @@ class TestErrorsOfTheHTTPSide:
             assert answer.status == 405
             assert answer.headers["allow"]
 
-    def test_other_protocols_are_refused(self, proxy):
-        with pytest.raises(RuntimeError):
-            asyncio.run(Client(proxy.app, type="websocket").send())
+    def test_options_says_what_a_path_serves(self, proxy):
+        answer = ask(proxy, "OPTIONS", "/v1/messages", headers={})
+        assert (answer.status, answer.headers["allow"], answer.body) == (204, "POST, OPTIONS", b"")
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert ask(proxy, "OPTIONS", "*", headers={}).headers["allow"] == "OPTIONS"
+        assert ask(proxy, "OPTIONS", "/nowhere", headers={}).status == 404
 
 
 class TestKeys:
@@ -224,11 +228,11 @@ class TestKeys:
 
 
 class TestBodies:
-    path = "/api/event_logging/batch"
+    path = "/v1/messages"
 
     def send(self, make_proxy, body, headers=None, **options):
         proxy = make_proxy(**options)
-        return ask(proxy, "POST", self.path, headers=headers or {}, body=body)
+        return ask(proxy, "POST", self.path, headers=KEY | (headers or {}), body=body)
 
     def test_in_parts(self, make_proxy, message):
         proxy = make_proxy()
@@ -238,16 +242,20 @@ class TestBodies:
         assert ask(proxy, "POST", "/v1/messages", body=parts).status == 200
 
     @pytest.mark.parametrize(
-        ("encoding", "data"),
+        ("encoding", "pack"),
         [
-            ("gzip", gzip.compress(b"{}")),
-            ("GZIP ", gzip.compress(b"{}")),
-            ("deflate", zlib.compress(b"{}")),
-            ("identity", b"{}"),
+            ("gzip", gzip.compress),
+            ("GZIP ", gzip.compress),
+            ("deflate", zlib.compress),
+            ("identity", bytes),
         ],
     )
-    def test_encodings(self, make_proxy, encoding, data):
-        assert self.send(make_proxy, data, {"content-encoding": encoding}).status == 200
+    def test_encodings(self, make_proxy, message, encoding, pack):
+        proxy = make_proxy()
+        proxy.upstream.script.append(message)
+        body = pack(json.dumps({**BODY, "max_tokens": 5}).encode())
+        headers = KEY | {"content-encoding": encoding}
+        assert ask(proxy, "POST", self.path, headers=headers, body=body).status == 200
 
     @pytest.mark.parametrize(
         ("encoding", "data", "code"),
@@ -278,23 +286,48 @@ class TestBodies:
             body = gzip.compress(b"x" * 101)
         answer = self.send(make_proxy, body, headers, max_bytes=limit)
         assert (answer.status, answer.json["error"]["type"]) == (413, "request_too_large")
-        # The connection stays: closing it under a client that still sends would hide the answer.
-        assert "connection" not in answer.headers
 
     @pytest.mark.parametrize("body", [[None], [b"{", None]], ids=["at once", "in the middle"])
     def test_too_slow(self, make_proxy, body):
-        answer = self.send(make_proxy, body, timeout_seconds=0.01)
+        async def main():
+            client = Client(make_proxy().app, "POST", self.path, headers=KEY, body=body)
+            task = asyncio.create_task(client.send())
+            for _ in range(10):
+                await asyncio.sleep(0)
+            client.connection.pass_time(Bounds().body_seconds - 1)
+            await asyncio.sleep(0)
+            assert not client.answer.status
+            client.connection.pass_time(1)
+            return await task
+
+        answer = asyncio.run(main())
         assert answer.status == 400
+        assert answer.headers["connection"] == "close"
         assert answer.json["error"]["details"] == {"error_code": "request_body_timeout"}
 
     @pytest.mark.parametrize("body", [[None], [b"{", None]])
     def test_a_client_that_leaves_gets_nothing(self, make_proxy, body):
         async def main():
             proxy = make_proxy()
-            client = Client(proxy.app, "POST", self.path, body=body)
+            client = Client(proxy.app, "POST", self.path, headers=KEY, body=body)
             client.leave()
             answer = await client.send()
             assert answer.status == 0
             assert proxy.logged[0].client_gone
 
         asyncio.run(main())
+
+
+class TestEvents:
+    path = "/api/event_logging/batch"
+
+    @pytest.mark.parametrize("body", [b"x" * 65536, [b"x" * 60_000, b"y"], b""])
+    def test_are_taken_without_a_key_and_never_decoded(self, proxy, body):
+        headers = {"content-encoding": "gzip"}
+        answer = ask(proxy, "POST", self.path, headers=headers, body=body)
+        assert (answer.status, answer.json) == (200, {"status": "ok"})
+
+    @pytest.mark.parametrize("body", [b"x" * 65537, [b"x" * 40_000] * 2])
+    def test_are_bounded(self, proxy, body):
+        answer = ask(proxy, "POST", self.path, headers={}, body=body)
+        assert (answer.status, answer.json["error"]["type"]) == (413, "request_too_large")

@@ -18,6 +18,7 @@ from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.store.select import store_from_url
 
 MASTER = "sk-master-of-the-tests"
+_OF_THE_HOP = ("connection", "content-length", "host", "transfer-encoding")
 
 
 @contextmanager
@@ -68,14 +69,15 @@ async def _serve(settings, request, body):
         environment="development",
         build_admin=lambda: build_admin(settings, store),
     )
-    path, _, _ = request.path.partition("?")
+    headers = {
+        name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_HOP
+    }
     client = Client(
         routes.application(None),
         request.command,
         request.path,
-        headers=dict(request.headers),
+        headers=headers,
         body=body,
-        raw_path=path.encode(),
     )
     try:
         return await client.send()

@@ -226,4 +226,6 @@ class Client:
         while connection.protocol.busy:
             await asyncio.sleep(0)
         connection.transport.close()
+        await asyncio.sleep(0)  # connection_lost
+        self._parts = []  # no request is kept by the cycle of client and transport
         return self.answer

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from anthropic_bedrock_proxy.telemetry.logs import (
     configure,
 )
 
-SCOPE = {"method": "POST", "path": "/v1/messages", "client": ("10.0.0.1", 5)}
+REQUEST = SimpleNamespace(method="POST", path="/v1/messages", client="10.0.0.1")
 
 
 def record(**extra):
@@ -65,8 +66,8 @@ def pipe():
 def test_access_lines_are_batched_and_flushed(pipe):
     async def main():
         log = AccessLog("json", fd=pipe[1])
-        log(SCOPE, exchange(model="m", error_type="api_error"))
-        log(SCOPE, exchange())
+        log(REQUEST, exchange(model="m", error_type="api_error"))
+        log(REQUEST, exchange())
         log.flush()
         log.flush()
 
@@ -84,7 +85,7 @@ def test_access_lines_are_written_by_themselves(pipe):
         loop = asyncio.get_running_loop()
         written = loop.create_future()
         loop.add_reader(pipe[0], lambda: written.done() or written.set_result(None))
-        log(SCOPE, exchange(model="m", error_type="api_error"))
+        log(REQUEST, exchange(model="m", error_type="api_error"))
         await written
         loop.remove_reader(pipe[0])
 
@@ -99,7 +100,10 @@ def test_a_client_cannot_write_lines_of_its_own(pipe):
     async def main():
         for log_format in ("text", "json"):
             log = AccessLog(log_format, fd=pipe[1])
-            log({**SCOPE, "path": "/x\n12:00 200 POST " + "y" * 5000}, exchange(model="\x1b[2J\n"))
+            odd = SimpleNamespace(
+                method="POST", path="/x\n12:00 200 POST " + "y" * 5000, client="10.0.0.1"
+            )
+            log(odd, exchange(model="\x1b[2J\n"))
             log.flush()
 
     asyncio.run(main())
@@ -129,7 +133,7 @@ def test_a_full_batch_is_written_at_once(pipe):
     async def main():
         log = AccessLog("json", fd=pipe[1])
         for _ in range(400):
-            log(SCOPE, exchange())
+            log(REQUEST, exchange())
         assert len(log._lines) < 400
         log.flush()
 
@@ -143,7 +147,7 @@ def test_a_log_that_nobody_reads_does_not_stop_serving():
         read, write = os.pipe()
         os.close(read)
         log = AccessLog("json", fd=write)
-        log(SCOPE, exchange())
+        log(REQUEST, exchange())
         log.flush()
         os.close(write)
 

@@ -37,6 +37,7 @@ _STREAM_LINES: Final = (
     b"x-accel-buffering: no\r\n"  # nginx would hold events back
     b"request-id: %b\r\n%b%b"
 )
+_COMMENT: Final = b":\n\n"  # of server-sent events: whoever reads them passes over it
 _NO_VALUE: Final = re.compile(rb"[\x00\r\n]")
 
 
@@ -172,7 +173,7 @@ class Application:
             lines += self._cors.lines(request.headers)
         source = reply.source
         try:
-            request.begin(200, lines)
+            request.begin(200, lines, filler=_COMMENT)
             while (chunk := await source.read()) is not None:
                 if not request.write(chunk):
                     await request.drain()

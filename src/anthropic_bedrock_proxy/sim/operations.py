@@ -15,7 +15,7 @@ import msgspec
 
 from . import converse, converse_stream, counting, guardrail, invoke, invoke_stream, messages, tier
 from .catalog import MODELS
-from .delivery import ClientGone, Cut, Headers, Wire, deliver, exception_frame
+from .delivery import Headers, Wire, deliver, exception_frame
 from .envelope import JSON, anthropic_type, error_event
 from .ids import new_id
 from .log import Entry
@@ -131,14 +131,12 @@ async def respond(
     broken = error_event if request.anthropic else exception_frame
     try:
         ended_by = await deliver(wire, frames, step, event_delay_seconds, broken)
-    except (ClientGone, Cut):
+    finally:  # whatever came of it, what was sent is billed
         _bill(entry, reply, wire.sent, len(frames))
-        raise
     if ended_by is not None:
         entry.outcome = "faulted"
         entry.error_type = anthropic_type(ended_by) if request.anthropic else ended_by
         entry.error_message = "error inside the stream"
-    _bill(entry, reply, wire.sent, len(frames))
 
 
 def _stream_headers(request: Request) -> Headers:

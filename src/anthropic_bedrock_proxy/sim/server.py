@@ -114,8 +114,8 @@ def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interru
     from .app import Simulator  # noqa: PLC0415
 
     simulator = Simulator(options)
-    # As Bedrock's front door: it waits, and takes heads and bodies of any proxy's making.
-    bounds = Bounds(skipped_body_bytes=MAX_BODY_BYTES)
+    # Its clients do not end one side only, and its log is to show soon who has left.
+    bounds = Bounds(skipped_body_bytes=MAX_BODY_BYTES, half_closed=False)
 
     async def main() -> None:
         server = Server(simulator, bounds)

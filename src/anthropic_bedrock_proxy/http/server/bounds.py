@@ -30,5 +30,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     linger_seconds: float = 30.0  # of discarding after an answer that closes the connection
     linger_idle_seconds: float = 5.0  # of silence meanwhile
 
+    # Whether who ends its side of the connection still gets its answer; else it counts as gone.
+    half_closed: bool = True
+    probe_seconds: float = (
+        0.25  # from that end to a probe, and from a probe to a look at its outcome
+    )
+    next_probe_seconds: float = 15.0
+
     connections: int = 10_000  # of this worker; a new one ends the oldest that waits for a request
     handshake_seconds: float = 10.0  # of TLS

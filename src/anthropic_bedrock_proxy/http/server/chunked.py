@@ -1,10 +1,10 @@
-"""A body in chunks (RFC 9112 7.1): from bytes to the data in them, and where it ends.
+r"""A body in chunks (RFC 9112 7.1): from bytes to the data in them, and where it ends.
 
 Extensions and trailers are checked, counted and forgotten: nothing of them reaches the
 application, so that no trailer can pass for a header.
 
     >>> reader = ChunkedReader(Bounds())
-    >>> reader.receive(b"2\\r\\n{}\\r\\n0\\r\\n\\r\\nGET /")
+    >>> reader.receive(b"2\r\n{}\r\n0\r\n\r\nGET /")
     ([b'{}'], 12)
     >>> reader.done
     True

@@ -1,4 +1,4 @@
-"""One connection with a client: bytes and ticks in, actions out. No I/O, no clock, no tasks.
+r"""One connection with a client: bytes and ticks in, actions out. No I/O, no clock, no tasks.
 
 Theory of operation. Requests are served one at a time, in order. Reading is in one of four phases:
 
@@ -18,18 +18,19 @@ Inputs are `receive`, `eof`, `tick`, `allow_writing` and the methods of the answ
               it), or ABORT
     reading   whether more bytes are wanted
 
-A client that leaves and one that only ends its side of the connection look the same: FIN. A 100
-Continue, which every client of HTTP/1.1 has to pass over, tells them apart: who has left answers
-with a reset (the owner sees it), who still reads gets the answer.
+A client that leaves and one that only ends its side of the connection look the same: FIN. `probe`
+tells them apart by a 100 Continue, which every client of HTTP/1.1 has to pass over, or a part of
+the answer that means nothing (in server-sent events, a comment): who has left answers with a reset
+(the owner sees it), who still reads gets the answer.
 
     >>> clock = Clock()
     >>> connection = Connection(Bounds(), clock)
-    >>> connection.receive(b"GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    >>> connection.receive(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     >>> connection.request.path, connection.reading
     ('/health', True)
     >>> connection.answer(200, b"", b"{}")
     >>> b"".join(connection.out)
-    b'HTTP/1.1 200 OK\\r\\ndate: \\r\\ncontent-length: 2\\r\\n\\r\\n{}'
+    b'HTTP/1.1 200 OK\r\ndate: \r\ncontent-length: 2\r\n\r\n{}'
 """
 
 from __future__ import annotations
@@ -49,8 +50,6 @@ _STATUS_LINES: Final = {
     int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }  # any other status has no words of its own
 _NO_BODY: Final = (204, 304)
-_FIRST_PROBE_SECONDS: Final = 1.0
-_PROBE_SECONDS: Final = 15.0
 
 
 class Phase(Enum):
@@ -94,12 +93,12 @@ class Connection:
         "_clock",
         "_close_requested",
         "_ended_at",
-        "_eof_at",
+        "_eof",
+        "_filler",
         "_head_reader",
         "_left",
         "_may_write",
         "_phase",
-        "_probed_at",
         "_received",
         "_received_bytes",
         "_since",
@@ -128,9 +127,9 @@ class Connection:
         self._ahead: list[bytes] = []
         self._ahead_bytes = 0
         self._may_write = True
-        self._eof_at: float | None = None
+        self._eof = False
         self._ended_at = 0.0  # of the last answer
-        self._probed_at = 0.0
+        self._filler = b""
         self._chunked = False  # the answer goes out in chunks
         self._close_requested = False  # by the application
         self.answering = False  # the answer's head has been written
@@ -159,8 +158,10 @@ class Connection:
 
     def eof(self) -> None:
         """The client sends no more; it may still read."""
-        self._eof_at = self._probed_at = self._clock.now
-        if self._phase is Phase.DISCARD:
+        self._eof = True
+        if self.request is not None and not self._bounds.half_closed:
+            self.leave = Leave.ABORT
+        elif self._phase is Phase.DISCARD:
             self.leave = Leave.CLOSE
         elif self._phase is Phase.BODY:
             if self.request is None:  # a body nobody wants
@@ -184,10 +185,23 @@ class Connection:
                     self.leave = Leave.ABORT
             elif self._waits_for_body and waited >= bounds.body_seconds:
                 self.body_error = BodyTooSlowError(bounds.body_seconds)
-        elif self._phase is Phase.AHEAD:
-            self._probe()
-        elif self.request is None:
+        elif self._phase is Phase.DISCARD and self.request is None:
             self._tick_discard(waited, unsent)
+
+    def probe(self) -> bool:
+        """Writes what a client that still reads passes over; whether there is such a thing.
+
+        For a client that sends no more: if it has left, this is answered by a reset.
+        """
+        head = self.request
+        if head is None or self.leave is not Leave.STAY:
+            return False
+        filler = self._filler if self.answering else CONTINUE if head.modern else b""
+        if self.answering:
+            self.write(filler)
+        elif filler:
+            self.out.append(filler)
+        return bool(filler)
 
     def allow_writing(self, allowed: bool) -> None:
         """Tells whether the client takes what is written; else further requests wait."""
@@ -198,7 +212,7 @@ class Connection:
     @property
     def reading(self) -> bool:
         """Whether more bytes are wanted."""
-        if self._eof_at is not None:
+        if self._eof:
             return False
         if self._phase is Phase.BODY:
             return self.request is None or self._received_bytes < self._bounds.unread_body_bytes
@@ -263,9 +277,15 @@ class Connection:
         self.out.append(first)
         self._finish()
 
-    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
-        """Begins an answer that comes in parts, of `length` bytes if that is known."""
+    def begin(
+        self, status: int, lines: bytes, length: int | None = None, filler: bytes = b""
+    ) -> None:
+        """Begins an answer that comes in parts, of `length` bytes if that is known.
+
+        `filler` is a part that means nothing, if the answer's format has such a thing.
+        """
         head = self.request
+        self._filler = filler
         if length is not None:
             lines = b"content-length: %d\r\n%b" % (length, lines)
         elif head is not None and head.modern:
@@ -299,8 +319,6 @@ class Connection:
                 if not continued and reader.started:
                     self._since = self._clock.now
                 return
-            if head.expects_continue and head.headers[b"expect"].lower() != b"100-continue":
-                raise ProtocolError("expect: only 100-continue is known.", status=417)
         except ProtocolError as error:
             self._refuse(error)
             return
@@ -375,7 +393,7 @@ class Connection:
         if head is None or not head.keep_alive or self._close_requested or self._clock.draining:
             return False
         if self._phase is Phase.AHEAD:
-            return self._eof_at is None or self._ahead_bytes > 0
+            return not self._eof or self._ahead_bytes > 0
         # A body that nobody took: what little is on its way may still be passed over.
         return (
             self._phase is Phase.BODY
@@ -401,7 +419,7 @@ class Connection:
             return
         self._phase = Phase.DISCARD
         self._ahead, self._ahead_bytes, self._chunks = [], 0, None
-        lingers = unread and self._eof_at is None
+        lingers = unread and not self._eof
         self.leave = Leave.LINGER if lingers else Leave.CLOSE
 
     def _next(self, rest: bytes) -> None:
@@ -418,7 +436,7 @@ class Connection:
             self._ahead, self._ahead_bytes = [], 0
             self._receive_head(held)
         complete = self.request is not None and self.body_done
-        if self._eof_at is not None and self._may_write and not complete:
+        if self._eof and self._may_write and not complete:
             self.eof()  # it came while this was held
 
     def _refuse(self, error: ProtocolError) -> None:
@@ -448,15 +466,3 @@ class Connection:
                 self.leave = Leave.ABORT
         elif now - self._ended_at >= bounds.linger_seconds or waited >= bounds.linger_idle_seconds:
             self.leave = Leave.CLOSE
-
-    def _probe(self) -> None:
-        """Asks a client that sends no more whether it still reads."""
-        head = self.request
-        if self._eof_at is None or self.answering or head is None or not head.modern:
-            return
-        now = self._clock.now
-        if now - self._probed_at >= (
-            _FIRST_PROBE_SECONDS if self._probed_at == self._eof_at else _PROBE_SECONDS
-        ):
-            self._probed_at = now
-            self.out.append(CONTINUE)

@@ -8,11 +8,11 @@ from ...errors import ProxyError
 class ProtocolError(ProxyError):
     """The bytes are no request of HTTP/1.1, or one over a bound; the connection ends with it."""
 
-    type = "invalid_request_error"
+    status, type = 400, "invalid_request_error"
 
-    def __init__(self, message: str, *, status: int = 400) -> None:
+    def __init__(self, message: str, *, status: int = 400, error_code: str | None = None) -> None:
         """`status` is the HTTP status of the answer."""
-        super().__init__(message, should_retry=False)
+        super().__init__(message, should_retry=False, error_code=error_code)
         self.status = status
 
 
@@ -21,8 +21,10 @@ class BodyTooSlowError(ProtocolError):
 
     def __init__(self, seconds: float) -> None:
         """`seconds` is the bound."""
-        super().__init__(f"The request body did not arrive within {seconds:g} s.")
-        self.error_code = "request_body_timeout"
+        super().__init__(
+            f"The request body did not arrive within {seconds:g} s.",
+            error_code="request_body_timeout",
+        )
 
 
 class ClientGoneError(Exception):

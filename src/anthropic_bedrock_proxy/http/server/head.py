@@ -1,4 +1,4 @@
-"""The head of a request: from bytes to its parts, bounded while it comes.
+r"""The head of a request: from bytes to its parts, bounded while it comes.
 
 llhttp checks the syntax (no bare CR or LF, no folded lines, no blank before a colon, one
 Content-Length of digits alone, never beside a Transfer-Encoding). It is given nothing but heads, up
@@ -15,7 +15,7 @@ connection over (Upgrade, CONNECT, HTTP/2). Here is what it leaves open:
 `Upgrade` is ignored, as RFC 9110 7.8 allows: the request is served in HTTP/1.1.
 
     >>> reader = HeadReader(Bounds())
-    >>> reader.receive(b"POST /v1/a%20b?c HTTP/1.1\\r\\nHost: x\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+    >>> reader.receive(b"POST /v1/a%20b?c HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
     57
     >>> reader.head.path, reader.head.query, reader.head.length
     ('/v1/a b', b'c', 2)
@@ -194,6 +194,8 @@ class HeadReader:
             value = value.rstrip(b" \t")  # noqa: PLW2901
             headers[name] = value if name not in headers else b"%b, %b" % (headers[name], value)
         modern = parser.get_http_version() == "1.1"
+        if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+            raise ProtocolError("expect: only 100-continue is known.", status=417)
         raw_path, query = self._split_target(headers, modern=modern)
         return Head(
             parser.get_method().decode(),

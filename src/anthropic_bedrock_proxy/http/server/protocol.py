@@ -50,6 +50,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         "_drain_waiter",
         "_left",
         "_paused_at",
+        "_prober",
         "_reading",
         "_request",
         "_server",
@@ -66,6 +67,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self._reading = True
         self._left = Leave.STAY  # as far as it was carried out
         self._paused_at: float | None = None  # the transport holds more than it should
+        self._prober: asyncio.TimerHandle | None = None
         self._request: Request[Any] | None = None
         self._task: asyncio.Task[None] | None = None
         self._body_waiter: asyncio.Future[None] | None = None
@@ -95,12 +97,18 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self.connection.eof()
         self._reading = False
         self.act()
+        if self._task is not None and self._left is Leave.STAY:
+            self._prober = self._server.loop.call_later(
+                self._server.bounds.probe_seconds, self._probe
+            )
         return self._left is Leave.STAY and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """Lets go of everything."""
         self._server.remove(self)
         self._left = Leave.ABORT
+        if self._prober is not None:
+            self._prober.cancel()
         if self._request is not None:
             self._request.gone = True
             self._server.application.left(self._request)
@@ -182,9 +190,10 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         if self._left is Leave.ABORT:
             return
         transport, bounds = self._transport, self._server.bounds
-        if (self._paused_at is not None and (
-            self._server.clock.now - self._paused_at >= bounds.stall_seconds
-        )) or (not self._reading and self._peer_is_gone()):
+        if (
+            self._paused_at is not None
+            and (self._server.clock.now - self._paused_at >= bounds.stall_seconds)
+        ) or (not self._reading and self._peer_is_gone()):
             self.connection.leave = Leave.ABORT
         else:
             self.connection.tick(unsent=transport.get_write_buffer_size())
@@ -227,7 +236,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
     def _begin(self, connection: Connection) -> None:
         head = connection.request
         assert head is not None  # noqa: S101  # the caller looked
-        self._request = request = Request(head, self._client, self)
+        request: Request[Any] = Request(head, self._client, self)
+        self._request = request
         self._task = self._server.loop.create_task(self._serve(request))
 
     async def _serve(self, request: Request[Any]) -> None:
@@ -236,7 +246,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         except asyncio.CancelledError:
             if not request.gone:
                 self.connection.leave = Leave.ABORT
-        except Exception:
+        except Exception:  # noqa: BLE001  # an application's bug ends one connection, not the server
             _log.exception("unexpected error")
             self.connection.leave = Leave.ABORT
         finally:
@@ -271,6 +281,22 @@ class HTTPProtocol(asyncio.BufferedProtocol):
                 transport.write_eof()
             if not self._reading:
                 self._set_reading(True)
+
+    def _probe(self) -> None:
+        """Asks a client that sends no more whether it still reads."""
+        self._prober = None
+        if self.connection.probe():
+            self.act()
+            seconds = self._server.bounds.probe_seconds
+            self._prober = self._server.loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        if self._peer_is_gone():
+            self.connection.leave = Leave.ABORT
+            self.act()
+        else:
+            seconds = self._server.bounds.next_probe_seconds
+            self._prober = self._server.loop.call_later(seconds, self._probe)
 
     def _peer_is_gone(self) -> bool:
         """Whether a reset has come that nobody has read, because nothing is read."""

@@ -59,13 +59,16 @@ class Request(Generic[E]):
             self._protocol.connection.answer(status, lines, body)
             self._protocol.act()
 
-    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
+    def begin(
+        self, status: int, lines: bytes, length: int | None = None, filler: bytes = b""
+    ) -> None:
         """Begins an answer in parts, of `length` bytes if that is known.
 
-        It leaves with the first bytes that are written.
+        It leaves with the first bytes that are written. `filler` is a part that means nothing: it
+        is sent to find out whether a client that has ended its side still reads.
         """
         if not self.gone:
-            self._protocol.connection.begin(status, lines, length)
+            self._protocol.connection.begin(status, lines, length, filler)
 
     def write(self, data: bytes) -> bool:
         """Sends a part of the answer; whether more is welcome. If not, await `drain` first."""

@@ -101,7 +101,7 @@ class Server:
     async def _until_idle(self, seconds: float) -> None:
         deadline = self.loop.time() + seconds
         # Polled: an event would cost every request.
-        while self._connections and self.loop.time() < deadline:
+        while self._connections and self.loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
 
     def _read_clock(self) -> None:
