@@ -183,7 +183,7 @@ class Recorder:
         return self.application.refuse(error, client)
 
     async def _handle(self, request):
-        seen = self.seen[-1]
+        seen = next(one for one in self.seen if one.head is request.head)
         if request.path.startswith("/early"):
             raise EarlyError
         seen.body = bytes(await read_body(request, BODY_LIMIT))
