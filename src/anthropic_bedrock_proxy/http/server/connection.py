@@ -245,7 +245,6 @@ class Connection:
         if self.body_error is not None:
             raise self.body_error
         received = self._received
-        self._waits_for_body = False
         if not received:
             return b""
         self._received, self._received_bytes = [], 0
@@ -259,7 +258,7 @@ class Connection:
                 self.out.append(CONTINUE)
             del head.headers[b"expect"]
         if not self._waits_for_body:
-            self._waits_for_body = True
+            self._waits_for_body = True  # until all of it is here: a drip buys no time
             self._since = self._clock.now
 
     def close_after_answer(self) -> None:
@@ -325,6 +324,7 @@ class Connection:
             return
         reader.clear()
         self._since = self._clock.now
+        self._waits_for_body = False
         self.request = head
         self.body_done, self.body_error = False, None
         self._chunked = self._close_requested = self.answering = False
@@ -435,8 +435,9 @@ class Connection:
             held = self._ahead[0] if len(self._ahead) == 1 else b"".join(self._ahead)
             self._ahead, self._ahead_bytes = [], 0
             self._receive_head(held)
-        if self._eof and self.request is None and self._may_write:
-            self.eof()
+        complete = self.request is not None and self.body_done
+        if self._eof and self._may_write and not complete:
+            self.eof()  # it came while this was held
 
     def _refuse(self, error: ProtocolError) -> None:
         self._head_reader.clear()

@@ -16,7 +16,7 @@ connection over (Upgrade, CONNECT, HTTP/2). Here is what it leaves open:
 
     >>> reader = HeadReader(Bounds())
     >>> reader.receive(b"POST /v1/a%20b?c HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-    63
+    57
     >>> reader.head.path, reader.head.query, reader.head.length
     ('/v1/a b', b'c', 2)
 """
@@ -36,6 +36,8 @@ from .errors import ProtocolError
 CHUNKED: Final = -1
 _END: Final = b"\r\n\r\n"
 _METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"))
+_METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,24}(?: |\Z)")  # as far as it has come
+_LINE_BYTES: Final = 40  # of a request line beside its target
 _LENGTH_DIGITS: Final = 18  # more is no length of anything, and may be over 64 bits
 _ABSOLUTE: Final = re.compile(rb"https?://[^/?]+", re.IGNORECASE)
 # RFC 3986: a registered name, IPv4 or [IPv6], and a port; empty where the target has no authority.
@@ -63,7 +65,15 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 class HeadReader:
     """Reads one head. `started` tells whether any byte of it has come; `head` is it, once whole."""
 
-    __slots__ = ("_bounds", "_fields", "_line", "_parser", "_size", "_tail", "_target", "head")
+    __slots__ = (
+        "_bounds",
+        "_fields",
+        "_held",
+        "_line_checked",
+        "_parser",
+        "_target",
+        "head",
+    )
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -71,17 +81,16 @@ class HeadReader:
 
     def _reset(self) -> None:
         self.head: Head | None = None
+        self._held = bytearray()  # what has come of a head that has not ended
+        self._line_checked = False
         self._parser: httptools.HttpRequestParser | None = None
         self._fields: list[tuple[bytes, bytes]] = []
         self._target = b""
-        self._line: bytes | None = b""  # as far as the request line has come; None: it was checked
-        self._tail = b""  # the last bytes, which may begin the end of the head
-        self._size = 0
 
     @property
     def started(self) -> bool:
         """Whether a head has begun."""
-        return self._size > 0
+        return bool(self._held)
 
     def clear(self) -> None:
         """Begins anew, and lets go of the parser, which refers to this reader."""
@@ -90,47 +99,60 @@ class HeadReader:
     def receive(self, data: bytes) -> int:
         """Takes what belongs to the head and returns how many bytes that was.
 
-        `head` is set if it ended there. Raises `ProtocolError`.
+        `head` is set if it ended there. Raises `ProtocolError`, the same however the head was cut:
+        but for its lines as such it is judged when all of it is there.
         """
-        begin = 0
-        if not self._size and data[:1] in (b"\r", b"\n"):
-            # Blank lines before a request are to be passed over (RFC 9112 2.2).
-            begin = len(data) - len(data.lstrip(b"\r\n"))
-            if begin == len(data):
-                return begin
-        tail = self._tail
-        if tail:
-            found = (tail + data).find(_END)
-            end = -1 if found < 0 else found + len(_END) - len(tail)
-        else:
-            found = data.find(_END, begin)
-            end = -1 if found < 0 else found + len(_END)
-        piece = data[begin:] if end < 0 else data[begin:end]
-        self._size += len(piece)
-        if self._size > self._bounds.head_bytes:
-            raise self._too_large()
-        if self._line is not None:
-            self._check_line(piece)
-        self._feed(piece)
-        if end < 0:
-            self._tail = (tail + piece)[1 - len(_END) :]
-            return len(data)
+        held, skipped = self._held, 0
+        before = len(held)
+        if not before:
+            if data[:1] in (b"\r", b"\n"):
+                # Blank lines before a request are to be passed over (RFC 9112 2.2).
+                skipped = len(data)
+                data = data.lstrip(b"\r\n")
+                skipped -= len(data)
+            if not data:
+                return skipped
+            end = data.find(_END) + len(_END)
+            if end >= len(_END):
+                self._read(data[:end], 0)
+                return skipped + end
+        held += data
+        end = held.find(_END, max(0, before - len(_END) + 1)) + len(_END)
+        if end >= len(_END):
+            self._read(bytes(held[:end]), before)
+            return skipped + end - before
+        self._check(held, before)
+        return skipped + len(data)
+
+    def _read(self, head: bytes, begin: int) -> None:
+        self._check(head, begin)
+        self._parse(head)
         self.head = self._finish()
         self._parser = None
-        return end
 
-    def _check_line(self, piece: bytes) -> None:
+    def _check(self, head: bytes | bytearray, begin: int) -> None:
+        """What need not wait for the end of the head. What is before `begin` was checked."""
+        if not self._line_checked:
+            self._check_line(head)
+        bound = self._bounds.head_bytes
+        # Lines that end in LF alone would hide the end of a head, for others or for us.
+        if head.count(b"\n", begin, bound) != head.count(b"\r\n", max(0, begin - 1), bound):
+            raise ProtocolError("A line of the request's headers does not end in CRLF.")
+        if len(head) > bound:
+            raise ProtocolError(f"The request's headers are over {bound} bytes.", status=431)
+
+    def _check_line(self, head: bytes | bytearray) -> None:
         """The request line, before llhttp takes it for something else. Raises `ProtocolError`."""
-        line, newline, _ = piece.partition(b"\n")
-        if self._line:
-            line = self._line + line
-        if not newline:
-            self._line = line
-            if len(line) > self._bounds.target_bytes + 32:  # method and version
+        if not _METHOD.match(head):  # also TLS, SSH and their like: none of them ends a line
+            raise ProtocolError("This is no request of HTTP/1.1.")
+        longest = self._bounds.target_bytes + _LINE_BYTES
+        end = head.find(b"\n", 0, longest)
+        if end < 0:
+            if len(head) >= longest:
                 raise self._target_too_long()
             return
-        self._line = None
-        method, _, rest = line.partition(b" ")
+        self._line_checked = True
+        method, _, rest = bytes(head[:end]).partition(b" ")
         target, _, version = rest.partition(b" ")
         if version not in (b"HTTP/1.1\r", b"HTTP/1.0\r"):
             raise _bad_line(version)
@@ -140,16 +162,12 @@ class HeadReader:
         if len(target) > self._bounds.target_bytes:
             raise self._target_too_long()
 
-    def _feed(self, piece: bytes) -> None:
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpRequestParser(self)
+    def _parse(self, head: bytes) -> None:
+        parser = self._parser = httptools.HttpRequestParser(self)
         try:
-            parser.feed_data(piece)
+            parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             pass  # `Connection: upgrade`: the head is complete, and goes on like any other
-        except httptools.HttpParserInvalidMethodError:
-            raise ProtocolError("This is no request of HTTP/1.1.") from None
         except httptools.HttpParserInvalidURLError:
             raise ProtocolError("The request target has characters that no URL has.") from None
         except httptools.HttpParserError as error:
@@ -186,7 +204,7 @@ class HeadReader:
             query,
             headers,
             _length_of(headers, modern=modern),
-            parser.should_keep_alive(),
+            _keep_alive(headers, modern=modern),
             modern,
         )
 
@@ -211,10 +229,6 @@ class HeadReader:
         path, _, query = target.partition(b"?")
         return path, query
 
-    def _too_large(self) -> ProtocolError:
-        bound = self._bounds.head_bytes
-        return ProtocolError(f"The request's headers are over {bound} bytes.", status=431)
-
     def _target_too_long(self) -> ProtocolError:
         bound = self._bounds.target_bytes
         return ProtocolError(f"The request target is over {bound} bytes.", status=414)
@@ -224,6 +238,18 @@ def _bad_line(version: bytes) -> ProtocolError:
     if re.fullmatch(rb"HTTP/[0-9.]+\r", version):
         return ProtocolError("Only HTTP/1.1 and HTTP/1.0 are served here.", status=505)
     return ProtocolError("The request line is not that of an HTTP/1.1 request.")
+
+
+def _keep_alive(headers: dict[bytes, bytes], *, modern: bool) -> bool:
+    """Whether the client wants another answer on this connection (RFC 9112 9.3).
+
+    llhttp would say it too, but by `Proxy-Connection` as well, and not once a message has ended.
+    """
+    connection = headers.get(b"connection")
+    if connection is None:
+        return modern
+    options = [option.strip(b" \t") for option in connection.lower().split(b",")]
+    return b"close" not in options and (modern or b"keep-alive" in options)
 
 
 def _length_of(headers: dict[bytes, bytes], *, modern: bool) -> int:
