@@ -90,7 +90,7 @@ class Server:
     async def _until_none_is(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = self.loop.time() + seconds
         # Polled: an event would cost every request.
-        while condition() and self.loop.time() < deadline:
+        while condition() and self.loop.time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
 
     def _busy(self) -> bool:
