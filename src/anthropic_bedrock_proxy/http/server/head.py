@@ -23,6 +23,7 @@ line that ends it, so that it can neither begin a second message nor hand the co
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -174,8 +175,13 @@ def _check_host(headers: dict[bytes, bytes], *, modern: bool) -> None:
     if host is None:
         if modern:
             raise ProtocolError("The Host header is missing: HTTP/1.1 asks for it.")
-    elif not _HOST.fullmatch(host):  # two of them are joined by a comma and a blank
+    elif not _is_host(host):  # two of them are joined by a comma and a blank
         raise ProtocolError("The Host header must be there once, and name a host.")
+
+
+@lru_cache(maxsize=64)
+def _is_host(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
