@@ -12,18 +12,22 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from time import process_time
 from typing import Any, Final
 
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.dialects import Wanted, convert
+from anthropic_bedrock_proxy.gateway.dialects import Wanted
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.gateway.sources import has_urls
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
 from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol import sse
+from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
+from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
+from anthropic_bedrock_proxy.protocol.anthropic_messages import to_messages
 from anthropic_bedrock_proxy.protocol.bounds import bound_tokens
+from anthropic_bedrock_proxy.protocol.converse.request import to_converse
 from anthropic_bedrock_proxy.protocol.events import fold
 from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
 from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
@@ -73,26 +77,42 @@ def steps(body: bytes) -> Iterator[Step]:
     rules = _registry().betas
     qwen = _target("converse, Qwen")
     yield "needs a turn", lambda: needs_turn(request, qwen.capabilities, rules)
-    made = [request]
+    made = request
     if needs_turn(request, qwen.capabilities, rules):
-        yield "history", lambda: made.__setitem__(0, without_running(request))
+        yield "history", lambda: without_running(request)
         yield IN_SLICES, lambda: asyncio.run(_run_tools(request))
+        made = _or_else(lambda: without_running(request), request)
     for name in MODELS:
-        target = _target(name)
-        yield f"to {name}", lambda target=target: _convert(made[0], target)
-    verdicts = Verdicts(rules.needed_for)
-    nova = _target("invoke")
-    yield "verdicts", lambda: verdicts.convert(request, nova, _wanted())
+        yield from _conversion(made, name)
+    verdicts, target = Verdicts(rules.needed_for), _target("invoke")
+    wanted = Wanted(flags=_FLAGS, rules=rules, terms=DEFAULT_TERMS, stream=True, request_id="req_1")
+    yield "verdicts", lambda: verdicts.convert(request, target, wanted)
 
 
-def _wanted() -> Wanted:
-    return Wanted(
-        flags=_FLAGS, rules=_registry().betas, terms=DEFAULT_TERMS, stream=True, request_id="req_1"
-    )
+def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:
+    """Adapting to a model, and bringing that into its dialect."""
+    target, rules = _target(name), _registry().betas
+    capabilities = target.capabilities
+
+    def adapted() -> MessagesRequest:
+        return adapt(request, _FLAGS, capabilities, rules).request
+
+    made = _or_else(adapted, request)
+    to_dialect: Callable[..., Any] = {
+        "invoke": to_invoke,
+        "mantle": partial(to_messages, model_id=target.bedrock_model_id),
+        "converse": partial(to_converse, stream=True),
+    }[target.dialect]
+    yield f"adapt, {name}", adapted
+    yield name, lambda: to_dialect(made, _FLAGS, capabilities, rules, DEFAULT_TERMS)
 
 
-def _convert(request: MessagesRequest, target: Target) -> None:
-    convert(request, target, _wanted())
+def _or_else(step: Callable[[], MessagesRequest], request: MessagesRequest) -> MessagesRequest:
+    """What a step makes; the request itself if it refuses."""
+    try:
+        return step()
+    except ProxyError:
+        return request
 
 
 async def _run_tools(request: MessagesRequest) -> None:
