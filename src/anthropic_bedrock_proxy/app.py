@@ -36,6 +36,7 @@ from .store.base import Store, StoreError
 from .store.journal import Journal
 from .store.retention import expire_usage
 from .telemetry.logs import AccessLog
+from .telemetry.watchdog import Watchdog
 from .upstream.places import Places
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class App:
         budgets: Budgets,
         limiter: Limiter,
         access_log: AccessLog | None,
+        watchdog: Watchdog,
     ) -> None:
         self.application = application
         self._store = store
@@ -72,9 +74,11 @@ class App:
         self._budgets = budgets
         self._limiter = limiter
         self._access_log = access_log
+        self._watchdog = watchdog
 
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
+        self._watchdog.stop()
         await self._live.close()
         self._fetcher.close()
         await self._places.close()
@@ -164,6 +168,8 @@ async def build(settings: Settings, store: Store) -> App:
     if settings.store.usage_ttl_days:
         expiring = expire_usage(store.usage, days=settings.store.usage_ttl_days)
         tasks.append(_keep_running("usage records no longer expire", expiring))
+    watchdog = Watchdog()
+    watchdog.start()
     return App(
         routes.application(
             access_log,
@@ -179,6 +185,7 @@ async def build(settings: Settings, store: Store) -> App:
         budgets=budgets,
         limiter=limiter,
         access_log=access_log,
+        watchdog=watchdog,
     )
 
 
