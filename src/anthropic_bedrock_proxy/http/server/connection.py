@@ -35,7 +35,6 @@ the answer that means nothing (in server-sent events, a comment): who has left a
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Final
 
 from .bounds import Bounds
@@ -43,12 +42,13 @@ from .chunked import ChunkedReader
 from .errors import BodyTooSlowError, ProtocolError
 from .head import CHUNKED, Head
 from .head_reader import HeadReader
+from .phrases import PHRASES
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _STATUS_LINES: Final = {
-    int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
-}  # any other status has no words of its own
+    status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in PHRASES.items()
+}
 # What the bytes that come belong to. Not an Enum: its members are slow to look up in Python 3.11.
 _HEAD, _BODY, _AHEAD, _DISCARD = range(4)
 _NO_BODY: Final = (204, 304)
