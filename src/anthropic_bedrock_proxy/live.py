@@ -20,7 +20,7 @@ from .store.records import CapabilityOverride, PriceRecord, ProviderRecord
 from .upstream.backing import Backing, DescribesProfiles
 
 if TYPE_CHECKING:
-    from .fetch.fetcher import WebFetcher
+    from .fetch.cache import CachedFetcher
 
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
 
@@ -143,15 +143,15 @@ class _OnDemand:
 class OnDemandFetcher:
     """A `Fetcher` that is built at its first fetch: TLS and its roots cost memory."""
 
-    def __init__(self, new_fetcher: Callable[[], WebFetcher]) -> None:
+    def __init__(self, new_fetcher: Callable[[], CachedFetcher]) -> None:
         self._new_fetcher = new_fetcher
-        self._fetcher: WebFetcher | None = None
+        self._fetcher: CachedFetcher | None = None
 
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         """As the fetcher's own."""
         if self._fetcher is None:
             self._fetcher = self._new_fetcher()
-        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes)
+        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
 
     def close(self) -> None:
         """Lets go of what was built."""

@@ -57,7 +57,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 class _Pages:
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         if url not in _PAGES:
             raise FetchError("404")
         return _PAGES[url]
@@ -104,7 +104,7 @@ def arrive(
     request = parse_request(msgspec.json.encode(body), version)
     route = registry(column.dialect).route(body["model"], geography=request.inference_geo())
     if has_urls(request.view):
-        request = asyncio.run(Sources(_Pages()).inline(request))
+        request = asyncio.run(Sources(_Pages()).inline(request, "key_1"))
     return request, route.targets[0]
 
 

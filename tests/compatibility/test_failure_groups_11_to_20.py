@@ -69,7 +69,7 @@ def test_11_documents_without_citations_are_read_as_text_and_the_client_hears_of
 # 12. litellm#32683, litellm#18857
 def count(model, *script):
     class NoPages:
-        async def fetch(self, url, *, accept, max_bytes):
+        async def fetch(self, url, *, accept, max_bytes, key):
             raise FetchError(url)
 
     upstream = FakeUpstream(script)

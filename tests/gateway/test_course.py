@@ -59,7 +59,7 @@ def refusal(code="ThrottlingException", message="no", *, sent=False, **more):
 
 
 class NoSources:
-    async def inline(self, request):
+    async def inline(self, request, key_id):
         return request
 
 
@@ -577,7 +577,7 @@ def test_a_key_with_a_provider_counts_there_too():
 
 def test_a_provider_that_goes_while_something_is_fetched():
     class Going:
-        async def inline(self, request):
+        async def inline(self, request, key_id):
             places.replace_stored([])
             return parse_request(encode({"model": HAIKU, **BODY}), request.version)
 

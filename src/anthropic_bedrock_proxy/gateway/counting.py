@@ -76,7 +76,7 @@ class Counting:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
         if has_urls(request.view):
-            request = await self._sources.inline(request)
+            request = await self._sources.inline(request, exchange.key_id)
         place = pinned_place(exchange.caller, self._upstreams)
         route = self._registry.route(request.view.model, place=place)
         # Bedrock checks the whole body.

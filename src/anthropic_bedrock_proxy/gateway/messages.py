@@ -90,7 +90,7 @@ class Messages:
         lease = await self._admission.admit(exchange, request, route, body)
         try:
             if not request.plain and has_urls(request.view):
-                request = await self._sources.inline(request)
+                request = await self._sources.inline(request, exchange.key_id)
             if len(route.targets) == 1:
                 only = OnlyTarget(route.targets[0])
                 reply = await self._attempt(exchange, request, only, wanted, lease)
