@@ -69,9 +69,9 @@ class Live:
             _log.warning("the catalog cannot be read yet: %s", error)
         self._run(self._refresh.run())
 
-    async def resolve_backing(self, arn: str) -> None:
-        """Learns what is behind an application inference profile. Never raises."""
-        await self._backing.resolve(arn)
+    async def resolve_backing(self, arn: str, key_id: str) -> None:
+        """Learns for a key what is behind an application inference profile. Never raises."""
+        await self._backing.resolve(arn, key_id)
 
     async def close(self) -> None:
         """Stops asking and polling."""

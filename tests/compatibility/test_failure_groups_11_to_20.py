@@ -36,6 +36,7 @@ from wire import converse_frames, folded
 from anthropic_bedrock_proxy.aws.connect import Endpoint
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import FetchError
+from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.dialects import convert
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
@@ -76,7 +77,8 @@ def count(model, *script):
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     places = {DEFAULT_PLACE: upstream}
-    counting = Counting(places, registry(""), Sources(NoPages()), monotonic=lambda: 0.0)
+    admission = Admission(None)  # nobody's request is asked for nothing
+    counting = Counting(places, registry(""), Sources(NoPages()), admission, monotonic=lambda: 0.0)
     body = encode({"model": model, "messages": [HELLO]})
     return asyncio.run(counting.handle(exchange, body)), upstream.calls
 

@@ -563,6 +563,7 @@ def test_a_key_with_a_provider_counts_there_too():
         world.upstreams,
         world.messages._registry,
         Sources(NoFetcher()),
+        world.messages._admission,
         monotonic=world.failover.monotonic,
     )
     exchange = Exchange("req_1", started=0.0, at_ms=0)
@@ -602,6 +603,7 @@ def test_a_place_that_cannot_count_says_nothing_about_the_others():
         world.upstreams,
         world.messages._registry,
         Sources(NoFetcher()),
+        world.messages._admission,
         monotonic=world.failover.monotonic,
     )
 

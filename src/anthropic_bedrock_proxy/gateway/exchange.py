@@ -23,6 +23,7 @@ class Exchange(msgspec.Struct, eq=False):
     body_read: bool = False  # from here on, receive() tells only that the client left
     betas: list[str] = []
     model: str = ""
+    listed: bool = True  # see `Route.listed`
     stream: bool = False
     key_id: str = ""
     caller: Caller | None = None  # None: the master key, or no key at all

@@ -49,7 +49,7 @@ class Messages:
         pacing: Pacing,
         verdicts: Verdicts,
         sources: Sources,
-        resolve_backing: Callable[[str], Awaitable[None]],
+        resolve_backing: Callable[[str, str], Awaitable[None]],
         terms: Terms,
         report_cost: bool = False,
         monotonic: Callable[[], float],
@@ -57,7 +57,7 @@ class Messages:
         """`upstreams` by place; `terms` are the operator's, for every request.
 
         `report_cost` tells clients what an answer has cost.
-        `resolve_backing` finds out what is behind an application inference profile.
+        `resolve_backing` finds out what is behind an application inference profile, for a key.
         """
         self._upstreams = upstreams
         self._registry = registry
@@ -77,9 +77,7 @@ class Messages:
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
         route = self._route(exchange, request)
-        if route.opaque:
-            await self._resolve_backing(route.base_model_id)
-            route = self._route(exchange, request)
+        exchange.listed = route.listed
         wanted = Wanted(
             flags=exchange.betas,
             rules=self._registry.betas,
@@ -89,6 +87,11 @@ class Messages:
         )
         lease = await self._admission.admit(exchange, request, route, body)
         try:
+            if route.opaque:
+                await self._resolve_backing(route.base_model_id, exchange.key_id)
+                route = self._route(exchange, request)
+                exchange.listed = route.listed
+                await self._admission.confirm(exchange, request, route, lease)
             if not request.plain and has_urls(request.view):
                 request = await self._sources.inline(request, exchange.key_id)
             if len(route.targets) == 1:

@@ -1,8 +1,10 @@
 """Who is asking: the API key behind a request, found by the SHA-256 of its secret.
 
 Lookups are remembered for a short time, hits and misses alike; when the store does not answer, a
-key that was known recently keeps working (an outage must never look like a wrong key). Secrets
-are only ever compared as hashes, in constant time where it is one secret against another.
+key that was known recently keeps working (an outage must never look like a wrong key). An address
+may try only so many keys that do not exist; beyond that, the store is asked for none that was never
+found before. Secrets are only ever compared as hashes, in constant time where it is one secret
+against another.
 """
 
 from __future__ import annotations
@@ -12,13 +14,20 @@ import hmac
 import logging
 from collections.abc import Callable
 from hashlib import sha256
+from math import inf
 from typing import Final, TypeVar
 
 import msgspec
 
-from ...errors import AuthenticationError, PermissionDeniedError, UnavailableError
+from ...errors import (
+    AuthenticationError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnavailableError,
+)
 from ...store.base import KeyStore, StoreError
 from ...store.records import Caller, KeyRecord
+from .attempts import Attempts
 
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
@@ -57,21 +66,28 @@ class Authenticator:
         *,
         monotonic: Callable[[], float],
         now: Callable[[], float],
+        attempts: Attempts | None = None,
     ) -> None:
-        """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds."""
+        """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds.
+
+        `attempts` may be shared with other authenticators.
+        """
         self._store = store
         self._options = options
         self._monotonic = monotonic
         self._now = now
+        self._attempts = attempts if attempts is not None else Attempts()
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
         self._known: dict[bytes, _Found] = {}
         self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
-    async def authenticate(self, secret: str | None) -> Caller:
-        """Whose request it is. Raises `AuthenticationError`, `PermissionDeniedError`.
+    async def authenticate(self, secret: str | None, client: Callable[[], str] = str) -> Caller:
+        """Whose request it is. `client` tells the address that it comes from.
 
-        `UnavailableError` if an unknown key cannot be looked up.
+        Raises `AuthenticationError`, `PermissionDeniedError`; `RateLimitError` if the address has
+        tried too many keys that do not exist; `UnavailableError` if an unknown key cannot be looked
+        up.
         """
         if not secret:
             if not self._options.require_api_key:
@@ -89,12 +105,25 @@ class Authenticator:
             caller: Caller | None = found.caller
         elif now < self._unknown.get(digest, 0.0):
             caller = None
-        else:
+        elif found is not None:
             caller = await self._look_up(digest, secret, found, now)
+        else:
+            caller = await self._try(digest, secret, client(), now)
         if caller is None:
             if not self._options.require_api_key:
                 return ANONYMOUS
             raise AuthenticationError("The API key is not known. Check it for typing errors.")
+        self._check(caller)
+        return caller
+
+    def forget(self) -> None:
+        """Asks the store about every key again: one was changed in this process."""
+        for found in self._known.values():
+            found.at = found.fresh_until = -inf
+        self._unknown.clear()
+
+    def _check(self, caller: Caller) -> None:
+        """Raises `PermissionDeniedError` for a key or an owner that is not in use any more."""
         key = caller.key
         if not key.is_active:
             raise _inactive("API key", key.id, key.deactivated_reason)
@@ -107,24 +136,39 @@ class Authenticator:
         for owner in (caller.user, caller.team):
             if owner is not None and not owner.is_active:
                 raise _inactive(owner.kind, owner.id, owner.deactivated_reason)
-        return caller
 
-    def forget(self) -> None:
-        """Drops what is remembered: a key was changed in this process."""
-        self._known.clear()
-        self._unknown.clear()
+    async def _try(self, digest: bytes, secret: str, client: str, now: float) -> Caller | None:
+        """Looks up a key that was not found before, if the address may still try one."""
+        wait = self._attempts.take(client, now)
+        if wait > 0:
+            if not self._options.require_api_key:
+                return None
+            raise RateLimitError(
+                "Too many API keys that are not known have come from this network address. Try "
+                "again shortly.",
+                retry_after=wait,
+            )
+        try:
+            caller = await self._look_up(digest, secret, None, now)
+        except UnavailableError:
+            self._attempts.give_back(client)  # the key may be right
+            raise
+        if caller is not None:
+            self._attempts.give_back(client)
+        return caller
 
     async def _look_up(
         self, digest: bytes, secret: str, found: _Found | None, now: float
     ) -> Caller | None:
         fresh_until = now + self._options.ttl_seconds
+        known = found is not None and now < found.at + STALE_SECONDS
         # Who is known need not wait for a store that hangs.
-        patience = _PATIENCE_SECONDS if found is not None else None
+        patience = _PATIENCE_SECONDS if known else None
         try:
             async with asyncio.timeout(patience):
                 caller = await self._store.find(digest, now=int(self._now()), secret=secret)
         except (StoreError, TimeoutError) as error:
-            if found is not None and now < found.at + STALE_SECONDS:
+            if found is not None and known:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 found.fresh_until = fresh_until
                 return found.caller
