@@ -113,17 +113,20 @@ def _convert(
 ) -> Outcome:
     rules = registry(column.dialect).betas
     verdicts = Verdicts(rules.needed_for)
-    if needs_turn(request, verdicts.capabilities(target), rules):
+    if needs_turn(request, target.capabilities, rules):
         request = Turn(request).next_request() or request  # its first model call
     wanted = wanted_of(request, column, flags)
+    view = None
     for lessons in range(_MAX_LESSONS):
-        conversion = verdicts.convert(request, target, wanted)
+        conversion = verdicts.convert(request, target, wanted, view)
         call = conversion.call
         try:
             judge(call)
         except Refusal as said:
             refusal = UpstreamRefusal(said.type, said.message, status=400)
-            if verdicts.learn(request, target, wanted, call, refusal):
+            taught = verdicts.learn(request, target, wanted, call, refusal, view=view)
+            if taught is not None:
+                view = taught
                 continue
             return Outcome(refusal=from_refusal(refusal).message, by_bedrock=True)
         return _outcome(conversion, lessons)
