@@ -174,6 +174,73 @@ def test_who_was_known_goes_on_from_an_address_that_tried_too_many():
     assert 0 < refused.value.retry_after <= 0.2
 
 
+def test_many_requests_at_once_with_a_right_key_are_all_served():
+    """A worker that has just started knows no key."""
+    world = World()
+    world.add("sk-a")
+
+    async def main():
+        asked = [world.auth.authenticate("sk-a", lambda: ONE) for _ in range(300)]
+        return {caller.key.id for caller in await asyncio.gather(*asked)}
+
+    assert asyncio.run(main()) == {"key_1"}
+    assert world.looked_up <= 32
+    assert not world.auth._gates
+
+
+def test_many_right_keys_at_once_from_one_address_are_all_served():
+    world = World()
+    for number in range(300):
+        key = KeyRecord(id=f"k{number}", name="", secret_hint="", created_at=1, updated_at=1)
+        asyncio.run(world.store.keys.create(key, sha256(b"sk-%d" % number).digest()))
+
+    async def main():
+        asked = [world.auth.authenticate(f"sk-{n}", lambda: ONE) for n in range(300)]
+        return len({caller.key.id for caller in await asyncio.gather(*asked)})
+
+    assert asyncio.run(main()) == 300
+
+
+def test_many_wrong_keys_at_once_are_hardly_more_than_those_that_one_may_try():
+    world = World()
+
+    async def main():
+        asked = [world.auth.authenticate(f"sk-{n}", lambda: ONE) for n in range(1000)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    done = asyncio.run(main())
+    assert {type(error) for error in done} == {AuthenticationError, RateLimitError}
+    assert 50 <= world.looked_up <= 50 + 32
+    assert not world.auth._gates
+
+
+def test_a_client_that_leaves_makes_room_for_the_next():
+    world = World()
+    world.add("sk-a")
+    hanging = asyncio.Event()
+
+    async def find(secret_hash, *, now, secret):
+        if secret != "sk-a":
+            await hanging.wait()
+        return await world.store.keys.find(secret_hash, now=now, secret=secret)
+
+    async def main():
+        world.find = find
+        tasks = [
+            asyncio.create_task(world.auth.authenticate(f"sk-{n}", lambda: ONE)) for n in range(40)
+        ]
+        await asyncio.sleep(0)
+        right = asyncio.create_task(world.auth.authenticate("sk-a", lambda: ONE))
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return (await right).key.id
+
+    assert asyncio.run(main()) == "key_1"
+    assert not world.auth._gates
+
+
 def test_right_keys_take_nothing_from_their_address():
     world = World(ttl_seconds=0)
     world.add("sk-a")

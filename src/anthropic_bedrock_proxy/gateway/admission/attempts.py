@@ -33,23 +33,18 @@ class Attempts:
         self._capacity = capacity
         self._full_at: dict[str, float] = {}  # by address: when its bucket is full again
 
-    def take(self, address: str, now: float) -> float:
-        """Takes a try; if there is none left, how many seconds until there is."""
-        name = _network(address)
-        full_at = max(now, self._full_at.pop(name, now))
-        wait = full_at - now - self._patience
-        if wait <= _ROUNDING:
-            wait, full_at = 0.0, full_at + self._seconds
+    def wait(self, address: str, now: float) -> float:
+        """How many seconds until an address may try another key; 0: now."""
+        wait = self._full_at.get(network_of(address), now) - now - self._patience
+        return wait if wait > _ROUNDING else 0.0
+
+    def count(self, address: str, now: float) -> None:
+        """An address has tried a key that does not exist."""
+        name = network_of(address)
+        full_at = max(now, self._full_at.pop(name, now)) + self._seconds
         if len(self._full_at) >= self._capacity:
             self._forget(now)
         self._full_at[name] = full_at
-        return wait
-
-    def give_back(self, address: str) -> None:
-        """The key exists."""
-        name = _network(address)
-        if name in self._full_at:
-            self._full_at[name] -= self._seconds
 
     def __len__(self) -> int:
         return len(self._full_at)
@@ -61,7 +56,8 @@ class Attempts:
 
 
 @lru_cache(maxsize=1024)
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """What counts as one address."""
     try:
         parsed = ip_address(address)
     except ValueError:  # a name, or nothing: a Unix socket

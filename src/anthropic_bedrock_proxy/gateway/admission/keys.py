@@ -27,12 +27,14 @@ from ...errors import (
 )
 from ...store.base import KeyStore, StoreError
 from ...store.records import Caller, KeyRecord
-from .attempts import Attempts
+from .attempts import Attempts, network_of
 
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
 STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
 _PATIENCE_SECONDS: Final = 0.5
+_AT_ONCE: Final = 32  # look-ups for one address
+_GATE_SECONDS: Final = 5.0  # to wait for one of them
 _MAX_REMEMBERED: Final = 10_000
 
 
@@ -79,6 +81,7 @@ class Authenticator:
         self._attempts = attempts if attempts is not None else Attempts()
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
+        self._gates: dict[str, _Gate] = {}  # of addresses that try keys right now
         self._known: dict[bytes, _Found] = {}
         self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
@@ -138,24 +141,49 @@ class Authenticator:
                 raise _inactive(owner.kind, owner.id, owner.deactivated_reason)
 
     async def _try(self, digest: bytes, secret: str, client: str, now: float) -> Caller | None:
-        """Looks up a key that was not found before, if the address may still try one."""
-        wait = self._attempts.take(client, now)
-        if wait > 0:
-            if not self._options.require_api_key:
-                return None
+        """Looks up a key that was not found before, if its address may still try one.
+
+        What is tried at once is bounded too, by waiting: many right keys come at once when a worker
+        has just started.
+        """
+        if self._has_tried_too_many(client, now):
+            return None
+        gate = self._gates.setdefault(network_of(client), _Gate())
+        gate.users += 1
+        try:
+            try:
+                async with asyncio.timeout(_GATE_SECONDS):
+                    await gate.turns.acquire()
+            except TimeoutError:
+                raise _unavailable() from None
+            try:
+                now = self._monotonic()
+                found = self._known.get(digest)  # another request may have looked it up
+                if found is not None and now < found.fresh_until:
+                    return found.caller
+                if now < self._unknown.get(digest, 0.0) or self._has_tried_too_many(client, now):
+                    return None
+                caller = await self._look_up(digest, secret, None, now)
+                if caller is None:
+                    self._attempts.count(client, now)
+                return caller
+            finally:
+                gate.turns.release()
+        finally:
+            gate.users -= 1
+            if not gate.users:
+                del self._gates[network_of(client)]
+
+    def _has_tried_too_many(self, client: str, now: float) -> bool:
+        """Raises `RateLimitError` if so, where keys are required."""
+        wait = self._attempts.wait(client, now)
+        if wait and self._options.require_api_key:
             raise RateLimitError(
                 "Too many API keys that are not known have come from this network address. Try "
                 "again shortly.",
                 retry_after=wait,
             )
-        try:
-            caller = await self._look_up(digest, secret, None, now)
-        except UnavailableError:
-            self._attempts.give_back(client)  # the key may be right
-            raise
-        if caller is not None:
-            self._attempts.give_back(client)
-        return caller
+        return bool(wait)
 
     async def _look_up(
         self, digest: bytes, secret: str, found: _Found | None, now: float
@@ -173,9 +201,7 @@ class Authenticator:
                 found.fresh_until = fresh_until
                 return found.caller
             _log.error("the store does not answer: %s", error)
-            raise UnavailableError(
-                "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
-            ) from error
+            raise _unavailable() from error
         if caller is None:
             self._known.pop(digest, None)
             _remember(self._unknown, digest, fresh_until)
@@ -188,6 +214,20 @@ class _Found(msgspec.Struct):
     caller: Caller
     at: float  # when the store said so
     fresh_until: float
+
+
+class _Gate:
+    """Bounds what one address tries at once."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(_AT_ONCE)
+        self.users = 0
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError(
+        "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
+    )
 
 
 def _inactive(kind: str, name: str, reason: str | None) -> PermissionDeniedError:
