@@ -60,9 +60,7 @@ class Known:
         self._taught: set[str] = set()  # keys that something counts for, maybe alone
         self._views: dict[Name, View | None] = {}
         self._probed_at: dict[Key, float] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._own or self._stored)
+        self.any = False  # for every request: whether there is anything to look up
 
     def get(self, key: Key) -> Verdict | None:
         """The newest that is known."""
@@ -150,6 +148,7 @@ class Known:
         return view
 
     def _changed(self) -> None:
+        self.any = bool(self._own or self._stored)
         self._views.clear()
         self._taught = {
             key_id

@@ -64,7 +64,7 @@ class Verdicts:
 
     def view(self, target: Target, key_id: str) -> View | None:
         """What is known for a request of a key; None: nothing."""
-        if not self._known:
+        if not self._known.any:
             return None
         model = base_model_id(target.bedrock_model_id)
         return self._known.view(model, target.dialect, key_id, self._now())
@@ -114,7 +114,7 @@ class Verdicts:
             if what not in met and not self._known.is_settled(model, dialect, *what):
                 self.count += 1
                 lessons = (*lessons, lesson)
-        if not lessons and not self._known:
+        if not lessons and not self._known.any:
             return None
         taught = self._known.judge((model, dialect, wanted.key_id), self._now(), lessons)
         if taught is None:

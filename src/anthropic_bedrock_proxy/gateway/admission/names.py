@@ -22,9 +22,9 @@ class Names:
         self._answered: dict[str, None] = {}
 
     def booked(self, exchange: Exchange) -> str:
-        """The name for the record of a request that has ended."""
+        """The name for the record of a request that has ended, if its own is not listed."""
         name = exchange.model
-        if exchange.listed or name in self._answered:
+        if name in self._answered:
             return name
         if exchange.upstream_request_id is None and not exchange.meter.final:
             return UNKNOWN
