@@ -12,6 +12,7 @@ from .backends import make_limiter
 from .config import Settings
 from .fetch.base import NoFetcher
 from .gateway.admission.admission import Admission
+from .gateway.admission.attempts import Attempts
 from .gateway.admission.budgets import Budgets
 from .gateway.admission.keys import Authenticator, KeyOptions
 from .gateway.admission.lease import Desk
@@ -132,12 +133,14 @@ async def build(settings: Settings, store: Store) -> App:
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
+    admission = Admission(desk)
+    attempts = Attempts()
     routes = Routes(
         messages=Messages(
             upstreams=places,
             registry=registry,
             failover=make_failover(settings),
-            admission=Admission(desk),
+            admission=admission,
             pacing=Pacing(
                 ping_seconds=settings.streaming.ping_interval_seconds,
                 idle_seconds=settings.upstream.idle_timeout_seconds,
@@ -150,15 +153,17 @@ async def build(settings: Settings, store: Store) -> App:
             report_cost=settings.budgets.report_cost,
             monotonic=time.monotonic,
         ),
-        counting=Counting(places, registry, sources, monotonic=time.monotonic),
+        counting=Counting(places, registry, sources, admission, monotonic=time.monotonic),
         registry=registry,
-        authenticator=_authenticator(settings, store, settings.auth.key_cache_ttl_seconds),
+        authenticator=_authenticator(
+            settings, store, settings.auth.key_cache_ttl_seconds, attempts
+        ),
         max_body_bytes=settings.server.max_body_bytes,
         key_header=settings.auth.api_key_header,
         environment=settings.server.environment,
         trusted_networks=settings.auth.trusted_proxies,
         build_admin=lambda: _build_admin(settings, store),
-        admin_authenticator=_authenticator(settings, store, 0.0),
+        admin_authenticator=_authenticator(settings, store, 0.0, attempts),
     )
     await live.begin()
     access_log = AccessLog(settings.server.log_format) if settings.server.access_log else None
@@ -203,7 +208,9 @@ def _keep_running(loss: str, work: Coroutine[None, None, None]) -> asyncio.Task[
     return task
 
 
-def _authenticator(settings: Settings, store: Store, ttl_seconds: float) -> Authenticator:
+def _authenticator(
+    settings: Settings, store: Store, ttl_seconds: float, attempts: Attempts
+) -> Authenticator:
     auth = settings.auth
     return Authenticator(
         store.keys,
@@ -215,6 +222,7 @@ def _authenticator(settings: Settings, store: Store, ttl_seconds: float) -> Auth
         ),
         monotonic=time.monotonic,
         now=time.time,
+        attempts=attempts,
     )
 
 

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from .fetch.base import Fetched
+from .gateway.known import Verdict
 from .gateway.refresh import CatalogRefresh
 from .gateway.routing import Registry
-from .gateway.verdicts import Verdict, Verdicts
+from .gateway.verdicts import Verdicts
 from .store.base import Catalog, StoreError
-from .store.records import CapabilityOverride, PriceRecord, ProviderRecord
+from .store.records import PriceRecord, ProviderRecord
 from .upstream.backing import Backing, DescribesProfiles
 
 if TYPE_CHECKING:
-    from .fetch.fetcher import WebFetcher
+    from .fetch.cache import CachedFetcher
 
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
 
@@ -52,13 +52,14 @@ class Live:
         self._refresh = CatalogRefresh(
             catalog,
             registry,
-            on_overrides=self._overridden,
+            on_overrides=self.verdicts.replace_stored,
             on_providers=on_providers,
             on_prices=on_prices,
             interval_seconds=interval_seconds,
         )
         self._control = _OnDemand(new_control)
         self._backing = Backing(self._control, registry.learn_backing)
+        self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
@@ -69,9 +70,9 @@ class Live:
             _log.warning("the catalog cannot be read yet: %s", error)
         self._run(self._refresh.run())
 
-    async def resolve_backing(self, arn: str) -> None:
-        """Learns what is behind an application inference profile. Never raises."""
-        await self._backing.resolve(arn)
+    async def resolve_backing(self, arn: str, key_id: str) -> None:
+        """Learns for a key what is behind an application inference profile. Never raises."""
+        await self._backing.resolve(arn, key_id)
 
     async def close(self) -> None:
         """Stops asking and polling."""
@@ -81,37 +82,14 @@ class Live:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _overridden(self, overrides: Sequence[CapabilityOverride]) -> None:
-        self.verdicts.replace_stored(
-            Verdict(
-                model=row.model,
-                dialect=row.dialect,
-                kind=row.kind,
-                name=row.name,
-                allowed=row.allowed,
-            )
-            # The later ones win: the operator's word for every model beats what one model refused.
-            for row in sorted(overrides, key=lambda row: row.source == "operator")
-        )
-
     def _learned(self, verdict: Verdict) -> None:
         self._run(self._remember(verdict))
 
     async def _remember(self, verdict: Verdict) -> None:
         try:
-            await self._catalog.put_override(
-                CapabilityOverride(
-                    model=verdict.model,
-                    dialect=verdict.dialect,
-                    kind=verdict.kind,
-                    name=verdict.name,
-                    allowed=False,
-                    source="learned",
-                    reason="refused by Bedrock",
-                    updated_at=int(time.time()),
-                )
-            )
-            await self._refresh.refresh_once()
+            async with self._writing:  # in the order in which they were learned
+                await self._catalog.put_override(verdict)
+                await self._refresh.refresh_once()
             self.verdicts.release(verdict)
         except StoreError as error:
             _log.warning("only this worker knows what %s refused: %s", verdict.model, error)
@@ -143,15 +121,15 @@ class _OnDemand:
 class OnDemandFetcher:
     """A `Fetcher` that is built at its first fetch: TLS and its roots cost memory."""
 
-    def __init__(self, new_fetcher: Callable[[], WebFetcher]) -> None:
+    def __init__(self, new_fetcher: Callable[[], CachedFetcher]) -> None:
         self._new_fetcher = new_fetcher
-        self._fetcher: WebFetcher | None = None
+        self._fetcher: CachedFetcher | None = None
 
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         """As the fetcher's own."""
         if self._fetcher is None:
             self._fetcher = self._new_fetcher()
-        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes)
+        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
 
     def close(self) -> None:
         """Lets go of what was built."""

@@ -30,7 +30,7 @@ from .upstream.places import Places
 from .upstream.wiring import Network, Wiring
 
 if TYPE_CHECKING:
-    from .fetch.fetcher import WebFetcher
+    from .fetch.cache import CachedFetcher
     from .limits.base import Limiter
     from .upstream.control import ControlPlane
 
@@ -280,12 +280,13 @@ def make_control(settings: Settings, *, timeout_seconds: float = 5.0) -> Control
     return make_wiring(settings).control(url, timeout_seconds=timeout_seconds)
 
 
-def make_fetcher(settings: Settings) -> WebFetcher:
+def make_fetcher(settings: Settings) -> CachedFetcher:
     """What fetches the URLs in requests. Belongs to one loop."""
+    from .fetch.cache import CachedFetcher  # noqa: PLC0415  # seldom needed
     from .fetch.fetcher import FetchOptions, WebFetcher  # noqa: PLC0415  # seldom needed
 
     fetch, aws = settings.fetch, settings.aws
-    return WebFetcher(
+    web = WebFetcher(
         FetchOptions(
             max_bytes=fetch.max_bytes,
             timeout_seconds=fetch.timeout_seconds,
@@ -303,3 +304,4 @@ def make_fetcher(settings: Settings) -> WebFetcher:
             ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
         )
     )
+    return CachedFetcher(web)

@@ -32,6 +32,10 @@ def test_allow_block_and_forget(run, document):
         "allowed": True,
         "source": "operator",
         "reason": "seen to work",
+        "learned_at": None,
+        "confirmations": 0,
+        "witnesses": [],
+        "expires_at": None,
     }
     words = ("--model", "claude-haiku-4-5", "--dialect", "converse")
     assert document("betas", "block", FLAG, *words)["model"] == HAIKU
@@ -85,6 +89,33 @@ def test_the_operator_s_word_replaces_a_learned_one(document, catalog):
     document("betas", "allow", FLAG, "--model", HAIKU, "--dialect", "invoke")
     assert not catalog("put_override", learned)
     assert verdicts(document) == {(FLAG, HAIKU, "invoke"): (True, "operator")}
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"witnesses": ("key_a",), "confirmations": 1},
+            "met once by key_a, since 1970-01-01T00:00:05Z; counts for this key only; tried again",
+        ),
+        (
+            {"witnesses": ("key_a", "key_b"), "confirmations": 9},
+            "met 9 times by key_a, key_b, since 1970-01-01T00:00:05Z; counts for all; tried again",
+        ),
+        ({"allowed": True}, "withdrawn 1970-01-01T00:00:07Z: Bedrock took it again"),
+        ({}, "counts for nobody"),
+    ],
+)
+def test_a_learned_verdict_is_shown_with_its_evidence(run, catalog, fields, told):
+    learned = {"allowed": False, "learned_at": 5, "expires_at": 86_400, "updated_at": 7} | fields
+    run("betas", "list")
+    assert catalog(
+        "put_override",
+        CapabilityOverride(
+            model=HAIKU, dialect="invoke", kind="beta", name=FLAG, source="learned", **learned
+        ),
+    )
+    assert told in run("betas", "list").stdout
 
 
 @both

@@ -84,7 +84,8 @@ def taught(column, given, message, flags=()):
     request, target = arrive(column, {"model": column.model, **BASE, **given})
     wanted = wanted_of(request, column, flags)
     verdicts = Verdicts(wanted.rules.needed_for)
-    call = verdicts.convert(request, target, wanted).call
+    call = verdicts.convert(request, target, wanted, None).call
     refusal = UpstreamRefusal("ValidationException", message, status=400)
-    assert verdicts.learn(request, target, wanted, call, refusal)
-    return decode(verdicts.convert(request, target, wanted).call.body)
+    view = verdicts.learn(request, target, wanted, call, refusal, view=None)
+    assert view is not None
+    return decode(verdicts.convert(request, target, wanted, view).call.body)

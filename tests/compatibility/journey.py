@@ -58,7 +58,7 @@ class Outcome(msgspec.Struct, kw_only=True):
 
 
 class _Pages:
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         if url not in _PAGES:
             raise FetchError("404")
         return _PAGES[url]
@@ -109,7 +109,7 @@ def arrive(
     request = parse_request(msgspec.json.encode(body), version)
     route = registry(column.dialect).route(body["model"], geography=request.inference_geo())
     if has_urls(request.view):
-        request = asyncio.run(Sources(_Pages()).inline(request))
+        request = asyncio.run(Sources(_Pages()).inline(request, "key_1"))
     return request, route.targets[0]
 
 
@@ -118,17 +118,20 @@ def _convert(
 ) -> Outcome:
     rules = registry(column.dialect).betas
     verdicts = Verdicts(rules.needed_for)
-    if needs_turn(request, verdicts.capabilities(target), rules):
+    if needs_turn(request, target.capabilities, rules):
         request = asyncio.run(_first_call(request))
     wanted = wanted_of(request, column, flags)
+    view = None
     for lessons in range(_MAX_LESSONS):
-        conversion = verdicts.convert(request, target, wanted)
+        conversion = verdicts.convert(request, target, wanted, view)
         call = conversion.call
         try:
             judge(call)
         except Refusal as said:
             refusal = UpstreamRefusal(said.type, said.message, status=400)
-            if verdicts.learn(request, target, wanted, call, refusal):
+            taught = verdicts.learn(request, target, wanted, call, refusal, view=view)
+            if taught is not None:
+                view = taught
                 continue
             return Outcome(refusal=from_refusal(refusal).message, by_bedrock=True)
         return _outcome(conversion, lessons)

@@ -36,6 +36,7 @@ from wire import converse_frames, folded
 from anthropic_bedrock_proxy.aws.connect import Endpoint
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import FetchError
+from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.dialects import convert
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
@@ -69,14 +70,15 @@ def test_11_documents_without_citations_are_read_as_text_and_the_client_hears_of
 # 12. litellm#32683, litellm#18857
 def count(model, *script):
     class NoPages:
-        async def fetch(self, url, *, accept, max_bytes):
+        async def fetch(self, url, *, accept, max_bytes, key):
             raise FetchError(url)
 
     upstream = FakeUpstream(script)
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     places = {DEFAULT_PLACE: upstream}
-    counting = Counting(places, registry(""), Sources(NoPages()), monotonic=lambda: 0.0)
+    admission = Admission(None)  # nobody's request is asked for nothing
+    counting = Counting(places, registry(""), Sources(NoPages()), admission, monotonic=lambda: 0.0)
     body = encode({"model": model, "messages": [HELLO]})
     return asyncio.run(counting.handle(exchange, body)), upstream.calls
 

@@ -833,6 +833,26 @@ def test_a_learned_verdict_never_replaces_the_operator_s(opened):
     asyncio.run(story())
 
 
+def test_the_evidence_of_a_learned_verdict_comes_back(opened):
+    first = a_verdict(
+        source="learned", learned_at=1, confirmations=1, witnesses=("k1",), expires_at=9
+    )
+    second = a_verdict(
+        source="learned", learned_at=1, confirmations=2, witnesses=("k1", "k2"), expires_at=10
+    )
+
+    async def story():
+        async with opened() as store:
+            for verdict in (first, second):
+                await store.catalog.put_override(verdict)
+                assert await store.catalog.overrides() == [verdict]
+            word = a_verdict()
+            await store.catalog.put_override(word)
+            assert await store.catalog.overrides() == [word]
+
+    asyncio.run(story())
+
+
 def test_there_is_one_verdict_for_each_model_dialect_kind_and_name(opened):
     verdicts = [
         a_verdict("a"),

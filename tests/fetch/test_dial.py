@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -26,7 +27,7 @@ async def fetch(url, port, *, resolver=here, **options):
     options = {"allow_private": True, "allowed_ports": (port,), "ca_bundle": CA, **options}
     fetcher = WebFetcher(FetchOptions(**options), resolver=resolver)
     try:
-        return await fetcher.fetch(url, accept=IMAGES, max_bytes=1000)
+        return await fetcher.fetch(url, accept=IMAGES, max_bytes=1000, key="k")
     finally:
         fetcher.close()
 
@@ -184,14 +185,44 @@ def test_hosts_that_spell_an_address(host, address):
     assert literal_address(host) == address
 
 
+def test_names_that_never_resolve_leave_threads_for_another_key():
+    """A thread is held long after its fetch was given up."""
+
+    async def main():
+        end = threading.Event()
+
+        def find(host, port):
+            if host == "slow.example":
+                end.wait(30)
+            return [host]
+
+        lookup = Lookup(find, threads=4)
+        try:
+            slow = [asyncio.create_task(lookup("slow.example", 443, key="a")) for _ in range(9)]
+            await asyncio.sleep(0)
+            for task in slow:
+                task.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+            again = asyncio.create_task(lookup("slow.example", 443, key="a"))
+            async with asyncio.timeout(10):
+                assert await lookup("fast.example", 443, key="b") == ["fast.example"]
+            end.set()
+            assert await again == ["slow.example"]
+        finally:
+            end.set()
+            lookup.close()
+
+    asyncio.run(main())
+
+
 def test_the_real_resolver():
     async def main():
         lookup = Lookup()
         try:
-            assert set(await lookup("127.1", 443)) == {"127.0.0.1"}
-            assert set(await lookup("localhost", 443)) <= {"127.0.0.1", "::1"}
+            assert set(await lookup("127.1", 443, key="k")) == {"127.0.0.1"}
+            assert set(await lookup("localhost", 443, key="k")) <= {"127.0.0.1", "::1"}
             with pytest.raises(OSError, match=r".+"):
-                await lookup("no name", 443)
+                await lookup("no name", 443, key="k")
         finally:
             lookup.close()
 

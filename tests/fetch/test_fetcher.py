@@ -99,7 +99,7 @@ def fetch(
             dialer = LocalDialer(server.port, dead=options.pop("dead", ()))
             fetcher = WebFetcher(FetchOptions(**options), resolver=names or Names(), dialer=dialer)
             try:
-                outcome = await fetcher.fetch(url, accept=accept, max_bytes=max_bytes)
+                outcome = await fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key="k")
             except FetchError as error:
                 outcome = error
             fetcher.close()
@@ -296,7 +296,7 @@ def test_a_broken_connection():
         async with serving(b"") as server:
             fetcher = WebFetcher(resolver=Names(), dialer=Dialer(server.port))
             with pytest.raises(FetchError) as refused:
-                await fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1)
+                await fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1, key="k")
             assert refused.value.reason == "the connection to its server broke"
 
     run(main)
@@ -330,7 +330,7 @@ def test_the_operators_limit_of_size_holds_too():
                 FetchOptions(max_bytes=50), resolver=Names(), dialer=LocalDialer(server.port)
             )
             with pytest.raises(TooLargeError, match="over 50 bytes"):
-                await fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1000)
+                await fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1000, key="k")
 
     run(main)
 
@@ -388,7 +388,7 @@ def test_names_and_connections_that_take_too_long(slow_names, options, expected)
 
         fetcher = WebFetcher(FetchOptions(**options), resolver=resolver, dialer=Dialer())
         with pytest.raises(FetchError) as refused:
-            await fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1)
+            await fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1, key="k")
         assert refused.value.reason == expected
 
     run(main)
@@ -408,8 +408,10 @@ def test_fetches_wait_for_their_turn():
 
         fetcher = WebFetcher(FetchOptions(max_concurrent=2), resolver=resolver)
         fetches = [
-            asyncio.create_task(fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1))
-            for _ in range(6)
+            asyncio.create_task(
+                fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1, key=f"{n}")
+            )
+            for n in range(6)
         ]
         while running < 2:
             await asyncio.sleep(0)
@@ -417,6 +419,37 @@ def test_fetches_wait_for_their_turn():
         done = await asyncio.gather(*fetches, return_exceptions=True)
         assert [error.reason for error in done] == [NOT_PUBLIC] * 6
         assert most == 2
+
+    run(main)
+
+
+def test_slow_urls_of_one_key_leave_room_for_another():
+    """It took 19 seconds until the other's turn came."""
+
+    async def main():
+        held = 0
+
+        async def resolver(host, port):
+            nonlocal held
+            if host == "fast.example":
+                raise OSError
+            held += 1
+            await asyncio.Event().wait()
+
+        fetcher = WebFetcher(FetchOptions(max_concurrent=16), resolver=resolver)
+
+        def begin(key, host="slow.example"):
+            fetched = fetcher.fetch(f"https://{host}/", accept=IMAGES, max_bytes=1, key=key)
+            return asyncio.create_task(fetched)
+
+        slow = [begin(key) for key in ("a", "b", "c") for _ in range(50)]
+        await asyncio.sleep(0)
+        assert held == 8 + 4 + 2
+        (done,) = await asyncio.gather(begin("d", "fast.example"), return_exceptions=True)
+        assert done.reason == NOT_PUBLIC
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
 
     run(main)
 
@@ -431,7 +464,10 @@ def test_waiting_for_a_turn_counts():
         fetcher = WebFetcher(
             FetchOptions(max_concurrent=1, timeout_seconds=0.02), resolver=resolver
         )
-        both = [fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1) for _ in range(2)]
+        both = [
+            fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1, key="k")
+            for _ in range(2)
+        ]
         done = await asyncio.gather(*both, return_exceptions=True)
         assert all("did not arrive" in error.reason for error in done)
 
@@ -448,7 +484,7 @@ def test_a_cancelled_fetch_drops_its_connection():
             dialer = LocalDialer(server.port)
             fetcher = WebFetcher(resolver=Names(), dialer=dialer)
             task = asyncio.create_task(
-                fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1000)
+                fetcher.fetch("https://a.example/", accept=IMAGES, max_bytes=1000, key="k")
             )
             await until(lambda: server.requests)
             task.cancel()
@@ -507,7 +543,7 @@ def test_whatever_the_url_is_only_our_error_comes(url):
     async def main():
         with pytest.raises(FetchError):
             await WebFetcher(FetchOptions(allow_http=True), resolver=resolver).fetch(
-                url, accept=IMAGES, max_bytes=1
+                url, accept=IMAGES, max_bytes=1, key="k"
             )
 
     run(main)

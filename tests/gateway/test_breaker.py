@@ -87,6 +87,27 @@ def test_abandoning_says_nothing_about_a_closed_breaker(breaker):
     assert fail(breaker)
 
 
+def test_a_witness_counts_once_in_a_row(breaker):
+    assert [fail(breaker, witness="a") for _ in range(9)] == [False] * 9
+    assert [fail(breaker, witness=name) for name in "bc"] == [False, True]
+
+
+def test_witnesses_and_failures_of_the_target_count_together(breaker):
+    assert [fail(breaker, witness=name) for name in ("a", None, "a", None)] == [
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_success_forgets_the_witnesses(breaker):
+    fail(breaker, witness="a")
+    fail(breaker, witness="b")
+    breaker.succeeded(breaker.begin(0))
+    assert [fail(breaker, witness=name) for name in "abc"] == [False, False, True]
+
+
 class Attempts(RuleBasedStateMachine):
     """Attempts begin, end and are given up in any order while time goes by."""
 
@@ -130,11 +151,11 @@ class Attempts(RuleBasedStateMachine):
         assert self.breaker.state == ("closed" if probed else before)
 
     @precondition(lambda self: self.running)
-    @rule(data=st.data(), told=st.none() | st.floats(0.1, 60))
-    def fail(self, data, told):
+    @rule(data=st.data(), told=st.none() | st.floats(0.1, 60), who=st.sampled_from([None, *"ab"]))
+    def fail(self, data, told, who):
         ticket, probed = self.take(data)
         before = self.breaker.state
-        opened = self.breaker.failed(ticket, self.now, cooldown_seconds=told)
+        opened = self.breaker.failed(ticket, self.now, cooldown_seconds=told, witness=who)
         if probed:
             assert opened
         if opened:

@@ -6,15 +6,26 @@ import asyncio
 from base64 import b64decode
 
 import pytest
+from desks import make_desk
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.errors import ProxyError, UpstreamRefusal
-from anthropic_bedrock_proxy.fetch.base import NoFetcher
+from anthropic_bedrock_proxy.errors import (
+    PermissionDeniedError,
+    ProxyError,
+    RateLimitError,
+    UpstreamRefusal,
+)
+from anthropic_bedrock_proxy.fetch.base import Fetched, NoFetcher
+from anthropic_bedrock_proxy.gateway.admission.admission import Admission
+from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.store.memory.store import MemoryStore
+from anthropic_bedrock_proxy.store.records import Account, Caller, KeyRecord
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -28,7 +39,11 @@ def count(change, *script):
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     counting = Counting(
-        {DEFAULT_PLACE: upstream}, REGISTRY, Sources(NoFetcher()), monotonic=lambda: 0.0
+        {DEFAULT_PLACE: upstream},
+        REGISTRY,
+        Sources(NoFetcher()),
+        Admission(None),  # nobody's request is asked for nothing
+        monotonic=lambda: 0.0,
     )
     reply = asyncio.run(counting.handle(exchange, encode({**BODY, **change})))
     return reply, upstream.calls
@@ -100,7 +115,11 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     counting = Counting(
-        {DEFAULT_PLACE: upstream}, registry, Sources(NoFetcher()), monotonic=lambda: 0.0
+        {DEFAULT_PLACE: upstream},
+        registry,
+        Sources(NoFetcher()),
+        Admission(None),
+        monotonic=lambda: 0.0,
     )
     body = encode({**BODY, "model": "claude-opus-4-8"})
     assert ESTIMATE_HEADER in asyncio.run(counting.handle(exchange, body)).headers
@@ -126,3 +145,128 @@ def test_counting_runs_no_tool():
     reply, calls = count(change)
     assert not calls
     assert 10 < decode(reply.body)["input_tokens"] < 1000
+
+
+def test_models_that_cannot_be_counted_are_remembered_within_bounds():
+    """Clients name the models."""
+    refused = UpstreamRefusal("ValidationException", "CountTokens is not available")
+    upstream = FakeUpstream([refused] * 1100)
+    counting = Counting(
+        {DEFAULT_PLACE: upstream},
+        REGISTRY,
+        Sources(NoFetcher()),
+        Admission(None),
+        monotonic=lambda: 0.0,
+    )
+
+    async def main():
+        for number in range(1100):
+            exchange = Exchange("req_1", started=0.0, at_ms=0, version="2023-06-01")
+            model = f"anthropic.claude-{number}"
+            await counting.handle(exchange, encode({**BODY, "model": model}))
+
+    asyncio.run(main())
+    assert len(counting._without) <= 1024
+
+
+IMAGE = {"type": "image", "source": {"type": "url", "url": "https://a.example/"}}
+WITH_URL = [{"role": "user", "content": [IMAGE]}]
+
+
+class Keyed:
+    """Counts for a key, and whatever others would notice of it."""
+
+    def __init__(self, *, rate=1000, spent_nano=0, script=(), **fields):
+        self.upstream = FakeUpstream(script)
+        self.fetched = []
+        self.now = 1000.0
+        store = MemoryStore()
+        asyncio.run(store.ledger.import_spent(Account("key:k", "total"), spent_nano))
+        limits = LimitOptions(requests=rate)
+        desk = make_desk(self, REGISTRY, monotonic=lambda: self.now, store=store, limits=limits)
+        self.admission = Admission(desk)
+        self.counting = Counting(
+            {DEFAULT_PLACE: self.upstream},
+            REGISTRY,
+            Sources(self),
+            self.admission,
+            monotonic=lambda: self.now,
+        )
+        self.caller = Caller(
+            KeyRecord(id="k", name="", secret_hint="", created_at=0, updated_at=0, **fields)
+        )
+
+    async def fetch(self, url, *, accept, max_bytes, key):
+        self.fetched.append((url, key))
+        return Fetched(b"\x89PNG", "image/png", url)
+
+    def exchange(self):
+        exchange = Exchange("req_1", started=0.0, at_ms=0, version="2023-06-01")
+        exchange.caller, exchange.key_id = self.caller, "k"
+        return exchange
+
+    def count(self, **change):
+        body = encode({**BODY, **change})
+        return asyncio.run(self.counting.handle(self.exchange(), body))
+
+
+def test_a_key_without_budget_gets_an_estimate_and_orders_nothing():
+    """20 counts fetched 1000 URLs for a key with a budget of nothing."""
+    world = Keyed(total_budget_nano=0)
+    for _ in range(20):
+        assert ESTIMATE_HEADER in world.count(messages=WITH_URL).headers
+        assert ESTIMATE_HEADER in world.count().headers
+    assert not world.fetched
+    assert not world.upstream.calls
+
+
+def test_a_key_with_budget_left_gets_bedrock_s_count_and_spends_nothing():
+    world = Keyed(total_budget_nano=5, script=[encode({"inputTokens": 5})] * 9)
+    for _ in range(9):
+        assert world.count(messages=WITH_URL).body == b'{"input_tokens":5}'
+    assert world.fetched == [("https://a.example/", "k")] * 9
+    (purse,) = world.admission._desk.budgets.purses.values()
+    assert (purse.available, purse.running) == (1, 0)  # the slice that was borrowed, whole
+
+
+def test_a_budget_that_was_used_up_elsewhere_counts():
+    world = Keyed(total_budget_nano=5, spent_nano=5)
+    assert ESTIMATE_HEADER in world.count(messages=WITH_URL).headers
+    assert not world.fetched
+
+
+@pytest.mark.parametrize(
+    ("fields", "change"),
+    [
+        ({"allowed_models": ("claude-opus-*",)}, {}),
+        ({"allowed_tools": ("x",)}, {"tools": [{"name": "y", "input_schema": {}}]}),
+        ({"allowed_models": ("nothing",)}, {"model": f"{ACCOUNT}:application-inference-profile/a"}),
+    ],
+)
+def test_what_a_key_may_not_use_it_may_not_count(fields, change):
+    world = Keyed(**fields)
+    with pytest.raises(PermissionDeniedError, match="this key may not use"):
+        world.count(messages=WITH_URL, **change)
+    assert not world.fetched
+    assert not world.upstream.calls
+
+
+def test_for_a_profile_that_may_hide_anything_nothing_is_fetched():
+    profile = f"{ACCOUNT}:application-inference-profile/a"
+    restricted = Keyed(allowed_models=("claude-haiku-*",))
+    assert ESTIMATE_HEADER in restricted.count(messages=WITH_URL, model=profile).headers
+    assert not restricted.fetched
+
+
+def test_counts_have_a_rate_limit_of_their_own():
+    world = Keyed(rate=3, script=[encode({"inputTokens": 5})] * 9)
+    for _ in range(3):
+        world.count()
+    with pytest.raises(RateLimitError, match="3 token counts per minute of the key k") as refused:
+        world.count(messages=WITH_URL)
+    assert refused.value.retry_after > 0
+    assert not world.fetched
+    request = parse_request(encode({**BODY, "max_tokens": 1}), "2023-06-01")
+    route = REGISTRY.route(BODY["model"])
+    lease = asyncio.run(world.admission.admit(world.exchange(), request, route, b""))
+    lease.settle()

@@ -59,7 +59,7 @@ def refusal(code="ThrottlingException", message="no", *, sent=False, **more):
 
 
 class NoSources:
-    async def inline(self, request):
+    async def inline(self, request, key_id):
         return request
 
 
@@ -117,7 +117,7 @@ class World:
 
 
 def state(world, place):
-    (breaker,) = [b for (name, _), b in world.failover.breakers.items() if name == place]
+    (breaker,) = [b for (name, _), b in world.failover.guards.items() if name == place]
     return breaker.state
 
 
@@ -128,7 +128,7 @@ def test_one_place_has_nothing_to_do_with_any_of_this():
         with pytest.raises(RateLimitError):
             world.ask()
     assert world.target() == ""
-    assert not world.failover.breakers
+    assert not world.failover.guards
     assert {call.patience for call in world.upstreams[DEFAULT_PLACE].calls} == {None}
     assert not world.failover.switches
 
@@ -160,10 +160,63 @@ def test_100_of_100_while_the_first_target_throttles():
 def test_failures_of_a_place_go_on_and_count(code, stream):
     world = World("default", "west")
     world.script(default=[refusal(code)] * 3, west=[[STREAM] if stream else ANSWER] * 3)
-    for _ in range(3):
-        assert world.target(stream=stream, key="k") == "west/invoke"
-        world.failover.conversations.forget(next(iter(world.failover.conversations._homes)))
+    for number in range(3):
+        assert world.target(stream=stream, key=f"k{number}") == "west/invoke"
     assert state(world, DEFAULT_PLACE) == "open"
+
+
+OWN_FAULTS = ["ModelTimeoutException", "ModelErrorException", "ModelStreamErrorException"]
+
+
+def prompt(text):
+    """A conversation of its own."""
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+@pytest.mark.parametrize("code", OWN_FAULTS)
+def test_slow_prompts_of_one_key_close_a_target_for_that_key_alone(code):
+    world = World("default", "west")
+    world.script(default=[refusal(code)] * 3 + [ANSWER], west=[ANSWER] * 4)
+    for number in range(4):
+        assert world.target(key="slow", **prompt(f"{number}")) == "west/invoke"
+    assert world.calls() == {"default": 3, "west": 4}
+    assert state(world, DEFAULT_PLACE) == "closed"
+    assert world.target(key="another") == "default/invoke"
+
+
+def test_errors_and_throttling_of_one_key_count_for_all():
+    world = World("default", "west")
+    codes = ("ThrottlingException", "InternalServerException", "ServiceUnavailableException")
+    world.script(default=[refusal(code) for code in codes], west=[ANSWER] * 3)
+    for number in range(3):
+        world.ask(key="one", **prompt(f"{number}"))
+    assert state(world, DEFAULT_PLACE) == "open"
+
+
+def test_a_key_whose_slow_prompts_are_the_probes_does_not_keep_a_target_closed():
+    world = World("default", "west")
+    world.script(default=[refusal("InternalServerException")] * 3, west=[ANSWER] * 9)
+    for number in range(3):
+        world.ask(key=f"k{number}")
+    world.now += 31
+    world.script(default=[refusal("ModelTimeoutException"), ANSWER])
+    assert world.target(key="slow") == "west/invoke"
+    world.now += 31
+    assert world.target(key="slow", **prompt("again")) == "west/invoke"
+    assert world.target(key="another") == "default/invoke"
+    assert state(world, DEFAULT_PLACE) == "closed"
+
+
+def test_a_key_is_told_why_it_has_to_wait():
+    world = World("default", "west")
+    slow = [refusal("ModelTimeoutException")] * 3
+    world.script(default=list(slow), west=list(slow))
+    for number in range(3):
+        with pytest.raises(UpstreamTimeoutError):
+            world.ask(key="slow", **prompt(f"{number}"))
+    with pytest.raises(OverloadedError, match="left alone after failures") as refused:
+        world.ask(key="slow")
+    assert refused.value.retry_after == 30
 
 
 @pytest.mark.parametrize(
@@ -256,8 +309,9 @@ def test_patience_is_whole_when_the_others_are_cooling():
     world.script(default=[ANSWER] * 2, west=[])
     world.ask()
     assert world.upstreams[DEFAULT_PLACE].calls[0].patience is not None
-    breaker = next(b for (p, _), b in world.failover.breakers.items() if p == "west")
-    breaker.failed(breaker.begin(world.now), world.now, cooldown_seconds=5)
+    guard = next(guard for (p, _), guard in world.failover.guards.items() if p == "west")
+    passed = guard.begin("key_1", world.now)
+    guard.failed("key_1", passed, world.now, cause="throttling", cooldown_seconds=5)
     world.ask()
     assert world.upstreams[DEFAULT_PLACE].calls[1].patience is None
 
@@ -497,7 +551,7 @@ def test_a_key_with_a_provider_goes_there_and_nowhere_else():
     with pytest.raises(RateLimitError):
         world.ask(provider="east")
     assert world.calls() == {"east": 2}
-    assert not world.failover.breakers
+    assert not world.failover.guards
     with pytest.raises(PermissionDeniedError, match="bound to the provider gone"):
         world.ask(provider="gone")
 
@@ -509,6 +563,7 @@ def test_a_key_with_a_provider_counts_there_too():
         world.upstreams,
         world.messages._registry,
         Sources(NoFetcher()),
+        world.messages._admission,
         monotonic=world.failover.monotonic,
     )
     exchange = Exchange("req_1", started=0.0, at_ms=0)
@@ -523,7 +578,7 @@ def test_a_key_with_a_provider_counts_there_too():
 
 def test_a_provider_that_goes_while_something_is_fetched():
     class Going:
-        async def inline(self, request):
+        async def inline(self, request, key_id):
             places.replace_stored([])
             return parse_request(encode({"model": HAIKU, **BODY}), request.version)
 
@@ -548,6 +603,7 @@ def test_a_place_that_cannot_count_says_nothing_about_the_others():
         world.upstreams,
         world.messages._registry,
         Sources(NoFetcher()),
+        world.messages._admission,
         monotonic=world.failover.monotonic,
     )
 
@@ -572,7 +628,7 @@ def test_breakers_do_not_grow_with_the_names_that_clients_invent():
     world.script(default=[ANSWER] * 1500, west=[ANSWER])
     for number in range(1500):
         world.ask(model=f"anthropic.claude-{number}")
-    assert len(world.failover.breakers) <= 1026
+    assert len(world.failover.guards) <= 1026
 
 
 @pytest.mark.parametrize(

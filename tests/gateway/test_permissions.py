@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.errors import InvalidRequestError, PermissionDeniedError
 from anthropic_bedrock_proxy.gateway.admission.permissions import (
+    check_model,
     check_network,
     check_request,
     client_address,
@@ -154,6 +155,39 @@ def test_a_wrapped_tool_is_what_is_in_the_wrapper():
     ask(key, tools=[{"type": "custom", "custom": {"name": "get_x", "input_schema": {}}}])
     with pytest.raises(PermissionDeniedError, match="a tool without a name"):
         ask(key, tools=[{"input_schema": {"type": "object"}}])
+
+
+@pytest.mark.parametrize(
+    ("field", "path"),
+    [
+        (b'"tools":[{"name":"get_x","custom":{"name":"get_x","x":%b}}]', r"tools\.0\.custom"),
+        (
+            b'"messages":[{"role":"system","content":[{"type":"tool_addition","x":%b}]}]',
+            r"messages\.0",
+        ),
+    ],
+)
+def test_a_number_without_end_is_refused_with_its_path(field, path):
+    """Python reads no number of 5000 digits: the answer was 500."""
+    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}],%b}'
+    request = parse_request(body % (field % (b"9" * 5000)), "2023-06-01")
+    with pytest.raises(InvalidRequestError, match=f"^{path}: "):
+        check_request(a_key(allowed_tools=("get_*",)), request, REGISTRY.route("claude-opus-4-8"))
+
+
+def test_an_opaque_profile_may_turn_out_to_be_any_model_that_there_is():
+    route = REGISTRY.route("arn:aws:bedrock:us-east-1:1:application-inference-profile/a")
+    request = parse_request(
+        b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"x"}]}', "2023-06-01"
+    )
+    for pattern in ("claude-haiku-*", "meta.*", "arn:*"):
+        check_request(a_key(allowed_models=(pattern,)), request, route)
+    with pytest.raises(PermissionDeniedError):
+        check_request(a_key(allowed_models=("gpt-*",)), request, route)
+    with pytest.raises(PermissionDeniedError):
+        check_model(a_key(allowed_models=("claude-haiku-*",)), route)
+    check_model(a_key(allowed_models=("arn:*",)), route)
+    check_model(a_key(), route)
 
 
 def test_a_stored_network_that_is_none_lets_nobody_in():

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 import pytest
 
-from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError, TooLargeError
+from anthropic_bedrock_proxy.errors import InvalidRequestError, RateLimitError
+from anthropic_bedrock_proxy.fetch.base import BusyError, Fetched, FetchError, TooLargeError
 from anthropic_bedrock_proxy.gateway import sources
 from anthropic_bedrock_proxy.gateway.sources import MAX_IMAGE, MAX_TOTAL, Sources, has_urls
 from anthropic_bedrock_proxy.protocol.messages import parse_request
@@ -26,7 +26,7 @@ class FakeFetcher:
         self._table = table
         self.asked = []
 
-    async def fetch(self, url, *, accept, max_bytes):
+    async def fetch(self, url, *, accept, max_bytes, key):
         self.asked.append((url, accept, max_bytes))
         await asyncio.sleep(0)
         outcome = self._table[url]
@@ -74,7 +74,7 @@ def user(*blocks):
 def inline(*messages, table=None, **options):
     """(the messages that would be sent, what was fetched)."""
     fetcher = FakeFetcher({A: PNG, B: PDF, **(table or {})})
-    request = asyncio.run(Sources(fetcher, **options).inline(parsed(*messages)))
+    request = asyncio.run(Sources(fetcher, **options).inline(parsed(*messages), "key_1"))
     assert not has_urls(request.view)
     return json.loads(bytes(request.fields["messages"])), fetcher.asked
 
@@ -101,7 +101,7 @@ def refusal(*messages, **options):
 def test_a_request_without_urls_is_left_as_it_is(message):
     request = parsed(message)
     assert not has_urls(request.view)
-    assert asyncio.run(Sources(FakeFetcher({})).inline(request)) is request
+    assert asyncio.run(Sources(FakeFetcher({})).inline(request, "key_1")) is request
 
 
 @pytest.mark.parametrize("wrap", [lambda block: block, result, holder, lambda b: result(holder(b))])
@@ -163,7 +163,7 @@ def test_what_is_not_touched_stays_the_clients_own_bytes():
     )
     request = parse_request(body, "2023-06-01")
     before = bytes(request.fields["messages"])
-    sent = asyncio.run(Sources(FakeFetcher({A: PNG})).inline(request))
+    sent = asyncio.run(Sources(FakeFetcher({A: PNG})).inline(request, "key_1"))
     messages = bytes(sent.fields["messages"])
     assert untouched in messages
     assert b'"n":1.10' in messages
@@ -227,7 +227,7 @@ def test_a_url_that_is_no_string(source):
 def test_deeper_ones_than_the_api_allows_are_left_for_the_refusal_with_a_path():
     request = parsed(user(result(result(result(result(image()))))))
     assert not has_urls(request.view)
-    assert asyncio.run(Sources(FakeFetcher({})).inline(request)) is request
+    assert asyncio.run(Sources(FakeFetcher({})).inline(request, "key_1")) is request
 
 
 def test_the_largest_image_passes():
@@ -265,7 +265,7 @@ def test_the_first_failure_stops_the_rest_and_few_run_at_once():
     running, cancelled = 0, 0
 
     class Fetcher:
-        async def fetch(self, url, *, accept, max_bytes):
+        async def fetch(self, url, *, accept, max_bytes, key):
             nonlocal running, cancelled
             running += 1
             if running == sources._AT_ONCE:
@@ -278,18 +278,18 @@ def test_the_first_failure_stops_the_rest_and_few_run_at_once():
 
     blocks = [image(f"https://a.example/{index}") for index in range(20)]
     with pytest.raises(InvalidRequestError, match=r"content\.7\.source\.url: .* it is red"):
-        asyncio.run(Sources(Fetcher()).inline(parsed(user(*blocks))))
+        asyncio.run(Sources(Fetcher()).inline(parsed(user(*blocks)), "key_1"))
     assert running - cancelled == 1
     assert running < 20
 
 
 def test_all_together_have_a_time_limit():
     class Fetcher:
-        async def fetch(self, url, *, accept, max_bytes):
+        async def fetch(self, url, *, accept, max_bytes, key):
             await asyncio.Event().wait()
 
     with pytest.raises(InvalidRequestError, match=r"did not arrive within 0\.01 seconds"):
-        asyncio.run(Sources(Fetcher(), timeout_seconds=0.01).inline(parsed(user(image()))))
+        asyncio.run(Sources(Fetcher(), timeout_seconds=0.01).inline(parsed(user(image())), "key_1"))
 
 
 def test_a_defect_of_the_fetcher_is_not_hidden():
@@ -303,7 +303,7 @@ def test_a_refused_request_is_freed_without_the_collector():
         return sum(isinstance(held, sources._Spot) for held in gc.get_objects())
 
     class Fetcher:
-        async def fetch(self, url, *, accept, max_bytes):
+        async def fetch(self, url, *, accept, max_bytes, key):
             if url == A:
                 await asyncio.sleep(0)
                 raise FetchError("it is red")
@@ -316,13 +316,18 @@ def test_a_refused_request_is_freed_without_the_collector():
         before = alive()  # other tests' errors are kept with their frames
         try:
             with suppress(InvalidRequestError):
-                await inliner.inline(parsed(user(document(B), image(A), image(B))))
+                await inliner.inline(parsed(user(document(B), image(A), image(B))), "key_1")
             await asyncio.sleep(0)
             assert alive() == before
         finally:
             gc.enable()
 
     asyncio.run(main())
+
+
+def test_a_key_with_too_many_urls_has_to_wait():
+    with pytest.raises(RateLimitError, match=r"^messages\.0\.content\.0\.source\.url: .* too many"):
+        inline(user(image()), table={A: BusyError("too many URLs")})
 
 
 def nested(depth):
@@ -337,7 +342,7 @@ def test_any_nesting_that_is_parsed_is_inlined_or_refused():
     for depth in [10, *range(850, 1050, 3), 20_000]:
         try:
             request = parse_request(nested(depth), "2023-06-01")
-            asyncio.run(Sources(FakeFetcher({A: PNG})).inline(request))
+            asyncio.run(Sources(FakeFetcher({A: PNG})).inline(request, "key_1"))
         except InvalidRequestError as error:
             outcomes.add(error.message)
         else:

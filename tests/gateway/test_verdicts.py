@@ -2,49 +2,102 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.dialects import Wanted
+from anthropic_bedrock_proxy.gateway.known import PROBE_SECONDS, capabilities_of
 from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.gateway.verdicts import Verdict, Verdicts
+from anthropic_bedrock_proxy.gateway.verdicts import KEEP_SECONDS, Verdicts
 from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Terms
+from anthropic_bedrock_proxy.store.records import CapabilityOverride
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 INTERLEAVED, SEARCH = "interleaved-thinking-2025-05-14", "tool-search-tool-2025-10-19"
 
 
+SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+
+
+def operator(**fields):
+    """A verdict of the operator's."""
+    common = {"model": "*", "dialect": "*", "allowed": False, "source": "operator", "updated_at": 1}
+    return CapabilityOverride(**common | fields)
+
+
 class World:
+    """Requests of one body to one target; `key` is whose the next one is."""
+
     def __init__(
         self, model="claude-sonnet-4-5", dialect="invoke", *, flags=(), terms=None, **body
     ):
+        self.now = 1_000_000.0
         self.heard = []
-        self.verdicts = Verdicts(REGISTRY.betas.needed_for, learned=self.heard.append)
-        self.target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
-        self.wanted = Wanted(
-            flags=list(flags),
-            rules=REGISTRY.betas,
-            terms=terms or DEFAULT_TERMS,
-            stream=False,
-            request_id="req_1",
+        self.verdicts = Verdicts(
+            REGISTRY.betas.needed_for, learned=self.heard.append, now=lambda: self.now
         )
+        self.target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
+        self.flags, self.terms, self.key = list(flags), terms or DEFAULT_TERMS, "key_1"
         messages = [{"role": "user", "content": "Hello"}]
         body = {"model": model, "max_tokens": 9, "messages": messages, **body}
         self.request = parse_request(encode(body), "2023-06-01")
+        self.view = None  # of the request that is under way
+
+    @property
+    def wanted(self):
+        return Wanted(
+            flags=self.flags,
+            rules=REGISTRY.betas,
+            terms=self.terms,
+            stream=False,
+            request_id="req_1",
+            key_id=self.key,
+        )
 
     def convert(self):
-        return self.verdicts.convert(self.request, self.target, self.wanted)
+        """The next attempt of the request that is under way, or the first of a new one."""
+        view = self.view or self.verdicts.view(self.target, self.key)
+        return self.verdicts.convert(self.request, self.target, self.wanted, view)
 
     def learn(self, message, code="ValidationException", call=None):
+        """The attempt is refused; whether there is another."""
         call = call or self.convert().call
         refusal = UpstreamRefusal(code, message, status=400)
-        return self.verdicts.learn(self.request, self.target, self.wanted, call, refusal)
+        view = self.view or self.verdicts.view(self.target, self.key)
+        taught = self.verdicts.learn(
+            self.request, self.target, self.wanted, call, refusal, view=view
+        )
+        self.view = taught or self.view
+        return taught is not None
+
+    def succeed(self, view=None):
+        """The attempt is answered."""
+        view = view or self.view or self.verdicts.view(self.target, self.key)
+        if view is not None:
+            call = self.verdicts.convert(self.request, self.target, self.wanted, view).call
+            self.verdicts.confirm(self.target, self.wanted, call, view)
+        self.view = None
+
+    def teach(self, *messages, keys=("key_1", "key_2")):
+        """Every key meets the refusals, and is answered then."""
+        for self.key in keys:
+            for message in messages:
+                assert self.learn(message)
+            self.succeed()
+        self.key = "another"
 
     def body(self):
         return decode(self.convert().call.body)
+
+    def store(self):
+        """The store has what was heard of."""
+        self.verdicts.replace_stored({verdict.key: verdict for verdict in self.heard}.values())
+        for verdict in self.heard:
+            self.verdicts.release(verdict)
 
 
 TOOL = {"name": "t", "input_schema": {"type": "object"}, "strict": True}
@@ -66,21 +119,21 @@ def test_a_field_is_left_out_of_every_tool_from_then_on(message, name):
     assert world.learn(message)
     assert all("strict" not in tool for tool in world.body()["tools"])
     assert name in world.convert().dropped
-    assert [verdict.name for verdict in world.heard] == [name]
     assert not world.learn(message)
+    world.succeed()
+    assert [verdict.name for verdict in world.heard] == [name]
+    assert all("strict" not in tool for tool in world.body()["tools"])
 
 
-@pytest.mark.parametrize(
-    ("model", "allowed"),
-    [("anthropic.claude-sonnet-4-5-20250929-v1:0", False), ("*", False), ("*", True)],
-)
-def test_what_the_store_knows_is_not_learned_again(model, allowed):
+@pytest.mark.parametrize(("model", "allowed"), [(SONNET, False), ("*", False), ("*", True)])
+def test_what_the_operator_has_decided_is_not_learned(model, allowed):
     """Else a request whose next attempt is the same would be sent for ever."""
     world = World(flags=[INTERLEAVED])
     world.verdicts.replace_stored(
-        [Verdict(model=model, dialect="*", kind="beta", name=INTERLEAVED, allowed=allowed)]
+        [operator(model=model, kind="beta", name=INTERLEAVED, allowed=allowed)]
     )
     assert not world.learn(f"invalid beta flag: {INTERLEAVED}")
+    world.succeed()
     assert not world.heard
 
 
@@ -145,10 +198,10 @@ def test_flags_that_a_field_needs_go_last():
 
 
 def test_fields_of_claude_on_converse_stand_elsewhere():
-    thinking = {"type": "enabled", "budget_tokens": 2000, "scope": 1}
-    world = World("claude-sonnet-4-5", "converse", thinking=thinking, max_tokens=5000)
-    assert world.learn("thinking.enabled.scope: Extra inputs are not permitted")
-    del thinking["scope"]
+    thinking = {"type": "adaptive", "display": "omitted"}
+    world = World("claude-opus-4-8", "converse", thinking=thinking, max_tokens=5000)
+    assert world.learn("thinking.adaptive.display: Extra inputs are not permitted")
+    del thinking["display"]
     assert world.body()["additionalModelRequestFields"]["thinking"] == thinking
 
 
@@ -187,7 +240,7 @@ def test_a_service_tier_that_the_model_has_not():
 
 def test_other_models_and_dialects_are_not_concerned():
     world = World(flags=[SEARCH])
-    assert world.learn("invalid beta flag")
+    world.teach("invalid beta flag")
     world.target = REGISTRY.target(REGISTRY.route("claude-haiku-4-5"), DEFAULT_PLACE, "invoke")
     assert world.body()["anthropic_beta"] == [SEARCH]
 
@@ -195,9 +248,8 @@ def test_other_models_and_dialects_are_not_concerned():
 def test_the_operator_s_word_holds_for_all_models_or_one():
     world = World(flags=["new-flag-2027-01-01", SEARCH])
     assert world.body()["anthropic_beta"] == [SEARCH]
-    common = {"kind": "beta", "dialect": "*"}
-    allowed = Verdict(model="*", name="new-flag-2027-01-01", allowed=True, **common)
-    blocked = Verdict(model="anthropic.claude-sonnet-4-5-20250929-v1:0", name=SEARCH, **common)
+    allowed = operator(kind="beta", name="new-flag-2027-01-01", allowed=True)
+    blocked = operator(kind="beta", name=SEARCH, model=SONNET)
     world.verdicts.replace_stored([allowed, blocked])
     assert world.body()["anthropic_beta"] == ["new-flag-2027-01-01"]
     world.verdicts.replace_stored([])
@@ -206,28 +258,324 @@ def test_the_operator_s_word_holds_for_all_models_or_one():
 
 def test_a_change_of_the_store_forgets_nothing_that_was_learned():
     world = World(flags=[SEARCH])
-    world.learn("invalid beta flag")
+    world.teach("invalid beta flag")
     world.verdicts.replace_stored([])
     assert "anthropic_beta" not in world.body()
-    assert world.verdicts.count == 1
+    assert world.verdicts.count == 2
+
+
+def test_who_removes_a_verdict_from_the_store_is_obeyed():
+    world = World(flags=[SEARCH])
+    world.teach("invalid beta flag")
+    world.store()
+    assert "anthropic_beta" not in world.body()
+    world.verdicts.replace_stored([])
+    assert world.body()["anthropic_beta"] == [SEARCH]
 
 
 def test_the_operator_s_word_beats_what_was_learned():
     world = World(flags=[SEARCH], terms=Terms(service_tier="flex"), tools=[TOOL])
-    world.learn("invalid beta flag")
-    world.learn("tools.0.custom.strict: Extra inputs are not permitted")
-    world.learn("no such service tier")
+    world.teach(
+        "invalid beta flag",
+        "tools.0.custom.strict: Extra inputs are not permitted",
+        "no such service tier",
+    )
     assert "strict" not in world.body()["tools"][0]
     names = (("beta", SEARCH), ("field", "tools.*.custom.strict"), ("tier", "flex"))
     world.verdicts.replace_stored(
-        [
-            Verdict(model="*", dialect="*", kind=kind, name=name, allowed=True)
-            for kind, name in names
-        ]
+        [operator(kind=kind, name=name, allowed=True) for kind, name in names]
     )
     assert world.body()["anthropic_beta"] == [SEARCH]
     assert world.body()["tools"][0]["strict"] is True
     assert world.convert().call.headers
+
+
+EDITS = {"edits": [{"type": "clear_tool_uses_20250919"}]}
+DEFERRED = {"name": "d", "input_schema": {"type": "object"}, "defer_loading": True}
+EXAMPLES = {"name": "e", "input_schema": {"type": "object"}, "input_examples": [{"a": 1}]}
+HISTORY = [{"role": "user", "content": "Hello", "context_management": EDITS, "defer_loading": 1,
+            "input_examples": [], "metadata": {}}]  # fmt: skip
+SEARCHER = {"type": "tool_search_tool_regex_20251119", "name": "s", "defer_loading": True,
+            "input_examples": []}  # fmt: skip
+NESTED = {"name": "n", "input_schema": {"type": "object", "defer_loading": True, "strict": True}}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        # The three with which a client switched features off for everybody, for good.
+        "messages.0.context_management",
+        "messages.0.defer_loading",
+        "messages.0.input_examples",
+        "messages.0.metadata",
+        "tools.3.defer_loading",
+        "tools.3.tool_search_tool_regex_20251119.input_examples",
+        "tools.4.custom.input_schema.defer_loading",
+        "tools.4.input_schema.strict",
+        "tools.4.custom.strict",  # the request did not have it there
+        "tools.9.custom.strict",
+        "tools.x.custom.strict",
+        "tools.99999999999999999999.custom.strict",
+        "tools.0.type.strict",
+        "tools",
+        "speed",
+        "cache_control.ttl",
+        ".".join(["messages.0.content"] * 9),
+        "metadata.user_id",
+    ],
+)
+def test_what_does_not_belong_or_was_not_there_is_not_learned(path):
+    world = World(
+        tools=[TOOL, DEFERRED, EXAMPLES, SEARCHER, NESTED],
+        messages=HISTORY,
+        context_management=EDITS,
+        metadata={"user_id": "u"},
+    )
+    assert not world.learn(f"{path}: Extra inputs are not permitted")
+    world.succeed()
+    assert not world.heard
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("context_management", "beta"),
+        ("tools.1.custom.defer_loading", "beta"),
+        ("tools.1.defer_loading", "beta"),
+        ("tools.2.custom.input_examples", "beta"),
+        ("tools.0.custom.strict", "field"),
+        ("messages.1.content.0.tool_result.is_error", "field"),
+        ("messages.1.content.0.tool_result.content.0.document.title", "field"),
+        ("messages.1.content.0.tool_result.content.0.document.source.content.0.text.citations",
+         "field"),
+        ("system.0.text.citations", "field"),
+        ("output_config.effort", "field"),
+        ("tool_choice.auto.disable_parallel_tool_use", "field"),
+    ],
+)  # fmt: skip
+def test_what_belongs_there_is_learned(path, kind):
+    text = {"type": "text", "text": "a", "citations": []}
+    document = {"type": "document", "title": "t", "source": {"type": "content", "content": [text]}}
+    result = {"type": "tool_result", "tool_use_id": "u", "content": [document], "is_error": True}
+    use = {"type": "tool_use", "id": "u", "name": "t", "input": {}}
+    world = World(
+        tools=[TOOL, DEFERRED, EXAMPLES],
+        messages=[
+            {"role": "assistant", "content": [use]},
+            {"role": "user", "content": [result]},
+        ],
+        system=[text],
+        context_management=EDITS,
+        output_config={"effort": "low"},
+        tool_choice={"type": "auto", "disable_parallel_tool_use": True},
+        model="claude-opus-4-5",
+    )
+    assert world.learn(f"{path}: Extra inputs are not permitted")
+    world.succeed()
+    assert [verdict.kind for verdict in world.heard] == [kind]
+
+
+STRICT = "tools.0.custom.strict: Extra inputs are not permitted"
+
+
+def left_out(world, key):
+    world.key = key
+    return "strict" not in world.body()["tools"][0]
+
+
+def test_one_key_teaches_only_itself():
+    world = World(tools=[TOOL])
+    for _ in range(5):
+        world.learn(STRICT)
+        world.succeed()
+    assert left_out(world, "key_1")
+    assert not left_out(world, "key_2")
+    (verdict,) = world.heard
+    assert (verdict.witnesses, verdict.confirmations) == (("key_1",), 1)
+
+
+def test_two_keys_teach_everybody():
+    world = World(tools=[TOOL])
+    world.teach(STRICT)
+    assert left_out(world, "key_3")
+    assert [verdict.witnesses for verdict in world.heard] == [("key_1",), ("key_1", "key_2")]
+
+
+def test_two_workers_learn_together():
+    """What the other one's key met comes through the store."""
+    one, other = World(tools=[TOOL]), World(tools=[TOOL])
+    one.teach(STRICT, keys=("key_1",))
+    other.verdicts.replace_stored(one.heard)
+    assert left_out(other, "key_1")
+    other.teach(STRICT, keys=("key_2",))
+    assert left_out(other, "key_3")
+
+
+def test_a_lesson_without_a_success_is_none():
+    world = World(tools=[TOOL])
+    for world.key in ("key_1", "key_2", "key_3"):
+        assert world.learn(STRICT)
+        assert not world.learn("messages: roles must alternate")
+        world.view = None  # the client has its 400
+    assert not left_out(world, "key_1")
+    assert not world.heard
+
+
+def test_evidence_that_is_too_old_counts_no_more():
+    world = World(tools=[TOOL])
+    world.teach(STRICT, keys=("key_1",))
+    world.now += KEEP_SECONDS
+    assert not left_out(world, "key_1")
+    world.teach(STRICT, keys=("key_2",))
+    assert not left_out(world, "key_3")
+    assert world.heard[-1].witnesses == ("key_2",)
+
+
+def test_what_earlier_versions_learned_counts_for_nobody_until_it_is_met_again():
+    world = World(tools=[TOOL])
+    old = CapabilityOverride(
+        model=SONNET, dialect="invoke", kind="field", name="tools.*.custom.strict",
+        allowed=False, source="learned", updated_at=1,
+    )  # fmt: skip
+    world.verdicts.replace_stored([old])
+    assert not left_out(world, "key_1")
+    world.teach(STRICT)
+    assert left_out(world, "key_3")
+
+
+def test_a_verdict_says_what_it_is_founded_on():
+    world = World(tools=[TOOL])
+    world.teach(STRICT)
+    told = world.heard[-1]
+    assert told.reason == f"refused by Bedrock: {STRICT}"
+    assert (told.learned_at, told.expires_at) == (1_000_000, 1_000_000 + KEEP_SECONDS)
+    assert (told.source, told.confirmations) == ("learned", 2)
+
+
+def test_a_verdict_lapses_and_is_withdrawn_when_bedrock_takes_it_again():
+    world = World(tools=[TOOL])
+    world.teach(STRICT)
+    world.store()
+    world.now += KEEP_SECONDS - 1
+    assert left_out(world, "key_3")
+    world.now += 1
+    probing = world.verdicts.view(world.target, "key_3")
+    assert probing.probed is not None
+    assert left_out(world, "key_4"), "one probe at a time"
+    world.key = "key_3"
+    world.succeed(probing)
+    assert world.heard[-1].allowed
+    assert not left_out(world, "key_4")
+    world.store()
+    assert not left_out(world, "key_4")
+    world.teach(STRICT)
+    assert left_out(world, "key_4")
+    assert world.heard[-1].confirmations == 2
+
+
+def test_a_probe_that_is_refused_makes_it_hold_for_another_day():
+    world = World(tools=[TOOL])
+    world.teach(STRICT)
+    world.now += KEEP_SECONDS
+    world.key = "key_3"
+    world.view = world.verdicts.view(world.target, "key_3")
+    assert "strict" in world.body()["tools"][0]
+    assert world.learn(STRICT)
+    assert "strict" not in world.body()["tools"][0]
+    world.succeed()
+    assert world.heard[-1].confirmations == 3
+    assert world.heard[-1].expires_at == world.now + KEEP_SECONDS
+    assert world.heard[-1].learned_at == 1_000_000
+    world.now += PROBE_SECONDS + 1
+    assert left_out(world, "key_4")
+
+
+def test_a_probe_that_had_nothing_of_it_proves_nothing_and_comes_again_after_a_minute():
+    world = World(tools=[TOOL])
+    world.teach(STRICT)
+    world.now += KEEP_SECONDS
+    with_strict = world.request
+    world.request = World(tools=[NESTED]).request
+    world.succeed()
+    assert not world.heard[-1].allowed
+    world.request = with_strict
+    assert left_out(world, "key_3")
+    world.now += PROBE_SECONDS
+    assert not left_out(world, "key_3")
+
+
+@pytest.mark.parametrize(
+    ("message", "options"),
+    [
+        ("invalid beta flag", {"flags": [SEARCH]}),
+        ("context_management: Extra inputs are not permitted", {"context_management": EDITS}),
+        ("no such service tier", {"terms": Terms(service_tier="flex")}),
+    ],
+)
+def test_flags_and_tiers_are_tried_again_too(message, options):
+    world = World(**options)
+    before = world.convert().call
+    world.teach(message)
+    assert world.convert().call != before
+    world.now += KEEP_SECONDS
+    world.view = world.verdicts.view(world.target, "key_3")
+    assert world.convert().call == before
+    world.succeed()
+    assert world.heard[-1].allowed
+    assert world.convert().call == before
+
+
+def test_a_probe_is_seen_by_whoever_decides_how_to_search_tools():
+    world = World(flags=[SEARCH], tools=[TOOL, DEFERRED])
+    world.teach("invalid beta flag")
+    view = world.verdicts.view(world.target, "key_3")
+    assert SEARCH not in capabilities_of(world.target, view).betas
+    world.now += KEEP_SECONDS
+    view = world.verdicts.view(world.target, "key_3")
+    assert SEARCH in capabilities_of(world.target, view).betas
+
+
+def test_of_flags_that_are_guessed_the_one_that_helped_is_learned():
+    flags = [INTERLEAVED, "computer-use-2025-01-24", SEARCH]
+    world = World(flags=flags)
+    assert world.learn("invalid beta flag")
+    assert world.body()["anthropic_beta"] == flags[1:]
+    assert world.learn("invalid beta flag")
+    world.succeed()
+    assert [verdict.name for verdict in world.heard] == ["computer-use-2025-01-24"]
+    assert world.body()["anthropic_beta"] == [INTERLEAVED, SEARCH]
+
+
+def test_one_request_does_not_order_attempts_without_end():
+    world = World(tools=[{**TOOL, "name": f"t{n}"} for n in range(40)])
+    attempts = 0
+    while world.learn(
+        "tools.0.custom.strict: Extra inputs are not permitted"
+        if not attempts
+        else f"messages.0.content.{attempts}.text.citations: Extra inputs are not permitted"
+    ):
+        attempts += 1
+    assert attempts == 1
+    blocks = [{"type": f"t{n}", "citations": []} for n in range(40)]
+    world = World(messages=[{"role": "user", "content": blocks}])
+    for attempt in range(40):
+        message = (
+            f"messages.0.content.{attempt}.t{attempt}.citations: Extra inputs are not permitted"
+        )
+        if not world.learn(message):
+            break
+    assert attempt == 12
+
+
+def test_what_is_remembered_is_bounded():
+    world = World(tools=[TOOL])
+    for number in range(1100):
+        world.target = msgspec.structs.replace(world.target, bedrock_model_id=f"m{number}")
+        world.teach(STRICT, keys=("key_1",))
+        world.verdicts.view(world.target, "key_1")
+        world.verdicts.view(world.target, "key_2")
+    known = world.verdicts._known
+    assert max(len(known._own), len(known._views)) <= 1024
 
 
 @pytest.mark.parametrize(
@@ -258,15 +606,27 @@ def test_nobody_teaches_the_proxy_with_words_of_their_own(message, body):
     """What is learned holds for every client, and a refusal repeats what this one wrote."""
     world = World(flags=[INTERLEAVED], terms=Terms(service_tier="flex"), **body)
     assert not world.learn(message)
+    world.succeed()
     assert world.heard == []
 
 
-def test_several_paths_in_one_refusal():
+def test_of_several_paths_in_one_refusal_those_count_that_were_there():
     world = World(tools=[TOOL])
     assert world.learn(
         "Malformed input request: #/tools/0: extraneous key [strict] is not permitted"
         "#/tools/0: extraneous key [cache_control] is not permitted, please reformat your input"
     )
+    world.succeed()
+    assert [verdict.name for verdict in world.heard] == ["tools.*.strict"]
+
+
+def test_paths_of_one_refusal_are_learned_together():
+    world = World(tools=[{**TOOL, "cache_control": {"type": "ephemeral"}}])
+    assert world.learn(
+        "Malformed input request: #/tools/0: extraneous key [strict] is not permitted"
+        "#/tools/0: extraneous key [cache_control] is not permitted, please reformat your input"
+    )
+    world.succeed()
     assert [verdict.name for verdict in world.heard] == ["tools.*.strict", "tools.*.cache_control"]
 
 
@@ -277,10 +637,11 @@ def test_a_long_refusal_costs_one_look():
 
 def test_requests_that_are_on_their_way_together_all_profit():
     world = World(flags=[SEARCH])
-    first, second = world.convert().call, world.convert().call
-    assert world.learn(f"invalid beta flag: {SEARCH}", call=first)
-    assert world.learn(f"invalid beta flag: {SEARCH}", call=second)
-    assert world.verdicts.count == 1
+    first, second, third = (world.convert().call for _ in range(3))
+    for world.key, call in (("key_1", first), ("key_2", second), ("key_3", third)):
+        assert world.learn(f"invalid beta flag: {SEARCH}", call=call)
+        world.succeed()
+    assert world.heard[-1].confirmations == 3
     assert not world.learn(f"invalid beta flag: {SEARCH}")
 
 

@@ -57,13 +57,14 @@ class Proxy:
             self, self.registry, monotonic=monotonic, store=self.store, limits=limits, holds=holds
         )
         self.pricing, self.budgets = desk.pricing, desk.budgets
+        admission = Admission(desk)
         self.logged = []
         self.app = Routes(
             messages=Messages(
                 upstreams={DEFAULT_PLACE: self.upstream},
                 registry=self.registry,
                 failover=Failover(monotonic=monotonic),
-                admission=Admission(desk),
+                admission=admission,
                 pacing=pacing or Pacing(),
                 verdicts=Verdicts(self.registry.betas.needed_for),
                 sources=Sources(NoFetcher()),
@@ -76,6 +77,7 @@ class Proxy:
                 {DEFAULT_PLACE: self.upstream},
                 self.registry,
                 Sources(NoFetcher()),
+                admission,
                 monotonic=monotonic,
             ),
             registry=self.registry,
@@ -107,7 +109,7 @@ class Proxy:
     def append(self, record):
         self.records.append(record)
 
-    async def resolve_backing(self, arn):
+    async def resolve_backing(self, arn, key_id):
         self.resolved.append(arn)
 
 

@@ -226,6 +226,20 @@ class TestKeys:
         assert ask(proxy, "POST", "/v1/messages", headers=headers, body=body).status == 200
         assert [record.key_id for record in proxy.records] == ["anonymous", "anonymous"]
 
+    def test_too_many_wrong_ones_from_one_client_behind_a_balancer(self, make_proxy):
+        proxy = make_proxy(trusted_networks=("127.0.0.0/8",), monotonic=lambda: 1000.0)
+
+        def try_from(address, number):
+            headers = {"x-api-key": f"sk-{address}-{number}", "x-forwarded-for": address}
+            return ask(proxy, "GET", "/v1/models", headers=headers)
+
+        statuses = [try_from("192.0.2.1", number).status for number in range(60)]
+        assert statuses == [401] * 50 + [429] * 10
+        answer = try_from("192.0.2.1", 60)
+        assert answer.json["error"]["type"] == "rate_limit_error"
+        assert answer.headers["retry-after"] == "1"
+        assert try_from("192.0.2.2", 0).status == 401
+
 
 class TestBodies:
     path = "/v1/messages"

@@ -152,6 +152,27 @@ def test_a_file_of_the_first_version_is_upgraded_in_place(tmp_path):
     asyncio.run(story())
 
 
+def test_what_an_older_version_learned_has_no_evidence(tmp_path):
+    path = tmp_path / "s.db"
+    older = tmp_path / "migrations"
+    older.mkdir()
+    for name in ("0001_keys_and_usage.sql", "0002_catalog.sql", "0003_money.sql"):
+        shutil.copy(SQL / "migrations" / name, older)
+    fields = {"model": "m", "dialect": "invoke", "kind": "beta", "name": "f", "allowed": 0,
+              "source": "learned", "reason": "", "updated_at": 1}  # fmt: skip
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        migrate(connection, older)
+        insert(connection, "capability_overrides", fields)
+
+    async def story():
+        async with opened(path) as store:
+            (verdict,) = await store.catalog.overrides()
+            assert (verdict.witnesses, verdict.confirmations, verdict.expires_at) == ((), 0, None)
+
+    asyncio.run(story())
+
+
 def test_the_usage_of_an_older_version_is_summed_and_spent(tmp_path):
     path = tmp_path / "s.db"
     older = tmp_path / "migrations"

@@ -23,7 +23,7 @@ from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
 from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.sim.client import SimClient
-from anthropic_bedrock_proxy.upstream.backing import Backing
+from anthropic_bedrock_proxy.upstream.backing import MAX_FAILED, Backing
 from anthropic_bedrock_proxy.upstream.control import ControlPlane, control_url
 
 KEYS = Credentials(KEY_ID, SECRET)
@@ -274,8 +274,8 @@ def test_one_question_for_many_waiters_and_never_again(sim, address):
         assert registry.route(arn).opaque
         async with control_on(address) as control:
             backing = Backing(control, registry.learn_backing)
-            await asyncio.gather(*(backing.resolve(arn) for _ in range(20)))
-            await backing.resolve(arn)
+            await asyncio.gather(*(backing.resolve(arn, "key_1") for _ in range(20)))
+            await backing.resolve(arn, "key_1")
         found = registry.route(arn)
         assert (found.opaque, found.base_model_id) == (False, SONNET)
         assert {target.bedrock_model_id for target in found.targets} == {arn}
@@ -288,8 +288,8 @@ def test_a_client_that_leaves_takes_nothing_from_the_others():
     async def main():
         control, learned = Control(SONNET), []
         backing = Backing(control, lambda *answer: learned.append(answer))
-        first = asyncio.create_task(backing.resolve("a"))
-        second = asyncio.create_task(backing.resolve("a"))
+        first = asyncio.create_task(backing.resolve("a", "key_1"))
+        second = asyncio.create_task(backing.resolve("a", "key_1"))
         await asyncio.sleep(0)
         first.cancel()
         control.go.set()
@@ -309,12 +309,12 @@ def test_a_failure_holds_for_a_minute_and_tells_no_account(caplog):
         control.go.set()
         backing = Backing(control, lambda *answer: learned.append(answer), now=lambda: now[0])
         for now[0] in (0.0, 59.0, 60.0, 61.0):
-            await backing.resolve(arn)
+            await backing.resolve(arn, "key_1")
         assert control.asked == [arn, arn]
         assert learned == []
         control.answer = SONNET
         now[0] = 200.0
-        await backing.resolve(arn)
+        await backing.resolve(arn, "key_1")
         assert learned == [(arn, SONNET)]
 
     with caplog.at_level(logging.WARNING):
@@ -334,8 +334,58 @@ def test_what_is_remembered_is_bounded(monkeypatch):
             control.go.set()
             backing = Backing(control, lambda *_: None)
             for number in range(10):
-                await backing.resolve(f"arn{number}")
+                await backing.resolve(f"arn{number}", "key_1")
             assert max(len(backing._known), len(backing._failed)) <= 3
+
+    asyncio.run(main())
+
+
+def test_made_up_profiles_of_one_key_are_not_asked_for_without_end():
+    """500 names caused 500 questions; the profiles of others are asked for all the same."""
+
+    async def main():
+        now = [0.0]
+        control, learned = Control(UpstreamRefusal("ResourceNotFoundException", "no")), []
+        control.go.set()
+        backing = Backing(control, lambda *answer: learned.append(answer), now=lambda: now[0])
+        for number in range(500):
+            await backing.resolve(f"arn{number}", "key_1")
+        assert len(control.asked) == MAX_FAILED
+        control.answer = SONNET
+        await backing.resolve("real", "key_2")
+        await backing.resolve("real", "key_1")
+        assert learned == [("real", SONNET)]
+        now[0] += 60
+        await backing.resolve("another", "key_1")
+        assert len(learned) == 2
+        assert not backing._open
+
+    asyncio.run(main())
+
+
+def test_profiles_that_are_real_cost_a_key_nothing():
+    async def main():
+        control = Control(SONNET)
+        control.go.set()
+        backing = Backing(control, lambda *_: None)
+        for number in range(3 * MAX_FAILED):
+            await backing.resolve(f"arn{number}", "key_1")
+        assert len(control.asked) == 3 * MAX_FAILED
+
+    asyncio.run(main())
+
+
+def test_questions_that_are_under_way_count_too():
+    async def main():
+        control = Control(SONNET)
+        backing = Backing(control, lambda *_: None)
+        asks = [asyncio.create_task(backing.resolve(f"arn{n}", "key_1")) for n in range(100)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(control.asked) == MAX_FAILED
+        await backing.close()
+        await asyncio.gather(*asks, return_exceptions=True)
+        assert not backing._open
 
     asyncio.run(main())
 
@@ -343,7 +393,7 @@ def test_what_is_remembered_is_bounded(monkeypatch):
 def test_closing_gives_up_what_is_asked():
     async def main():
         backing = Backing(Control(SONNET), lambda *_: None)
-        waiting = asyncio.create_task(backing.resolve("a"))
+        waiting = asyncio.create_task(backing.resolve("a", "key_1"))
         await asyncio.sleep(0)
         await backing.close()
         with pytest.raises(asyncio.CancelledError):

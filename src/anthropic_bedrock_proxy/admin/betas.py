@@ -1,7 +1,7 @@
 """Verdicts: which beta flags, body fields and service tiers may be sent to which model.
 
-A verdict stands over models.toml. It is the operator's, given here, or learned from a refusal of
-Bedrock's; the operator's is never replaced by a learned one.
+A verdict stands over models.toml. It is the operator's, given here, or learned from refusals of
+Bedrock's, and then shown with its evidence; the operator's is never replaced by a learned one.
 """
 
 from __future__ import annotations
@@ -161,4 +161,8 @@ def _row(name: str, *, allowed: bool, source: str, reason: str) -> dict[str, Any
         "source": source,
         "reason": reason,
         "updated_at": None,
+        "learned_at": None,
+        "confirmations": 0,
+        "witnesses": [],
+        "expires_at": None,
     }

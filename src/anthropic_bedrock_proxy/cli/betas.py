@@ -69,7 +69,7 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
         print_json(found)
         return
     print_table(
-        (kind.upper(), "VERDICT", "MODEL", "DIALECT", "SOURCE", "REASON"),
+        (kind.upper(), "VERDICT", "MODEL", "DIALECT", "SOURCE", "REASON", "EVIDENCE"),
         [
             (
                 row["name"],
@@ -78,6 +78,7 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
                 row["dialect"],
                 row["source"],
                 row["reason"],
+                _evidence(row),
             )
             for row in found[f"{kind}s"]
         ],
@@ -142,6 +143,23 @@ def _put(
         return
     verb = "is sent" if allowed else "is left out"
     click.echo(f"{name} {verb} for {_where(verdict)}")
+
+
+def _evidence(row: Mapping[str, Any]) -> str:
+    """What a learned verdict is founded on, and for whom it counts."""
+    if row["source"] != "learned":
+        return ""
+    if row["allowed"]:
+        return f"withdrawn {row['updated_at']}: Bedrock took it again"
+    witnesses = row["witnesses"]
+    if not witnesses:
+        return "learned by an earlier version; counts for nobody"
+    whom = "all" if len(witnesses) > 1 else "this key only"
+    times = "once" if row["confirmations"] == 1 else f"{row['confirmations']} times"
+    return (
+        f"met {times} by {', '.join(witnesses)}, since {row['learned_at']}; "
+        f"counts for {whom}; tried again {row['expires_at']}"
+    )
 
 
 def _where(verdict: Mapping[str, Any]) -> str:

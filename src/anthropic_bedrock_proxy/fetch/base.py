@@ -23,6 +23,10 @@ class TooLargeError(FetchError):
     """The body is over the limit; it was not read to its end."""
 
 
+class BusyError(FetchError):
+    """Too much is being fetched for this key already; later there may be room."""
+
+
 class Fetched(msgspec.Struct, frozen=True):
     """What a URL led to."""
 
@@ -35,11 +39,12 @@ class Fetched(msgspec.Struct, frozen=True):
 class Fetcher(Protocol):
     """Gets what a client's URL names."""
 
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         """The content of `url`.
 
         `accept` are the media types to take, each `type/subtype` or `type/*`; `max_bytes` bounds
-        the body. Raises `FetchError`, and nothing else whatever `url` is.
+        the body; `key` is whose fetch it is: keys get equal shares. Raises `FetchError`, and
+        nothing else whatever `url` is.
         """
         ...
 
@@ -47,6 +52,13 @@ class Fetcher(Protocol):
 class NoFetcher:
     """A `Fetcher` for operators who want none."""
 
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:  # noqa: ARG002  # the port's
+    async def fetch(
+        self,
+        url: str,  # noqa: ARG002  # the port's
+        *,
+        accept: frozenset[str],  # noqa: ARG002
+        max_bytes: int,  # noqa: ARG002
+        key: str,  # noqa: ARG002
+    ) -> Fetched:
         """Raises `FetchError`."""
         raise FetchError("the operator of this proxy has switched URLs off; send it as base64")

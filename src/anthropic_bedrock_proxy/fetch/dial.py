@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -17,9 +19,11 @@ import msgspec
 from ..aws.connect import Endpoint, through_proxy, tls_context
 from ..aws.connection import ConnectError
 from .base import FetchError
+from .turns import Turns
 
 _READ_AHEAD: Final = 64 * 1024
 _LOOKUPS: Final = 8  # threads
+Find = Callable[[str, int], list[str]]
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -41,23 +45,37 @@ class Dialer(Protocol):
         ...
 
 
+def _find(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
 class Lookup:
     """Resolves names in threads of its own.
 
     A client can name hosts whose name servers never answer. In the loop's threads they would hold
-    up the names of AWS.
+    up the names of AWS; and a thread is held until its lookup ends, however long ago the fetch was
+    given up, so that threads are shared by keys like fetches.
     """
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="fetch-lookup")
+    def __init__(self, find: Find = _find, *, threads: int = _LOOKUPS) -> None:
+        """`find` blocks, and raises as `__call__` does."""
+        self._find = find
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fetch-lookup")
+        self._turns = Turns(threads)
 
-    async def __call__(self, host: str, port: int) -> list[str]:
+    async def __call__(self, host: str, port: int, *, key: str) -> list[str]:
         """The addresses of `host`. Raises OSError, or UnicodeError for what cannot be a name."""
+        await self._turns.take(key)
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        return [str(entry[4][0]) for entry in found]
+
+        def ended(_: Future[list[str]]) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._turns.give_back, key)
+
+        work = self._threads.submit(self._find, host, port)
+        work.add_done_callback(ended)
+        return await asyncio.wrap_future(work)
 
     def close(self) -> None:
         """Starts no more lookups."""

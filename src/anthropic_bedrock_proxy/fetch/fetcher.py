@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import urljoin
 
@@ -25,6 +26,7 @@ from .answer import Answer, check_head
 from .base import Fetched, FetchError
 from .dial import Dialer, Lookup, NetworkDialer, Stream, literal_address
 from .guard import NOT_PUBLIC, Parts, check_address, check_host, check_url
+from .turns import Turns
 
 _CHUNK: Final = 64 * 1024
 _TRIED: Final = 4  # addresses of one host
@@ -32,6 +34,14 @@ _OK: Final = 200
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+class _Wish(msgspec.Struct, frozen=True):
+    """What is the same for every hop of a fetch."""
+
+    accept: frozenset[str]
+    max_bytes: int
+    key: str
 
 
 class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,16 +80,17 @@ class WebFetcher:
         """`resolver` gives the addresses of a host and raises OSError where there are none."""
         self._options = options or FetchOptions()
         self._lookup = Lookup()
-        self._resolve: Resolver = resolver or self._lookup
+        self._resolver = resolver
         self._dialer = dialer or NetworkDialer(self._options.ca_bundle)
-        self._turns = asyncio.Semaphore(self._options.max_concurrent)
+        self._turns = Turns(self._options.max_concurrent)
 
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int) -> Fetched:
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         """See `Fetcher`."""
         options = self._options
+        wish = _Wish(accept, min(max_bytes, options.max_bytes), key)
         try:
-            async with asyncio.timeout(options.timeout_seconds), self._turns:
-                return await self._follow(url, accept, min(max_bytes, options.max_bytes))
+            async with asyncio.timeout(options.timeout_seconds), self._turns.turn(key):
+                return await self._follow(url, wish)
         except TimeoutError:
             raise FetchError(
                 f"it did not arrive within {options.timeout_seconds:g} seconds"
@@ -89,14 +100,14 @@ class WebFetcher:
         """Lets go of the threads that resolve names."""
         self._lookup.close()
 
-    async def _follow(self, url: str, accept: frozenset[str], limit: int) -> Fetched:
+    async def _follow(self, url: str, wish: _Wish) -> Fetched:
         parts = self._check(url)
         for _ in range(self._options.max_redirects + 1):
-            answer = await self._hop(parts, accept, limit)
+            answer = await self._hop(parts, wish)
             if answer.status == _OK:
                 declared = media.parse_content_type(answer.headers.get("content-type", ""))
                 body = answer.body
-                media_type = media.media_type_of(declared, body, accept)
+                media_type = media.media_type_of(declared, body, wish.accept)
                 return Fetched(body, media_type, parts.url, declared.charset)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 raise FetchError(f"its server answered with status {answer.status}")
@@ -120,20 +131,20 @@ class WebFetcher:
             raise FetchError("it redirects from https to http")
         return target
 
-    async def _hop(self, parts: Parts, accept: frozenset[str], limit: int) -> Answer:
+    async def _hop(self, parts: Parts, wish: _Wish) -> Answer:
         """One request; the body is read only where the status is 200."""
         endpoint = Endpoint(parts.host, parts.port, parts.scheme == "https")
-        stream = await self._connect(endpoint)
-        answer = Answer(limit)
+        stream = await self._connect(endpoint, wish.key)
+        answer = Answer(wish.max_bytes)
         try:
-            stream.transport.write(_request(endpoint, parts.target, accept))
+            stream.transport.write(_request(endpoint, parts.target, wish.accept))
             while not answer.status:
                 answer.receive(await stream.reader.read(_CHUNK))
             if answer.status != _OK:
                 return answer
-            check_head(answer, limit)
+            check_head(answer, wish.max_bytes)
             declared = media.parse_content_type(answer.headers.get("content-type", ""))
-            media.check_declared(declared, accept)
+            media.check_declared(declared, wish.accept)
             while not answer.complete:
                 answer.receive(await stream.reader.read(_CHUNK))
         except OSError:
@@ -143,13 +154,13 @@ class WebFetcher:
             stream.transport.abort()
         return answer
 
-    async def _connect(self, endpoint: Endpoint) -> Stream:
+    async def _connect(self, endpoint: Endpoint, key: str) -> Stream:
         options = self._options
         proxy = proxy_for(endpoint, options.https_proxy, options.no_proxy)
         if proxy is not None:
             return await self._tunnel(endpoint, proxy)
         reason = NOT_PUBLIC
-        for address in (await self._addresses(endpoint))[:_TRIED]:
+        for address in (await self._addresses(endpoint, key))[:_TRIED]:
             try:
                 async with asyncio.timeout(options.connect_timeout_seconds):
                     return await self._dialer.connect(endpoint, address)
@@ -175,10 +186,11 @@ class WebFetcher:
         except TimeoutError:
             raise FetchError("its host cannot be connected to in time") from None
 
-    async def _addresses(self, endpoint: Endpoint) -> Sequence[str]:
+    async def _addresses(self, endpoint: Endpoint, key: str) -> Sequence[str]:
         """The addresses of a host, every one of them checked."""
+        resolve = self._resolver or partial(self._lookup, key=key)
         try:
-            addresses = await self._resolve(endpoint.host, endpoint.port)
+            addresses = await resolve(endpoint.host, endpoint.port)
         except (OSError, UnicodeError):
             raise FetchError(NOT_PUBLIC) from None
         for address in addresses:

@@ -2,7 +2,8 @@
 
 bedrock-mantle counts for the models that it serves; CountTokens knows base model ids only (never
 inference profiles) and not every model. Where neither can, that is remembered for a while, so that
-Claude Code's bursts of counts cost one refusal.
+Claude Code's bursts of counts cost one refusal. Nobody is asked, and no URL fetched, for a key
+whose budget is used up: it gets the estimate.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..protocol.terms import DEFAULT_TERMS
 from ..protocol.tokens import estimate_input
 from ..turn.needed import needs_turn
 from ..upstream.base import Call, Patience, Upstream
+from .admission.admission import Admission
 from .dialects import Wanted, convert
 from .exchange import Exchange
 from .failover.failover import pinned_place
@@ -34,6 +36,7 @@ _ONE: Final = msgspec.Raw(b"1")
 # AWS's words; the last is about models that only inference profiles serve.
 _UNSUPPORTED: Final = ("counting tokens", "counttokens", "on-demand throughput")
 _FORGET_SECONDS: Final = 600.0
+_MAX_REMEMBERED: Final = 1024
 # A count is a courtesy: nobody waits long for it.
 _PATIENCE: Final = Patience(max_attempts=1, first_byte_seconds=10.0)
 # What a count has no place for on the Messages endpoints.
@@ -61,6 +64,7 @@ class Counting:
         upstreams: Mapping[str, Upstream],
         registry: Registry,
         sources: Sources,
+        admission: Admission,
         *,
         monotonic: Callable[[], float],
     ) -> None:
@@ -68,6 +72,7 @@ class Counting:
         self._upstreams = upstreams
         self._registry = registry
         self._sources = sources
+        self._admission = admission
         self._monotonic = monotonic
         # (place, operation, model) -> when to try again
         self._without: dict[tuple[str, str, str], float] = {}
@@ -75,10 +80,12 @@ class Counting:
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
-        if has_urls(request.view):
-            request = await self._sources.inline(request)
         place = pinned_place(exchange.caller, self._upstreams)
         route = self._registry.route(request.view.model, place=place)
+        if not await self._admission.admit_count(exchange, request, route):
+            return _reply(estimate_input(body), estimated=True)
+        if has_urls(request.view):
+            request = await self._sources.inline(request, exchange.key_id)
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]
@@ -97,8 +104,13 @@ class Counting:
             except UpstreamRefusal as refusal:
                 if not _cannot_count(counting, refusal):
                     raise from_refusal(refusal) from refusal
-                self._without[key] = self._monotonic() + _FORGET_SECONDS
+                self._remember_without(key)
         return _reply(estimate_input(call.body), estimated=True)
+
+    def _remember_without(self, key: tuple[str, str, str]) -> None:
+        if len(self._without) >= _MAX_REMEMBERED:  # clients name the models
+            del self._without[next(iter(self._without))]
+        self._without[key] = self._monotonic() + _FORGET_SECONDS
 
     def _calls(
         self,

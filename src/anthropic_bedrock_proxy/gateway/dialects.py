@@ -49,6 +49,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
     stream: bool
     request_id: str  # names an answer that comes without an id
+    key_id: str = ""  # whose request it is
 
 
 def convert(request: MessagesRequest, target: Target, wanted: Wanted) -> Conversion:

@@ -23,6 +23,7 @@ class Exchange(msgspec.Struct, eq=False):
     version: str = ""
     betas: list[str] = []
     model: str = ""
+    listed: bool = True  # see `Route.listed`
     stream: bool = False
     key_id: str = ""
     caller: Caller | None = None  # None: the master key, or no key at all

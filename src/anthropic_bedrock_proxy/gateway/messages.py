@@ -24,6 +24,7 @@ from .dialects import Conversion, Wanted
 from .exchange import Exchange
 from .failover.course import Course, OnlyTarget
 from .failover.failover import TARGET_HEADER, Failover, pinned_place
+from .known import View, capabilities_of
 from .pacing import PacedStream, Pacing
 from .relay import Relay, answer_headers, answer_lines, refused
 from .reply import Reply, StreamReply
@@ -50,7 +51,7 @@ class Messages:
         pacing: Pacing,
         verdicts: Verdicts,
         sources: Sources,
-        resolve_backing: Callable[[str], Awaitable[None]],
+        resolve_backing: Callable[[str, str], Awaitable[None]],
         terms: Terms,
         report_cost: bool = False,
         monotonic: Callable[[], float],
@@ -58,7 +59,7 @@ class Messages:
         """`upstreams` by place; `terms` are the operator's, for every request.
 
         `report_cost` tells clients what an answer has cost.
-        `resolve_backing` finds out what is behind an application inference profile.
+        `resolve_backing` finds out what is behind an application inference profile, for a key.
         """
         self._upstreams = upstreams
         self._registry = registry
@@ -79,20 +80,24 @@ class Messages:
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
         route = self._route(exchange, request)
-        if route.opaque:
-            await self._resolve_backing(route.base_model_id)
-            route = self._route(exchange, request)
+        exchange.listed = route.listed
         wanted = Wanted(
             flags=exchange.betas,
             rules=self._registry.betas,
             terms=terms_for(self._terms, exchange.caller),
             stream=exchange.stream,
             request_id=exchange.request_id,
+            key_id=exchange.key_id,
         )
         lease = await self._admission.admit(exchange, request, route, body)
         try:
+            if route.opaque:
+                await self._resolve_backing(route.base_model_id, exchange.key_id)
+                route = self._route(exchange, request)
+                exchange.listed = route.listed
+                await self._admission.confirm(exchange, request, route, lease)
             if not request.plain and has_urls(request.view):
-                request = await self._sources.inline(request)
+                request = await self._sources.inline(request, exchange.key_id)
             if len(route.targets) == 1:
                 only = OnlyTarget(route.targets[0])
                 reply = await self._attempt(exchange, request, only, wanted, lease)
@@ -151,20 +156,27 @@ class Messages:
     ) -> Reply | StreamReply | None:
         """One target; once more if its refusal taught what to leave out. None: on to the next."""
         target = course.target
+        view = self._verdicts.view(target, wanted.key_id)
         while True:
             if not request.plain and needs_turn(
-                request, self._verdicts.capabilities(target), wanted.rules
+                request, capabilities_of(target, view), wanted.rules
             ):
-                return await self._turn(exchange, request, course, wanted, lease)
-            conversion = course.patient(self._convert(exchange, request, target, wanted))
+                return await self._turn(exchange, request, course, wanted, lease, view=view)
+            conversion = course.patient(self._convert(exchange, request, target, wanted, view))
             exchange.target = target
             upstream = self._upstreams[target.place]
+            reply: Reply | StreamReply
             try:
                 if exchange.stream:
-                    return await self._stream(exchange, upstream, conversion, lease)
-                return await self._whole(exchange, upstream, conversion, lease)
+                    reply = await self._stream(exchange, upstream, conversion, lease)
+                else:
+                    reply = await self._whole(exchange, upstream, conversion, lease)
             except UpstreamRefusal as refusal:
-                if self._verdicts.learn(request, target, wanted, conversion.call, refusal):
+                taught = self._verdicts.learn(
+                    request, target, wanted, conversion.call, refusal, view=view
+                )
+                if taught is not None:
+                    view = taught
                     continue
                 if course.failed(refusal):
                     return None
@@ -174,6 +186,9 @@ class Messages:
             except BaseException:  # the client left, or the server is stopping
                 exchange.meter.assume_input(conversion.call.body)
                 raise
+            if view is not None:
+                self._verdicts.confirm(target, wanted, conversion.call, view)
+            return reply
 
     async def _turn(
         self,
@@ -182,6 +197,8 @@ class Messages:
         course: Course | OnlyTarget,
         wanted: Wanted,
         lease: Lease,
+        *,
+        view: View | None,
     ) -> Reply | StreamReply | None:
         """Like `_attempt`, where the proxy runs tools for the model: a turn of several calls."""
         from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
@@ -189,17 +206,19 @@ class Messages:
         target = course.target
         streamed = msgspec.structs.replace(wanted, stream=True)
 
-        def convert(made: MessagesRequest) -> Conversion:
-            conversion = self._convert(exchange, made, target, streamed)
+        def convert(made: MessagesRequest, view: View | None) -> Conversion:
+            conversion = self._convert(exchange, made, target, streamed, view)
             exchange.target = target
             return conversion
 
         calls = Calls(
             self._upstreams[target.place],
+            view=view,
             convert=convert,
-            learn=lambda made, call, refusal: self._verdicts.learn(
-                made, target, streamed, call, refusal
+            learn=lambda made, call, refusal, view: self._verdicts.learn(
+                made, target, streamed, call, refusal, view=view
             ),
+            confirm=lambda call, view: self._verdicts.confirm(target, streamed, call, view),
             patient=course.patient,
             extend=lease.extend,
         )
@@ -225,9 +244,14 @@ class Messages:
         return self._finished(exchange, body, lease)
 
     def _convert(
-        self, exchange: Exchange, request: MessagesRequest, target: Target, wanted: Wanted
+        self,
+        exchange: Exchange,
+        request: MessagesRequest,
+        target: Target,
+        wanted: Wanted,
+        view: View | None,
     ) -> Conversion:
-        conversion = self._verdicts.convert(request, target, wanted)
+        conversion = self._verdicts.convert(request, target, wanted, view)
         exchange.warnings = conversion.warnings
         if conversion.dropped or conversion.warnings:
             _log.info(

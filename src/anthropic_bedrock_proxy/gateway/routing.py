@@ -44,6 +44,8 @@ class Route(msgspec.Struct, frozen=True):
     model: Model | None  # None: an id or ARN that the registry does not know
     targets: tuple[Target, ...]
     opaque: bool = False  # an application inference profile: ask Bedrock what is behind it
+    listed: bool = True  # False: the name is one of any number that a client may think of
+    possible_names: tuple[str, ...] = ()  # of an opaque one: all that may turn out to be behind it
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +98,7 @@ class Registry:
         self._by_bedrock_id = {
             name: m for m in table.model for name in (m.bedrock, m.mantle or m.bedrock)
         }
+        self._all_names = (*self._by_name, *self._by_bedrock_id, *table.families)
         self._routes: dict[str | tuple[str, str, str], Route] = {}
 
     @property
@@ -159,12 +162,29 @@ class Registry:
         chain = self._chain(requested, model) if not place else (Link(place=place),)
         if dialect := self._stored_dialects.get(requested):
             chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
+        opaque = _is_application_profile(name) and name not in self._backing
         return Route(
             requested,
             base,
             model,
             self._reachable(chain, asked),
-            opaque=_is_application_profile(name) and name not in self._backing,
+            opaque=opaque,
+            listed=self._is_listed(requested),
+            possible_names=self._all_names if opaque else (),
+        )
+
+    def _is_listed(self, requested: str) -> bool:
+        """Whether the operator, the table or Bedrock itself has named it."""
+        plain = _plain(requested)
+        names: tuple[Mapping[str, object], ...] = (
+            self._by_name,
+            self._stored,
+            self._options.mapping,
+            self._options.chains,
+            self._backing,
+        )
+        return base_model_id(plain) in self._by_bedrock_id or any(
+            name in known for name in (requested, plain) for known in names
         )
 
     def _reachable(self, chain: Sequence[Link], asked: _Asked) -> tuple[Target, ...]:

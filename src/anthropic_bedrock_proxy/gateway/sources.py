@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET, Raw
 
-from ..errors import InvalidRequestError
-from ..fetch.base import Fetched, Fetcher, FetchError, TooLargeError
+from ..errors import InvalidRequestError, ProxyError, RateLimitError
+from ..fetch.base import BusyError, Fetched, Fetcher, FetchError, TooLargeError
 from ..protocol.messages import MessagesRequest, decode_message
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
 from ..protocol.views import BlockView, MessageView, RequestView, SourceView
@@ -83,10 +83,11 @@ class Sources:
         self._fetcher = fetcher
         self._timeout_seconds = timeout_seconds
 
-    async def inline(self, request: MessagesRequest) -> MessagesRequest:
-        """The request without `url` sources: the same object if it has none.
+    async def inline(self, request: MessagesRequest, key_id: str) -> MessagesRequest:
+        """The request of a key without `url` sources: the same object if it has none.
 
-        Raises `InvalidRequestError` with the path of what cannot be fetched or is too large.
+        Raises `InvalidRequestError` with the path of what cannot be fetched or is too large, and
+        `RateLimitError` when too much is being fetched for the key.
         """
         if not has_urls(request.view):
             return request
@@ -96,23 +97,24 @@ class Sources:
             raise InvalidRequestError(UNEXPECTED_FORM) from None
         if len(draft.wanted) > MAX_URLS:
             raise InvalidRequestError(f"messages: at most {MAX_URLS} URLs are fetched")
-        await self._fetch_all(draft.wanted)
+        await self._fetch_all(draft.wanted, key_id)
         return draft.finish()
 
-    async def _fetch_all(self, wanted: _Wanted) -> None:
+    async def _fetch_all(self, wanted: _Wanted, key_id: str) -> None:
         budget = _Budget()
         at_once = asyncio.Semaphore(_AT_ONCE)
-        refusals: list[str] = []  # not exceptions: a group of them would keep the request alive
+        # Not exceptions: a group of them would keep the request alive.
+        refusals: list[tuple[type[ProxyError], str]] = []
         tasks: list[asyncio.Task[None]] = []
 
         async def one(url: str, kind: str, spots: list[_Spot]) -> None:
             try:
                 async with at_once:
-                    fetched = await self._fetch(url, kind, spots, budget)
+                    fetched = await self._fetch(url, spots, budget, key_id)
                 source = _source(kind, fetched, spots[0].path)
                 budget.take(source, len(spots))
-            except InvalidRequestError as error:
-                refusals.append(error.message)
+            except (InvalidRequestError, RateLimitError) as error:
+                refusals.append((type(error), error.message))
                 for task in tasks:
                     task.cancel()
             else:
@@ -133,13 +135,17 @@ class Sources:
         finally:
             tasks.clear()  # a cancelled one refers to itself by this list
         if refusals:
-            raise InvalidRequestError(refusals[0])
+            refused, message = refusals[0]
+            raise refused(message)
 
-    async def _fetch(self, url: str, kind: str, spots: list[_Spot], budget: _Budget) -> Fetched:
+    async def _fetch(self, url: str, spots: list[_Spot], budget: _Budget, key_id: str) -> Fetched:
+        kind = spots[0].block["type"]
         limit = budget.limit(kind, len(spots))
         path = f"{spots[0].path}.source.url"
         try:
-            return await self._fetcher.fetch(url, accept=_ACCEPTED[kind], max_bytes=limit)
+            return await self._fetcher.fetch(
+                url, accept=_ACCEPTED[kind], max_bytes=limit, key=key_id
+            )
         except TooLargeError as error:
             if kind == "image" and limit == MAX_IMAGE // 4 * 3:
                 raise InvalidRequestError(
@@ -150,6 +156,8 @@ class Sources:
                 f"{path}: could not be fetched: {error.reason}; what is fetched for a request may "
                 f"have {MAX_TOTAL} bytes in all, as base64"
             ) from None
+        except BusyError as error:
+            raise RateLimitError(f"{path}: could not be fetched: {error.reason}") from None
         except FetchError as error:
             raise InvalidRequestError(f"{path}: could not be fetched: {error.reason}") from None
 

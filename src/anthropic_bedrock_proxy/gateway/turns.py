@@ -17,6 +17,7 @@ from ..turn.driver import TurnStream, begin_turn, open_turn, whole
 from ..upstream.base import AnswerStream, Call, Upstream
 from .dialects import Conversion
 from .exchange import Exchange
+from .known import View
 from .pacing import PacedStream
 from .relay import count_spent
 from .turnstile import Turnstile
@@ -32,18 +33,23 @@ class Calls:
         self,
         upstream: Upstream,
         *,
-        convert: Callable[[MessagesRequest], Conversion],
-        learn: Callable[[MessagesRequest, Call, UpstreamRefusal], bool],
+        view: View | None,
+        convert: Callable[[MessagesRequest, View | None], Conversion],
+        learn: Callable[[MessagesRequest, Call, UpstreamRefusal, View | None], View | None],
+        confirm: Callable[[Call, View], None],
         patient: Callable[[Conversion], Conversion],
         extend: Callable[[MessagesRequest], Awaitable[None]],
     ) -> None:
         """`patient` bounds the first call only: after it the turn cannot move elsewhere.
 
-        `extend` admits each of the others.
+        `extend` admits each of the others. `view` is what is known when the turn begins; `convert`,
+        `learn` and `confirm` are those of `Verdicts`.
         """
         self._upstream = upstream
+        self._view = view
         self._convert = convert
         self._learn = learn
+        self._confirm = confirm
         self._patient = patient
         self._extend = extend
         self._begun = False
@@ -58,7 +64,7 @@ class Calls:
         if self._begun:
             await self._extend(request)
         while True:
-            conversion = self._convert(request)
+            conversion = self._convert(request, self._view)
             if not self._begun:
                 conversion = self._patient(conversion)
             self.applied_edits = conversion.applied_edits
@@ -66,10 +72,14 @@ class Calls:
             try:
                 stream = await open_stream(self._upstream, conversion)
             except UpstreamRefusal as refusal:
-                if not self._learn(request, conversion.call, refusal):
+                taught = self._learn(request, conversion.call, refusal, self._view)
+                if taught is None:
                     raise
+                self._view = taught
             else:
                 self._begun = True
+                if self._view is not None:
+                    self._confirm(conversion.call, self._view)
                 return stream
 
 

@@ -179,7 +179,9 @@ class Routes:
         if not secret:
             scheme, _, token = headers.get(b"authorization", b"").partition(b" ")
             secret = token.strip() if scheme.lower() == b"bearer" else b""
-        caller = await authenticator.authenticate(secret.decode("utf-8", "surrogateescape"))
+        caller = await authenticator.authenticate(
+            secret.decode("utf-8", "surrogateescape"), lambda: self._client_of(request)
+        )
         request.exchange.caller = caller
         request.exchange.key_id = caller.key.id
         if caller.key.allowed_networks:

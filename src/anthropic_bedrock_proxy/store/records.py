@@ -234,9 +234,14 @@ class CapabilityOverride(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["beta", "field", "tier"]
     name: str  # a flag; a dotted path with * for numbers; a tier
     allowed: bool
-    source: Literal["learned", "operator"]  # learned: Bedrock refused it once
+    source: Literal["learned", "operator"]  # learned: from refusals of Bedrock's
     updated_at: int
     reason: str = ""
+    # Of what was learned; `allowed` then means that it was withdrawn.
+    learned_at: int | None = None  # the first time
+    confirmations: int = 0  # requests that were refused with it and answered without
+    witnesses: tuple[str, ...] = ()  # ids of the first two keys that made them
+    expires_at: int | None = None  # when it is tried again
 
     @property
     def key(self) -> tuple[str, str, str, str]:

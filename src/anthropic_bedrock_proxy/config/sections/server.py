@@ -139,7 +139,8 @@ class Auth(Section, frozen=True):
         Setting(
             "TRUSTED_PROXIES",
             "Networks (CIDR) of the load balancers before the proxy: what they write into "
-            "X-Forwarded-For is believed. Needed only for keys that are bound to networks.",
+            "X-Forwarded-For is believed. Needed for keys that are bound to networks, and so that "
+            "wrong keys are counted by client.",
         ),
     ] = ()
 

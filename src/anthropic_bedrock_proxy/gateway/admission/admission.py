@@ -1,4 +1,8 @@
-"""Admission: may this caller do that, within which limits, from which budgets. Grants leases."""
+"""Admission: may this caller do that, within which limits, from which budgets. Grants leases.
+
+It comes before everything that others would notice: a call of the model, a count by Bedrock, a
+look-up of an inference profile, the fetch of a URL.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from ...errors import ProxyError
+from ...errors import PermissionDeniedError, ProxyError, UnavailableError
 from ...protocol.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
 from ...store.records import Caller
@@ -17,7 +21,7 @@ from ..routing import Route
 from .lease import Desk, Lease
 from .limiting import Plan, Ticket
 from .periods import DAY_MS, today
-from .permissions import check_request
+from .permissions import check_model, check_request
 from .purse import Budget, Hold, budgets_of
 
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
@@ -73,7 +77,7 @@ class Admission:
                 exchange.rate_lines = desk.limits.lines(ticket.plan, ticket.decision)
             if known.budgets:
                 most = 0
-                if desk.budgets.holds:
+                if desk.budgets.holds and not route.opaque:  # else see `confirm`
                     most = max(desk.pricing.most(target, request) for target in route.targets)
                 hold = await desk.budgets.take(known.budgets, most)
         except BaseException as error:
@@ -83,6 +87,40 @@ class Admission:
                     error.extra_headers = parse_lines(exchange.rate_lines)
             raise
         return Lease(exchange, desk, ticket, hold)
+
+    async def confirm(
+        self, exchange: Exchange, request: MessagesRequest, route: Route, lease: Lease
+    ) -> None:
+        """Once more, now that somebody knows what is behind an opaque route. Raises as `admit`."""
+        if exchange.caller is not None:
+            check_model(exchange.caller.key, route)
+            await lease.cover(route.targets, request)
+
+    async def admit_count(self, exchange: Exchange, request: MessagesRequest, route: Route) -> bool:
+        """Whether others may be asked for the sake of a count; False: only estimate it.
+
+        So it is when a budget is used up: counting is free, but orders nothing from anybody then.
+        Counts have a rate limit of their own, as high as that of requests. Raises
+        `PermissionDeniedError` for what the key may not do, and `RateLimitError`.
+        """
+        caller, desk = exchange.caller, self._desk
+        if caller is None:
+            return True
+        key = caller.key
+        if key.allowed_models or key.allowed_tools:
+            check_request(key, request, route)
+        known, at_ms = self._known.get(key.id), exchange.at_ms
+        if known is None or known.caller is not caller or known.day != at_ms // DAY_MS:
+            known = self._learn(caller, at_ms)
+        if known.plan is not None and (plan := desk.limits.plan_of_counts(known.plan)) is not None:
+            await desk.limits.take(plan, input_tokens=0, max_tokens=0)
+        if route.opaque and key.allowed_models:
+            return False  # nobody knows yet whether the key may use it
+        try:
+            desk.budgets.settle(await desk.budgets.take(known.budgets, 0), 0)
+        except (PermissionDeniedError, UnavailableError):
+            return False
+        return True
 
     def _learn(self, caller: Caller, at_ms: int) -> _Known:
         if len(self._known) >= _MAX_REMEMBERED:

@@ -1,8 +1,10 @@
 """Who is asking: the API key behind a request, found by the SHA-256 of its secret.
 
 Lookups are remembered for a short time, hits and misses alike; when the store does not answer, a
-key that was known recently keeps working (an outage must never look like a wrong key). Secrets
-are only ever compared as hashes, in constant time where it is one secret against another.
+key that was known recently keeps working (an outage must never look like a wrong key). An address
+may try only so many keys that do not exist; beyond that, the store is asked for none that was never
+found before. Secrets are only ever compared as hashes, in constant time where it is one secret
+against another.
 """
 
 from __future__ import annotations
@@ -12,18 +14,27 @@ import hmac
 import logging
 from collections.abc import Callable
 from hashlib import sha256
+from math import inf
 from typing import Final, TypeVar
 
 import msgspec
 
-from ...errors import AuthenticationError, PermissionDeniedError, UnavailableError
+from ...errors import (
+    AuthenticationError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnavailableError,
+)
 from ...store.base import KeyStore, StoreError
 from ...store.records import Caller, KeyRecord
+from .attempts import Attempts, network_of
 
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
 STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
 _PATIENCE_SECONDS: Final = 0.5
+_AT_ONCE: Final = 32  # look-ups for one address
+_GATE_SECONDS: Final = 5.0  # to wait for one of them
 _MAX_REMEMBERED: Final = 10_000
 
 
@@ -57,21 +68,29 @@ class Authenticator:
         *,
         monotonic: Callable[[], float],
         now: Callable[[], float],
+        attempts: Attempts | None = None,
     ) -> None:
-        """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds."""
+        """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds.
+
+        `attempts` may be shared with other authenticators.
+        """
         self._store = store
         self._options = options
         self._monotonic = monotonic
         self._now = now
+        self._attempts = attempts if attempts is not None else Attempts()
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
+        self._gates: dict[str, _Gate] = {}  # of addresses that try keys right now
         self._known: dict[bytes, _Found] = {}
         self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
-    async def authenticate(self, secret: str | None) -> Caller:
-        """Whose request it is. Raises `AuthenticationError`, `PermissionDeniedError`.
+    async def authenticate(self, secret: str | None, client: Callable[[], str] = str) -> Caller:
+        """Whose request it is. `client` tells the address that it comes from.
 
-        `UnavailableError` if an unknown key cannot be looked up.
+        Raises `AuthenticationError`, `PermissionDeniedError`; `RateLimitError` if the address has
+        tried too many keys that do not exist; `UnavailableError` if an unknown key cannot be looked
+        up.
         """
         if not secret:
             if not self._options.require_api_key:
@@ -89,12 +108,25 @@ class Authenticator:
             caller: Caller | None = found.caller
         elif now < self._unknown.get(digest, 0.0):
             caller = None
-        else:
+        elif found is not None:
             caller = await self._look_up(digest, secret, found, now)
+        else:
+            caller = await self._try(digest, secret, client(), now)
         if caller is None:
             if not self._options.require_api_key:
                 return ANONYMOUS
             raise AuthenticationError("The API key is not known. Check it for typing errors.")
+        self._check(caller)
+        return caller
+
+    def forget(self) -> None:
+        """Asks the store about every key again: one was changed in this process."""
+        for found in self._known.values():
+            found.at = found.fresh_until = -inf
+        self._unknown.clear()
+
+    def _check(self, caller: Caller) -> None:
+        """Raises `PermissionDeniedError` for a key or an owner that is not in use any more."""
         key = caller.key
         if not key.is_active:
             raise _inactive("API key", key.id, key.deactivated_reason)
@@ -107,31 +139,69 @@ class Authenticator:
         for owner in (caller.user, caller.team):
             if owner is not None and not owner.is_active:
                 raise _inactive(owner.kind, owner.id, owner.deactivated_reason)
-        return caller
 
-    def forget(self) -> None:
-        """Drops what is remembered: a key was changed in this process."""
-        self._known.clear()
-        self._unknown.clear()
+    async def _try(self, digest: bytes, secret: str, client: str, now: float) -> Caller | None:
+        """Looks up a key that was not found before, if its address may still try one.
+
+        What is tried at once is bounded too, by waiting: many right keys come at once when a worker
+        has just started.
+        """
+        if self._has_tried_too_many(client, now):
+            return None
+        gate = self._gates.setdefault(network_of(client), _Gate())
+        gate.users += 1
+        try:
+            try:
+                async with asyncio.timeout(_GATE_SECONDS):
+                    await gate.turns.acquire()
+            except TimeoutError:
+                raise _unavailable() from None
+            try:
+                now = self._monotonic()
+                found = self._known.get(digest)  # another request may have looked it up
+                if found is not None and now < found.fresh_until:
+                    return found.caller
+                if now < self._unknown.get(digest, 0.0) or self._has_tried_too_many(client, now):
+                    return None
+                caller = await self._look_up(digest, secret, None, now)
+                if caller is None:
+                    self._attempts.count(client, now)
+                return caller
+            finally:
+                gate.turns.release()
+        finally:
+            gate.users -= 1
+            if not gate.users:
+                del self._gates[network_of(client)]
+
+    def _has_tried_too_many(self, client: str, now: float) -> bool:
+        """Raises `RateLimitError` if so, where keys are required."""
+        wait = self._attempts.wait(client, now)
+        if wait and self._options.require_api_key:
+            raise RateLimitError(
+                "Too many API keys that are not known have come from this network address. Try "
+                "again shortly.",
+                retry_after=wait,
+            )
+        return bool(wait)
 
     async def _look_up(
         self, digest: bytes, secret: str, found: _Found | None, now: float
     ) -> Caller | None:
         fresh_until = now + self._options.ttl_seconds
+        known = found is not None and now < found.at + STALE_SECONDS
         # Who is known need not wait for a store that hangs.
-        patience = _PATIENCE_SECONDS if found is not None else None
+        patience = _PATIENCE_SECONDS if known else None
         try:
             async with asyncio.timeout(patience):
                 caller = await self._store.find(digest, now=int(self._now()), secret=secret)
         except (StoreError, TimeoutError) as error:
-            if found is not None and now < found.at + STALE_SECONDS:
+            if found is not None and known:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 found.fresh_until = fresh_until
                 return found.caller
             _log.error("the store does not answer: %s", error)
-            raise UnavailableError(
-                "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
-            ) from error
+            raise _unavailable() from error
         if caller is None:
             self._known.pop(digest, None)
             _remember(self._unknown, digest, fresh_until)
@@ -144,6 +214,20 @@ class _Found(msgspec.Struct):
     caller: Caller
     at: float  # when the store said so
     fresh_until: float
+
+
+class _Gate:
+    """Bounds what one address tries at once."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(_AT_ONCE)
+        self.users = 0
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError(
+        "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
+    )
 
 
 def _inactive(kind: str, name: str, reason: str | None) -> PermissionDeniedError:

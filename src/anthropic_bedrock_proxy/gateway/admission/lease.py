@@ -11,7 +11,7 @@ holds and slots lapse, its journal is delivered by the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -24,6 +24,7 @@ from ..exchange import Exchange
 from ..routing import Target
 from .budgets import Budgets
 from .limiting import Limits, Ticket
+from .names import Names
 from .pricing import Pricing
 from .purse import Hold
 
@@ -44,6 +45,7 @@ class Desk(msgspec.Struct, frozen=True):
     limits: Limits
     budgets: Budgets
     monotonic: Callable[[], float]
+    names: Names = msgspec.field(default_factory=Names)
 
 
 class Lease(msgspec.Struct, eq=False):
@@ -57,9 +59,16 @@ class Lease(msgspec.Struct, eq=False):
 
     async def extend(self, request: MessagesRequest) -> None:
         """Before one more model call of the same turn. Raises as admission does."""
-        desk, target = self._desk, self._exchange.target
-        if self._hold is not None and target is not None and desk.budgets.holds:
-            await desk.budgets.extend(self._hold, desk.pricing.most(target, request))
+        target = self._exchange.target
+        if target is not None:
+            await self.cover((target,), request)
+
+    async def cover(self, targets: Sequence[Target], request: MessagesRequest) -> None:
+        """Before a model call on any of `targets` that nothing is held for. Raises so too."""
+        desk = self._desk
+        if self._hold is not None and desk.budgets.holds:
+            most = max(desk.pricing.most(target, request) for target in targets)
+            await desk.budgets.extend(self._hold, most)
 
     def settle(self) -> None:
         """Records what the request used, and lets go. Only the first call counts."""
@@ -111,7 +120,7 @@ class Lease(msgspec.Struct, eq=False):
             id=exchange.request_id,
             key_id=exchange.key_id,
             at_ms=exchange.at_ms,
-            model=exchange.model,
+            model=exchange.model if exchange.listed else self._desk.names.booked(exchange),
             bedrock_model_id=target.bedrock_model_id,
             dialect=target.dialect,
             stream=exchange.stream,

@@ -25,6 +25,7 @@ from .purse import owners_of
 # Kinds of limits by their number: as Anthropic's headers call them.
 _KINDS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
 _REQUESTS: Final = 0
+_COUNTS: Final = "token-counts"
 _MINUTE: Final = 60.0
 
 
@@ -98,6 +99,27 @@ class Limits:
             has_levels=len(set(kinds)) < len(kinds),
             costs=_picker(kinds),
             least=min((bucket.limit for kind, bucket in found if kind), default=0),
+        )
+
+    def plan_of_counts(self, plan: Plan) -> Plan | None:
+        """The limits of counting tokens: those of requests once more, in buckets of their own."""
+        buckets = tuple(
+            Bucket(f"{bucket.name.rpartition('/')[0]}/{_COUNTS}", bucket.limit, bucket.seconds)
+            for kind, bucket in zip(plan.kinds, plan.buckets, strict=True)
+            if kind == _REQUESTS
+        )
+        if not buckets:
+            return None
+        kinds = (_REQUESTS,) * len(buckets)
+        return Plan(
+            kinds,
+            buckets,
+            tuple(_line(_REQUESTS, bucket.limit) for bucket in buckets),
+            slots=(),
+            counts_tokens=False,
+            has_levels=len(buckets) > 1,
+            costs=_picker(kinds),
+            least=0,
         )
 
     async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:

@@ -11,11 +11,11 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, Final
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
-from ...errors import PermissionDeniedError
+from ...errors import InvalidRequestError, PermissionDeniedError
 from ...protocol.messages import MessagesRequest
-from ...protocol.raw import decode, decode_raws
+from ...protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws
 from ...protocol.views import MessageView
 from ...store.records import KeyRecord
 from ..routing import Route
@@ -24,18 +24,13 @@ _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may
 
 
 def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> None:
-    """Raises `PermissionDeniedError` for a model or a tool that the key may not use."""
+    """Raises `PermissionDeniedError` for a model or a tool that the key may not use.
+
+    Of an opaque route, the key must be allowed something that may be behind it: `check_model`
+    decides once that is known.
+    """
     if key.allowed_models:
-        names = [route.requested_model, route.base_model_id]
-        if route.model is not None:
-            names += [route.model.id, *route.model.aliases]
-        if not _any_matches(names, key.allowed_models):
-            raise PermissionDeniedError(
-                f"model: this key may not use {route.requested_model[:200]}; it may use "
-                f"{', '.join(key.allowed_models)}",
-                error_code="model_not_allowed",
-                should_retry=False,
-            )
+        _check_model(key, route, route.possible_names)
     if key.allowed_tools:
         for path, names in _tools(request):
             if not _any_matches(names, key.allowed_tools):
@@ -46,6 +41,25 @@ def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> Non
                     error_code="tool_not_allowed",
                     should_retry=False,
                 )
+
+
+def check_model(key: KeyRecord, route: Route) -> None:
+    """Raises `PermissionDeniedError` for a model that the key may not use."""
+    if key.allowed_models:
+        _check_model(key, route, ())
+
+
+def _check_model(key: KeyRecord, route: Route, possible_names: Sequence[str]) -> None:
+    names = [route.requested_model, route.base_model_id, *possible_names]
+    if route.model is not None:
+        names += [route.model.id, *route.model.aliases]
+    if not _any_matches(names, key.allowed_models):
+        raise PermissionDeniedError(
+            f"model: this key may not use {route.requested_model[:200]}; it may use "
+            f"{', '.join(key.allowed_models)}",
+            error_code="model_not_allowed",
+            should_retry=False,
+        )
 
 
 def check_network(key: KeyRecord, client: str) -> None:
@@ -78,7 +92,7 @@ def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:
     for index, tool in enumerate(request.view.tools or ()):
         tree: dict[str, Any] = {"type": tool.type, "name": tool.name}
         if tool.custom is not UNSET:
-            tree["custom"] = decode(tool.custom)
+            tree["custom"] = _decoded(tool.custom, f"tools.{index}.custom")
         yield f"tools.{index}", _names(tree)
     messages = request.view.messages
     defining = [index for index, message in enumerate(messages) if _defines(message)]
@@ -86,9 +100,17 @@ def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:
         return
     raws = decode_raws(request.fields["messages"])
     for index in defining:
-        for position, block in enumerate(decode(raws[index])["content"]):
+        for position, block in enumerate(_decoded(raws[index], f"messages.{index}")["content"]):
             for definition in _definitions(block):
                 yield f"messages.{index}.content.{position}", _names(definition)
+
+
+def _decoded(raw: Raw, path: str) -> Any:
+    """The value; `InvalidRequestError` for what nobody can read, such as an endless number."""
+    try:
+        return decode(raw)
+    except MISSHAPEN:
+        raise InvalidRequestError(f"{path}: {UNEXPECTED_FORM}") from None
 
 
 def _names(tool: dict[str, Any]) -> list[str]:

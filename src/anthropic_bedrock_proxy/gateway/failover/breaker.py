@@ -5,6 +5,8 @@ Pure: no clock of its own, no I/O. `now` is seconds of any clock that never goes
 - open: nothing passes until the cooldown is over; then the next attempt is the probe.
 - half-open: the probe is under way, and nothing else passes. Its success closes the breaker, its
   failure opens it anew, and if it was given up the next attempt becomes the probe.
+- a failure may name a witness: then it may be the witness's own doing (a slow prompt is no slow
+  target), and in a row the failures of one witness count once.
 Every attempt carries a ticket. What happened before the state last changed does not count: a slow
 failure from before neither ends a probe nor lengthens a cooldown.
 Prior art: Nygard, "Release It!"; resilience4j.
@@ -20,12 +22,22 @@ State = Literal["closed", "open", "half_open"]
 class Breaker:
     """The breaker of one target."""
 
-    __slots__ = ("_cooldown", "_failed", "_failures", "_probing", "_ticket", "_until", "cause")
+    __slots__ = (
+        "_cooldown",
+        "_failed",
+        "_failures",
+        "_probing",
+        "_ticket",
+        "_until",
+        "_witnesses",
+        "cause",
+    )
 
     def __init__(self, *, failures: int, cooldown_seconds: float) -> None:
         self._failures = failures
         self._cooldown = cooldown_seconds
         self._failed = 0  # in a row
+        self._witnesses: set[str] = set()  # of those; fewer than `failures`
         self._until: float | None = None  # None: closed
         self._probing = False
         self._ticket = 0
@@ -60,6 +72,7 @@ class Breaker:
         if ticket != self._ticket:
             return False
         self._failed = 0
+        self._witnesses.clear()
         if self._until is None:
             return False
         self._until, self._probing = None, False
@@ -67,17 +80,31 @@ class Breaker:
         return True
 
     def failed(
-        self, ticket: int, now: float, *, cause: str = "", cooldown_seconds: float | None = None
+        self,
+        ticket: int,
+        now: float,
+        *,
+        cause: str = "",
+        cooldown_seconds: float | None = None,
+        witness: str | None = None,
     ) -> bool:
-        """The target failed; whether that opened the breaker. It may name its own cooldown."""
+        """The target failed; whether that opened the breaker. It may name its own cooldown.
+
+        `witness` is who may have brought the failure about; None: nobody but the target.
+        """
         if ticket != self._ticket:
             return False
+        if witness is not None and not self._probing:
+            if witness in self._witnesses:
+                return False
+            self._witnesses.add(witness)
         self.cause = cause
         self._failed += 1
         if not self._probing and self._failed < self._failures and cooldown_seconds is None:
             return False
         self._until = now + (self._cooldown if cooldown_seconds is None else cooldown_seconds)
         self._failed, self._probing = 0, False
+        self._witnesses.clear()
         self._ticket += 1
         return True
 

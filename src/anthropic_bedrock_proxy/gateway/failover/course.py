@@ -13,8 +13,8 @@ from ...upstream.base import Patience
 from ..dialects import Conversion
 from ..exchange import Exchange
 from ..routing import Route, Target
-from .breaker import Breaker
 from .conversations import fingerprint
+from .guard import Guard, Pass
 from .targets import (
     FAILURES,
     THROTTLING,
@@ -23,6 +23,7 @@ from .targets import (
     home_of,
     is_broken,
     is_elsewhere,
+    is_of_the_request,
     is_unavailable,
     label,
 )
@@ -68,17 +69,17 @@ class Course:
 
     __slots__ = (
         "_absent",
-        "_breaker",
         "_cooling",
         "_exchange",
         "_failover",
+        "_guard",
+        "_pass",
         "_request",
         "_rest",
         "_route",
         "_said",
         "_sent",
         "_several",
-        "_ticket",
         "target",
     )
 
@@ -95,11 +96,11 @@ class Course:
         self._cooling: list[Target] = []  # passed over
         self._said: tuple[str, str, int, float | None] | None = None  # the last refusal
         self._sent = False
-        self._breaker: Breaker | None = None
-        self._ticket = 0
+        self._guard: Guard | None = None
+        self._pass: Pass | None = None
         self.target = self._rest[0]
         if not self._next():
-            raise failover.cooling(self._cooling)
+            raise failover.cooling(self._cooling, exchange.key_id)
 
     def patient(self, conversion: Conversion) -> Conversion:
         """With less patience while another place could serve the request."""
@@ -126,7 +127,7 @@ class Course:
                 self._exchange.meter.assume_input(b",".join(self._request.fields.values()))
             raise self._again(*self._said) from None
         if self._cooling:
-            raise self._failover.cooling(self._cooling) from None
+            raise self._failover.cooling(self._cooling, self._exchange.key_id) from None
         return False
 
     def failed(self, refusal: UpstreamRefusal) -> bool:
@@ -166,8 +167,8 @@ class Course:
 
     def abandoned(self) -> None:
         """Nobody waits for the target any more."""
-        if self._breaker is not None:
-            self._breaker.abandoned(self._ticket)
+        if self._guard is not None and self._pass is not None:
+            self._guard.abandoned(self._exchange.key_id, self._pass)
 
     def _again(
         self, code: str, message: str, status: int, retry_after: float | None
@@ -181,15 +182,14 @@ class Course:
         while self._rest:
             target, self._rest = self._rest[0], self._rest[1:]
             if self._several:
-                self._breaker = self._failover.breaker(target)
-                ticket = self._breaker.begin(self._failover.monotonic())
-                if ticket is None:
+                self._guard = self._failover.guard(target)
+                self._pass = self._guard.begin(self._exchange.key_id, self._failover.monotonic())
+                if self._pass is None:
                     self._cooling.append(target)
                     continue
-                self._ticket = ticket
             self.target = target
             return True
-        self._breaker = None
+        self._guard = self._pass = None
         return False
 
     def _others(self) -> list[Target]:
@@ -198,25 +198,32 @@ class Course:
         return [
             target
             for target in self._rest
-            if home_of(target) != here and failover.breaker(target).allows(now)
+            if home_of(target) != here and failover.guard(target).allows(self._exchange.key_id, now)
         ]
 
     def _answered(self) -> None:
-        if self._breaker is not None and self._breaker.succeeded(self._ticket):
+        if (
+            self._guard is not None
+            and self._pass is not None
+            and self._guard.succeeded(self._exchange.key_id, self._pass)
+        ):
             _log.warning("target answers again", extra={"target": label(self.target)})
 
     def _count(self, refusal: UpstreamRefusal) -> None:
-        if self._breaker is None:
+        guard, key_id = self._guard, self._exchange.key_id
+        if guard is None or self._pass is None:
             return
         told = refusal.retry_after
-        opened = self._breaker.failed(
-            self._ticket,
+        opened = guard.failed(
+            key_id,
+            self._pass,
             self._failover.monotonic(),
             cause=THROTTLING if rule_for(refusal).error is RateLimitError else FAILURES,
             cooldown_seconds=None if not told else min(told, _LONGEST_COOLDOWN_SECONDS),
+            may_be_its_own=is_of_the_request(refusal),
         )
         if opened:
-            seconds = round(self._breaker.wait_seconds(self._failover.monotonic()), 1)
+            seconds = round(guard.common.wait_seconds(self._failover.monotonic()), 1)
             extra = {"target": label(self.target), "code": refusal.code, "seconds": seconds}
             _log.warning("target is left alone", extra=extra)
 

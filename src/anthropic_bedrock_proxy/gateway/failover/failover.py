@@ -1,6 +1,6 @@
 """Which targets to try for a request, in which order, and what their failures mean for the next.
 
-Targets of one place and one Bedrock model share a quota, and a breaker: a failure of one moves a
+Targets of one place and one Bedrock model share a quota, and breakers: a failure of one moves a
 request on to another place or model, never to another dialect of the same. The exception is an
 endpoint that is missing: there the place may speak another dialect, and that is remembered.
 Only before the first byte: a `Course` ends with the first event or the whole answer.
@@ -21,9 +21,9 @@ from ...protocol.messages import MessagesRequest
 from ...store.records import Caller
 from ..exchange import Exchange
 from ..routing import Route, Target
-from .breaker import Breaker
 from .conversations import Conversations, fingerprint
 from .course import Course
+from .guard import Guard
 from .targets import THROTTLING, Home, has_several, home_of, identity
 
 TARGET_HEADER: Final = b"x-bedrock-target"
@@ -44,7 +44,7 @@ class FailoverOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Failover:
     """What this worker knows about its targets.
 
-    `switches` counts by (from, to); `breakers` are those of targets that were called at all.
+    `switches` counts by (from, to); `guards` are those of targets that were called at all.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Failover:
     ) -> None:
         self.options = options or FailoverOptions()
         self.switches: dict[tuple[str, str], int] = {}
-        self.breakers: dict[Home, Breaker] = {}
+        self.guards: dict[Home, Guard] = {}
         self.conversations = Conversations(self.options.sticky_seconds)
         self.monotonic = monotonic
         self._missing: dict[tuple[str, str, str], float] = {}  # a target -> when to ask it again
@@ -79,17 +79,17 @@ class Failover:
                 targets = sorted(targets, key=lambda target: home_of(target) != home)
         return targets
 
-    def breaker(self, target: Target) -> Breaker:
-        """The one that guards a target."""
+    def guard(self, target: Target) -> Guard:
+        """The breakers of a target."""
         home = home_of(target)
-        breaker = self.breakers.get(home)
-        if breaker is None:
-            if len(self.breakers) >= _MAX_REMEMBERED:  # ARNs are the clients' words
-                self._forget_breakers()
-            breaker = self.breakers[home] = Breaker(
+        guard = self.guards.get(home)
+        if guard is None:
+            if len(self.guards) >= _MAX_REMEMBERED:  # ARNs are the clients' words
+                self._forget_guards()
+            guard = self.guards[home] = Guard(
                 failures=self.options.failures, cooldown_seconds=self.options.cooldown_seconds
             )
-        return breaker
+        return guard
 
     def remember_missing(self, target: Target) -> None:
         """Another dialect had to answer because this one's endpoint does not exist there."""
@@ -97,12 +97,12 @@ class Failover:
             self._missing.clear()
         self._missing[identity(target)] = self.monotonic() + _MISSING_SECONDS
 
-    def cooling(self, targets: Sequence[Target]) -> ProxyError:
-        """What a client is told while nobody can be asked."""
+    def cooling(self, targets: Sequence[Target], key_id: str) -> ProxyError:
+        """What a client is told while nobody can be asked for it."""
         now = self.monotonic()
-        breakers = [self.breaker(target) for target in targets]
-        seconds = max(1, math.ceil(min(breaker.wait_seconds(now) for breaker in breakers)))
-        throttled = all(breaker.cause == THROTTLING for breaker in breakers)
+        guards = [self.guard(target) for target in targets]
+        seconds = max(1, math.ceil(min(guard.wait_seconds(key_id, now) for guard in guards)))
+        throttled = all(guard.cause(key_id) == THROTTLING for guard in guards)
         message = (
             f"Every place that serves this model is left alone after "
             f"{'throttling' if throttled else 'failures'}; the next is tried in {seconds} s."
@@ -119,9 +119,9 @@ class Failover:
         del self._missing[identity(target)]
         return False
 
-    def _forget_breakers(self) -> None:
-        troubled = {h: breaker for h, breaker in self.breakers.items() if breaker.state != "closed"}
-        self.breakers = troubled if len(troubled) < _MAX_REMEMBERED else {}
+    def _forget_guards(self) -> None:
+        troubled = {home: guard for home, guard in self.guards.items() if guard.state != "closed"}
+        self.guards = troubled if len(troubled) < _MAX_REMEMBERED else {}
 
 
 def pinned_place(caller: Caller | None, places: Container[str]) -> str:

@@ -11,6 +11,7 @@ from ...errors import (
     PermissionDeniedError,
     RateLimitError,
     UpstreamRefusal,
+    UpstreamTimeoutError,
     from_refusal,
     rule_for,
 )
@@ -21,6 +22,9 @@ _NOT_IN_REGION: Final = re.compile(
     r"(?:not (?:yet )?(?:available|supported|enabled)|unavailable|unsupported)\b.{0,60}\bregion",
     re.IGNORECASE,
 )
+
+# The model failed on this one request: what it was asked may be the reason.
+_OF_THE_MODEL: Final = frozenset(("ModelErrorException", "ModelStreamErrorException"))
 
 THROTTLING: Final = "throttling"
 FAILURES: Final = "failures"
@@ -57,6 +61,11 @@ def is_broken(refusal: UpstreamRefusal) -> bool:
     """Whether the target is at fault, for every request: throttled, down, slow, no credentials."""
     rule = rule_for(refusal)
     return rule.retryable or rule.credentials or rule.error is RateLimitError
+
+
+def is_of_the_request(refusal: UpstreamRefusal) -> bool:
+    """Whether the request may have brought the failure about: another may fare well there."""
+    return rule_for(refusal).error is UpstreamTimeoutError or refusal.code in _OF_THE_MODEL
 
 
 def is_unavailable(refusal: UpstreamRefusal) -> bool:

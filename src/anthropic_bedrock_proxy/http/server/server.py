@@ -14,7 +14,10 @@ from .connection import Clock
 from .protocol import Application, HTTPProtocol
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = tuple("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split())
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 _READ_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.02
 

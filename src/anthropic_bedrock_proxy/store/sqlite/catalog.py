@@ -64,7 +64,9 @@ class SQLiteCatalog:
 
     async def put_override(self, override: CapabilityOverride) -> bool:
         """See `Catalog.put_override`."""
-        return await self._change("put_override", msgspec.structs.asdict(override))
+        row = msgspec.structs.asdict(override)
+        row["witnesses"] = msgspec.json.encode(override.witnesses).decode()
+        return await self._change("put_override", row)
 
     async def remove_override(self, key: tuple[str, str, str, str]) -> bool:
         """See `Catalog.remove_override`."""
@@ -73,10 +75,7 @@ class SQLiteCatalog:
 
     async def overrides(self) -> Sequence[CapabilityOverride]:
         """See `Catalog.overrides`."""
-        return await self._read(
-            "list_overrides",
-            lambda row: CapabilityOverride(**{**dict(row), "allowed": bool(row["allowed"])}),
-        )
+        return await self._read("list_overrides", _override)
 
     async def put_price(self, price: PriceRecord) -> None:
         """See `Catalog.put_price`."""
@@ -131,6 +130,12 @@ def _model(row: sqlite3.Row) -> BedrockModel:
     return msgspec.convert(
         {**dict(row), "profiles": msgspec.json.decode(row["profiles"])}, BedrockModel
     )
+
+
+def _override(row: sqlite3.Row) -> CapabilityOverride:
+    witnesses = msgspec.json.decode(row["witnesses"], type=tuple[str, ...])
+    fields = {**dict(row), "allowed": bool(row["allowed"]), "witnesses": witnesses}
+    return CapabilityOverride(**fields)
 
 
 def _provider(row: sqlite3.Row) -> ProviderRecord:

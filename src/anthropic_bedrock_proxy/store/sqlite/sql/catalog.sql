@@ -29,14 +29,20 @@ SELECT * FROM bedrock_models ORDER BY id;
 -- name: put_override
 -- What was learned never replaces the word of the operator.
 INSERT INTO capability_overrides (
-    model, dialect, kind, name, allowed, source, reason, updated_at
+    model, dialect, kind, name, allowed, source, reason, updated_at,
+    learned_at, confirmations, witnesses, expires_at
 ) VALUES (
-    :model, :dialect, :kind, :name, :allowed, :source, :reason, :updated_at
+    :model, :dialect, :kind, :name, :allowed, :source, :reason, :updated_at,
+    :learned_at, :confirmations, :witnesses, :expires_at
 ) ON CONFLICT (model, dialect, kind, name) DO UPDATE SET
     allowed = excluded.allowed,
     source = excluded.source,
     reason = excluded.reason,
-    updated_at = excluded.updated_at
+    updated_at = excluded.updated_at,
+    learned_at = excluded.learned_at,
+    confirmations = excluded.confirmations,
+    witnesses = excluded.witnesses,
+    expires_at = excluded.expires_at
 WHERE excluded.source = 'operator' OR capability_overrides.source = 'learned';
 
 -- name: remove_override

@@ -1,0 +1,145 @@
+"""What was fetched a moment ago, for the same key: a conversation names its URLs with each turn.
+
+Contents are kept for a minute, reasons why there are none for ten seconds. A key never gets what
+was fetched for another one. Nothing is evicted early: what finds no room is not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, Protocol
+
+import msgspec
+
+from .base import BusyError, Fetched, Fetcher, FetchError, TooLargeError
+
+CONTENT_SECONDS: Final = 60.0
+REFUSAL_SECONDS: Final = 10.0
+MAX_BYTES: Final = 16 * 1024 * 1024
+_OVERHEAD: Final = 1024  # bytes of an entry without content, about
+_PART: Final = 4  # of the memory; a key gets one
+_MAX_URL: Final = 2048  # longer ones are refused at once
+
+
+class _Closing(Fetcher, Protocol):
+    def close(self) -> None: ...
+
+
+class _Timer(Protocol):
+    def cancel(self) -> None: ...
+
+
+class _Name(msgspec.Struct, frozen=True, gc=False):
+    """What an outcome is the outcome of."""
+
+    key: str
+    url: str
+    accept: frozenset[str]
+
+
+class _Kept(msgspec.Struct, frozen=True, gc=False):
+    until: float
+    outcome: Fetched | str  # the reason
+
+    @property
+    def size(self) -> int:
+        return _OVERHEAD + (len(self.outcome.body) if isinstance(self.outcome, Fetched) else 0)
+
+
+class CachedFetcher:
+    """A `Fetcher` that remembers. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        fetcher: _Closing,
+        *,
+        max_bytes: int = MAX_BYTES,
+        now: Callable[[], float] = monotonic,
+        later: Callable[[float, Callable[[], None]], _Timer] | None = None,
+    ) -> None:
+        """`max_bytes` bounds what is kept, a quarter of it what is kept for one key.
+
+        `later` calls after so many seconds; None: as the running loop does.
+        """
+        self._fetcher = fetcher
+        self._max_bytes = max_bytes
+        self._now = now
+        # Each in the order of time, so that what lapses stands at the beginning.
+        self._contents: dict[_Name, _Kept] = {}
+        self._refusals: dict[_Name, _Kept] = {}
+        self._sizes: dict[str, int] = {}  # by key
+        self.size = 0
+        self._later = later
+        self._sweep: _Timer | None = None
+
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
+        """See `Fetcher`."""
+        name = _Name(key, url, accept)
+        self.forget_lapsed()
+        if (refused := self._refusals.get(name)) is not None:
+            raise FetchError(str(refused.outcome))
+        kept = self._contents.get(name)
+        content = kept.outcome if kept is not None else None
+        if isinstance(content, Fetched) and len(content.body) <= max_bytes:
+            return content
+        try:
+            fetched = await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
+        except (TooLargeError, BusyError):
+            raise  # another request may fare better
+        except FetchError as error:
+            if len(url) <= _MAX_URL:
+                self._keep(self._refusals, name, error.reason, REFUSAL_SECONDS)
+            raise
+        self._keep(self._contents, name, fetched, CONTENT_SECONDS)
+        return fetched
+
+    def forget_lapsed(self) -> None:
+        """Drops what is too old."""
+        now = self._now()
+        for kept in (self._contents, self._refusals):
+            while kept and kept[name := next(iter(kept))].until <= now:
+                self._drop(kept, name)
+
+    def close(self) -> None:
+        """Forgets everything and lets go of what the fetcher holds."""
+        for kept in (self._contents, self._refusals):
+            for name in list(kept):
+                self._drop(kept, name)
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._fetcher.close()
+
+    def _keep(
+        self, where: dict[_Name, _Kept], name: _Name, outcome: Fetched | str, seconds: float
+    ) -> None:
+        self._drop(where, name)
+        kept = _Kept(self._now() + seconds, outcome)
+        size = self._sizes.get(name.key, 0) + kept.size
+        if size > self._max_bytes // _PART or self.size + kept.size > self._max_bytes:
+            return
+        where[name] = kept
+        self.size += kept.size
+        self._sizes[name.key] = size
+        self._plan_sweep()
+
+    def _drop(self, where: dict[_Name, _Kept], name: _Name) -> None:
+        kept = where.pop(name, None)
+        if kept is None:
+            return
+        self.size -= kept.size
+        self._sizes[name.key] -= kept.size
+        if not self._sizes[name.key]:
+            del self._sizes[name.key]
+
+    def _sweep_up(self) -> None:
+        """Gives the memory back although nobody fetches any more."""
+        self._sweep = None
+        self.forget_lapsed()
+        self._plan_sweep()
+
+    def _plan_sweep(self) -> None:
+        if self.size and self._sweep is None:
+            later = self._later or asyncio.get_running_loop().call_later
+            self._sweep = later(CONTENT_SECONDS, self._sweep_up)

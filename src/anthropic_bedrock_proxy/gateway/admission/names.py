@@ -1,0 +1,34 @@
+"""The names of models that usage is booked under: never as many as clients can think of.
+
+A name that the operator, the model table or Bedrock has named is booked as the client says it, and
+so is any other once a model has answered to it. A request that failed under any other name is
+booked as `unknown`; its record still tells the id that Bedrock was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..exchange import Exchange
+
+UNKNOWN: Final = "unknown"
+_MAX_REMEMBERED: Final = 1024
+
+
+class Names:
+    """What this worker has seen answered."""
+
+    def __init__(self) -> None:
+        self._answered: dict[str, None] = {}
+
+    def booked(self, exchange: Exchange) -> str:
+        """The name for the record of a request that has ended, if its own is not listed."""
+        name = exchange.model
+        if name in self._answered:
+            return name
+        if exchange.upstream_request_id is None and not exchange.meter.final:
+            return UNKNOWN
+        if len(self._answered) >= _MAX_REMEMBERED:
+            self._answered.clear()
+        self._answered[name] = None
+        return name

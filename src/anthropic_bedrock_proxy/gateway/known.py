@@ -1,0 +1,212 @@
+"""The verdicts that are in force: those of the store, and what this process has learned since.
+
+A verdict of the operator counts for everybody, and stands over what was learned. One that was
+learned counts for the key that met it, and for everybody once two keys have. It lapses: then one
+request a minute sees it as gone, to try whether it still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import Final
+
+import msgspec
+
+from ..protocol.capabilities import Capabilities
+from ..store.records import ANY, CapabilityOverride
+from .refusals import Lesson
+from .routing import Target
+
+PROBE_SECONDS: Final = 60.0
+ENOUGH: Final = 2  # keys that have to meet a refusal before it counts for all
+_MAX_REMEMBERED: Final = 1024
+
+Verdict = CapabilityOverride
+Key = tuple[str, str, str, str]
+Name = tuple[str, str, str]  # model, dialect, id of the key
+
+
+class View(msgspec.Struct, frozen=True, eq=False):
+    """What is known of one model on one dialect, as one request sees it."""
+
+    refused: Mapping[str, frozenset[str]]  # by kind
+    allowed: frozenset[str]  # flags
+    lapses_at: float = inf
+    lessons: tuple[Lesson, ...] = ()  # of this request
+    probed: Verdict | None = None  # left out of account to see whether it still holds
+
+    def capabilities(self, capabilities: Capabilities) -> Capabilities:
+        """The table's, as they turned out to be."""
+        flags = self.refused["beta"]
+        return msgspec.structs.replace(
+            capabilities,
+            betas=(capabilities.betas | self.allowed) - flags,
+            on_use=capabilities.on_use - flags,
+        )
+
+
+def capabilities_of(target: Target, view: View | None) -> Capabilities:
+    """What the target's model takes, as far as is known."""
+    return target.capabilities if view is None else view.capabilities(target.capabilities)
+
+
+class Known:
+    """Verdicts by model and dialect; without any, nothing is looked up. Times are epoch seconds."""
+
+    def __init__(self) -> None:
+        self._own: dict[Key, Verdict] = {}  # that the store does not hold yet; they win
+        self._stored: dict[Key, Verdict] = {}
+        self._taught: set[str] = set()  # keys that something counts for, maybe alone
+        self._views: dict[Name, View | None] = {}
+        self._probed_at: dict[Key, float] = {}
+        self.any = False  # for every request: whether there is anything to look up
+
+    def get(self, key: Key) -> Verdict | None:
+        """The newest that is known."""
+        return self._own.get(key) or self._stored.get(key)
+
+    def replace_stored(self, verdicts: Iterable[Verdict]) -> None:
+        """Takes over what the store holds."""
+        self._stored = {verdict.key: verdict for verdict in verdicts}
+        for key in self._probed_at.keys() - self._stored.keys() - self._own.keys():
+            del self._probed_at[key]
+        self._changed()
+
+    def put(self, verdict: Verdict) -> None:
+        """Adds or replaces one that the store does not hold yet."""
+        if len(self._own) >= _MAX_REMEMBERED:  # the store has been down for long
+            del self._own[next(iter(self._own))]
+        self._own[verdict.key] = verdict
+        self._probed_at.pop(verdict.key, None)
+        self._changed()
+
+    def release(self, verdict: Verdict) -> None:
+        """The store holds it now: who removes it there is obeyed here."""
+        if self._own.get(verdict.key) is verdict:
+            del self._own[verdict.key]
+            self._changed()
+
+    def view(self, model: str, dialect: str, key_id: str, now: float) -> View | None:
+        """What a request of a key sees; None: nothing."""
+        # Most keys see the same.
+        name = (model, dialect, key_id if key_id in self._taught else "")
+        view = self._views[name] if name in self._views else self._look(name, now)
+        if view is not None and view.lapses_at <= now:
+            probing = self._due(name, now)
+            if probing is not None:
+                return self.judge(name, now, probing=probing)
+            return self._look(name, now)
+        return view
+
+    def is_settled(self, model: str, dialect: str, kind: str, name: str) -> bool:
+        """Whether the operator has decided: another attempt would send the same again."""
+        return any(
+            verdict.source == "operator"
+            and (verdict.kind, verdict.name) == (kind, name)
+            and _concerns(verdict, model, dialect)
+            for verdict in self._stored.values()
+        )
+
+    def judge(
+        self,
+        name: Name,
+        now: float,
+        lessons: tuple[Lesson, ...] = (),
+        probing: Verdict | None = None,
+    ) -> View | None:
+        """Everything that concerns a key; later verdicts beat earlier ones, lessons them all."""
+        verdicts = self._in_force(*name, now)
+        if not verdicts and not lessons:
+            return None
+        refused: dict[str, set[str]] = {"beta": set(), "field": set(), "tier": set()}
+        allowed: set[str] = set()
+        lapses_at = inf
+        for verdict in verdicts:
+            lapses_at = min(lapses_at, self._due_at(verdict))
+            if not verdict.allowed:
+                if verdict is not probing:
+                    refused[verdict.kind].add(verdict.name)
+                continue
+            refused[verdict.kind].discard(verdict.name)
+            if verdict.kind == "beta":
+                allowed.add(verdict.name)
+        for lesson in lessons:
+            refused[lesson.kind].add(lesson.name)
+        return View(
+            {kind: frozenset(names) for kind, names in refused.items()},
+            frozenset(allowed),
+            lapses_at,
+            lessons,
+            probing,
+        )
+
+    def _look(self, name: Name, now: float) -> View | None:
+        if len(self._views) >= _MAX_REMEMBERED:
+            self._views.clear()
+        self._views[name] = view = self.judge(name, now)
+        return view
+
+    def _changed(self) -> None:
+        self.any = bool(self._own or self._stored)
+        self._views.clear()
+        self._taught = {
+            key_id
+            for verdicts in (self._stored, self._own)
+            for verdict in verdicts.values()
+            for key_id in verdict.witnesses
+        }
+
+    def _due(self, name: Name, now: float) -> Verdict | None:
+        """A verdict that has lapsed, if it is time to try what it is about."""
+        for verdict in self._in_force(*name, now):
+            if self._due_at(verdict) <= now:
+                self._probed_at[verdict.key] = now
+                return verdict
+        return None
+
+    def _due_at(self, verdict: Verdict) -> float:
+        """When somebody has to look at it again."""
+        if verdict.expires_at is None:
+            return inf
+        probed_at = self._probed_at.get(verdict.key, -inf)
+        return max(verdict.expires_at, probed_at + PROBE_SECONDS)
+
+    def _in_force(self, model: str, dialect: str, key_id: str, now: float) -> Sequence[Verdict]:
+        """What applies to a key, in the order in which it does."""
+        # What was learned here is newer than what the store said, and below the operator's word.
+        learned = {
+            key: verdict for key, verdict in self._stored.items() if verdict.source == "learned"
+        } | self._own
+        return [
+            *(
+                verdict
+                for verdict in learned.values()
+                if _concerns(verdict, model, dialect) and _holds_for(verdict, key_id, now)
+            ),
+            *(
+                verdict
+                for verdict in self._stored.values()
+                if verdict.source == "operator" and _concerns(verdict, model, dialect)
+            ),
+        ]
+
+
+def _concerns(verdict: Verdict, model: str, dialect: str) -> bool:
+    return verdict.model in (model, ANY) and verdict.dialect in (dialect, ANY)
+
+
+def is_common(verdict: Verdict) -> bool:
+    """Whether it counts for everybody."""
+    return verdict.source == "operator" or len(verdict.witnesses) >= ENOUGH
+
+
+def _holds_for(verdict: Verdict, key_id: str, now: float) -> bool:
+    """Whether a learned verdict counts for a key."""
+    if verdict.allowed:
+        return False  # withdrawn
+    if is_common(verdict):
+        return True
+    return (
+        key_id in verdict.witnesses and verdict.expires_at is not None and now < verdict.expires_at
+    )

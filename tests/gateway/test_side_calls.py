@@ -1,0 +1,223 @@
+"""Nothing is asked of anybody for a request that is not admitted; nor booked under any name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from desks import make_desk
+from streams import MESSAGE, STREAM, encode
+
+from anthropic_bedrock_proxy.errors import (
+    APIError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    UpstreamRefusal,
+)
+from anthropic_bedrock_proxy.fetch.base import NoFetcher
+from anthropic_bedrock_proxy.gateway.admission.admission import Admission
+from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
+from anthropic_bedrock_proxy.gateway.admission.names import UNKNOWN
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.gateway.failover.failover import Failover
+from anthropic_bedrock_proxy.gateway.messages import Messages
+from anthropic_bedrock_proxy.gateway.pacing import Pacing
+from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.sources import Sources
+from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
+from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
+
+TABLE = load_model_table()
+PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/"
+HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
+BODY = {"max_tokens": 10, "messages": [{"role": "user", "content": "Hello"}]}
+ANSWER = encode(MESSAGE)
+
+
+class World:
+    """Messages for one key; `behind` is what Bedrock says of every profile."""
+
+    def __init__(self, *script, behind=HAIKU, holds=False, mapping=(), **fields):
+        self.asked, self.records, self.behind = [], [], behind
+        self.upstream = FakeUpstream(script)
+        self.registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping=dict(mapping)))
+        self.desk = make_desk(
+            self,
+            self.registry,
+            monotonic=lambda: 1000.0,
+            limits=LimitOptions(requests=5000),
+            holds=holds,
+        )
+        self.messages = Messages(
+            upstreams={DEFAULT_PLACE: self.upstream},
+            registry=self.registry,
+            failover=Failover(monotonic=lambda: 1000.0),
+            admission=Admission(self.desk),
+            pacing=Pacing(),
+            verdicts=Verdicts(self.registry.betas.needed_for),
+            sources=Sources(NoFetcher()),
+            resolve_backing=self.resolve,
+            terms=DEFAULT_TERMS,
+            monotonic=lambda: 1000.0,
+        )
+        self.caller = Caller(
+            KeyRecord(id="k", name="", secret_hint="", created_at=0, updated_at=0, **fields)
+        )
+
+    async def resolve(self, arn, key_id):
+        self.asked.append((arn, key_id))
+        if self.behind:
+            self.registry.learn_backing(arn, self.behind)
+
+    def append(self, record):
+        self.records.append(record)
+
+    async def begin(self, model, **change):
+        exchange = Exchange("req_1", started=0.0, at_ms=0, version="2023-06-01")
+        exchange.caller, exchange.key_id = self.caller, "k"
+        return await self.messages.handle(exchange, encode({"model": model, **BODY, **change}))
+
+    def ask(self, model, **change):
+        return asyncio.run(self.begin(model, **change))
+
+
+@pytest.mark.parametrize("fields", [{"allowed_models": ("nothing",)}, {"total_budget_nano": 0}])
+def test_a_key_that_may_use_nothing_has_no_profile_looked_up(fields):
+    """500 names caused 500 questions."""
+    world = World(**fields)
+    for number in range(500):
+        with pytest.raises(PermissionDeniedError):
+            world.ask(f"{PROFILE}{number}")
+    assert not world.asked
+    assert not world.records
+
+
+def test_profiles_are_looked_up_within_the_rate_limit():
+    world = World(
+        *[UpstreamRefusal("ResourceNotFoundException", "no")] * 9, rate_limit=3, behind=""
+    )
+    for number in range(9):
+        with pytest.raises(RateLimitError if number >= 3 else NotFoundError):
+            world.ask(f"{PROFILE}{number}")
+    assert len(world.asked) == 3
+
+
+@pytest.mark.parametrize("pattern", ["claude-haiku-*", "*haiku*", "anthropic.claude-haiku-*"])
+def test_a_key_may_use_a_profile_of_a_model_that_it_may_use(pattern):
+    world = World(ANSWER, ANSWER, allowed_models=(pattern,))
+    for _ in range(2):
+        world.ask(f"{PROFILE}a")
+    assert world.asked == [(f"{PROFILE}a", "k")]
+    assert [record.cost_nano is None for record in world.records] == [False, False]
+
+
+@pytest.mark.parametrize("behind", ["", "anthropic.claude-sonnet-4-5-20250929-v1:0"])
+def test_a_profile_of_another_model_or_of_none_is_refused_and_nothing_stays_taken(behind):
+    world = World(
+        behind=behind,
+        allowed_models=("claude-haiku-*",),
+        concurrency_limit=1,
+        total_budget_nano=10**9,
+    )
+    for number in range(3):
+        with pytest.raises(PermissionDeniedError, match="this key may not use"):
+            world.ask(f"{PROFILE}{number}")
+    assert not world.upstream.calls
+    assert [purse.running for purse in world.desk.budgets.purses.values()] == [0]
+
+
+def test_with_holds_the_price_of_what_is_behind_is_held():
+    world = World(ANSWER, holds=True, total_budget_nano=1000)
+    with pytest.raises(PermissionDeniedError, match="not enough left"):
+        world.ask(f"{PROFILE}a")
+    assert world.asked
+    (purse,) = world.desk.budgets.purses.values()
+    assert (purse.running, purse.held) == (0, 0)
+    rich = World(ANSWER, holds=True, total_budget_nano=10**12)
+    rich.ask(f"{PROFILE}a")
+    assert rich.records[0].cost_nano > 0
+
+
+REFUSED = UpstreamRefusal("ValidationException", "The provided model identifier is invalid.")
+DOWN = UpstreamRefusal("ModelErrorException", "no")
+LISTED = [
+    "claude-haiku-4-5",
+    "claude-haiku-4-5[1m]",
+    HAIKU,
+    f"us.{HAIKU}",
+    "mine",
+    f"{PROFILE}mapped",
+]
+INVENTED = [
+    "anthropic.claude-invented",
+    "anthropic.claude-invented[1m]",
+    f"arn:aws:bedrock:us-east-1:000000000001:inference-profile/us.{HAIKU}",
+    f"arn:aws:bedrock:us-east-1:000000000001:provisioned-model/{HAIKU}",
+    f"{PROFILE}invented",
+]
+
+
+def test_names_that_clients_invent_are_booked_as_one():
+    world = World(*[REFUSED] * 300, behind="")
+    for number in range(60):
+        for name in INVENTED:
+            with pytest.raises((NotFoundError, InvalidRequestError)):
+                world.ask(name.replace("invented", f"{number}").replace("0001:", f"{number:04}:"))
+    assert {record.model for record in world.records} == {UNKNOWN}
+    assert len({record.bedrock_model_id for record in world.records}) > 100
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_names_that_the_operator_or_the_table_knows_are_booked_as_they_are(name):
+    world = World(REFUSED, ANSWER, mapping={"mine": HAIKU, f"{PROFILE}mapped": HAIKU})
+    with pytest.raises(NotFoundError):
+        world.ask(name)
+    world.ask(name)
+    assert [record.model for record in world.records] == [name, name]
+
+
+@pytest.mark.parametrize("name", INVENTED)
+def test_a_name_that_a_model_has_answered_to_is_real(name):
+    world = World(DOWN, ANSWER, DOWN, behind="")
+    with pytest.raises(APIError):
+        world.ask(name)
+    world.ask(name)
+    with pytest.raises(APIError):
+        world.ask(name)
+    assert [record.model for record in world.records] == [UNKNOWN, name, name]
+
+
+def test_a_profile_that_bedrock_has_described_is_real():
+    world = World(DOWN)
+    with pytest.raises(Exception, match="no"):
+        world.ask(f"{PROFILE}a")
+    assert [record.model for record in world.records] == [f"{PROFILE}a"]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_name_is_real_once_its_stream_has_begun(answers):
+    world = World([STREAM] if answers else asyncio.CancelledError())
+    name = "anthropic.claude-3-invented"
+
+    async def main():
+        reply = await world.begin(name, stream=True)
+        reply.source.close()
+
+    if answers:
+        asyncio.run(main())
+    else:
+        with pytest.raises(asyncio.CancelledError):
+            asyncio.run(main())
+    assert [record.model for record in world.records] == [name if answers else UNKNOWN]
+
+
+def test_what_is_remembered_of_names_is_bounded():
+    world = World(*[ANSWER] * 1100)
+    for number in range(1100):
+        world.ask(f"anthropic.claude-{number}")
+    assert len(world.desk.names._answered) <= 1024
