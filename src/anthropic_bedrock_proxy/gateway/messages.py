@@ -217,6 +217,7 @@ class Messages:
                 applied_edits=calls.applied_edits,
                 spent=stream.spent,
                 report_cost=self._report_cost,
+                request_body=calls.body,
             )
             return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
         body = await whole_turn(exchange, stream, paced, calls)
@@ -249,6 +250,7 @@ class Messages:
             exchange.meter.observe_message(body)
         except (msgspec.MsgspecError, ValueError) as error:
             raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
+        exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
         if conversion.applied_edits is not None:
             body = with_applied_edits(body, conversion.applied_edits)
         return self._finished(exchange, body, lease)
@@ -274,6 +276,7 @@ class Messages:
             lease,
             applied_edits=conversion.applied_edits,
             report_cost=self._report_cost,
+            request_body=conversion.call.body,
         )
         return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
 

@@ -30,6 +30,7 @@ class Relay:
         "_lease",
         "_paced",
         "_report_cost",
+        "_request_body",
         "_spent",
         "_stream",
     )
@@ -44,8 +45,13 @@ class Relay:
         applied_edits: list[dict[str, Any]] | None = None,
         spent: Callable[[], Event] | None = None,
         report_cost: bool = False,
+        request_body: bytes = b"",
     ) -> None:
-        """`spent` tells the usage of finished model calls when the turn is left before its end."""
+        """`spent` tells the usage of finished model calls when the turn is left before its end.
+
+        `request_body` is kept until the first events have come: for an answer that begins without
+        telling its input.
+        """
         self._exchange = exchange
         self._stream = stream
         self._paced = paced
@@ -53,6 +59,7 @@ class Relay:
         self._applied_edits = applied_edits
         self._spent = spent
         self._report_cost = report_cost
+        self._request_body = request_body
         self._done = False
 
     async def read(self) -> bytes | None:
@@ -77,6 +84,9 @@ class Relay:
         observe = self._exchange.meter.observe
         for event in events:
             observe(event)
+        if self._request_body:
+            self._exchange.meter.assume_input(self._request_body)  # unless it was told
+            self._request_body = b""
         if self._applied_edits is not None:
             events = [_with_edits(event, self._applied_edits) for event in events]
         if self._report_cost and (cost := self._lease.price()) is not None:
