@@ -33,6 +33,7 @@ from anthropic_bedrock_proxy.store.records import (
     UsageTotal,
 )
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
+from anthropic_bedrock_proxy.store.totals import COUNTED
 
 DAY_MS = 86_400_000
 NOVEMBER_30 = 1_795_996_800_000  # 2026-11-30T00:00Z in milliseconds
@@ -434,6 +435,68 @@ def test_a_record_that_comes_again_is_as_it_came_first_and_costs_once(opened):
 
 def standings(store, owner="key:key_1", now=0):
     return store.ledger.standings(owner, now=now)
+
+
+MOST = 2**53 - 1
+FULL = {
+    name: MOST
+    for name in (*COUNTED, "cost_nano")
+    if name in UsageRecord.__struct_fields__ and name not in {"estimated", "disconnected"}
+}
+
+
+def test_sums_beyond_64_bits_are_exact(opened):
+    """Prices and counts of tokens are what others say: absurd ones must not end all reports."""
+
+    async def story():
+        async with opened() as store:
+            for day in range(4):
+                records = [
+                    a_record(f"{day}{number:03}", at_ms=day * DAY_MS, **FULL)
+                    for number in range(257)
+                ]
+                await store.usage.append(batch(*records))
+            await store.usage.append(batch(a_record("9", at_ms=9 * DAY_MS, key_id="key_2")))
+            (total,) = await store.usage.totals(by=())
+            assert (total.requests, total.unpriced) == (1029, 1)
+            for name in FULL:
+                assert getattr(total, name) == 1028 * MOST > 2**63, name
+            first, second = await store.usage.totals(by=("key_id",), key_id=None)
+            assert (first.key_id, first.cost_nano) == ("key_1", 1028 * MOST)
+            assert (second.key_id, second.cost_nano) == ("key_2", None)
+            (mine,) = await store.usage.totals(by=("model",), key_id="key_1")
+            assert (mine.model, mine.output_tokens) == ("m", 1028 * MOST)
+
+    asyncio.run(story())
+
+
+def test_one_day_and_one_account_may_be_full_and_go_on(opened):
+    async def story():
+        async with opened() as store:
+            account = Account("key:key_1", "total")
+            for number in range(3):
+                await store.ledger.borrow(
+                    account, holder="w", amount_nano=5, budget_nano=2**62, now=0, until=100
+                )
+                records = [a_record(f"{number}{n:03}", **FULL) for n in range(342)]
+                await store.usage.append(batch(*records))
+            await store.usage.append(batch(a_record("9", cost_nano=1)))
+            (total,) = await store.usage.totals()
+            assert total.requests == 1027
+            assert 2**63 - 1 <= total.cost_nano <= 1026 * MOST + 1
+            assert 2**63 - 1 <= total.input_tokens <= 1026 * MOST
+            assert isinstance(total.cost_nano, int)
+            assert isinstance(total.input_tokens, int)
+            for standing in await standings(store):
+                assert isinstance(standing.spent_nano, int)
+                assert 2**63 - 1 <= standing.spent_nano <= 1026 * MOST + 1
+                assert standing.held_nano == 0
+            granted, _ = await store.ledger.borrow(
+                account, holder="v", amount_nano=1, budget_nano=2**63 - 1, now=0, until=100
+            )
+            assert granted == 0
+
+    asyncio.run(story())
 
 
 def test_totals_add_up_every_column(opened):
