@@ -152,7 +152,7 @@ async def build(settings: Settings, store: Store) -> App:
         admin_authenticator=_authenticator(settings, store, 0.0),
     )
     await live.begin()
-    access_log = AccessLog(settings.server.log_format) if settings.server.access_log else None
+    access_log = _access_log(settings) if settings.server.access_log else None
     tasks = [
         _keep_running(
             "usage no longer reaches the store",
@@ -207,6 +207,11 @@ def _authenticator(settings: Settings, store: Store, ttl_seconds: float) -> Auth
         monotonic=time.monotonic,
         now=time.time,
     )
+
+
+def _access_log(settings: Settings) -> AccessLog:
+    master = settings.auth.master_api_key
+    return AccessLog(settings.server.log_format, secrets=[master] if master else [])
 
 
 def _build_admin(settings: Settings, store: Store) -> AdminAPI:

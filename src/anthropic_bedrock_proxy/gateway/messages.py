@@ -25,7 +25,7 @@ from .exchange import Exchange
 from .failover.course import Course, OnlyTarget
 from .failover.failover import TARGET_HEADER, Failover, pinned_place
 from .pacing import PacedStream, Pacing
-from .relay import Relay, answer_headers, answer_lines, refused
+from .relay import Relay, answer_headers, answer_lines, refused, told
 from .reply import Reply, StreamReply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
@@ -233,8 +233,8 @@ class Messages:
                 "left out for Bedrock",
                 extra={
                     "request_id": exchange.request_id,
-                    "dropped": conversion.dropped,
-                    "warnings": conversion.warnings,
+                    "dropped": told(conversion.dropped),
+                    "warnings": told(conversion.warnings),
                 },
             )
         return conversion
@@ -259,9 +259,9 @@ class Messages:
         lease.settle()
         headers = answer_headers(exchange)
         if self._report_cost and (cost := lease.price()) is not None:
-            told = dollars(cost)
-            body = with_cost(body, told)
-            headers.append((b"x-cost-usd", told.encode()))
+            in_dollars = dollars(cost)
+            body = with_cost(body, in_dollars)
+            headers.append((b"x-cost-usd", in_dollars.encode()))
         return Reply(body, headers=headers, lines=answer_lines(exchange))
 
     async def _stream(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from ..errors import ProxyError, UpstreamRefusal, from_refusal
+from ..errors import ProxyError, UpstreamRefusal, from_refusal, hide_keys
 from ..protocol import sse
 from ..protocol.answer_edits import with_applied_edits, with_cost
 from ..protocol.cost import dollars
@@ -17,6 +18,10 @@ from .exchange import Exchange
 from .pacing import PacedStream
 from .reply import Headers
 
+_MOST_TOLD: Final = 32
+_MOST_TOLD_BYTES: Final = 2000
+_LONGEST_TOLD: Final = 200
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
@@ -162,6 +167,23 @@ def answer_headers(exchange: Exchange) -> Headers:
     """What is told of some."""
     headers: Headers = []
     if exchange.warnings:
-        text = "; ".join(exchange.warnings)
-        headers.append((b"x-proxy-warning", text.encode("ascii", "replace")))
+        headers.append((b"x-proxy-warning", "; ".join(told(exchange.warnings)).encode("ascii")))
     return headers
+
+
+def told(items: Sequence[str]) -> list[str]:
+    """As many of `items` as a header or a log line takes, printable, and how many more there are.
+
+    A client's own words are in them: a request may cause any number of any length.
+    """
+    shown: list[str] = []
+    left = _MOST_TOLD_BYTES
+    for item in items[:_MOST_TOLD]:
+        text = hide_keys(_UNPRINTABLE.sub("?", item[:_LONGEST_TOLD]))
+        left -= len(text) + 2
+        if left < 0:
+            break
+        shown.append(text)
+    if (more := len(items) - len(shown)) > 0:
+        shown.append(f"and {more} more")
+    return shown
