@@ -43,7 +43,7 @@ ALLOWED = {
         "store.totals",
     },
     "http": {"admin", "errors", "gateway", "http", "protocol", "__version__"},
-    "telemetry": {"telemetry", "gateway.exchange"},
+    "telemetry": {"errors", "telemetry", "gateway.exchange"},
     "config": {"config"},
     "sim": {"sim", "protocol.eventstream", "__version__"},
 }
