@@ -44,7 +44,7 @@ ALLOWED = {
     },
     "http/server": {"errors", "http.server"},  # before the folder that it is in
     "http": {"admin", "errors", "gateway", "http", "protocol", "__version__"},
-    "telemetry": {"telemetry", "gateway.exchange"},
+    "telemetry": {"errors", "telemetry", "gateway.exchange"},
     "config": {"config"},
     "sim": {"sim", "errors", "http.server", "protocol.eventstream", "__version__"},
 }

@@ -166,7 +166,7 @@ async def build(settings: Settings, store: Store) -> App:
         admin_authenticator=_authenticator(settings, store, 0.0, attempts),
     )
     await live.begin()
-    access_log = AccessLog(settings.server.log_format) if settings.server.access_log else None
+    access_log = _access_log(settings) if settings.server.access_log else None
     tasks = [
         _keep_running(
             "usage no longer reaches the store",
@@ -224,6 +224,11 @@ def _authenticator(
         now=time.time,
         attempts=attempts,
     )
+
+
+def _access_log(settings: Settings) -> AccessLog:
+    master = settings.auth.master_api_key
+    return AccessLog(settings.server.log_format, secrets=[master] if master else [])
 
 
 def _build_admin(settings: Settings, store: Store) -> AdminAPI:

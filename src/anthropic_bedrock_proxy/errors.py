@@ -2,7 +2,8 @@
 
 A `ProxyError` carries the HTTP status and the Anthropic error type; `body()` is the wire shape.
 Messages are for clients: they never hold secrets, prompt text, account ids or stack traces
-(`redact` removes account ids and ARNs from what AWS says).
+(`redact` removes account ids and ARNs from what AWS says, `hide_keys` what a client pasted into the
+wrong place: messages end up in its logs too).
 Sources: reference of the Anthropic API, section "Errors"; Bedrock service model (botocore).
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import cache
 
 import msgspec
 
@@ -30,8 +32,8 @@ class ProxyError(Exception):
         error_code: str | None = None,
     ) -> None:
         """`retry_after` in seconds; `error_code` becomes `error.details.error_code`."""
-        super().__init__(message)
-        self.message = message
+        self.message = hide_keys(message)
+        super().__init__(self.message)
         self.retry_after = retry_after
         self.should_retry = should_retry
         self.error_code = error_code
@@ -253,6 +255,26 @@ def rule_for(refusal: UpstreamRefusal) -> AWSRule:
     """The table row for a refusal; by HTTP status where the exception name is unknown."""
     rule = AWS_ERRORS.get(refusal.code) or _BY_STATUS.get(refusal.status)
     return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
+
+
+@cache
+def _keys() -> re.Pattern[str]:
+    """Finds keys by how they begin: ours (escaped, too), AWS's and Bedrock's, tokens."""
+    # Compiled when it is first needed, as most starts never need it. What is matched has no
+    # character that ends a text in JSON.
+    return re.compile(
+        r"(?<![A-Za-z0-9])(?:"
+        r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
+        r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
+        r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"
+        r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{8,}"
+        r")"
+    )
+
+
+def hide_keys(text: str) -> str:
+    """`text` without what begins as a key does; "sk-...wxyz", a hint, stays."""
+    return _keys().sub(lambda match: f"{match['ours'] or ''}(hidden)", text)
 
 
 def redact(message: str) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from anthropic_bedrock_proxy.admin.scopes import EVERYTHING, SCOPES
+from anthropic_bedrock_proxy.admin.scopes import EVERYTHING, SCOPES, Actor
+from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.errors import ConflictError
+from anthropic_bedrock_proxy.store.records import NewSecret, OwnerRecord
 
 OWN = ("keys:read", "keys:write", "usage:read")
 
@@ -71,6 +77,146 @@ def test_admin_stands_for_every_scope_and_only_it_grants_itself(site):
     site.key("all", scopes=SCOPES - {EVERYTHING})
     assert site.send("POST", "keys", body, secret="all").status == 403
     assert site.send("POST", "keys/key_boss/rotate", secret="all").status == 403
+
+
+def status_of(site, secret):
+    return site.send("GET", "keys", secret=secret).status
+
+
+@pytest.mark.parametrize("overlap_seconds", [0, 3600])
+def test_a_secret_from_before_a_grant_has_nothing_of_it(site, admin, overlap_seconds):
+    made = admin("POST", "keys", {"name": "a"}).json
+    path = f"keys/{made['id']}"
+    rotated = admin("POST", f"{path}/rotate", {"overlap_seconds": overlap_seconds}).json
+    granted = site.send("PATCH", path, {"admin_scopes": ["admin"]})
+    assert granted.status == 200
+    for known in (made["key"], rotated["key"]):
+        assert status_of(site, known) == 401
+    assert status_of(site, granted.json["key"]) == 200
+    assert granted.json["secret_hint"][-4:] == granted.json["key"][-4:]
+
+
+def test_only_what_gains_gets_another_secret(site):
+    key_id = site.key("some", scopes=["keys:read", "usage:read"], **BOUND_FIELDS)
+    path = f"keys/{key_id}"
+    for body in (
+        {"admin_scopes": ["keys:read"]},
+        {"allowed_networks": ["127.0.0.0/8"]},
+        {"expires_at": "2095-01-01"},
+        {"name": "other", "monthly_budget_usd": 5},
+    ):
+        answer = site.send("PATCH", path, body)
+        assert (answer.status, "key" in answer.json) == (200, False), body
+        assert status_of(site, "some") == 200
+    assert "key" not in site.send("POST", f"{path}/revoke").json
+    assert "key" not in site.send("POST", f"{path}/reactivate").json
+    secret = "some"
+    for body in (
+        {"admin_scopes": ["keys:read", "audit:read"]},
+        {"allowed_networks": ["127.0.0.0/8", "10.0.0.0/8"]},
+        {"expires_at": "2096-01-01"},
+        {"expires_at": None},
+        {"allowed_networks": None},
+        {"admin_scopes": ["admin"]},
+    ):
+        answer = site.send("PATCH", path, body)
+        assert answer.status == 200
+        assert status_of(site, secret) == 401, body
+        secret = answer.json["key"]
+        assert status_of(site, secret) == 200
+    assert "key" not in site.send("PATCH", path, {"admin_scopes": ["keys:read"]}).json
+    client = site.key("client", expires_at=9, allowed_networks=("10.0.0.0/8",))
+    wider = {"expires_at": None, "allowed_networks": None}
+    assert "key" not in site.send("PATCH", f"keys/{client}", wider).json, "it administers nothing"
+
+
+OWNED = [
+    (kind, request)
+    for kind in ("user", "team")
+    for request in (
+        ("PATCH", {"is_active": False}),
+        ("PATCH", {"is_active": True}),
+        ("PATCH", {"daily_budget_usd": 0}),
+        ("PATCH", {"name": "x"}),
+        ("DELETE", None),
+    )
+]
+
+
+@pytest.fixture
+def lead(site):
+    """Sends with a key that may administer users and teams only."""
+    site.key("lead", scopes=["users:write", "teams:write"])
+
+    def send(method, path, body=None):
+        return site.send(method, path, body, secret="lead")
+
+    return send
+
+
+@pytest.mark.parametrize(("kind", "request_"), OWNED)
+def test_nobody_touches_an_owner_of_a_key_that_may_do_more(site, lead, kind, request_):
+    method, body = request_
+    assert site.send("POST", f"{kind}s", {"id": "x"}).status == 201
+    site.key("boss", scopes=[EVERYTHING], **{f"{kind}_id": "x"})
+    before = site.send("GET", f"{kind}s/x").json
+    trail = site.audit()
+    answer = lead(method, f"{kind}s/x", body)
+    assert (answer.status, answer.json["error"]["type"]) == (403, "permission_error")
+    assert site.audit() == trail
+    assert site.send("GET", f"{kind}s/x").json == before
+    assert status_of(site, "boss") == 200
+
+
+@pytest.mark.parametrize("kind", ["user", "team"])
+def test_nobody_makes_an_owner_of_a_key_that_may_do_more(site, lead, kind):
+    site.key("boss", scopes=[EVERYTHING], **{f"{kind}_id": "x"})
+    assert_refused(site, lead("POST", f"{kind}s", {"id": "x", "daily_budget_usd": 0}))
+    assert site.send("GET", f"{kind}s").json == {f"{kind}s": []}
+
+
+@pytest.mark.parametrize(("kind", "request_"), OWNED)
+def test_an_owner_of_clients_and_lesser_admins_is_for_whoever_may(site, lead, kind, request_):
+    site.key("client", **{f"{kind}_id": "x"})
+    site.key("lesser", scopes=["users:write"], **{f"{kind}_id": "x"})
+    assert lead("POST", f"{kind}s", {"id": "x"}).status == 201
+    assert lead(request_[0], f"{kind}s/x", request_[1]).status == 200
+
+
+CHANGED = (
+    {"is_active": False},
+    {"admin_scopes": ("keys:write",)},
+    {"admin_scopes": (EVERYTHING,)},
+    {"expires_at": 1},
+    {"allowed_networks": ("127.0.0.0/8",)},
+    {"user_id": "gone"},
+    {"secret_hint": "sk-...else"},
+)
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_body_that_takes_its_time_keeps_no_right_alive(site, change):
+    """A key that was revoked while its own request was being sent changes nothing any more."""
+    key_id = site.key("mine", scopes=OWN)
+    site.key("client")
+    off = OwnerRecord(
+        kind="user", id="gone", name="gone", created_at=1, updated_at=1, is_active=False
+    )
+    asyncio.run(site.store.owners.create(off))
+
+    async def story():
+        api = build_admin(load_settings(None, environ={}, env_file=None), site.store)
+        actor = Actor.of_key(await site.store.keys.get(key_id))
+        match = api.authorise(actor, "POST", "/admin/api/keys/key_client/rotate")
+        if "secret_hint" in change:
+            await site.store.keys.rotate(key_id, NewSecret(b"n" * 32, "sk-...else"), now=2)
+        else:
+            await site.store.keys.update(key_id, change, now=2)
+        with pytest.raises(ConflictError, match="Your own key was changed"):
+            await api.run(match, {}, b"")
+
+    asyncio.run(story())
+    assert site.audit() == []
 
 
 BOUND = {"allowed_networks": ["127.0.0.0/8", "10.0.0.0/8"], "expires_at": "2096-01-01"}

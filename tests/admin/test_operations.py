@@ -13,7 +13,7 @@ from anthropic_bedrock_proxy.admin.scopes import MASTER
 from anthropic_bedrock_proxy.administration import build_admin
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.records import NewSecret, UsageBatch, UsageRecord
 
 NEW = {"name": "a"}
 
@@ -276,7 +276,7 @@ def test_a_key_that_was_revoked_elsewhere_helps_itself_to_nothing(site):
         refused(site.send("POST", path, secret="mine"), 403, "permission_error")
     site.key("old", scopes=["keys:read", "keys:write"])
     assert site.send("GET", "keys", secret="old").status == 200
-    rotation = site.store.keys.rotate("key_old", b"n" * 32, "h", now=2, overlap_seconds=0)
+    rotation = site.store.keys.rotate("key_old", NewSecret(b"n" * 32, "h"), now=2)
     asyncio.run(rotation)
     path = "keys/key_old/rotate"
     refused(site.send("POST", path, secret="old"), 401, "authentication_error")

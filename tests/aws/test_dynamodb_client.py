@@ -83,6 +83,8 @@ def test_an_operation_is_one_signed_post():
         refused("InternalServerError", status=500),
         b"HTTP/1.1 503 X\r\ncontent-length: 4\r\n\r\nbusy",
         ok(b"<html>"),
+        ok(b'{"a": ' + b"[" * 100_000),
+        ok(b'{"a": "\xff"}'),
         b"",
     ],
 )

@@ -322,6 +322,64 @@ def test_what_is_not_http_is_an_error():
     asyncio.run(main())
 
 
+HEADERS_OF_UPGRADES = b"connection: upgrade\r\nupgrade: websocket\r\n\r\n"
+ODD_ANSWERS = [
+    b"HTTP/1.1 101 Switching Protocols\r\n" + HEADERS_OF_UPGRADES,
+    b"HTTP/1.1 101 Switching Protocols\r\n" + HEADERS_OF_UPGRADES + b"\x81\x05hello",
+    b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 101 x\r\n" + HEADERS_OF_UPGRADES,
+    b"HTTP/1.1 199 x\r\n\r\n" * 20_000,
+    b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 100_000,
+    b"HTTP/1.1 200 OK\r\na: " + b"b" * 600_000,
+    b"HTTP/1.1 000 x\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 1000 x\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999999\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x16\x03\x01\x00\x05hello",
+]
+
+
+@pytest.mark.parametrize("answer", ODD_ANSWERS, ids=range(len(ODD_ANSWERS)))
+def test_an_odd_answer_is_an_error_and_no_traceback(answer, caplog):
+    async def main():
+        unexpected = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: unexpected.append(context))
+        async with serving(answer) as server, pool_on(server.port) as pool:
+            with pytest.raises(ConnectionCutError) as error:
+                await ask(pool)
+            assert len(str(error.value)) < 200
+            await until(lambda: not pool._open)
+        assert unexpected == []
+
+    asyncio.run(main())
+    assert "Traceback" not in caplog.text
+
+
+def test_trailers_are_left_out():
+    trailers = b"".join(b"x-%d: y\r\n" % number for number in range(1000))
+    answer = (
+        b"HTTP/1.1 200 OK\r\nx-amzn-requestid: true\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"2\r\n{}\r\n0\r\nx-amzn-requestid: false\r\n" + trailers + b"\r\n"
+    )
+
+    async def main():
+        async with serving(answer) as server, pool_on(server.port) as pool:
+            response = await pool.request(HEAD, b"{}", LONG)
+            assert await response.read_all(LONG) == b"{}"
+            assert response.headers == {
+                b"x-amzn-requestid": b"true",
+                b"transfer-encoding": b"chunked",
+            }
+            assert await ask(pool) == b"{}"
+            assert server.connections == 1
+
+    asyncio.run(main())
+
+
 def test_bytes_nobody_asked_for_end_the_connection():
     async def main():
         async with serving(ok() + b"HTTP/1.1 200 OK\r\n") as server, pool_on(server.port) as pool:

@@ -136,6 +136,19 @@ def test_an_expired_key_is_listed_as_such(run):
 
 
 @both
+def test_a_key_that_may_administer_more_gets_a_new_secret(run, document):
+    made = document("keys", "create", "--name", "a")
+    granted = document("keys", "update", made["id"], "--admin-scope", "usage:read")
+    assert find(made["key"]) is None
+    assert find(granted["key"]).id == made["id"]
+    assert "key" not in document("keys", "update", made["id"], "--name", "b")
+    text = run("keys", "update", made["id"], "--admin-scope", "keys:read").output
+    assert find(granted["key"]) is None
+    assert "sk-" in text
+    assert "cannot be shown again" in text
+
+
+@both
 def test_rotate_keeps_the_id(document):
     first = document("keys", "create", "--name", "a")
     second = document("keys", "rotate", first["id"])

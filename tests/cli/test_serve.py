@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -33,23 +34,35 @@ def environment(folder, **extra):
 
 
 class Served:
-    def __init__(self, folder, *options, **extra):
+    def __init__(self, folder, *options, terminal=False, **extra):
         self.out = folder / "out.txt"
         self.err = folder / "err.txt"
+        self.terminal, writes_to = os.openpty() if terminal else (None, None)
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "anthropic_bedrock_proxy", "serve", "--port", "0", *options],
                 cwd=folder,
                 env=environment(folder, **extra),
-                stdout=out,
+                stdout=writes_to or out,
                 stderr=err,
             )
+        if terminal:
+            os.close(writes_to)
+            os.set_blocking(self.terminal, False)
+        self.banner = ""
         deadline = time.monotonic() + 20
-        while "Claude Code:" not in self.out.read_text():
+        while " claude\n" not in self.banner:
             assert self.process.poll() is None, "it ended"
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        self.banner = self.out.read_text()
+            self.banner = self.printed()
+
+    def printed(self):
+        if self.terminal is None:
+            return self.out.read_text()
+        with contextlib.suppress(BlockingIOError):
+            return self.banner + os.read(self.terminal, 65536).decode().replace("\r", "")
+        return self.banner
 
     def __enter__(self):
         return self
@@ -57,6 +70,8 @@ class Served:
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(15) == 0
+        if self.terminal is not None:
+            os.close(self.terminal)
 
 
 def paste(line):
@@ -73,7 +88,7 @@ def paste(line):
 
 @pytest.mark.parametrize("options", [("--demo",), ("--demo-without-aws", "--workers", "2")])
 def test_the_printed_curl_line_answers_and_the_first_key_is_shown_once(tmp_path, options):
-    with Served(tmp_path, *options) as served:
+    with Served(tmp_path, *options, terminal=True) as served:
         assert "the built-in simulator (demo)" in served.banner
         assert "data       sqlite:///data/proxy.db" in served.banner
         (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
@@ -82,13 +97,35 @@ def test_the_printed_curl_line_answers_and_the_first_key_is_shown_once(tmp_path,
         assert answer["model"] == "claude-haiku-4-5"
         key = re.search(r"first key  (sk-\S+)", served.banner)[1]
         assert key in curl
-    with Served(tmp_path, *options) as served:
+    with Served(tmp_path, *options, terminal=True) as served:
         assert "first key" not in served.banner
+        assert "none yet" not in served.banner
         assert "YOUR_KEY" in served.banner
 
 
+def test_where_nobody_looks_no_key_is_made_and_it_is_said_how(tmp_path):
+    """A container's output is kept, and read by many."""
+    with Served(tmp_path, "--demo") as served:
+        assert "sk-" not in served.banner
+        (said,) = re.findall(r"API keys   none yet: anthropic-bedrock-proxy (.*)", served.banner)
+        command = [sys.executable, "-m", "anthropic_bedrock_proxy", *said.split(), "--json"]
+        made = subprocess.run(
+            command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=True
+        )
+        (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+        answer = paste(curl.replace("YOUR_KEY", json.loads(made.stdout)["key"]))
+        assert answer["type"] == "message"
+    with Served(tmp_path, "--demo") as served:
+        assert "none yet" not in served.banner
+
+
+def test_a_store_that_other_processes_do_not_see_needs_the_master_key(tmp_path):
+    with Served(tmp_path, "--demo", STORE_URL="memory://") as served:
+        assert "API keys   none yet: set MASTER_API_KEY" in served.banner
+
+
 def test_without_required_keys_none_is_made(tmp_path):
-    with Served(tmp_path, "--demo", REQUIRE_API_KEY="False") as served:
+    with Served(tmp_path, "--demo", terminal=True, REQUIRE_API_KEY="False") as served:
         assert "first key" not in served.banner
         (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
         assert paste(curl)["role"] == "assistant"

@@ -23,6 +23,7 @@ from anthropic_bedrock_proxy.store.records import (
     CapabilityOverride,
     KeyRecord,
     ModelMapping,
+    NewSecret,
     OwnerRecord,
     PriceRecord,
     ProviderRecord,
@@ -32,6 +33,7 @@ from anthropic_bedrock_proxy.store.records import (
     UsageTotal,
 )
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
+from anthropic_bedrock_proxy.store.totals import COUNTED
 
 DAY_MS = 86_400_000
 NOVEMBER_30 = 1_795_996_800_000  # 2026-11-30T00:00Z in milliseconds
@@ -184,7 +186,7 @@ def test_rotation_keeps_the_id_and_lets_old_secrets_lapse(opened):
             keys = store.keys
             await keys.create(a_key(), digest("first"))
             rotated = await keys.rotate(
-                "key_1", digest("second"), "sk-...bbbb", now=100, overlap_seconds=50
+                "key_1", NewSecret(digest("second"), "sk-...bbbb", 50), now=100
             )
             assert rotated == a_key(secret_hint="sk-...bbbb", updated_at=100)
             assert (await keys.find(digest("first"), now=149)).key == rotated
@@ -192,11 +194,11 @@ def test_rotation_keeps_the_id_and_lets_old_secrets_lapse(opened):
             assert (await keys.find(digest("second"), now=10**10)).key == rotated
 
             # A longer overlap later does not bring the first secret back to life.
-            await keys.rotate("key_1", digest("third"), "h", now=110, overlap_seconds=1000)
+            await keys.rotate("key_1", NewSecret(digest("third"), "h", 1000), now=110)
             assert await keys.find(digest("first"), now=150) is None
             assert await keys.find(digest("second"), now=1109) is not None
 
-            await keys.rotate("key_1", digest("fourth"), "h", now=120, overlap_seconds=0)
+            await keys.rotate("key_1", NewSecret(digest("fourth"), "h", 0), now=120)
             for old in ("first", "second", "third"):
                 assert await keys.find(digest(old), now=120) is None
             assert (await keys.find(digest("fourth"), now=120)).key.id == "key_1"
@@ -210,11 +212,134 @@ def test_a_refused_rotation_changes_nothing(opened):
             keys = store.keys
             await keys.create(a_key(), digest("a"))
             with pytest.raises(KeyNotFoundError):
-                await keys.rotate("key_9", digest("b"), "h", now=20, overlap_seconds=0)
+                await keys.rotate("key_9", NewSecret(digest("b"), "h", 0), now=20)
             with pytest.raises(StoreError):
-                await keys.rotate("key_1", digest("a"), "h", now=20, overlap_seconds=0)
+                await keys.rotate("key_1", NewSecret(digest("a"), "h", 0), now=20)
             assert (await keys.find(digest("a"), now=10**9)).key == a_key()
             assert await keys.find(digest("b"), now=20) is None
+
+    asyncio.run(story())
+
+
+class Refused(Exception):  # noqa: N818  # what a judge raises is its own
+    """What the judges here raise."""
+
+
+def test_a_judge_sees_a_key_before_and_after_and_what_it_refuses_is_not_done(opened):
+    seen = []
+
+    def refuse(before, after):
+        seen.append((before.name, after.name))
+        raise Refused
+
+    async def story():
+        async with opened() as store:
+            keys = store.keys
+            await keys.create(a_key(), digest("a"))
+            with pytest.raises(Refused):
+                await keys.update("key_1", {"name": "other"}, now=20, judge=refuse)
+            with pytest.raises(Refused):
+                await keys.rotate("key_1", NewSecret(digest("b"), "h"), now=20, judge=refuse)
+            assert (await keys.find(digest("a"), now=30)).key == a_key()
+            assert await keys.find(digest("b"), now=20) is None
+            assert seen == [("n", "other"), ("n", "n")]
+            with pytest.raises(KeyNotFoundError):
+                await keys.update("key_9", {"name": "other"}, now=20, judge=refuse)
+
+    asyncio.run(story())
+
+
+def test_before_a_secret_that_a_judge_gives_all_others_give_way(opened):
+    scopes = {"admin_scopes": ("keys:read",)}
+
+    async def story():
+        async with opened() as store:
+            keys = store.keys
+            await keys.create(a_key(), digest("first"))
+            await keys.rotate("key_1", NewSecret(digest("second"), "h", 1000), now=20)
+            given = NewSecret(digest("third"), "sk-...cccc")
+            granted = await keys.update("key_1", scopes, now=30, judge=lambda _, __: given)
+            assert granted == a_key(secret_hint="sk-...cccc", updated_at=30, **scopes)
+            assert await keys.find(digest("first"), now=30) is None
+            assert await keys.find(digest("second"), now=30) is None
+            assert (await keys.find(digest("third"), now=10**9)).key == granted
+            kept = await keys.update("key_1", {"name": "x"}, now=40, judge=lambda _, __: None)
+            assert (await keys.find(digest("third"), now=40)).key == kept
+
+    asyncio.run(story())
+
+
+def test_a_rotation_and_a_grant_at_once_leave_no_secret_behind_that_has_both(opened):
+    """Whoever may rotate only keys without scopes comes by the secret of none that has some."""
+
+    def only_without_scopes(before, _):
+        if before.admin_scopes:
+            raise Refused
+
+    async def story():
+        async with opened() as store:
+            keys = store.keys
+            for number in range(8):
+                key_id, stolen = f"key_{number}", digest(f"stolen {number}")
+                await keys.create(a_key(id=key_id), digest(f"first {number}"))
+                granted = NewSecret(digest(f"granted {number}"), "h")
+                steps = [
+                    keys.rotate(
+                        key_id, NewSecret(stolen, "h", 1000), now=20, judge=only_without_scopes
+                    ),
+                    keys.update(
+                        key_id,
+                        {"admin_scopes": ("keys:read",)},
+                        now=20,
+                        judge=lambda _, __, granted=granted: granted,
+                    ),
+                ]
+                await asyncio.gather(
+                    *(steps if number % 2 else reversed(steps)), return_exceptions=True
+                )
+                assert await keys.find(stolen, now=20) is None
+                assert (await keys.find(granted.hash, now=20)).key.admin_scopes == ("keys:read",)
+
+    asyncio.run(story())
+
+
+def test_a_judge_of_an_owner_sees_its_keys_with_scopes_and_what_it_refuses_is_not_done(opened):
+    seen = []
+
+    def refuse(before, keys):
+        seen.append((None if before is None else before.name, sorted(key.id for key in keys)))
+        raise Refused
+
+    async def story():
+        async with opened() as store:
+            scopes = {"admin_scopes": ("keys:read",)}
+            for key in (
+                a_key(id="key_1", user_id="u", **scopes),
+                a_key(id="key_2", team_id="u", **scopes),
+                a_key(id="key_3", user_id="v", **scopes),
+                a_key(id="key_4", user_id="u"),
+                a_key(id="key_5", user_id="u"),
+            ):
+                await store.keys.create(key, digest(key.id))
+            await store.keys.update("key_5", scopes, now=20)
+            owners = store.owners
+            with pytest.raises(Refused):
+                await owners.create(an_owner(), judge=refuse)
+            assert await owners.list("user") == []
+            await owners.create(an_owner())
+            with pytest.raises(ConflictError):
+                await owners.create(an_owner(), judge=refuse)
+            with pytest.raises(Refused):
+                await owners.update("user", "u", {"is_active": False}, now=20, judge=refuse)
+            with pytest.raises(Refused):
+                await owners.remove("user", "u", judge=refuse)
+            assert await owners.list("user") == [an_owner()]
+            mine = ["key_1", "key_5"]
+            assert seen == [(None, mine), ("n", mine), ("n", mine)]
+            with pytest.raises(KeyNotFoundError):
+                await owners.update("user", "v", {"is_active": False}, now=20, judge=refuse)
+            assert not await owners.remove("user", "v", judge=refuse)
+            assert await owners.remove("user", "u", judge=lambda _, __: None)
 
     asyncio.run(story())
 
@@ -241,7 +366,7 @@ def test_a_caller_is_a_key_with_those_it_belongs_to(opened):
     asyncio.run(story())
 
 
-def test_owners_are_created_once_replaced_and_removed(opened):
+def test_owners_are_created_once_changed_and_removed(opened):
     async def story():
         async with opened() as store:
             owners = store.owners
@@ -254,10 +379,17 @@ def test_owners_are_created_once_replaced_and_removed(opened):
             assert await owners.get("user", "u") == full
             assert await owners.get("user", "v") is None
             assert await owners.list("user") == [an_owner("user", "a"), full]
-            await owners.replace(an_owner(name="other", updated_at=5))
-            assert await owners.get("user", "u") == an_owner(name="other", updated_at=5)
+            changed = await owners.update("user", "u", {"name": "other", "rate_limit": 5}, now=5)
+            assert changed == msgspec.structs.replace(
+                full, name="other", rate_limit=5, updated_at=5
+            )
+            assert await owners.get("user", "u") == changed
             with pytest.raises(KeyNotFoundError, match="v"):
-                await owners.replace(an_owner("team", "v"))
+                await owners.update("team", "v", {"name": "other"}, now=5)
+            for fixed in ("kind", "id", "created_at", "updated_at", "nonsense"):
+                with pytest.raises(ValueError, match=fixed):
+                    await owners.update("user", "u", {fixed: "x"}, now=6)
+            assert await owners.get("user", "u") == changed
             assert await owners.remove("user", "u")
             assert not await owners.remove("user", "u")
             assert await owners.list("user") == [an_owner("user", "a")]
@@ -303,6 +435,68 @@ def test_a_record_that_comes_again_is_as_it_came_first_and_costs_once(opened):
 
 def standings(store, owner="key:key_1", now=0):
     return store.ledger.standings(owner, now=now)
+
+
+MOST = 2**53 - 1
+FULL = {
+    name: MOST
+    for name in (*COUNTED, "cost_nano")
+    if name in UsageRecord.__struct_fields__ and name not in {"estimated", "disconnected"}
+}
+
+
+def test_sums_beyond_64_bits_are_exact(opened):
+    """Prices and counts of tokens are what others say: absurd ones must not end all reports."""
+
+    async def story():
+        async with opened() as store:
+            for day in range(4):
+                records = [
+                    a_record(f"{day}{number:03}", at_ms=day * DAY_MS, **FULL)
+                    for number in range(257)
+                ]
+                await store.usage.append(batch(*records))
+            await store.usage.append(batch(a_record("9", at_ms=9 * DAY_MS, key_id="key_2")))
+            (total,) = await store.usage.totals(by=())
+            assert (total.requests, total.unpriced) == (1029, 1)
+            for name in FULL:
+                assert getattr(total, name) == 1028 * MOST > 2**63, name
+            first, second = await store.usage.totals(by=("key_id",), key_id=None)
+            assert (first.key_id, first.cost_nano) == ("key_1", 1028 * MOST)
+            assert (second.key_id, second.cost_nano) == ("key_2", None)
+            (mine,) = await store.usage.totals(by=("model",), key_id="key_1")
+            assert (mine.model, mine.output_tokens) == ("m", 1028 * MOST)
+
+    asyncio.run(story())
+
+
+def test_one_day_and_one_account_may_be_full_and_go_on(opened):
+    async def story():
+        async with opened() as store:
+            account = Account("key:key_1", "total")
+            for number in range(3):
+                await store.ledger.borrow(
+                    account, holder="w", amount_nano=5, budget_nano=2**62, now=0, until=100
+                )
+                records = [a_record(f"{number}{n:03}", **FULL) for n in range(342)]
+                await store.usage.append(batch(*records))
+            await store.usage.append(batch(a_record("9", cost_nano=1)))
+            (total,) = await store.usage.totals()
+            assert total.requests == 1027
+            assert 2**63 - 1 <= total.cost_nano <= 1026 * MOST + 1
+            assert 2**63 - 1 <= total.input_tokens <= 1026 * MOST
+            assert isinstance(total.cost_nano, int)
+            assert isinstance(total.input_tokens, int)
+            for standing in await standings(store):
+                assert isinstance(standing.spent_nano, int)
+                assert 2**63 - 1 <= standing.spent_nano <= 1026 * MOST + 1
+                assert standing.held_nano == 0
+            granted, _ = await store.ledger.borrow(
+                account, holder="v", amount_nano=1, budget_nano=2**63 - 1, now=0, until=100
+            )
+            assert granted == 0
+
+    asyncio.run(story())
 
 
 def test_totals_add_up_every_column(opened):

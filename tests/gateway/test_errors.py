@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from anthropic_bedrock_proxy import errors
-from anthropic_bedrock_proxy.errors import CREDENTIALS_MESSAGE, UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.errors import (
+    CREDENTIALS_MESSAGE,
+    NotFoundError,
+    UpstreamRefusal,
+    from_refusal,
+)
 
 
 def shown(code, message="m", status=400):
@@ -96,3 +103,21 @@ def test_a_prompt_that_is_too_long_begins_with_the_words_once(said, message):
 def test_a_throttled_prompt_is_not_too_long():
     assert shown("ThrottlingException", "prompt is too long")[0] == 429
     assert shown("ThrottlingException", "The model identifier is invalid")[0] == 429
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("No such path: /v1/sk-abcdef12345/x", "No such path: /v1/sk-(hidden)/x"),
+        ("sk%2Dabcdef12345 cannot be routed", "sk%2D(hidden) cannot be routed"),
+        ("no key has the id 'SK-ABCDEF'", "no key has the id 'SK-(hidden)'"),
+        (
+            "a task-force, sk-SK and a hint: sk-...wxyz",
+            "a task-force, sk-SK and a hint: sk-...wxyz",
+        ),
+    ],
+)
+def test_what_looks_like_a_key_is_in_no_message(message, told):
+    error = NotFoundError(message)
+    assert error.message == str(error) == told
+    assert json.loads(error.body("req_1"))["error"]["message"] == told

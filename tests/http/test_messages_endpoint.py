@@ -9,7 +9,15 @@ import tracemalloc
 
 import pytest
 from http_client import Client
-from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
+from streams import (
+    EVENTS,
+    MESSAGE,
+    STREAM,
+    bedrock_stream,
+    chunk_frame,
+    encode,
+    exception_frame,
+)
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.pacing import Pacing
@@ -350,6 +358,22 @@ def test_an_unknown_version_is_refused(proxy):
 def test_answers_of_a_model_that_sends_no_message(proxy):
     proxy.upstream.script.append(encode([]))
     assert post(proxy).status == 500
+
+
+@pytest.mark.parametrize("usage", [None, {}, [], {"output_tokens": 7}])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_does_not_tell_what_it_used_is_charged_an_estimate(proxy, streamed, usage):
+    told = {"type": "message_start", "message": {**MESSAGE, "content": [], "usage": usage}}
+    done = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    events = [(b"message_start", encode(told)), *EVENTS[1:-2]]
+    events += [(b"message_delta", encode(done)), EVENTS[-1]]
+    whole = encode({**MESSAGE, "usage": usage})
+    proxy.upstream.script.append([bedrock_stream(events)] if streamed else whole)
+    assert post(proxy, stream=streamed).status == 200
+    (record,) = proxy.records
+    assert record.input_tokens > 0
+    assert record.output_tokens > 0
+    assert record.estimated
 
 
 def test_what_comes_with_the_deadline_is_still_delivered(make_proxy):

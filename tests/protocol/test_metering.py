@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from streams import EVENTS, MESSAGE, encode, messages
 
 from anthropic_bedrock_proxy.protocol.events import explode
-from anthropic_bedrock_proxy.protocol.metering import Meter
+from anthropic_bedrock_proxy.protocol.metering import CacheCreation, Meter, Usage
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input, estimate_output
 
 
@@ -48,10 +48,44 @@ def test_an_answer_that_never_came_is_charged_an_estimate_of_its_request():
     assert meter.usage.input_tokens == 12
 
 
-def test_an_answer_without_usage_counts_nothing():
+@pytest.mark.parametrize(
+    "usage", [None, {}, {"output_tokens": None}, {"input_tokens": 7}, {"output_tokens": []}, []]
+)
+def test_a_whole_answer_that_does_not_tell_its_output_is_estimated_and_flagged(usage):
     meter = Meter()
-    meter.observe_message(encode({k: v for k, v in MESSAGE.items() if k != "usage"}))
-    assert (meter.usage.input_tokens, meter.output_tokens) == (None, 0)
+    meter.assume_input(b"of an attempt before this")
+    body = encode({**MESSAGE, "usage": usage})
+    meter.observe_message(body)
+    assert meter.usage.input_tokens == (usage.get("input_tokens") if usage else None)
+    assert meter.output_tokens == estimate_output(1, len(body)) > 0
+    assert meter.estimated
+    without = {name: value for name, value in MESSAGE.items() if name != "usage"}
+    meter.observe_message(encode(without))
+    assert meter.output_tokens > 0
+    assert meter.estimated
+
+
+def test_a_whole_answer_that_does_not_tell_its_input_is_charged_an_estimate_of_its_request():
+    meter = Meter()
+    meter.observe_message(encode({**MESSAGE, "usage": {"output_tokens": 3}}))
+    meter.assume_input(b"x" * 400)
+    assert (meter.usage.input_tokens, meter.output_tokens, meter.estimated) == (100, 3, True)
+
+
+MOST = (1 << 53) - 1
+
+
+def test_passes_that_say_more_than_any_count_may_be_are_counted_as_the_most():
+    """A record with more could be read by nobody: it would be set aside and cost nothing."""
+    absurd = dict.fromkeys(Usage.__struct_fields__[:4], MOST)
+    absurd["cache_creation"] = dict.fromkeys(CacheCreation.__struct_fields__, MOST)
+    passes = [{"type": "compaction", **absurd}] * 3
+    meter = Meter()
+    meter.observe_message(encode({**MESSAGE, "usage": {**absurd, "iterations": passes}}))
+    billed = meter.billed()
+    assert meter.output_tokens == billed.input_tokens == MOST
+    assert billed.cache_read_input_tokens == billed.cache_creation_input_tokens == MOST
+    assert msgspec.structs.astuple(billed.cache_creation) == (MOST, MOST)
 
 
 def test_images_are_not_counted_as_text():

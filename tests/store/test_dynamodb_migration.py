@@ -13,7 +13,7 @@ from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.dynamodb.legacy import key_id_of
 from anthropic_bedrock_proxy.store.dynamodb.migration import migrate_tables
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import Account, PriceRecord, Standing
+from anthropic_bedrock_proxy.store.records import Account, NewSecret, PriceRecord, Standing
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 
 NOW = predecessor.NOVEMBER_23 + 3600
@@ -237,9 +237,8 @@ def test_a_changed_key_of_the_predecessor_becomes_ours():
             assert changed == key.changed({"is_active": False}, now=NOW)
             assert (await found(store, predecessor.PLAIN)).key == changed
             secret = "sk-new"
-            await store.keys.rotate(
-                key_id_of(predecessor.BARE), hash_secret(secret), "h", now=NOW, overlap_seconds=0
-            )
+            new = NewSecret(hash_secret(secret), "h")
+            await store.keys.rotate(key_id_of(predecessor.BARE), new, now=NOW)
             assert await found(store, predecessor.BARE) is None
             assert (await found(store, secret)).key.id == key_id_of(predecessor.BARE)
             left = (await predecessor.everything(dynamo, names))["api_keys"]

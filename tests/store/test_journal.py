@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import itertools
 import logging
 import os
@@ -25,7 +26,7 @@ from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
-from anthropic_bedrock_proxy.store.segment import BATCH, Name, Segment
+from anthropic_bedrock_proxy.store.segment import BATCH, Name, Segment, decode, encode
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
@@ -38,6 +39,11 @@ def record(identity: object, **fields) -> UsageRecord:
 
 
 def line(identity: object, **fields) -> bytes:
+    return encode(record(identity, **fields))
+
+
+def unchecked(identity: object, **fields) -> bytes:
+    """As the version before wrote it."""
     return msgspec.json.encode(record(identity, **fields)) + b"\n"
 
 
@@ -180,6 +186,32 @@ def test_numbers_that_no_store_can_hold_are_set_aside(tmp_path, store, caplog):
     assert drain(Journal(tmp_path), store) == 2
     assert path.with_suffix(".jsonl.corrupt").read_bytes() == line("2", input_tokens=2**63)
     assert "1 lines hold no usage record" in errors(caplog)[0]
+
+
+def test_no_flipped_bit_changes_a_record():
+    """JSON may still be JSON with another bit: another price, key or day."""
+    records = [record(n, key_id="key_a", input_tokens=1234, cost_nano=5678) for n in range(3)]
+    before, struck, after = map(encode, records)
+    for bit in range(len(struck) * 8):
+        flipped = bytearray(struck)
+        flipped[bit // 8] ^= 1 << bit % 8
+        content = before + flipped + after
+        found, corrupt = decode(list(io.BytesIO(content)))  # as a file is cut
+        assert records[0] in found
+        assert all(one in records for one in found), bytes(flipped)
+        assert len(found) == 3 or corrupt, bytes(flipped)
+
+
+def test_lines_of_the_version_before_are_read_and_it_reads_ours(tmp_path, store):
+    full = {"input_tokens": 7, "cost_nano": 9, "error": "api_error"}
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(
+        unchecked("1", **full) + line("2", **full) + unchecked("3")[:-1]
+    )
+    assert drain(Journal(tmp_path), store) == 3
+    assert store.usage.by_id == {
+        "1": record("1", **full), "2": record("2", **full), "3": record("3")
+    }  # fmt: skip
+    assert msgspec.json.decode(line("2", **full), type=UsageRecord) == record("2", **full)
 
 
 def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, store):

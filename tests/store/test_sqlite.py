@@ -67,6 +67,35 @@ def test_rows_outlive_the_process_and_migrations_run_once(tmp_path):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_sums_that_became_floats_are_the_most_that_fits_after_the_migration(tmp_path):
+    """The version before let them: then no report could be made, and no budget told."""
+    path = tmp_path / "s.db"
+    older = tmp_path / "migrations"
+    older.mkdir()
+    for name in ("0001_keys_and_usage.sql", "0002_catalog.sql", "0003_money.sql"):
+        shutil.copy(SQL / "migrations" / name, older)
+    total = dict.fromkeys(UsageTotal.__struct_fields__, 2.0**63)
+    total |= {"day": "2026-11-30", "key_id": "k", "user_id": "", "team_id": "", "model": "m"}
+    total |= {"requests": 1, "errors": 0, "estimated": 0, "disconnected": 0, "unpriced": 0}
+    account = {"owner": "key:k", "period": "total"}
+    held = {"holder": "h", "held_nano": -(2.0**63), "expires_at": 100}
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        migrate(connection, older)
+        insert(connection, "usage_daily", total)
+        insert(connection, "accounts", {**account, "spent_nano": 1.5 * 2**63})
+        insert(connection, "holds", {**account, **held})
+
+    async def story():
+        async with opened(path) as store:
+            (found,) = await store.usage.totals(by=())
+            assert msgspec.structs.astuple(found)[10:] == (2**63 - 1,) * 10
+            (standing,) = await standings(store, "k")
+            assert repr(standing.spent_nano) == str(2**63 - 1)
+
+    asyncio.run(story())
+
+
 def test_no_stop_signal_ever_goes_to_the_thread(tmp_path):
     """The main thread may hold it back; this one would end the process."""
 

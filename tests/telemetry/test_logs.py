@@ -17,7 +17,12 @@ from anthropic_bedrock_proxy.telemetry.logs import (
     configure,
 )
 
-REQUEST = SimpleNamespace(method="POST", path="/v1/messages", client="10.0.0.1")
+
+def request_of(path):
+    return SimpleNamespace(method="POST", path=path, client="10.0.0.1")
+
+
+REQUEST = request_of("/v1/messages")
 
 
 def record(**extra):
@@ -100,9 +105,7 @@ def test_a_client_cannot_write_lines_of_its_own(pipe):
     async def main():
         for log_format in ("text", "json"):
             log = AccessLog(log_format, fd=pipe[1])
-            odd = SimpleNamespace(
-                method="POST", path="/x\n12:00 200 POST " + "y" * 5000, client="10.0.0.1"
-            )
+            odd = request_of("/x\n12:00 200 POST " + "y" * 5000)
             log(odd, exchange(model="\x1b[2J\n"))
             log.flush()
 
@@ -112,6 +115,78 @@ def test_a_client_cannot_write_lines_of_its_own(pipe):
     assert len(lines) == 3
     assert b"\x1b" not in b"".join(lines)
     assert all(len(line) < 600 for line in lines)
+
+
+SECRET = "sk-" + "Ab1_" * 10 + "xyz"
+MASTER = "an operator's own words"
+PASTED = [
+    (SECRET, SECRET),
+    (f"before{SECRET[2:]}/{SECRET}", SECRET),
+    (SECRET.replace("-", "%2D"), SECRET[3:]),
+    (SECRET.replace("-", "%252d"), SECRET[3:]),
+    (f"{SECRET.upper()}?x", SECRET.upper()),
+    (SECRET[3:], SECRET[3:]),
+    ("0123456789abcdef" * 2, "0123456789abcdef"),
+    ("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
+    ("bedrock-api-key-YmVkcm9jazEyMzQ1Njc4", "YmVkcm9jazEyMzQ1Njc4"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "eyJzdWIiOiIxIn0"),
+    (f"x {MASTER} y", MASTER),
+    (MASTER.replace(" ", "%20"), MASTER.replace(" ", "%20")),
+    ("x" * 190 + f"/{SECRET}", SECRET[:20]),
+]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(("pasted", "secret"), PASTED)
+def test_a_key_that_was_pasted_into_a_path_or_for_a_model_is_in_no_line(
+    pipe, log_format, pasted, secret
+):
+    async def main():
+        log = AccessLog(log_format, fd=pipe[1], secrets=["", MASTER])
+        for path in (f"/{pasted}", f"/v1/models/{pasted}/x"):
+            log(request_of(path), exchange(model=pasted))
+        log.flush()
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    lines = os.read(pipe[0], 65536).decode()
+    assert secret not in lines
+    assert lines.count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/messages/count_tokens",
+        "/v1/models/us.anthropic.claude-haiku-4-5-20251001-v1:0",
+        "/admin/api/keys/key_abcdefghij234567/rotate",
+        "/v1/models/arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1",
+        "/task-force-of-1",
+    ],
+)
+def test_other_paths_are_as_they_were(pipe, path):
+    async def main():
+        log = AccessLog("text", fd=pipe[1])
+        log(request_of(path), exchange())
+        log.flush()
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    assert f" POST {path} " in os.read(pipe[0], 65536).decode()
+
+
+@pytest.mark.parametrize("formatter", [JSONFormatter(), TextFormatter()])
+def test_a_key_is_in_no_message_field_or_traceback(formatter):
+    try:
+        int(SECRET)
+    except ValueError:
+        told = record(args=(SECRET,), model=f"a {SECRET}", exc_info=sys.exc_info())
+    line = formatter.format(told)
+    assert SECRET not in line
+    assert line.count("sk-(hidden)") >= 3
+    if isinstance(formatter, JSONFormatter):
+        assert json.loads(line)["model"] == "a sk-(hidden)"
+    assert "sk-...wxyz" in formatter.format(record(hint="sk-...wxyz"))
 
 
 def test_others_never_log_at_debug():

@@ -18,7 +18,7 @@ from anthropic_bedrock_proxy.aws.credentials import (
 )
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
 from anthropic_bedrock_proxy.upstream.base import Call
@@ -537,6 +537,33 @@ def test_a_body_that_stops_or_is_cut(status):
 def test_what_aws_meant(status, headers, body, code, message):
     refusal = refusal_from_http(status, headers, body)
     assert (refusal.code, refusal.message, refusal.status) == (code, message, status)
+
+
+@pytest.mark.parametrize("status", [101, 204, 304, 400, 429, 503, 999])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b"[" * 100_000),
+        ({}, b'{"message":' + b"9" * 6000 + b"}"),
+        ({}, b'{"error":{"type":5,"message":[]}}'),
+        ({}, b'{"message":"\xff"}'),
+        ({b"x-amzn-errortype": b"\xff\xfe:" * 100}, b""),
+        ({b"retry-after": b"9" * 400}, b"{}"),
+        ({b"retry-after": b"1e999"}, b"{}"),
+        ({b"retry-after": b"-5"}, b"{}"),
+        ({b"retry-after": "٣".encode()}, b"{}"),
+    ],
+)
+def test_an_odd_refusal_is_a_refusal(status, headers, body):
+    error = from_refusal(refusal_from_http(status, headers, body))
+    assert error.status >= 400
+    assert int(dict(error.headers()).get(b"retry-after", b"5")) <= 5
+    assert error.body("req_1")
+
+
+def test_what_aws_asks_to_wait_is_passed_on():
+    refusal = refusal_from_http(429, {b"retry-after": b"86400"}, b"{}")
+    assert dict(from_refusal(refusal).headers())[b"retry-after"] == b"86400"
 
 
 def test_paths_are_remembered_but_not_for_ever():

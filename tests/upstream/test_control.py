@@ -193,8 +193,14 @@ def test_pages_without_an_end():
         (refused(403, b"AccessDeniedException"), []),
         (ok(b"<html>"), []),
         (ok(b'{"modelSummaries": [{}]}'), []),
+        (ok(b'{"x": ' + b"[" * 100_000), []),
+        (ok(b'{"modelSummaries": "\xff"}'), []),
     ],
-    ids=["throttled", "internal", "cut", "invalid", "denied", "no json", "another shape"],
+    ids=[
+        *("throttled", "internal", "cut", "invalid", "denied", "no json", "another shape"),
+        "deep",
+        "no text",
+    ],
 )
 def test_tried_again_only_where_that_may_help(trouble, waits):
     async def main():

@@ -24,10 +24,10 @@ from ..errors import (
 )
 from ..store.base import ConflictError as ExistsError
 from ..store.base import KeyNotFoundError, Store, StoreError
-from ..store.records import AuditRecord
+from ..store.records import AuditRecord, KeyRecord
 from ..store.sealing import SealingError
 from .call import Call, Change, Site
-from .scopes import Actor
+from .scopes import LOCAL, MASTER, Actor
 from .table import OPERATIONS, PREFIX, Operation
 from .validation import read_body, read_query
 
@@ -83,6 +83,27 @@ class AdminAPI:
             raise PermissionDeniedError(f"This key lacks the scope {operation.scope}.")
         return Match(operation, actor, parts)
 
+    async def _check_actor(self, actor: Actor) -> None:
+        """Raises `ConflictError` if a key is not what it was when its request began.
+
+        A body may take its time: whoever is about to lose a key must not have it in stock.
+        """
+        if actor in (MASTER, LOCAL):
+            return
+        key = await self._store.keys.get(actor.id)
+        if key is None or Actor.of_key(key) != actor or not await self._works(key):
+            raise ConflictError("Your own key was changed after this request began: send it again.")
+
+    async def _works(self, key: KeyRecord) -> bool:
+        """Whether a key, its user and its team are in use."""
+        if not key.is_active or (key.expires_at is not None and key.expires_at <= self._now()):
+            return False
+        for kind, owner_id in (("user", key.user_id), ("team", key.team_id)):
+            owner = None if owner_id is None else await self._store.owners.get(kind, owner_id)
+            if owner is not None and not owner.is_active:
+                return False
+        return True
+
     async def run(
         self, match: Match, query: Mapping[str, str], body: bytes | bytearray
     ) -> tuple[int, Any]:
@@ -107,6 +128,8 @@ class AdminAPI:
 
     async def _finish(self, match: Match, call: Call[Any, Any]) -> tuple[int, Any]:
         try:
+            if match.operation.writes:
+                await self._check_actor(match.actor)
             result = await match.operation.run(call)
         except StoreError as error:
             raise _translated(error) from error

@@ -11,14 +11,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ..errors import InvalidRequestError
 from ..store.base import KeyNotFoundError
-from ..store.records import KeyRecord
+from ..store.records import KeyRecord, NewSecret
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from .allowances import AllowanceBody, Name, changes
 from .call import Call, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms
 from .providers import check_provider
-from .scopes import check_grant, check_reach
+from .scopes import Actor, check_grant, check_reach, gains
 from .validation import field
 
 LONGEST_OVERLAP_SECONDS: Final = 366 * 24 * 3600
@@ -115,50 +115,76 @@ async def create(call: Call[NewKey, Nothing]) -> Change:
 
 
 async def update(call: Call[ChangedKey, Nothing]) -> Change:
-    """Changes the given settings; null takes one away."""
-    before = await _reachable(call)
+    """Changes the given settings; null takes one away.
+
+    A key that may administer more by it gets another secret, which is in the answer, this once.
+    """
     fields = await _fields(call, call.body)
     if not fields:
         raise InvalidRequestError("body: nothing to change: give at least one field")
-    check_reach(call.actor, before.changed(fields, now=call.now))
-    return await _changed(call, before, fields)
+    return await _changed(call, fields)
 
 
 async def revoke(call: Call[Nothing, Nothing]) -> Change:
     """Makes a key stop working."""
-    fields = {"is_active": False, "deactivated_reason": "revoked"}
-    return await _changed(call, await _reachable(call), fields)
+    return await _changed(call, {"is_active": False, "deactivated_reason": "revoked"})
 
 
 async def reactivate(call: Call[Nothing, Nothing]) -> Change:
     """Makes a revoked key work again."""
-    fields = {"is_active": True, "deactivated_reason": None}
-    return await _changed(call, await _reachable(call), fields)
+    return await _changed(call, {"is_active": True, "deactivated_reason": None})
 
 
 async def rotate(call: Call[Rotation, Nothing]) -> Change:
     """Gives a key another secret, which is in the answer, this once."""
-    before = await _reachable(call)
     secret = mint_secret()
+    judgement = _Judgement(call.actor)
     after = await call.store.keys.rotate(
-        before.id,
-        hash_secret(secret),
-        hint_of(secret),
+        call.parts["id"],
+        NewSecret(hash_secret(secret), hint_of(secret), call.body.overlap_seconds),
         now=call.now,
-        overlap_seconds=call.body.overlap_seconds,
+        judge=judgement.judge,
     )
+    return _done(judgement, after, secret)
+
+
+class _Judgement:
+    """Whether an actor may make a change, and what it found the key to be before."""
+
+    def __init__(self, actor: Actor, secret: str | None = None) -> None:
+        """`secret` is for a key that gains by the change; without one it keeps those it has."""
+        self._actor = actor
+        self._secret = secret
+        self.before: KeyRecord | None = None
+        self.gained = False
+
+    def judge(self, before: KeyRecord, after: KeyRecord) -> NewSecret | None:
+        """See `KeyJudge`. Raises `PermissionDeniedError`."""
+        check_reach(self._actor, before)
+        check_reach(self._actor, after)
+        self.before = before
+        self.gained = self._secret is not None and gains(before, after)
+        if self._secret is None or not self.gained:
+            return None
+        return NewSecret(hash_secret(self._secret), hint_of(self._secret))
+
+
+async def _changed(call: Call[Any, Any], fields: dict[str, Any]) -> Change:
+    secret = mint_secret()
+    judgement = _Judgement(call.actor, secret)
+    after = await call.store.keys.update(
+        call.parts["id"], fields, now=call.now, judge=judgement.judge
+    )
+    return _done(judgement, after, secret if judgement.gained else None)
+
+
+def _done(judgement: _Judgement, after: KeyRecord, secret: str | None) -> Change:
+    told = {} if secret is None else {"id": after.id, "key": secret}
     return Change(
-        document={"id": after.id, "key": secret} | document(after),
+        document=told | document(after),
         object=after.id,
-        before=recorded(before),
+        before=None if judgement.before is None else recorded(judgement.before),
         after=recorded(after),
-    )
-
-
-async def _changed(call: Call[Any, Any], before: KeyRecord, fields: dict[str, Any]) -> Change:
-    after = await call.store.keys.update(before.id, fields, now=call.now)
-    return Change(
-        document=document(after), object=after.id, before=recorded(before), after=recorded(after)
     )
 
 
@@ -166,12 +192,6 @@ async def _key(call: Call[Any, Any]) -> KeyRecord:
     key = await call.store.keys.get(call.parts["id"])
     if key is None:
         raise KeyNotFoundError(f"no key has the id {call.parts['id']}")
-    return key
-
-
-async def _reachable(call: Call[Any, Any]) -> KeyRecord:
-    key = await _key(call)
-    check_reach(call.actor, key)
     return key
 
 

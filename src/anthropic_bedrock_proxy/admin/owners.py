@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -9,10 +10,11 @@ from msgspec import UNSET, UnsetType
 
 from ..errors import InvalidRequestError
 from ..store.base import KeyNotFoundError
-from ..store.records import OwnerRecord
+from ..store.records import KeyRecord, OwnerRecord
 from .allowances import AllowanceBody, Id, Name, changes
 from .call import Call, Change, Nothing
 from .documents import document, recorded
+from .scopes import Actor, check_owned
 
 Kind = Literal["user", "team"]
 
@@ -49,33 +51,38 @@ class Owners(msgspec.Struct, frozen=True):
         """Makes one. Keys may have named it before."""
         fields = {"name": call.body.id} | changes(call.body)
         owner = OwnerRecord(kind=self.kind, created_at=call.now, updated_at=call.now, **fields)
-        await call.store.owners.create(owner)
+        await call.store.owners.create(owner, judge=_Judgement(call.actor, owner.kind, owner.id))
         return Change(document=document(owner), object=owner.id, after=recorded(owner), status=201)
 
     async def update(self, call: Call[ChangedOwner, Nothing]) -> Change:
         """Changes the given settings; null takes one away."""
-        before = await self._owner(call)
         fields = changes(call.body)
         if not fields:
             raise InvalidRequestError("body: nothing to change: give at least one field")
         if "is_active" in fields:
             fields["deactivated_reason"] = None if fields["is_active"] else "disabled"
-        after = msgspec.structs.replace(before, **fields, updated_at=call.now)
-        await call.store.owners.replace(after)
+        owner_id = call.parts["id"]
+        judgement = _Judgement(call.actor, self.kind, owner_id)
+        after = await call.store.owners.update(
+            self.kind, owner_id, fields, now=call.now, judge=judgement
+        )
         return Change(
             document=document(after),
             object=after.id,
-            before=recorded(before),
+            before=judgement.recorded,
             after=recorded(after),
         )
 
     async def remove(self, call: Call[Nothing, Nothing]) -> Change:
         """Forgets its limits and budgets; the keys that name it stay."""
-        before = await self._owner(call)
-        if not await call.store.owners.remove(self.kind, before.id):
-            raise self._unknown(before.id)
+        owner_id = call.parts["id"]
+        judgement = _Judgement(call.actor, self.kind, owner_id)
+        if not await call.store.owners.remove(self.kind, owner_id, judge=judgement):
+            raise self._unknown(owner_id)
         return Change(
-            document={"id": before.id, "removed": True}, object=before.id, before=recorded(before)
+            document={"id": owner_id, "removed": True},
+            object=owner_id,
+            before=judgement.recorded,
         )
 
     async def _owner(self, call: Call[Any, Any]) -> OwnerRecord:
@@ -86,6 +93,21 @@ class Owners(msgspec.Struct, frozen=True):
 
     def _unknown(self, owner_id: str) -> KeyNotFoundError:
         return KeyNotFoundError(f"no {self.kind} has the id {owner_id}")
+
+
+class _Judgement:
+    """Whether an actor may change a user or team, and what it found that to be before."""
+
+    def __init__(self, actor: Actor, kind: Kind, owner_id: str) -> None:
+        self._actor = actor
+        self._kind = kind
+        self._owner_id = owner_id
+        self.recorded: dict[str, Any] | None = None
+
+    def __call__(self, before: OwnerRecord | None, keys: Sequence[KeyRecord]) -> None:
+        """See `OwnerJudge`. Raises `PermissionDeniedError`."""
+        check_owned(self._actor, self._kind, self._owner_id, keys)
+        self.recorded = None if before is None else recorded(before)
 
 
 USERS = Owners("user")

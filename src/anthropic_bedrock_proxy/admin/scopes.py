@@ -1,7 +1,8 @@
 """What an actor may do: `<resource>:read`, `<resource>:write`, or `admin` for everything.
 
 `write` does not contain `read`. Nobody hands out, or lays hands on, more than it has itself: not
-more scopes, and a key with scopes neither from more networks nor for longer.
+more scopes, and a key with scopes neither from more networks nor for longer; and no user or team
+that such a key belongs to. Stores ask these checks inside their writes (`KeyJudge`, `OwnerJudge`).
 """
 
 from __future__ import annotations
@@ -34,11 +35,13 @@ class Actor(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     networks: tuple[str, ...] = ()  # CIDR; empty: from anywhere
     expires_at: int | None = None  # epoch seconds
+    secret_hint: str = ""  # of a key: another after every rotation
 
     @classmethod
     def of_key(cls, key: KeyRecord) -> Actor:
         """An API key with the scopes it was given, and within its own bounds."""
-        return cls(key.id, frozenset(key.admin_scopes), key.allowed_networks, key.expires_at)
+        scopes = frozenset(key.admin_scopes)
+        return cls(key.id, scopes, key.allowed_networks, key.expires_at, key.secret_hint)
 
     def may(self, scopes: Iterable[str]) -> bool:
         """Whether it has all of these."""
@@ -74,6 +77,31 @@ def check_grant(actor: Actor, scopes: Iterable[str]) -> None:
             raise PermissionDeniedError(
                 f"admin_scopes[{number}]: only who has the scope {scope} may grant it"
             )
+
+
+def gains(before: KeyRecord, after: KeyRecord) -> bool:
+    """Whether a change of a key gives it more to administer, or from further or for longer.
+
+    Whoever knew a secret of it would have that too.
+    """
+    own = Actor.of_key(before)
+    if not after.admin_scopes:
+        return False
+    return not (own.may(after.admin_scopes) and own.surrounds(after) and own.outlives(after))
+
+
+def check_owned(actor: Actor, kind: str, owner_id: str, keys: Iterable[KeyRecord]) -> None:
+    """Raises `PermissionDeniedError` for a user or team with a key that may do more than the actor.
+
+    `keys` are those with admin scopes that name it: whoever changes it changes what they may do.
+    """
+    for key in keys:
+        try:
+            check_reach(actor, key)
+        except PermissionDeniedError as error:
+            raise PermissionDeniedError(
+                f"the {kind} {owner_id} has a key that may do more than your own"
+            ) from error
 
 
 def check_reach(actor: Actor, key: KeyRecord) -> None:

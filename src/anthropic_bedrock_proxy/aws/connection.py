@@ -18,6 +18,8 @@ from typing import Any, Final
 import httptools
 
 HIGH_WATER: Final = 256 * 1024  # bytes read ahead of the consumer
+HEAD_LIMIT: Final = 256 * 1024  # bytes of an answer up to its body, interim answers included
+_FIRST_STATUS: Final = 100
 _FIRST_FINAL_STATUS: Final = 200
 _NOTHING: Final = (b"", b"")
 _JOIN_LIMIT: Final = 64 * 1024  # below this, one joined write is cheaper than two
@@ -66,6 +68,7 @@ class Connection(asyncio.Protocol):
         self.complete = False
         self._reusable = False
         self._headers_done = False
+        self._head_bytes = 0
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._paused = False
@@ -227,21 +230,33 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            if not self.complete:
-                self._failure = f"the answer is not valid HTTP: {error}"
-            self.abort()
+            self._fail(f"the answer is not valid HTTP: {error}")
+        except httptools.HttpParserUpgrade:  # 101, which is no HttpParserError
+            self._fail("the answer switches to another protocol, which nobody asked for")
+        if not self._headers_done:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_LIMIT:
+                self._fail(f"the answer's head is over {HEAD_LIMIT} bytes")
         self._wake()
+
+    def _fail(self, reason: str) -> None:
+        if not self.complete:
+            self._failure = reason
+        self.abort()
 
     def on_message_begin(self) -> None:
         if self.complete:
             raise ValueError("a second answer to one request")  # ends the parsing: data_received
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
+        if not self._headers_done:  # trailers are of no use, and there may be any number
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         self.status = self._parser.get_status_code()
         self._headers_done = self.status >= _FIRST_FINAL_STATUS
+        if self.status < _FIRST_STATUS:
+            raise ValueError("no status")  # ends the parsing: data_received
         self._reusable = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:

@@ -158,7 +158,7 @@ class DynamoDB:
             raise _refused(response.status, answer)
         try:
             document: dict[str, Any] = msgspec.json.decode(answer, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise DynamoDBError(UNREACHABLE, "the answer is not DynamoDB's") from error
         return document
 
@@ -166,7 +166,7 @@ class DynamoDB:
 def _refused(status: int, answer: bytes) -> DynamoDBError:
     try:
         refusal = msgspec.json.decode(answer, type=_Refusal)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         refusal = _Refusal()
     code = refusal.kind.rpartition("#")[2]
     if status >= _HTTP_SERVER_ERROR:

@@ -9,9 +9,18 @@ _MODEL = "claude-haiku-4-5"
 
 
 def banner(
-    settings: Settings, port: int, upstream: str, credentials: str | None, first_key: str | None
+    settings: Settings,
+    port: int,
+    upstream: str,
+    credentials: str | None,
+    *,
+    first_key: str | None,
+    keyless: bool,
 ) -> str:
-    """The text; `first_key` is a secret that was made just now and is shown only here."""
+    """The text; `first_key` is a secret that was made just now and is shown only here.
+
+    `keyless`: the store has no key, and none was made.
+    """
     host = settings.server.host
     url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     key = first_key or ("YOUR_KEY" if settings.auth.require_api_key else "any-key")
@@ -38,6 +47,8 @@ def banner(
         )
     if first_key:
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")
+    if keyless:
+        lines.append(f"  API keys   none yet: {_how_to_make_one(settings)}")
     lines += [
         "",
         "curl:",
@@ -48,3 +59,9 @@ def banner(
         f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key} claude",
     ]
     return "\n".join(lines)
+
+
+def _how_to_make_one(settings: Settings) -> str:
+    if settings.store.url.startswith("memory:"):  # which other processes do not see
+        return "set MASTER_API_KEY"
+    return "anthropic-bedrock-proxy keys create --name NAME"

@@ -132,13 +132,21 @@ def show(*, key_id: str, as_json: bool, where: Where) -> None:
 @json_option
 @where_options
 def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **options: Any) -> None:
-    """Change the given settings of a key; `none` clears one."""
+    """Change the given settings of a key; `none` clears one.
+
+    A key that may administer more by it gets a new secret, which is printed, this once.
+    """
     body = given(options)
     if name is not None:
         body["name"] = _checked_name(name)
     if not body:
         raise click.UsageError("nothing to change: give at least one option")
-    _call(where, "PATCH", key_id, body=body, as_json=as_json)
+    with admin(where) as client:
+        document = client.call("PATCH", f"keys/{segment(key_id)}", body=body)
+    if "key" in document:
+        _print_new(document, as_json=as_json)
+    else:
+        print_fields(document, as_json=as_json)
 
 
 @command.command()

@@ -96,16 +96,18 @@ def _serve(
         store = make_store(settings)
     except StoreError as error:
         raise click.ClickException(f"the store cannot be used: {error}") from error
-    first_key = None
+    first_key, keyless = None, False
     try:
         if settings.auth.require_api_key:
-            first_key = _first_key(settings, store)
+            # To a person only: what a container prints is kept, and read by many.
+            first_key, keyless = _first_key(settings, store, make=sys.stdout.isatty())
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         click.echo(f"The store does not answer yet: {error}", err=True)
     upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
     server.hold_signals()
-    click.echo(banner(settings, port, upstream, None if demo else credentials, first_key))
+    shown = None if demo else credentials
+    click.echo(banner(settings, port, upstream, shown, first_key=first_key, keyless=keyless))
     sys.stdout.flush()
     return server.run(settings, listeners, lambda: app.build(settings, store))
 
@@ -134,21 +136,23 @@ def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> 
     )
 
 
-def _first_key(settings: Settings, store: Store) -> str | None:
-    """The secret of a key made now because the store had none; None if it had.
+def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | None, bool]:
+    """The secret of a key made now because the store had none; and whether it still has none.
 
     Raises `StoreError`.
     """
     import asyncio  # noqa: PLC0415  # after the bind
 
-    async def mint() -> str | None:
+    async def look() -> tuple[str | None, bool]:
         await store.open()
         try:
-            return None if await store.keys.list() else await _make_key(settings, store)
+            if await store.keys.list():
+                return None, False
+            return (await _make_key(settings, store), False) if make else (None, True)
         finally:
             await store.close()
 
-    return asyncio.run(mint())
+    return asyncio.run(look())
 
 
 async def _make_key(settings: Settings, store: Store) -> str:

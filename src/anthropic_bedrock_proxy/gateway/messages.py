@@ -26,7 +26,7 @@ from .failover.course import Course, OnlyTarget
 from .failover.failover import TARGET_HEADER, Failover, pinned_place
 from .known import View, capabilities_of
 from .pacing import PacedStream, Pacing
-from .relay import Relay, answer_headers, answer_lines, refused
+from .relay import Relay, answer_headers, answer_lines, refused, told
 from .reply import Reply, StreamReply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
@@ -238,6 +238,7 @@ class Messages:
                 applied_edits=calls.applied_edits,
                 spent=stream.spent,
                 report_cost=self._report_cost,
+                request_body=calls.body,
             )
             return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
         body = await whole_turn(exchange, stream, paced, calls)
@@ -258,8 +259,8 @@ class Messages:
                 "left out for Bedrock",
                 extra={
                     "request_id": exchange.request_id,
-                    "dropped": conversion.dropped,
-                    "warnings": conversion.warnings,
+                    "dropped": told(conversion.dropped),
+                    "warnings": told(conversion.warnings),
                 },
             )
         return conversion
@@ -275,6 +276,7 @@ class Messages:
             exchange.meter.observe_message(body)
         except (msgspec.MsgspecError, ValueError) as error:
             raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
+        exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
         if conversion.applied_edits is not None:
             body = with_applied_edits(body, conversion.applied_edits)
         return self._finished(exchange, body, lease)
@@ -283,9 +285,9 @@ class Messages:
         lease.settle()
         headers = answer_headers(exchange)
         if self._report_cost and (cost := lease.price()) is not None:
-            told = dollars(cost)
-            body = with_cost(body, told)
-            headers.append((b"x-cost-usd", told.encode()))
+            in_dollars = dollars(cost)
+            body = with_cost(body, in_dollars)
+            headers.append((b"x-cost-usd", in_dollars.encode()))
         return Reply(body, headers=headers, lines=answer_lines(exchange))
 
     async def _stream(
@@ -300,6 +302,7 @@ class Messages:
             lease,
             applied_edits=conversion.applied_edits,
             report_cost=self._report_cost,
+            request_body=conversion.call.body,
         )
         return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from ..errors import ProxyError, UpstreamRefusal, from_refusal
+from ..errors import ProxyError, UpstreamRefusal, from_refusal, hide_keys
 from ..protocol import sse
 from ..protocol.answer_edits import with_applied_edits, with_cost
 from ..protocol.cost import dollars
@@ -17,6 +18,10 @@ from .exchange import Exchange
 from .pacing import PacedStream
 from .reply import Headers
 
+_MOST_TOLD: Final = 32
+_MOST_TOLD_BYTES: Final = 2000
+_LONGEST_TOLD: Final = 200
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
@@ -30,6 +35,7 @@ class Relay:
         "_lease",
         "_paced",
         "_report_cost",
+        "_request_body",
         "_spent",
         "_stream",
     )
@@ -44,8 +50,13 @@ class Relay:
         applied_edits: list[dict[str, Any]] | None = None,
         spent: Callable[[], Event] | None = None,
         report_cost: bool = False,
+        request_body: bytes = b"",
     ) -> None:
-        """`spent` tells the usage of finished model calls when the turn is left before its end."""
+        """`spent` tells the usage of finished model calls when the turn is left before its end.
+
+        `request_body` is kept until the first events have come: for an answer that begins without
+        telling its input.
+        """
         self._exchange = exchange
         self._stream = stream
         self._paced = paced
@@ -53,6 +64,7 @@ class Relay:
         self._applied_edits = applied_edits
         self._spent = spent
         self._report_cost = report_cost
+        self._request_body = request_body
         self._done = False
 
     async def read(self) -> bytes | None:
@@ -77,6 +89,9 @@ class Relay:
         observe = self._exchange.meter.observe
         for event in events:
             observe(event)
+        if self._request_body:
+            self._exchange.meter.assume_input(self._request_body)  # unless it was told
+            self._request_body = b""
         if self._applied_edits is not None:
             events = [_with_edits(event, self._applied_edits) for event in events]
         if self._report_cost and (cost := self._lease.price()) is not None:
@@ -152,6 +167,23 @@ def answer_headers(exchange: Exchange) -> Headers:
     """What is told of some."""
     headers: Headers = []
     if exchange.warnings:
-        text = "; ".join(exchange.warnings)
-        headers.append((b"x-proxy-warning", text.encode("ascii", "replace")))
+        headers.append((b"x-proxy-warning", "; ".join(told(exchange.warnings)).encode("ascii")))
     return headers
+
+
+def told(items: Sequence[str]) -> list[str]:
+    """As many of `items` as a header or a log line takes, printable, and how many more there are.
+
+    A client's own words are in them: a request may cause any number of any length.
+    """
+    shown: list[str] = []
+    left = _MOST_TOLD_BYTES
+    for item in items[:_MOST_TOLD]:
+        text = hide_keys(_UNPRINTABLE.sub("?", item[:_LONGEST_TOLD]))
+        left -= len(text) + 2
+        if left < 0:
+            break
+        shown.append(text)
+    if (more := len(items) - len(shown)) > 0:
+        shown.append(f"and {more} more")
+    return shown

@@ -113,6 +113,7 @@ async def whole_turn(
     finally:
         stream.close()
     exchange.meter.observe_message(body)
+    exchange.meter.assume_input(calls.body)  # unless the answer told it
     if stream.usage_estimated:
         exchange.meter.assume_usage()
     if calls.applied_edits is not None:

@@ -2,7 +2,8 @@
 
 `message_start` brings the input side, each `message_delta` the cumulative rest; a field that is
 null or absent there keeps its earlier value, as the SDKs' accumulators do. When a stream ends
-before its last `message_delta`, the output is estimated from the deltas seen, and flagged.
+before its last `message_delta`, the output is estimated from the deltas seen, and flagged; so is
+that of a whole answer which does not tell it.
 A `usage` of an unexpected form is read as far as it can be, and flagged too: an answer is never
 lost over its bill.
 """
@@ -10,6 +11,7 @@ lost over its bill.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -107,16 +109,18 @@ class Meter(msgspec.Struct, eq=False):
 
     def observe_message(self, body: bytes) -> None:
         """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
+        self.usage, self._assumed = Usage(), False  # whatever an earlier attempt made us assume
         try:
             self.usage = _decode_body(body).usage or self.usage
-            self.final = True
-            self._assumed = False  # whatever an earlier attempt made us assume
+            self.final = self.usage.output_tokens is not None
         except msgspec.ValidationError:
             if not isinstance(answer := _decode_any(body), dict):
                 raise
             self._salvage(answer)
         except RecursionError:  # read by nobody else, so no reason to lose it
             self._salvage(None)
+        if not self.final:
+            self._delta_events, self._delta_bytes = 1, len(body)
 
     def assume_usage(self) -> None:
         """What was observed as usage was an estimate already."""
@@ -136,7 +140,7 @@ class Meter(msgspec.Struct, eq=False):
         if not self.final:
             told = max(told, estimate_output(self._delta_events, self._delta_bytes))
         if usage.iterations is not None:
-            told += sum(made.output_tokens or 0 for made in _unsummed(usage))
+            told = _sum((told, *(made.output_tokens for made in _unsummed(usage))))
         return told
 
     def billed(self) -> Usage:
@@ -147,14 +151,12 @@ class Meter(msgspec.Struct, eq=False):
         splits = [part.cache_creation for part in parts if part.cache_creation is not None]
         return msgspec.structs.replace(
             self.usage,
-            input_tokens=sum(part.input_tokens or 0 for part in parts),
-            cache_read_input_tokens=sum(part.cache_read_input_tokens or 0 for part in parts),
-            cache_creation_input_tokens=sum(
-                part.cache_creation_input_tokens or 0 for part in parts
-            ),
+            input_tokens=_sum(part.input_tokens for part in parts),
+            cache_read_input_tokens=_sum(part.cache_read_input_tokens for part in parts),
+            cache_creation_input_tokens=_sum(part.cache_creation_input_tokens for part in parts),
             cache_creation=CacheCreation(
-                sum(split.ephemeral_5m_input_tokens or 0 for split in splits),
-                sum(split.ephemeral_1h_input_tokens or 0 for split in splits),
+                _sum(split.ephemeral_5m_input_tokens for split in splits),
+                _sum(split.ephemeral_1h_input_tokens for split in splits),
             ),
         )
 
@@ -198,6 +200,11 @@ class Meter(msgspec.Struct, eq=False):
 def _unsummed(usage: Usage) -> list[Iteration]:
     """The passes that compacted the history: the sums of a usage object leave them out."""
     return [made for made in usage.iterations or () if made.type == _COMPACTION]
+
+
+def _sum(counts: Iterable[int | None]) -> int:
+    """All of them together, no more than what a count may be: more, no record could hold."""
+    return min(sum(count or 0 for count in counts), _MAX_TOKENS)
 
 
 def _tree(data: bytes) -> dict[str, Any]:

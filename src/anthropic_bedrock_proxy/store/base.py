@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from .records import (
@@ -13,6 +13,7 @@ from .records import (
     CapabilityOverride,
     KeyRecord,
     ModelMapping,
+    NewSecret,
     OwnerRecord,
     PriceRecord,
     ProviderRecord,
@@ -33,6 +34,16 @@ class KeyNotFoundError(StoreError):
 
 class ConflictError(StoreError):
     """What is to be created exists already."""
+
+
+# Judges of a change, asked inside the write and of what is really there then, so that nothing comes
+# between the judgement and the change. Whatever one raises ends the write, with nothing done; it
+# may be asked more than once, on another thread, and must not wait.
+#
+# A key before and after; may give it a secret, before which all others give way.
+KeyJudge = Callable[[KeyRecord, KeyRecord], NewSecret | None]
+# A user or team as it is (None: not recorded yet), and the keys with admin scopes that name it.
+OwnerJudge = Callable[[OwnerRecord | None, Sequence[KeyRecord]], None]
 
 
 class KeyStore(Protocol):
@@ -59,19 +70,23 @@ class KeyStore(Protocol):
         """Every key, oldest first."""
         ...
 
-    async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
-        """Replaces the named fields and returns the key.
+    async def update(
+        self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None
+    ) -> KeyRecord:
+        """Replaces the named fields and returns the key, with the secret that `judge` gives it.
 
-        Raises `KeyNotFoundError`, and `ValueError` for a field that cannot be changed.
+        Raises `KeyNotFoundError`, `ValueError` for a field that cannot be changed, and whatever
+        `judge` raises.
         """
         ...
 
     async def rotate(
-        self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
+        self, key_id: str, secret: NewSecret, *, now: int, judge: KeyJudge | None = None
     ) -> KeyRecord:
-        """Adds a secret; earlier ones stop working after `overlap_seconds`, 0 meaning at once.
+        """Adds a secret; what `judge` returns is of no account.
 
-        Never lengthens what an earlier rotation granted. Raises `KeyNotFoundError`.
+        Never lengthens what an earlier rotation granted. Raises `KeyNotFoundError`, and whatever
+        `judge` raises.
         """
         ...
 
@@ -79,8 +94,11 @@ class KeyStore(Protocol):
 class OwnerStore(Protocol):
     """Users and teams."""
 
-    async def create(self, owner: OwnerRecord) -> None:
-        """Stores a new one. Raises `ConflictError` if this kind has one with its id."""
+    async def create(self, owner: OwnerRecord, *, judge: OwnerJudge | None = None) -> None:
+        """Stores a new one.
+
+        Raises `ConflictError` if this kind has one with its id, and whatever `judge` raises.
+        """
         ...
 
     async def get(self, kind: str, owner_id: str) -> OwnerRecord | None:
@@ -91,12 +109,27 @@ class OwnerStore(Protocol):
         """All of a kind, by id."""
         ...
 
-    async def replace(self, owner: OwnerRecord) -> None:
-        """Stores it in place of what was there. Raises `KeyNotFoundError`."""
+    async def update(
+        self,
+        kind: str,
+        owner_id: str,
+        changes: dict[str, Any],
+        *,
+        now: int,
+        judge: OwnerJudge | None = None,
+    ) -> OwnerRecord:
+        """Replaces the named fields and returns what it is then.
+
+        Raises `KeyNotFoundError`, `ValueError` for a field that cannot be changed, and whatever
+        `judge` raises.
+        """
         ...
 
-    async def remove(self, kind: str, owner_id: str) -> bool:
-        """False if there was none. Keys that name it stay as they are."""
+    async def remove(self, kind: str, owner_id: str, *, judge: OwnerJudge | None = None) -> bool:
+        """False if there was none. Keys that name it stay as they are.
+
+        Raises whatever `judge` raises.
+        """
         ...
 
 

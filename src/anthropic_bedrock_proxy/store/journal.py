@@ -20,11 +20,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from secrets import token_hex
 
-import msgspec
-
 from .base import StoreError, UsageLog
 from .records import UsageRecord
-from .segment import Lines, Name, Segment
+from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -43,7 +41,6 @@ class Journal:
     ) -> None:
         self._directory = directory
         self._memory_limit = memory_limit
-        self._encode = msgspec.json.Encoder().encode
         self._pid = os.getpid()
         self._writer = writer or _new_writer()
         self._numbers = 0  # given to what this writer writes, in the order of delivery
@@ -63,7 +60,7 @@ class Journal:
 
     def append(self, record: UsageRecord) -> None:
         """Writes the record down. Never raises for a disk that fails."""
-        line = self._encode(record) + b"\n"
+        line = encode(record)
         try:
             active = self._active
             if active is None or self._pid != os.getpid():
@@ -209,7 +206,8 @@ class Journal:
             delivered = await segment.deliver(log)
             if segment.corrupt and isinstance(segment, Segment):
                 logger.warning(
-                    "%s: %d lines hold no usage record and are set aside in a .corrupt file",
+                    "%s: %d lines hold no usage record, or not as it was written, and are set "
+                    "aside in a .corrupt file",
                     segment.path,
                     len(segment.corrupt),
                 )

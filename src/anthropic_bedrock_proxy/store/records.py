@@ -63,6 +63,21 @@ class KeyRecord(Allowance, frozen=True, kw_only=True):
         """The key once a new secret belongs to it."""
         return msgspec.structs.replace(self, secret_hint=secret_hint, updated_at=now)
 
+    def names(self, kind: str, owner_id: str) -> bool:
+        """Whether it belongs to this user or team."""
+        return (self.user_id if kind == "user" else self.team_id) == owner_id
+
+
+class NewSecret(msgspec.Struct, frozen=True):
+    """A secret that a key gets, told by its 32-byte SHA-256 and its hint.
+
+    Earlier ones stop working `overlap_seconds` later, 0 meaning at once.
+    """
+
+    hash: bytes
+    hint: str
+    overlap_seconds: int = 0
+
 
 class OwnerRecord(Allowance, frozen=True, kw_only=True):
     """A user or a team: what its keys may use together."""
@@ -74,6 +89,13 @@ class OwnerRecord(Allowance, frozen=True, kw_only=True):
     updated_at: int
     is_active: bool = True
     deactivated_reason: str | None = None
+
+    def changed(self, changes: dict[str, Any], *, now: int) -> OwnerRecord:
+        """The owner with the named fields replaced; `ValueError` for a fixed or unknown one."""
+        if refused := changes.keys() - CHANGEABLE_OF_OWNERS:
+            fields = ", ".join(sorted(refused))
+            raise ValueError(f"a {self.kind} has no changeable field {fields}")
+        return msgspec.structs.replace(self, **changes, updated_at=now)
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -87,6 +109,12 @@ class Caller(msgspec.Struct, frozen=True):
 CHANGEABLE = frozenset(KeyRecord.__struct_fields__) - {
     "id",
     "secret_hint",
+    "created_at",
+    "updated_at",
+}
+CHANGEABLE_OF_OWNERS = frozenset(OwnerRecord.__struct_fields__) - {
+    "kind",
+    "id",
     "created_at",
     "updated_at",
 }

@@ -7,6 +7,10 @@ there: another process may have delivered and deleted the file in between.
 
 What a file holds is cut into batches always in the same way, and its name tells who wrote it and
 the how-manieth it is, so that a batch that is delivered once more is the same batch.
+
+A line begins with the CRC-32 of the rest, as one more member of its JSON: a flipped bit may leave
+valid JSON with another price in it. The version before wrote lines that begin with the record's
+first member, and reads ours, as it skips members that it does not know.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -34,6 +39,11 @@ BATCH = 500
 _LARGEST = 2**36  # bytes of a segment, of which the batches before the next one are numbered
 _NAME = re.compile(r"usage-(?P<writer>.+)-(?P<number>\d+)-[0-9a-f]+\.jsonl")
 _decode = msgspec.json.Decoder(UsageRecord).decode
+_encode = msgspec.json.Encoder().encode
+_CHECKED = b'{"crc":"%08x",%b'
+_LINE = _CHECKED + b"\n"
+_CHECKED_HEAD = len(b'{"crc":"01234567",')
+_UNCHECKED = b'{"id":'
 
 
 class Name(NamedTuple):
@@ -49,12 +59,23 @@ class Name(NamedTuple):
         return cls(found["writer"], int(found["number"])) if found else cls(path.stem, 1)
 
 
+def encode(record: UsageRecord) -> bytes:
+    """The line of a record, with its newline."""
+    rest = _encode(record)[1:]
+    return _LINE % (crc32(rest), rest)
+
+
 def decode(lines: list[bytes]) -> tuple[list[UsageRecord], list[bytes]]:
-    """The records in `lines`, and the lines that hold none."""
+    """The records in `lines`, and the lines that hold none, or not what was written."""
     records: list[UsageRecord] = []
     corrupt: list[bytes] = []
     for line in lines:
         try:
+            if not line.startswith(_UNCHECKED):
+                rest = line[_CHECKED_HEAD:].rstrip(b"\n")  # the end of the last may be missing
+                if line.rstrip(b"\n") != _CHECKED % (crc32(rest), rest):
+                    corrupt.append(line)
+                    continue
             records.append(_decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError):
             corrupt.append(line)

@@ -2,7 +2,8 @@
 
 Events go through `logging`. The access log does not: it writes one line per answer on the hot
 path, so it is encoded directly and written in batches. Neither ever holds prompts or secrets:
-only the fields named here, and `extra=` fields of our own calls, reach a line.
+only the fields named here, and `extra=` fields of our own calls, reach a line, and what a client
+has pasted there that looks like a key is hidden.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import unquote
 
 import msgspec
+
+from ..errors import hide_keys
 
 if TYPE_CHECKING:
     from ..gateway.exchange import Exchange
@@ -24,6 +30,8 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 _FLUSH_SECONDS: Final = 0.1
 _FLUSH_BYTES: Final = 32 * 1024
 _MAX_PATH: Final = 200
+_SHORTEST_RANDOM: Final = 20  # characters of what may be a key of any kind
+_SHORTEST_SECRET: Final = 4
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -55,7 +63,7 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _encode(line).decode()
+        return hide_keys(_encode(line).decode())
 
 
 class TextFormatter(logging.Formatter):
@@ -68,7 +76,7 @@ class TextFormatter(logging.Formatter):
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return line
+        return hide_keys(line)
 
 
 class _Line(msgspec.Struct, omit_defaults=True, gc=False):
@@ -112,8 +120,10 @@ class Answered(Protocol):
 class AccessLog:
     """One line per answer, written a few times a second."""
 
-    def __init__(self, log_format: str, fd: int = 2) -> None:
+    def __init__(self, log_format: str, fd: int = 2, *, secrets: Sequence[str] = ()) -> None:
+        """`secrets` are known ones, hidden wherever a path or a model's name has them."""
         self._text = log_format == "text"
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
         self._fd = fd
         self._lines: list[bytes] = []
         self._size = 0
@@ -125,13 +135,13 @@ class AccessLog:
         target = exchange.target
         line = _Line(
             time=int(time() * 1e3) / 1e3,
-            access=f"{request.method} {request.path[:_MAX_PATH]}",
+            access=f"{request.method} {_without_secrets(request.path, self._secrets)}",
             status=exchange.status,
             request_id=exchange.request_id,
             ms=int((monotonic() - exchange.started) * 1e5) / 1e2,
             client=request.client,
             key_id=exchange.key_id,
-            model=exchange.model,
+            model=exchange.model and _without_secrets(exchange.model, self._secrets),
             bedrock_model_id=target.bedrock_model_id if target else "",
             stream=exchange.stream,
             input_tokens=usage.input_tokens or 0,
@@ -173,3 +183,24 @@ class AccessLog:
         # Paths and models are the client's words: nothing of them may look like another line.
         printable = "".join(c if c.isprintable() else "?" for c in text)
         return f"{printable} {line.request_id}".encode()
+
+
+@lru_cache(maxsize=256)  # nearly every request is to the same few
+def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
+    """A client's path or model name, cut, without what may be a key."""
+    words = words[: 2 * _MAX_PATH]  # so that no key is cut to less than it is known by
+    for secret in secrets:
+        for form in (unquote(unquote(words)), words):
+            if secret in form:
+                words = form.replace(secret, "(hidden)")
+    segments = hide_keys(words).split("/")
+    return "/".join("(hidden)" if _is_random(part) else part for part in segments)[:_MAX_PATH]
+
+
+def _is_random(segment: str) -> bool:
+    """Whether it may be a key of any kind: long, with digits, and in both cases or in hex."""
+    if len(segment) < _SHORTEST_RANDOM or not any(map(str.isdigit, segment)):
+        return False
+    if all(character in "0123456789abcdefABCDEF" for character in segment):
+        return True
+    return any(map(str.islower, segment)) and any(map(str.isupper, segment))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
 from typing import Any, Final, TypeVar
@@ -46,6 +47,7 @@ _FIXED_PATHS: Final = {
     "mantle-messages-stream": "/anthropic/v1/messages",
     "mantle-count-tokens": "/anthropic/v1/messages/count_tokens",
 }
+_SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: a day, or nobody means it
 _MAX_CACHED_PATHS: Final = 1024
 
 T = TypeVar("T")
@@ -335,14 +337,14 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
             code = code or str(data.get("__type") or "").split("#")[-1]
             message = str(data.get("message") or data.get("Message") or "")
         code = code_for(code, data.get("originalStatusCode"))
-    except (msgspec.MsgspecError, AttributeError, ValueError):
+    except (msgspec.MsgspecError, AttributeError, ValueError, RecursionError):
         pass  # a front door's HTML; the status says enough
-    retry_after = headers.get(b"retry-after", b"").decode("latin-1")
+    retry_after = headers.get(b"retry-after", b"")
     return UpstreamRefusal(
         code or f"HTTP{status}",
         message,
         status=status,
-        retry_after=float(retry_after) if retry_after.isdecimal() else None,
+        retry_after=float(retry_after) if _SECONDS.fullmatch(retry_after) else None,
     )
 
 

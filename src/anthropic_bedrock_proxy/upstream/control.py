@@ -158,7 +158,7 @@ class ControlPlane:
             try:
                 body = await self._once(f"{self._endpoint.path}{path}", canonical_query(query))
                 return msgspec.json.decode(body, type=shape)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 raise UpstreamRefusal(
                     "InternalServerException", f"Amazon Bedrock answered in another shape: {error}"
                 ) from error

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import KeyNotFoundError, StoreError
-from ..records import Caller, KeyRecord
+from ..base import KeyJudge, KeyNotFoundError, StoreError
+from ..records import Caller, KeyRecord, NewSecret
 from . import legacy
 from .adoption import Adoption, pointer, pointing, record_item
 from .ledger import DynamoDBLedger
@@ -58,6 +58,7 @@ class DynamoDBKeys:
             )
             await self._tables.delete(state, _key(key.id), ours)
             raise StoreError(_EXISTS)
+        await self._owners.tell(key)
 
     async def find(
         self, secret_hash: bytes, *, now: int, secret: str | None = None
@@ -96,33 +97,30 @@ class DynamoDBKeys:
             found[key.id] = key
         return sorted(found.values(), key=lambda key: (key.created_at, key.id))
 
-    async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
+    async def update(
+        self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None
+    ) -> KeyRecord:
         """See `KeyStore.update`."""
-        return await self._replace(
-            key_id, lambda key, secrets: (key.changed(changes, now=now), secrets)
-        )
+
+        def change(before: KeyRecord) -> tuple[KeyRecord, NewSecret | None]:
+            after = before.changed(changes, now=now)
+            return after, judge(before, after) if judge is not None else None
+
+        key = await self._replace(key_id, change, now)
+        await self._owners.tell(key)
+        return key
 
     async def rotate(
-        self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
+        self, key_id: str, secret: NewSecret, *, now: int, judge: KeyJudge | None = None
     ) -> KeyRecord:
         """See `KeyStore.rotate`."""
-        item = await self._own(key_id)
-        added = secret_hash.hex()
-        if added in item["secrets"] or not await self._point(secret_hash, key_id):
-            raise StoreError(_EXISTS)
-        lapse = now + overlap_seconds
-        gone: list[str] = []
 
-        def rotated(key: KeyRecord, secrets: Secrets) -> tuple[KeyRecord, Secrets]:
-            later = {digest: min(at or lapse, lapse) for digest, at in secrets.items()}
-            gone[:] = [digest for digest, at in later.items() if at <= now]
-            kept = {digest: at for digest, at in later.items() if at > now}
-            return key.rotated(secret_hint, now=now), {**kept, added: 0}
+        def change(key: KeyRecord) -> tuple[KeyRecord, NewSecret | None]:
+            if judge is not None:
+                judge(key, key)
+            return key, secret
 
-        key = await self._replace(key_id, rotated)
-        for digest in gone:
-            await self._tables.delete(self._tables.names.api_keys, pointer(digest))
-        return key
+        return await self._replace(key_id, change, now)
 
     async def _hashed(self, secret_hash: bytes, now: int) -> KeyRecord | None:
         digest = secret_hash.hex()
@@ -153,6 +151,10 @@ class DynamoDBKeys:
         item, unless = pointing(secret_hash.hex(), key_id)
         return await self._tables.put(self._tables.names.api_keys, item, unless)
 
+    async def _unpoint(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            await self._tables.delete(self._tables.names.api_keys, pointer(digest))
+
     async def _own(self, key_id: str) -> Item:
         """The item of a key, brought into our form if it is not. Raises `KeyNotFoundError`."""
         state = self._tables.names.state
@@ -167,15 +169,26 @@ class DynamoDBKeys:
         return item
 
     async def _replace(
-        self, key_id: str, change: Callable[[KeyRecord, Secrets], tuple[KeyRecord, Secrets]]
+        self,
+        key_id: str,
+        change: Callable[[KeyRecord], tuple[KeyRecord, NewSecret | None]],
+        now: int,
     ) -> KeyRecord:
         """Changes a key and its secrets in one write, if nobody else did since they were read."""
         write = new_write()
+        gone: list[str] = []
         for attempt in range(_MOST_ATTEMPTS):
             item = await self._own(key_id)
             if item["write"] == write:
+                await self._unpoint(gone)
                 return _record(item)
-            key, secrets = change(_record(item), dict(item["secrets"]))
+            key, secret = change(_record(item))
+            secrets: Secrets = dict(item["secrets"])
+            if secret is not None:
+                if secret.hash.hex() in secrets or not await self._point(secret.hash, key_id):
+                    raise StoreError(_EXISTS)
+                secrets, gone = _rotated(secrets, secret, now)
+                key = key.rotated(secret.hint, now=now)
             unchanged = Change(
                 condition="#write = :seen",
                 names={"#write": "write"},
@@ -183,6 +196,7 @@ class DynamoDBKeys:
             )
             new = record_item(key, secrets, write)
             if await self._tables.put(self._tables.names.state, new, unchanged):
+                await self._unpoint(gone)
                 return key
             await self._tables.contended(attempt)
         raise StoreError(f"the key {key_id} is being changed by too many at once")
@@ -190,6 +204,14 @@ class DynamoDBKeys:
 
 def _key(key_id: str) -> Item:
     return {"pk": f"key#{key_id}", "sk": "key"}
+
+
+def _rotated(secrets: Secrets, added: NewSecret, now: int) -> tuple[Secrets, list[str]]:
+    """The secrets that there are with one more, and those that are over."""
+    lapse = now + added.overlap_seconds
+    later = {digest: min(at or lapse, lapse) for digest, at in secrets.items()}
+    kept = {digest: at for digest, at in later.items() if at > now}
+    return {**kept, added.hash.hex(): 0}, [digest for digest in later if digest not in kept]
 
 
 def _record(item: Item) -> KeyRecord:

@@ -1,13 +1,22 @@
-"""Users and teams in DynamoDB: partition "owner#user" or "owner#team", by id."""
+"""Users and teams in DynamoDB: partition "owner#user" or "owner#team", by id.
+
+Whoever changes one may have to be told which keys with admin scopes name it, and those are items
+elsewhere. So a key that has come to name it writes its `write` anew, once the key is stored: a
+change that was judged before that fails, and is judged again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import ConflictError, KeyNotFoundError
-from ..records import OwnerRecord
+from ..base import ConflictError, KeyNotFoundError, OwnerJudge, StoreError
+from ..records import KeyRecord, OwnerRecord
+from . import legacy
 from .tables import Change, Tables, new_write, plain, read
+
+_MOST_ATTEMPTS: Final = 24
 
 
 class DynamoDBOwners:
@@ -16,8 +25,12 @@ class DynamoDBOwners:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def create(self, owner: OwnerRecord) -> None:
+    async def create(self, owner: OwnerRecord, *, judge: OwnerJudge | None = None) -> None:
         """See `OwnerStore.create`."""
+        if judge is not None:
+            item = await self._tables.get(self._tables.names.state, _key(owner.kind, owner.id))
+            if item is None:
+                judge(None, await self._scoped(owner.kind, owner.id))
         # Sent again after a lost answer it finds itself, and that is no conflict.
         mine = Change(
             condition="attribute_not_exists(pk) OR #write = :write",
@@ -50,16 +63,85 @@ class DynamoDBOwners:
         items = self._tables.query(self._tables.names.state, "#pk = :pk", values)
         return [_owner(item) async for item in items]
 
-    async def replace(self, owner: OwnerRecord) -> None:
-        """See `OwnerStore.replace`."""
-        there = Change(condition="attribute_exists(pk)")
-        item = _item(owner, new_write())
-        if not await self._tables.put(self._tables.names.state, item, there):
-            raise KeyNotFoundError(f"no {owner.kind} has the id {owner.id}")
+    async def update(
+        self,
+        kind: str,
+        owner_id: str,
+        changes: dict[str, Any],
+        *,
+        now: int,
+        judge: OwnerJudge | None = None,
+    ) -> OwnerRecord:
+        """See `OwnerStore.update`."""
+        write = new_write()
+        for attempt in range(_MOST_ATTEMPTS):
+            item = await self._tables.get(self._tables.names.state, _key(kind, owner_id))
+            if item is None:
+                raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+            before = _owner(item)
+            if item["write"] == write:
+                return before
+            after = before.changed(changes, now=now)
+            if judge is not None:
+                judge(before, await self._scoped(kind, owner_id))
+            new = _item(after, write)
+            if await self._tables.put(self._tables.names.state, new, _unchanged(item)):
+                return after
+            await self._tables.contended(attempt)
+        raise _busy(kind, owner_id)
 
-    async def remove(self, kind: str, owner_id: str) -> bool:
+    async def remove(self, kind: str, owner_id: str, *, judge: OwnerJudge | None = None) -> bool:
         """See `OwnerStore.remove`."""
-        return await self._tables.remove(self._tables.names.state, _key(kind, owner_id))
+        key = _key(kind, owner_id)
+        for attempt in range(_MOST_ATTEMPTS):
+            item = await self._tables.get(self._tables.names.state, key)
+            if item is None:
+                # A delete that was sent again after a lost answer finds nothing any more.
+                return attempt > 0
+            if judge is not None:
+                judge(_owner(item), await self._scoped(kind, owner_id))
+            if await self._tables.delete(self._tables.names.state, key, _unchanged(item)):
+                return True
+            await self._tables.contended(attempt)
+        raise _busy(kind, owner_id)
+
+    async def tell(self, key: KeyRecord) -> None:
+        """Makes changes of a key's owners that were judged without this key fail."""
+        if not key.admin_scopes:
+            return
+        for kind, owner_id in (("user", key.user_id), ("team", key.team_id)):
+            if owner_id is not None:
+                change = Change(
+                    update="SET #write = :mine",
+                    condition="attribute_exists(pk)",
+                    names={"#write": "write"},
+                    values={":mine": new_write()},
+                )
+                state = self._tables.names.state
+                await self._tables.update(state, _key(kind, owner_id), change)
+
+    async def _scoped(self, kind: str, owner_id: str) -> Sequence[KeyRecord]:
+        """The keys with admin scopes that name an owner. Reads every key."""
+        ids = {
+            item.get("key_id", "")
+            async for item in self._tables.scan(self._tables.names.api_keys)
+            if not legacy.is_secret(item["api_key"])  # the predecessor knew no scopes
+        }
+        keys = [{"pk": f"key#{key_id}", "sk": "key"} for key_id in ids]
+        items = await self._tables.get_many(self._tables.names.state, keys)
+        found = [read(item, KeyRecord) for item in items]
+        return [key for key in found if key.admin_scopes and key.names(kind, owner_id)]
+
+
+def _unchanged(item: Item) -> Change:
+    """That an item is as it was read."""
+    return Change(
+        condition="#write = :seen", names={"#write": "write"}, values={":seen": item["write"]}
+    )
+
+
+def _busy(kind: str, owner_id: str) -> StoreError:
+    return StoreError(f"the {kind} {owner_id} is being changed by too many at once")
 
 
 def _key(kind: str, owner_id: str) -> Item:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..base import ConflictError, KeyNotFoundError
-from ..records import AuditRecord, Caller, KeyRecord, OwnerRecord
+from ..base import ConflictError, KeyJudge, KeyNotFoundError, OwnerJudge
+from ..records import AuditRecord, Caller, KeyRecord, NewSecret, OwnerRecord
 
 
 class MemoryOwners:
     """Users and teams by kind and id."""
 
-    def __init__(self, check: Callable[[], None]) -> None:
-        """`check` raises `StoreError` while the store is down."""
+    def __init__(self, check: Callable[[], None], keys: Mapping[str, KeyRecord]) -> None:
+        """`check` raises `StoreError` while the store is down; `keys` are those of the store."""
         self._check = check
+        self._keys = keys
         self._owners: dict[tuple[str, str], OwnerRecord] = {}
 
-    async def create(self, owner: OwnerRecord) -> None:
+    async def create(self, owner: OwnerRecord, *, judge: OwnerJudge | None = None) -> None:
         """See `OwnerStore.create`."""
         self._check()
         if (owner.kind, owner.id) in self._owners:
             raise ConflictError(f"there is a {owner.kind} {owner.id} already")
+        self._judge(judge, owner.kind, owner.id)
         self._owners[owner.kind, owner.id] = owner
 
     async def get(self, kind: str, owner_id: str) -> OwnerRecord | None:
@@ -37,31 +39,53 @@ class MemoryOwners:
             key=lambda owner: owner.id,
         )
 
-    async def replace(self, owner: OwnerRecord) -> None:
-        """See `OwnerStore.replace`."""
+    async def update(
+        self,
+        kind: str,
+        owner_id: str,
+        changes: dict[str, Any],
+        *,
+        now: int,
+        judge: OwnerJudge | None = None,
+    ) -> OwnerRecord:
+        """See `OwnerStore.update`."""
         self._check()
-        if (owner.kind, owner.id) not in self._owners:
-            raise KeyNotFoundError(f"there is no {owner.kind} {owner.id}")
-        self._owners[owner.kind, owner.id] = owner
+        if (kind, owner_id) not in self._owners:
+            raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+        after = self._owners[kind, owner_id].changed(changes, now=now)
+        self._judge(judge, kind, owner_id)
+        self._owners[kind, owner_id] = after
+        return after
 
-    async def remove(self, kind: str, owner_id: str) -> bool:
+    async def remove(self, kind: str, owner_id: str, *, judge: OwnerJudge | None = None) -> bool:
         """See `OwnerStore.remove`."""
         self._check()
-        return self._owners.pop((kind, owner_id), None) is not None
+        if (kind, owner_id) not in self._owners:
+            return False
+        self._judge(judge, kind, owner_id)
+        del self._owners[kind, owner_id]
+        return True
 
     def named(self, kind: str, owner_id: str | None) -> OwnerRecord | None:
         """The owner that a key names, if it is recorded."""
         return None if owner_id is None else self._owners.get((kind, owner_id))
 
+    def _judge(self, judge: OwnerJudge | None, kind: str, owner_id: str) -> None:
+        if judge is not None:
+            named = [key for key in self._keys.values() if key.names(kind, owner_id)]
+            judge(self._owners.get((kind, owner_id)), [key for key in named if key.admin_scopes])
+
 
 class MemoryKeys:
     """Keys by id and, beside them, the secrets that lead to them."""
 
-    def __init__(self, check: Callable[[], None], owners: MemoryOwners) -> None:
-        """`check` as for the owners; `owners` are those that keys may belong to."""
+    def __init__(
+        self, check: Callable[[], None], owners: MemoryOwners, keys: dict[str, KeyRecord]
+    ) -> None:
+        """`check` and `keys` as for the owners; `owners` are those that keys may belong to."""
         self._check = check
         self._owners = owners
-        self._keys: dict[str, KeyRecord] = {}
+        self._keys = keys
         self._secrets: dict[bytes, tuple[str, int | None]] = {}  # hash -> key id, lapses at
 
     def _known(self, key_id: str) -> KeyRecord:
@@ -104,25 +128,36 @@ class MemoryKeys:
         self._check()
         return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
 
-    async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
+    async def update(
+        self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None
+    ) -> KeyRecord:
         """See `KeyStore.update`."""
-        self._keys[key_id] = self._known(key_id).changed(changes, now=now)
-        return self._keys[key_id]
+        before = self._known(key_id)
+        after = before.changed(changes, now=now)
+        secret = judge(before, after) if judge is not None else None
+        return self._write(after, secret, now)
 
     async def rotate(
-        self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
+        self, key_id: str, secret: NewSecret, *, now: int, judge: KeyJudge | None = None
     ) -> KeyRecord:
         """See `KeyStore.rotate`."""
         key = self._known(key_id)
-        if secret_hash in self._secrets:
-            raise ConflictError("this secret exists already")
-        lapse = now + overlap_seconds
-        for old, (owner, expires_at) in self._secrets.items():
-            if owner == key_id and (expires_at is None or expires_at > lapse):
-                self._secrets[old] = (owner, lapse)
-        self._secrets[secret_hash] = (key_id, None)
-        self._keys[key_id] = key.rotated(secret_hint, now=now)
-        return self._keys[key_id]
+        if judge is not None:
+            judge(key, key)
+        return self._write(key, secret, now)
+
+    def _write(self, key: KeyRecord, secret: NewSecret | None, now: int) -> KeyRecord:
+        if secret is not None:
+            if secret.hash in self._secrets:
+                raise ConflictError("this secret exists already")
+            lapse = now + secret.overlap_seconds
+            for old, (owner, expires_at) in self._secrets.items():
+                if owner == key.id and (expires_at is None or expires_at > lapse):
+                    self._secrets[old] = (owner, lapse)
+            self._secrets[secret.hash] = (key.id, None)
+            key = key.rotated(secret.hint, now=now)
+        self._keys[key.id] = key
+        return key
 
 
 class MemoryAudit:

@@ -7,6 +7,7 @@ It passes the same conformance suite as the real ones. `down = True` makes every
 from __future__ import annotations
 
 from ..base import StoreError
+from ..records import KeyRecord
 from .catalog import MemoryCatalog
 from .keys import MemoryAudit, MemoryKeys, MemoryOwners
 from .usage import MemoryLedger, MemoryUsage
@@ -17,8 +18,9 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.down = False
-        self.owners = MemoryOwners(self.check)
-        self.keys = MemoryKeys(self.check, self.owners)
+        keys: dict[str, KeyRecord] = {}
+        self.owners = MemoryOwners(self.check, keys)
+        self.keys = MemoryKeys(self.check, self.owners, keys)
         self.ledger = MemoryLedger(self.check)
         self.usage = MemoryUsage(self.check, self.ledger)
         self.audit = MemoryAudit(self.check)

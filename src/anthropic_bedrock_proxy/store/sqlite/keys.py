@@ -1,4 +1,4 @@
-"""Keys, owners and the audit log in the SQLite file."""
+"""Keys and the audit log in the SQLite file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from ..base import ConflictError, KeyNotFoundError
-from ..records import AuditRecord, Caller, KeyRecord, OwnerRecord
+from ..base import KeyJudge, KeyNotFoundError
+from ..records import AuditRecord, Caller, KeyRecord, NewSecret
 from .file import SQLiteFile
+from .owners import LISTS, key_of, owner_of
 from .schema import QUERIES, transaction
-
-_LISTS = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")  # JSON arrays
 
 
 class SQLiteKeys:
@@ -47,9 +46,9 @@ class SQLiteKeys:
             row = connection.execute(QUERIES["find_key"], parameters).fetchone()
             if row is None:
                 return None
-            key = _key(row)
-            user = _owner_of(connection, "user", key.user_id)
-            return Caller(key, user, _owner_of(connection, "team", key.team_id))
+            key = key_of(row)
+            user = owner_of(connection, "user", key.user_id)
+            return Caller(key, user, owner_of(connection, "team", key.team_id))
 
         return await self._file.run(work)
 
@@ -58,76 +57,38 @@ class SQLiteKeys:
 
         def work(connection: sqlite3.Connection) -> KeyRecord | None:
             row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
-            return None if row is None else _key(row)
+            return None if row is None else key_of(row)
 
         return await self._file.run(work)
 
     async def list(self) -> Sequence[KeyRecord]:
         """See `KeyStore.list`."""
         return await self._file.run(
-            lambda connection: [_key(row) for row in connection.execute(QUERIES["list_keys"])]
+            lambda connection: [key_of(row) for row in connection.execute(QUERIES["list_keys"])]
         )
 
-    async def update(self, key_id: str, changes: dict[str, Any], *, now: int) -> KeyRecord:
+    async def update(
+        self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None
+    ) -> KeyRecord:
         """See `KeyStore.update`."""
-        return await self._file.run(
-            lambda connection: _replace(
-                connection, key_id, lambda key: key.changed(changes, now=now)
-            )
-        )
+
+        def change(before: KeyRecord) -> tuple[KeyRecord, NewSecret | None]:
+            after = before.changed(changes, now=now)
+            return after, judge(before, after) if judge is not None else None
+
+        return await self._file.run(lambda connection: _replace(connection, key_id, change, now))
 
     async def rotate(
-        self, key_id: str, secret_hash: bytes, secret_hint: str, *, now: int, overlap_seconds: int
+        self, key_id: str, secret: NewSecret, *, now: int, judge: KeyJudge | None = None
     ) -> KeyRecord:
         """See `KeyStore.rotate`."""
 
-        def swap(connection: sqlite3.Connection, key: KeyRecord) -> KeyRecord:
-            lapse = {"key_id": key_id, "lapse": now + overlap_seconds}
-            connection.execute(QUERIES["let_secrets_lapse"], lapse)
-            _add_secret(connection, key_id, secret_hash, now)
-            return key.rotated(secret_hint, now=now)
+        def change(key: KeyRecord) -> tuple[KeyRecord, NewSecret | None]:
+            if judge is not None:
+                judge(key, key)
+            return key, secret
 
-        return await self._file.run(
-            lambda connection: _replace(connection, key_id, lambda key: swap(connection, key))
-        )
-
-
-class SQLiteOwners:
-    """Users and teams."""
-
-    def __init__(self, file: SQLiteFile) -> None:
-        self._file = file
-
-    async def create(self, owner: OwnerRecord) -> None:
-        """See `OwnerStore.create`."""
-        if not await self._changed("create_owner", msgspec.structs.asdict(owner)):
-            raise ConflictError(f"there is a {owner.kind} {owner.id} already")
-
-    async def get(self, kind: str, owner_id: str) -> OwnerRecord | None:
-        """See `OwnerStore.get`."""
-        return await self._file.run(lambda connection: _owner_of(connection, kind, owner_id))
-
-    async def list(self, kind: str) -> Sequence[OwnerRecord]:
-        """See `OwnerStore.list`."""
-        return await self._file.run(
-            lambda connection: [
-                _owner(row) for row in connection.execute(QUERIES["list_owners"], {"kind": kind})
-            ]
-        )
-
-    async def replace(self, owner: OwnerRecord) -> None:
-        """See `OwnerStore.replace`."""
-        if not await self._changed("replace_owner", msgspec.structs.asdict(owner)):
-            raise KeyNotFoundError(f"there is no {owner.kind} {owner.id}")
-
-    async def remove(self, kind: str, owner_id: str) -> bool:
-        """See `OwnerStore.remove`."""
-        return await self._changed("remove_owner", {"kind": kind, "id": owner_id})
-
-    async def _changed(self, query: str, parameters: dict[str, Any]) -> bool:
-        return await self._file.run(
-            lambda connection: connection.execute(QUERIES[query], parameters).rowcount > 0
-        )
+        return await self._file.run(lambda connection: _replace(connection, key_id, change, now))
 
 
 class SQLiteAudit:
@@ -156,29 +117,7 @@ class SQLiteAudit:
 
 def _key_row(key: KeyRecord) -> dict[str, Any]:
     row = msgspec.structs.asdict(key)
-    return row | {name: msgspec.json.encode(row[name]).decode() for name in _LISTS}
-
-
-def _key(row: sqlite3.Row) -> KeyRecord:
-    fields = dict(row)
-    for name in _LISTS:
-        # Most keys have none of the lists, and every request that is not cached comes by here.
-        fields[name] = () if fields[name] == "[]" else tuple(msgspec.json.decode(fields[name]))
-    fields["is_active"] = bool(fields["is_active"])
-    return KeyRecord(**fields)
-
-
-def _owner(row: sqlite3.Row) -> OwnerRecord:
-    return OwnerRecord(**{**dict(row), "is_active": bool(row["is_active"])})
-
-
-def _owner_of(
-    connection: sqlite3.Connection, kind: str, owner_id: str | None
-) -> OwnerRecord | None:
-    if owner_id is None:
-        return None
-    row = connection.execute(QUERIES["get_owner"], {"kind": kind, "id": owner_id}).fetchone()
-    return None if row is None else _owner(row)
+    return row | {name: msgspec.json.encode(row[name]).decode() for name in LISTS}
 
 
 def _change(row: sqlite3.Row) -> AuditRecord:
@@ -195,13 +134,21 @@ def _add_secret(connection: sqlite3.Connection, key_id: str, secret_hash: bytes,
 
 
 def _replace(
-    connection: sqlite3.Connection, key_id: str, change: Callable[[KeyRecord], KeyRecord]
+    connection: sqlite3.Connection,
+    key_id: str,
+    change: Callable[[KeyRecord], tuple[KeyRecord, NewSecret | None]],
+    now: int,
 ) -> KeyRecord:
     """Reads, changes and writes one key with the right to write held all along."""
     with transaction(connection):
         row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
         if row is None:
             raise KeyNotFoundError(f"no key has the id {key_id}")
-        key = change(_key(row))
+        key, secret = change(key_of(row))
+        if secret is not None:
+            lapse = {"key_id": key_id, "lapse": now + secret.overlap_seconds}
+            connection.execute(QUERIES["let_secrets_lapse"], lapse)
+            _add_secret(connection, key_id, secret.hash, now)
+            key = key.rotated(secret.hint, now=now)
         connection.execute(QUERIES["replace_key"], _key_row(key))
         return key

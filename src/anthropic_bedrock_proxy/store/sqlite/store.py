@@ -14,8 +14,9 @@ from ..base import StoreError
 from .backup import back_up
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
-from .keys import SQLiteAudit, SQLiteKeys, SQLiteOwners
+from .keys import SQLiteAudit, SQLiteKeys
 from .ledger import SQLiteLedger
+from .owners import SQLiteOwners
 from .usage import SQLiteUsage
 
 

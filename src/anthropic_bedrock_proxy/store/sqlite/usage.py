@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..records import UsageBatch, UsageRecord, UsageTotal
-from ..totals import COLUMNS, checked_columns, spending_of_sums, sums_of
+from ..totals import COLUMNS, COUNTED, checked_columns, spending_of_sums, sums_of
 from .file import SQLiteFile
 from .ledger import spend
 from .schema import QUERIES, spilling, transaction
@@ -69,8 +69,13 @@ class SQLiteUsage:
 
         def work(connection: sqlite3.Connection) -> list[UsageTotal]:
             with spilling(connection):
-                rows = connection.execute(query, parameters)
-                return [UsageTotal(**dict(row)) for row in rows]
+                try:
+                    rows = connection.execute(query, parameters)
+                    return [UsageTotal(**dict(row)) for row in rows]
+                except sqlite3.OperationalError as error:
+                    if "integer overflow" not in str(error):
+                        raise
+                    return _exact_totals(connection, query, parameters)
 
         return await self._file.run(work)
 
@@ -105,6 +110,37 @@ class SQLiteUsage:
         ):
             expired += some
         return expired
+
+
+class ExactSum:
+    """The aggregate function `exact_sum`, for sums of more than 64 bits: as text then."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def step(self, value: int) -> None:
+        """Adds one number."""
+        self._sum += value
+
+    def finalize(self) -> int | str:
+        """The sum."""
+        return self._sum if self._sum <= FOREVER_MS else str(self._sum)
+
+
+def _exact_totals(
+    connection: sqlite3.Connection, query: str, parameters: dict[str, Any]
+) -> list[UsageTotal]:
+    """As SQLite's own sums, which end at 64 bits, but some ten times slower."""
+    connection.create_aggregate("exact_sum", 1, ExactSum)  # type: ignore[arg-type]  # see finalize
+    rows = connection.execute(query.replace("sum(", "exact_sum("), parameters)
+    return [_exact_total(dict(row)) for row in rows]
+
+
+def _exact_total(fields: dict[str, Any]) -> UsageTotal:
+    for name in (*COUNTED, "cost_nano"):
+        if isinstance(fields[name], str):
+            fields[name] = int(fields[name])
+    return UsageTotal(**fields)
 
 
 class Row:

@@ -60,6 +60,9 @@ SELECT * FROM keys WHERE id = :id;
 -- name: list_keys
 SELECT * FROM keys ORDER BY created_at, id;
 
+-- name: list_keys_with_scopes
+SELECT * FROM keys WHERE admin_scopes != '[]';
+
 -- name: create_owner
 INSERT INTO owners (
     kind, id, name, created_at, updated_at, is_active, deactivated_reason, rate_limit,

@@ -22,7 +22,8 @@ ROLLBACK TO before_append;
 SELECT 1 FROM usage WHERE id = ?;
 
 -- name: append_daily
--- In the order of UsageTotal's fields.
+-- In the order of UsageTotal's fields. A sum that no longer fits would be kept as a float: it stays
+-- the largest that does.
 INSERT INTO usage_daily (
     day, key_id, user_id, team_id, model, requests, errors, estimated, disconnected, unpriced,
     input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
@@ -34,19 +35,30 @@ INSERT INTO usage_daily (
     estimated = estimated + excluded.estimated,
     disconnected = disconnected + excluded.disconnected,
     unpriced = unpriced + excluded.unpriced,
-    input_tokens = input_tokens + excluded.input_tokens,
-    output_tokens = output_tokens + excluded.output_tokens,
-    cache_read_input_tokens = cache_read_input_tokens + excluded.cache_read_input_tokens,
+    input_tokens = min(input_tokens + excluded.input_tokens, 9223372036854775807),
+    output_tokens = min(output_tokens + excluded.output_tokens, 9223372036854775807),
+    cache_read_input_tokens =
+        min(cache_read_input_tokens + excluded.cache_read_input_tokens, 9223372036854775807),
     cache_creation_input_tokens =
-        cache_creation_input_tokens + excluded.cache_creation_input_tokens,
+        min(
+            cache_creation_input_tokens + excluded.cache_creation_input_tokens, 9223372036854775807
+        ),
     cache_creation_5m_input_tokens =
-        cache_creation_5m_input_tokens + excluded.cache_creation_5m_input_tokens,
+        min(
+            cache_creation_5m_input_tokens + excluded.cache_creation_5m_input_tokens,
+            9223372036854775807
+        ),
     cache_creation_1h_input_tokens =
-        cache_creation_1h_input_tokens + excluded.cache_creation_1h_input_tokens,
-    web_search_requests = web_search_requests + excluded.web_search_requests,
-    web_fetch_requests = web_fetch_requests + excluded.web_fetch_requests,
-    code_execution_requests = code_execution_requests + excluded.code_execution_requests,
-    cost_nano = cost_nano + excluded.cost_nano;
+        min(
+            cache_creation_1h_input_tokens + excluded.cache_creation_1h_input_tokens,
+            9223372036854775807
+        ),
+    web_search_requests =
+        min(web_search_requests + excluded.web_search_requests, 9223372036854775807),
+    web_fetch_requests = min(web_fetch_requests + excluded.web_fetch_requests, 9223372036854775807),
+    code_execution_requests =
+        min(code_execution_requests + excluded.code_execution_requests, 9223372036854775807),
+    cost_nano = min(cost_nano + excluded.cost_nano, 9223372036854775807);
 
 -- name: totals
 SELECT
@@ -121,7 +133,8 @@ DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE at_ms < :before_ms LIM
 -- name: spend
 INSERT INTO accounts (owner, period, spent_nano) VALUES (
     ?, ?, ?
-) ON CONFLICT (owner, period) DO UPDATE SET spent_nano = spent_nano + excluded.spent_nano;
+) ON CONFLICT (owner, period) DO UPDATE SET
+    spent_nano = min(spent_nano + excluded.spent_nano, 9223372036854775807);
 
 -- name: import_spent
 INSERT INTO accounts (owner, period, spent_nano) VALUES (:owner, :period, :spent_nano)
@@ -153,7 +166,8 @@ ON CONFLICT (owner, period, holder) DO UPDATE SET
     expires_at = max(expires_at, excluded.expires_at);
 
 -- name: let_go
-UPDATE holds SET held_nano = held_nano - :amount_nano
+UPDATE holds SET
+    held_nano = max(min(held_nano - :amount_nano, 9223372036854775807), -9223372036854775807)
 WHERE owner = :owner AND period = :period AND holder = :holder;
 
 -- name: renew
