@@ -34,10 +34,10 @@ class ColdStart(msgspec.Struct, frozen=True):
 
 def cold_start(proxy: Proxy, workers: Sequence[int], *, rounds: int) -> dict[int, ColdStart]:
     """For each number of workers."""
-    variants: dict[tuple[int, str], Callable[[], float]] = {(0, "floor"): _floor}
+    variants: dict[tuple[int, str], Callable[[], float]] = {(0, "floor"): floor}
     for count in workers:
-        variants[count, "health"] = _starter(proxy, count, health_target(proxy.port))
-        variants[count, "proxied"] = _starter(proxy, count, proxy.target())
+        variants[count, "health"] = starter(proxy, count, health_target(proxy.port))
+        variants[count, "proxied"] = starter(proxy, count, proxy.target())
     for run in variants.values():  # compiles, fills the page cache
         run()
     seen: dict[tuple[int, str], list[float]] = {variant: [] for variant in variants}
@@ -55,7 +55,9 @@ def cold_start(proxy: Proxy, workers: Sequence[int], *, rounds: int) -> dict[int
     }
 
 
-def _starter(proxy: Proxy, workers: int, target: Target) -> Callable[[], float]:
+def starter(proxy: Proxy, workers: int, target: Target) -> Callable[[], float]:
+    """A measurement: from the spawn to the first 200, in milliseconds."""
+
     def run() -> float:
         began = perf_counter()
         with proxy.running(workers):
@@ -65,7 +67,8 @@ def _starter(proxy: Proxy, workers: int, target: Target) -> Callable[[], float]:
     return run
 
 
-def _floor() -> float:
+def floor() -> float:
+    """How long the interpreter takes to import asyncio, in milliseconds."""
     began = perf_counter()
     subprocess.run([sys.executable, "-I", "-c", "import asyncio"], check=True)
     return (perf_counter() - began) * 1000

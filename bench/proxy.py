@@ -24,9 +24,6 @@ from .processes import child, cpu_seconds, environment, free_port, pss_mb
 from .wrk import Target
 
 _START_SECONDS: Final = 20.0
-_COMMAND: Final = [sys.executable, "-m", "anthropic_bedrock_proxy"]
-
-
 _MASTER_KEY: Final = "sk-master-of-the-bench"
 # A limit of each kind and a budget, all out of reach: everything is counted, nothing refused.
 _ALLOWANCE: Final = (
@@ -56,8 +53,12 @@ class _Usage(msgspec.Struct):
 class Proxy:
     """A directory with a store and a key, and the process that serves from it."""
 
-    def __init__(self, directory: Path, upstream_port: int) -> None:
+    def __init__(
+        self, directory: Path, upstream_port: int, *, python: str = sys.executable
+    ) -> None:
+        """`python` is the interpreter of the installation that is measured."""
         self._directory = directory
+        self._command = [python, "-m", "anthropic_bedrock_proxy"]
         self.port = free_port()
         self._env = environment(
             HOME=str(directory),
@@ -87,7 +88,7 @@ class Proxy:
     def running(self, workers: int) -> Iterator[None]:
         """Spawns it; returns at once."""
         with self.log.open("ab") as log:
-            command = [*_COMMAND, "serve", "--port", str(self.port), "--workers", str(workers)]
+            command = [*self._command, "serve", "--port", str(self.port), "--workers", str(workers)]
             with child(
                 command, env=self._env, cwd=self._directory, stdout=subprocess.DEVNULL, stderr=log
             ) as process:
@@ -124,7 +125,7 @@ class Proxy:
 
     def _run(self, *arguments: str) -> bytes:
         ran = subprocess.run(
-            [*_COMMAND, *arguments],
+            [*self._command, *arguments],
             env=self._env,
             cwd=self._directory,
             check=True,

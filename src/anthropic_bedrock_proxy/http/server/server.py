@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from ssl import SSLContext
 from typing import Final
@@ -68,41 +68,36 @@ class Server:
         """Forgets a connection that has ended."""
         self._connections.discard(connection)
 
-    @property
-    def busy(self) -> int:
-        """How many requests are being served."""
-        return sum(connection.busy for connection in self._connections)
-
-    def stop_listening(self) -> None:
-        """Accepts no more, and lets go of clients that wait; answers go on."""
-        self.clock.draining = True
-        for server in self._servers:
-            server.close()
-        for connection in list(self._connections):
-            if not connection.busy:
-                connection.stop()
-
     async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
 
-        Whoever is cancelled has `last_words_seconds` to say so.
+        Until then new connections are accepted: the application says what they get. Whoever is
+        cancelled has `last_words_seconds` to say so.
         """
-        self.stop_listening()
-        await self._until_idle(timeout_seconds)
+        self.clock.draining = True
+        await self._until_none_is(self._busy, timeout_seconds)
+        for server in self._servers:
+            server.close()
         for connection in list(self._connections):
             connection.stop()
-        await self._until_idle(last_words_seconds)
+        await self._until_none_is(self._open, last_words_seconds)
         for connection in list(self._connections):
             connection.abort()
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
 
-    async def _until_idle(self, seconds: float) -> None:
+    async def _until_none_is(self, condition: Callable[[], bool], seconds: float) -> None:
         deadline = self.loop.time() + seconds
         # Polled: an event would cost every request.
-        while self._connections and self.loop.time() < deadline:  # noqa: ASYNC110
+        while condition() and self.loop.time() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
+
+    def _busy(self) -> bool:
+        return any(connection.busy for connection in self._connections)
+
+    def _open(self) -> bool:
+        return bool(self._connections)
 
     def _read_clock(self) -> None:
         self.clock.now = self.loop.time()
