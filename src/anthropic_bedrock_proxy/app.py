@@ -39,6 +39,7 @@ from .store.base import Store, StoreError
 from .store.journal import Journal
 from .store.retention import expire_usage
 from .telemetry.logs import AccessLog
+from .telemetry.watchdog import Watchdog
 from .upstream.places import Places
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class App:
         budgets: Budgets,
         limiter: Limiter,
         access_log: AccessLog | None,
+        watchdog: Watchdog,
     ) -> None:
         self.application = application
         self.bounds = bounds
@@ -77,9 +79,11 @@ class App:
         self._budgets = budgets
         self._limiter = limiter
         self._access_log = access_log
+        self._watchdog = watchdog
 
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
+        self._watchdog.stop()
         await self._live.close()
         self._fetcher.close()
         await self._places.close()
@@ -169,6 +173,8 @@ async def build(settings: Settings, store: Store) -> App:
     if settings.store.usage_ttl_days:
         expiring = expire_usage(store.usage, days=settings.store.usage_ttl_days)
         tasks.append(_keep_running("usage records no longer expire", expiring))
+    watchdog = Watchdog()
+    watchdog.start()
     return App(
         routes.application(access_log, cors=make_cors(settings)),
         bounds=make_bounds(settings),
@@ -181,6 +187,7 @@ async def build(settings: Settings, store: Store) -> App:
         budgets=budgets,
         limiter=limiter,
         access_log=access_log,
+        watchdog=watchdog,
     )
 
 

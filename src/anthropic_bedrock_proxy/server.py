@@ -149,14 +149,16 @@ def _serve(
 
 
 def _settle_memory() -> None:
-    """What exists now lives as long as the process: the collector need never look at it again.
+    """Lets the collector pass over what exists now: it lives as long as the process.
 
-    Full collections of the rest are rarer than by default, because each stops a worker for up to
-    25 ms; young ones are not, because cycles may hold whole request bodies.
+    Until here the collector has been off (`__main__`): the imports leave next to no cycles, and
+    looking for them takes 10 ms of a start. Full collections of the rest are rarer than by default,
+    because each stops a worker for up to 25 ms; young ones are not, because cycles may hold whole
+    request bodies.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 100)
+    gc.enable()
 
 
 class _Worker:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from converse_shapes import check_shapes
 from rows import Column
+from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
@@ -26,7 +27,7 @@ from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.sim import converse, invoke, messages
 from anthropic_bedrock_proxy.sim.models import resolve_for_inference
 from anthropic_bedrock_proxy.sim.refusal import Refusal
-from anthropic_bedrock_proxy.turn.loop import Turn
+from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.turn.needed import needs_turn
 from anthropic_bedrock_proxy.upstream.base import Call
 
@@ -86,6 +87,10 @@ def _travel(column: Column, body: bytes, flags: tuple[str, ...]) -> Outcome:
         return Outcome(refusal=error.message)
 
 
+async def _first_call(request: MessagesRequest) -> MessagesRequest:
+    return (await begin_turn(request, no_pause)).request
+
+
 def wanted_of(request: MessagesRequest, column: Column, flags: tuple[str, ...] = ()) -> Wanted:
     """What is the same for every target."""
     return Wanted(
@@ -114,7 +119,7 @@ def _convert(
     rules = registry(column.dialect).betas
     verdicts = Verdicts(rules.needed_for)
     if needs_turn(request, verdicts.capabilities(target), rules):
-        request = Turn(request).next_request() or request  # its first model call
+        request = asyncio.run(_first_call(request))
     wanted = wanted_of(request, column, flags)
     for lessons in range(_MAX_LESSONS):
         conversion = verdicts.convert(request, target, wanted)

@@ -105,3 +105,24 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
     body = encode({**BODY, "model": "claude-opus-4-8"})
     assert ESTIMATE_HEADER in asyncio.run(counting.handle(exchange, body)).headers
     assert not upstream.calls
+
+
+def test_counting_runs_no_tool():
+    """What a pending search would find is loaded for the model, and would count."""
+    search = {"type": "tool_search_tool_regex", "name": "tool_search_tool_regex"}
+    schema = {"type": "object"}
+    huge = {"name": "huge", "description": "x" * 40_000, "input_schema": schema}
+    asked = {
+        "type": "server_tool_use",
+        "id": "srvtoolu_1",
+        "name": "tool_search_tool_regex",
+        "input": {"pattern": "huge"},
+    }
+    change = {
+        "model": "qwen.qwen3-32b-v1:0",
+        "tools": [search, {"name": "run", "input_schema": schema}, {**huge, "defer_loading": True}],
+        "messages": [*BODY["messages"], {"role": "assistant", "content": [asked]}],
+    }
+    reply, calls = count(change)
+    assert not calls
+    assert 10 < decode(reply.body)["input_tokens"] < 1000

@@ -165,6 +165,5 @@ class Fuzz:
         assert connection._ahead_bytes <= BOUNDS.ahead_bytes + largest
         assert connection._received_bytes <= BOUNDS.unread_body_bytes + largest
         assert len(connection._head_reader._held) <= BOUNDS.head_bytes + largest
-        assert len(connection._head_reader._fields) <= BOUNDS.headers
         chunks = connection._chunks
         assert chunks is None or len(chunks._line) <= BOUNDS.framing_bytes + 20

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 import pytest
 from anthropic.types import ToolSearchToolResultBlock
 from msgspec import Raw
+from working import no_pause, outcome
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.tools import tool_search
 from anthropic_bedrock_proxy.tools.ranking import Ranking, words_of
-from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX, TOOL_SEARCH
+from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX, TOOL_SEARCH, Search
+from anthropic_bedrock_proxy.tools.work import Work
 
 
 def tool(name, description=None, deferred=True, **arguments):
@@ -38,7 +37,8 @@ TOOLS = [
 
 
 def run(name, given, tools=TOOLS):
-    content = TOOL_SEARCH.prepare(Raw(msgspec.json.encode(tools)))(name, given)
+    search = TOOL_SEARCH.prepare(Raw(msgspec.json.encode(tools)), no_pause)
+    content = outcome(search(name, given))
     block = {"type": "tool_search_tool_result", "tool_use_id": "srvtoolu_1", "content": content}
     ToolSearchToolResultBlock.model_validate(block)
     return content
@@ -93,12 +93,12 @@ def test_equal_scores_keep_the_order_of_the_request():
 def test_ranking_by_the_formula():
     # Three documents of mean length 2: the weight is ln(1 + 2.5 / 1.5), and twice the word in a
     # document of length 3 makes 2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 1.5)).
-    ranking = Ranking([["a", "a", "b"], ["b"], ["c", "d"]])
-    assert ranking._weight("a") == pytest.approx(0.98083, abs=1e-5)
-    weights = {"a": ranking._weight("a")}
-    assert ranking._score(0, weights) == pytest.approx(0.98083 * 4.4 / 3.65, abs=1e-4)
-    assert ranking.best("B", 5) == [1, 0]
-    assert Ranking([]).best("a", 5) == []
+    ranking = Ranking(Work(10**6, no_pause))
+    assert outcome(ranking.best("a")) == []
+    for document in (["a a", "b"], ["b"], ["c", "d"]):
+        outcome(ranking.add(document))
+    assert outcome(ranking.scores("a x")) == {0: pytest.approx(0.98083 * 4.4 / 3.65, abs=1e-4)}
+    assert outcome(ranking.best("B")) == [1, 0]
 
 
 def test_words():
@@ -143,19 +143,13 @@ def test_the_longest_pattern_and_query_are_allowed():
     assert names(BM25, {"query": "a" * 500}) == []
 
 
-def test_no_request_keeps_the_worker_for_long(monkeypatch):
-    big = [tool(f"tool_{number}", "a" * 3000) for number in range(100)]
-    started = time.perf_counter()
-    assert names(REGEX, {"pattern": "(a+)+b"}, big) == []
-    assert time.perf_counter() - started < 1
-    monkeypatch.setattr(tool_search, "_MAX_CHARACTERS", 1000)
-    for name, given in ((REGEX, {"pattern": "(a+)+b"}), (BM25, {"query": "a"})):
-        assert run(name, given, big)["error_code"] == "execution_time_exceeded"
-
-
 def test_the_index_is_made_once():
-    run = TOOL_SEARCH.prepare(Raw(msgspec.json.encode(TOOLS)))
-    assert run(BM25, {"query": "customer"}) == run(BM25, {"query": "customer"})
+    work = Work(10**6, no_pause)
+    search = Search(Raw(msgspec.json.encode(TOOLS)), work)
+    first = outcome(search.run(BM25, {"query": "customer"}))
+    spent = 10**6 - work.left
+    assert outcome(search.run(BM25, {"query": "customer"})) == first
+    assert 10**6 - work.left - spent < 0.9 * spent
 
 
 def test_definitions():

@@ -22,11 +22,12 @@ from turn_support import (
     search,
     text,
 )
+from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.events import PING, fold
-from anthropic_bedrock_proxy.turn.driver import open_turn, whole
+from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn, whole
 from anthropic_bedrock_proxy.turn.needed import needs_turn
 
 SEARCHING = answer(call(REGEX, pattern="weather"))
@@ -82,6 +83,18 @@ class Calls:
         return one
 
 
+async def start(made, calls):
+    return await open_turn(await begin_turn(made, no_pause), calls)
+
+
+async def searched(stream):
+    """Reads up to the result of the search, after which the next call is opened."""
+    events = []
+    while not any(b"tool_search_tool_result" in data for _, data in events):
+        events += await stream.read(5)
+    return events
+
+
 def pieces(events, size=2):
     return [events[i : i + size] for i in range(0, len(events), size)]
 
@@ -100,7 +113,7 @@ def test_two_calls_are_one_stream():
         first = Stream(*pieces(SEARCHING), estimated=True)
         second = Stream([], *pieces(answer(text("b"))))
         calls = Calls(first, second)
-        stream = await open_turn(request(), calls)
+        stream = await start(request(), calls)
         assert stream.upstream_request_id == "request-1"
         assert stream.service_tier == "priority"
         events, silences = await read_all(stream)
@@ -124,8 +137,8 @@ def test_silence_while_the_next_call_is_opened():
     async def main():
         gate = asyncio.get_running_loop().create_future()
         calls = Calls(Stream(SEARCHING), (gate, Stream(answer(text("b")))))
-        stream = await open_turn(request(), calls)
-        assert await stream.read(5)
+        stream = await start(request(), calls)
+        assert await searched(stream)
         for timeout in (0, 0.01, 0.01):
             assert await stream.read(timeout) == []
         gate.set_result(None)
@@ -142,8 +155,8 @@ def test_what_is_kept_from_the_client_does_not_prolong_the_wait():
     async def main():
         second = answer(text("b"))
         script = [[second[0]], *([[]] * 3), second[1:]]
-        stream = await open_turn(request(), Calls(Stream(SEARCHING), Stream(*script)))
-        await stream.read(5)
+        stream = await start(request(), Calls(Stream(SEARCHING), Stream(*script)))
+        await searched(stream)
         assert await stream.read(0) == []  # the call is being opened
         assert await stream.read(0) == []  # its start is no event of the client's
         assert await stream.read(5) == []
@@ -155,8 +168,8 @@ def test_a_cancelled_read_loses_nothing():
     async def main():
         gate = asyncio.get_running_loop().create_future()
         calls = Calls(Stream(SEARCHING), (gate, Stream(answer(text("b")))))
-        stream = await open_turn(request(), calls)
-        await stream.read(5)
+        stream = await start(request(), calls)
+        await searched(stream)
         reading = asyncio.ensure_future(stream.read(5))
         await asyncio.sleep(0)
         reading.cancel()
@@ -174,8 +187,8 @@ def test_close_while_the_next_call_is_opened(opened):
         gate = asyncio.get_running_loop().create_future()
         late = BROKEN if opened == "refused" else Stream()
         calls = Calls(Stream(SEARCHING), (gate, late))
-        stream = await open_turn(request(), calls)
-        await stream.read(5)
+        stream = await start(request(), calls)
+        await searched(stream)
         await asyncio.sleep(0)
         if opened != "never":
             gate.set_result(None)
@@ -203,8 +216,8 @@ def test_close_while_the_next_call_is_opened(opened):
 )
 def test_what_breaks_later_is_a_refusal(second, code):
     async def main():
-        stream = await open_turn(request(), Calls(Stream(SEARCHING), second))
-        assert await stream.read(5)
+        stream = await start(request(), Calls(Stream(SEARCHING), second))
+        assert await searched(stream)
         with pytest.raises(UpstreamRefusal) as refused:
             await stream.read(5)
         assert refused.value.code == code
@@ -217,14 +230,12 @@ def test_what_breaks_later_is_a_refusal(second, code):
 def test_what_breaks_first_is_the_callers():
     async def main():
         with pytest.raises(UpstreamRefusal):
-            await open_turn(request(), Calls(BROKEN))
+            await start(request(), Calls(BROKEN))
         with pytest.raises(InvalidRequestError, match=r"^tools\.0\.name"):
-            await open_turn(request(tools=[{**SEARCH, "name": "x"}]), Calls())
+            await start(request(tools=[{**SEARCH, "name": "x"}]), Calls())
         history = [ASKED, assistant(search("srvtoolu_A"), found("srvtoolu_A"), text("b")), ASKED]
         with pytest.raises(InvalidRequestError, match=r"^messages\.1\.content\.2: bad"):
-            await open_turn(
-                request(history), Calls(InvalidRequestError("messages.3.content.0: bad"))
-            )
+            await start(request(history), Calls(InvalidRequestError("messages.3.content.0: bad")))
 
     asyncio.run(main())
 
@@ -236,10 +247,10 @@ def test_nothing_keeps_the_request_once_a_call_was_refused():
     async def refused(marked):
         wait = asyncio.get_running_loop().create_future()
         wait.set_result(None)
-        stream = await open_turn(
+        stream = await start(
             request(), Calls(marked, (wait, UpstreamRefusal("ThrottlingException", "no")))
         )
-        await stream.read(5)
+        await searched(stream)
         with pytest.raises(UpstreamRefusal):
             await stream.read(5)
         stream.close()
@@ -262,9 +273,97 @@ def test_nothing_keeps_the_request_once_a_call_was_refused():
         gc.enable()
 
 
+class Gate:
+    """A pause that lasts until it is opened."""
+
+    def __init__(self):
+        self.waiting = 0
+        self.cancelled = 0
+        self.opened = asyncio.Event()
+
+    async def pause(self):
+        self.waiting += 1
+        try:
+            await self.opened.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+
+def test_silence_while_a_tool_runs_and_nothing_is_lost():
+    async def main():
+        gate = Gate()
+        turn = await begin_turn(request(), gate.pause)
+        calls = Calls(Stream(SEARCHING), Stream(answer(text("b"))))
+        stream = await open_turn(turn, calls)
+        before = await stream.read(5)
+        assert before[-1][0] == b"content_block_stop"
+        for timeout in (0, 0.01):
+            assert await stream.read(timeout) == []
+        assert gate.waiting == 1
+        reading = asyncio.ensure_future(stream.read(5))
+        await asyncio.sleep(0)
+        reading.cancel()
+        gate.opened.set()
+        rest, _ = await read_all(stream)
+        assert [block["type"] for block in fold([*before, *rest])["content"]] == [
+            *("server_tool_use", "tool_search_tool_result", "text")
+        ]
+
+    asyncio.run(main())
+
+
+def test_a_client_that_leaves_ends_the_tool_that_runs():
+    async def main():
+        gate = Gate()
+        stream = await open_turn(await begin_turn(request(), gate.pause), Calls(Stream(SEARCHING)))
+        await stream.read(5)
+        await asyncio.sleep(0)
+        assert (gate.waiting, gate.cancelled) == (1, 0)
+        stream.close()
+        stream.close()
+        await asyncio.sleep(0)
+        assert (gate.waiting, gate.cancelled) == (1, 1)
+
+    asyncio.run(main())
+
+
+def test_a_client_that_leaves_ends_what_its_history_had_pending():
+    async def main():
+        gate = Gate()
+        history = [ASKED, assistant(search("srvtoolu_A"), search("srvtoolu_B"))]
+        beginning = asyncio.ensure_future(begin_turn(request(history), gate.pause))
+        await asyncio.sleep(0)
+        assert gate.waiting == 1
+        beginning.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await beginning
+        assert (gate.waiting, gate.cancelled) == (1, 1)
+
+    asyncio.run(main())
+
+
+def test_a_turn_whose_first_call_is_refused_can_be_opened_elsewhere():
+    async def main():
+        runs = Gate()
+        runs.opened.set()
+        history = [ASKED, assistant(search("srvtoolu_A"))]
+        turn = await begin_turn(request(history), runs.pause)
+        ran = runs.waiting
+        with pytest.raises(UpstreamRefusal):
+            await open_turn(turn, Calls(BROKEN))
+        calls = Calls(Stream(answer(text("b"))))
+        events, _ = await read_all(await open_turn(turn, calls))
+        assert fold(events)["content"] == [found("srvtoolu_A", "get_weather"), text("b")]
+        assert calls.requests == [turn.request]
+        assert runs.waiting == ran == 1
+
+    asyncio.run(main())
+
+
 def test_whole():
     async def main():
-        stream = await open_turn(
+        stream = await start(
             request(), Calls(Stream(*pieces(SEARCHING)), Stream([PING], answer(text("b"))))
         )
         message = await whole(lambda: stream.read(5))

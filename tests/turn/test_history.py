@@ -15,20 +15,22 @@ from turn_support import (
     TOOLS,
     WEATHER,
     assistant,
+    begun,
     call,
     converse,
     fields_of,
     found,
+    prepared,
     request,
     result,
     search,
     text,
     user,
 )
+from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.turn.loop import Turn
-from anthropic_bedrock_proxy.turn.request import prepare
+from anthropic_bedrock_proxy.turn.request import MAX_TOOLS, prepare, without_running
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 LATER = {"type": "thinking", "thinking": "ah", "signature": "c2ln"}
@@ -37,12 +39,10 @@ A, B = "srvtoolu_A", "srvtoolu_B"
 
 def shown(*messages, **fields):
     """The messages after the first one."""
-    prepared = prepare(request([ASKED, *messages], **fields))
-    (made,) = fields_of(prepared.request, "messages")
+    ready, _ = prepared(request([ASKED, *messages], **fields))
+    (made,) = fields_of(ready, "messages")
     assert made[0] == ASKED
-    assert [message["role"] for message in made] == [
-        view.role for view in prepared.request.view.messages
-    ]
+    assert [message["role"] for message in made] == [view.role for view in ready.view.messages]
     return made[1:]
 
 
@@ -56,10 +56,10 @@ def told(identifier, *names):
 
 def test_without_searches_everything_stays_the_clients_own():
     made = request([ASKED, assistant(call("run", "c")), user(result("c"))], [RUN])
-    prepared = prepare(made)
-    assert prepared.request.fields == made.fields
-    assert prepared.request.view == made.view
-    assert prepared.owed == []
+    ready, owed = prepared(made)
+    assert ready.fields == made.fields
+    assert ready.view == made.view
+    assert owed == []
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_what_is_pending_is_run_and_owed():
             [told("toolu_A", "get_weather"), result("c")],
         ),
     ):
-        prepared = prepare(request([ASKED, *messages], tool_choice={"type": "any"}))
-        assert prepared.owed == [found(A, "get_weather")]
-        made, choice = fields_of(prepared.request, "messages", "tool_choice")
+        ready, owed = prepared(request([ASKED, *messages], tool_choice={"type": "any"}))
+        assert owed == [found(A, "get_weather")]
+        made, choice = fields_of(ready, "messages", "tool_choice")
         assert made[-1] == user(*last)
         # An answer that goes on has made its forced call; an answer to results has not.
         assert choice == {"type": "auto" if len(messages) == 1 else "any"}
@@ -285,19 +285,18 @@ def test_a_paused_answer_goes_on():
 )
 def test_refused(messages, message):
     with pytest.raises(InvalidRequestError) as refused:
-        prepare(request([ASKED, *messages], [SEARCH, RUN, WEATHER]))
+        prepared(request([ASKED, *messages], [SEARCH, RUN, WEATHER]))
     assert refused.value.message.startswith(message)
 
 
 def test_tools():
-    prepared = prepare(request())
-    (made,) = fields_of(prepared.request, "tools")
+    ready, _ = prepared(request())
+    (made,) = fields_of(ready, "tools")
     assert [(one["name"], one.get("type")) for one in made] == [
         *((REGEX, None), (BM25, None), ("run", None), ("get_weather", None), ("sendMail", None))
     ]
     assert made[2:] == TOOLS[2:]
-    assert [view.type for view in prepared.request.view.tools] == [None] * 5
-    assert set(prepared.runs) == {REGEX, BM25}
+    assert [view.type for view in ready.view.tools] == [None] * 5
 
 
 @pytest.mark.parametrize(
@@ -316,7 +315,7 @@ def test_tools():
 )
 def test_a_forced_call_is_forced_once(choice, after):
     messages = [ASKED, assistant(search(A))]
-    made = prepare(request(messages, tool_choice=choice)).request
+    made, _ = prepared(request(messages, tool_choice=choice))
     raw = made.fields.get("tool_choice")
     assert (None if raw is None else msgspec.json.decode(raw)) == after
 
@@ -331,7 +330,7 @@ def offered(made, family="qwen."):
 
 @pytest.mark.parametrize("family", JUDGES)
 def test_what_was_found_is_loaded_the_rest_is_not(family):
-    first = prepare(request()).request
+    first, _ = prepared(request())
     assert offered(first, family) == [REGEX, BM25, "run"]
     referring = user(
         {**result("c"), "content": [{"type": "tool_reference", "tool_name": "sendMail"}]}
@@ -341,14 +340,14 @@ def test_what_was_found_is_loaded_the_rest_is_not(family):
         ([assistant(search(A))], ["get_weather"]),
         ([assistant(call("run", "c")), referring], ["sendMail"]),
     ):
-        made = prepare(request([ASKED, *messages])).request
+        made, _ = prepared(request([ASKED, *messages]))
         assert offered(made, family) == [REGEX, BM25, "run", *loaded]
         assert "now available" in str(converse(made, family)["messages"])
 
 
 def test_adapting_refuses_in_the_clients_words():
     unknown = assistant(text("a"), search(A), found(A, "get_weather", "gone"), text("b"))
-    turn = Turn(request([ASKED, assistant(text("x")), ASKED, unknown, ASKED]))
+    turn = begun(request([ASKED, assistant(text("x")), ASKED, unknown, ASKED]))
     with pytest.raises(InvalidRequestError) as refused:
         converse(turn.next_request(), "qwen.")
     error = turn.in_clients_words(refused.value)
@@ -357,11 +356,11 @@ def test_adapting_refuses_in_the_clients_words():
     )
     assert error.error_code == "tool_reference_unresolved"
     with pytest.raises(InvalidRequestError, match="All tools cannot be deferred"):
-        converse(prepare(request(tools=[WEATHER, MAIL])).request, "qwen.")
+        converse(prepared(request(tools=[WEATHER, MAIL]))[0], "qwen.")
 
 
 def test_places():
-    turn = Turn(
+    turn = begun(
         request(
             [
                 ASKED,
@@ -386,3 +385,29 @@ def test_places():
         ("tools.1: x", "tools.1: x"),
     ):
         assert turn.in_clients_words(InvalidRequestError(theirs)).message == ours
+
+
+def test_without_running_what_is_pending_has_an_empty_result():
+    for messages, last in (
+        ([assistant(text("b"), search(A))], []),
+        ([assistant(search(A), call("run", "c")), user(result("c"))], [result("c")]),
+    ):
+        made = without_running(request([ASKED, *messages]))
+        (shown,) = fields_of(made, "messages")
+        assert shown[-1] == user({"type": "tool_result", "tool_use_id": "toolu_A"}, *last)
+        converse(made, "qwen.")
+
+
+def test_calls_that_have_results_are_not_run_again():
+    history = [assistant(search(A), found(A, "run"), search(B)), ASKED, assistant(search("srv_C"))]
+    for messages in (history[:1], [assistant(search(A), found(A, "run"), text("b")), *history[1:]]):
+        ready = prepare(request([ASKED, *messages]), no_pause)
+        assert len(ready.pending) == 1
+        assert ready.pending[0].id != A
+
+
+def test_more_tools_than_can_be_searched_are_refused():
+    many = [SEARCH, RUN, *({"name": f"t{i}", "defer_loading": True} for i in range(MAX_TOOLS - 2))]
+    assert prepare(request(tools=many), no_pause).runs
+    with pytest.raises(InvalidRequestError, match=r"^tools: at most 10000"):
+        prepare(request(tools=[*many, WEATHER]), no_pause)

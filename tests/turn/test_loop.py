@@ -20,17 +20,21 @@ from turn_support import (
     SEARCH,
     answer,
     assistant,
+    begun,
     call,
     converse,
+    fed,
     fields_of,
     found,
     play,
     request,
     result,
+    run_pending,
     search,
     text,
     user,
 )
+from working import no_pause
 
 from anthropic_bedrock_proxy.protocol.events import PING, GrammarError, fold
 from anthropic_bedrock_proxy.turn.loop import MAX_CALLS, Turn
@@ -46,13 +50,13 @@ def kinds(message):
 
 def test_a_turn_without_searches_is_passed_through():
     events = answer(THOUGHT, text("a"), call("run"))
-    seen, (only,) = play(Turn(request()), events)
+    seen, (only,) = play(begun(request()), events)
     assert seen == events
     assert only.fields["messages"] == request().fields["messages"]
 
 
 def test_a_search_and_then_an_answer():
-    turn = Turn(request(tool_choice={"type": "tool", "name": REGEX}))
+    turn = begun(request(tool_choice={"type": "tool", "name": REGEX}))
     first = answer(THOUGHT, text("let me look"), call(REGEX, "tooluse_x-1", pattern="weather"))
     seen, (one, two) = play(turn, first, answer(text("b"), call("get_weather", "w")))
     message = fold(seen)
@@ -82,7 +86,7 @@ def test_a_search_and_then_an_answer():
 
 
 def test_the_client_sees_the_input_stream():
-    seen, _ = play(Turn(request()), answer(call(REGEX, pattern="weather")), answer(text("b")))
+    seen, _ = play(begun(request()), answer(call(REGEX, pattern="weather")), answer(text("b")))
     assert [name for name, _ in seen] == [
         b"message_start",
         b"content_block_start",
@@ -104,7 +108,7 @@ def test_the_client_sees_the_input_stream():
 
 def test_a_search_beside_a_call_of_the_clients_ends_the_turn():
     events = answer(call("run", "c"), call(REGEX, "s", pattern="mail"), text("d"))
-    seen, requests = play(Turn(request()), events)
+    seen, requests = play(begun(request()), events)
     message = fold(seen)
     identifier = message["content"][1]["id"]
     assert len(requests) == 1
@@ -123,7 +127,7 @@ def test_any_other_reason_ends_the_turn(reason):
     *rest, (name, data), stop = events
     tree = msgspec.json.decode(data)
     tree["delta"]["stop_reason"] = reason
-    seen, requests = play(Turn(request()), [*rest, (name, msgspec.json.encode(tree)), stop])
+    seen, requests = play(begun(request()), [*rest, (name, msgspec.json.encode(tree)), stop])
     assert len(requests) == 1
     message = fold(seen)
     assert message["stop_reason"] == reason
@@ -135,7 +139,7 @@ def test_a_call_that_was_cut_short_has_an_error_for_a_result():
     delta = msgspec.json.decode(events[2][1])
     delta["delta"]["partial_json"] = '{"pattern":"wea'
     events[2] = (events[2][0], msgspec.json.encode(delta))
-    seen, _ = play(Turn(request()), events)
+    seen, _ = play(begun(request()), events)
     content = msgspec.json.decode(seen[4][1])["content_block"]["content"]
     assert content["error_code"] == "invalid_tool_input"
 
@@ -147,7 +151,7 @@ def test_odd_inputs_go_back_to_the_model_as_errors():
         delta = msgspec.json.decode(given_[2][1])
         delta["delta"]["partial_json"] = partial_json
         given_[2] = (given_[2][0], msgspec.json.encode(delta))
-    _, (_, *requests) = play(Turn(request()), events, broken, answer(text("b")))
+    _, (_, *requests) = play(begun(request()), events, broken, answer(text("b")))
     (messages,) = fields_of(requests[-1], "messages")
     assert [message["role"] for message in messages] == ["user", "assistant"] * 2 + ["user"]
     for said, told in ((messages[1], messages[2]), (messages[3], messages[4])):
@@ -156,22 +160,52 @@ def test_odd_inputs_go_back_to_the_model_as_errors():
 
 
 def test_a_pending_search_is_told_first():
-    turn = Turn(request([ASKED, assistant(text("a"), search("srvtoolu_old"))]))
+    turn = begun(request([ASKED, assistant(text("a"), search("srvtoolu_old"))]))
     seen, (made,) = play(turn, answer(text("b")))
     assert fold(seen)["content"] == [found("srvtoolu_old", "get_weather"), text("b")]
     assert fields_of(made, "messages")[0][-1]["role"] == "user"
 
 
+def test_what_is_pending_is_told_in_its_order_before_the_model_speaks():
+    pending = [search("srvtoolu_1"), search("srvtoolu_2", "mail")]
+    turn = Turn(request([ASKED, assistant(*pending)]), no_pause)
+    assert turn.next_request() is None  # the model is not called before
+    run_pending(turn)
+    seen, _ = play(turn, answer(text("b")))
+    assert fold(seen)["content"] == [
+        found("srvtoolu_1", "get_weather"),
+        found("srvtoolu_2", "sendMail"),
+        text("b"),
+    ]
+
+
+def test_the_loop_runs_nothing_and_keeps_what_the_model_says_meanwhile():
+    turn = begun(request())
+    turn.next_request()
+    events = answer(call("run", "c"), call(REGEX, "s", pattern="mail"), text("d"))
+    before = turn.feed(events[:-1])
+    asked = turn.pending
+    assert (asked.name, asked.input) == (REGEX, {"pattern": "mail"})
+    assert before[-1][0] == b"content_block_stop"
+    assert turn.feed([PING, events[-1]]) == []  # they wait their turn too
+    content = {"type": "tool_search_tool_result_error", "error_code": "unavailable"}
+    after = turn.answer(content)
+    assert turn.pending is None
+    assert after[-3:] == [PING, *events[-2:]]  # the end follows what it ends
+    told = fold([*before, *after])["content"]
+    assert told[2:] == [{**found(told[1]["id"]), "content": content}, text("d")]
+
+
 def test_after_ten_calls_the_turn_pauses():
     calls = [answer(call(REGEX, pattern="weather")) for _ in range(MAX_CALLS)]
-    seen, requests = play(Turn(request()), *calls)
+    seen, requests = play(begun(request()), *calls)
     assert len(requests) == MAX_CALLS == 10
     message = fold(seen)
     assert message["stop_reason"] == "pause_turn"
     assert kinds(message) == ["server_tool_use", "tool_search_tool_result"] * 10
     assert message["usage"]["input_tokens"] == 100
     assert len({block["id"] for block in message["content"][::2]}) == 10
-    resumed = Turn(request([ASKED, assistant(*message["content"])]))
+    resumed = begun(request([ASKED, assistant(*message["content"])]))
     seen, (made,) = play(resumed, answer(text("at last")))
     assert fold(seen)["content"] == [text("at last")]
     assert len(converse(made, "qwen.")["messages"]) == 21
@@ -189,7 +223,7 @@ def test_usage_is_that_of_all_calls():
     }
     later = {**usage, "cache_read_input_tokens": 7, "service_tier": "priority", "new": 0.5}
     seen, _ = play(
-        Turn(request()),
+        begun(request()),
         answer(call(REGEX, pattern="weather"), usage=usage),
         answer(text("b"), usage=later),
     )
@@ -215,45 +249,45 @@ def test_usage_arithmetic():
 
 
 def test_what_was_spent_so_far():
-    turn = Turn(request())
+    turn = begun(request())
     assert turn.spent() == {}
     turn.next_request()
     first = answer(call(REGEX, pattern="weather"), text("words " * 100))
-    turn.feed(first[:-2])
+    fed(turn, first[:-2])
     running = turn.spent()
     assert running["input_tokens"] == 10
     assert running["output_tokens"] > 100
-    turn.feed(first[-2:-1])
+    fed(turn, first[-2:-1])
     assert turn.spent() == {"input_tokens": 10, "output_tokens": 5}
-    turn.feed(first[-1:])
+    fed(turn, first[-1:])
     assert turn.spent() == {"input_tokens": 10, "output_tokens": 5}
-    turn.feed(answer(text("b"))[:1])
+    fed(turn, answer(text("b"))[:1])
     assert turn.spent() == {"input_tokens": 20, "output_tokens": 6}
 
 
 def test_everything_else_passes():
     events = answer(text("b"))
     odd = [PING, (b"surprise", b'{"type":"surprise"}')]
-    assert Turn(request()).feed([*odd, *events]) == [*odd, *events]
+    assert fed(begun(request()), [*odd, *events]) == [*odd, *events]
 
 
 def test_several_message_deltas():
     *rest, delta, stop = answer(text("b"))
     early = (b"message_delta", b'{"type":"message_delta","delta":{},"usage":{"output_tokens":2}}')
     first = answer(call(REGEX, pattern="weather"))
-    seen, _ = play(Turn(request()), [*first[:-2], early, *first[-2:]], [*rest, early, delta, stop])
+    seen, _ = play(begun(request()), [*first[:-2], early, *first[-2:]], [*rest, early, delta, stop])
     message = fold(seen)
     assert message["stop_reason"] == "end_turn"
     assert message["usage"] == {"input_tokens": 20, "output_tokens": 10}
 
 
 def test_events_that_are_no_message_cannot_be_followed():
-    turn = Turn(request())
+    turn = begun(request())
     turn.next_request()
     first = answer(call(REGEX, pattern="weather"), text("b"))
-    turn.feed(first[:-4])  # the text is never closed
+    fed(turn, first[:-4])  # the text is never closed
     with pytest.raises(GrammarError):
-        turn.feed(first[-2:])
+        fed(turn, first[-2:])
 
 
 _texts = st.text(min_size=1, max_size=8).filter(str.strip).map(text)
@@ -296,7 +330,7 @@ def _goes_on(events):
 
 @given(scripts)
 def test_any_script_folds_to_a_message_whose_blocks_pair_up(script):
-    seen, requests = play(Turn(request()), *script)
+    seen, requests = play(begun(request()), *script)
     message = fold(seen)  # checks the grammar
     assert len(requests) == len(script)
     open_calls, ids = set(), []
@@ -313,12 +347,12 @@ def test_any_script_folds_to_a_message_whose_blocks_pair_up(script):
 
 @given(scripts, st.lists(st.integers(0, 200), max_size=6))
 def test_chunking_does_not_matter(script, cuts):
-    whole, _ = play(Turn(request()), *script)
-    turn, pieces = Turn(request()), []
+    whole, _ = play(begun(request()), *script)
+    turn, pieces = begun(request()), []
     for events in script:
         turn.next_request()
         for chunk in _cut(events, cuts):
-            pieces += turn.feed(chunk)
+            pieces += fed(turn, chunk)
     assert pieces == whole
 
 
@@ -330,13 +364,13 @@ def _cut(events, cuts):
 @pytest.mark.parametrize("family", JUDGES)
 @given(script=scripts, words=_texts)
 def test_every_request_is_one_that_bedrock_takes(family, script, words):
-    seen, requests = play(Turn(request()), *script)
+    seen, requests = play(begun(request()), *script)
     for made in requests:
         converse(made, family)
     message = fold(seen)
     answers = [result(b["id"]) for b in message["content"] if b["type"] == "tool_use"]
     history = [ASKED, assistant(*message["content"]), user(*answers, words)]
-    _, (made,) = play(Turn(request(history)), answer(text("b")))
+    _, (made,) = play(begun(request(history)), answer(text("b")))
     body = converse(made, family)
     roles = [one["role"] for one in body["messages"]]
     assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"]
@@ -344,7 +378,7 @@ def test_every_request_is_one_that_bedrock_takes(family, script, words):
 
 @given(scripts)
 def test_the_official_accumulator_agrees(script):
-    seen, _ = play(Turn(request()), *script)
+    seen, _ = play(begun(request()), *script)
     snapshot, buffers = None, {}
     for _, data in seen:
         snapshot = accumulate_event(
@@ -362,6 +396,6 @@ def test_the_official_accumulator_agrees(script):
 
 def test_only_the_tools_of_the_request_are_the_proxys():
     events = answer(call(BM25, query="weather"))
-    seen, requests = play(Turn(request(tools=[SEARCH])), events)
+    seen, requests = play(begun(request(tools=[SEARCH])), events)
     assert seen == events
     assert len(requests) == 1

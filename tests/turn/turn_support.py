@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
+from working import no_pause, outcome
 
 import anthropic_bedrock_proxy
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
@@ -18,6 +19,8 @@ from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.sim.converse import validate
 from anthropic_bedrock_proxy.sim.models import resolve
+from anthropic_bedrock_proxy.turn.loop import Turn
+from anthropic_bedrock_proxy.turn.request import prepare
 
 REGEX, BM25 = "tool_search_tool_regex", "tool_search_tool_bm25"
 SEARCH = {"type": f"{REGEX}_20251119", "name": REGEX}
@@ -100,13 +103,43 @@ def answer(*content, stop=None, usage=USAGE, **fields):
     return list(explode(message | fields))
 
 
+def begun(made, **given):
+    """A turn in whose history nothing is pending any more."""
+    turn = Turn(made, no_pause, **given)
+    assert not run_pending(turn)
+    return turn
+
+
+def run_pending(turn):
+    """Runs what the turn waits for, as the driver does; returns the client's events."""
+    events = []
+    while (asked := turn.pending) is not None:
+        events += turn.answer(outcome(asked.run(asked.name, asked.input)))
+    return events
+
+
+def prepared(made):
+    """(the request for the model, the result blocks that are owed)."""
+    ready = prepare(made, no_pause)
+    owed = []
+    for pending in ready.pending:
+        _, run = ready.runs[pending.name]
+        owed.append(pending.answer(outcome(run(pending.name, pending.input))))
+    return ready.made()[0], owed
+
+
+def fed(turn, events):
+    """The client's events for these of the model's, with the results of what they call."""
+    return turn.feed(events) + run_pending(turn)
+
+
 def play(turn, *calls):
     """(the client's events, the requests that the model was sent)."""
     events, requests = [], []
     script = iter(calls)
     while (made := turn.next_request()) is not None:
         requests.append(made)
-        events += turn.feed(next(script))
+        events += fed(turn, next(script))
     assert next(script, None) is None, "more calls were scripted than made"
     return events, requests
 

@@ -10,7 +10,6 @@ Nothing here is called per request while the cached credentials are fresh: see `
 from __future__ import annotations
 
 import asyncio
-import configparser
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -233,6 +232,8 @@ def _profile_files(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _is_sso(profile: str, environ: Mapping[str, str]) -> bool:
+    import configparser  # noqa: PLC0415  # most have no profile
+
     parser = configparser.RawConfigParser()
     try:
         parser.read(_profile_files(environ)[1])

@@ -83,9 +83,9 @@ class Counting:
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]
         if needs_turn(request, target.capabilities, self._registry.betas):
-            from ..turn.request import prepare  # noqa: PLC0415  # most never need it
+            from ..turn.request import without_running  # noqa: PLC0415  # most never need it
 
-            request = prepare(request).request
+            request = without_running(request)
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):

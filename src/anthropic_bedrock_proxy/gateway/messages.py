@@ -30,6 +30,7 @@ from .reply import Reply, StreamReply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
 from .terms import terms_for
+from .turnstile import Turnstile
 from .unstreamed import open_stream
 from .verdicts import Verdicts
 
@@ -70,6 +71,7 @@ class Messages:
         self._terms = terms
         self._report_cost = report_cost
         self._monotonic = monotonic
+        self._turnstile = Turnstile()
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
         """Answers one authenticated request. Raises `ProxyError`."""
@@ -182,7 +184,7 @@ class Messages:
         lease: Lease,
     ) -> Reply | StreamReply | None:
         """Like `_attempt`, where the proxy runs tools for the model: a turn of several calls."""
-        from .turns import Calls, begin_turn, whole_turn  # noqa: PLC0415  # most never need it
+        from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
 
         target = course.target
         streamed = msgspec.structs.replace(wanted, stream=True)
@@ -202,7 +204,7 @@ class Messages:
             extend=lease.extend,
         )
         try:
-            stream = await begin_turn(request, calls, exchange)
+            stream = await opened_turn(request, calls, exchange, self._turnstile)
         except UpstreamRefusal as refusal:
             if course.failed(refusal):
                 return None

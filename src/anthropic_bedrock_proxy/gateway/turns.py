@@ -1,4 +1,7 @@
-"""Turns of several model calls, for requests whose tools the proxy runs: the gateway's side."""
+"""Turns of several model calls, for requests whose tools the proxy runs: the gateway's side.
+
+A request has one turn, whatever targets it is tried on: what its history had pending is run once.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ import msgspec
 from ..errors import UpstreamRefusal
 from ..protocol.answer_edits import with_applied_edits
 from ..protocol.messages import MessagesRequest
-from ..turn.driver import TurnStream, open_turn, whole
+from ..turn.driver import TurnStream, begin_turn, open_turn, whole
 from ..upstream.base import AnswerStream, Call, Upstream
 from .dialects import Conversion
 from .exchange import Exchange
 from .pacing import PacedStream
 from .relay import count_spent
+from .turnstile import Turnstile
 from .unstreamed import open_stream
 
 _encode = msgspec.json.Encoder().encode
@@ -69,10 +73,14 @@ class Calls:
                 return stream
 
 
-async def begin_turn(request: MessagesRequest, calls: Calls, exchange: Exchange) -> TurnStream:
+async def opened_turn(
+    request: MessagesRequest, calls: Calls, exchange: Exchange, turnstile: Turnstile
+) -> TurnStream:
     """The turn with its first call open. Raises `UpstreamRefusal`, `InvalidRequestError`."""
+    if exchange.turn is None:
+        exchange.turn = await begin_turn(request, turnstile.wait)
     try:
-        return await open_turn(request, calls.open)
+        return await open_turn(exchange.turn, calls.open)
     except UpstreamRefusal as refusal:
         if refusal.sent:
             exchange.meter.assume_input(calls.body)

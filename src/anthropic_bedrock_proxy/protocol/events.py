@@ -20,10 +20,11 @@ PING: Event = (b"ping", b'{"type":"ping"}')
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-# Deltas and the field of the content block that each one extends.
+# Deltas whose field of that name is appended to: joined once, where the block ends.
 _APPENDING = {
-    "text_delta": ("text", "text"),
-    "thinking_delta": ("thinking", "thinking"),
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
 }
 
 
@@ -117,7 +118,7 @@ class Grammar:
 def fold(events: Iterable[Event]) -> dict[str, Any]:
     """The message that a whole stream builds. Raises `GrammarError` if it is not a whole stream."""
     message: dict[str, Any] | None = None
-    partial_json: dict[int, str] = {}
+    parts: dict[str, list[str]] = {}  # of the open block
     grammar = Grammar()
     for event in events:
         grammar.feed(event)
@@ -127,23 +128,21 @@ def fold(events: Iterable[Event]) -> dict[str, Any]:
         if name == b"message_start":
             message = data["message"]
         elif message is not None:
-            _apply(message, partial_json, data)
+            _apply(message, parts, data)
     grammar.end()
     if message is None:  # pragma: no cover  # the grammar requires message_start before the end
         raise GrammarError("no message_start")
     return message
 
 
-def _apply(message: dict[str, Any], partial_json: dict[int, str], data: dict[str, Any]) -> None:
+def _apply(message: dict[str, Any], parts: dict[str, list[str]], data: dict[str, Any]) -> None:
     kind = data["type"]
     if kind == "content_block_start":
         message["content"].append(data["content_block"])
     elif kind == "content_block_delta":
-        _apply_delta(message["content"][data["index"]], partial_json, data["index"], data["delta"])
+        _apply_delta(message["content"][data["index"]], parts, data["delta"])
     elif kind == "content_block_stop":
-        text = partial_json.pop(data["index"], "")
-        if text:
-            message["content"][data["index"]]["input"] = _decode(text)
+        _join(message["content"][data["index"]], parts)
     elif kind == "message_delta":
         message.update(data["delta"])
         for extra in ("context_management", "input_transformations"):
@@ -152,23 +151,31 @@ def _apply(message: dict[str, Any], partial_json: dict[int, str], data: dict[str
         message["usage"].update({k: v for k, v in data["usage"].items() if v is not None})
 
 
-def _apply_delta(
-    block: dict[str, Any], partial_json: dict[int, str], index: int, delta: dict[str, Any]
-) -> None:
+def _apply_delta(block: dict[str, Any], parts: dict[str, list[str]], delta: dict[str, Any]) -> None:
     kind = delta["type"]
     if kind in _APPENDING:
-        target, source = _APPENDING[kind]
-        block[target] = block.get(target, "") + delta[source]
-    elif kind == "input_json_delta":
-        partial_json[index] = partial_json.get(index, "") + delta["partial_json"]
+        field = _APPENDING[kind]
+        parts.setdefault(field, []).append(delta[field])
     elif kind == "signature_delta":
         block["signature"] = delta["signature"]
     elif kind == "citations_delta":
-        block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+        block["citations"] = block.get("citations") or []
+        block["citations"].append(delta["citation"])
     elif kind == "compaction_delta":
         block.update({key: value for key, value in delta.items() if key != "type"})
     else:
         raise GrammarError(f"delta {kind} is unknown")
+
+
+def _join(block: dict[str, Any], parts: dict[str, list[str]]) -> None:
+    """What the deltas of a block that ends have brought."""
+    for field, some in parts.items():
+        text = "".join(some)
+        if field != "partial_json":
+            block[field] = block.get(field, "") + text
+        elif text:
+            block["input"] = _decode(text)
+    parts.clear()
 
 
 def explode(message: dict[str, Any]) -> Iterator[Event]:

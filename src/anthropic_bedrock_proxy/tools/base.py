@@ -5,23 +5,25 @@ block instead, as Anthropic's own API shows them. A `ServerTool` says how the on
 in both directions; it holds nothing of a request. What a request brings is in what `prepare`
 returns.
 
-Tool search runs at once, so `Run` is a plain function and the loop calls it when the model's call
-is complete. A tool that needs I/O (code execution, web search) gets its place beside `prepare`: an
-`async` run that `turn/driver.py` awaits between two `feed`s and whose outcome it gives to
-`Turn.answer`, the one place where an outcome becomes events and history.
+A call is never run where it is found: the turn loop and the history list what is to be run, and
+`turn/driver.py` awaits it and gives the outcome back (`Turn.answer`, the one place where an outcome
+becomes events and history). So counting tokens runs nothing, silence is filled with pings, and
+cancelling ends a tool. A tool that computes pauses by itself (tools/work.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from msgspec import Raw
 
+from .work import Pause
+
 Json = dict[str, Any]
 # (name of the call, its input as JSON or None if that is none) -> `content` of the result block.
 # Never raises: what goes wrong is a result too.
-Run = Callable[[str, Any], Json]
+Run = Callable[[str, Any], Awaitable[Json]]
 
 
 class ServerTool(Protocol):
@@ -47,10 +49,11 @@ class ServerTool(Protocol):
         """
         ...
 
-    def prepare(self, tools: Raw) -> Run:
-        """What runs the calls of one request; `tools` are the definitions as the client sent them.
+    def prepare(self, tools: Raw, pause: Pause) -> Run:
+        """What runs all calls of one request; `tools` are the definitions as the client sent them.
 
-        Raises nothing: definitions are read when the first call comes.
+        Work that takes long awaits `pause` again and again. Raises nothing: definitions are read
+        when the first call comes.
         """
         ...
 

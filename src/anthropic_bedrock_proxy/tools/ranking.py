@@ -1,20 +1,26 @@
 """BM25 over the words of names and descriptions.
 
+Documents are listed by word, so a query costs what its words are found in, not every document.
 Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009).
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from math import log
 from typing import Final
+
+from .work import Work
 
 _K1: Final = 1.2
 _B: Final = 0.75
 _WORD: Final = re.compile(r"[^\W_]+")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# In steps of `Work`.
+_READING_COSTS: Final = 3  # for each character
+_SCORING_COSTS: Final = 8  # for each document that a word of the query is in, sorting included
 
 
 def words_of(text: str) -> list[str]:
@@ -23,35 +29,45 @@ def words_of(text: str) -> list[str]:
 
 
 class Ranking:
-    """Documents by how well they answer a query."""
+    """Documents by how well they answer a query. What it does it spends of `work`."""
 
-    def __init__(self, documents: Iterable[Sequence[str]]) -> None:
-        """Each document is the list of its words."""
-        self._counts = [Counter(words) for words in documents]
-        self._lengths = [counts.total() for counts in self._counts]
-        self._mean = sum(self._lengths) / max(1, len(self._lengths))
-        self._holding = Counter(word for counts in self._counts for word in counts)
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._lengths: list[int] = []
+        self._found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
 
-    def best(self, query: str, limit: int) -> list[int]:
-        """Places of up to `limit` documents that share a word with `query`, the best first.
+    async def add(self, texts: Sequence[str]) -> None:
+        """One more document. Raises `WorkError`."""
+        if self._work.spend(_READING_COSTS * sum(map(len, texts))):
+            await self._work.pause()
+        place = len(self._lengths)
+        counts = Counter(words_of(" ".join(texts)))
+        self._lengths.append(counts.total())
+        for word, count in counts.items():
+            self._found[word].append((place, count))
 
-        Equals keep their order.
+    async def best(self, query: str) -> list[int]:
+        """Places of the documents that share a word with `query`, the best first.
+
+        Equals keep their order. Raises `WorkError`.
         """
-        words = [word for word in dict.fromkeys(words_of(query)) if word in self._holding]
-        weights = {word: self._weight(word) for word in words}
-        scores = [self._score(place, weights) for place in range(len(self._counts))]
-        found = [place for place, score in enumerate(scores) if score > 0]
-        return sorted(found, key=lambda place: -scores[place])[:limit]
+        scores = await self.scores(query)
+        return sorted(scores, key=lambda place: (-scores[place], place))
 
-    def _weight(self, word: str) -> float:
-        """How much a word says: rare ones more."""
-        holding = self._holding[word]
-        return log(1 + (len(self._counts) - holding + 0.5) / (holding + 0.5))
+    async def scores(self, query: str) -> dict[int, float]:
+        """The documents that share a word with `query`. Raises `WorkError`."""
+        scores: defaultdict[int, float] = defaultdict(float)
+        mean = sum(self._lengths) / max(1, len(self._lengths))
+        for word in dict.fromkeys(words_of(query)):
+            found = self._found.get(word, ())
+            if self._work.spend(_SCORING_COSTS * (1 + len(found))):
+                await self._work.pause()
+            weight = self._weight(len(found))
+            for place, count in found:
+                damping = _K1 * (1 - _B + _B * self._lengths[place] / mean)
+                scores[place] += weight * (count * (_K1 + 1)) / (count + damping)
+        return scores
 
-    def _score(self, place: int, weights: dict[str, float]) -> float:
-        counts = self._counts[place]
-        damping = _K1 * (1 - _B + _B * self._lengths[place] / (self._mean or 1))
-        return sum(
-            weight * (counts[word] * (_K1 + 1)) / (counts[word] + damping)
-            for word, weight in weights.items()
-        )
+    def _weight(self, holding: int) -> float:
+        """How much a word says that so many documents hold: rare ones more."""
+        return log(1 + (len(self._lengths) - holding + 0.5) / (holding + 0.5))

@@ -16,17 +16,26 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from .work import Work
+
 MAX_STATES: Final = 500
-MAX_SETS: Final = 10  # `re` needs milliseconds to compile one that spans many letters
+MAX_SETS: Final = 10
+MAX_SPAN: Final = 30_000  # characters in the ranges of all sets: `re` looks at each, twice
 _MAX_REMEMBERED: Final = 500
-# In characters of a remembered step: what a new step costs by state, and how much cheaper `re` is.
-_FOLLOWING_COSTS: Final = 12
-_PLAIN_SAVES: Final = 16
+# In steps of `Work`, of which a character costs one where the automaton is known.
+_COMPILING_COSTS: Final = 200  # for each character of the pattern
+_SPAN_COSTS: Final = 5  # for each character of a range
+_SEARCHING_COSTS: Final = 20  # for each text
+_ASSERTING_COSTS: Final = 4  # for each character and kind of assertion
+_FOLLOWING_COSTS: Final = 12  # for each state that a new step of the automaton holds
+_PLAIN_SAVES: Final = 16  # how much cheaper `re` is
 _BRANCHING: Final = frozenset("()*+?{")
 _FLAGS: Final = re.compile(r"(?:\(\?[aimsu]+\))+")
 _GROUP: Final = re.compile(r"\((?:\?(?:i?:|P<\w+>))?(?!\?)")
 _ASSERTION: Final = re.compile(r"\\[bBAZ]|[\^$]")
 _QUANTIFIER: Final = re.compile(r"(?:([*+?])|\{(?=[\d,])(\d*)(?:(,)(\d*))?\})([?+]?)")
+_CHARACTER: Final = re.compile(r"\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4}|.)|.", re.DOTALL)
+_LATIN, _BEYOND = 0x100, 0x10000  # of what is beyond, `re` looks at no single one
 _ATOM: Final = re.compile(
     r"\\(?:x..|u.{4}|U.{8}|N\{[^}]*\}|0[0-7]{0,2}|[^\d])|\[\^?\]?(?:\\.|[^\]\\])*\]|[^\\]",
     re.DOTALL,
@@ -35,25 +44,6 @@ _ATOM: Final = re.compile(
 
 class PatternError(Exception):
     """The pattern is not valid, or not one that can be searched for safely."""
-
-
-class BudgetError(Exception):
-    """The search would take too long."""
-
-
-class Budget:
-    """How much may still be read, in characters, by all searches that share it."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, characters: int) -> None:
-        self.left = characters
-
-    def spend(self, characters: int) -> None:
-        """Raises `BudgetError` once nothing is left."""
-        self.left -= characters
-        if self.left < 0:
-            raise BudgetError
 
 
 class _Repeat(NamedTuple):
@@ -138,10 +128,17 @@ _MATCHED: Final = _Known(frozenset())
 
 
 class Pattern:
-    """A compiled pattern. Raises `PatternError`. Searching for it costs from `budget`."""
+    """A compiled pattern. Making it and searching for it spend of `work`.
 
-    def __init__(self, pattern: str, budget: Budget) -> None:
-        self._budget = budget
+    Raises `PatternError`, `WorkError`.
+    """
+
+    def __init__(self, pattern: str, work: Work) -> None:
+        self._work = work
+        span = _span(pattern)
+        if span > MAX_SPAN or pattern.count("[") > MAX_SETS:
+            raise PatternError("the pattern is too complex")
+        work.spend(_COMPILING_COSTS * len(pattern) + _SPAN_COSTS * span)
         whole = _compile(pattern)
         # A fixed sequence of characters is all that `re` can be asked for without fear.
         self._plain = None if set(pattern) & _BRANCHING else whole
@@ -161,18 +158,24 @@ class Pattern:
         )
         self._known: dict[frozenset[int], _Known] = {}
 
-    def search(self, text: str) -> bool:
-        """Whether it matches anywhere in `text`. Raises `BudgetError`."""
+    async def search(self, text: str) -> bool:
+        """Whether it matches anywhere in `text`. Raises `WorkError`."""
+        work = self._work
         if self._plain is not None:
-            self._budget.spend(len(text) // _PLAIN_SAVES)
+            if work.spend(_SEARCHING_COSTS + len(text) // _PLAIN_SAVES):
+                await work.pause()
             return self._plain.search(text) is not None
-        self._budget.spend(len(text) * (2 if self._assertions else 1))
+        costs = 1 + _ASSERTING_COSTS * len(self._assertions)
+        if work.spend(_SEARCHING_COSTS + costs * len(text)):
+            await work.pause()
         holding = self._holding(text)
         step = self._step(self._first)
         for reads in zip(text, holding, strict=False) if self._assertions else text:
             following = step.get(reads)
             if following is None:
                 following = step[reads] = self._follow(step.core, *reads)
+                if work.spend(0):
+                    await work.pause()
             if following is _MATCHED:
                 return True
             step = following
@@ -197,7 +200,7 @@ class Pattern:
                 new = [move for move in self._moves[state] if move not in reached]
                 reached.update(new)
                 left += new
-        self._budget.spend(_FOLLOWING_COSTS * len(reached))
+        self._work.spend(_FOLLOWING_COSTS * len(reached))
         if 0 in reached:
             return _MATCHED
         reads = (self._reads[state] for state in reached)
@@ -272,12 +275,27 @@ class Pattern:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
-    if pattern.count("[") > MAX_SETS:
-        raise PatternError("the pattern is too complex")
     try:
         return _quietly(pattern, re.IGNORECASE)
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(str(error)) from None
+
+
+def _span(pattern: str) -> int:
+    """The most characters that its ranges hold, a few more or less where an end is octal."""
+    if "[" not in pattern:
+        return 0
+    read = _CHARACTER.findall(pattern)
+    ranges = ((read[i - 1], read[i + 1]) for i in range(1, len(read) - 1) if read[i] == "-")
+    return sum(max(0, _code(last) - _code(first)) for first, last in ranges)
+
+
+def _code(character: str) -> int:
+    if len(character) > len("\\x"):
+        return int.from_bytes(bytes.fromhex(character[2:]))
+    if character in (r"\U", r"\N"):
+        return _BEYOND
+    return min(ord(character), _BEYOND) if len(character) == 1 else _LATIN
 
 
 def _quietly(pattern: str, flags: int) -> re.Pattern[str]:

@@ -14,9 +14,11 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
+from ..protocol.raw import decode_raws
 from .base import Json, Run
-from .ranking import Ranking, words_of
-from .regex import Budget, BudgetError, Pattern, PatternError
+from .ranking import Ranking
+from .regex import Pattern, PatternError
+from .work import MAX_STEPS, Pause, Work, WorkError
 
 REGEX: Final = "tool_search_tool_regex"
 BM25: Final = "tool_search_tool_bm25"
@@ -26,9 +28,13 @@ _MAX_QUERY: Final = 500
 _MAX_LIMIT: Final = 10_000
 _DEFAULT_LIMIT: Final = 5
 _MAX_FIELD: Final = 2_000  # characters of each text that are searched
-_MAX_CHARACTERS: Final = 8_000_000  # of all searches of a request: about half a second
+# In steps of `Work`.
+_CALL_COSTS: Final = 5_000
+_READING_SAVES: Final = 4  # for each so many bytes of a tool one step
+_FOUND_COSTS: Final = 300  # for each tool found: the model's next request is made of them
 _FOUND: Final = "tool_search_tool_search_result"
 _FAILED: Final = "tool_search_tool_result_error"
+_TOO_MUCH: Final = "Too much to search; use a simpler search"
 _NOTHING: Final = "No tool was found. Try a broader search."
 _LIMIT: Final = {
     "type": "integer",
@@ -52,6 +58,9 @@ _INPUTS: Final = {
     REGEX: ("pattern", _REGEX_WORDS, "A regular expression, e.g. get_.*_data or slack|email"),
     BM25: ("query", _BM25_WORDS, "What to look for, in words"),
 }
+
+
+_decode_tool = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode
 
 
 class ToolSearch:
@@ -83,9 +92,9 @@ class ToolSearch:
             seen["cache_control"] = tool["cache_control"]
         return seen
 
-    def prepare(self, tools: Raw) -> Run:
+    def prepare(self, tools: Raw, pause: Pause) -> Run:
         """The search of one request; its index is made for the first call."""
-        return Search(tools).run
+        return Search(tools, Work(MAX_STEPS, pause)).run
 
     def to_tool_result(self, content: Any) -> Json:
         """The references, which adapting resolves, or else words. Raises MISSHAPEN's."""
@@ -107,57 +116,69 @@ class _Entry(msgspec.Struct):
 
 
 class Search:
-    """The deferred tools of a request."""
+    """The deferred tools of a request. All searches for them spend of the same `work`."""
 
-    def __init__(self, tools: Raw) -> None:
+    def __init__(self, tools: Raw, work: Work) -> None:
         self._tools = tools
-        self._budget = Budget(_MAX_CHARACTERS)
+        self._work = work
         self._entries: list[_Entry] | None = None
         self._ranking: Ranking | None = None
 
-    def run(self, name: str, given: Any) -> Json:
-        """`content` of the result block for one call. Never raises."""
+    async def run(self, name: str, given: Any) -> Json:
+        """`content` of the result block for one call. Raises nothing."""
         argument, *_ = _INPUTS[name]
         longest = _MAX_PATTERN if name == REGEX else _MAX_QUERY
+        search = self._match if name == REGEX else self._rank
         try:
+            if self._work.spend(_CALL_COSTS):
+                await self._work.pause()
             wanted, limit = _read(given, argument, longest)
-            names = self._match(wanted, limit) if name == REGEX else self._rank(wanted, limit)
+            names = (await search(wanted))[:limit]
+            self._work.spend(_FOUND_COSTS * len(names) + sum(map(len, names)))
         except _InputError as error:
             return _failed("invalid_tool_input", str(error))
         except PatternError as error:
             return _failed("invalid_tool_input", f"Invalid regular expression: {error}")
-        except BudgetError:
-            return _failed("execution_time_exceeded", "Too much to search; use a simpler pattern")
+        except WorkError:
+            return _failed("execution_time_exceeded", _TOO_MUCH)
         references = [{"type": "tool_reference", "tool_name": found} for found in names]
         return {"type": _FOUND, "tool_references": references}
 
-    def _match(self, pattern: str, limit: int) -> list[str]:
+    async def _match(self, pattern: str) -> list[str]:
         """Tools found by their name first, each part in the order of the request."""
-        compiled = Pattern(pattern, self._budget)
+        compiled = Pattern(pattern, self._work)
         by_name, by_text = [], []
-        for entry in self._catalogue():
-            if compiled.search(entry.name):
+        for entry in await self._catalogue():
+            if await compiled.search(entry.name):
                 by_name.append(entry.name)
-            elif any(compiled.search(text) for text in entry.texts[1:]):
-                by_text.append(entry.name)
-        return [*by_name, *by_text][:limit]
+                continue
+            for text in entry.texts[1:]:
+                if await compiled.search(text):
+                    by_text.append(entry.name)
+                    break
+        return by_name + by_text
 
-    def _rank(self, query: str, limit: int) -> list[str]:
-        entries = self._catalogue()
+    async def _rank(self, query: str) -> list[str]:
+        entries = await self._catalogue()
         if self._ranking is None:
-            self._budget.spend(sum(len(text) for entry in entries for text in entry.texts))
-            self._ranking = Ranking(words_of(" ".join(entry.texts)) for entry in entries)
-        return [entries[place].name for place in self._ranking.best(query, limit)]
+            ranking = Ranking(self._work)
+            for entry in entries:
+                await ranking.add(entry.texts)
+            self._ranking = ranking
+        return [entries[place].name for place in await self._ranking.best(query)]
 
-    def _catalogue(self) -> list[_Entry]:
+    async def _catalogue(self) -> list[_Entry]:
+        """Read tool by tool, and once: calls come one after the other."""
         if self._entries is None:
-            trees = msgspec.json.Decoder(list[dict[str, Any]], float_hook=str).decode(self._tools)
-            unwrapped = ({**tree, **_object(tree.get("custom"))} for tree in trees)
-            self._entries = [
-                _Entry(tool["name"], _texts(tool))
-                for tool in unwrapped
-                if tool.get("defer_loading") is True and isinstance(tool.get("name"), str)
-            ]
+            entries = []
+            for raw in decode_raws(self._tools):
+                if self._work.spend(1 + len(raw) // _READING_SAVES):
+                    await self._work.pause()
+                tree = _decode_tool(raw)
+                tool = {**tree, **_object(tree.get("custom"))}
+                if tool.get("defer_loading") is True and isinstance(tool.get("name"), str):
+                    entries.append(_Entry(tool["name"], _texts(tool)))
+            self._entries = entries
         return self._entries
 
 

@@ -1,4 +1,4 @@
-"""The only I/O of a turn: opens its model calls one after the other and reads them as one answer.
+"""The only I/O of a turn: its model calls one after the other, and the tools in between.
 
 An exception is never kept in a local or an attribute while it is raised: its traceback refers to
 the frames that refer to it, and the cycle would keep the request's body until the collector looks.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from ..errors import InvalidRequestError, UpstreamRefusal
 from ..protocol.events import Event, GrammarError, fold
 from ..protocol.messages import MessagesRequest
 from ..protocol.raw import MISSHAPEN
+from ..tools.base import Json
+from ..tools.work import Pause
 from ..upstream.base import AnswerStream
 from .loop import Turn
 
@@ -25,17 +28,27 @@ _NO_MESSAGE: Final = (GrammarError, *MISSHAPEN)
 _encode = msgspec.json.Encoder().encode
 
 
-async def open_turn(request: MessagesRequest, open_call: OpenCall) -> TurnStream:
-    """The answer to `request`, with its first model call open.
+async def begin_turn(request: MessagesRequest, pause: Pause) -> Turn:
+    """A turn whose first model call can be made: what its history had pending has been run.
 
-    `open_call` makes one model call of a request in the client's language. Raises
-    `InvalidRequestError` with the paths of `request`, and whatever `open_call` raises.
+    Work that takes long awaits `pause`. Raises `InvalidRequestError` with the path.
     """
-    turn = Turn(request)
-    first = turn.next_request()
-    assert first is not None  # noqa: S101  # a turn begins with a call
+    turn = Turn(request, pause)
+    while (call := turn.pending) is not None:
+        turn.answer(await call.run(call.name, call.input))
+    turn.next_request()
+    return turn
+
+
+async def open_turn(turn: Turn, open_call: OpenCall) -> TurnStream:
+    """The answer of a turn that has begun, with its first model call open.
+
+    `open_call` makes one model call of a request in the client's language; if it fails, the turn
+    can be opened elsewhere. Raises `InvalidRequestError` with the paths of the client's request,
+    and whatever `open_call` raises.
+    """
     try:
-        stream = await open_call(first)
+        stream = await open_call(turn.request)
     except InvalidRequestError as error:
         raise turn.in_clients_words(error) from None
     return TurnStream(turn, stream, open_call)
@@ -51,6 +64,7 @@ class TurnStream:
         self._stream: AnswerStream = first
         self._open_call = open_call
         self._opening: asyncio.Future[AnswerStream] | None = None
+        self._running: asyncio.Future[Json] | None = None
         self._estimated = False
 
     @property
@@ -72,37 +86,50 @@ class TurnStream:
         deadline = monotonic() + timeout
         left = timeout
         while True:
+            out: list[Event] = []
             if self._opening is not None:
                 await asyncio.wait((self._opening,), timeout=left)
                 if not self._opening.done():
                     return []
                 self._take(self._opening)
+            elif self._running is not None:
+                await asyncio.wait((self._running,), timeout=left)
+                if not self._running.done():
+                    return []
+                content, self._running = self._running.result(), None
+                out = self._go_on(partial(self._turn.answer, content))
             else:
                 events = await self._stream.read(left)
                 if not events:
                     return events
-                if out := self._feed(events):
-                    return out
+                out = self._go_on(partial(self._turn.feed, events))
+            if out:
+                return out
             left = deadline - monotonic()
             if left <= 0:
                 return []
 
     def close(self) -> None:
-        """Stops the model, and the opening of a further call. Idempotent."""
+        """Stops the model, the opening of a further call, and a tool that runs. Idempotent."""
         self._stream.close()
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.cancel()
             opening.add_done_callback(_let_go)
 
-    def _feed(self, events: list[Event]) -> list[Event]:
-        """The client's events; begins the next model call if the turn wants one."""
+    def _go_on(self, step: Callable[[], list[Event]]) -> list[Event]:
+        """The client's events; begins what the turn wants then: a tool or the next model call."""
         try:
-            out = self._turn.feed(events)
+            out = step()
         except _NO_MESSAGE as error:
             raise _no_message(error) from None
-        request = self._turn.next_request()
-        if request is not None:
+        call = self._turn.pending
+        if call is not None:
+            self._running = asyncio.ensure_future(call.run(call.name, call.input))
+        elif (request := self._turn.next_request()) is not None:
             self._estimated |= self._stream.usage_estimated
             self._stream.close()
             self._opening = asyncio.ensure_future(self._open_call(request))

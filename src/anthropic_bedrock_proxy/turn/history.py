@@ -5,13 +5,13 @@ called an ordinary tool, so for it that message ends there, a user message bring
 what follows is the next assistant message. Results of the client's own tools stand beside those of
 server-side tools that were called together with them: a message's calls are answered together.
 A call without a result may stand in the last assistant message only (`pause_turn`, or a call beside
-the client's): it is run before the model is called.
+the client's): it is listed here, and run before the model is called.
 Source: Anthropic API, "Server tools" and "Handling stop reasons".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +20,7 @@ from msgspec import Raw
 from ..errors import InvalidRequestError
 from ..protocol.raw import decode
 from ..protocol.views import MessageView
-from ..tools.base import Json, Run, ServerTool
+from ..tools.base import Json, ServerTool
 
 CALL: Final = "server_tool_use"
 _SERVER_ID: Final = "srvtoolu_"
@@ -43,9 +43,26 @@ class _Call(msgspec.Struct):
     """A server-side call without a result."""
 
     tool: ServerTool
+    id: str
     name: str
     input: Any
     index: int  # of its message
+
+
+class Pending(msgspec.Struct):
+    """A call that has to be run: `shown` stands in the model's history and awaits the result."""
+
+    tool: ServerTool
+    id: str
+    name: str
+    input: Any
+    shown: Json
+
+    def answer(self, content: Json) -> Json:
+        """The result block that the client is owed; the model's history holds it from now on."""
+        block = {"type": self.tool.result_type, "tool_use_id": self.id, "content": content}
+        self.shown |= tool_result(self.tool, block)
+        return block
 
 
 class _Open(msgspec.Struct):
@@ -60,11 +77,18 @@ class _Open(msgspec.Struct):
 
 
 class _Answers(msgspec.Struct):
-    """The user message in which the result of `call` is missing."""
+    """The user message in which the results of `calls` are missing, and those that have come."""
 
-    call: _Call
+    calls: dict[str, _Call]
     content: list[Json]
     places: list[Place]
+    results: list[Json] = []
+    result_places: list[Place] = []
+
+    def complete(self) -> None:
+        """Puts the results that have come first in the message, the latest before the others."""
+        self.content[:0] = reversed(self.results)
+        self.places[:0] = reversed(self.result_places)
 
 
 def upstream_id(identifier: str) -> str:
@@ -83,25 +107,25 @@ def tool_result(tool: ServerTool, block: Json) -> Json:
 class History:
     """The conversion of one conversation: `add` each message, then `end`.
 
-    `shown` is what the model sees, `owed` the result blocks that the client has yet to be told;
+    `shown` is what the model sees, complete once all that is `pending` has been answered;
     `continues` tells that the client's last message was an answer which now goes on.
     """
 
-    def __init__(self, tools: Sequence[ServerTool], runs: Mapping[str, Run]) -> None:
-        """`tools` are those that may occur, `runs` the calls that this request allows, by name."""
+    def __init__(self, tools: Sequence[ServerTool], runnable: Iterable[str]) -> None:
+        """`tools` are those that may occur, `runnable` the calls that this request allows."""
         self._tools = tools
         self._by_result = {tool.result_type: tool for tool in tools}
-        self._runs = runs
+        self._runnable = frozenset(runnable)
         self._open: _Open | None = None
-        self._missing: dict[str, _Answers] = {}  # results that a later assistant message brings
+        self._answers: _Answers | None = None  # a later assistant message brings what is missing
         self.shown: list[Shown] = []
-        self.owed: list[Json] = []
+        self.pending: list[Pending] = []
         self.continues = False
 
     def add(self, index: int, raw: Raw, view: MessageView) -> None:
         """Raises `InvalidRequestError`, or any of MISSHAPEN."""
         if view.role == "assistant":
-            if self._open is None and not self._missing and not self._concerns(view):
+            if self._open is None and self._answers is None and not self._concerns(view):
                 self.shown.append(Shown(raw, view, [(index, 0)]))
             else:
                 self._add_assistant(index, decode(raw))
@@ -112,26 +136,29 @@ class History:
             self._add_answers(opened, index, decode(raw))
             return
         if opened is not None:
-            for identifier, call in opened.calls.items():
-                raise self._without_result(identifier, call)
+            for call in opened.calls.values():
+                raise self._without_result(call)
             self._close(opened)
         self.shown.append(Shown(raw, view, [(index, 0)]))
 
     def end(self) -> None:
-        """Runs what has no result yet. Raises as `add`."""
+        """Lists what has no result yet. Raises as `add`."""
         opened, self._open = self._open, None
         if opened is not None:
-            for identifier, call in opened.calls.items():
-                opened.results.append(self._run(identifier, call))
+            for call in opened.calls.values():
+                opened.results.append(self._await(call))
                 opened.result_places.append((call.index, 0))
             self.continues = bool(opened.results)
             self._close(opened)
-        for identifier, answers in self._missing.items():
-            if any(block["type"] != "tool_result" for block in answers.content):
-                raise self._without_result(identifier, answers.call)
-        for identifier, answers in self._missing.items():
-            answers.content.insert(0, self._run(identifier, answers.call))
-            answers.places.insert(0, (answers.call.index, 0))
+        answers = self._answers
+        if answers is None:
+            return
+        if any(block["type"] != "tool_result" for block in answers.content):
+            self._refuse_missing()
+        for call in answers.calls.values():
+            answers.results.append(self._await(call))
+            answers.result_places.append((call.index, 0))
+        answers.complete()
 
     def _concerns(self, view: MessageView) -> bool:
         return not isinstance(view.content, str) and any(
@@ -163,11 +190,16 @@ class History:
             self._add_said(opened, block, (index, position))
         self._open = opened
         self._refuse_missing()
+        if self._answers is not None:
+            self._answers.complete()
+            self._answers = None
 
     def _add_said(self, opened: _Open, block: Json, place: Place) -> None:
         tool = self._tool_of(block.get("name")) if block["type"] == CALL else None
         if tool is not None:
-            opened.calls[block["id"]] = _Call(tool, block["name"], block["input"], place[0])
+            opened.calls[block["id"]] = _Call(
+                tool, block["id"], block["name"], block["input"], place[0]
+            )
             block = {**block, "type": "tool_use", "id": upstream_id(block["id"])}
             block.pop("caller", None)
         elif block["type"] == "tool_use":
@@ -180,9 +212,9 @@ class History:
         if opened.calls.pop(identifier, None) is not None:
             opened.results.append(tool_result(tool, block))
             opened.result_places.append(place)
-        elif (answers := self._missing.pop(identifier, None)) is not None:
-            answers.content.insert(0, tool_result(tool, block))
-            answers.places.insert(0, place)
+        elif self._answers is not None and self._answers.calls.pop(identifier, None) is not None:
+            self._answers.results.append(tool_result(tool, block))
+            self._answers.result_places.append(place)
         else:
             raise InvalidRequestError(
                 f"messages.{place[0]}.content.{place[1]}: unexpected `tool_use_id` found in "
@@ -199,8 +231,8 @@ class History:
         content = [*results, *blocks]
         places = [*places, *((index, position) for position in range(len(blocks)))]
         self.shown.append(Shown({**tree, "content": content}, None, places))
-        for identifier, call in opened.calls.items():
-            self._missing[identifier] = _Answers(call, content, places)
+        if opened.calls:
+            self._answers = _Answers(opened.calls, content, places)
 
     def _close(self, opened: _Open) -> None:
         if opened.message["content"]:
@@ -209,29 +241,29 @@ class History:
             answer: Json = {"role": "user", "content": opened.results}
             self.shown.append(Shown(answer, None, opened.result_places))
 
-    def _run(self, identifier: str, call: _Call) -> Json:
-        """Runs a call of an earlier answer; the client is owed its result."""
-        run = self._runs.get(call.name)
-        if run is None:
+    def _await(self, call: _Call) -> Json:
+        """Stands for the result of a call of an earlier answer, which is run later."""
+        if call.name not in self._runnable:
             raise InvalidRequestError(
-                f"messages.{call.index}: `{call.name}` tool use with id "
-                f"`{identifier[:_MAX_SHOWN]}` has no result yet, but no `{call.name}` tool was "
-                "provided"
+                f"{self._use_of(call)} has no result yet, but no `{call.name}` tool was provided"
             )
-        content = run(call.name, call.input)
-        block = {"type": call.tool.result_type, "tool_use_id": identifier, "content": content}
-        self.owed.append(block)
-        return tool_result(call.tool, block)
+        shown = {"type": "tool_result", "tool_use_id": upstream_id(call.id)}
+        self.pending.append(Pending(call.tool, call.id, call.name, call.input, shown))
+        return shown
 
     def _refuse_missing(self) -> None:
-        for identifier, answers in self._missing.items():
-            raise self._without_result(identifier, answers.call)
+        if self._answers is not None:
+            for call in self._answers.calls.values():
+                raise self._without_result(call)
 
-    def _without_result(self, identifier: str, call: _Call) -> InvalidRequestError:
+    def _without_result(self, call: _Call) -> InvalidRequestError:
         return InvalidRequestError(
-            f"messages.{call.index}: `{call.name}` tool use with id `{identifier[:_MAX_SHOWN]}` "
-            f"was found without a corresponding `{call.tool.result_type}` block"
+            f"{self._use_of(call)} was found without a corresponding "
+            f"`{call.tool.result_type}` block"
         )
+
+    def _use_of(self, call: _Call) -> str:
+        return f"messages.{call.index}: `{call.name}` tool use with id `{call.id[:_MAX_SHOWN]}`"
 
 
 def _blocks(content: Any) -> list[Json]:

@@ -1,19 +1,26 @@
 """The turn loop: one answer for the client out of several model calls. Sans-IO.
 
-    turn = Turn(request)
-    while (call := turn.next_request()) is not None:
+    turn = Turn(request, pause)
+    while True:
+        while (call := turn.pending) is not None:
+            the client gets turn.answer(what call.run(call.name, call.input) brings)
+        if (request := turn.next_request()) is None:
+            break
         for events in the stream of that model call:
-            the client gets turn.feed(events)
+            the client gets turn.feed(events), and is answered what is pending as above
 
-The model's calls of server-side tools reach the client as `server_tool_use` while they stream, and
-their results follow at once. A model call that ends with nothing but such calls is followed by the
-next one; its end is kept from the client, as is the start of every later one. Everything else ends
-the turn. A stream that breaks is the driver's business: the client has a valid beginning then.
+A turn runs nothing itself: `pending` is a call of a server-side tool whose outcome it waits for.
+What the model says meanwhile is kept, so its calls reach the client as `server_tool_use` while they
+stream, and their results follow at once. A model call that ends with nothing but such calls is
+followed by the next one; its end is kept from the client, as is the start of every later one.
+Everything else ends the turn. A stream that breaks is the driver's business: the client has a valid
+beginning then.
 Source: Anthropic API, "Server tools", "Streaming messages"; principle: one loop for all tools.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
@@ -27,8 +34,9 @@ from ..protocol.messages import MessagesRequest
 from ..protocol.raw import decode, encode
 from ..protocol.tokens import estimate_output
 from ..tools.base import Json, Run, ServerTool
+from ..tools.work import Pause
 from .history import CALL, tool_result, upstream_id
-from .request import TOOLS, extended, prepare
+from .request import TOOLS, extended, in_clients_words, prepare
 from .usage import add_usage, merge_usage
 
 MAX_CALLS: Final = 10  # of the model in one turn, as Anthropic's own loop
@@ -54,6 +62,14 @@ class _Delta(msgspec.Struct, gc=False):
     delta: _InputDelta
 
 
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call that is to be run; `input` is None if the model wrote no JSON."""
+
+    name: str
+    input: Any
+    run: Run
+
+
 class _Call(msgspec.Struct):
     """A server-side call while the model writes it. `index` is the model's, `id` the client's."""
 
@@ -62,7 +78,8 @@ class _Call(msgspec.Struct):
     name: str
     tool: ServerTool
     run: Run
-    input: str = ""
+    written: list[str] = []
+    input: Any = None  # once it is whole
 
 
 _decode_start = msgspec.json.Decoder(_Start).decode
@@ -74,18 +91,33 @@ _decode_json: Any = msgspec.json.Decoder().decode
 class Turn:
     """One client request and all model calls that it causes."""
 
-    def __init__(self, request: MessagesRequest, tools: Sequence[ServerTool] = TOOLS) -> None:
-        """Raises `InvalidRequestError` with the path."""
-        self._prepared = prepare(request, tools)
-        self._request = self._prepared.request
-        self._waiting: MessagesRequest | None = self._request
+    def __init__(
+        self, request: MessagesRequest, pause: Pause, tools: Sequence[ServerTool] = TOOLS
+    ) -> None:
+        """What runs for long awaits `pause` again and again.
+
+        Raises `InvalidRequestError` with the path.
+        """
+        self._prepared = prepare(request, pause, tools)
+        self._unanswered = deque(self._prepared.pending)  # of the history
+        self._owed: list[Json] = []  # result blocks that the client has yet to be told
+        self._waiting: MessagesRequest | None = None
+        if not self._unanswered:
+            self._begin()
+        self._kept: deque[Event] = deque()  # until the pending call has its result
         self._message_id = ""
         self._calls_made = 0
         self._index = 0  # of the client's next block
         self._shifted = False  # the model counts the open block differently
         self._call: _Call | None = None
+        self._pending: _Call | None = None
         self._spent: Json = {}  # by the model calls that have ended
         self._begin_call()
+
+    def _begin(self) -> None:
+        """The first request, once the history is complete."""
+        self.request, self._places = self._prepared.made()
+        self._waiting = self.request
 
     def _begin_call(self) -> None:
         """Everything that is known of one model call."""
@@ -96,8 +128,20 @@ class Turn:
         self._ending: list[Event] = []
         self._delta_events = self._delta_bytes = 0
 
+    @property
+    def pending(self) -> ToolCall | None:
+        """The call to run now and to `answer`: before the model is called or listened to again."""
+        if self._unanswered:
+            owed = self._unanswered[0]
+            return ToolCall(owed.name, owed.input, self._prepared.runs[owed.name][1])
+        call = self._pending
+        return None if call is None else ToolCall(call.name, call.input, call.run)
+
     def next_request(self) -> MessagesRequest | None:
-        """The model call to make now; None once the turn is over. Ask after each stream's end."""
+        """The model call to make now; None once the turn is over. Ask after each stream's end.
+
+        `request` is the one that is being made.
+        """
         request, self._waiting = self._waiting, None
         return request
 
@@ -106,8 +150,14 @@ class Turn:
 
         Raises `GrammarError`, or any of MISSHAPEN, for events that are no message.
         """
+        self._kept.extend(events)
         out: list[Event] = []
-        for event in events:
+        self._go_on(out)
+        return out
+
+    def _go_on(self, out: list[Event]) -> None:
+        while self._kept and self._pending is None:
+            event = self._kept.popleft()
             match event[0]:
                 case b"content_block_delta":
                     self._on_delta(event, out)
@@ -124,12 +174,11 @@ class Turn:
                     self._on_stop(event, out)
                 case _:  # ping, error, or of the future
                     out.append(event)
-        return out
 
     def in_clients_words(self, error: InvalidRequestError) -> InvalidRequestError:
         """What made the first model call impossible, with the paths of the client's request."""
         return InvalidRequestError(
-            self._prepared.in_clients_words(error.message), error_code=error.error_code
+            in_clients_words(error.message, self._places), error_code=error.error_code
         )
 
     def spent(self) -> Json:
@@ -141,18 +190,31 @@ class Turn:
             usage["output_tokens"] = (usage.get("output_tokens") or 0) + max(0, estimate - told)
         return usage
 
-    def answer(self, call: _Call, content: Json, given: Any) -> list[Event]:
-        """The result of a call: the model gets it with the next request, the client now."""
+    def answer(self, content: Json) -> list[Event]:
+        """The result of the pending call: the model gets it with the next request.
+
+        Returns the client's next events, those of what was kept among them. Raises as `feed`, and
+        `InvalidRequestError` with the path.
+        """
+        if self._unanswered:
+            self._owed.append(self._unanswered.popleft().answer(content))
+            if not self._unanswered:
+                self._begin()
+            return []
+        call, self._pending = self._pending, None
+        assert call is not None  # noqa: S101  # only what is pending is answered
         block = {"type": call.tool.result_type, "tool_use_id": call.id, "content": content}
         self._results.append(tool_result(call.tool, block))
         said = {
             "type": _TOOL_USE,
             "id": upstream_id(call.id),
             "name": call.name,
-            "input": given if isinstance(given, dict) else {},
+            "input": call.input if isinstance(call.input, dict) else {},
         }
         self._said += _whole(call.index, said)
-        return self._tell(block)
+        out = self._tell(block)
+        self._go_on(out)
+        return out
 
     def _tell(self, block: Json) -> list[Event]:
         events = _whole(self._index, block)
@@ -168,7 +230,7 @@ class Turn:
             return
         self._message_id = message["id"]
         out.append(event)
-        for block in self._prepared.owed:
+        for block in self._owed:
             out += self._tell(block)
 
     def _on_block_start(self, event: Event, out: list[Event]) -> None:
@@ -194,7 +256,7 @@ class Turn:
         if self._call is None:
             self._said.append(event)
         else:
-            self._call.input += _decode_delta(event[1]).delta.partial_json
+            self._call.written.append(_decode_delta(event[1]).delta.partial_json)
         out.append(self._renumbered(event))
 
     def _on_block_stop(self, event: Event, out: list[Event]) -> None:
@@ -204,8 +266,8 @@ class Turn:
         if call is None:
             self._said.append(event)
             return
-        given = _parse(call.input)
-        out += self.answer(call, call.run(call.name, given), given)
+        call.input = _parse("".join(call.written))
+        self._pending = call
 
     def _on_stop(self, event: Event, out: list[Event]) -> None:
         self._spent = add_usage(self._spent, self._usage)
@@ -213,9 +275,8 @@ class Turn:
         if reason == _TOOL_USE and self._results and not self._calls_client:
             if self._calls_made < MAX_CALLS:
                 said = fold([*self._said, *self._ending, event])["content"]
-                self._request = extended(self._request, said, self._results)
+                self.request = self._waiting = extended(self.request, said, self._results)
                 self._begin_call()
-                self._waiting = self._request
                 return
             reason = "pause_turn"
         out += self._final(reason)

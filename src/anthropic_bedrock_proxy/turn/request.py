@@ -19,32 +19,96 @@ from ..protocol.messages import MessagesRequest, decode_message, decode_tools
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
 from ..tools.base import Json, Run, ServerTool
 from ..tools.tool_search import TOOL_SEARCH
-from .history import History, Place
+from ..tools.work import Pause
+from .history import History, Pending, Place
 
 TOOLS: Final[tuple[ServerTool, ...]] = (TOOL_SEARCH,)
+MAX_TOOLS: Final = 10_000  # of a request with server-side tools, as Anthropic's own tool search
 _FORCING: Final = ("any", "tool")
 _PATH: Final = re.compile(r"\bmessages\.(\d+)(?:\.content\.(\d+))?")
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """What a turn begins with.
+Runs = dict[str, tuple[ServerTool, Run]]  # by name of call
 
-    `runs` by name of call; `owed` are result blocks that the client has yet to be told; `places`
-    say for each message of `request` where its blocks come from.
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A client's request as it is for the model, but for the results of what is `pending`.
+
+    `runs` runs its calls and those of the model; `made` gives the request that the model is sent.
     """
 
-    request: MessagesRequest
-    runs: dict[str, tuple[ServerTool, Run]]
-    owed: list[Json]
-    places: list[list[Place] | int]
+    pending: list[Pending]
+    runs: Runs
+    _original: MessagesRequest
+    _fields: dict[str, Raw]
+    _history: History
 
-    def in_clients_words(self, message: str) -> str:
-        """An error's text with its paths as they are in the client's request."""
-        return _PATH.sub(self._restore, message)
+    def made(self) -> tuple[MessagesRequest, list[list[Place] | int]]:
+        """The request, and for each of its messages where its blocks come from.
 
-    def _restore(self, match: re.Match[str]) -> str:
+        What is still pending has an empty result. Raises `InvalidRequestError`.
+        """
+        try:
+            return self._made()
+        except MISSHAPEN as error:
+            raise InvalidRequestError(UNEXPECTED_FORM) from error
+
+    def _made(self) -> tuple[MessagesRequest, list[list[Place] | int]]:
+        view = self._original.view
+        fields = self._fields
+        raws, views, places = [], [], []
+        for shown in self._history.shown:
+            raw = shown.message if isinstance(shown.message, Raw) else Raw(encode(shown.message))
+            raws.append(raw)
+            views.append(shown.view or decode_message(raw))
+            places.append(shown.places[0][0] if shown.view is not None else shown.places)
+        offered = decode_tools(fields["tools"]) if self.runs else view.tools
+        made = MessagesRequest(
+            {**fields, "messages": Raw(encode(raws))},
+            msgspec.structs.replace(view, messages=views, tools=offered),
+            self._original.version,
+        )
+        return (unforced(made) if self._history.continues else made), places
+
+
+def prepare(
+    request: MessagesRequest, pause: Pause, tools: Sequence[ServerTool] = TOOLS
+) -> Prepared:
+    """Runs nothing; what runs later awaits `pause` again and again.
+
+    Raises `InvalidRequestError` with the path of what is wrong.
+    """
+    try:
+        fields = dict(request.fields)
+        runs = _convert_tools(request, pause, tools, fields)
+        history = History(tools, runs)
+        raws = decode_raws(fields["messages"])
+        for index, (raw, view) in enumerate(zip(raws, request.view.messages, strict=True)):
+            history.add(index, raw, view)
+        history.end()
+    except MISSHAPEN as error:
+        raise InvalidRequestError(UNEXPECTED_FORM) from error
+    return Prepared(history.pending, runs, request, fields, history)
+
+
+def without_running(request: MessagesRequest) -> MessagesRequest:
+    """The request that the model is sent, with empty results for what is pending.
+
+    Raises `InvalidRequestError` with the path.
+    """
+    return prepare(request, _pause_nowhere).made()[0]
+
+
+async def _pause_nowhere() -> None:
+    """Stands in where nothing runs."""
+
+
+def in_clients_words(message: str, places: Sequence[list[Place] | int]) -> str:
+    """An error's text with its paths as they are in the client's request."""
+
+    def restore(match: re.Match[str]) -> str:
         index, position = int(match[1]), match[2]
-        place = self.places[index] if index < len(self.places) else index
+        place = places[index] if index < len(places) else index
         if isinstance(place, int):
             return f"messages.{place}" + (f".content.{position}" if position else "")
         if position is None or int(position) >= len(place):
@@ -52,44 +116,15 @@ class Prepared(msgspec.Struct, frozen=True):
         index, block = place[int(position)]
         return f"messages.{index}.content.{block}"
 
-
-def prepare(request: MessagesRequest, tools: Sequence[ServerTool] = TOOLS) -> Prepared:
-    """Raises `InvalidRequestError` with the path of what is wrong."""
-    try:
-        return _prepare(request, tools)
-    except MISSHAPEN as error:
-        raise InvalidRequestError(UNEXPECTED_FORM) from error
-
-
-def _prepare(request: MessagesRequest, tools: Sequence[ServerTool]) -> Prepared:
-    fields = dict(request.fields)
-    runs = _convert_tools(request, tools, fields)
-    offered = decode_tools(fields["tools"]) if runs else request.view.tools
-    history = History(tools, {name: run for name, (_, run) in runs.items()})
-    raws = decode_raws(fields["messages"])
-    for index, (raw, view) in enumerate(zip(raws, request.view.messages, strict=True)):
-        history.add(index, raw, view)
-    history.end()
-    raws, views, places = [], [], []
-    for shown in history.shown:
-        raw = shown.message if isinstance(shown.message, Raw) else Raw(encode(shown.message))
-        raws.append(raw)
-        views.append(shown.view or decode_message(raw))
-        places.append(shown.places[0][0] if shown.view is not None else shown.places)
-    fields["messages"] = Raw(encode(raws))
-    made = MessagesRequest(
-        fields,
-        msgspec.structs.replace(request.view, messages=views, tools=offered),
-        request.version,
-    )
-    return Prepared(unforced(made) if history.continues else made, runs, history.owed, places)
+    return _PATH.sub(restore, message)
 
 
 def _convert_tools(
-    request: MessagesRequest, tools: Sequence[ServerTool], fields: dict[str, Raw]
-) -> dict[str, tuple[ServerTool, Run]]:
+    request: MessagesRequest, pause: Pause, tools: Sequence[ServerTool], fields: dict[str, Raw]
+) -> Runs:
     """Puts custom tools in the place of server-side ones."""
-    runs: dict[str, tuple[ServerTool, Run]] = {}
+    runs: Runs = {}
+    prepared: dict[str, Run] = {}  # by result: whatever it is called, a tool is prepared once
     raws: list[Raw] = []
     for index, view in enumerate(request.view.tools or ()):
         tool = next((tool for tool in tools if tool.claims(view.type or "")), None)
@@ -98,7 +133,11 @@ def _convert_tools(
         raws = raws or decode_raws(request.fields["tools"])
         seen = tool.definition(decode(raws[index]), f"tools.{index}")
         raws[index] = Raw(encode(seen))
-        runs[seen["name"]] = tool, tool.prepare(request.fields["tools"])
+        if tool.result_type not in prepared:
+            prepared[tool.result_type] = tool.prepare(request.fields["tools"], pause)
+        runs[seen["name"]] = tool, prepared[tool.result_type]
+    if len(raws) > MAX_TOOLS:
+        raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with tool search")
     if runs:
         fields["tools"] = Raw(encode(raws))
     return runs

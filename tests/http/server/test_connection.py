@@ -311,8 +311,8 @@ def test_an_answer_that_said_it_would_close_does(connection, clock):
 
 def test_a_status_without_words_of_its_own_is_written(connection):
     connection.receive(GET)
-    connection.answer(529, b"", b"")
-    assert written(connection).startswith(b"HTTP/1.1 529 \r\n")
+    connection.answer(599, b"", b"")
+    assert written(connection).startswith(b"HTTP/1.1 599 \r\n")
 
 
 def test_bad_chunks_end_the_body_and_the_connection(connection, later):

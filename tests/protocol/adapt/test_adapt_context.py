@@ -50,6 +50,23 @@ def uses(trigger, **more):
 
 
 class TestToolUses:
+    def test_what_one_edit_has_cleared_the_next_does_not_clear_again(self):
+        outcome = edited(uses(1, keep=3), uses(1, keep=2), uses(1, keep=2), messages=loop(5))
+        assert contents(outcome) == [CLEARED] * 3 + ["x" * 400] * 2
+        first, second = outcome.applied_edits
+        assert (first["cleared_tool_uses"], second["cleared_tool_uses"]) == (2, 1)
+        assert second["cleared_input_tokens"] == first["cleared_input_tokens"] // 2
+
+    def test_each_edit_walks_through_everything_so_there_are_few(self):
+        with pytest.raises(InvalidRequestError, match=r"^context_management\.edits: at most 3"):
+            edited(*[uses(1)] * 4, messages=loop(5))
+
+    def test_names_that_are_none_name_nothing(self):
+        odd = uses(0, keep=0, exclude_tools=[["t0"], None, "t1"], clear_tool_inputs=[{}, "t0"])
+        outcome = edited(odd, messages=loop(2))
+        assert contents(outcome) == [CLEARED, "x" * 400]
+        assert outcome.messages[1]["content"][0]["input"] == {}
+
     def test_all_but_the_newest_are_cleared(self):
         outcome = edited(uses(4), messages=loop(5))
         assert contents(outcome) == [CLEARED, CLEARED] + ["x" * 400] * 3

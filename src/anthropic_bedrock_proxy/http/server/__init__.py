@@ -2,7 +2,8 @@
 
 Knows nothing of this product but its error tree, so the simulator stands on it too.
 
-    head.py        bytes -> the head of a request (llhttp, and what llhttp leaves open)
+    head.py        the head of a request: llhttp, and what llhttp leaves open
+    head_reader.py bytes -> heads, bounded while they come
     chunked.py     bytes -> the body of a request in chunks
     connection.py  both, in order, and the answers between them: bytes and ticks in, actions out
     protocol.py    the connection on a transport, its requests as tasks

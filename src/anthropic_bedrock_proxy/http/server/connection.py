@@ -35,39 +35,29 @@ the answer that means nothing (in server-sent events, a comment): who has left a
 
 from __future__ import annotations
 
-from enum import Enum
-from http import HTTPStatus
 from typing import Final
 
 from .bounds import Bounds
 from .chunked import ChunkedReader
 from .errors import BodyTooSlowError, ProtocolError
-from .head import CHUNKED, Head, HeadReader
+from .head import CHUNKED, Head
+from .head_reader import HeadReader
+from .phrases import PHRASES
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _STATUS_LINES: Final = {
-    int(status): b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
-}  # any other status has no words of its own
+    status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in PHRASES.items()
+}
+# What the bytes that come belong to. Not an Enum: its members are slow to look up in Python 3.11.
+_HEAD, _BODY, _AHEAD, _DISCARD = range(4)
 _NO_BODY: Final = (204, 304)
 
 
-class Phase(Enum):
-    """What the bytes that come belong to."""
+class Leave:
+    """How a connection is to end: see the top. No Enum, for the same reason."""
 
-    HEAD = 0
-    BODY = 1
-    AHEAD = 2
-    DISCARD = 3
-
-
-class Leave(Enum):
-    """How the connection is to end."""
-
-    STAY = 0
-    CLOSE = 1
-    LINGER = 2
-    ABORT = 3
+    STAY, CLOSE, LINGER, ABORT = range(4)
 
 
 class Clock:
@@ -116,7 +106,7 @@ class Connection:
     def __init__(self, bounds: Bounds, clock: Clock) -> None:
         self._bounds = bounds
         self._clock = clock
-        self._phase = Phase.HEAD
+        self._phase = _HEAD
         self._since = clock.now  # of the phase, or of what is waited for in it
         self._head_reader = HeadReader(bounds)
         self._chunks: ChunkedReader | None = None
@@ -146,14 +136,14 @@ class Connection:
     def receive(self, data: bytes) -> None:
         """Takes bytes as the network gave them."""
         phase = self._phase
-        if phase is Phase.HEAD and self._may_write and self.refusal is None:
+        if phase == _HEAD and self._may_write and self.refusal is None:
             self._receive_head(data)
-        elif phase is Phase.BODY:
+        elif phase == _BODY:
             self._receive_body(data)
-        elif phase is not Phase.DISCARD:
+        elif phase != _DISCARD:
             self._ahead.append(data)
             self._ahead_bytes += len(data)
-        elif self.leave is Leave.LINGER:
+        elif self.leave == Leave.LINGER:
             self._since = self._clock.now
 
     def eof(self) -> None:
@@ -161,14 +151,14 @@ class Connection:
         self._eof = True
         if self.request is not None and not self._bounds.half_closed:
             self.leave = Leave.ABORT
-        elif self._phase is Phase.DISCARD:
+        elif self._phase == _DISCARD:
             self.leave = Leave.CLOSE
-        elif self._phase is Phase.BODY:
+        elif self._phase == _BODY:
             if self.request is None:  # a body nobody wants
                 self.leave = Leave.CLOSE
             else:
                 self.body_error = ProtocolError("The connection ended before the request's body.")
-        elif self._phase is Phase.HEAD and not self._ahead:
+        elif self._phase == _HEAD and not self._ahead:
             if self._head_reader.started:
                 self._refuse(ProtocolError("The connection ended before the request's headers."))
             else:
@@ -177,15 +167,15 @@ class Connection:
     def tick(self, *, unsent: int) -> None:
         """Looks at the clock. `unsent` are the bytes that the transport still holds."""
         bounds, waited = self._bounds, self._clock.now - self._since
-        if self._phase is Phase.HEAD:
+        if self._phase == _HEAD:
             self._tick_head(waited, unsent)
-        elif self._phase is Phase.BODY:
+        elif self._phase == _BODY:
             if self.request is None:
                 if waited >= bounds.body_seconds:
                     self.leave = Leave.ABORT
             elif self._waits_for_body and waited >= bounds.body_seconds:
                 self.body_error = BodyTooSlowError(bounds.body_seconds)
-        elif self._phase is Phase.DISCARD and self.request is None:
+        elif self._phase == _DISCARD and self.request is None:
             self._tick_discard(waited, unsent)
 
     def probe(self) -> bool:
@@ -194,7 +184,7 @@ class Connection:
         For a client that sends no more: if it has left, this is answered by a reset.
         """
         head = self.request
-        if head is None or self.leave is not Leave.STAY:
+        if head is None or self.leave != Leave.STAY:
             return False
         filler = self._filler if self.answering else CONTINUE if head.modern else b""
         if self.answering:
@@ -206,7 +196,7 @@ class Connection:
     def allow_writing(self, allowed: bool) -> None:
         """Tells whether the client takes what is written; else further requests wait."""
         self._may_write = allowed
-        if allowed and self._phase is Phase.HEAD:
+        if allowed and self._phase == _HEAD:
             self._resume()
 
     @property
@@ -214,7 +204,7 @@ class Connection:
         """Whether more bytes are wanted."""
         if self._eof:
             return False
-        if self._phase is Phase.BODY:
+        if self._phase == _BODY:
             return self.request is None or self._received_bytes < self._bounds.unread_body_bytes
         return self._ahead_bytes < self._bounds.ahead_bytes
 
@@ -222,6 +212,16 @@ class Connection:
     def has_body(self) -> bool:
         """Whether some of the body can be taken."""
         return bool(self._received)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to be done (see above)."""
+        return bool(
+            self.out
+            or self.refusal is not None
+            or self.request is not None
+            or self.leave != Leave.STAY
+        )
 
     @property
     def waiting(self) -> bool:
@@ -236,7 +236,7 @@ class Connection:
     def let_go(self) -> None:
         """The connection has ended: breaks what refers to itself."""
         self._head_reader.clear()
-        self._phase = Phase.DISCARD
+        self._phase = _DISCARD
 
     # What the application does
 
@@ -332,7 +332,7 @@ class Connection:
         if not head.length:
             self._complete(rest)
             return
-        self._phase = Phase.BODY
+        self._phase = _BODY
         if head.length == CHUNKED:
             self._chunks = ChunkedReader(self._bounds)
         else:
@@ -347,7 +347,7 @@ class Connection:
                 pieces, taken = self._chunks.receive(data)
             except ProtocolError as error:
                 self.body_error, self._chunks = error, None
-                self._phase = Phase.DISCARD
+                self._phase = _DISCARD
                 return
             done = self._chunks.done
             if wanted and pieces:
@@ -371,7 +371,7 @@ class Connection:
         """The whole request is here; what follows waits for its answer."""
         self.body_done = True
         self._waits_for_body = False
-        self._phase = Phase.AHEAD
+        self._phase = _AHEAD
         if rest:
             self._ahead.append(rest)
             self._ahead_bytes += len(rest)
@@ -392,11 +392,11 @@ class Connection:
         head = self.request
         if head is None or not head.keep_alive or self._close_requested or self._clock.draining:
             return False
-        if self._phase is Phase.AHEAD:
+        if self._phase == _AHEAD:
             return not self._eof or self._ahead_bytes > 0
         # A body that nobody took: what little is on its way may still be passed over.
         return (
-            self._phase is Phase.BODY
+            self._phase == _BODY
             and self._chunks is None
             and self._left <= self._bounds.skipped_body_bytes
             and self.body_error is None
@@ -413,18 +413,18 @@ class Connection:
         self._received, self._received_bytes = [], 0
         self._since = self._clock.now
         if keeps:
-            if self._phase is Phase.AHEAD:
-                self._phase = Phase.HEAD
+            if self._phase == _AHEAD:
+                self._phase = _HEAD
                 self._resume()
             return
-        self._phase = Phase.DISCARD
+        self._phase = _DISCARD
         self._ahead, self._ahead_bytes, self._chunks = [], 0, None
         lingers = unread and not self._eof
         self.leave = Leave.LINGER if lingers else Leave.CLOSE
 
     def _next(self, rest: bytes) -> None:
         """A body that nobody wanted is through."""
-        self._phase = Phase.HEAD
+        self._phase = _HEAD
         self._since = self._clock.now
         if rest:
             self.receive(rest)

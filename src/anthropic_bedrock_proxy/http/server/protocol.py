@@ -97,11 +97,11 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self.connection.eof()
         self._reading = False
         self.act()
-        if self._task is not None and self._left is Leave.STAY:
+        if self._task is not None and self._left == Leave.STAY:
             self._prober = self._server.loop.call_later(
                 self._server.bounds.probe_seconds, self._probe
             )
-        return self._left is Leave.STAY and self._transport.can_write_eof()
+        return self._left == Leave.STAY and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """Lets go of everything."""
@@ -148,13 +148,13 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             await self._body_waiter
             if request is None or request.gone:
                 raise ClientGoneError
-        if self._reading != connection.reading:
+        if self._reading is not connection.reading:
             self.act()
         return body
 
     async def drain(self) -> None:
         """Waits until the client has caught up."""
-        if self._paused_at is not None and self._left is not Leave.ABORT:
+        if self._paused_at is not None and self._left != Leave.ABORT:
             self._drain_waiter = asyncio.get_running_loop().create_future()
             await self._drain_waiter
 
@@ -187,7 +187,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     def tick(self) -> None:
         """Looks at the clock."""
-        if self._left is Leave.ABORT:
+        if self._left == Leave.ABORT:
             return
         transport, bounds = self._transport, self._server.bounds
         if (
@@ -203,13 +203,13 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         """Cancels the request that is served, or ends the connection if there is none."""
         if self._task is not None:
             self._task.cancel()
-        elif self._left is Leave.STAY:
+        elif self._left == Leave.STAY:
             self.connection.leave = Leave.CLOSE
             self.act()
 
     def abort(self) -> None:
         """Ends the connection, whatever it is at."""
-        if self._left is not Leave.ABORT:
+        if self._left != Leave.ABORT:
             self._leave(Leave.ABORT)
 
     # Inside
@@ -222,23 +222,19 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             connection.answer(*answer)
         if connection.out:
             self.flush()
-        if self._task is None and connection.request is not None:
-            self._begin(connection)
+        head = connection.request
+        if head is not None and self._task is None:
+            request: Request[Any] = Request(head, self._client, self)
+            self._request = request
+            self._task = self._server.loop.create_task(self._serve(request))
         if self._body_waiter is not None and (
             connection.body_done or connection.has_body or connection.body_error is not None
         ):
             self._wake()
-        if connection.leave is not self._left:
+        if connection.leave != self._left:
             self._leave(connection.leave)
-        elif self._reading != connection.reading and self._left is not Leave.ABORT:
+        elif self._reading is not connection.reading and self._left != Leave.ABORT:
             self._set_reading(connection.reading)
-
-    def _begin(self, connection: Connection) -> None:
-        head = connection.request
-        assert head is not None  # noqa: S101  # the caller looked
-        request: Request[Any] = Request(head, self._client, self)
-        self._request = request
-        self._task = self._server.loop.create_task(self._serve(request))
 
     async def _serve(self, request: Request[Any]) -> None:
         try:
@@ -251,9 +247,10 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             self.connection.leave = Leave.ABORT
         finally:
             self._task = self._request = None
-            if self._left is not Leave.ABORT:
-                if self.connection.request is request.head:
-                    self.connection.leave = Leave.ABORT  # without an answer, or in its middle
+            connection = self.connection
+            if connection.request is request.head:
+                connection.leave = Leave.ABORT  # without an answer, or in its middle
+            if self._left != Leave.ABORT and connection.busy:
                 self.act()
 
     def _wake(self) -> None:
@@ -269,12 +266,12 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         else:
             self._transport.pause_reading()
 
-    def _leave(self, leave: Leave) -> None:
+    def _leave(self, leave: int) -> None:
         self._left = leave
         transport = self._transport
-        if leave is Leave.ABORT:
+        if leave == Leave.ABORT:
             transport.abort()
-        elif leave is Leave.CLOSE:
+        elif leave == Leave.CLOSE:
             transport.close()
         else:
             if transport.can_write_eof():

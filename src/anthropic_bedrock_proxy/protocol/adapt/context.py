@@ -8,7 +8,7 @@ Source: Anthropic API, "Context editing" (trigger, keep, clear_at_least, exclude
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ...errors import InvalidRequestError
 from ..raw import encode
@@ -22,6 +22,7 @@ _THOUGHTS: Final = frozenset(("thinking", "redacted_thinking"))
 _DEFAULT_TRIGGER: Final = {"type": "input_tokens", "value": 100_000}
 _DEFAULT_KEEP: Final = 3
 _DEFAULT_THINKING_TURNS: Final = 1
+_MAX_EDITS: Final = 3  # so many kinds there are; each walks through the whole conversation
 _ALL: Final = ("all", {"type": "all"})
 _CLEARED: Final = "[This tool result was cleared to save context.]"
 
@@ -33,6 +34,8 @@ def adapt_context(rewrite: Rewrite) -> None:
     edits = rewrite.object("context_management").get("edits")
     if not isinstance(edits, list | None):
         raise InvalidRequestError("context_management.edits: Expected `array`")
+    if edits and len(edits) > _MAX_EDITS:
+        raise InvalidRequestError(f"context_management.edits: at most {_MAX_EDITS} are allowed")
     pending = []
     for index, edit in enumerate(edits or []):
         if not isinstance(edit, dict):
@@ -42,8 +45,9 @@ def adapt_context(rewrite: Rewrite) -> None:
     if pending and all(_is_native(rewrite, edit) for _, edit in pending):
         return
     rewrite.applied_edits = []
+    cleared: set[str] = set()  # ids of the calls whose results are gone
     for path, edit in pending:
-        applied = _apply(rewrite, path, edit)
+        applied = _apply(rewrite, path, edit, cleared)
         if applied is not None:
             rewrite.applied_edits.append({"type": edit["type"], **applied})
     # Keeping all thinking is what happens anyway: the edit that Claude Code always sends.
@@ -60,12 +64,14 @@ def _is_native(rewrite: Rewrite, edit: dict[str, Any]) -> bool:
     return rewrite.can("compaction" if compacts else "context_management")
 
 
-def _apply(rewrite: Rewrite, path: str, edit: dict[str, Any]) -> dict[str, Any] | None:
+def _apply(
+    rewrite: Rewrite, path: str, edit: dict[str, Any], cleared: set[str]
+) -> dict[str, Any] | None:
     kind = edit.get("type")
     if kind == _THINKING:
         return _clear_thinking(rewrite, _count(edit.get("keep"), path, _DEFAULT_THINKING_TURNS))
     if kind == _TOOL_USES:
-        return _clear_tool_uses(rewrite, path, edit)
+        return _clear_tool_uses(rewrite, path, edit, cleared)
     raise InvalidRequestError(f"{path}: not available for this model on Amazon Bedrock; remove it")
 
 
@@ -104,17 +110,21 @@ def _clear_thinking(rewrite: Rewrite, keep: int) -> dict[str, Any] | None:
     return {"cleared_thinking_turns": turns_cleared, "cleared_input_tokens": cleared}
 
 
-def _clear_tool_uses(rewrite: Rewrite, path: str, edit: dict[str, Any]) -> dict[str, Any] | None:
+def _clear_tool_uses(
+    rewrite: Rewrite, path: str, edit: dict[str, Any], cleared: set[str]
+) -> dict[str, Any] | None:
     trigger = edit.get("trigger") or _DEFAULT_TRIGGER
     limit = _count(trigger, f"{path}.trigger", 0)
     keep = _count(edit.get("keep"), f"{path}.keep", _DEFAULT_KEEP)
     at_least = _count(edit.get("clear_at_least"), f"{path}.clear_at_least", 0)
-    uses = list(_tool_uses(rewrite, _names(edit, path, "exclude_tools")))
+    excluded, inputs = _names(edit, path)
+    uses = list(_tool_uses(rewrite, excluded))
     if isinstance(trigger, dict) and trigger.get("type") == "tool_uses":
         over = len(uses) > limit
     else:
         over = estimate_input(bytes(rewrite.request.fields["messages"])) > limit
-    old = dict(uses[: max(0, len(uses) - keep)])
+    older = uses[: max(0, len(uses) - keep)]
+    old = {block_id: place for block_id, place in older if block_id not in cleared}
     if not over or not old:
         return None
     results = [
@@ -127,25 +137,33 @@ def _clear_tool_uses(rewrite: Rewrite, path: str, edit: dict[str, Any]) -> dict[
         return None
     for index, position in results:
         rewrite.message(index)["content"][position]["content"] = _CLEARED
-    inputs = edit.get("clear_tool_inputs")
     for index in {index for index, _ in old.values()} if inputs else ():
         for block in rewrite.message(index)["content"]:
-            if block.get("id") in old and (inputs is True or block.get("name") in (inputs or ())):
+            if block.get("id") in old and (inputs is True or block.get("name") in inputs):
                 block["input"] = {}
+    cleared.update(old)
     return {"cleared_tool_uses": len(old), "cleared_input_tokens": sum(sizes)}
 
 
-def _names(edit: dict[str, Any], path: str, name: str) -> list[str]:
-    value = edit.get(name)
-    if not isinstance(value, list | None):
-        raise InvalidRequestError(f"{path}.{name}: Expected `array`")
+def _names(
+    edit: dict[str, Any], path: str
+) -> tuple[frozenset[str], frozenset[str] | Literal[True]]:
+    """(the tools whose results stay, those whose inputs go; True: of all)."""
+    excluded = edit.get("exclude_tools")
+    if not isinstance(excluded, list | None):
+        raise InvalidRequestError(f"{path}.exclude_tools: Expected `array`")
     inputs = edit.get("clear_tool_inputs")
     if not isinstance(inputs, bool | list | None):
         raise InvalidRequestError(f"{path}.clear_tool_inputs: Expected `bool` or `array`")
-    return value or []
+    return _strings(excluded), True if inputs is True else _strings(inputs or None)
 
 
-def _tool_uses(rewrite: Rewrite, excluded: list[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+def _strings(values: list[Any] | None) -> frozenset[str]:
+    """Looked up for each block, so no list."""
+    return frozenset(value for value in values or () if isinstance(value, str))
+
+
+def _tool_uses(rewrite: Rewrite, excluded: frozenset[str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """(id, place) of the calls whose results may be cleared, oldest first."""
     for index, message in enumerate(rewrite.messages):
         if message.role == "assistant" and not isinstance(message.content, str):

@@ -1,0 +1,70 @@
+"""A turn on several targets, and what its tools cost however many there are."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from streams import encode
+
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.gateway.turns import opened_turn
+from anthropic_bedrock_proxy.protocol.messages import parse_request
+
+NAME = "tool_search_tool_regex"
+PENDING = {"type": "server_tool_use", "id": "srvtoolu_1", "name": NAME, "input": {"pattern": "x"}}
+BODY = {
+    "model": "qwen.qwen3-32b-v1:0",
+    "max_tokens": 100,
+    "tools": [{"type": NAME, "name": NAME}, {"name": "xyz", "defer_loading": True}],
+    "messages": [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": [PENDING]},
+    ],
+}
+
+
+class Turnstile:
+    """Counts the slices of work."""
+
+    def __init__(self):
+        self.slices = 0
+
+    async def wait(self):
+        self.slices += 1
+
+
+class Target:
+    """Refuses, or opens a stream that nobody reads."""
+
+    body = b""
+
+    def __init__(self, *, refuses=False):
+        self.refuses = refuses
+        self.asked = []
+
+    async def open(self, request):
+        self.asked.append(request)
+        if self.refuses:
+            raise UpstreamRefusal("ThrottlingException", "no")
+        return self
+
+    upstream_request_id = service_tier = None
+
+
+def test_what_a_history_has_pending_is_run_once_whatever_targets_are_tried():
+    async def main():
+        turnstile, exchange = Turnstile(), Exchange("req_1", started=0.0, at_ms=0)
+        request = parse_request(encode(BODY), "2023-06-01")
+        targets = [Target(refuses=True), Target(refuses=True), Target()]
+        for target in targets[:2]:
+            with pytest.raises(UpstreamRefusal):
+                await opened_turn(request, target, exchange, turnstile)
+        await opened_turn(request, targets[2], exchange, turnstile)
+        assert turnstile.slices == 1
+        (first,), (second,), (third,) = (target.asked for target in targets)
+        assert first is second is third
+        assert b"xyz" in bytes(first.fields["messages"])
+
+    asyncio.run(main())
