@@ -35,6 +35,14 @@ def old_python() -> Path:
     return python
 
 
+def program(name: str) -> str:
+    """The path of a program of the machine: .ci/run has them all."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is needed")
+    return found
+
+
 def node() -> str:
     """The path of node, beside which the npm clients are installed."""
     found, npm = shutil.which("node"), shutil.which("npm")

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = os.environ.get("PROXY_PYTHON", sys.executable)
 AWS_KEY_ID, AWS_SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 MASTER_KEY = "master-key-of-the-tests"
-_URL = re.compile(r"http://[\w.\[\]:]+:\d+")
+_URL = re.compile(r"https?://[\w.\[\]:]+:\d+")
 _STARTUP_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 

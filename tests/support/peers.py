@@ -50,13 +50,15 @@ def by_ours(data: bytes, cuts: Iterable[int] = (), bounds: Bounds | None = None)
 def _serve(connection: Connection, outcome: Outcome) -> bool:
     """Goes one step on; whether that was possible."""
     head, done = connection.request, connection.body_done
+    if head is not None and (not outcome.requests or outcome.requests[-1].complete):
+        outcome.requests.append(_as_read(head))
     if connection.refusal is not None or connection.body_error is not None:
         outcome.refusal = str(connection.refusal or connection.body_error)
+        if connection.body_error is not None:
+            outcome.requests[-1].body = b""  # what came before a bad chunk, or in one piece with it
         return False
     if head is None:
         return False
-    if not outcome.requests or outcome.requests[-1].complete:
-        outcome.requests.append(_as_read(head))
     read = outcome.requests[-1]
     read.body += connection.take_body()
     if not done:

@@ -153,4 +153,4 @@ def test_a_victim_behind_a_balancer_gets_its_own_answer_and_lends_nobody_its_key
         assert max(unknown.values()) == 0, (name, unknown)  # no request but those that were sent on
         assert not [one for one in seen if any(n.startswith(b"x-trailer") for n in one.headers)]
         assert b"victim" not in scene.attacker_read, name
-    assert sum(scene.shared for scene in scenes) > 60  # else nothing was put to the test
+    assert sum(scene.shared for scene in scenes) > 30  # else nothing was put to the test

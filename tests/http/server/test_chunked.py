@@ -91,6 +91,7 @@ def test_what_is_no_chunk_is_refused_however_it_is_cut(data):
         b"1;aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nb\r\n" * 10,
         b"0\r\nA: " + b"b" * 200 + b"\r\n",
         b"0\r\nA: " + b"b" * 200,
+        b"0\r\nA: " + b"b" * 200 + b"\n",
         b"0\r\n" + b"A: b\r\n" * 20,
     ],
 )

@@ -333,6 +333,40 @@ def test_a_connection_that_was_let_go_reads_nothing(connection):
     assert (connection.request, connection.since) == (None, since)
 
 
+def test_a_client_that_sends_no_more_is_asked_by_a_100_whether_it_reads(connection):
+    connection.receive(GET)
+    connection.eof()
+    assert connection.probe()
+    assert written(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_a_client_in_the_middle_of_an_answer_is_asked_by_a_part_that_means_nothing(connection):
+    connection.receive(GET)
+    connection.begin(200, b"", filler=b": \n\n")
+    written(connection)
+    assert connection.probe()
+    assert written(connection) == b"4\r\n: \n\n\r\n"
+
+
+def test_a_client_is_not_asked_where_there_is_no_way_to(connection):
+    assert not connection.probe()
+    connection.receive(b"GET / HTTP/1.0\r\n\r\n")
+    assert not connection.probe()
+    connection.begin(200, b"")
+    written(connection)
+    assert not connection.probe()
+    connection.leave = Leave.ABORT
+    assert not connection.probe()
+    assert written(connection) == b""
+
+
+def test_a_client_that_ends_its_side_has_left_where_that_is_what_it_means(clock):
+    connection = Connection(Bounds(half_closed=False), clock)
+    connection.receive(GET)
+    connection.eof()
+    assert connection.leave is Leave.ABORT
+
+
 class Machine(RuleBasedStateMachine):
     """Anything at any time: nothing is raised, every bound holds, no answer is mixed up."""
 

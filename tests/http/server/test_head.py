@@ -115,6 +115,7 @@ def test_every_form_of_a_target_has_a_path(target, path, query):
         (b"GET  / HTTP/1.1", 400),
         (b"GET / HTTP/1.1\tx", 400),
         (b"GET /", 400),
+        (b"GET", 400),
         (b" GET / HTTP/1.1", 400),
         (b"GET\t/ HTTP/1.1", 400),
         (b"\x16\x03\x01\x02", 400),
@@ -176,6 +177,7 @@ def test_a_head_that_never_ends_is_refused_at_its_bound():
 @pytest.mark.parametrize(
     "data",
     [
+        b"GET\n / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\n",
         b"GET / HTTP/1.1\r\nHost: x\n",
         b"GET / HTTP/1.1\r\n\n",

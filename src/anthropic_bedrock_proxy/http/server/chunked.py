@@ -69,13 +69,12 @@ class ChunkedReader:
             return len(data)
         line = self._line + data[position : end + 1]
         self._line = b""
+        self._spend(len(line) - (0 if self._in_trailers else _SIZE_LINE_BYTES))
         if not line.endswith(b"\r\n"):
             raise ProtocolError("A line between the chunks of the body does not end in CRLF.")
         if self._in_trailers:
-            self._spend(len(line))
             self._on_trailer(line[:-2])
         else:
-            self._spend(len(line) - _SIZE_LINE_BYTES)
             self._on_size(line[:-2])
         return end + 1
 

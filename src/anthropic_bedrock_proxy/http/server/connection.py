@@ -346,7 +346,7 @@ class Connection:
             try:
                 pieces, taken = self._chunks.receive(data)
             except ProtocolError as error:
-                self.body_error = error
+                self.body_error, self._chunks = error, None
                 self._phase = _DISCARD
                 return
             done = self._chunks.done

@@ -93,11 +93,12 @@ class HeadReader:
             raise ProtocolError(f"The request's headers are over {bound} bytes.", status=431)
 
     def _check_line(self, held: bytearray) -> None:
-        check_method(held)
         longest = longest_line(self._bounds)
         end = held.find(b"\n", 0, longest)
         if end >= 0:
             parse_line(bytes(held[:end]), self._bounds)
             self._line_checked = True
-        elif len(held) >= longest:
+            return
+        check_method(held)
+        if len(held) >= longest:
             raise target_too_long(self._bounds)
