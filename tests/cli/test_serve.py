@@ -173,7 +173,6 @@ def test_what_is_wrong_is_said_without_a_trace(tmp_path, extra, message):
 )
 def test_a_store_that_does_not_answer_does_not_keep_it_from_serving(tmp_path, store):
     with Served(tmp_path, "--demo", MASTER_API_KEY="sk-m", JOURNAL_DIR="j", **store) as served:
-        assert "The store does not answer yet: " in served.err.read_text()
         url = re.search(r"http://127\.0\.0\.1:\d+", served.banner)[0]
         body = {"model": "claude-haiku-4-5", "max_tokens": 9, "messages": []}
         body["messages"].append({"role": "user", "content": "hi"})
@@ -182,6 +181,7 @@ def test_a_store_that_does_not_answer_does_not_keep_it_from_serving(tmp_path, st
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200, "the master key needs no store"
+        assert "the store does not answer yet: " in served.err.read_text()
 
 
 def test_the_root_command():

@@ -1,0 +1,166 @@
+"""What `serve` does: read the settings, bind, say hello, serve.
+
+The order matters: the socket is bound as soon as the settings are known, everything heavy is
+imported afterwards. click, which parses the command line of every other command, is not imported
+here (`plain.py`): it is a tenth of the time to the first answer.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..config import Settings, SettingsError, load_settings
+from ..server import BindError, bind
+
+if TYPE_CHECKING:
+    from ..store.base import Store
+
+_NO_CREDENTIALS = """\
+No AWS credentials were found, so there is nothing to send requests to. Give the proxy one of:
+  - AWS_BEARER_TOKEN_BEDROCK=…                       an Amazon Bedrock API key
+  - AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…      (and AWS_SESSION_TOKEN for temporary keys)
+  - AWS_PROFILE=name                                 a profile of ~/.aws/config
+  - a role of the machine, container or pod it runs on
+in the environment or in a file named .env, together with AWS_REGION.
+To try the proxy without AWS: anthropic-bedrock-proxy serve --demo"""
+_NO_AWS_IN_DEMOS = (
+    "A demonstration does not reach AWS: set DYNAMODB_ENDPOINT_URL, or another STORE_URL."
+)
+
+
+class StartError(Exception):
+    """The proxy cannot start; the message says why, and how to mend it."""
+
+
+def start(
+    *,
+    host: str | None = None,
+    port: str | None = None,
+    workers: str | None = None,
+    demo: bool = False,
+    demo_without_aws: bool = False,
+    config_file: Path | None = None,
+) -> int:
+    """Serves until told to stop; returns the exit status. Raises `StartError`."""
+    given = {"HOST": host, "PORT": port, "WORKERS": workers}
+    overrides = {name: value for name, value in given.items() if value is not None}
+    try:
+        settings = load_settings(config_file, overrides)
+        listeners = bind(settings.server.host, settings.server.port, settings.server.workers)
+    except (SettingsError, BindError) as error:
+        raise StartError(str(error)) from error
+    return _serve(settings, listeners, demo, demo_without_aws, config_file, overrides)
+
+
+def _serve(
+    settings: Settings,
+    listeners: list,  # type: ignore[type-arg]  # of sockets; naming the type would import more
+    demo: bool,
+    demo_without_aws: bool,
+    config_file: Path | None,
+    overrides: dict[str, str],
+) -> int:
+    from .. import app, parts, server  # noqa: PLC0415  # after the bind
+    from ..backends import make_store  # noqa: PLC0415
+    from ..store.base import StoreError  # noqa: PLC0415
+    from ..telemetry import logs  # noqa: PLC0415
+    from .banner import banner  # noqa: PLC0415
+
+    credentials = parts.describe_credentials(settings)
+    if credentials is None and demo_without_aws:
+        demo = True
+    if credentials is None and not demo:
+        raise StartError(_NO_CREDENTIALS)
+    if demo:
+        if settings.store.url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
+            raise StartError(_NO_AWS_IN_DEMOS)
+        settings = _with_demo_upstream(config_file, overrides)
+    try:
+        parts.check(settings)
+    except SettingsError as error:
+        raise StartError(str(error)) from error
+    logs.configure(settings.server.log_level, settings.server.log_format)
+    port = listeners[0].getsockname()[1]
+    try:
+        store = make_store(settings)
+    except StoreError as error:
+        raise StartError(f"the store cannot be used: {error}") from error
+    first_key, keyless = None, False
+    try:
+        # To a person only: what a container prints is kept, and read by many. Who has the master
+        # key needs no hint.
+        person = sys.stdout.isatty()
+        if settings.auth.require_api_key and (person or settings.auth.master_api_key is None):
+            first_key, keyless = _first_key(settings, store, make=person)
+    except StoreError as error:
+        # An outage of the store must not become one of the proxy: it serves when the store comes.
+        print(f"The store does not answer yet: {error}", file=sys.stderr)
+    upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
+    server.hold_signals()
+    shown = None if demo else credentials
+    text = banner(settings, port, upstream, shown, first_key=first_key, keyless=keyless)
+    print(text, flush=True)
+    return server.run(settings, listeners, lambda: app.build(settings, store))
+
+
+def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> Settings:
+    """Starts the simulator and points the settings at it."""
+    from ..sim.options import SimulatorOptions  # noqa: PLC0415  # only for the demo
+    from ..sim.server import serve_in_child  # noqa: PLC0415
+
+    _, demo_port = serve_in_child(SimulatorOptions())
+    return load_settings(
+        config_file,
+        {
+            **overrides,
+            "BEDROCK_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
+            "BEDROCK_MANTLE_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
+            "AWS_ACCESS_KEY_ID": "demo",
+            "AWS_SECRET_ACCESS_KEY": "demo",
+            "AWS_BEARER_TOKEN_BEDROCK": "",
+            "AWS_SESSION_TOKEN": "",
+            # Nothing of a demonstration may reach AWS.
+            "BEDROCK_CONTROL_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
+            "PROVIDERS": "{}",
+            "FAILOVER_CHAINS": "{}",
+        },
+    )
+
+
+def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | None, bool]:
+    """The secret of a key made now because the store had none; and whether it still has none.
+
+    Raises `StoreError`.
+    """
+    import asyncio  # noqa: PLC0415  # after the bind
+
+    async def look() -> tuple[str | None, bool]:
+        await store.open()
+        try:
+            if await store.keys.list():
+                return None, False
+            return (await _make_key(settings, store), False) if make else (None, True)
+        finally:
+            await store.close()
+
+    return asyncio.run(look())
+
+
+async def _make_key(settings: Settings, store: Store) -> str:
+    """As `keys create` makes one, which the audit log then tells."""
+    from ..admin.scopes import LOCAL  # noqa: PLC0415  # once in the life of a store
+    from ..admin.table import PREFIX  # noqa: PLC0415
+    from ..administration import build_admin  # noqa: PLC0415
+    from ..errors import ProxyError  # noqa: PLC0415
+    from ..store.base import StoreError  # noqa: PLC0415
+
+    body = b'{"name": "first key"}'
+    try:
+        api = build_admin(settings, store)
+        _, made = await api.dispatch(LOCAL, "POST", f"{PREFIX}keys", {}, body)
+    except ProxyError as error:
+        raise StoreError(error.message) from error
+    secret: str = made["key"]
+    return secret
