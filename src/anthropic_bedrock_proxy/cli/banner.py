@@ -21,8 +21,7 @@ def banner(
 
     `keyless`: the store has no key, and none was made.
     """
-    host = settings.server.host
-    url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+    listening, url, to_socket = _addresses(settings, port)
     key = first_key or ("YOUR_KEY" if settings.auth.require_api_key else "any-key")
     source = f", credentials: {credentials}" if credentials else ""
     body = (
@@ -30,12 +29,12 @@ def banner(
         '"messages": [{"role": "user", "content": "Hello"}]}'
     )
     curl = (
-        f"curl {url}/v1/messages -H 'x-api-key: {key}' -H 'content-type: application/json' "
-        "-H 'anthropic-version: 2023-06-01'"
+        f"curl {to_socket}{url}/v1/messages -H 'x-api-key: {key}' "
+        "-H 'content-type: application/json' -H 'anthropic-version: 2023-06-01'"
     )
     lines = [
         f"anthropic-bedrock-proxy {__version__}",
-        f"  listening  http://{host}:{port}",
+        f"  listening  {listening}",
         f"  upstream   {upstream}, region {settings.aws.region}{source}",
         f"  data       {settings.store.url}, journal {settings.store.journal_path}",
     ]
@@ -65,3 +64,14 @@ def _how_to_make_one(settings: Settings) -> str:
     if settings.store.url.startswith("memory:"):  # which other processes do not see
         return "set MASTER_API_KEY"
     return "anthropic-bedrock-proxy keys create --name NAME"
+
+
+def _addresses(settings: Settings, port: int) -> tuple[str, str, str]:
+    """Where it listens, the URL for clients on this machine, and what curl needs to get there."""
+    host = settings.server.host
+    scheme = "http" if settings.server.tls_certificate is None else "https"
+    if host.startswith("unix://"):
+        return host, f"{scheme}://localhost", f"--unix-socket {host.removeprefix('unix://')} "
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    shown, near = (f"[{name}]" if ":" in name else name for name in (host, near))
+    return f"{scheme}://{shown}:{port}", f"{scheme}://{near}:{port}", ""

@@ -82,7 +82,8 @@ def _serve(
     except SettingsError as error:
         raise StartError(str(error)) from error
     logs.configure(settings.server.log_level, settings.server.log_format)
-    port = listeners[0].getsockname()[1]
+    name = listeners[0].getsockname()
+    port = name[1] if isinstance(name, tuple) else 0  # a Unix socket has none
     try:
         store = make_store(settings)
     except StoreError as error:

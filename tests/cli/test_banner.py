@@ -1,0 +1,34 @@
+"""The addresses that `serve` tells."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from anthropic_bedrock_proxy.cli.banner import banner
+from anthropic_bedrock_proxy.config import load_settings
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "listening", "curl"),
+    [
+        ("127.0.0.1", False, "http://127.0.0.1:8000", "curl http://127.0.0.1:8000/v1/messages"),
+        ("0.0.0.0", False, "http://0.0.0.0:8000", "curl http://127.0.0.1:8000/v1/messages"),
+        ("::", True, "https://[::]:8000", "curl https://[::1]:8000/v1/messages"),
+        ("a.example", True, "https://a.example:8000", "curl https://a.example:8000/v1/messages"),
+        (
+            "unix:///run/proxy.sock",
+            False,
+            "unix:///run/proxy.sock",
+            "curl --unix-socket /run/proxy.sock http://localhost/v1/messages",
+        ),
+    ],
+)
+def test_the_address_can_be_pasted(host, tls, listening, curl):
+    settings = load_settings(None, environ={"HOST": host}, env_file=None)
+    if tls:
+        server = msgspec.structs.replace(settings.server, tls_certificate="cert.pem")
+        settings = msgspec.structs.replace(settings, server=server)
+    text = banner(settings, 8000, "Bedrock", None, first_key=None, keyless=False)
+    assert f"  listening  {listening}\n" in text
+    assert f"  {curl} -H " in text
