@@ -13,8 +13,11 @@ import math
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import Final
 
 import msgspec
+
+_RETRIED: Final = (408, 409, 429)
 
 
 class ProxyError(Exception):
@@ -47,12 +50,14 @@ class ProxyError(Exception):
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Retry hints that the official SDKs obey."""
+        """Retry hints that the official SDKs obey; `x-should-retry` is always there."""
         headers = list(self.extra_headers)
         if self.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
-        if self.should_retry is not None:
-            headers.append((b"x-should-retry", b"true" if self.should_retry else b"false"))
+        retry = self.should_retry
+        if retry is None:  # what the SDKs would decide by themselves
+            retry = self.status in _RETRIED or self.status >= 500  # noqa: PLR2004
+        headers.append((b"x-should-retry", b"true" if retry else b"false"))
         return headers
 
 

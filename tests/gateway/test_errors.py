@@ -121,3 +121,19 @@ def test_what_looks_like_a_key_is_in_no_message(message, told):
     error = NotFoundError(message)
     assert error.message == str(error) == told
     assert json.loads(error.body("req_1"))["error"]["message"] == told
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.InvalidRequestError("no"), b"false"),
+        (errors.NotFoundError("no"), b"false"),
+        (errors.ConflictError("later"), b"true"),
+        (errors.RateLimitError("later"), b"true"),
+        (errors.RateLimitError("never", should_retry=False), b"false"),
+        (errors.UnavailableError("later"), b"true"),
+        (errors.OverloadedError("later"), b"true"),
+    ],
+)
+def test_every_error_says_whether_a_retry_can_help(error, expected):
+    assert dict(error.headers())[b"x-should-retry"] == expected
