@@ -16,6 +16,7 @@ import contextlib
 import errno
 import gc
 import os
+import resource
 import signal
 import socket
 import stat
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 2048
 UNIX: Final = "unix://"
+SPARE_FILES: Final = 512  # of a worker for all but its clients: AWS, the store, the journal
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
@@ -119,10 +121,30 @@ def run(
     settings: Settings, listeners: list[socket.socket], build: Callable[[], Awaitable[App]]
 ) -> int:
     """Serves until told to stop; returns the exit code. `build` is called in each worker."""
+    raise_file_limit(settings.server.max_connections)
     if len(listeners) == 1:
         return _serve(settings, listeners[0], build, parent=None)
     _settle_memory()  # keeps the collector's marks off the pages that the workers share
     return _Supervisor(settings, listeners, build).run()
+
+
+def raise_file_limit(connections: int) -> int:
+    """Lets this process open as many files as `connections` of clients ask for, or as it may.
+
+    Returns how many connections there is room for. The soft limit is 1024 on most systems, for
+    programs that use select(); this one does not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # then it is what it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return max(1, min(connections, soft - SPARE_FILES))
 
 
 def _serve(
@@ -167,13 +189,17 @@ class _Worker:
     def __init__(
         self, settings: Settings, app: App, listener: socket.socket, parent: int | None
     ) -> None:
-        from .http.server.server import Server  # noqa: PLC0415  # after the bind
+        import msgspec  # noqa: PLC0415  # after the bind
+
+        from .http.server.server import Server  # noqa: PLC0415
 
         self._options = settings.server
         self._application = app.application
         self._listener = listener
         self._parent = parent
-        self._server = Server(app.application, app.bounds, tls=tls_context(settings.server))
+        room = raise_file_limit(app.bounds.connections)
+        bounds = msgspec.structs.replace(app.bounds, connections=room)
+        self._server = Server(app.application, bounds, tls=tls_context(settings.server))
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()  # of another signal
 

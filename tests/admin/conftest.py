@@ -1,4 +1,4 @@
-"""The admin API as clients reach it: over ASGI, on a store in memory."""
+"""The admin API as clients reach it: over a connection and a store, both in memory."""
 
 from __future__ import annotations
 

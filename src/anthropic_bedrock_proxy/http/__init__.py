@@ -1,1 +1,1 @@
-"""The ASGI side: routes, request reading, error answers."""
+"""The HTTP side: the server (`server/`), routes, reading of bodies, error answers."""
