@@ -121,7 +121,6 @@ def run(
     settings: Settings, listeners: list[socket.socket], build: Callable[[], Awaitable[App]]
 ) -> int:
     """Serves until told to stop; returns the exit code. `build` is called in each worker."""
-    raise_file_limit(settings.server.max_connections)
     if len(listeners) == 1:
         return _serve(settings, listeners[0], build, parent=None)
     _settle_memory()  # keeps the collector's marks off the pages that the workers share

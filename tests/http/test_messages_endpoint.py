@@ -450,3 +450,12 @@ def test_refused_requests_leave_nothing_for_the_collector(make_proxy):
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+def test_the_last_events_and_the_end_of_a_stream_leave_in_one_write(proxy, stream):
+    proxy.upstream.script.append([stream])
+    client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True})
+    writes = []
+    client.on_chunk = lambda answer: writes.append(answer.complete)
+    asyncio.run(client.send())
+    assert writes == [True]

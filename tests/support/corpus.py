@@ -157,6 +157,8 @@ class Parts:
     def __init__(self, *parts: bytes) -> None:
         self._parts = list(parts)
 
+    done = False  # it does not know
+
     async def read(self) -> bytes | None:
         return self._parts.pop(0) if self._parts else None
 

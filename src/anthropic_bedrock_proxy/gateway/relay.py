@@ -30,7 +30,6 @@ class Relay:
 
     __slots__ = (
         "_applied_edits",
-        "_done",
         "_exchange",
         "_lease",
         "_paced",
@@ -38,6 +37,7 @@ class Relay:
         "_request_body",
         "_spent",
         "_stream",
+        "done",
     )
 
     def __init__(
@@ -65,21 +65,21 @@ class Relay:
         self._spent = spent
         self._report_cost = report_cost
         self._request_body = request_body
-        self._done = False
+        self.done = False
 
     async def read(self) -> bytes | None:
         """The next events. Settles the lease before it returns the last of them."""
-        if self._done:
+        if self.done:
             return None
         try:
             events = await self._paced.read()
         except UpstreamRefusal as refusal:
-            self._done = True
+            self.done = True
             self._count_spent()
             error = refused(self._exchange, refusal, self._lease)
             return sse.encode([error_event(error, self._exchange.request_id)])
         except ProxyError as error:  # a further call of a turn is not admitted
-            self._done = True
+            self.done = True
             self._count_spent()
             self._exchange.error_type = error.type
             self._lease.settle()
@@ -97,7 +97,7 @@ class Relay:
         if self._report_cost and (cost := self._lease.price()) is not None:
             events = [_with_cost(event, cost) for event in events]
         if events[-1][0] == b"message_stop":
-            self._done = True
+            self.done = True
             if self._stream.usage_estimated:
                 self._exchange.meter.assume_usage()
             self._lease.settle()
@@ -106,8 +106,8 @@ class Relay:
     def close(self) -> None:
         """Stops the model if it still talks, and settles."""
         self._stream.close()
-        if not self._done:
-            self._done = True
+        if not self.done:
+            self.done = True
             self._count_spent()
         self._lease.settle()
 

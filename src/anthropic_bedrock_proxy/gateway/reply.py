@@ -33,6 +33,11 @@ class Reply(msgspec.Struct):
 class ByteSource(Protocol):
     """Bytes that come over time."""
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing follows what was read last, as far as is known: a look spares a write."""
+        ...
+
     async def read(self) -> bytes | None:
         """The next bytes; None at the end. Never raises an error of the upstream."""
         ...

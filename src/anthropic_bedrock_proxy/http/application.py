@@ -171,10 +171,13 @@ class Application:
         lines = _STREAM_LINES % (exchange.request_id.encode(), *more)
         if self._cors is not None:
             lines += self._cors.lines(request.headers)
-        source = reply.source
+        source, last = reply.source, b""
         try:
             request.begin(200, lines, filler=_COMMENT)
             while (chunk := await source.read()) is not None:
+                if source.done:
+                    last = chunk
+                    break
                 if not request.write(chunk):
                     await request.drain()
         except asyncio.CancelledError:
@@ -187,7 +190,7 @@ class Application:
             self._break_off(request, exchange, APIError("Internal error of the proxy."))
         finally:
             source.close()  # settles
-        request.end()
+        request.end(last)
 
     def _break_off(self, request: Request, exchange: Exchange, error: ProxyError) -> None:
         """Ends a stream with an error event."""

@@ -84,9 +84,10 @@ class Request(Generic[E]):
         if not self.gone:
             await self._protocol.drain()
 
-    def end(self) -> None:
-        """Ends the answer that was begun."""
+    def end(self, data: bytes = b"") -> None:
+        """Ends the answer that was begun, with `data` as its last part."""
         if not self.gone:
+            self._protocol.connection.write(data)
             self._protocol.connection.end()
             self._protocol.act()
 
