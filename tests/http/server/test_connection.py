@@ -281,6 +281,24 @@ def test_a_late_head_is_refused_once(connection, later):
     assert connection.request is None
 
 
+def test_who_is_silent_first_has_no_more_time_for_its_head(connection, later):
+    later(9)
+    connection.receive(b"GET / HTTP/1.1\r\n")
+    later(1)
+    assert connection.refusal.status == 408
+
+
+def test_further_heads_have_their_time_from_their_first_byte(connection, later):
+    connection.receive(GET)
+    connection.answer(200, b"", b"")
+    later(9)
+    connection.receive(b"GET / HTTP/1.1\r\n")
+    later(9)
+    assert connection.refusal is None
+    later(1)
+    assert connection.refusal.status == 408
+
+
 def test_the_application_may_end_the_connection(connection):
     connection.receive(GET + GET)
     connection.close_after_answer()

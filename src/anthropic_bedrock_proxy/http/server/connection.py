@@ -316,8 +316,8 @@ class Connection:
             taken = reader.receive(data)
             head = reader.head
             if head is None:
-                if not continued and reader.started:
-                    self._since = self._clock.now
+                if not continued and reader.started and self.ended:
+                    self._since = self._clock.now  # else its time began with the connection
                 return
         except ProtocolError as error:
             self._refuse(error)
