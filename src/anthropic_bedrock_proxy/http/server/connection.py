@@ -52,6 +52,7 @@ _STATUS_LINES: Final = {
 # What the bytes that come belong to. Not an Enum: its members are slow to look up in Python 3.11.
 _HEAD, _BODY, _AHEAD, _DISCARD = range(4)
 _NO_BODY: Final = (204, 304)
+_PARTS: Final = 32  # held one by one; were there more, what holds them would outweigh them
 
 
 class Leave:
@@ -141,8 +142,10 @@ class Connection:
         elif phase == _BODY:
             self._receive_body(data)
         elif phase != _DISCARD:
-            self._ahead.append(data)
             self._ahead_bytes += len(data)
+            self._ahead.append(data)
+            if len(self._ahead) > _PARTS:
+                self._ahead = [b"".join(self._ahead)]
         elif self.leave == Leave.LINGER:
             self._since = self._clock.now
 
@@ -360,6 +363,8 @@ class Connection:
             if wanted:
                 self._received.append(data if taken == len(data) else data[:taken])
                 self._received_bytes += taken
+        if len(self._received) > _PARTS:
+            self._received = [b"".join(self._received)]
         if done:
             self._chunks = None
             if wanted:
