@@ -155,7 +155,8 @@ class Connection:
         if self.request is not None and not self._bounds.half_closed:
             self.leave = Leave.ABORT
         elif self._phase == _DISCARD:
-            self.leave = Leave.CLOSE
+            if self.request is None:  # else its answer ends the connection
+                self.leave = Leave.CLOSE
         elif self._phase == _BODY:
             if self.request is None:  # a body nobody wants
                 self.leave = Leave.CLOSE
