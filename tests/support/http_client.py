@@ -121,12 +121,14 @@ class Transport(asyncio.Transport):
 class Connection:
     """A server with one connection in memory. Its clock stands still: `pass_time` moves it."""
 
-    def __init__(self, app, on_write, *, bounds=None, client="127.0.0.1"):
-        self.server = Server(app, bounds or Bounds())
+    def __init__(self, app, on_write, *, bounds=None, client="127.0.0.1", server=None):
+        """`server` is another's, to be one of its connections."""
+        self.server = server or Server(app, bounds or Bounds())
         self.transport = Transport(on_write, (client, 1))
         self.protocol = self.transport.protocol = HTTPProtocol(self.server)
         self.protocol.connection_made(self.transport)
-        self.server._ticker.cancel()
+        if server is None:
+            self.server._ticker.cancel()
 
     def feed(self, data):
         """The client sends bytes."""
