@@ -66,6 +66,7 @@ class Server:
                 sock=listener,
                 ssl=self._tls,
                 ssl_handshake_timeout=self.bounds.handshake_seconds if self._tls else None,
+                ssl_shutdown_timeout=self.bounds.linger_seconds if self._tls else None,
             )
             self._servers.append(server)
 
