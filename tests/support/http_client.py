@@ -46,7 +46,8 @@ class Transport(asyncio.Transport):
         self.protocol: HTTPProtocol | None = None
         self.blocked = False  # the client takes nothing
         self.unsent = b""
-        self.paused = self.ended = self.closed = False
+        self.paused = self.ended = False
+        self.closed = self.aborted = self.lost = False
         self.error = 0  # SO_ERROR
         self.high = 1 << 16
 
@@ -60,6 +61,8 @@ class Transport(asyncio.Transport):
         return len(self.unsent)
 
     def write(self, data):
+        if self.aborted:
+            return  # as sockets do, until they have told the protocol
         assert not self.closed, "written after the end"
         assert not self.ended, "written after the end of writing"
         if not self.blocked:
@@ -75,7 +78,9 @@ class Transport(asyncio.Transport):
         was, data, self.unsent = len(self.unsent), self.unsent, b""
         self.blocked = False
         self.on_write(data)
-        if was > self.high:
+        if self.closed:
+            self._lose()
+        elif was > self.high:
             self.protocol.resume_writing()
 
     def pause_reading(self):
@@ -94,23 +99,36 @@ class Transport(asyncio.Transport):
         return self.closed
 
     def close(self):
+        """As sockets do: not before the client has taken what was written."""
         if not self.closed:
             self.closed = True
             self.on_close()
-            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+            if not self.unsent:
+                self._lose()
 
-    abort = close
+    def abort(self):
+        self.unsent, self.aborted = b"", True
+        if self.closed:
+            self._lose()
+        self.close()
+
+    def _lose(self):
+        if not self.lost:
+            self.lost = True
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
 
 
 class Connection:
     """A server with one connection in memory. Its clock stands still: `pass_time` moves it."""
 
-    def __init__(self, app, on_write, *, bounds=None, client="127.0.0.1"):
-        self.server = Server(app, bounds or Bounds())
+    def __init__(self, app, on_write, *, bounds=None, client="127.0.0.1", server=None):
+        """`server` is another's, to be one of its connections."""
+        self.server = server or Server(app, bounds or Bounds())
         self.transport = Transport(on_write, (client, 1))
         self.protocol = self.transport.protocol = HTTPProtocol(self.server)
         self.protocol.connection_made(self.transport)
-        self.server._ticker.cancel()
+        if server is None:
+            self.server._ticker.cancel()
 
     def feed(self, data):
         """The client sends bytes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -197,6 +199,19 @@ def test_a_rest_of_a_body_that_may_be_long_ends_the_connection(connection, reque
     assert connection.refusal is None
 
 
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_body_or_requests_in_crumbs_take_no_more_memory_than_their_bytes(ahead, clock):
+    connection = Connection(Bounds(), clock)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\n"
+    connection.receive(GET if ahead else head + b"Transfer-Encoding: chunked\r\n\r\n")
+    crumb = b"ab" if ahead else b"2\r\nab\r\n"
+    for _ in range(8000):
+        connection.receive(crumb)
+    parts = connection._ahead if ahead else connection._received
+    assert sum(map(sys.getsizeof, parts)) < 16_000 + 4096
+    assert b"".join(parts) == b"ab" * 8000
+
+
 def test_a_client_is_told_once_to_send_its_body(connection):
     connection.receive(post(5, b"", b"Expect: 100-continue"))
     connection.await_body()
@@ -279,6 +294,24 @@ def test_a_late_head_is_refused_once(connection, later):
     later(10)
     assert connection.refusal is refusal
     assert connection.request is None
+
+
+def test_who_is_silent_first_has_no_more_time_for_its_head(connection, later):
+    later(9)
+    connection.receive(b"GET / HTTP/1.1\r\n")
+    later(1)
+    assert connection.refusal.status == 408
+
+
+def test_further_heads_have_their_time_from_their_first_byte(connection, later):
+    connection.receive(GET)
+    connection.answer(200, b"", b"")
+    later(9)
+    connection.receive(b"GET / HTTP/1.1\r\n")
+    later(9)
+    assert connection.refusal is None
+    later(1)
+    assert connection.refusal.status == 408
 
 
 def test_the_application_may_end_the_connection(connection):

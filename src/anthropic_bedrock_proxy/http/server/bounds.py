@@ -27,7 +27,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 75.0  # between requests
     unsent_bytes: int = 64 * 1024  # of answers; then the source of the answer pauses
     stall_seconds: float = 300.0  # that unsent bytes may wait for the client
-    linger_seconds: float = 30.0  # of discarding after an answer that closes the connection
+    # Of discarding after an answer that closes the connection; of waiting for the end of TLS.
+    linger_seconds: float = 30.0
     linger_idle_seconds: float = 5.0  # of silence meanwhile
 
     # Whether who ends its side of the connection still gets its answer; else it counts as gone.

@@ -52,6 +52,7 @@ _STATUS_LINES: Final = {
 # What the bytes that come belong to. Not an Enum: its members are slow to look up in Python 3.11.
 _HEAD, _BODY, _AHEAD, _DISCARD = range(4)
 _NO_BODY: Final = (204, 304)
+_PARTS: Final = 32  # held one by one; were there more, what holds them would outweigh them
 
 
 class Leave:
@@ -141,8 +142,10 @@ class Connection:
         elif phase == _BODY:
             self._receive_body(data)
         elif phase != _DISCARD:
-            self._ahead.append(data)
             self._ahead_bytes += len(data)
+            self._ahead.append(data)
+            if len(self._ahead) > _PARTS:
+                self._ahead = [b"".join(self._ahead)]
         elif self.leave == Leave.LINGER:
             self._since = self._clock.now
 
@@ -152,7 +155,8 @@ class Connection:
         if self.request is not None and not self._bounds.half_closed:
             self.leave = Leave.ABORT
         elif self._phase == _DISCARD:
-            self.leave = Leave.CLOSE
+            if self.request is None:  # else its answer ends the connection
+                self.leave = Leave.CLOSE
         elif self._phase == _BODY:
             if self.request is None:  # a body nobody wants
                 self.leave = Leave.CLOSE
@@ -316,8 +320,8 @@ class Connection:
             taken = reader.receive(data)
             head = reader.head
             if head is None:
-                if not continued and reader.started:
-                    self._since = self._clock.now
+                if not continued and reader.started and self.ended:
+                    self._since = self._clock.now  # else its time began with the connection
                 return
         except ProtocolError as error:
             self._refuse(error)
@@ -360,6 +364,8 @@ class Connection:
             if wanted:
                 self._received.append(data if taken == len(data) else data[:taken])
                 self._received_bytes += taken
+        if len(self._received) > _PARTS:
+            self._received = [b"".join(self._received)]
         if done:
             self._chunks = None
             if wanted:

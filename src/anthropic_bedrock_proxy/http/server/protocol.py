@@ -185,6 +185,11 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         """Whether a request is being served."""
         return self._task is not None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether it may end for another: no request is being served, and it was not ended yet."""
+        return self._left != Leave.ABORT and self.connection.waiting
+
     def tick(self) -> None:
         """Looks at the clock."""
         if self._left == Leave.ABORT:

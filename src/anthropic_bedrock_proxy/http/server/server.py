@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from ssl import SSLContext
 from typing import Final
 
@@ -20,6 +21,7 @@ _MONTHS: Final = (
 )
 _READ_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.02
+_ROOM: Final = 64  # connections that are looked for at a time, when there is no more room
 
 
 def date_line(now: float) -> bytes:
@@ -46,6 +48,7 @@ class Server:
         self.clock = Clock()
         self._tls = tls
         self._connections: set[HTTPProtocol] = set()
+        self._longest: dict[HTTPProtocol, float] = {}  # some that wait, the longest last
         self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._read_clock()
@@ -63,6 +66,7 @@ class Server:
                 sock=listener,
                 ssl=self._tls,
                 ssl_handshake_timeout=self.bounds.handshake_seconds if self._tls else None,
+                ssl_shutdown_timeout=self.bounds.linger_seconds if self._tls else None,
             )
             self._servers.append(server)
 
@@ -75,14 +79,37 @@ class Server:
             self._read_clock()
         self._connections.add(connection)
         if len(self._connections) > self.bounds.connections:
-            waiting = [one for one in self._connections if one.connection.waiting]
-            min(waiting, key=lambda one: one.connection.since).stop()
+            self._make_room()
         if self._ticker is None:
             self._ticker = self.loop.call_later(self.bounds.tick_seconds, self._tick)
 
     def remove(self, connection: HTTPProtocol) -> None:
         """Forgets a connection that has ended."""
         self._connections.discard(connection)
+        if self._longest:
+            self._longest.pop(connection, None)
+
+    def _make_room(self) -> None:
+        """Ends the connection that has waited longest; it may be the newest, and wait for nothing.
+
+        At once: one that ends in its own time would stand beside those that came for it.
+        """
+        while True:
+            if not self._longest:
+                self._find_longest()
+            one, since = self._longest.popitem()
+            if one.waiting and one.connection.since == since:
+                one.abort()
+                return
+
+    def _find_longest(self) -> None:
+        """Looks for several at a time: who comes in a flood must not cost a look at all others.
+
+        Whoever begins to wait later is younger than these.
+        """
+        waiting = [(one, one.connection.since) for one in self._connections if one.waiting]
+        waiting.sort(key=itemgetter(1))
+        self._longest = dict(reversed(waiting[:_ROOM]))
 
     async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
