@@ -11,6 +11,7 @@ from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.admission.keys import KeyOptions
+from anthropic_bedrock_proxy.http.application import _render
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
 
 KEY = {"x-api-key": "sk-master"}
@@ -345,3 +346,9 @@ class TestEvents:
     def test_are_bounded(self, proxy, body):
         answer = ask(proxy, "POST", self.path, headers={}, body=body)
         assert (answer.status, answer.json["error"]["type"]) == (413, "request_too_large")
+
+
+def test_no_value_of_a_header_ends_its_line_before_its_time():
+    headers = [(b"x-a", b"1"), (b"x-b", b"2\r\nx-c: 3"), (b"x-d", b"4\n5\0\r")]
+    assert _render(headers) == b"x-a: 1\r\nx-b: 2  x-c: 3\r\nx-d: 4 5  \r\n"
+    assert _render(headers[:1]) == b"x-a: 1\r\n"

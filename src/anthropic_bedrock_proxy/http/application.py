@@ -227,7 +227,10 @@ def _lines_of(exchange: Exchange, reply: Reply) -> bytes:
 
 def _render(headers: Headers) -> bytes:
     """Header lines; what could end one before its time becomes a blank."""
-    return b"".join([b"%b: %b\r\n" % (name, _NO_VALUE.sub(b" ", value)) for name, value in headers])
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if lines.count(b"\n") == lines.count(b"\r") == len(headers) and b"\0" not in lines:
+        return lines
+    return _render([(name, _NO_VALUE.sub(b" ", value)) for name, value in headers])
 
 
 def _stay(task: asyncio.Task[Any] | None) -> None:

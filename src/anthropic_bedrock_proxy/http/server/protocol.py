@@ -231,7 +231,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         if head is not None and self._task is None:
             request: Request[Any] = Request(head, self._client, self)
             self._request = request
-            self._task = self._server.loop.create_task(self._serve(request))
+            # Not by `create_task`: it would make up a name for each.
+            self._task = asyncio.Task(self._serve(request), loop=self._server.loop, name="request")
         if self._body_waiter is not None and (
             connection.body_done or connection.has_body or connection.body_error is not None
         ):
