@@ -97,10 +97,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self.connection.eof()
         self._reading = False
         self.act()
-        if self._task is not None and self._left == Leave.STAY:
-            self._prober = self._server.loop.call_later(
-                self._server.bounds.probe_seconds, self._probe
-            )
+        self._begin_probing()
         return self._left == Leave.STAY and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
@@ -271,6 +268,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
+            if self.connection.body_done:  # else the application will soon read on
+                self._begin_probing()
 
     def _leave(self, leave: int) -> None:
         self._left = leave
@@ -285,10 +284,16 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             if not self._reading:
                 self._set_reading(True)
 
+    def _begin_probing(self) -> None:
+        """From now on nothing is read, so nothing tells that the client has left."""
+        if self._prober is None and self._task is not None and self._left == Leave.STAY:
+            seconds = self._server.bounds.probe_seconds
+            self._prober = self._server.loop.call_later(seconds, self._probe)
+
     def _probe(self) -> None:
-        """Asks a client that sends no more whether it still reads."""
+        """Asks a client from which nothing is read whether it still reads."""
         self._prober = None
-        if self.connection.probe():
+        if not self._reading and self.connection.probe():
             self.act()
             seconds = self._server.bounds.probe_seconds
             self._prober = self._server.loop.call_later(seconds, self._look)
