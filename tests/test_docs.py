@@ -6,17 +6,28 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from anthropic_bedrock_proxy import errors
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
+from anthropic_bedrock_proxy.http.cors import EXPOSED
 from anthropic_bedrock_proxy.http.routes import Routes
+from anthropic_bedrock_proxy.http.server.bounds import Bounds
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
+SECURITY = (ROOT / "docs/security.md").read_text()
 HTTP = (ROOT / "docs/reference/http.md").read_text()
 CLI = (ROOT / "docs/reference/cli.md").read_text()
 SOURCES = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+
+SOURCES_OF_ANSWERS = "".join(
+    path.read_text()
+    for part in ("http", "gateway", "admin", "errors.py")
+    for root in [ROOT / "src/anthropic_bedrock_proxy" / part]
+    for path in ([root] if root.is_file() else root.rglob("*.py"))
+)
 
 
 def routes():
@@ -113,6 +124,53 @@ def test_names_of_settings_in_the_docs_exist():
     for page in PAGES:
         for name in re.findall(r"`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`", page.read_text()):
             assert f"`{name}`" in known or name in OTHER_NAMES, f"{page.name}: {name}"
+
+
+KINDS = ("requests", "tokens", "input-tokens", "output-tokens")
+
+
+def test_every_answer_header_is_one_that_pages_of_other_origins_may_read_and_the_reverse():
+    table = HTTP.partition("## Answer headers")[2].partition("\n## ")[0]
+    documented = set()
+    for first, rest in re.findall(r"^\| `([\w-]+)[^`]*`([^|]*)\|", table, re.MULTILINE):
+        stem = first.rpartition("-")[0]
+        for name in (first, *(stem + part for part in re.findall(r"`(-\w+)`", rest))):
+            documented |= {name.replace("KIND", kind) for kind in KINDS}
+    assert documented == set(EXPOSED)
+    assert not re.search(r"[^a-z, -]", ", ".join(EXPOSED))
+
+
+def test_every_header_that_the_proxy_writes_is_documented():
+    own = r"(?:x-[a-z]+(?:-[a-z]+)+|retry-after|request-id|allow)"
+    written = set(re.findall(rf'b"(?:%b)*({own}): ', SOURCES_OF_ANSWERS))
+    written |= set(re.findall(rf'(?<!get)\(b"({own})",', SOURCES_OF_ANSWERS))
+    assert len(written) > 5
+    assert written - {"x-accel-buffering"} <= set(EXPOSED)  # that one is for proxies
+
+
+def shown(name, value):
+    """A bound's value as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name.endswith("_bytes"):
+        return f"{value // 1024} KiB"
+    return f"{value:g} s" if name.endswith("_seconds") else f"{value:,}"
+
+
+def test_every_bound_of_a_connection_is_documented_with_its_default_and_the_reverse():
+    table = SECURITY.partition("### Of a connection")[2].partition("\n### ")[0]
+    documented = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", table, re.MULTILINE)
+    bounds = msgspec.structs.asdict(Bounds())
+    assert dict(documented) == {name: shown(name, value) for name, value in bounds.items()}
+    assert len(documented) == len(bounds)
+
+
+def test_every_promise_of_the_threat_model_names_a_test():
+    boundaries = SECURITY.partition("## The boundaries")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!promise|---)(.+) \|$", boundaries, re.MULTILINE)
+    assert len(rows) > 20
+    for row in rows:
+        assert re.search(r"\| `tests/", row), row
 
 
 # Environment variables of other programs that the docs mention.

@@ -16,7 +16,6 @@ import contextlib
 import errno
 import gc
 import os
-import resource
 import signal
 import socket
 import stat
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 2048
 UNIX: Final = "unix://"
-SPARE_FILES: Final = 512  # of a worker for all but its clients: AWS, the store, the journal
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
@@ -127,25 +125,6 @@ def run(
     return _Supervisor(settings, listeners, build).run()
 
 
-def raise_file_limit(connections: int) -> int:
-    """Lets this process open as many files as `connections` of clients ask for, or as it may.
-
-    Returns how many connections there is room for. The soft limit is 1024 on most systems, for
-    programs that use select(); this one does not.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = connections + SPARE_FILES
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # then it is what it is
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return connections
-    return max(1, min(connections, soft - SPARE_FILES))
-
-
 def _serve(
     settings: Settings,
     listener: socket.socket,
@@ -188,17 +167,13 @@ class _Worker:
     def __init__(
         self, settings: Settings, app: App, listener: socket.socket, parent: int | None
     ) -> None:
-        import msgspec  # noqa: PLC0415  # after the bind
-
-        from .http.server.server import Server  # noqa: PLC0415
+        from .http.server.server import Server  # noqa: PLC0415  # after the bind
 
         self._options = settings.server
         self._application = app.application
         self._listener = listener
         self._parent = parent
-        room = raise_file_limit(app.bounds.connections)
-        bounds = msgspec.structs.replace(app.bounds, connections=room)
-        self._server = Server(app.application, bounds, tls=tls_context(settings.server))
+        self._server = Server(app.application, app.bounds, tls=tls_context(settings.server))
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()  # of another signal
 

@@ -146,6 +146,13 @@ def test_real_credentials_are_named_in_the_banner(tmp_path):
         ({"STORE_URL": "nowhere://"}, "STORE_URL"),
         ({"TRUSTED_PROXIES": "10.0.0.0/33"}, "TRUSTED_PROXIES"),
         ({"STORE_URL": "dynamodb://"}, "does not reach AWS"),
+        *(
+            (
+                {"CORS_ORIGINS": origins, "CORS_ALLOW_CREDENTIALS": "true"},
+                "CORS_ALLOW_CREDENTIALS with CORS_ORIGINS=*: any page could act for whoever visits",
+            )
+            for origins in ("*", "https://app.example,*")
+        ),
     ],
 )
 def test_what_is_wrong_is_said_without_a_trace(tmp_path, extra, message):

@@ -7,17 +7,25 @@ page read an error: whoever may not use the proxy is told so in words.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from ..gateway.reply import Headers
 
-# What a page may read beside the few headers that the Fetch standard lists.
-EXPOSED = (
-    "anthropic-ratelimit-*, request-id, retry-after, x-amzn-requestid, x-cost-usd, "
-    "x-proxy-warning, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, "
-    "x-should-retry, x-token-count"
+# What a page may read beside the few headers that the Fetch standard lists: every one by its name,
+# because `*` means nothing with credentials, and within a name it never does.
+EXPOSED: Final = (
+    *("allow", "request-id", "retry-after", "x-amzn-requestid", "x-bedrock-target", "x-cost-usd"),
+    *("x-next-after", "x-proxy-warning", "x-should-retry", "x-token-count"),
+    *(f"x-ratelimit-{part}" for part in ("limit", "remaining", "reset")),
+    *(
+        f"anthropic-ratelimit-{kind}-{part}"
+        for kind in ("requests", "tokens", "input-tokens", "output-tokens")
+        for part in ("limit", "remaining", "reset")
+    ),
 )
+_EXPOSED_LINE: Final = f"access-control-expose-headers: {', '.join(EXPOSED)}\r\n".encode()
 
 
 class CORS(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +43,7 @@ class CORS(msgspec.Struct, frozen=True, kw_only=True):
         allowed = self._allowed(headers)
         if allowed is None:
             return shared
-        lines = b"%baccess-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\n" % (
-            shared,
-            allowed,
-            EXPOSED.encode(),
-        )
+        lines = b"%baccess-control-allow-origin: %b\r\n%b" % (shared, allowed, _EXPOSED_LINE)
         if self.credentials:
             lines += b"access-control-allow-credentials: true\r\n"
         return lines

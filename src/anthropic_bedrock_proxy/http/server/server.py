@@ -12,6 +12,7 @@ from typing import Final
 
 from .bounds import Bounds
 from .connection import Clock
+from .descriptors import room_for
 from .protocol import Application, HTTPProtocol
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -21,7 +22,7 @@ _MONTHS: Final = (
 )
 _READ_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.02
-_ROOM: Final = 64  # connections that are looked for at a time, when there is no more room
+_AT_A_TIME: Final = 64  # connections that are looked for at a time, when there is no more room
 
 
 def date_line(now: float) -> bytes:
@@ -48,6 +49,7 @@ class Server:
         self.clock = Clock()
         self._tls = tls
         self._connections: set[HTTPProtocol] = set()
+        self._room = bounds.connections
         self._longest: dict[HTTPProtocol, float] = {}  # some that wait, the longest last
         self._servers: list[asyncio.Server] = []
         self._ticker: asyncio.TimerHandle | None = None
@@ -55,6 +57,7 @@ class Server:
 
     async def start(self, listeners: Sequence[socket.socket]) -> None:
         """Accepts connections on bound sockets that already listen."""
+        self._room = room_for(self.bounds.connections)
         for listener in listeners:
             create = (
                 self.loop.create_unix_server
@@ -78,7 +81,7 @@ class Server:
         if not self._connections:
             self._read_clock()
         self._connections.add(connection)
-        if len(self._connections) > self.bounds.connections:
+        if len(self._connections) > self._room:
             self._make_room()
         if self._ticker is None:
             self._ticker = self.loop.call_later(self.bounds.tick_seconds, self._tick)
@@ -109,7 +112,7 @@ class Server:
         """
         waiting = [(one, one.connection.since) for one in self._connections if one.waiting]
         waiting.sort(key=itemgetter(1))
-        self._longest = dict(reversed(waiting[:_ROOM]))
+        self._longest = dict(reversed(waiting[:_AT_A_TIME]))
 
     async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
