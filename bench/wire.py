@@ -1,5 +1,6 @@
-"""A client's end of one connection that may do what no library does: stop in the middle, reset,
-end one side, never read.
+"""A client's end of one connection that may do what no library does.
+
+It stops in the middle, resets, ends one side, never reads.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import tomllib
 from collections.abc import Mapping
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from .limits.base import Limiter
     from .upstream.control import ControlPlane
 
+# As browsers send it (Fetch standard): anything else would never match.
+_ORIGIN: Final = r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _ANY_PAGE: Final = (
     "CORS_ALLOW_CREDENTIALS with CORS_ORIGINS=*: any page could act for whoever visits it. Name "
     "the origins, or set CORS_ALLOW_CREDENTIALS=false (API keys in headers need no credentials in "
@@ -162,6 +165,11 @@ def _check_server(settings: Settings) -> None:
     server, cors = settings.server, settings.cors
     if (server.tls_certificate is None) != (server.tls_key is None):
         raise SettingsError(["TLS_CERT_FILE and TLS_KEY_FILE belong together"])
+    odd = [one for one in cors.origins if one != "*" and not re.fullmatch(_ORIGIN, one)]
+    if odd:
+        raise SettingsError(
+            [f"CORS_ORIGINS: {one!r} is not scheme://host[:port] in lower case" for one in odd]
+        )
     if cors.credentials and "*" in cors.origins:
         raise SettingsError([_ANY_PAGE])
 

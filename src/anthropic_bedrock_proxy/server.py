@@ -71,7 +71,7 @@ def bind(host: str, port: int, workers: int) -> list[socket.socket]:
         bound = [_bound(family, host, port, shared=True) for _ in range(workers)]
         return [_listen(each) for each in bound]
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         raise BindError(f"cannot listen on {host}:{port}: {reason}") from error
 
 
@@ -83,9 +83,16 @@ def _bound_to_path(path: str) -> socket.socket:
         listener.bind(path)
     except OSError as error:
         listener.close()
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         raise BindError(f"cannot listen on {UNIX}{path}: {reason}") from error
     return _listen(listener)
+
+
+def remove_socket(host: str) -> None:
+    """Removes the file of a Unix socket that nobody will listen on any more."""
+    if host.startswith(UNIX):
+        with contextlib.suppress(OSError):  # somebody else has removed it
+            os.unlink(host.removeprefix(UNIX))  # noqa: PTH108  # as below
 
 
 def _remove_left_over(path: str) -> None:
@@ -222,7 +229,8 @@ def tls_context(options: ServerSettings) -> SSLContext | None:
     import ssl  # noqa: PLC0415  # costs memory, and most let a balancer end TLS
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(options.tls_certificate, options.tls_key)
+    # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
+    context.load_cert_chain(options.tls_certificate, options.tls_key, password=lambda: "")
     context.set_alpn_protocols(["http/1.1"])
     return context
 

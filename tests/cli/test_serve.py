@@ -107,7 +107,7 @@ def test_where_nobody_looks_no_key_is_made_and_it_is_said_how(tmp_path):
     """A container's output is kept, and read by many."""
     with Served(tmp_path, "--demo") as served:
         assert "sk-" not in served.banner
-        (said,) = re.findall(r"API keys   none yet: anthropic-bedrock-proxy (.*)", served.banner)
+        (said,) = re.findall(r"API keys   none yet: \S+ -m anthropic_bedrock_proxy (.*)", served.banner)
         command = [sys.executable, "-m", "anthropic_bedrock_proxy", *said.split(), "--json"]
         made = subprocess.run(
             command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=True
@@ -210,3 +210,20 @@ def test_the_module_runs_like_the_command(tmp_path):
     )
     assert __version__ in done.stdout
     assert Path(tmp_path, "data").exists() is False
+
+
+def test_a_certificate_that_cannot_be_used_is_said_at_the_start(tmp_path):
+    (tmp_path / "no.pem").write_text("no certificate")
+    files = {"TLS_CERT_FILE": "no.pem", "TLS_KEY_FILE": "no.pem"}
+    done = subprocess.run(
+        [sys.executable, "-m", "anthropic_bedrock_proxy", "serve", "--demo", "--port", "0"],
+        env=environment(tmp_path) | files | {"WORKERS": "2"},
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: TLS_CERT_FILE and TLS_KEY_FILE cannot be used")
+    assert "Traceback" not in done.stderr

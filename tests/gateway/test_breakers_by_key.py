@@ -90,3 +90,13 @@ class OneSlowKey(RuleBasedStateMachine):
 
 
 TestOneSlowKey = OneSlowKey.TestCase
+
+
+def test_an_answer_from_before_a_key_was_held_up_does_not_let_it_through_again():
+    guard = Guard(failures=3, cooldown_seconds=30)
+    early = guard.begin("slow", 0.0)
+    for _ in range(3):
+        slow(guard, "slow")
+    assert not guard.allows("slow", 0.0)
+    guard.succeeded("slow", early)
+    assert not guard.allows("slow", 0.0)

@@ -270,3 +270,10 @@ def test_counts_have_a_rate_limit_of_their_own():
     route = REGISTRY.route(BODY["model"])
     lease = asyncio.run(world.admission.admit(world.exchange(), request, route, b""))
     lease.settle()
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"no JSON", b'{"inputTokens": "1"}', b"[" * 5000])
+def test_an_answer_without_a_count_is_made_up_for_by_an_estimate(answer):
+    reply, _ = count({}, answer)
+    assert decode(reply.body)["input_tokens"] > 0
+    assert ESTIMATE_HEADER in reply.headers

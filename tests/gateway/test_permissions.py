@@ -117,6 +117,14 @@ def test_forwarded_addresses_are_believed_from_trusted_peers_only(peer, forwarde
     assert client_address(peer, forwarded, ()) == peer
 
 
+def test_the_peer_of_a_unix_socket_is_trusted_where_any_is_and_alone_has_no_network():
+    assert client_address("", ["203.0.113.7"], ("10.0.0.0/8",)) == "203.0.113.7"
+    assert client_address("", ["203.0.113.7, 10.1.1.1"], ("10.0.0.0/8",)) == "203.0.113.7"
+    assert client_address("", ["203.0.113.7"], ()) == ""
+    with pytest.raises(PermissionDeniedError):
+        check_network(a_key(allowed_networks=("0.0.0.0/0", "::/0")), "")
+
+
 DELETE = {"name": "delete_all", "input_schema": {"type": "object"}}
 
 

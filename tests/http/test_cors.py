@@ -8,8 +8,10 @@ import pytest
 from http_client import Client
 from streams import MESSAGE, STREAM, encode
 
+from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
 from anthropic_bedrock_proxy.http.cors import CORS, EXPOSED
+from anthropic_bedrock_proxy.parts import check
 
 KEY = {"x-api-key": "sk-master"}
 APP = "https://app.example"
@@ -163,3 +165,24 @@ def test_what_a_preflight_asks_for_cannot_write_headers_of_its_own(make_proxy):
     answer = send(make_proxy(cors=ANY), "OPTIONS", headers=asks)
     assert answer.headers["access-control-allow-headers"] == "a, b: c"
     assert "b" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "app.example",
+        "https://app.example/",
+        "https://a.example/x",
+        "HTTPS://A.Example",
+        "https://*.x",
+    ],
+)
+def test_origins_that_no_browser_sends_are_refused_at_the_start(origin):
+    settings = load_settings(None, environ={"CORS_ORIGINS": origin}, env_file=None)
+    with pytest.raises(SettingsError, match="CORS_ORIGINS: "):
+        check(settings)
+    check(
+        load_settings(
+            None, environ={"CORS_ORIGINS": "https://a.b:1, http://[::1]:2"}, env_file=None
+        )
+    )

@@ -240,7 +240,7 @@ class Run:
             end = at + max(step, _FILLING if filling else 0)
             connection.feed(data[at:end])
             at = end
-            if connection.protocol.busy:
+            if connection.protocol.serving:
                 await _settle(connection)
 
     def answers(self, methods: list[str]) -> list[Answered]:
@@ -253,7 +253,7 @@ async def _settle(connection: Connection) -> None:
     for _ in range(4):
         await asyncio.sleep(0)
     for _ in range(200):
-        if not connection.protocol.busy or connection.protocol._body_waiter is not None:
+        if not connection.protocol.serving or connection.protocol._body_waiter is not None:
             return
         await asyncio.sleep(0)
     raise AssertionError("a request is served without end")

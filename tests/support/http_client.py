@@ -241,7 +241,7 @@ class Client:
         leaving.cancel()
         if not self._finished.done():
             connection.transport.abort()
-        while connection.protocol.busy:
+        while connection.protocol.serving:
             await asyncio.sleep(0)
         connection.transport.close()
         await asyncio.sleep(0)  # connection_lost

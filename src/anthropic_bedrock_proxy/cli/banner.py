@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
+
 from .. import __version__
 from ..config import Settings
 
@@ -48,22 +52,26 @@ def banner(
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")
     if keyless:
         lines.append(f"  API keys   none yet: {_how_to_make_one(settings)}")
-    lines += [
-        "",
-        "curl:",
-        f"  {curl} -d '{body}'",
-        "Python (pip install anthropic):",
-        f"  anthropic.Anthropic(base_url={url!r}, api_key={key!r})",
-        "Claude Code:",
-        f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key} claude",
-    ]
+    lines += ["", "curl:", f"  {curl} -d '{body}'"]
+    if not to_socket:  # on a Unix socket clients need more than a URL
+        lines += [
+            "Python (pip install anthropic):",
+            f"  anthropic.Anthropic(base_url={url!r}, api_key={key!r})",
+            "Claude Code:",
+            f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key} claude",
+        ]
     return "\n".join(lines)
 
 
 def _how_to_make_one(settings: Settings) -> str:
     if settings.store.url.startswith("memory:"):  # which other processes do not see
         return "set MASTER_API_KEY"
-    return "anthropic-bedrock-proxy keys create --name NAME"
+    program = sys.argv[0]
+    if program.endswith("__main__.py"):
+        program = f"{sys.executable} -m anthropic_bedrock_proxy"
+    elif shutil.which(Path(program).name) == program:
+        program = Path(program).name
+    return f"{program} keys create --name NAME"
 
 
 def _addresses(settings: Settings, port: int) -> tuple[str, str, str]:

@@ -47,3 +47,5 @@ def run_serve(options: dict[str, Any]) -> int:
     except StartError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130  # as shells say of Ctrl-C

@@ -15,6 +15,8 @@ from ..config import Settings, SettingsError, load_settings
 from ..server import BindError, bind
 
 if TYPE_CHECKING:
+    import socket
+
     from ..store.base import Store
 
 _NO_CREDENTIALS = """\
@@ -56,7 +58,7 @@ def start(
 
 def _serve(
     settings: Settings,
-    listeners: list,  # type: ignore[type-arg]  # of sockets; naming the type would import more
+    listeners: list[socket.socket],
     demo: bool,
     demo_without_aws: bool,
     config_file: Path | None,
@@ -101,9 +103,16 @@ def _serve(
     upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
     server.hold_signals()
     shown = None if demo else credentials
+    try:
+        server.tls_context(settings.server)
+    except (OSError, ValueError) as error:
+        raise StartError(f"TLS_CERT_FILE and TLS_KEY_FILE cannot be used: {error}") from error
     text = banner(settings, port, upstream, shown, first_key=first_key, keyless=keyless)
     print(text, flush=True)
-    return server.run(settings, listeners, lambda: app.build(settings, store))
+    try:
+        return server.run(settings, listeners, lambda: app.build(settings, store))
+    finally:
+        server.remove_socket(settings.server.host)
 
 
 def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> Settings:

@@ -35,6 +35,7 @@ _encode = msgspec.json.Encoder().encode
 _ONE: Final = msgspec.Raw(b"1")
 # AWS's words; the last is about models that only inference profiles serve.
 _UNSUPPORTED: Final = ("counting tokens", "counttokens", "on-demand throughput")
+_NO_COUNT: Final = "NoCount"  # no code of AWS's
 _FORGET_SECONDS: Final = 600.0
 _MAX_REMEMBERED: Final = 1024
 # A count is a courtesy: nobody waits long for it.
@@ -158,8 +159,19 @@ class Counting:
 
     async def _count(self, place: str, call: Call) -> int:
         answer = await self._upstreams[place].call(call)
-        counted = msgspec.json.decode(answer.body, type=_Counted)
-        return max(counted.input_tokens, counted.inputTokens)
+        try:
+            counted = msgspec.json.decode(answer.body, type=_Counted)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise _no_count("its answer is none") from error
+        tokens = max(counted.input_tokens, counted.inputTokens)
+        if tokens < 0:
+            raise _no_count("its answer has none")
+        return tokens
+
+
+def _no_count(why: str) -> UpstreamRefusal:
+    """Makes the refusal that stands for an answer without a count."""
+    return UpstreamRefusal(_NO_COUNT, f"Amazon Bedrock did not count the tokens: {why}.")
 
 
 def _count_tokens(base_model_id: str, body: bytes) -> Call:
@@ -176,6 +188,8 @@ def _is_claude(target: Target) -> bool:
 
 def _cannot_count(call: Call, refusal: UpstreamRefusal) -> bool:
     """Whether the refusal is about counting, not about the request."""
+    if refusal.code == _NO_COUNT:
+        return True
     if call.operation == "mantle-count-tokens":
         # Not offered in this region, not allowed by this role, or not reachable from here.
         return rule_for(refusal).error is not InvalidRequestError

@@ -52,7 +52,6 @@ class Verdicts:
         self._tell = learned
         self._now = now
         self._known = Known()
-        self.count = 0  # refusals that were learned from, for metrics
 
     def replace_stored(self, verdicts: Iterable[Verdict]) -> None:
         """Takes over what the store holds."""
@@ -112,7 +111,6 @@ class Verdicts:
         for lesson in read_refusal(refusal.message, call, wanted.terms, self._needed_for):
             what = (lesson.kind, lesson.name)
             if what not in met and not self._known.is_settled(model, dialect, *what):
-                self.count += 1
                 lessons = (*lessons, lesson)
         if not lessons and not self._known.any:
             return None

@@ -34,6 +34,17 @@ async def read_body(request: Request[Any], limit: int) -> bytes | bytearray:
     return body if encoding is None else _decode(body, encoding.strip().lower(), limit)
 
 
+async def skip_body(request: Request[Any], limit: int) -> None:
+    """Reads a body that nobody wants, and keeps and decodes nothing of it. Raises as `read_body`."""
+    left = limit
+    if request.head.length > limit:
+        raise _too_large(limit)
+    while left >= 0 and (part := await request.read()):
+        left -= len(part)
+    if left < 0:
+        raise _too_large(limit)
+
+
 async def _rest(request: Request[Any], limit: int) -> bytearray:
     """A body of which not all is there."""
     body = bytearray()

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from .. import __version__
-from ..errors import RequestTooLargeError, UnavailableError
+from ..errors import UnavailableError
 from ..gateway.admission.keys import Authenticator
 from ..gateway.admission.permissions import check_network, client_address
 from ..gateway.catalog import list_models, retrieve
@@ -27,7 +27,7 @@ from ..protocol.betas import split_header
 from ..protocol.messages import check_version
 from .admin import AdminRoutes
 from .application import AccessLog, Application, Handler, Request
-from .body import read_body
+from .body import read_body, skip_body
 from .cors import CORS
 
 if TYPE_CHECKING:
@@ -136,13 +136,7 @@ class Routes:
 
     async def post_event_logging(self, request: Request) -> Reply:
         """Takes a client's telemetry and forgets it: nothing of it is decoded, or kept."""
-        if request.head.length > _MAX_EVENTS_BYTES:
-            raise RequestTooLargeError(f"Events are taken up to {_MAX_EVENTS_BYTES} bytes.")
-        left = _MAX_EVENTS_BYTES
-        while left >= 0 and (part := await request.read()):
-            left -= len(part)
-        if left < 0:
-            raise RequestTooLargeError(f"Events are taken up to {_MAX_EVENTS_BYTES} bytes.")
+        await skip_body(request, _MAX_EVENTS_BYTES)
         return Reply(b'{"status":"ok"}')
 
     async def get_health(self, _: Request) -> Reply:

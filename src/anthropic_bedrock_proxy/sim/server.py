@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -83,6 +84,7 @@ def serve_in_child(options: SimulatorOptions) -> tuple[int, int]:
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        gc.enable()  # the start of `serve`, in whose middle this is, does without
         os.close(held)
         _die_with(parent, alive)
         _serve(listener, options, ignore_interrupt=True)

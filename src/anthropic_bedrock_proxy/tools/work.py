@@ -31,11 +31,6 @@ class Work:
         self._pause = pause
         self._pause_at = steps  # the first piece waits for its turn as well
 
-    @property
-    def left(self) -> int:
-        """The steps that may still be spent."""
-        return self._left
-
     def spend(self, steps: int) -> bool:
         """Whether it is time to `pause`. Raises `WorkError` if less than that is left."""
         if steps > self._left:

@@ -1,4 +1,4 @@
-"""What memory cannot show of `test_client_bounds.py`: resets, FINs and TLS, as kernels tell them."""
+"""The rest of `test_client_bounds.py`, which memory cannot show: resets, FINs and TLS."""
 
 from __future__ import annotations
 

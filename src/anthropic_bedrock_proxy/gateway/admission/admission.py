@@ -59,9 +59,7 @@ class Admission:
         key = caller.key
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
-        known, at_ms = self._known.get(key.id), exchange.at_ms
-        if known is None or known.caller is not caller or known.day != at_ms // DAY_MS:
-            known = self._learn(caller, at_ms)
+        known = self._known_of(caller, exchange.at_ms)
         plan = known.plan
         ticket: Ticket | None = None
         if plan is not None:
@@ -109,9 +107,7 @@ class Admission:
         key = caller.key
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
-        known, at_ms = self._known.get(key.id), exchange.at_ms
-        if known is None or known.caller is not caller or known.day != at_ms // DAY_MS:
-            known = self._learn(caller, at_ms)
+        known = self._known_of(caller, exchange.at_ms)
         if known.plan is not None and (plan := desk.limits.plan_of_counts(known.plan)) is not None:
             await desk.limits.take(plan, input_tokens=0, max_tokens=0)
         if route.opaque and key.allowed_models:
@@ -121,6 +117,13 @@ class Admission:
         except (PermissionDeniedError, UnavailableError):
             return False
         return True
+
+    def _known_of(self, caller: Caller, at_ms: int) -> _Known:
+        """Looks up once a day, or after a change, what applies to a caller."""
+        known = self._known.get(caller.key.id)
+        if known is None or known.caller is not caller or known.day != at_ms // DAY_MS:
+            known = self._learn(caller, at_ms)
+        return known
 
     def _learn(self, caller: Caller, at_ms: int) -> _Known:
         if len(self._known) >= _MAX_REMEMBERED:

@@ -82,7 +82,8 @@ def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[
         return peer
     hops = [hop.strip() for value in forwarded for hop in value.split(",") if hop.strip()]
     address = peer
-    while hops and _is_within(address, trusted_networks):
+    # A peer on a Unix socket has no address: whoever may connect there is our own.
+    while hops and (not address or _is_within(address, trusted_networks)):
         address = hops.pop()
     return address
 

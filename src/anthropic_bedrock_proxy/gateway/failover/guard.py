@@ -70,8 +70,12 @@ class Guard:
 
     def succeeded(self, key_id: str, passed: Pass) -> bool:
         """The target answered; whether that closed the breaker for all."""
-        if self._own:
-            self._own.pop(key_id, None)
+        own = self._own.get(key_id) if self._own else None
+        # What came before its breaker opened does not close it: breaker.py.
+        if own is not None and passed.own is not None:
+            own.succeeded(passed.own)
+            if own.state == "closed":
+                del self._own[key_id]
         return self.common.succeeded(passed.common)
 
     def failed(

@@ -173,14 +173,19 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         else:
             self.flush()
             self._transport.close()
-        self._left = Leave.ABORT
+        self._left = self.connection.leave = Leave.ABORT
 
     # For the server
 
     @property
-    def busy(self) -> bool:
-        """Whether a request is being served."""
+    def serving(self) -> bool:
+        """Tells whether a request is being served."""
         return self._task is not None
+
+    @property
+    def busy(self) -> bool:
+        """Tells whether a request is being served, or the client has yet to take its answer."""
+        return self._task is not None or self._transport.get_write_buffer_size() > 0
 
     @property
     def waiting(self) -> bool:
@@ -293,18 +298,27 @@ class HTTPProtocol(asyncio.BufferedProtocol):
     def _probe(self) -> None:
         """Asks a client from which nothing is read whether it still reads."""
         self._prober = None
-        if not self._reading and self.connection.probe():
+        if self._reading or self._task is None:
+            return
+        if self.connection.probe():
             self.act()
-            seconds = self._server.bounds.probe_seconds
-            self._prober = self._server.loop.call_later(seconds, self._look)
+            self._prober = self._server.loop.call_later(
+                self._server.bounds.probe_seconds, self._look
+            )
+        else:  # there is nothing to say just now
+            self._probe_later()
 
     def _look(self) -> None:
         if self._peer_is_gone():
+            self._prober = None
             self.connection.leave = Leave.ABORT
             self.act()
         else:
-            seconds = self._server.bounds.next_probe_seconds
-            self._prober = self._server.loop.call_later(seconds, self._probe)
+            self._probe_later()
+
+    def _probe_later(self) -> None:
+        seconds = self._server.bounds.next_probe_seconds
+        self._prober = self._server.loop.call_later(seconds, self._probe)
 
     def _peer_is_gone(self) -> bool:
         """Whether a reset has come that nobody has read, because nothing is read."""
