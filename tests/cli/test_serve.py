@@ -107,7 +107,7 @@ def test_where_nobody_looks_no_key_is_made_and_it_is_said_how(tmp_path):
     """A container's output is kept, and read by many."""
     with Served(tmp_path, "--demo") as served:
         assert "sk-" not in served.banner
-        (said,) = re.findall(r"API keys   none yet: \S+ -m anthropic_bedrock_proxy (.*)", served.banner)
+        (said,) = re.findall(r"none yet: \S+ -m anthropic_bedrock_proxy (.*)", served.banner)
         command = [sys.executable, "-m", "anthropic_bedrock_proxy", *said.split(), "--json"]
         made = subprocess.run(
             command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=True
