@@ -1,8 +1,8 @@
 """Nothing of one client outlasts its time or outgrows its bytes, whatever the client does.
 
 A table of states of a connection, of misbehaviours in each, and of when it ends. One step is one
-second: the client does something, then the server looks at the clock. `test_client_bounds_on_sockets.py`
-has what memory cannot show; docs/security.md has the numbers.
+second: the client does something, then the server looks at the clock. What memory cannot show is in
+`test_client_bounds_on_sockets.py`; docs/security.md has the numbers.
 """
 
 from __future__ import annotations

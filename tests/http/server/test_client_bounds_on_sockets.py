@@ -1,4 +1,4 @@
-"""What memory cannot show of `test_client_bounds.py`: resets, FINs and TLS, as kernels tell them."""
+"""What memory cannot show in `test_client_bounds.py`: resets, FINs, TLS, as kernels tell them."""
 
 from __future__ import annotations
 
