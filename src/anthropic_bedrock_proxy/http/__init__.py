@@ -1,1 +1,1 @@
-"""The ASGI side: routes, request reading, error answers."""
+"""The side of HTTP: routes, request reading, error answers."""
