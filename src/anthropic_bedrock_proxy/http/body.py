@@ -35,7 +35,7 @@ async def read_body(request: Request[Any], limit: int) -> bytes | bytearray:
 
 
 async def skip_body(request: Request[Any], limit: int) -> None:
-    """Reads a body that nobody wants, and keeps and decodes nothing of it. Raises as `read_body`."""
+    """Reads a body that nobody wants and keeps nothing of it. Raises as `read_body`."""
     left = limit
     if request.head.length > limit:
         raise _too_large(limit)

@@ -1,4 +1,4 @@
-"""The rest of `test_client_bounds.py`, which memory cannot show: resets, FINs and TLS."""
+"""What memory cannot show in `test_client_bounds.py`: resets, FINs, TLS, as kernels tell them."""
 
 from __future__ import annotations
 
