@@ -1,6 +1,4 @@
-"""A client's end of one connection that may do what no library does: stop in the middle, reset,
-end one side, never read.
-"""
+"""A client's end of a connection that does what no library would: stops, resets, ends one side."""
 
 from __future__ import annotations
 
