@@ -3,8 +3,8 @@
 For each kind of abuse (bench/attacks.py) a fresh proxy with one worker is attacked from many
 connections by a process of its own, while /health is asked 20 times a second over new connections
 and memory and descriptors are looked at. Exits with 1 if a bound is missed: memory grows by over
-20 MiB at its peak, the 99th percentile of /health is over 50 ms, descriptors are not back 35 s
-after the attackers have left, or the log has a traceback or an error.
+20 MiB at its peak, the 99th percentile of /health is over 50 ms, descriptors are not back within
+35 s of the attackers' leaving, or the log has a traceback or an error.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class Control(msgspec.Struct):
     tokens: int = 0  # output tokens of all the answers that were begun
 
 
-def _answer(body: bytes) -> bytes:
+def answer(body: bytes) -> bytes:
+    """A whole answer of HTTP around `body`."""
     return (
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
         + _KEEP
@@ -46,7 +47,7 @@ def _answer(body: bytes) -> bytes:
     )
 
 
-_STREAM_HEAD: Final = (
+STREAM_HEAD: Final = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n"
     + _KEEP
     + b"x-amzn-bedrock-content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -100,7 +101,7 @@ class Bedrock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.control = Control()
-        self.answer = _answer(work.answer_body())
+        self.answer = answer(work.answer_body())
         self._loop = loop
         self.configure(self.control)
 
@@ -110,7 +111,7 @@ class Bedrock:
         chunks = [b"%x\r\n%b\r\n" % (len(frame), frame) for frame in work.frames(wanted.deltas)]
         chunks[-1] += b"0\r\n\r\n"
         self._chunks = chunks
-        self._whole = _STREAM_HEAD + b"".join(chunks)
+        self._whole = STREAM_HEAD + b"".join(chunks)
         self._pace = Pace(self._loop, wanted.interval_ms)
 
     def stream(self, transport: asyncio.WriteTransport) -> None:
@@ -120,7 +121,7 @@ class Bedrock:
         control.tokens += control.deltas
         if control.interval_ms:
             chunks = iter(self._chunks)
-            transport.write(_STREAM_HEAD + next(chunks))
+            transport.write(STREAM_HEAD + next(chunks))
             self._pace.join(transport, chunks)
         else:
             transport.write(self._whole)
@@ -163,7 +164,7 @@ class Connection(asyncio.Protocol):
             if head.startswith(b"post"):
                 body = request.partition(b"\r\n\r\n")[2]
                 bedrock.configure(msgspec.json.decode(body, type=Control))
-            self._transport.write(_answer(msgspec.json.encode(bedrock.control)))
+            self._transport.write(answer(msgspec.json.encode(bedrock.control)))
         else:
             self._transport.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
 

@@ -78,6 +78,11 @@ class Proxy:
         return self._directory / "stderr.log"
 
     @property
+    def database(self) -> Path:
+        """The file of its store."""
+        return self._directory / "proxy.db"
+
+    @property
     def pid(self) -> int:
         """The parent of all its processes."""
         if self._process is None:

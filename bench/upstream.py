@@ -55,9 +55,9 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def running(cpu: int | None = None) -> Iterator[Upstream]:
-    """Starts the fake, on one core if asked."""
-    command = [sys.executable, "-m", "bench.fake_upstream"]
+def running(cpu: int | None = None, module: str = "bench.fake_upstream") -> Iterator[Upstream]:
+    """Starts the fake, on one core if asked. `module` may be another one that tells its port."""
+    command = [sys.executable, "-m", module]
     if cpu is not None:
         command += ["--cpu", str(cpu)]
     with child(

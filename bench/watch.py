@@ -31,6 +31,17 @@ def rss_mib(root: int) -> float:
     return pages * _PAGE / (1 << 20)
 
 
+def memory_mib(pid: int) -> tuple[float, float]:
+    """RSS and PSS of one process."""
+    kib = {"Rss:": 0, "Pss:": 0}
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
+            name, _, rest = line.partition(" ")
+            if name in kib:
+                kib[name] = int(rest.split()[0])
+    return kib["Rss:"] / 1024, kib["Pss:"] / 1024
+
+
 def descriptors(root: int) -> int:
     """Open descriptors of all processes under `root`."""
     count = 0

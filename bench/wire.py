@@ -1,7 +1,4 @@
-"""A client's end of one connection that may do what no library does.
-
-It stops in the middle, resets, ends one side, never reads.
-"""
+"""A client's end of a connection that does what no library would: stops, resets, ends one side."""
 
 from __future__ import annotations
 
@@ -72,6 +69,8 @@ class Line:
         Raises `OSError` if it does not end as it announced.
         """
         head = await self._until(b"\r\n\r\n")
+        while head.startswith(b"HTTP/1.1 100 "):  # the proxy asks so whether we are still there
+            head = await self._until(b"\r\n\r\n")
         length = _LENGTH.search(head)
         body = await self._exactly(int(length[1])) if length else await self._chunks()
         named = _ID.search(head)
