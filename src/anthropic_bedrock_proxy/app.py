@@ -197,7 +197,7 @@ async def build(settings: Settings, store: Store) -> App:
 
 
 def _keep_running(loss: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """A task for as long as the application runs; if it ends before, somebody must hear of it."""
+    """Starts a task that lasts as long as the application; logs its `loss` if it fails before."""
 
     def report(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):

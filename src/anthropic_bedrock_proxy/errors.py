@@ -43,14 +43,14 @@ class ProxyError(Exception):
         self.extra_headers: list[tuple[bytes, bytes]] = []
 
     def body(self, request_id: str) -> bytes:
-        """Anthropic's error document."""
+        """Returns Anthropic's error document."""
         error: dict[str, object] = {"type": self.type, "message": self.message}
         if self.error_code is not None:
             error["details"] = {"error_code": self.error_code}
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id})
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Retry hints that the official SDKs obey; `x-should-retry` is always there."""
+        """Returns retry hints that the official SDKs obey; `x-should-retry` is always there."""
         headers = list(self.extra_headers)
         if self.retry_after is not None:
             headers.append((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after))))
@@ -96,7 +96,7 @@ class MethodNotAllowedError(ProxyError):
         self.allow = allow
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """RFC 9110 15.5.6 requires `Allow`."""
+        """Adds `Allow`, which RFC 9110 15.5.6 requires."""
         return [(b"allow", self.allow.encode())]
 
 
@@ -141,7 +141,7 @@ class OverloadedError(ProxyError):
 
 
 class UpstreamRefusal(Exception):  # noqa: N818  # not an error of ours: a value that may be retried
-    """What AWS answered, before it is decided whether to try again.
+    """An answer of AWS that refuses, before it is decided whether to try again.
 
     `code` is the AWS exception name (`ThrottlingException`), `status` the HTTP status or 0 for
     exception frames, `message` AWS's own words, `retry_after` seconds if AWS said so. `sent` tells
@@ -161,7 +161,7 @@ class UpstreamRefusal(Exception):  # noqa: N818  # not an error of ours: a value
 
 
 class AWSRule(msgspec.Struct, frozen=True):
-    """How one AWS exception is shown to a client and whether the proxy tries again."""
+    """The rule for one AWS exception: what a client sees, and whether the proxy tries again."""
 
     error: type[ProxyError]
     retryable: bool = False
@@ -257,7 +257,7 @@ _ACCOUNT = re.compile(r"(?<![\d.])\d{12}(?![\d.])")
 
 
 def rule_for(refusal: UpstreamRefusal) -> AWSRule:
-    """The table row for a refusal; by HTTP status where the exception name is unknown."""
+    """Returns the table row for a refusal; by HTTP status where the exception name is unknown."""
     rule = AWS_ERRORS.get(refusal.code) or _BY_STATUS.get(refusal.status)
     return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
 
@@ -278,17 +278,17 @@ def _keys() -> re.Pattern[str]:
 
 
 def hide_keys(text: str) -> str:
-    """`text` without what begins as a key does; "sk-...wxyz", a hint, stays."""
+    """Hides in `text` what begins as a key does; "sk-...wxyz", a hint, stays."""
     return _keys().sub(lambda match: f"{match['ours'] or ''}(hidden)", text)
 
 
 def redact(message: str) -> str:
-    """`message` without ARNs and account ids."""
+    """Returns `message` without ARNs and account ids."""
     return _ACCOUNT.sub("(account)", _ARN.sub("(arn)", message))
 
 
 def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
-    """The error a client sees for what AWS answered."""
+    """Returns the error that a client sees for what AWS answered."""
     rule = rule_for(refusal)
     if rule.credentials:
         return UnavailableError(CREDENTIALS_MESSAGE)
@@ -306,7 +306,7 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
 
 
 def _begin_with_the_words(message: str) -> str:
-    """Claude Code compacts its history when a message begins with "prompt is too long"."""
+    """Moves the words that Claude Code compacts its history at to the beginning of a message."""
     if match := _PROMPT_TOO_LONG.search(message):
         return f"prompt is too long{message[match.end() :]}"
     if _INPUT_TOO_LONG.search(message):

@@ -1,4 +1,4 @@
-"""What changes while a worker runs, wired: the catalog in the store, what is learned from Bedrock.
+"""Wires what changes while a worker runs: the catalog in the store, what Bedrock teaches.
 
 Composition code, like app.py: it may import anything.
 """
@@ -108,7 +108,7 @@ class _OnDemand:
         self._control: Control | None = None
 
     async def get_inference_profile(self, arn: str) -> str:
-        """As the control plane's own."""
+        """Asks the control plane, which is made at the first call: see `ControlPlane`."""
         if self._control is None:
             self._control = self._new_control()
         return await self._control.get_inference_profile(arn)
@@ -126,7 +126,7 @@ class OnDemandFetcher:
         self._fetcher: CachedFetcher | None = None
 
     async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
-        """As the fetcher's own."""
+        """Fetches as `Fetcher` says, with one that is made at the first call."""
         if self._fetcher is None:
             self._fetcher = self._new_fetcher()
         return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)

@@ -46,7 +46,7 @@ _MODELS: Final = Path(__file__).with_name("models.toml")
 
 
 def make_limits(settings: Settings, limiter: Limiter) -> Limits:
-    """The operator's limits, counted by `limiter`."""
+    """Makes the operator's limits, counted by `limiter`."""
     limits = settings.limits
     return Limits(
         limiter,
@@ -62,7 +62,7 @@ def make_limits(settings: Settings, limiter: Limiter) -> Limits:
 
 
 def make_bounds(settings: Settings) -> Bounds:
-    """What one client may take of a worker."""
+    """Makes the bounds of what one client may take of a worker."""
     options = settings.server
     stall = settings.upstream.idle_timeout_seconds
     times = (options.body_timeout_seconds, options.keep_alive_seconds, stall)
@@ -76,7 +76,7 @@ def make_bounds(settings: Settings) -> Bounds:
 
 
 def make_cors(settings: Settings) -> CORS | None:
-    """The pages that may call the proxy; None for none of other origins."""
+    """Makes the rule of pages that may call the proxy; None for none of other origins."""
     cors = settings.cors
     if not cors.origins:
         return None
@@ -89,12 +89,12 @@ def make_cors(settings: Settings) -> CORS | None:
 
 
 def load_model_table() -> ModelTable:
-    """The shipped models.toml."""
+    """Loads the shipped models.toml."""
     return parse_table(tomllib.loads(_MODELS.read_text(encoding="utf-8")))
 
 
 def make_registry(settings: Settings, regions: Mapping[str, str] | None = None) -> Registry:
-    """The models of the configured region, with the operator's mapping and betas on top.
+    """Makes the registry of the configured region, with the operator's mapping and betas on top.
 
     `regions` are those of the places beside the default one, now and later; without them, those of
     the settings. Raises `SettingsError`.
@@ -122,7 +122,7 @@ def make_registry(settings: Settings, regions: Mapping[str, str] | None = None) 
 
 
 def read_places(settings: Settings) -> dict[str, Place]:
-    """The places of PROVIDERS. Raises `SettingsError`."""
+    """Reads the places of PROVIDERS. Raises `SettingsError`."""
     places: dict[str, Place] = {}
     problems: list[str] = []
     for name, fields in settings.failover.providers.items():
@@ -136,7 +136,7 @@ def read_places(settings: Settings) -> dict[str, Place]:
 
 
 def read_chains(settings: Settings, places: Mapping[str, Place]) -> dict[str, tuple[Link, ...]]:
-    """FAILOVER_CHAINS, unless failover is off. Raises `SettingsError`."""
+    """Reads FAILOVER_CHAINS, unless failover is off. Raises `SettingsError`."""
     if not settings.failover.enabled:
         return {}
     try:
@@ -175,7 +175,7 @@ def _check_server(settings: Settings) -> None:
 
 
 def default_place(settings: Settings) -> Place:
-    """The place of the AWS_* settings."""
+    """Returns the place of the AWS_* settings."""
     aws = settings.aws
     return Place(
         region=aws.region,
@@ -190,12 +190,12 @@ def default_place(settings: Settings) -> Place:
 
 
 def bedrock_url(settings: Settings) -> str:
-    """The runtime endpoint: BEDROCK_ENDPOINT_URL, or the region's own."""
+    """Returns the runtime endpoint: BEDROCK_ENDPOINT_URL, or the region's own."""
     return default_place(settings).runtime_url
 
 
 def describe_credentials(settings: Settings) -> str | None:
-    """Where AWS credentials will come from, judged without any network; None: nowhere."""
+    """Names the place where AWS credentials will come from, without any network; None: nowhere."""
     aws = settings.aws
     if aws.bearer_token:
         return "AWS_BEARER_TOKEN_BEDROCK"
@@ -205,7 +205,7 @@ def describe_credentials(settings: Settings) -> str | None:
 
 
 def make_terms(settings: Settings) -> Terms:
-    """What the operator lays down for every request."""
+    """Makes the terms that the operator lays down for every request."""
     models = settings.models
     guardrail = None
     if models.guardrail_identifier is not None:
@@ -226,7 +226,7 @@ def make_terms(settings: Settings) -> Terms:
 
 
 def make_failover(settings: Settings) -> Failover:
-    """How long a target may keep a request that another could serve."""
+    """Makes the failover, which bounds the time of a target while others could serve."""
     failover, upstream = settings.failover, settings.upstream
     patience = upstream.first_byte_timeout_seconds
     return Failover(
@@ -242,7 +242,7 @@ def make_failover(settings: Settings) -> Failover:
 
 
 def make_wiring(settings: Settings) -> Wiring:
-    """How places are reached."""
+    """Makes the wiring by which places are reached."""
     aws, patience = settings.aws, settings.upstream
     network = Network(
         ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
@@ -265,7 +265,7 @@ def make_wiring(settings: Settings) -> Wiring:
 
 
 def make_places(settings: Settings) -> Places:
-    """Bedrock in the configured region, and wherever else. Raises `SettingsError`."""
+    """Makes Bedrock in the configured region, and wherever else. Raises `SettingsError`."""
     wiring = make_wiring(settings)
     seal = Seal(settings.failover.encryption_secret)
 
@@ -280,7 +280,7 @@ def make_places(settings: Settings) -> Places:
 
 
 def make_control(settings: Settings, *, timeout_seconds: float = 5.0) -> ControlPlane:
-    """The control endpoint of the configured account and region. Needs a running loop."""
+    """Makes the control endpoint of the configured account and region. Needs a running loop."""
     from .upstream.control import control_url  # noqa: PLC0415  # seldom needed
 
     aws = settings.aws
@@ -289,7 +289,7 @@ def make_control(settings: Settings, *, timeout_seconds: float = 5.0) -> Control
 
 
 def make_fetcher(settings: Settings) -> CachedFetcher:
-    """What fetches the URLs in requests. Belongs to one loop."""
+    """Makes the fetcher of the URLs in requests. Belongs to one loop."""
     from .fetch.cache import CachedFetcher  # noqa: PLC0415  # seldom needed
     from .fetch.fetcher import FetchOptions, WebFetcher  # noqa: PLC0415  # seldom needed
 

@@ -58,7 +58,7 @@ class BindError(Exception):
 
 
 def bind(host: str, port: int, workers: int) -> list[socket.socket]:
-    """One listening socket per worker; `host` may be unix:///PATH. Raises `BindError`."""
+    """Binds one listening socket per worker; `host` may be unix:///PATH. Raises `BindError`."""
     if host.startswith(UNIX):
         return [_bound_to_path(host.removeprefix(UNIX))] * workers
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -76,7 +76,10 @@ def bind(host: str, port: int, workers: int) -> list[socket.socket]:
 
 
 def _bound_to_path(path: str) -> socket.socket:
-    """A Unix socket; who may write to it, and enter its folder, may connect. Raises `BindError`."""
+    """Binds a Unix socket.
+
+    Whoever may write to it, and enter its folder, may connect. Raises `BindError`.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_left_over(path)
@@ -100,7 +103,7 @@ def _remove_left_over(path: str) -> None:
     with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
         is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116  # pathlib is not imported yet
         if is_socket and probe.connect_ex(path) == errno.ECONNREFUSED:
-            os.unlink(path)  # noqa: PTH108  # same
+            os.unlink(path)  # noqa: PTH108  # pathlib is not imported yet
 
 
 def _bound(family: int, host: str, port: int, *, shared: bool) -> socket.socket:
@@ -139,7 +142,7 @@ def _serve(
     *,
     parent: int | None,
 ) -> int:
-    """One worker's life. `parent` is the read end of a pipe that closes when the parent dies."""
+    """Runs one worker. `parent` is the read end of a pipe that closes when the parent dies."""
     import uvloop  # noqa: PLC0415  # after the bind
 
     async def main() -> None:
@@ -216,14 +219,14 @@ class _Worker:
             self._loop.call_soon_threadsafe(self._told.set)
 
     def _on_parent(self) -> None:
-        """The parent has died."""
+        """Stops this worker when its parent has died."""
         if self._parent is not None:
             self._loop.remove_reader(self._parent)
         self._told.set()
 
 
 def tls_context(options: ServerSettings) -> SSLContext | None:
-    """What speaks TLS with clients; None unless a certificate is given. Raises `OSError`."""
+    """Makes the TLS context for clients; None unless a certificate is given. Raises `OSError`."""
     if options.tls_certificate is None:
         return None
     import ssl  # noqa: PLC0415  # costs memory, and most let a balancer end TLS
@@ -254,7 +257,7 @@ class _Supervisor:
         self._alive_read, self._alive_write = os.pipe()
 
     def run(self) -> int:
-        """Until every worker has gone."""
+        """Runs until every worker has gone; returns the exit code."""
         for sig in _STOP_SIGNALS:
             signal.signal(sig, self._pass_on)
         release_signals()

@@ -58,14 +58,14 @@ class AdminAPI:
     async def dispatch(
         self, actor: Actor, method: str, path: str, query: Mapping[str, str], body: bytes
     ) -> tuple[int, Any]:
-        """(status, document) of one request; `path` is still percent-encoded.
+        """Runs one request, whose `path` is still percent-encoded; returns (status, document).
 
         Raises `ProxyError`.
         """
         return await self.run(self.authorise(actor, method, path), query, body)
 
     def authorise(self, actor: Actor, method: str, path: str) -> Match:
-        """The operation that is asked for. Raises `ProxyError` unless `actor` may run it."""
+        """Returns the operation asked for. Raises `ProxyError` unless `actor` may run it."""
         if not actor.scopes:
             raise PermissionDeniedError("This key may not use the admin API: it has no scopes.")
         found = {
@@ -95,7 +95,7 @@ class AdminAPI:
             raise ConflictError("Your own key was changed after this request began: send it again.")
 
     async def _works(self, key: KeyRecord) -> bool:
-        """Whether a key, its user and its team are in use."""
+        """Tells whether a key, its user and its team are in use."""
         if not key.is_active or (key.expires_at is not None and key.expires_at <= self._now()):
             return False
         for kind, owner_id in (("user", key.user_id), ("team", key.team_id)):
@@ -107,7 +107,7 @@ class AdminAPI:
     async def run(
         self, match: Match, query: Mapping[str, str], body: bytes | bytearray
     ) -> tuple[int, Any]:
-        """(status, document) of what `authorise` found. Raises `ProxyError`."""
+        """Runs what `authorise` found; returns (status, document). Raises `ProxyError`."""
         operation = match.operation
         call: Call[Any, Any] = Call(
             store=self._store,
@@ -161,7 +161,7 @@ class AdminAPI:
 
 
 def _match(operation: Operation, path: str) -> Mapping[str, str] | None:
-    """The variable parts of a path; None if it is another operation's."""
+    """Returns the variable parts of a path; None if it is another operation's."""
     segments = path.removeprefix(PREFIX).split("/")
     template = operation.segments
     if not path.startswith(PREFIX) or len(segments) != len(template):
@@ -176,7 +176,7 @@ def _match(operation: Operation, path: str) -> Mapping[str, str] | None:
 
 
 def _translated(error: StoreError) -> ProxyError:
-    """What a client is told of a store's refusal."""
+    """Translates a store's refusal into the error that a client sees."""
     message = str(error)
     if isinstance(error, KeyNotFoundError):
         return NotFoundError(message)

@@ -51,7 +51,7 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
-    """The verdicts of the store, then those of the settings and of the built-in table."""
+    """Lists the verdicts of the store, then those of the settings and of the built-in table."""
     kind, model = call.query.kind, call.query.model
     registry = call.site.registry(await call.store.catalog.mappings())
     ids = [*_ids(registry, model), ANY] if model else None
@@ -114,7 +114,7 @@ async def forget(call: Call[Nothing, Verdicts]) -> Change:
 
 
 def _ids(registry: Registry, model: str, dialect: str = ANY) -> Sequence[str]:
-    """The ids that verdicts on a model are kept under: bedrock-mantle may have one of its own.
+    """Returns the ids that hold a model's verdicts: bedrock-mantle may have one of its own.
 
     Raises `InvalidRequestError` for a model that is not known.
     """

@@ -33,7 +33,7 @@ Owner = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class KeyBody(AllowanceBody, frozen=True, kw_only=True):
-    """What may be said about a key at any time."""
+    """The settings that a key may be given at any time."""
 
     user_id: Owner | UnsetType | None = UNSET
     team_id: Owner | UnsetType | None = UNSET
@@ -60,7 +60,7 @@ class ChangedKey(KeyBody, frozen=True, kw_only=True):
 
 
 class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the old secret goes on working."""
+    """A rotation: the seconds for which the old secret goes on working."""
 
     overlap_seconds: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_SECONDS)] = 0
 
@@ -75,7 +75,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
-    """Keys, oldest first; `next` is the `after` of the page that follows."""
+    """Lists keys, oldest first; `next` is the `after` of the page that follows."""
     query = call.query
     keys = [
         key
@@ -89,7 +89,7 @@ async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
 
 
 async def get(call: Call[Nothing, Nothing]) -> dict[str, Any]:
-    """One key."""
+    """Returns one key."""
     return document(await _key(call))
 
 
@@ -149,7 +149,7 @@ async def rotate(call: Call[Rotation, Nothing]) -> Change:
 
 
 class _Judgement:
-    """Whether an actor may make a change, and what it found the key to be before."""
+    """Judges whether an actor may change a key, and keeps the key as it was before."""
 
     def __init__(self, actor: Actor, secret: str | None = None) -> None:
         """`secret` is for a key that gains by the change; without one it keeps those it has."""
@@ -196,7 +196,7 @@ async def _key(call: Call[Any, Any]) -> KeyRecord:
 
 
 async def _fields(call: Call[Any, Any], body: KeyBody) -> dict[str, Any]:
-    """The record's fields for what was given, checked."""
+    """Checks what was given, and returns it as fields of the record."""
     fields = changes(body)
     if (expires_at := fields.get("expires_at")) is not None:
         fields["expires_at"] = field("expires_at", moment_ms, expires_at) // 1000

@@ -39,12 +39,12 @@ class Owners(msgspec.Struct, frozen=True):
     kind: Kind
 
     async def list(self, call: Call[Nothing, Nothing]) -> dict[str, Any]:
-        """All, by id."""
+        """Lists all of the kind, by id."""
         owners = await call.store.owners.list(self.kind)
         return {f"{self.kind}s": [document(owner) for owner in owners]}
 
     async def get(self, call: Call[Nothing, Nothing]) -> dict[str, Any]:
-        """One."""
+        """Returns one."""
         return document(await self._owner(call))
 
     async def create(self, call: Call[NewOwner, Nothing]) -> Change:
@@ -96,7 +96,7 @@ class Owners(msgspec.Struct, frozen=True):
 
 
 class _Judgement:
-    """Whether an actor may change a user or team, and what it found that to be before."""
+    """Judges whether an actor may change a user or team, and keeps that as it was before."""
 
     def __init__(self, actor: Actor, kind: Kind, owner_id: str) -> None:
         self._actor = actor

@@ -1,4 +1,4 @@
-"""What an actor may do: `<resource>:read`, `<resource>:write`, or `admin` for everything.
+"""Scopes of actors: `<resource>:read`, `<resource>:write`, or `admin` for everything.
 
 `write` does not contain `read`. Nobody hands out, or lays hands on, more than it has itself: not
 more scopes, and a key with scopes neither from more networks nor for longer; and no user or team
@@ -29,7 +29,7 @@ SCOPES: Final = frozenset(
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who asks: "master", "cli" or the id of an admin key, and what it may do."""
+    """The party that asks ("master", "cli" or the id of an admin key), and what it may do."""
 
     id: str
     scopes: frozenset[str]
@@ -39,22 +39,22 @@ class Actor(msgspec.Struct, frozen=True):
 
     @classmethod
     def of_key(cls, key: KeyRecord) -> Actor:
-        """An API key with the scopes it was given, and within its own bounds."""
+        """Makes an actor of an API key, with the key's scopes and bounds."""
         scopes = frozenset(key.admin_scopes)
         return cls(key.id, scopes, key.allowed_networks, key.expires_at, key.secret_hint)
 
     def may(self, scopes: Iterable[str]) -> bool:
-        """Whether it has all of these."""
+        """Tells whether the actor has all of these."""
         return EVERYTHING in self.scopes or self.scopes.issuperset(scopes)
 
     def outlives(self, key: KeyRecord) -> bool:
-        """Whether it works for as long as `key` at least."""
+        """Tells whether the actor works for as long as `key` at least."""
         if self.expires_at is None:
             return True
         return key.expires_at is not None and key.expires_at <= self.expires_at
 
     def surrounds(self, key: KeyRecord) -> bool:
-        """Whether it works from everywhere that `key` works from."""
+        """Tells whether the actor works from everywhere that `key` works from."""
         if not self.networks:
             return True
         return bool(key.allowed_networks) and all(
@@ -80,7 +80,7 @@ def check_grant(actor: Actor, scopes: Iterable[str]) -> None:
 
 
 def gains(before: KeyRecord, after: KeyRecord) -> bool:
-    """Whether a change of a key gives it more to administer, or from further or for longer.
+    """Tells whether a change lets a key administer more, or from further or for longer.
 
     Whoever knew a secret of it would have that too.
     """

@@ -112,7 +112,7 @@ class Connection(asyncio.Protocol):
         return error
 
     async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
-        """What has arrived of the body; b"" after `timeout` seconds of silence; None at the end.
+        """Reads the body's next bytes; b"" after `timeout` seconds of silence, None at the end.
 
         Raises `ConnectionCutError` when the connection ended before the answer did.
         """
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         return self.taken()
 
     def taken(self) -> bytes:
-        """What has arrived of the body and was not taken yet."""
+        """Returns what has arrived of the body and was not taken yet."""
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         self._chunks = []
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
         return data
 
     def _wait(self, deadline: float) -> asyncio.Future[bool]:
-        """True when something happens; False at `deadline`."""
+        """Returns a future: True once something happens, False at `deadline`."""
         waiter: asyncio.Future[bool] = self._loop.create_future()
         if self._loop.time() >= deadline:  # what trickles in must not outrun the timer for ever
             waiter.set_result(False)
@@ -174,12 +174,12 @@ class Connection(asyncio.Protocol):
 
     @property
     def drained(self) -> bool:
-        """Whether the answer has arrived and been read to its end."""
+        """Tells whether the answer has arrived and been read to its end."""
         return self.complete and not self._chunks and not self._paused
 
     @property
     def reusable(self) -> bool:
-        """Whether another request may be sent on this connection."""
+        """Tells whether another request may be sent on this connection."""
         return (
             self.drained
             and self._reusable

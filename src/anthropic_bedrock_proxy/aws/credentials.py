@@ -1,4 +1,4 @@
-"""Where AWS credentials come from, and how they stay fresh.
+"""Sources of AWS credentials, and their refreshing.
 
 Order: keys from the settings; else a named profile; else the AWS default chain (environment,
 profile files, web identity, container, instance metadata) by awscrt, AWS's own C implementation,
@@ -37,7 +37,7 @@ class CredentialsSource(Protocol):
         ...
 
     async def get(self) -> Credentials:
-        """Fresh keys. Raises `CredentialsError`."""
+        """Returns fresh keys. Raises `CredentialsError`."""
         ...
 
     def invalidate(self, refused: Credentials | None = None) -> None:
@@ -53,11 +53,11 @@ class StaticSource:
         self._credentials = credentials
 
     async def get(self) -> Credentials:
-        """The keys."""
+        """Returns the keys."""
         return self._credentials
 
     def invalidate(self, refused: Credentials | None = None) -> None:
-        """Nothing fresher exists."""
+        """Does nothing: nothing fresher exists."""
 
 
 class RefreshingSource:
@@ -90,7 +90,7 @@ class RefreshingSource:
         return cached if left > _TOO_OLD_SECONDS else None
 
     async def get(self) -> Credentials:
-        """Fresh keys, fetched if need be. Raises `CredentialsError`."""
+        """Returns fresh keys, fetched if need be. Raises `CredentialsError`."""
         current = self.current
         if current is None:
             # Shielded: one cancelled request must not take the refresh away from the others.
@@ -128,7 +128,7 @@ def _same_keys(one: Credentials, other: Credentials) -> bool:
 
 
 def crt_source(profile: str | None) -> RefreshingSource:
-    """The named profile, or the AWS default chain, by awscrt."""
+    """Makes the source of a named profile, or of the AWS default chain (None), by awscrt."""
     provider: Any = None
 
     async def fetch() -> Credentials:
@@ -165,7 +165,7 @@ def crt_source(profile: str | None) -> RefreshingSource:
 
 
 def sso_source(profile: str) -> RefreshingSource:
-    """An IAM Identity Center profile, by botocore (the `sso` extra)."""
+    """Makes the source of an IAM Identity Center profile, by botocore (the `sso` extra)."""
 
     def resolve() -> Credentials:
         try:
@@ -193,7 +193,7 @@ def sso_source(profile: str) -> RefreshingSource:
 
 
 def chain_source(profile: str | None, environ: Mapping[str, str]) -> RefreshingSource:
-    """The right source for a profile name (None: the default chain)."""
+    """Makes the right source for a profile name (None: the default chain)."""
     named = profile or environ.get("AWS_PROFILE")
     if named and _is_sso(named, environ):
         return sso_source(named)
@@ -201,7 +201,7 @@ def chain_source(profile: str | None, environ: Mapping[str, str]) -> RefreshingS
 
 
 def credentials_hint(profile: str | None, environ: Mapping[str, str]) -> str | None:
-    """Where the chain would find credentials, judged without any network; None: nowhere.
+    """Names the place where the chain would find credentials, without any network; None: nowhere.
 
     Instance metadata counts only on a machine that says it is EC2, so that a laptop without
     credentials learns it at once instead of after a time-out.

@@ -62,7 +62,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 def dynamodb_url(region: str, override: str | None = None) -> str:
-    """The endpoint of a region, or `override` if it is set."""
+    """Returns the endpoint of a region, or `override` if it is set."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return override or f"https://dynamodb.{region}.{suffix}"
 
@@ -91,7 +91,7 @@ class DynamoDB:
         self._clock = clock
 
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """One operation by its name, in the shapes of the wire. Raises `DynamoDBError`."""
+        """Calls one operation by its name, in the shapes of the wire. Raises `DynamoDBError`."""
         body = msgspec.json.encode(request)
         deadline = self._clock() + self._patience_seconds
         attempt = 0

@@ -1,4 +1,4 @@
-"""What `serve` prints for a person: where it listens, what it talks to, what to paste."""
+"""The words of `serve` for a person: where it listens, what it talks to, what to paste."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def banner(
     first_key: str | None,
     keyless: bool,
 ) -> str:
-    """The text; `first_key` is a secret that was made just now and is shown only here.
+    """Returns the text; `first_key` is a secret that was made just now and is shown only here.
 
     `keyless`: the store has no key, and none was made.
     """
@@ -75,7 +75,7 @@ def _how_to_make_one(settings: Settings) -> str:
 
 
 def _addresses(settings: Settings, port: int) -> tuple[str, str, str]:
-    """Where it listens, the URL for clients on this machine, and what curl needs to get there."""
+    """Returns the address served, the URL for clients on this machine, and curl's option for it."""
     host = settings.server.host
     scheme = "http" if settings.server.tls_certificate is None else "https"
     if host.startswith("unix://"):

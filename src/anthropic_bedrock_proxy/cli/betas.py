@@ -35,7 +35,7 @@ def _name(text: str) -> str:
 
 
 def verdict_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What the commands about one verdict take."""
+    """Adds the options of the commands about one verdict."""
     for option in (
         where_options,
         json_option,
@@ -146,7 +146,7 @@ def _put(
 
 
 def _evidence(row: Mapping[str, Any]) -> str:
-    """What a learned verdict is founded on, and for whom it counts."""
+    """Tells what a learned verdict is founded on, and for whom it counts."""
     if row["source"] != "learned":
         return ""
     if row["allowed"]:

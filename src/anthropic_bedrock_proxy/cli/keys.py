@@ -61,7 +61,7 @@ LIST_OPTIONS: dict[str, tuple[str, str, Any, str]] = {
 
 
 def key_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of a key's own settings."""
+    """Adds the options of a key's own settings."""
     for field, (option, metavar, convert, text) in reversed(LIST_OPTIONS.items()):
         command = click.option(
             option, field, metavar=metavar, type=convert, multiple=True, help=text

@@ -24,7 +24,7 @@ FLAGS: Final = {"--demo": "demo", "--demo-without-aws": "demo_without_aws"}
 
 
 def parse_serve(arguments: list[str]) -> dict[str, Any] | None:
-    """The options as `start` takes them; None for what click should look at."""
+    """Returns the options as `start` takes them; None for what click should look at."""
     options: dict[str, Any] = {}
     rest = iter(arguments)
     for argument in rest:

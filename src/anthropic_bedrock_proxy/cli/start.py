@@ -1,4 +1,4 @@
-"""What `serve` does: read the settings, bind, say hello, serve.
+"""The steps of `serve`: read the settings, bind, say hello, serve.
 
 The order matters: the socket is bound as soon as the settings are known, everything heavy is
 imported afterwards. click, which parses the command line of every other command, is not imported
@@ -140,7 +140,7 @@ def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> 
 
 
 def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | None, bool]:
-    """The secret of a key made now because the store had none; and whether it still has none.
+    """Makes a key if the store has none; returns its secret, and whether there still is none.
 
     Raises `StoreError`.
     """
@@ -159,7 +159,7 @@ def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | N
 
 
 async def _make_key(settings: Settings, store: Store) -> str:
-    """As `keys create` makes one, which the audit log then tells."""
+    """Makes a key as `keys create` does, so that the audit log tells of it; returns the secret."""
     from ..admin.scopes import LOCAL  # noqa: PLC0415  # once in the life of a store
     from ..admin.table import PREFIX  # noqa: PLC0415
     from ..administration import build_admin  # noqa: PLC0415

@@ -31,7 +31,7 @@ def _pattern(allowed: str, pattern: str) -> Rule:
 
 
 def _with_port(pattern: str, text: str) -> re.Match[str] | None:
-    """The match, unless its port is out of range."""
+    """Returns the match, unless its port is out of range."""
     match = re.fullmatch(pattern, text)
     if match is None or not 0 < int(match["port"] or 1) <= _MAX_PORT:
         return None

@@ -28,7 +28,7 @@ class BusyError(FetchError):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """What a URL led to."""
+    """The content that a URL led to."""
 
     body: bytes
     media_type: str  # lower case, without parameters
@@ -40,7 +40,7 @@ class Fetcher(Protocol):
     """Gets what a client's URL names."""
 
     async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
-        """The content of `url`.
+        """Fetches the content of `url`.
 
         `accept` are the media types to take, each `type/subtype` or `type/*`; `max_bytes` bounds
         the body; `key` is whose fetch it is: keys get equal shares. Raises `FetchError`, and

@@ -1,4 +1,4 @@
-"""What was fetched a moment ago, for the same key: a conversation names its URLs with each turn.
+"""Remembers fetches for a moment, by key: a conversation names its URLs with each turn.
 
 Contents are kept for a minute, reasons why there are none for ten seconds. A key never gets what
 was fetched for another one. Nothing is evicted early: what finds no room is not kept.
@@ -32,7 +32,7 @@ class _Timer(Protocol):
 
 
 class _Name(msgspec.Struct, frozen=True, gc=False):
-    """What an outcome is the outcome of."""
+    """The name that an outcome is kept under."""
 
     key: str
     url: str

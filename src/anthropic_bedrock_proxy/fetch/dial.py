@@ -1,4 +1,4 @@
-"""How the fetcher resolves a name and connects to an address. The impure edge of the folder.
+"""Resolves names and connects to addresses for the fetcher. The impure edge of the folder.
 
 An address is connected to, never a name: between the check and the connection nothing is resolved
 again. TLS still verifies the name of the URL.
@@ -65,7 +65,10 @@ class Lookup:
         self._turns = Turns(threads)
 
     async def __call__(self, host: str, port: int, *, key: str) -> list[str]:
-        """The addresses of `host`. Raises OSError, or UnicodeError for what cannot be a name."""
+        """Returns the addresses of `host`.
+
+        Raises OSError, or UnicodeError for what cannot be a name.
+        """
         await self._turns.take(key)
         loop = asyncio.get_running_loop()
 
@@ -83,7 +86,7 @@ class Lookup:
 
 
 def literal_address(host: str) -> str | None:
-    """The address that `host` spells in any of the ways that a resolver understands, if it does."""
+    """Returns the address that `host` spells in any form that a resolver takes; None for a name."""
     try:
         found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):

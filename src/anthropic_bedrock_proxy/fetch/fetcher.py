@@ -37,7 +37,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class _Wish(msgspec.Struct, frozen=True):
-    """What is the same for every hop of a fetch."""
+    """The wishes that are the same for every hop of a fetch."""
 
     accept: frozenset[str]
     max_bytes: int
@@ -45,7 +45,7 @@ class _Wish(msgspec.Struct, frozen=True):
 
 
 class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator says about fetching.
+    """The operator's choices about fetching.
 
     `allow_private` opens this machine and its private networks to every client: for tests and
     development only. `trust_proxy` says that the egress proxy itself refuses private addresses.
@@ -132,7 +132,7 @@ class WebFetcher:
         return target
 
     async def _hop(self, parts: Parts, wish: _Wish) -> Answer:
-        """One request; the body is read only where the status is 200."""
+        """Makes one request; the body is read only where the status is 200."""
         endpoint = Endpoint(parts.host, parts.port, parts.scheme == "https")
         stream = await self._connect(endpoint, wish.key)
         answer = Answer(wish.max_bytes)
@@ -187,7 +187,7 @@ class WebFetcher:
             raise FetchError("its host cannot be connected to in time") from None
 
     async def _addresses(self, endpoint: Endpoint, key: str) -> Sequence[str]:
-        """The addresses of a host, every one of them checked."""
+        """Returns the addresses of a host, every one of them checked."""
         resolve = self._resolver or partial(self._lookup, key=key)
         try:
             addresses = await resolve(endpoint.host, endpoint.port)

@@ -121,7 +121,7 @@ class Counting:
         target: Target,
         body: bytes,
     ) -> list[Call]:
-        """Where to ask, in order."""
+        """Returns the calls that may count, in the order to try them; none: only estimate."""
         if route.model.count_tokens if route.model else not _is_profile(route.base_model_id):
             return [_count_tokens(route.base_model_id, body)] if _is_claude(target) else []
         if not _is_claude(target) or route.base_model_id.startswith("arn:"):
@@ -144,7 +144,7 @@ class Counting:
         ]
 
     def _as(self, route: Route, target: Target, dialect: str) -> Target:
-        """The same model in another dialect."""
+        """Returns the target for the same model in another dialect."""
         return self._registry.target(route, target.place, dialect)
 
     def _convert(self, exchange: Exchange, request: MessagesRequest, target: Target) -> Call:
@@ -187,7 +187,7 @@ def _is_claude(target: Target) -> bool:
 
 
 def _cannot_count(call: Call, refusal: UpstreamRefusal) -> bool:
-    """Whether the refusal is about counting, not about the request."""
+    """Tells whether the refusal is about counting, not about the request."""
     if refusal.code == _NO_COUNT:
         return True
     if call.operation == "mantle-count-tokens":
@@ -197,18 +197,18 @@ def _cannot_count(call: Call, refusal: UpstreamRefusal) -> bool:
 
 
 def _unsupported(refusal: UpstreamRefusal) -> bool:
-    """AWS has no code of its own for "this model cannot count"."""
+    """Finds "this model cannot count" in a refusal's words: AWS has no code of its own for it."""
     words = refusal.message.lower()
     return any(phrase in words for phrase in _UNSUPPORTED)
 
 
 def _is_profile(model_id: str) -> bool:
-    """ARNs of inference profiles and the like: only those of foundation models can be counted."""
+    """Tells whether it is an ARN that cannot be counted with: any but a foundation model's."""
     return model_id.startswith("arn:") and ":foundation-model/" not in model_id
 
 
 def _least_max_tokens(request: MessagesRequest) -> msgspec.Raw:
-    """The smallest value that the rest of the request allows: over a budget for thinking."""
+    """Returns the smallest value that the rest of the request allows: over a thinking budget."""
     try:
         thinking = _decode_thinking(request.fields.get("thinking", b"null"))
     except (msgspec.MsgspecError, RecursionError):

@@ -42,7 +42,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the same for every target of a request."""
+    """The wishes that are the same for every target of a request."""
 
     flags: list[str]  # the client's beta flags
     rules: BetaRules

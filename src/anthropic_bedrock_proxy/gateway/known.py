@@ -28,7 +28,7 @@ Name = tuple[str, str, str]  # model, dialect, id of the key
 
 
 class View(msgspec.Struct, frozen=True, eq=False):
-    """What is known of one model on one dialect, as one request sees it."""
+    """The knowledge of one model on one dialect, as one request sees it."""
 
     refused: Mapping[str, frozenset[str]]  # by kind
     allowed: frozenset[str]  # flags
@@ -37,7 +37,7 @@ class View(msgspec.Struct, frozen=True, eq=False):
     probed: Verdict | None = None  # left out of account to see whether it still holds
 
     def capabilities(self, capabilities: Capabilities) -> Capabilities:
-        """The table's, as they turned out to be."""
+        """Returns the table's capabilities, corrected by what is known."""
         flags = self.refused["beta"]
         return msgspec.structs.replace(
             capabilities,
@@ -47,7 +47,7 @@ class View(msgspec.Struct, frozen=True, eq=False):
 
 
 def capabilities_of(target: Target, view: View | None) -> Capabilities:
-    """What the target's model takes, as far as is known."""
+    """Returns what the target's model takes, as far as is known."""
     return target.capabilities if view is None else view.capabilities(target.capabilities)
 
 
@@ -63,7 +63,7 @@ class Known:
         self.any = False  # for every request: whether there is anything to look up
 
     def get(self, key: Key) -> Verdict | None:
-        """The newest that is known."""
+        """Returns the newest verdict that is known."""
         return self._own.get(key) or self._stored.get(key)
 
     def replace_stored(self, verdicts: Iterable[Verdict]) -> None:
@@ -82,13 +82,13 @@ class Known:
         self._changed()
 
     def release(self, verdict: Verdict) -> None:
-        """The store holds it now: who removes it there is obeyed here."""
+        """Drops a verdict that the store holds now: who removes it there is obeyed here."""
         if self._own.get(verdict.key) is verdict:
             del self._own[verdict.key]
             self._changed()
 
     def view(self, model: str, dialect: str, key_id: str, now: float) -> View | None:
-        """What a request of a key sees; None: nothing."""
+        """Returns what a request of a key sees; None: nothing."""
         # Most keys see the same.
         name = (model, dialect, key_id if key_id in self._taught else "")
         view = self._views[name] if name in self._views else self._look(name, now)
@@ -100,7 +100,7 @@ class Known:
         return view
 
     def is_settled(self, model: str, dialect: str, kind: str, name: str) -> bool:
-        """Whether the operator has decided: another attempt would send the same again."""
+        """Tells whether the operator has decided: another attempt would send the same again."""
         return any(
             verdict.source == "operator"
             and (verdict.kind, verdict.name) == (kind, name)
@@ -115,7 +115,7 @@ class Known:
         lessons: tuple[Lesson, ...] = (),
         probing: Verdict | None = None,
     ) -> View | None:
-        """Everything that concerns a key; later verdicts beat earlier ones, lessons them all."""
+        """Applies all that concerns a key; later verdicts beat earlier ones, lessons them all."""
         verdicts = self._in_force(*name, now)
         if not verdicts and not lessons:
             return None
@@ -158,7 +158,7 @@ class Known:
         }
 
     def _due(self, name: Name, now: float) -> Verdict | None:
-        """A verdict that has lapsed, if it is time to try what it is about."""
+        """Returns a lapsed verdict, if it is time to try what it is about; counts that as tried."""
         for verdict in self._in_force(*name, now):
             if self._due_at(verdict) <= now:
                 self._probed_at[verdict.key] = now
@@ -166,14 +166,14 @@ class Known:
         return None
 
     def _due_at(self, verdict: Verdict) -> float:
-        """When somebody has to look at it again."""
+        """Returns the moment when somebody has to look at it again."""
         if verdict.expires_at is None:
             return inf
         probed_at = self._probed_at.get(verdict.key, -inf)
         return max(verdict.expires_at, probed_at + PROBE_SECONDS)
 
     def _in_force(self, model: str, dialect: str, key_id: str, now: float) -> Sequence[Verdict]:
-        """What applies to a key, in the order in which it does."""
+        """Returns the verdicts that apply to a key, in the order in which they do."""
         # What was learned here is newer than what the store said, and below the operator's word.
         learned = {
             key: verdict for key, verdict in self._stored.items() if verdict.source == "learned"
@@ -197,12 +197,12 @@ def _concerns(verdict: Verdict, model: str, dialect: str) -> bool:
 
 
 def is_common(verdict: Verdict) -> bool:
-    """Whether it counts for everybody."""
+    """Tells whether it counts for everybody."""
     return verdict.source == "operator" or len(verdict.witnesses) >= ENOUGH
 
 
 def _holds_for(verdict: Verdict, key_id: str, now: float) -> bool:
-    """Whether a learned verdict counts for a key."""
+    """Tells whether a learned verdict counts for a key."""
     if verdict.allowed:
         return False  # withdrawn
     if is_common(verdict):

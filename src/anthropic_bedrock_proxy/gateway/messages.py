@@ -154,7 +154,7 @@ class Messages:
         wanted: Wanted,
         lease: Lease,
     ) -> Reply | StreamReply | None:
-        """One target; once more if its refusal taught what to leave out. None: on to the next."""
+        """Asks one target; again if its refusal taught what to leave out. None: on to the next."""
         target = course.target
         view = self._verdicts.view(target, wanted.key_id)
         while True:
@@ -200,7 +200,7 @@ class Messages:
         *,
         view: View | None,
     ) -> Reply | StreamReply | None:
-        """Like `_attempt`, where the proxy runs tools for the model: a turn of several calls."""
+        """Asks one target for a turn of several calls, in which the proxy runs the tools."""
         from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
 
         target = course.target

@@ -30,14 +30,14 @@ Fields = dict[str, Raw]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """Where a path leads."""
+    """The place that a path leads to."""
 
     keys: tuple[str, ...]  # without kinds, and `*` for every place in a list
     kind: str  # of what holds the field: its `type`
 
 
 def fields_of(body: bytes | Raw) -> Fields:
-    """The fields of an object; none if it is something else."""
+    """Returns the fields of an object; none if it is something else."""
     try:
         return _decode_object(body)
     except _UNREADABLE:
@@ -45,7 +45,7 @@ def fields_of(body: bytes | Raw) -> Fields:
 
 
 def locate(body: bytes, path: Sequence[str]) -> Found | None:
-    """Where `path` leads in `body`, or among Claude's own fields on Converse.
+    """Finds the place of `path` in `body`, or among Claude's own fields on Converse.
 
     None if it leads nowhere, or could be read in several ways: a key may have dots in it.
     """
@@ -79,7 +79,7 @@ def _locate(node: Fields | list[Raw], path: Sequence[str]) -> Found | None:
 
 
 def strip(body: bytes, paths: Iterable[str]) -> tuple[bytes, list[str]]:
-    """`body` without what the dotted `paths` lead to, and which of them led anywhere."""
+    """Returns `body` without what the dotted `paths` lead to, and which of them led anywhere."""
     escaped = _is_escaped(body)
     wanted = [path for path in paths if escaped or _quoted(path.rpartition(".")[2]) in body]
     removed: list[str] = []
@@ -116,7 +116,7 @@ def _strip(node: Fields | list[Raw], path: Sequence[str]) -> bool:
 
 
 def _stripped(raw: Raw, path: Sequence[str]) -> Raw | None:
-    """The value without what `path` leads to; None if it leads nowhere."""
+    """Returns the value without what `path` leads to; None if it leads nowhere."""
     data = bytes(raw)
     if _quoted(path[-1]) not in data and not _is_escaped(data):
         return None
@@ -125,7 +125,7 @@ def _stripped(raw: Raw, path: Sequence[str]) -> Raw | None:
 
 
 def _open(raw: Raw) -> Fields | list[Raw]:
-    """The value one level deep; nothing for what has no levels."""
+    """Opens the value one level deep; nothing for what has no levels."""
     if memoryview(raw)[0] == _LIST:
         try:
             return decode_raws(raw)
@@ -149,7 +149,7 @@ def _prefixed(key: str, found: Found | None) -> Found | None:
 
 
 def _is_escaped(data: bytes) -> bool:
-    """Whether a key may be written with escapes; one byte is found faster than two."""
+    """Tells whether a key may be written with escapes; one byte is found faster than two."""
     return b"\\" in data and b"\\u" in data
 
 

@@ -78,7 +78,7 @@ class Lesson(msgspec.Struct, frozen=True):
 def read_refusal(
     message: str, call: Call, terms: Terms, needed_for: Mapping[str, str]
 ) -> Iterator[Lesson]:
-    """The lessons of the refusal of `call`; `needed_for` is the table of flags by feature."""
+    """Reads the lessons of the refusal of `call`; `needed_for` is the table of flags by feature."""
     tier = _TIER.search(message) if terms.service_tier != "default" else None
     if tier is not None and tier[0].encode() not in call.body:
         yield Lesson("tier", terms.service_tier, tier[0])
@@ -92,7 +92,7 @@ def read_refusal(
 
 
 def sent_flags(call: Call) -> list[str]:
-    """The beta flags of a call, wherever its dialect has them."""
+    """Returns the beta flags of a call, wherever its dialect has them."""
     for name, value in call.headers:
         if name == _BETA_HEADER:
             return value.split(",")
@@ -137,12 +137,12 @@ def _of_flags(
 
 
 def _begin(message: str, position: int) -> int:
-    """Where Bedrock's own words begin."""
+    """Returns the position where Bedrock's own words begin."""
     return cast(re.Match[str], _PREFIX.match(message, position)).end()
 
 
 def _refused_paths(message: str) -> Iterator[tuple[list[str], str]]:
-    """The paths that a refusal begins with, each with what it says of it."""
+    """Yields the paths that a refusal begins with, each with what it says of it."""
     position = _begin(message, 0)
     for _ in range(_MAX_PATHS):
         if match := _EXTRA_INPUT.match(message, position):

@@ -68,7 +68,7 @@ class Relay:
         self.done = False
 
     async def read(self) -> bytes | None:
-        """The next events. Settles the lease before it returns the last of them."""
+        """Returns the next events. Settles the lease before it returns the last of them."""
         if self.done:
             return None
         try:
@@ -117,7 +117,7 @@ class Relay:
 
 
 def error_event(error: ProxyError, request_id: str) -> Event:
-    """The SSE form of an error that comes after the HTTP status is gone."""
+    """Returns the SSE form of an error that comes after the HTTP status is gone."""
     return b"error", error.body(request_id)
 
 
@@ -140,7 +140,7 @@ def count_spent(exchange: Exchange, spent: Event) -> None:
 
 
 def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> ProxyError:
-    """What the client is told; settles with it."""
+    """Returns the error that the client gets for a refusal; settles, and logs it."""
     error = from_refusal(refusal)
     exchange.error_type = error.type
     lease.settle()
@@ -156,7 +156,7 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
 
 
 def answer_lines(exchange: Exchange) -> bytes:
-    """What is told of every answer: see `Reply.lines`."""
+    """Returns the header lines of every answer: see `Reply.lines`."""
     if exchange.upstream_request_id is None:
         return exchange.rate_lines
     told = exchange.upstream_request_id.encode("ascii")
@@ -164,7 +164,7 @@ def answer_lines(exchange: Exchange) -> bytes:
 
 
 def answer_headers(exchange: Exchange) -> Headers:
-    """What is told of some."""
+    """Returns the headers that only some answers have."""
     headers: Headers = []
     if exchange.warnings:
         headers.append((b"x-proxy-warning", "; ".join(told(exchange.warnings)).encode("ascii")))
@@ -172,7 +172,7 @@ def answer_headers(exchange: Exchange) -> Headers:
 
 
 def told(items: Sequence[str]) -> list[str]:
-    """As many of `items` as a header or a log line takes, printable, and how many more there are.
+    """Returns as many of `items` as a log line takes, printable, and how many more there are.
 
     A client's own words are in them: a request may cause any number of any length.
     """

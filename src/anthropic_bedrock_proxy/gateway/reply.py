@@ -1,4 +1,4 @@
-"""What the gateway hands to the HTTP side: a whole answer, or one that streams."""
+"""Answers from the gateway to the HTTP side: whole ones, and those that stream."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class ByteSource(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether nothing follows what was read last, as far as is known: a look spares a write."""
+        """Tells whether nothing follows, as far as is known: a look spares a write."""
         ...
 
     async def read(self) -> bytes | None:
-        """The next bytes; None at the end. Never raises an error of the upstream."""
+        """Reads the next bytes; None at the end. Never raises an error of the upstream."""
         ...
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """Where requests for a model go, and what may be sent there."""
+    """The way of requests for a model: their targets, and what is known of the model."""
 
     requested_model: str
     base_model_id: str  # without the profile prefix: CountTokens knows only this one
@@ -57,7 +57,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Asked(msgspec.Struct, frozen=True):
-    """What a client asks for: the name as it says it, and what it is mapped to."""
+    """The model that a client asks for: the name as it says it, and what it is mapped to."""
 
     plain: str
     name: str
@@ -65,7 +65,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator says about routing."""
+    """The operator's choices about routing."""
 
     region: str
     places: Mapping[str, str] = {}  # name -> region, beside the default place
@@ -112,11 +112,11 @@ class Registry:
         return {**self._options.mapping, **self._stored}
 
     def find(self, name: str) -> Model | None:
-        """The model behind an Anthropic id, an alias or a Bedrock id."""
+        """Finds the model behind an Anthropic id, an alias or a Bedrock id."""
         return self._by_name.get(name) or self._by_bedrock_id.get(base_model_id(name))
 
     def behind(self, name: str) -> Model | None:
-        """The model behind any name, ARNs of profiles included as far as they are known."""
+        """Finds the model behind any name, ARNs of profiles included as far as they are known."""
         return self._identify(name)[0]
 
     def replace_stored(
@@ -128,12 +128,12 @@ class Registry:
         self._routes.clear()
 
     def learn_backing(self, arn: str, base_model_id: str) -> None:
-        """What Bedrock said is behind an application inference profile."""
+        """Learns which model Bedrock said is behind an application inference profile."""
         self._backing[arn] = base_model_id
         self._routes.clear()
 
     def route(self, requested: str, *, place: str = "", geography: str = "") -> Route:
-        """The targets for a model: of `place` only, if one is named, and in `geography`.
+        """Returns the route to a model: via `place` only, if one is named, and in `geography`.
 
         Raises `NotFoundError`, and `InvalidRequestError` for a geography the model has not.
         """
@@ -149,7 +149,7 @@ class Registry:
         return route
 
     def target(self, route: Route, place: str, dialect: str) -> Target:
-        """The model of a route in another dialect."""
+        """Returns the target for the model of a route in another place and dialect."""
         link = Link(place=place, dialect=dialect)
         return next(self._targets(link, self._asked(route.requested_model, "")))
 
@@ -174,7 +174,7 @@ class Registry:
         )
 
     def _is_listed(self, requested: str) -> bool:
-        """Whether the operator, the table or Bedrock itself has named it."""
+        """Tells whether the operator, the table or Bedrock itself has named the model."""
         plain = _plain(requested)
         names: tuple[Mapping[str, object], ...] = (
             self._by_name,
@@ -188,7 +188,7 @@ class Registry:
         )
 
     def _reachable(self, chain: Sequence[Link], asked: _Asked) -> tuple[Target, ...]:
-        """The targets within the geography. Raises `InvalidRequestError` if there is none."""
+        """Returns the targets in the geography. Raises `InvalidRequestError` if there is none."""
         targets: list[Target] = []
         refusal = ""  # no exception: with its traceback it would keep the request's body alive
         for link in chain:
@@ -212,7 +212,7 @@ class Registry:
         return plain
 
     def _identify(self, name: str) -> tuple[Model | None, str | None]:
-        """(model, base id); a base id of None means that the name is not known at all."""
+        """Identifies (model, base id); a base id of None: the name is not known at all."""
         model = self._by_name.get(name)
         if model is not None:
             return model, model.bedrock
@@ -227,7 +227,7 @@ class Registry:
         return None, base if self._family(base) is not None else None
 
     def _family(self, base: str) -> str | None:
-        """The generation of an id that the registry does not list, by its longest prefix."""
+        """Finds the generation of an id that the registry does not list, by its longest prefix."""
         prefixes = [prefix for prefix in self._table.families if base.startswith(prefix)]
         return self._table.families[max(prefixes, key=len)] if prefixes else None
 
@@ -270,7 +270,7 @@ class Registry:
         return (model and dialects.get(model.id)) or dialects.get(base) or dialects.get("*", "")
 
     def _bedrock_id(self, name: str, model: Model | None, region: str, geography: str) -> str:
-        """The profile or id to call. Raises `InvalidRequestError` outside the geography."""
+        """Returns the profile or id to call. Raises `InvalidRequestError` outside the geography."""
         within = bounds(self._options.geography, region, geography)
         by_name = name in self._by_name
         if (
@@ -296,6 +296,6 @@ def _is_application_profile(name: str) -> bool:
 
 
 def base_model_id(name: str) -> str:
-    """A Bedrock id without its inference profile prefix."""
+    """Returns a Bedrock id without its inference profile prefix."""
     prefix, _, rest = name.partition(".")
     return rest if prefix in PROFILE_PREFIXES and rest else name

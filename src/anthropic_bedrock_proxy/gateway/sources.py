@@ -64,7 +64,7 @@ class _Draft:
                     self.wanted.setdefault((_url_of(spot), spot.block["type"]), []).append(spot)
 
     def finish(self) -> MessagesRequest:
-        """The request with what the spots now hold."""
+        """Returns the request with what the spots now hold."""
         request, raws = self._request, self._raws
         views: list[MessageView] = list(request.view.messages)
         for index, tree in self._trees.items():
@@ -84,7 +84,7 @@ class Sources:
         self._timeout_seconds = timeout_seconds
 
     async def inline(self, request: MessagesRequest, key_id: str) -> MessagesRequest:
-        """The request of a key without `url` sources: the same object if it has none.
+        """Inlines the `url` sources of a request of a key; the same object if it has none.
 
         Raises `InvalidRequestError` with the path of what cannot be fetched or is too large, and
         `RateLimitError` when too much is being fetched for the key.
@@ -163,13 +163,13 @@ class Sources:
 
 
 class _Budget:
-    """What the fetched content of one request may still amount to."""
+    """The bytes that the fetched content of one request may still amount to, as base64."""
 
     def __init__(self) -> None:
         self._left = MAX_TOTAL
 
     def limit(self, kind: str, times: int) -> int:
-        """Bytes to fetch at most for content that is put in `times` times."""
+        """Returns the bytes to fetch at most for content that is put in `times` times."""
         most = min(MAX_IMAGE, self._left // times) if kind == "image" else self._left // times
         return most // 4 * 3
 
@@ -186,7 +186,7 @@ class _Budget:
 
 
 def has_urls(view: RequestView) -> bool:
-    """Whether anything is to be fetched: a look at every block, cheaper than at every byte."""
+    """Tells whether anything is to be fetched, by a look at every block instead of every byte."""
     for message in view.messages:
         content = message.content
         if isinstance(content, list) and _any_url(content, 1):
@@ -247,7 +247,7 @@ def _source(kind: str, fetched: Fetched, path: str) -> dict[str, str]:
 
 
 def _decoded(fetched: Fetched) -> str:
-    """The text, by the charset that its server named if that is a known one, else as UTF-8."""
+    """Decodes the text, by the charset that its server named if that is known, else as UTF-8."""
     charset = fetched.charset or ""
     if not _CHARSETS.fullmatch(charset) or charset in ("utf-8", "utf8"):
         charset = "utf-8-sig"

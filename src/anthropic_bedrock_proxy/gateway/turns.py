@@ -57,7 +57,7 @@ class Calls:
         self.body = b""  # of the call that was made last
 
     async def open(self, request: MessagesRequest) -> AnswerStream:
-        """The next call; once more if its refusal taught what to leave out.
+        """Opens the next call; once more if its refusal taught what to leave out.
 
         Raises `UpstreamRefusal`, and whatever conversion and admission raise.
         """
@@ -86,7 +86,7 @@ class Calls:
 async def opened_turn(
     request: MessagesRequest, calls: Calls, exchange: Exchange, turnstile: Turnstile
 ) -> TurnStream:
-    """The turn with its first call open. Raises `UpstreamRefusal`, `InvalidRequestError`."""
+    """Opens the turn's first call. Raises `UpstreamRefusal`, `InvalidRequestError`."""
     if exchange.turn is None:
         exchange.turn = await begin_turn(request, turnstile.wait)
     try:
@@ -104,7 +104,7 @@ async def opened_turn(
 async def whole_turn(
     exchange: Exchange, stream: TurnStream, paced: PacedStream, calls: Calls
 ) -> bytes:
-    """The turn's answer in one piece. Raises `UpstreamRefusal`."""
+    """Returns the turn's answer in one piece. Raises `UpstreamRefusal`."""
     try:
         body = _encode(await whole(paced.read))
     except BaseException:

@@ -1,4 +1,4 @@
-"""What Bedrock refuses although models.toml allows it: learned from a 400, or said by the operator.
+"""Verdicts on what Bedrock refuses although models.toml allows it: learned, or the operator's.
 
 A model may lose or lack a beta flag, a field or a service tier before any table says so. The
 refusal names it (`context_management: Extra inputs are not permitted`, `invalid beta flag`): it is
@@ -58,11 +58,11 @@ class Verdicts:
         self._known.replace_stored(verdicts)
 
     def release(self, verdict: Verdict) -> None:
-        """The store holds it now: who removes it there is obeyed here."""
+        """Drops a verdict that the store holds now: who removes it there is obeyed here."""
         self._known.release(verdict)
 
     def view(self, target: Target, key_id: str) -> View | None:
-        """What is known for a request of a key; None: nothing."""
+        """Returns what is known for a request of a key; None: nothing."""
         if not self._known.any:
             return None
         model = base_model_id(target.bedrock_model_id)
@@ -99,7 +99,7 @@ class Verdicts:
         *,
         view: View | None,
     ) -> View | None:
-        """What to try once more with, after `call` was refused; None: it would be the same again.
+        """Returns a view to try once more with after a refusal; None: it would be the same again.
 
         So it is after a lesson, and after one that another request has learned meanwhile.
         """
@@ -124,7 +124,7 @@ class Verdicts:
         return taught if (again.body, again.headers) != (call.body, call.headers) else None
 
     def confirm(self, target: Target, wanted: Wanted, call: Call, view: View) -> None:
-        """`call` was answered that was made with `view`: what that proves."""
+        """Draws the lessons that hold, now that `call`, made with `view`, was answered."""
         probed = view.probed
         if probed is not None and _is_in(call, probed, wanted):
             withdrawn = msgspec.structs.replace(
@@ -178,7 +178,7 @@ class Verdicts:
 
 
 def _is_in(call: Call, verdict: Verdict, wanted: Wanted) -> bool:
-    """Whether a call has in it what the verdict is about."""
+    """Tells whether a call has in it what the verdict is about."""
     if verdict.kind == "field":
         return bool(strip(call.body, (verdict.name,))[1])
     if verdict.kind == "beta":

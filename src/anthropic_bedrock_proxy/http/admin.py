@@ -49,7 +49,7 @@ class AdminRoutes:
         self._api: AdminAPI | None = None
 
     def prefixes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """For the route table."""
+        """Returns the routes for the route table."""
         return {ADMIN_PREFIX: dict.fromkeys(METHODS, self.handle)}
 
     async def handle(self, request: Request) -> Reply:
@@ -71,7 +71,7 @@ class AdminRoutes:
 
 
 def _actor(request: Request) -> Actor:
-    """Who asks. Raises `AuthenticationError` for whoever showed no key that is known."""
+    """Returns the actor that asks. Raises `AuthenticationError` if it showed no known key."""
     from ..admin.scopes import MASTER as MASTER_ACTOR  # noqa: PLC0415  # see the top
     from ..admin.scopes import Actor  # noqa: PLC0415
 
@@ -85,7 +85,7 @@ def _actor(request: Request) -> Actor:
 
 
 def _query(raw: bytes) -> dict[str, str]:
-    """The parameters. Raises `InvalidRequestError` if one is there twice."""
+    """Returns the parameters. Raises `InvalidRequestError` if one is there twice."""
     pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
     query = dict(pairs)
     if len(query) < len(pairs):

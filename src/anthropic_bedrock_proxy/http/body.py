@@ -22,7 +22,7 @@ _MAX_MEMBERS: Final = 1024  # a body of empty gzip members must not cost a decod
 
 
 async def read_body(request: Request[Any], limit: int) -> bytes | bytearray:
-    """The decoded body, at most `limit` bytes. Raises `ProxyError` or `ClientGoneError`."""
+    """Reads the decoded body, at most `limit` bytes. Raises `ProxyError` or `ClientGoneError`."""
     if request.head.length > limit:
         raise _too_large(limit)
     body: bytes | bytearray | None = request.body_now()
@@ -46,7 +46,7 @@ async def skip_body(request: Request[Any], limit: int) -> None:
 
 
 async def _rest(request: Request[Any], limit: int) -> bytearray:
-    """A body of which not all is there."""
+    """Reads on a body of which not all is there."""
     body = bytearray()
     while len(body) <= limit and (part := await request.read()):
         body += part
@@ -75,7 +75,7 @@ def _decode(body: bytes | bytearray, encoding: bytes, limit: int) -> bytes:
 
 
 def _inflate(body: bytes | bytearray, window: int, limit: int) -> bytes:
-    """All members of a compressed body (RFC 1952 2.2). Raises zlib.error or `ProxyError`."""
+    """Decompresses all members of a body (RFC 1952 2.2). Raises zlib.error or `ProxyError`."""
     view = memoryview(body)
     position, members, room = 0, 1, limit + 1
     decoded = []
@@ -103,7 +103,7 @@ def _inflate(body: bytes | bytearray, window: int, limit: int) -> bytes:
 
 
 def _begins_a_member(rest: memoryview) -> bool:
-    """False for zero padding, which ends the body. Raises zlib.error for anything else."""
+    """Returns False for zero padding, which ends the body. Raises zlib.error for anything else."""
     if bytes(rest[:2]) == _GZIP_MAGIC:
         return True
     if bytes(rest).strip(b"\0"):

@@ -38,7 +38,7 @@ class CORS(msgspec.Struct, frozen=True, kw_only=True):
     max_age_seconds: int = 600
 
     def lines(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """Header lines that let the page read this answer; none for other origins."""
+        """Returns header lines that let the page read this answer; none for other origins."""
         shared = b"" if "*" in self.origins else b"vary: origin\r\n"
         allowed = self._allowed(headers)
         if allowed is None:

@@ -74,14 +74,14 @@ class Routes:
         self._application: Application | None = None
 
     def application(self, access_log: AccessLog | None, *, cors: CORS | None = None) -> Application:
-        """The application over these routes."""
+        """Makes the application over these routes."""
         self._application = Application(
             self.table(), self.prefixes(), access_log=access_log, cors=cors
         )
         return self._application
 
     def table(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Exact paths."""
+        """Returns the handlers by exact path and method."""
         return {
             "/v1/messages": {"POST": self.post_messages},
             "/v1/messages/count_tokens": {"POST": self.post_count_tokens},
@@ -126,7 +126,7 @@ class Routes:
         return list_models(self._registry, query)
 
     async def get_model(self, request: Request) -> Reply:
-        """One model."""
+        """Returns one model."""
         await self._authenticate(request)
         return retrieve(self._registry, request.path.removeprefix(_MODELS))
 
@@ -140,22 +140,22 @@ class Routes:
         return Reply(b'{"status":"ok"}')
 
     async def get_health(self, _: Request) -> Reply:
-        """The process answers."""
+        """Answers that the process is healthy."""
         body = {"status": "healthy", "version": __version__, "environment": self._environment}
         return Reply(_encode(body))
 
     async def get_liveness(self, _: Request) -> Reply:
-        """The process is alive."""
+        """Answers that the process is alive."""
         return Reply(b'{"status":"alive"}')
 
     async def get_ready(self, _: Request) -> Reply:
-        """New requests are welcome. 503 from SIGTERM on."""
+        """Answers that new requests are welcome. 503 from SIGTERM on."""
         if self._application is not None and self._application.draining:
             raise UnavailableError("The proxy is shutting down.")
         return Reply(b'{"status":"ready"}')
 
     async def _enter(self, request: Request) -> bytes | bytearray:
-        """What every Messages endpoint begins with; returns the body."""
+        """Begins every Messages endpoint: checks key and headers, and returns the body."""
         await self._authenticate(request)
         exchange, headers = request.exchange, request.headers
         version = headers.get(b"anthropic-version")

@@ -64,7 +64,7 @@ class Grammar:
         check(data)
 
     def end(self) -> None:
-        """The stream is over. Raises `GrammarError` if it may not end here."""
+        """Ends the stream. Raises `GrammarError` if it may not end here."""
         if self._state != "end":
             raise GrammarError(f"the stream ended in state {self._state}")
 
@@ -116,7 +116,7 @@ class Grammar:
 
 
 def fold(events: Iterable[Event]) -> dict[str, Any]:
-    """The message that a whole stream builds. Raises `GrammarError` if it is not a whole stream."""
+    """Builds the message of a whole stream. Raises `GrammarError` if it is not a whole stream."""
     message: dict[str, Any] | None = None
     parts: dict[str, list[str]] = {}  # of the open block
     grammar = Grammar()
@@ -168,7 +168,7 @@ def _apply_delta(block: dict[str, Any], parts: dict[str, list[str]], delta: dict
 
 
 def _join(block: dict[str, Any], parts: dict[str, list[str]]) -> None:
-    """What the deltas of a block that ends have brought."""
+    """Joins what the deltas of a block brought, now that the block ends, and empties `parts`."""
     for field, some in parts.items():
         text = "".join(some)
         if field != "partial_json":
@@ -179,7 +179,7 @@ def _join(block: dict[str, Any], parts: dict[str, list[str]]) -> None:
 
 
 def explode(message: dict[str, Any]) -> Iterator[Event]:
-    """The shortest stream that folds to `message`."""
+    """Yields the shortest stream that folds to `message`."""
     delta = {key: message[key] for key in _DELTA_KEYS if key in message}
     start = {key: value for key, value in message.items() if key not in delta}
     extras = {

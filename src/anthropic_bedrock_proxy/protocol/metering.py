@@ -32,7 +32,7 @@ class CacheCreation(msgspec.Struct, gc=False):
 
 
 class ServerToolUse(msgspec.Struct, gc=False):
-    """How often server tools ran; they are billed apart from tokens."""
+    """The numbers of runs of server tools; they are billed apart from tokens."""
 
     web_search_requests: _Count | None = None
     web_fetch_requests: _Count | None = None
@@ -123,11 +123,11 @@ class Meter(msgspec.Struct, eq=False):
             self._delta_events, self._delta_bytes = 1, len(body)
 
     def assume_usage(self) -> None:
-        """What was observed as usage was an estimate already."""
+        """Marks what was observed as usage as an estimate."""
         self._assumed = True
 
     def assume_input(self, body: bytes) -> None:
-        """The answer will never come: charge an estimate of the request, as AWS will."""
+        """Charges an estimate of the request, as AWS will, for an answer that will never come."""
         if self.usage.input_tokens is None:
             self.usage.input_tokens = estimate_input(body)
             self._assumed = True
@@ -144,7 +144,7 @@ class Meter(msgspec.Struct, eq=False):
         return told
 
     def billed(self) -> Usage:
-        """`usage` with what has to be paid beside it; its `output_tokens` are not to be used."""
+        """Returns `usage` with what has to be paid beside it; its `output_tokens` do not count."""
         if self.usage.iterations is None:
             return self.usage
         parts: list[Usage | Iteration] = [self.usage, *_unsummed(self.usage)]
@@ -162,7 +162,7 @@ class Meter(msgspec.Struct, eq=False):
 
     @property
     def estimated(self) -> bool:
-        """Whether any of the counts is an estimate: the model never came to tell it."""
+        """Tells whether any of the counts is an estimate: the model never came to tell it."""
         return self._assumed or (not self.final and self._delta_events > 0)
 
     def _salvage(self, message: object) -> None:
@@ -198,17 +198,17 @@ class Meter(msgspec.Struct, eq=False):
 
 
 def _unsummed(usage: Usage) -> list[Iteration]:
-    """The passes that compacted the history: the sums of a usage object leave them out."""
+    """Returns the passes that compacted the history: the sums of a usage object leave them out."""
     return [made for made in usage.iterations or () if made.type == _COMPACTION]
 
 
 def _sum(counts: Iterable[int | None]) -> int:
-    """All of them together, no more than what a count may be: more, no record could hold."""
+    """Adds up the counts, to no more than a record can hold."""
     return min(sum(count or 0 for count in counts), _MAX_TOKENS)
 
 
 def _tree(data: bytes) -> dict[str, Any]:
-    """An event's JSON; empty if it is none."""
+    """Decodes an event's JSON; empty if it is none."""
     try:
         tree = _decode_any(data)
     except _UNREADABLE:
@@ -217,7 +217,7 @@ def _tree(data: bytes) -> dict[str, Any]:
 
 
 def _counts(kind: type[msgspec.Struct], tree: dict[str, Any]) -> dict[str, int]:
-    """The members of `tree` that can be token counts; fractions are rounded up."""
+    """Returns the members of `tree` that can be token counts; fractions are rounded up."""
     return {
         name: math.ceil(value)
         for name in kind.__struct_fields__

@@ -56,7 +56,7 @@ class Simulator:
         self.profiles = dict(options.application_profiles)
 
     def reset(self) -> None:
-        """Back to the state at start: its script, its credentials, an empty log."""
+        """Goes back to the state at start: its script, its credentials, an empty log."""
         self.script = Script(self.options.script)
         self.verifier.replace(self.options.credentials, self.options.bearer_tokens)
         self.profiles = dict(self.options.application_profiles)
@@ -73,10 +73,10 @@ class Simulator:
         await self._serve(request, raw_path)
 
     def left(self, request: Request) -> None:
-        """The client has gone: the request itself knows."""
+        """Does nothing: a client has gone, and the request itself knows."""
 
     def refuse(self, error: ProxyError, client: str) -> tuple[int, bytes, bytes]:  # noqa: ARG002  # the seam's signature
-        """The answer to what was no request."""
+        """Returns the answer to what was no request."""
         return error.status, _JSON_LINE, msgspec.json.encode({"message": error.message})
 
     async def _serve(self, request: Request, raw_path: str) -> None:
@@ -183,7 +183,7 @@ class Simulator:
 
 
 async def _read(request: Request) -> bytes | None:
-    """The request body; None when it is over the limit (it is drained, not kept)."""
+    """Reads the request body; None when it is over the limit (it is drained, not kept)."""
     parts: list[bytes] = []
     size = 0
     while part := await request.read():

@@ -1,4 +1,4 @@
-"""How bytes leave: at once or delayed, whole or chopped, to the end or cut short.
+"""Delivers bytes: at once or delayed, whole or chopped, to the end or cut short.
 
 A `Wire` is one answer on one connection. It raises `ClientGone` for a client that went away; during
 a pause the task is cancelled instead. Faults are counted in stream events; a plain answer is one
@@ -102,7 +102,7 @@ def _lines(headers: Headers) -> bytes:
 
 
 def exception_frame(fault: ExceptionFault) -> bytes:
-    """The frame of a modelled exception inside a stream."""
+    """Returns the frame of a modelled exception inside a stream."""
     headers = {
         ":exception-type": fault.type,
         ":content-type": "application/json",

@@ -41,12 +41,12 @@ class Request(msgspec.Struct, kw_only=True):
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is a stream of events."""
+        """Tells whether the answer is a stream of events."""
         return self.operation.endswith("Stream")
 
 
 def plain(document: dict[str, Any]) -> Request:
-    """A request whose answer is already known."""
+    """Makes a request whose answer is already known."""
     return Request(operation="", prompt=Prompt(model=MODELS[0]), document=document)
 
 

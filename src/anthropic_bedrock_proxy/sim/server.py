@@ -28,7 +28,7 @@ _GRACE_SECONDS = 1
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
+    """Tells whether only this machine can reach `host`."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises `OSError`."""
+    """Binds a listening socket; port 0 takes a free one. Raises `OSError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -94,7 +94,7 @@ def serve_in_child(options: SimulatorOptions) -> tuple[int, int]:
 
 
 def _die_with(parent: int, alive: int) -> None:
-    """Linux: a signal from the kernel. Elsewhere: the pipe ends when the parent does."""
+    """Ends with the parent: by the kernel's signal on Linux, by the end of a pipe elsewhere."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         if os.getppid() != parent:
@@ -139,5 +139,5 @@ def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interru
 
 
 def options_for(host: str, options: SimulatorOptions, *, control: bool) -> SimulatorOptions:
-    """`options` with the control API on loopback addresses, elsewhere only when asked for."""
+    """Returns `options` with the control API on loopback addresses, elsewhere only when asked."""
     return msgspec.structs.replace(options, control=control or is_loopback(host))

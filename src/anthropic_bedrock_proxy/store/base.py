@@ -33,7 +33,7 @@ class KeyNotFoundError(StoreError):
 
 
 class ConflictError(StoreError):
-    """What is to be created exists already."""
+    """An object to be created that exists already."""
 
 
 # Judges of a change, asked inside the write and of what is really there then, so that nothing comes
@@ -56,18 +56,18 @@ class KeyStore(Protocol):
     async def find(
         self, secret_hash: bytes, *, now: int, secret: str | None = None
     ) -> Caller | None:
-        """The key that owns this secret, active or not; None once a rotated-out secret lapsed.
+        """Finds the key that owns this secret, active or not; None if that lapsed after a rotation.
 
         `secret` is for tables of the predecessor, which hold secrets as they are.
         """
         ...
 
     async def get(self, key_id: str) -> KeyRecord | None:
-        """The key with this id."""
+        """Returns the key with this id."""
         ...
 
     async def list(self) -> Sequence[KeyRecord]:
-        """Every key, oldest first."""
+        """Lists every key, oldest first."""
         ...
 
     async def update(
@@ -102,11 +102,11 @@ class OwnerStore(Protocol):
         ...
 
     async def get(self, kind: str, owner_id: str) -> OwnerRecord | None:
-        """The user or team with this id."""
+        """Returns the user or team with this id."""
         ...
 
     async def list(self, kind: str) -> Sequence[OwnerRecord]:
-        """All of a kind, by id."""
+        """Lists all of a kind, by id."""
         ...
 
     async def update(
@@ -126,7 +126,7 @@ class OwnerStore(Protocol):
         ...
 
     async def remove(self, kind: str, owner_id: str, *, judge: OwnerJudge | None = None) -> bool:
-        """False if there was none. Keys that name it stay as they are.
+        """Removes an owner; returns False if there was none. Keys that name it stay as they are.
 
         Raises whatever `judge` raises.
         """
@@ -181,7 +181,7 @@ class UsageLog(Protocol):
 
 
 class Ledger(Protocol):
-    """What was spent per account, and what processes hold of the rest.
+    """The money spent per account, and what processes hold of the rest.
 
     A hold lapses unless its process renews it, so that a dead one blocks nobody. It may be below
     nothing: what a process spent beyond it. For others that counts as nothing; what the process
@@ -214,16 +214,16 @@ class Ledger(Protocol):
         ...
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
-        """Every period of an owner, oldest first; "total" last."""
+        """Lists every period of an owner, oldest first; "total" last."""
         ...
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
-        """What was spent elsewhere before; False, and nothing done, if the account exists."""
+        """Records what was spent elsewhere; False, and nothing done, if the account exists."""
         ...
 
 
 class AuditLog(Protocol):
-    """Who changed what. Nothing in it is ever changed or removed."""
+    """Records who changed what. Nothing in it is ever changed or removed."""
 
     async def append(self, record: AuditRecord) -> None:
         """Stores a record; once more is the same."""
@@ -232,12 +232,12 @@ class AuditLog(Protocol):
     async def list(
         self, *, before: str | None = None, object_id: str | None = None, limit: int = 100
     ) -> Sequence[AuditRecord]:
-        """Newest first; `before` an id seen already; maybe only of one object."""
+        """Lists the newest first; `before` an id seen already; maybe only of one object."""
         ...
 
 
 class Catalog(Protocol):
-    """What the operator, and Bedrock itself, said about models and places.
+    """The statements of the operator, and of Bedrock itself, about models and places.
 
     Small enough to be read as a whole; who wants to know of changes polls `version`.
     """
@@ -251,11 +251,11 @@ class Catalog(Protocol):
         ...
 
     async def remove_mapping(self, alias: str) -> bool:
-        """False if there was none."""
+        """Removes a mapping; returns False if there was none."""
         ...
 
     async def mappings(self) -> Sequence[ModelMapping]:
-        """Every mapping, by alias."""
+        """Lists every mapping, by alias."""
         ...
 
     async def replace_models(self, models: Sequence[BedrockModel]) -> None:
@@ -263,7 +263,7 @@ class Catalog(Protocol):
         ...
 
     async def models(self) -> Sequence[BedrockModel]:
-        """The last listing, by id."""
+        """Lists the models of the last listing, by id."""
         ...
 
     async def put_override(self, override: CapabilityOverride) -> bool:
@@ -275,7 +275,7 @@ class Catalog(Protocol):
         ...
 
     async def overrides(self) -> Sequence[CapabilityOverride]:
-        """Every verdict, by kind, name, model and dialect."""
+        """Lists every verdict, by kind, name, model and dialect."""
         ...
 
     async def put_price(self, price: PriceRecord) -> None:
@@ -287,7 +287,7 @@ class Catalog(Protocol):
         ...
 
     async def prices(self) -> Sequence[PriceRecord]:
-        """Every price, by model, region and beginning."""
+        """Lists every price, by model, region and beginning."""
         ...
 
     async def put_provider(self, provider: ProviderRecord) -> None:
@@ -295,15 +295,15 @@ class Catalog(Protocol):
         ...
 
     async def remove_provider(self, name: str) -> bool:
-        """False if there was none."""
+        """Removes a place; returns False if there was none."""
         ...
 
     async def providers(self) -> Sequence[ProviderRecord]:
-        """Every place, enabled or not, by name."""
+        """Lists every place, enabled or not, by name."""
         ...
 
     async def provider(self, name: str) -> ProviderRecord | None:
-        """The place with this name."""
+        """Returns the place with this name."""
         ...
 
 

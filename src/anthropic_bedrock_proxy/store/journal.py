@@ -54,7 +54,7 @@ class Journal:
 
     @property
     def writer(self) -> str:
-        """What `UsageBatch.writer` of this process's usage is; another after a fork."""
+        """Names this process in its usage (`UsageBatch.writer`); another name after a fork."""
         self._forget_parent()
         return self._writer
 
@@ -156,7 +156,7 @@ class Journal:
             self._dropped = 0
 
     def _forget_parent(self) -> None:
-        """After a fork, what was written before it is the parent's to deliver and to delete."""
+        """Forgets, after a fork, what was written before: the parent delivers and deletes that."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._writer, self._numbers = _new_writer(), 0
@@ -171,7 +171,7 @@ class Journal:
         self._closed, self._in_memory = [], []
 
     def _kept(self) -> int:
-        """How many records are in memory only."""
+        """Counts the records that are in memory only."""
         return len(self._in_memory) + sum(len(closed.lines) for closed in self._closed)
 
     def _keep(self, line: bytes, error: OSError) -> None:
@@ -218,7 +218,7 @@ class Journal:
         return delivered
 
     def _save_memory(self) -> None:
-        """Neither disk nor store took these lines so far; the disk may have recovered."""
+        """Writes the lines that neither disk nor store took so far: the disk may have recovered."""
         for place, lines in enumerate(self._closed):
             if not isinstance(lines, Segment):
                 try:
@@ -234,7 +234,7 @@ class Journal:
                 return
 
     def _orphans(self) -> Iterator[Segment]:
-        """The segments whose owners are dead, each locked.
+        """Yields the segments whose owners are dead, each locked.
 
         None behind one of the same writer that somebody else has or that cannot be read: that one's
         batches come first.
@@ -261,7 +261,7 @@ class Journal:
                 yield segment
 
     def _leave_alone(self, path: Path, error: OSError) -> None:
-        """Until the next start: a file that fails now fails every second."""
+        """Leaves a file alone until the next start: one that fails now fails every second."""
         self._left_alone.add(path)
         logger.error("%s: %s; left for the next start", path, error.strerror or error)
 

@@ -17,7 +17,7 @@ Moment = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]  # ms; the y
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key, a user or a team may use; None: no limit of its own.
+    """The amounts that a key, a user or a team may use; None: no limit of its own.
 
     Limits apply at every level that has one, so the narrowest wins.
     """
@@ -54,17 +54,20 @@ class KeyRecord(Allowance, frozen=True, kw_only=True):
     admin_scopes: tuple[str, ...] = ()  # what it may do on the admin API; empty: nothing
 
     def changed(self, changes: dict[str, Any], *, now: int) -> KeyRecord:
-        """The key with the named fields replaced; `ValueError` for a fixed or unknown one."""
+        """Returns the key with the named fields replaced.
+
+        Raises `ValueError` for a fixed or unknown one.
+        """
         if refused := changes.keys() - CHANGEABLE:
             raise ValueError(f"a key has no changeable field {', '.join(sorted(refused))}")
         return msgspec.structs.replace(self, **changes, updated_at=now)
 
     def rotated(self, secret_hint: str, *, now: int) -> KeyRecord:
-        """The key once a new secret belongs to it."""
+        """Returns the key as it is once a new secret belongs to it."""
         return msgspec.structs.replace(self, secret_hint=secret_hint, updated_at=now)
 
     def names(self, kind: str, owner_id: str) -> bool:
-        """Whether it belongs to this user or team."""
+        """Tells whether the key belongs to this user or team."""
         return (self.user_id if kind == "user" else self.team_id) == owner_id
 
 
@@ -91,7 +94,10 @@ class OwnerRecord(Allowance, frozen=True, kw_only=True):
     deactivated_reason: str | None = None
 
     def changed(self, changes: dict[str, Any], *, now: int) -> OwnerRecord:
-        """The owner with the named fields replaced; `ValueError` for a fixed or unknown one."""
+        """Returns the owner with the named fields replaced.
+
+        Raises `ValueError` for a fixed or unknown one.
+        """
         if refused := changes.keys() - CHANGEABLE_OF_OWNERS:
             fields = ", ".join(sorted(refused))
             raise ValueError(f"a {self.kind} has no changeable field {fields}")
@@ -186,7 +192,7 @@ class UsageBatch(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
-    """What a budget is spent from: an owner in a period."""
+    """The account that a budget is spent from: an owner in a period."""
 
     owner: str  # "key:<id>", "user:<id>" or "team:<id>"
     period: str  # "2026-11", "2026-11-23" (UTC) or "total"
@@ -216,7 +222,7 @@ class PriceRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What there is one price for: model, region, beginning."""
+        """Identifies a price: there is one for each model, region and beginning."""
         return (self.model, self.region, self.valid_from)
 
 
@@ -273,7 +279,7 @@ class CapabilityOverride(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What there is one verdict for: model, dialect, kind, name."""
+        """Identifies a verdict: there is one for each model, dialect, kind and name."""
         return (self.model, self.dialect, self.kind, self.name)
 
 

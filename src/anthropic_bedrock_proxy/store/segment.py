@@ -47,26 +47,26 @@ _UNCHECKED = b'{"id":'
 
 
 class Name(NamedTuple):
-    """What a segment is known by; in this order a writer's are delivered."""
+    """The name of a segment; a writer's are delivered in its order."""
 
     writer: str
     number: int  # grows within a writer
 
     @classmethod
     def of(cls, path: Path) -> Name:
-        """As the file's name tells; a name of another form is a writer with one segment."""
+        """Reads a file's name; one of another form is a writer with one segment."""
         found = _NAME.fullmatch(path.name)
         return cls(found["writer"], int(found["number"])) if found else cls(path.stem, 1)
 
 
 def encode(record: UsageRecord) -> bytes:
-    """The line of a record, with its newline."""
+    """Returns the line of a record, with its newline."""
     rest = _encode(record)[1:]
     return _LINE % (crc32(rest), rest)
 
 
 def decode(lines: list[bytes]) -> tuple[list[UsageRecord], list[bytes]]:
-    """The records in `lines`, and the lines that hold none, or not what was written."""
+    """Reads lines; returns their records, and the lines that hold none or are not as written."""
     records: list[UsageRecord] = []
     corrupt: list[bytes] = []
     for line in lines:
@@ -116,7 +116,7 @@ class Lines:
         return list(islice(lines, BATCH))
 
     def save(self, directory: Path) -> Segment:
-        """The same in a file, which goes on from where this has come to. Raises `OSError`."""
+        """Copies the lines to a file, which goes on from where they have come. Raises `OSError`."""
         segment = Segment.create(directory, self.name)
         try:
             segment.append(b"".join(self.lines))
@@ -128,10 +128,10 @@ class Lines:
         return segment
 
     def discard(self) -> None:
-        """Nothing to delete."""
+        """Does nothing: there is nothing to delete."""
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: there is nothing to let go of."""
 
 
 class Segment(Lines):
@@ -146,7 +146,7 @@ class Segment(Lines):
 
     @classmethod
     def create(cls, directory: Path, name: Name) -> Segment:
-        """A new file of this process. Raises `OSError`."""
+        """Creates a new file of this process. Raises `OSError`."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         while True:
@@ -157,7 +157,7 @@ class Segment(Lines):
 
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
-        """The file of a dead process; None if its owner lives. Raises `OSError`."""
+        """Takes over the file of a dead process; None if its owner lives. Raises `OSError`."""
         return cls._lock(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
 
     @classmethod

@@ -53,7 +53,7 @@ class JSONFormatter(logging.Formatter):
     """One JSON document per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line without its newline."""
+        """Returns the line without its newline."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -70,7 +70,7 @@ class TextFormatter(logging.Formatter):
     """Time, level, message and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line without its newline."""
+        """Returns the line without its newline."""
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
         when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
@@ -99,16 +99,16 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Answered(Protocol):
-    """What the access log wants to know of a request."""
+    """The facts about a request that the access log tells."""
 
     @property
     def method(self) -> str:
-        """As in the request line."""
+        """The method, as in the request line."""
         ...
 
     @property
     def path(self) -> str:
-        """Without escapes."""
+        """The path, without escapes."""
         ...
 
     @property
@@ -187,7 +187,7 @@ class AccessLog:
 
 @lru_cache(maxsize=256)  # nearly every request is to the same few
 def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
-    """A client's path or model name, cut, without what may be a key."""
+    """Returns a client's path or model name, cut, without what may be a key."""
     words = words[: 2 * _MAX_PATH]  # so that no key is cut to less than it is known by
     for secret in secrets:
         for form in (unquote(unquote(words)), words):
@@ -198,7 +198,7 @@ def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
 
 
 def _is_random(segment: str) -> bool:
-    """Whether it may be a key of any kind: long, with digits, and in both cases or in hex."""
+    """Tells whether it may be a key of any kind: long, with digits, in both cases or in hex."""
     if len(segment) < _SHORTEST_RANDOM or not any(map(str.isdigit, segment)):
         return False
     if all(character in "0123456789abcdefABCDEF" for character in segment):

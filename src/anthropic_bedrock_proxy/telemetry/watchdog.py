@@ -67,11 +67,11 @@ class Lag:
         self._quiet_until = self._beat
 
     def beat(self) -> None:
-        """The loop runs."""
+        """Notes that the loop runs."""
         self._beat = self._monotonic()
 
     def look(self) -> None:
-        """To be called a few times a second by somebody else than the loop."""
+        """Looks for a stall. Call it a few times a second from somewhere else than the loop."""
         now, used, beat = self._monotonic(), self._used(), self._beat
         late = now - self._looked - BEAT_SECONDS
         was_kept = late > LAG_SECONDS and used - self._used_then < _BUSY_SHARE * late
@@ -124,7 +124,7 @@ class Watchdog:
         self._thread.start()
 
     def stop(self) -> None:
-        """Idempotent."""
+        """Stops looking. Idempotent."""
         self._ended.set()
         if self._timer is not None:
             self._timer.cancel()
@@ -133,7 +133,7 @@ class Watchdog:
 
 
 def places_of(thread: int) -> list[str]:
-    """`file:line function` of this package's frames in a thread, the innermost first."""
+    """Returns `file:line function` of this package's frames in a thread, the innermost first."""
     frame = sys._current_frames().get(thread)  # noqa: SLF001  # documented, in spite of its name
     places: list[str] = []
     while frame is not None and len(places) < _MAX_PLACES:

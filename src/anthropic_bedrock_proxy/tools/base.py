@@ -35,22 +35,22 @@ class ServerTool(Protocol):
         ...
 
     def claims(self, kind: str) -> bool:
-        """Whether a tool definition of this type is one of its."""
+        """Tells whether a tool definition of this type is one of its."""
         ...
 
     def is_call(self, name: str) -> bool:
-        """Whether a `server_tool_use` block of this name is a call of it."""
+        """Tells whether a `server_tool_use` block of this name is a call of it."""
         ...
 
     def definition(self, tool: Json, path: str) -> Json:
-        """The custom tool that the model sees in place of `tool`, under the name of its calls.
+        """Returns the custom tool that the model sees instead of `tool`, named as its calls are.
 
         Raises `InvalidRequestError` with the path.
         """
         ...
 
     def prepare(self, tools: Raw, pause: Pause) -> Run:
-        """What runs all calls of one request; `tools` are the definitions as the client sent them.
+        """Returns what runs all calls of one request; `tools` are the definitions as they came.
 
         Work that takes long awaits `pause` again and again. Raises nothing: definitions are read
         when the first call comes.
@@ -58,7 +58,7 @@ class ServerTool(Protocol):
         ...
 
     def to_tool_result(self, content: Any) -> Json:
-        """`content` of a result block as the rest of a `tool_result`: `content`, `is_error`.
+        """Turns `content` of a result block into a `tool_result`'s `content` and `is_error`.
 
         Raises any of `protocol.raw.MISSHAPEN` if it has not the form it should have.
         """

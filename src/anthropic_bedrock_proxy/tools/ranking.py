@@ -24,7 +24,7 @@ _SCORING_COSTS: Final = 8  # for each document that a word of the query is in, s
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case; names are taken apart at `_`, `-` and camelCase."""
+    """Splits a text into words in lower case; names are taken apart at `_`, `-` and camelCase."""
     return _WORD.findall(_HUMP.sub(" ", text).lower())
 
 
@@ -37,7 +37,7 @@ class Ranking:
         self._found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
 
     async def add(self, texts: Sequence[str]) -> None:
-        """One more document. Raises `WorkError`."""
+        """Adds one more document. Raises `WorkError`."""
         if self._work.spend(_READING_COSTS * sum(map(len, texts))):
             await self._work.pause()
         place = len(self._lengths)
@@ -55,7 +55,7 @@ class Ranking:
         return sorted(scores, key=lambda place: (-scores[place], place))
 
     async def scores(self, query: str) -> dict[int, float]:
-        """The documents that share a word with `query`. Raises `WorkError`."""
+        """Scores the documents that share a word with `query`. Raises `WorkError`."""
         scores: defaultdict[int, float] = defaultdict(float)
         mean = sum(self._lengths) / max(1, len(self._lengths))
         for word in dict.fromkeys(words_of(query)):
@@ -69,5 +69,5 @@ class Ranking:
         return scores
 
     def _weight(self, holding: int) -> float:
-        """How much a word says that so many documents hold: rare ones more."""
+        """Returns the weight of a word that so many documents hold: rare ones weigh more."""
         return log(1 + (len(self._lengths) - holding + 0.5) / (holding + 0.5))

@@ -159,7 +159,7 @@ class Pattern:
         self._known: dict[frozenset[int], _Known] = {}
 
     async def search(self, text: str) -> bool:
-        """Whether it matches anywhere in `text`. Raises `WorkError`."""
+        """Tells whether the pattern matches anywhere in `text`. Raises `WorkError`."""
         work = self._work
         if self._plain is not None:
             if work.spend(_SEARCHING_COSTS + len(text) // _PLAIN_SAVES):
@@ -182,7 +182,7 @@ class Pattern:
         return self._follow(step.core, "", holding[-1]) is _MATCHED
 
     def _holding(self, text: str) -> bytearray:
-        """For each place in `text`, and its end, the bits of the assertions that hold there."""
+        """Returns the bits of the assertions that hold at each place in `text`, and at its end."""
         if not self._assertions:
             return bytearray(1)
         holding = bytearray(len(text) + 1)
@@ -192,7 +192,7 @@ class Pattern:
         return holding
 
     def _follow(self, core: frozenset[int], character: str, holds: int = 0) -> _Known:
-        """The step after `character`, from all states that can be reached without reading."""
+        """Returns the step after `character`, from all states within reach without reading."""
         reached, left = set(core), list(core)
         while left:
             state = left.pop()
@@ -231,7 +231,7 @@ class Pattern:
         return len(self._moves) - 1
 
     def _build(self, item: Any, following: int) -> int:
-        """The state in which `item` begins, if `following` comes after it."""
+        """Builds `item` before the state `following`; returns the state in which it begins."""
         if isinstance(item, _Either):
             return self._either(item, following)
         if isinstance(item, _Repeat):
@@ -282,7 +282,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _span(pattern: str) -> int:
-    """The most characters that its ranges hold, a few more or less where an end is octal."""
+    """Counts the characters in the ranges, at most; a few off where an end is octal."""
     if "[" not in pattern:
         return 0
     read = _CHARACTER.findall(pattern)

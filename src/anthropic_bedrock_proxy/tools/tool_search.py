@@ -69,11 +69,11 @@ class ToolSearch:
     result_type = "tool_search_tool_result"
 
     def claims(self, kind: str) -> bool:
-        """With and without the date."""
+        """Tells whether the type is one of the two kinds, with or without the date."""
         return kind in _KINDS
 
     def is_call(self, name: str) -> bool:
-        """The names of both kinds."""
+        """Tells whether the name is that of one of the two kinds."""
         return name in _INPUTS
 
     def definition(self, tool: Json, path: str) -> Json:
@@ -93,11 +93,11 @@ class ToolSearch:
         return seen
 
     def prepare(self, tools: Raw, pause: Pause) -> Run:
-        """The search of one request; its index is made for the first call."""
+        """Prepares the search of one request; its index is made for the first call."""
         return Search(tools, Work(MAX_STEPS, pause)).run
 
     def to_tool_result(self, content: Any) -> Json:
-        """The references, which adapting resolves, or else words. Raises MISSHAPEN's."""
+        """Returns the references, which adapting resolves, or else words. Raises MISSHAPEN's."""
         if content["type"] == _FOUND:
             references = content["tool_references"]
             return {"content": references or _NOTHING}
@@ -125,7 +125,7 @@ class Search:
         self._ranking: Ranking | None = None
 
     async def run(self, name: str, given: Any) -> Json:
-        """`content` of the result block for one call. Raises nothing."""
+        """Returns `content` of the result block for one call. Raises nothing."""
         argument, *_ = _INPUTS[name]
         longest = _MAX_PATTERN if name == REGEX else _MAX_QUERY
         search = self._match if name == REGEX else self._rank
@@ -168,7 +168,7 @@ class Search:
         return [entries[place].name for place in await self._ranking.best(query)]
 
     async def _catalogue(self) -> list[_Entry]:
-        """Read tool by tool, and once: calls come one after the other."""
+        """Reads the deferred tools one by one, and only once: calls come one after the other."""
         if self._entries is None:
             entries = []
             for raw in decode_raws(self._tools):
@@ -187,7 +187,7 @@ class _InputError(Exception):
 
 
 def _read(given: Any, argument: str, longest: int) -> tuple[str, int]:
-    """(what to look for, limit). Raises `_InputError`."""
+    """Reads (what to look for, limit). Raises `_InputError`."""
     if not isinstance(given, dict):
         raise _InputError("The input must be a JSON object")
     wanted = given.get(argument)

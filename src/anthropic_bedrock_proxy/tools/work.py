@@ -32,7 +32,7 @@ class Work:
         self._pause_at = steps  # the first piece waits for its turn as well
 
     def spend(self, steps: int) -> bool:
-        """Whether it is time to `pause`. Raises `WorkError` if less than that is left."""
+        """Spends steps; tells whether it is time to `pause`. Raises `WorkError` if less is left."""
         if steps > self._left:
             self._left = 0
             raise WorkError

@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 async def begin_turn(request: MessagesRequest, pause: Pause) -> Turn:
-    """A turn whose first model call can be made: what its history had pending has been run.
+    """Begins a turn: runs what its history had pending, so that the first model call can be made.
 
     Work that takes long awaits `pause`. Raises `InvalidRequestError` with the path.
     """
@@ -41,7 +41,7 @@ async def begin_turn(request: MessagesRequest, pause: Pause) -> Turn:
 
 
 async def open_turn(turn: Turn, open_call: OpenCall) -> TurnStream:
-    """The answer of a turn that has begun, with its first model call open.
+    """Opens the first model call of a turn that has begun; returns the turn's answer.
 
     `open_call` makes one model call of a request in the client's language; if it fails, the turn
     can be opened elsewhere. Raises `InvalidRequestError` with the paths of the client's request,
@@ -69,17 +69,17 @@ class TurnStream:
 
     @property
     def usage_estimated(self) -> bool:
-        """At the end: whether the usage of any call is an estimate."""
+        """Tells, at the end, whether the usage of any call is an estimate."""
         return self._estimated or self._stream.usage_estimated
 
     def spent(self) -> Event:
-        """A `message_delta` with the usage so far, for whoever lets go before the end."""
+        """Returns a `message_delta` with the usage so far, for whoever lets go before the end."""
         usage = {"output_tokens": 0, **self._turn.spent()}
         delta = {"stop_reason": None, "stop_sequence": None}
         return b"message_delta", _encode({"type": "message_delta", "delta": delta, "usage": usage})
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # as AnswerStream
-        """The client's next events; [] after `timeout` seconds of silence; None at the end.
+        """Reads the client's next events; [] after `timeout` seconds of silence; None at the end.
 
         Raises `UpstreamRefusal` when a stream breaks or a further call cannot be opened.
         """
@@ -121,7 +121,7 @@ class TurnStream:
             opening.add_done_callback(_let_go)
 
     def _go_on(self, step: Callable[[], list[Event]]) -> list[Event]:
-        """The client's events; begins what the turn wants then: a tool or the next model call."""
+        """Returns the client's events; begins what the turn wants then: a tool or a model call."""
         try:
             out = step()
         except _NO_MESSAGE as error:
@@ -136,7 +136,7 @@ class TurnStream:
         return out
 
     def _take(self, opening: asyncio.Future[AnswerStream]) -> None:
-        """The call that has been opened. Raises `UpstreamRefusal`."""
+        """Takes the call that has been opened. Raises `UpstreamRefusal`."""
         self._opening = None
         try:
             self._stream = opening.result()
@@ -148,7 +148,7 @@ class TurnStream:
 
 
 async def whole(read: Callable[[], Awaitable[list[Event] | None]]) -> dict[str, Any]:
-    """The message that a stream builds, for requests that want it whole.
+    """Builds the message of a stream, for requests that want it whole.
 
     `read` gives events (pings may be among them) until None. Raises `UpstreamRefusal`.
     """
@@ -166,6 +166,6 @@ def _no_message(error: Exception) -> UpstreamRefusal:
 
 
 def _let_go(opening: asyncio.Future[AnswerStream]) -> None:
-    """Of a call that was opened all the same."""
+    """Closes a call that opened after all, though nobody waits for it any more."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()

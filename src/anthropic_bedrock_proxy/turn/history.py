@@ -59,7 +59,7 @@ class Pending(msgspec.Struct):
     shown: Json
 
     def answer(self, content: Json) -> Json:
-        """The result block that the client is owed; the model's history holds it from now on."""
+        """Returns the result block that the client is owed, and adds it to the model's history."""
         block = {"type": self.tool.result_type, "tool_use_id": self.id, "content": content}
         self.shown |= tool_result(self.tool, block)
         return block
@@ -92,12 +92,12 @@ class _Answers(msgspec.Struct):
 
 
 def upstream_id(identifier: str) -> str:
-    """The id of a server-side call as the model is shown it: always the same one."""
+    """Returns the id of a server-side call as the model is shown it: always the same one."""
     return "toolu_" + identifier.removeprefix(_SERVER_ID)
 
 
 def tool_result(tool: ServerTool, block: Json) -> Json:
-    """A result block as the model is shown it. Raises any of MISSHAPEN."""
+    """Returns a result block as the model is shown it. Raises any of MISSHAPEN."""
     result: Json = {"type": "tool_result", "tool_use_id": upstream_id(block["tool_use_id"])}
     if "cache_control" in block:
         result["cache_control"] = block["cache_control"]
@@ -223,7 +223,7 @@ class History:
             )
 
     def _add_answers(self, opened: _Open, index: int, tree: Json) -> None:
-        """A user message: results of server-side tools stand first in it."""
+        """Adds a user message: results of server-side tools stand first in it."""
         results, places = opened.results, opened.result_places
         opened.results = []
         self._close(opened)

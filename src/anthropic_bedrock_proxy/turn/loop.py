@@ -94,7 +94,7 @@ class Turn:
     def __init__(
         self, request: MessagesRequest, pause: Pause, tools: Sequence[ServerTool] = TOOLS
     ) -> None:
-        """What runs for long awaits `pause` again and again.
+        """Reads the history; work that takes long in a tool awaits `pause` again and again.
 
         Raises `InvalidRequestError` with the path.
         """
@@ -115,12 +115,12 @@ class Turn:
         self._begin_call()
 
     def _begin(self) -> None:
-        """The first request, once the history is complete."""
+        """Makes the first request, once the history is complete."""
         self.request, self._places = self._prepared.made()
         self._waiting = self.request
 
     def _begin_call(self) -> None:
-        """Everything that is known of one model call."""
+        """Resets everything that is known of one model call."""
         self._said: list[Event] = []  # as the model has it, server-side calls under their new ids
         self._results: list[Json] = []
         self._calls_client = False
@@ -138,7 +138,7 @@ class Turn:
         return None if call is None else ToolCall(call.name, call.input, call.run)
 
     def next_request(self) -> MessagesRequest | None:
-        """The model call to make now; None once the turn is over. Ask after each stream's end.
+        """Returns the model call to make now; None once the turn is over. Ask after every stream.
 
         `request` is the one that is being made.
         """
@@ -146,7 +146,7 @@ class Turn:
         return request
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
-        """The client's events for these of the model's. Chunking does not matter.
+        """Returns the client's events for these of the model's. Chunking does not matter.
 
         Raises `GrammarError`, or any of MISSHAPEN, for events that are no message.
         """
@@ -176,13 +176,13 @@ class Turn:
                     out.append(event)
 
     def in_clients_words(self, error: InvalidRequestError) -> InvalidRequestError:
-        """What made the first model call impossible, with the paths of the client's request."""
+        """Words an error of the first model call with the paths of the client's request."""
         return InvalidRequestError(
             in_clients_words(error.message, self._places), error_code=error.error_code
         )
 
     def spent(self) -> Json:
-        """The usage so far, if the turn ends here: the running call's output is an estimate."""
+        """Returns the usage, if the turn ends now: the running call's output is an estimate."""
         usage = add_usage(self._spent, self._usage)
         if self._usage and not self._ending:
             estimate = estimate_output(self._delta_events, self._delta_bytes)
@@ -191,7 +191,7 @@ class Turn:
         return usage
 
     def answer(self, content: Json) -> list[Event]:
-        """The result of the pending call: the model gets it with the next request.
+        """Takes the result of the pending call: the model gets it with the next request.
 
         Returns the client's next events, those of what was kept among them. Raises as `feed`, and
         `InvalidRequestError` with the path.
@@ -288,7 +288,7 @@ class Turn:
         return next((reason for reason in reversed(reasons) if reason is not None), None)
 
     def _final(self, reason: str | None) -> list[Event]:
-        """The end of the last model call, with what all of them cost."""
+        """Returns the end of the last model call, with what all of them cost."""
         if self._calls_made == 1 and reason != "pause_turn":
             return self._ending
         *earlier, (name, data) = self._ending
@@ -306,14 +306,14 @@ class Turn:
 
 
 def _whole(index: int, block: Json) -> list[Event]:
-    """A block that arrives whole."""
+    """Returns the events of a block that arrives whole."""
     start = {"type": "content_block_start", "index": index, "content_block": block}
     stop = {"type": "content_block_stop", "index": index}
     return [(b"content_block_start", encode(start)), (b"content_block_stop", encode(stop))]
 
 
 def _parse(text: str) -> Any:
-    """A call's input; None if it is no JSON, {} if the model wrote nothing."""
+    """Decodes a call's input; None if it is no JSON, {} if the model wrote nothing."""
     try:
         return _decode_json(text) if text else {}
     except (msgspec.DecodeError, ValueError, RecursionError):

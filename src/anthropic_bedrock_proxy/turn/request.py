@@ -44,7 +44,7 @@ class Prepared(msgspec.Struct, frozen=True):
     _history: History
 
     def made(self) -> tuple[MessagesRequest, list[list[Place] | int]]:
-        """The request, and for each of its messages where its blocks come from.
+        """Makes the request, and tells for each of its messages where its blocks come from.
 
         What is still pending has an empty result. Raises `InvalidRequestError`.
         """
@@ -92,7 +92,7 @@ def prepare(
 
 
 def without_running(request: MessagesRequest) -> MessagesRequest:
-    """The request that the model is sent, with empty results for what is pending.
+    """Returns the request that the model is sent, with empty results for what is pending.
 
     Raises `InvalidRequestError` with the path.
     """
@@ -104,7 +104,7 @@ async def _pause_nowhere() -> None:
 
 
 def in_clients_words(message: str, places: Sequence[list[Place] | int]) -> str:
-    """An error's text with its paths as they are in the client's request."""
+    """Returns an error's text with its paths as they are in the client's request."""
 
     def restore(match: re.Match[str]) -> str:
         index, position = int(match[1]), match[2]
@@ -144,7 +144,7 @@ def _convert_tools(
 
 
 def extended(request: MessagesRequest, said: list[Json], results: list[Json]) -> MessagesRequest:
-    """The request for the next call of a turn: what the model said, and what its calls brought."""
+    """Returns the request for the next call of a turn, with the model's words and its results."""
     added = [
         Raw(encode({"role": role, "content": content}))
         for role, content in (("assistant", said), ("user", results))
@@ -158,7 +158,7 @@ def extended(request: MessagesRequest, said: list[Json], results: list[Json]) ->
 
 
 def unforced(request: MessagesRequest) -> MessagesRequest:
-    """The request without a forced tool: the forced call has been made, and once is enough."""
+    """Returns the request without a forced tool: the call was made, and once is enough."""
     raw = request.fields.get("tool_choice")
     choice: Any = None if raw is None else decode(raw)
     if isinstance(choice, str):  # adapting knows these bare words of the predecessor's clients

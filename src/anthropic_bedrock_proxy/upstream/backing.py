@@ -1,4 +1,4 @@
-"""What is behind an application inference profile: asked once, in the path of its first request.
+"""Finds the model behind an application inference profile: once, when its first request comes.
 
 The ARN of such a profile is opaque, and which fields a request may carry depends on the model
 behind it. An answer holds for good, because profiles cannot be changed; a failure for a minute,
@@ -29,7 +29,7 @@ class DescribesProfiles(Protocol):
     """The part of `ControlPlane` that is needed here."""
 
     async def get_inference_profile(self, arn: str) -> str:
-        """The base id of the model behind a profile. Raises `UpstreamRefusal`."""
+        """Returns the base id of the model behind a profile. Raises `UpstreamRefusal`."""
         ...
 
 

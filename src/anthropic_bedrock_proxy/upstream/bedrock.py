@@ -54,7 +54,7 @@ T = TypeVar("T")
 
 
 class _BilledRefusal(UpstreamRefusal):
-    """What broke after the model had answered: another attempt would be billed a second time."""
+    """A failure after the model had answered: another attempt would be billed a second time."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +101,13 @@ class BedrockUpstream:
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
 
     def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
-        """A whole answer. Raises `UpstreamRefusal`."""
+        """Makes a call and returns its whole answer. Raises `UpstreamRefusal`."""
         return self._attempts(call, self._call_once)
 
     def stream(
         self, call: Call, new_decoder: Callable[[], StreamDecoder]
     ) -> Coroutine[Any, Any, AnswerStream]:
-        """A stream with its first events decoded. Raises `UpstreamRefusal`."""
+        """Opens a stream, with its first events decoded. Raises `UpstreamRefusal`."""
         return self._attempts(
             call, lambda call, deadline: self._stream_once(call, new_decoder(), deadline)
         )
@@ -117,7 +117,7 @@ class BedrockUpstream:
         await self._pool.close()
 
     async def _attempts(self, call: Call, once: Callable[[Call, float], Awaitable[T]]) -> T:
-        """`once` gets the moment by which it must be done, on the monotonic clock."""
+        """Retries `once`, which gets the moment by which it must be done (monotonic clock)."""
         options = self._options
         max_attempts = call.patience.max_attempts if call.patience else options.max_attempts
         started = monotonic()
@@ -170,7 +170,7 @@ class BedrockUpstream:
         return stream
 
     async def _send(self, call: Call, deadline: float) -> Response:
-        """One request; returns only answers with status 200. Raises `UpstreamRefusal`."""
+        """Sends one request; returns only answers with status 200. Raises `UpstreamRefusal`."""
         begin_by = min(deadline, monotonic() + self._first_byte_seconds(call))
         keys = None
         if self._bearer_token is None:
@@ -226,7 +226,7 @@ class BedrockUpstream:
         ).encode("latin-1")
 
     async def _keys(self, deadline: float) -> Credentials:
-        """Keys that have to be waited for."""
+        """Returns keys that have to be waited for."""
         source = self._credentials
         if source is None:
             raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")
@@ -239,7 +239,7 @@ class BedrockUpstream:
             raise UpstreamRefusal("MissingAuthenticationTokenException", reason) from error
 
     def _path(self, call: Call) -> tuple[str, str]:
-        """(path on the wire, path as signed); an ARN's slash and colons must be encoded."""
+        """Returns (path on the wire, path as signed); an ARN's slash and colons must be encoded."""
         key = (call.bedrock_model_id, call.operation)
         paths = self._paths.get(key)
         if paths is None:
@@ -265,7 +265,7 @@ class _Stream:
 
     @property
     def usage_estimated(self) -> bool:
-        """At the end: whether the usage told is an estimate."""
+        """Tells, at the end, whether the usage told is an estimate."""
         return self._decoder.usage_estimated
 
     async def begin(self, deadline: float) -> None:
@@ -324,7 +324,7 @@ class _Stream:
 
 
 def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamRefusal:
-    """What AWS meant by an answer that is not 200: its JSON errors and Anthropic's envelopes."""
+    """Reads an answer that is not 200: AWS's JSON errors and Anthropic's envelopes."""
     code = headers.get(b"x-amzn-errortype", b"").decode("latin-1").split(":")[0].split("#")[-1]
     message = ""
     try:
@@ -349,7 +349,7 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
 
 
 def _copy(failure: UpstreamRefusal) -> UpstreamRefusal:
-    """To be raised in place of a failure that its decoder keeps."""
+    """Copies a failure that its decoder keeps, to be raised in its place."""
     failure.__traceback__ = None  # it may have been raised, and caught, inside the decoder
     copy = UpstreamRefusal(
         failure.code, failure.message, status=failure.status, retry_after=failure.retry_after
@@ -361,7 +361,7 @@ def _copy(failure: UpstreamRefusal) -> UpstreamRefusal:
 def _broken(
     error: TransportError, *, sent: bool, kind: type[UpstreamRefusal] = UpstreamRefusal
 ) -> UpstreamRefusal:
-    """A failure below HTTP in AWS's terms, so that one table decides about it."""
+    """Words a failure below HTTP in AWS's terms, so that one table decides about it."""
     if isinstance(error, TransportTimeoutError):
         refusal = kind("ModelTimeoutException", "The model did not answer in time.")
     else:

@@ -86,7 +86,7 @@ class _Models(msgspec.Struct, frozen=True):
 
 
 def control_url(region: str, *overrides: str | None) -> str:
-    """The control endpoint of a region, or the first override that is set."""
+    """Returns the control endpoint of a region, or the first override that is set."""
     suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     return next((url for url in overrides if url), f"https://bedrock.{region}.{suffix}")
 
@@ -119,7 +119,7 @@ class ControlPlane:
     async def list_inference_profiles(
         self, kinds: Sequence[Kind] = ("SYSTEM_DEFINED", "APPLICATION")
     ) -> list[InferenceProfile]:
-        """Every profile of these kinds. Raises `UpstreamRefusal`."""
+        """Lists every profile of these kinds. Raises `UpstreamRefusal`."""
         found: list[InferenceProfile] = []
         for kind in kinds:
             token: str | None = None
@@ -137,11 +137,11 @@ class ControlPlane:
         return found
 
     async def list_foundation_models(self) -> list[FoundationModel]:
-        """Every model that the region has. Raises `UpstreamRefusal`."""
+        """Lists every model that the region has. Raises `UpstreamRefusal`."""
         return list((await self._get("/foundation-models", [], _Models)).models)
 
     async def get_inference_profile(self, arn: str) -> str:
-        """The base id of the model behind a profile. Raises `UpstreamRefusal`."""
+        """Returns the base id of the model behind a profile. Raises `UpstreamRefusal`."""
         path = f"/inference-profiles/{quote(arn, safe='')}"
         base = (await self._get(path, [], InferenceProfile)).base_model_id
         if not base:

@@ -1,4 +1,4 @@
-"""How the proxy listens, whom it serves, and how it streams."""
+"""The settings of listening, of admission and of streaming."""
 
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from pathlib import Path

@@ -30,7 +30,7 @@ _MAX_REMEMBERED: Final = 4096
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What applies to a caller, for a day."""
+    """The limits and budgets that apply to a caller, for a day."""
 
     caller: Caller
     day: int  # since the epoch
@@ -48,7 +48,7 @@ class Admission:
     async def admit(
         self, exchange: Exchange, request: MessagesRequest, route: Route, body: bytes | bytearray
     ) -> Lease:
-        """A lease for a request that is about to call the model.
+        """Grants a lease to a request that is about to call the model.
 
         Raises `PermissionDeniedError` for what the key may not do and for a budget that is used
         up, `RateLimitError`, and `UnavailableError` where nobody can tell.
@@ -89,13 +89,13 @@ class Admission:
     async def confirm(
         self, exchange: Exchange, request: MessagesRequest, route: Route, lease: Lease
     ) -> None:
-        """Once more, now that somebody knows what is behind an opaque route. Raises as `admit`."""
+        """Admits again, once it is known what is behind an opaque route. Raises as `admit`."""
         if exchange.caller is not None:
             check_model(exchange.caller.key, route)
             await lease.cover(route.targets, request)
 
     async def admit_count(self, exchange: Exchange, request: MessagesRequest, route: Route) -> bool:
-        """Whether others may be asked for the sake of a count; False: only estimate it.
+        """Tells whether others may be asked for the sake of a count; False: only estimate it.
 
         So it is when a budget is used up: counting is free, but orders nothing from anybody then.
         Counts have a rate limit of their own, as high as that of requests. Raises

@@ -1,4 +1,4 @@
-"""How often an address may try keys that do not exist: each such try is a read of the store.
+"""Bounds how often an address may try keys that do not exist: each try is a read of the store.
 
 A token bucket per address; an IPv6 client has a /64 of them, so that is what counts as one. Pure
 but for its memory, which is bounded: addresses whose bucket is full again are forgotten, then those
@@ -19,7 +19,7 @@ _ROUNDING: Final = 1e-6
 
 
 class Attempts:
-    """What addresses have left. Times are monotonic seconds."""
+    """The tries that addresses have left. Times are monotonic seconds."""
 
     def __init__(
         self,
@@ -34,12 +34,12 @@ class Attempts:
         self._full_at: dict[str, float] = {}  # by address: when its bucket is full again
 
     def wait(self, address: str, now: float) -> float:
-        """How many seconds until an address may try another key; 0: now."""
+        """Returns the seconds until an address may try another key; 0: now."""
         wait = self._full_at.get(network_of(address), now) - now - self._patience
         return wait if wait > _ROUNDING else 0.0
 
     def count(self, address: str, now: float) -> None:
-        """An address has tried a key that does not exist."""
+        """Counts a try of a key that does not exist against its address."""
         name = network_of(address)
         full_at = max(now, self._full_at.pop(name, now)) + self._seconds
         if len(self._full_at) >= self._capacity:
@@ -57,7 +57,7 @@ class Attempts:
 
 @lru_cache(maxsize=1024)
 def network_of(address: str) -> str:
-    """What counts as one address."""
+    """Returns the network that counts as one address."""
     try:
         parsed = ip_address(address)
     except ValueError:  # a name, or nothing: a Unix socket

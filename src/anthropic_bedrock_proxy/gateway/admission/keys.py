@@ -1,4 +1,4 @@
-"""Who is asking: the API key behind a request, found by the SHA-256 of its secret.
+"""Finds the API key behind a request, by the SHA-256 of its secret.
 
 Lookups are remembered for a short time, hits and misses alike; when the store does not answer, a
 key that was known recently keeps working (an outage must never look like a wrong key). An address
@@ -86,7 +86,7 @@ class Authenticator:
         self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
 
     async def authenticate(self, secret: str | None, client: Callable[[], str] = str) -> Caller:
-        """Whose request it is. `client` tells the address that it comes from.
+        """Returns the caller whose request it is. `client` tells the address that it comes from.
 
         Raises `AuthenticationError`, `PermissionDeniedError`; `RateLimitError` if the address has
         tried too many keys that do not exist; `UnavailableError` if an unknown key cannot be looked

@@ -30,7 +30,7 @@ from .purse import Hold
 
 
 class Recorder(Protocol):
-    """Where usage records go; it never raises and never waits."""
+    """Takes usage records in; it never raises and never waits."""
 
     def append(self, record: UsageRecord) -> None:
         """Takes a record for good."""
@@ -38,7 +38,7 @@ class Recorder(Protocol):
 
 
 class Desk(msgspec.Struct, frozen=True):
-    """What leases are taken from and settled with; the same for all of a worker."""
+    """The counters that leases are taken from and settled with; the same for all of a worker."""
 
     recorder: Recorder
     pricing: Pricing
@@ -58,13 +58,13 @@ class Lease(msgspec.Struct, eq=False):
     state: Literal["open", "settled"] = "open"
 
     async def extend(self, request: MessagesRequest) -> None:
-        """Before one more model call of the same turn. Raises as admission does."""
+        """Covers one more model call of the same turn. Raises as admission does."""
         target = self._exchange.target
         if target is not None:
             await self.cover((target,), request)
 
     async def cover(self, targets: Sequence[Target], request: MessagesRequest) -> None:
-        """Before a model call on any of `targets` that nothing is held for. Raises so too."""
+        """Covers a model call on any of `targets` that nothing is held for. Raises so too."""
         desk = self._desk
         if self._hold is not None and desk.budgets.holds:
             most = max(desk.pricing.most(target, request) for target in targets)
@@ -91,7 +91,7 @@ class Lease(msgspec.Struct, eq=False):
                 desk.budgets.settle(self._hold, cost or 0)
 
     def price(self) -> int | None:
-        """What was used so far costs so much, in nano-dollars; None: nobody knows."""
+        """Returns the cost of what was used so far, in nano-dollars; None: nobody knows."""
         target, meter = self._exchange.target, self._exchange.meter
         if target is None:
             return None
@@ -147,5 +147,5 @@ class Lease(msgspec.Struct, eq=False):
 
 
 def _tier(exchange: Exchange, usage: Usage) -> str | None:
-    """The one that served the request, as far as anybody said."""
+    """Returns the tier that served the request, as far as anybody said."""
     return exchange.service_tier or usage.bedrock_service_tier or usage.service_tier

@@ -30,7 +30,7 @@ _MINUTE: Final = 60.0
 
 
 class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the operator says about limits; the default is for keys that have no rate of their own.
+    """The operator's choices about limits; the default is for keys without a rate of their own.
 
     `output_estimate` tokens are taken when a request begins, if it may write as many.
     """
@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True, gc=False):
-    """What a running request has drawn."""
+    """The amounts that a running request has drawn."""
 
     plan: Plan
     decision: Decision
@@ -75,7 +75,7 @@ class Limits:
         self.refusals = 0
 
     def plan(self, caller: Caller) -> Plan | None:
-        """The limits that apply; None: none at all."""
+        """Returns the limits that apply; None: none at all."""
         if not self._options.enabled or (
             caller is MASTER and self._options.master_requests is None
         ):
@@ -102,7 +102,7 @@ class Limits:
         )
 
     def plan_of_counts(self, plan: Plan) -> Plan | None:
-        """The limits of counting tokens: those of requests once more, in buckets of their own."""
+        """Returns the limits of counting tokens: those of requests, in buckets of their own."""
         buckets = tuple(
             Bucket(f"{bucket.name.rpartition('/')[0]}/{_COUNTS}", bucket.limit, bucket.seconds)
             for kind, bucket in zip(plan.kinds, plan.buckets, strict=True)
@@ -152,12 +152,12 @@ class Limits:
             self._limiter.settle(ticket.decision, plan.buckets, changes, plan.slots)
 
     def undo(self, ticket: Ticket) -> None:
-        """The request was refused for another reason: as if it had never been."""
+        """Gives back what was drawn for a request that was refused for another reason."""
         plan, changes = ticket.plan, [-charged for charged in ticket.charged]
         self._limiter.settle(ticket.decision, plan.buckets, changes, plan.slots)
 
     def lines(self, plan: Plan, decision: Decision) -> bytes:
-        """Where the caller stands, as lines of headers: the narrowest level of each kind."""
+        """Tells where the caller stands, in header lines: the narrowest level of each kind."""
         standing = zip(plan.kinds, plan.lines, decision.levels, strict=True)
         now = self._now()
         lines = b""
@@ -206,14 +206,14 @@ class Limits:
 
 
 def _picker(kinds: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:
-    """What picks the items of these kinds, in their order."""
+    """Makes a function that picks the items of these kinds, in their order."""
     if len(kinds) > 1:
         return itemgetter(*kinds)
     return itemgetter(slice(kinds[0], kinds[0] + 1)) if kinds else itemgetter(slice(0))
 
 
 def _line(kind: int, limit: int) -> bytes:
-    """The headers of a bucket, to be filled in with what is left and when it is full."""
+    """Returns the headers of a bucket, to be filled in with what is left and when it is full."""
     head = f"anthropic-ratelimit-{_KINDS[kind]}"
     lines = f"{head}-limit: {limit}\r\n{head}-remaining: %d\r\n{head}-reset: %b\r\n"
     if kind == _REQUESTS:  # also in the predecessor's words
@@ -225,7 +225,7 @@ def _line(kind: int, limit: int) -> bytes:
 def _narrowest(
     standing: Iterable[tuple[int, bytes, Level]],
 ) -> Iterable[tuple[int, bytes, Level]]:
-    """Of each kind the level with the least left."""
+    """Returns the level with the least left, for each kind."""
     narrowest: dict[int, tuple[int, bytes, Level]] = {}
     for kind, line, level in standing:
         known = narrowest.get(kind)

@@ -16,13 +16,13 @@ _MAX_REMEMBERED: Final = 1024
 
 
 class Names:
-    """What this worker has seen answered."""
+    """The names of models that this worker has seen answered."""
 
     def __init__(self) -> None:
         self._answered: dict[str, None] = {}
 
     def booked(self, exchange: Exchange) -> str:
-        """The name for the record of a request that has ended, if its own is not listed."""
+        """Returns the name for the record of an ended request, if its own is not listed."""
         name = exchange.model
         if name in self._answered:
             return name

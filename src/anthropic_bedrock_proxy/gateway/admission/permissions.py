@@ -1,4 +1,4 @@
-"""What a key may ask for: models, tools, and from where. Without restrictions nothing is looked at.
+"""Checks what a key may ask for: models, tools, and from where. Without restrictions, nothing.
 
 Names are compared as shell patterns (`claude-*`), with case.
 """
@@ -73,7 +73,7 @@ def check_network(key: KeyRecord, client: str) -> None:
 
 
 def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[str, ...]) -> str:
-    """The client's address: the nearest hop that is not one of our own proxies.
+    """Returns the client's address: the nearest hop that is not one of our own proxies.
 
     `forwarded` are the values of X-Forwarded-For, which anybody may write: it counts only as far
     as it was written by trusted peers.
@@ -89,7 +89,7 @@ def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[
 
 
 def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:
-    """The path of every tool, wherever the request defines it, and what it is known by."""
+    """Yields the path of every tool, wherever the request defines it, and its names."""
     for index, tool in enumerate(request.view.tools or ()):
         tree: dict[str, Any] = {"type": tool.type, "name": tool.name}
         if tool.custom is not UNSET:
@@ -107,7 +107,7 @@ def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:
 
 
 def _decoded(raw: Raw, path: str) -> Any:
-    """The value; `InvalidRequestError` for what nobody can read, such as an endless number."""
+    """Decodes a value. Raises `InvalidRequestError` for an unreadable one (an endless number)."""
     try:
         return decode(raw)
     except MISSHAPEN:

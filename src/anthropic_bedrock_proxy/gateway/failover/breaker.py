@@ -45,21 +45,21 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """For people and metrics; an open breaker stays open until somebody tries."""
+        """Names the state for people and metrics; an open breaker stays open until an attempt."""
         if self._until is None:
             return "closed"
         return "half_open" if self._probing else "open"
 
     def allows(self, now: float) -> bool:
-        """Whether `begin` would let an attempt pass."""
+        """Tells whether `begin` would let an attempt pass."""
         return self._until is None or (not self._probing and now >= self._until)
 
     def wait_seconds(self, now: float) -> float:
-        """How long until an attempt may pass; 0 also while a probe decides about it."""
+        """Returns the seconds until an attempt may pass; 0 also while a probe decides about it."""
         return 0.0 if self._until is None else max(0.0, self._until - now)
 
     def begin(self, now: float) -> int | None:
-        """The ticket of an attempt that passes. Hand it back with its end, whatever that is."""
+        """Lets an attempt pass; returns its ticket, to be handed back however the attempt ends."""
         if not self.allows(now):
             return None
         if self._until is not None:
@@ -68,7 +68,7 @@ class Breaker:
         return self._ticket
 
     def succeeded(self, ticket: int) -> bool:
-        """The target answered; whether that closed the breaker."""
+        """Notes that the target answered; returns whether that closed the breaker."""
         if ticket != self._ticket:
             return False
         self._failed = 0
@@ -88,8 +88,9 @@ class Breaker:
         cooldown_seconds: float | None = None,
         witness: str | None = None,
     ) -> bool:
-        """The target failed; whether that opened the breaker. It may name its own cooldown.
+        """Notes that the target failed; returns whether that opened the breaker.
 
+        `cooldown_seconds` is a cooldown that the target named itself.
         `witness` is who may have brought the failure about; None: nobody but the target.
         """
         if ticket != self._ticket:
@@ -109,7 +110,7 @@ class Breaker:
         return True
 
     def abandoned(self, ticket: int) -> None:
-        """Nobody waited for the outcome."""
+        """Notes that nobody waited for the outcome."""
         if ticket == self._ticket and self._probing:
             self._probing = False
             self._ticket += 1

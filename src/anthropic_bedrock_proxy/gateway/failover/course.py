@@ -45,23 +45,23 @@ class OnlyTarget:
         self.target = target
 
     def patient(self, conversion: Conversion) -> Conversion:
-        """As it is."""
+        """Returns the conversion unchanged."""
         return conversion
 
     def unsuited(self) -> bool:
-        """There is no other."""
+        """Returns False: there is no other target."""
         return False
 
     def failed(self, refusal: UpstreamRefusal) -> bool:  # noqa: ARG002  # as Course's
-        """There is no other."""
+        """Returns False: there is no other target."""
         return False
 
     def succeeded(self) -> bytes | None:
-        """There was no choice."""
+        """Returns None: there was no choice to tell of."""
         return None
 
     def abandoned(self) -> None:
-        """Nothing was held."""
+        """Does nothing: nothing was held."""
 
 
 class Course:
@@ -103,7 +103,7 @@ class Course:
             raise failover.cooling(self._cooling, exchange.key_id)
 
     def patient(self, conversion: Conversion) -> Conversion:
-        """With less patience while another place could serve the request."""
+        """Shortens a call's patience while another place could serve the request."""
         if not self._several or not self._others():
             return conversion
         options = self._failover.options
@@ -114,7 +114,7 @@ class Course:
         return msgspec.structs.replace(conversion, call=call)
 
     def unsuited(self) -> bool:
-        """The target cannot do what is asked: whether there is another.
+        """Moves on from a target that cannot do what is asked; returns whether there is another.
 
         What only the last target cannot do is not the client's mistake. So, if there is none, an
         earlier one's `UpstreamRefusal` is raised again, or said that the others are cooling.
@@ -131,7 +131,7 @@ class Course:
         return False
 
     def failed(self, refusal: UpstreamRefusal) -> bool:
-        """The target refused or failed: whether there is another that may do better."""
+        """Moves on from a target that refused or failed; returns whether another may do better."""
         refusal.sent = self._sent = self._sent or refusal.sent
         target = self.target
         if is_elsewhere(target, refusal):
@@ -153,7 +153,7 @@ class Course:
         return True
 
     def succeeded(self) -> bytes | None:
-        """The target answers; its label, if there was a choice."""
+        """Notes that the target answers; returns its label, if there was a choice."""
         target, failover = self.target, self._failover
         self._answered()
         for absent in self._absent:
@@ -166,7 +166,7 @@ class Course:
         return label(target).encode("ascii", "replace")
 
     def abandoned(self) -> None:
-        """Nobody waits for the target any more."""
+        """Notes that nobody waits for the target any more."""
         if self._guard is not None and self._pass is not None:
             self._guard.abandoned(self._exchange.key_id, self._pass)
 
@@ -193,7 +193,7 @@ class Course:
         return False
 
     def _others(self) -> list[Target]:
-        """What is left of other places and models, and may be called."""
+        """Returns the targets left in other places and models that may be called."""
         now, here, failover = self._failover.monotonic(), home_of(self.target), self._failover
         return [
             target

@@ -1,4 +1,4 @@
-"""Which targets to try for a request, in which order, and what their failures mean for the next.
+"""Orders the targets of a request, and learns from their failures for the next.
 
 Targets of one place and one Bedrock model share a quota, and breakers: a failure of one moves a
 request on to another place or model, never to another dialect of the same. The exception is an
@@ -42,7 +42,7 @@ class FailoverOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failover:
-    """What this worker knows about its targets.
+    """The knowledge that this worker has of its targets.
 
     `switches` counts by (from, to); `guards` are those of targets that were called at all.
     """
@@ -61,14 +61,14 @@ class Failover:
         self._missing: dict[tuple[str, str, str], float] = {}  # a target -> when to ask it again
 
     def course(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Course:
-        """One request's way through the targets of its route.
+        """Begins one request's way through the targets of its route.
 
         Raises `RateLimitError` or `OverloadedError` when every target is cooling.
         """
         return Course(self, route, exchange, request)
 
     def order(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Sequence[Target]:
-        """The targets to try, best first, whatever their breakers say."""
+        """Returns the targets to try, best first, whatever their breakers say."""
         targets: Sequence[Target] = route.targets
         if self._missing:
             targets = [target for target in targets if not self._is_missing(target)] or targets
@@ -80,7 +80,7 @@ class Failover:
         return targets
 
     def guard(self, target: Target) -> Guard:
-        """The breakers of a target."""
+        """Returns the breakers of a target."""
         home = home_of(target)
         guard = self.guards.get(home)
         if guard is None:
@@ -92,13 +92,13 @@ class Failover:
         return guard
 
     def remember_missing(self, target: Target) -> None:
-        """Another dialect had to answer because this one's endpoint does not exist there."""
+        """Remembers that the endpoint of a target's dialect does not exist there."""
         if len(self._missing) >= _MAX_REMEMBERED:
             self._missing.clear()
         self._missing[identity(target)] = self.monotonic() + _MISSING_SECONDS
 
     def cooling(self, targets: Sequence[Target], key_id: str) -> ProxyError:
-        """What a client is told while nobody can be asked for it."""
+        """Returns the error for a request whose targets are all cooling."""
         now = self.monotonic()
         guards = [self.guard(target) for target in targets]
         seconds = max(1, math.ceil(min(guard.wait_seconds(key_id, now) for guard in guards)))
@@ -125,7 +125,10 @@ class Failover:
 
 
 def pinned_place(caller: Caller | None, places: Container[str]) -> str:
-    """The place that a key is bound to; empty: as routing says. Raises `PermissionDeniedError`."""
+    """Returns the place that a key is bound to; empty: as routing says.
+
+    Raises `PermissionDeniedError`.
+    """
     place = caller.key.provider if caller is not None else None
     if not place:
         return ""

@@ -40,20 +40,20 @@ class Guard:
 
     @property
     def state(self) -> State:
-        """For people and metrics: that of the breaker for all."""
+        """Names the state of the breaker for all, for people and metrics."""
         return self.common.state
 
     def cause(self, key_id: str) -> str:
-        """Why the target is left alone, in the words of the caller."""
+        """Tells why the target is left alone, in the words of the caller."""
         return self._strictest(key_id).cause
 
     def allows(self, key_id: str, now: float) -> bool:
-        """Whether `begin` would let an attempt pass."""
+        """Tells whether `begin` would let an attempt pass."""
         own = self._own.get(key_id) if self._own else None
         return self.common.allows(now) and (own is None or own.allows(now))
 
     def wait_seconds(self, key_id: str, now: float) -> float:
-        """How long until an attempt may pass; 0 also while a probe decides about it."""
+        """Returns the seconds until an attempt may pass; 0 also while a probe decides about it."""
         own = self._own.get(key_id)
         wait = self.common.wait_seconds(now)
         return wait if own is None else max(wait, own.wait_seconds(now))
@@ -69,7 +69,7 @@ class Guard:
         return Pass(ticket, own.begin(now) if own is not None else None, probes)
 
     def succeeded(self, key_id: str, passed: Pass) -> bool:
-        """The target answered; whether that closed the breaker for all."""
+        """Notes that the target answered; returns whether that closed the breaker for all."""
         own = self._own.get(key_id) if self._own else None
         # What came before its breaker opened does not close it: breaker.py.
         if own is not None and passed.own is not None:
@@ -88,7 +88,7 @@ class Guard:
         cooldown_seconds: float | None = None,
         may_be_its_own: bool = False,
     ) -> bool:
-        """The target failed; whether that opened the breaker for all.
+        """Notes that the target failed; returns whether that opened the breaker for all.
 
         `may_be_its_own`: the key's request may have brought it about.
         """
@@ -109,7 +109,7 @@ class Guard:
         )
 
     def abandoned(self, key_id: str, passed: Pass) -> None:
-        """Nobody waited for the outcome."""
+        """Notes that nobody waited for the outcome."""
         self.common.abandoned(passed.common)
         self._give_back(key_id, passed)
 

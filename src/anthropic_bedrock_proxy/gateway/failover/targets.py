@@ -33,17 +33,17 @@ Home = tuple[str, str]  # place, Bedrock model id: what has a quota and a breake
 
 
 def home_of(target: Target) -> Home:
-    """What has a quota and a breaker of its own."""
+    """Returns the pair that has a quota and a breaker of its own."""
     return target.place, target.bedrock_model_id
 
 
 def label(target: Target) -> str:
-    """A target as headers, logs and metrics name it."""
+    """Returns a target's name for headers, logs and metrics."""
     return f"{target.place}/{target.dialect}"
 
 
 def has_several(targets: Sequence[Target]) -> bool:
-    """Whether there is more than one place or model to choose from."""
+    """Tells whether there is more than one place or model to choose from."""
     if len(targets) == 1:
         return False
     home = home_of(targets[0])
@@ -51,25 +51,25 @@ def has_several(targets: Sequence[Target]) -> bool:
 
 
 def is_elsewhere(target: Target, refusal: UpstreamRefusal) -> bool:
-    """Whether the endpoint itself is missing: the same place may speak another dialect."""
+    """Tells whether the endpoint itself is missing: the same place may speak another dialect."""
     return target.dialect in ("messages", "mantle") and (
         refusal.status in _NO_SUCH_ENDPOINT or rule_for(refusal).error is NotFoundError
     )
 
 
 def is_broken(refusal: UpstreamRefusal) -> bool:
-    """Whether the target is at fault, for every request: throttled, down, slow, no credentials."""
+    """Tells whether the target is at fault for all requests: throttled, down, slow, no keys."""
     rule = rule_for(refusal)
     return rule.retryable or rule.credentials or rule.error is RateLimitError
 
 
 def is_of_the_request(refusal: UpstreamRefusal) -> bool:
-    """Whether the request may have brought the failure about: another may fare well there."""
+    """Tells whether the request may have caused the failure: another may fare well there."""
     return rule_for(refusal).error is UpstreamTimeoutError or refusal.code in _OF_THE_MODEL
 
 
 def is_unavailable(refusal: UpstreamRefusal) -> bool:
-    """Whether the model is not to be had there, but may be in another account or region."""
+    """Tells whether the model is not to be had there, but may be in another account or region."""
     told = from_refusal(refusal)
     return isinstance(told, PermissionDeniedError | NotFoundError) or bool(
         _NOT_IN_REGION.search(told.message)
@@ -77,5 +77,5 @@ def is_unavailable(refusal: UpstreamRefusal) -> bool:
 
 
 def identity(target: Target) -> tuple[str, str, str]:
-    """What a missing endpoint is remembered by."""
+    """Returns the key under which a missing endpoint is remembered."""
     return target.place, target.dialect, target.bedrock_model_id

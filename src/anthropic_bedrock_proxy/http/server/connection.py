@@ -56,7 +56,7 @@ _PARTS: Final = 32  # held one by one; were there more, what holds them would ou
 
 
 class Leave:
-    """How a connection is to end: see the top. No Enum, for the same reason."""
+    """The end that a connection is to come to: see the top. No Enum, for the same reason."""
 
     STAY, CLOSE, LINGER, ABORT = range(4)
 
@@ -205,7 +205,7 @@ class Connection:
 
     @property
     def reading(self) -> bool:
-        """Whether more bytes are wanted."""
+        """Tells whether more bytes are wanted."""
         if self._eof:
             return False
         if self._phase == _BODY:
@@ -214,12 +214,12 @@ class Connection:
 
     @property
     def has_body(self) -> bool:
-        """Whether some of the body can be taken."""
+        """Tells whether some of the body can be taken."""
         return bool(self._received)
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to be done (see above)."""
+        """Tells whether there is anything to be done (see above)."""
         return bool(
             self.out
             or self.refusal is not None
@@ -229,7 +229,7 @@ class Connection:
 
     @property
     def waiting(self) -> bool:
-        """Whether no request is being served: the connection may end without a loss."""
+        """Tells whether no request is being served: the connection may end without a loss."""
         return self.request is None
 
     @property
@@ -394,7 +394,7 @@ class Connection:
         return b"%b%b%b\r\n" % (first, self._clock.date_line, lines)
 
     def _keeps(self) -> bool:
-        """Whether another request may follow on this connection."""
+        """Tells whether another request may follow on this connection."""
         head = self.request
         if head is None or not head.keep_alive or self._close_requested or self._clock.draining:
             return False

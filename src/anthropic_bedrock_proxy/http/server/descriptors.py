@@ -7,7 +7,7 @@ import resource
 
 
 def room_for(connections: int) -> int:
-    """How many connections of clients this process can hold, `connections` at most.
+    """Returns how many connections of clients this process can hold, `connections` at most.
 
     Raises the soft limit of descriptors as far as they need and the hard limit allows. Half of
     them are kept for what clients cause and the process needs: connections to AWS, files, logs.

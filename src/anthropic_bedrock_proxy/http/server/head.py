@@ -61,7 +61,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def expects_continue(self) -> bool:
-        """Whether the client waits for 100 before it sends its body."""
+        """Tells whether the client waits for 100 before it sends its body."""
         return self.modern and b"expect" in self.headers
 
 
@@ -200,7 +200,7 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 
 def _keep_alive(headers: dict[bytes, bytes], *, modern: bool) -> bool:
-    """Whether the client wants another answer on this connection (RFC 9112 9.3).
+    """Tells whether the client wants another answer on this connection (RFC 9112 9.3).
 
     llhttp would say it too, but by `Proxy-Connection` as well, and not once a message has ended.
     """

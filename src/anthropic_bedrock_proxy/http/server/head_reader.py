@@ -36,7 +36,7 @@ class HeadReader:
 
     @property
     def started(self) -> bool:
-        """Whether a head has begun, and not ended."""
+        """Tells whether a head has begun, and not ended."""
         return bool(self._held)
 
     def clear(self) -> None:
@@ -83,7 +83,7 @@ class HeadReader:
         return parse_head(head, self._bounds)
 
     def _check(self, held: bytearray, begin: int) -> None:
-        """What need not wait for the end of the head. What is before `begin` was checked."""
+        """Checks what need not wait for the end of the head. What is before `begin` was checked."""
         if not self._line_checked:
             self._check_line(held)
         bound = self._bounds.head_bytes

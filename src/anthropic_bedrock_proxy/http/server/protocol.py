@@ -132,7 +132,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     @property
     def paused(self) -> bool:
-        """Whether what is written has to wait for the client."""
+        """Tells whether what is written has to wait for the client."""
         return self._paused_at is not None
 
     async def read_body(self) -> bytes:
@@ -189,7 +189,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     @property
     def waiting(self) -> bool:
-        """Whether it may end for another: no request is being served, and it was not ended yet."""
+        """Tells whether it may end for another: it serves no request, and was not ended yet."""
         return self._left != Leave.ABORT and self.connection.waiting
 
     def tick(self) -> None:
@@ -290,7 +290,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
                 self._set_reading(True)
 
     def _begin_probing(self) -> None:
-        """From now on nothing is read, so nothing tells that the client has left."""
+        """Probes the client from now on: nothing is read that would tell that it has left."""
         if self._prober is None and self._task is not None and self._left == Leave.STAY:
             seconds = self._server.bounds.probe_seconds
             self._prober = self._server.loop.call_later(seconds, self._probe)
@@ -321,7 +321,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self._prober = self._server.loop.call_later(seconds, self._probe)
 
     def _peer_is_gone(self) -> bool:
-        """Whether a reset has come that nobody has read, because nothing is read."""
+        """Tells whether a reset has come that nobody has read, because nothing is read."""
         error = self._transport.get_extra_info("socket").getsockopt(
             socket.SOL_SOCKET, socket.SO_ERROR
         )

@@ -76,7 +76,7 @@ def _apply(
 
 
 def _count(value: Any, path: str, default: int) -> int:
-    """The number of a {"type", "value"} setting, or a bare number."""
+    """Reads the number of a {"type", "value"} setting, or a bare number."""
     if isinstance(value, dict):
         value = value.get("value")
     if value is None:
@@ -148,7 +148,7 @@ def _clear_tool_uses(
 def _names(
     edit: dict[str, Any], path: str
 ) -> tuple[frozenset[str], frozenset[str] | Literal[True]]:
-    """(the tools whose results stay, those whose inputs go; True: of all)."""
+    """Reads (the tools whose results stay, those whose inputs go; True: of all)."""
     excluded = edit.get("exclude_tools")
     if not isinstance(excluded, list | None):
         raise InvalidRequestError(f"{path}.exclude_tools: Expected `array`")
@@ -159,12 +159,12 @@ def _names(
 
 
 def _strings(values: list[Any] | None) -> frozenset[str]:
-    """Looked up for each block, so no list."""
+    """Collects the texts among `values` in a set, because each block is looked up in it."""
     return frozenset(value for value in values or () if isinstance(value, str))
 
 
 def _tool_uses(rewrite: Rewrite, excluded: frozenset[str]) -> Iterator[tuple[str, tuple[int, int]]]:
-    """(id, place) of the calls whose results may be cleared, oldest first."""
+    """Yields (id, place) of the calls whose results may be cleared, oldest first."""
     for index, message in enumerate(rewrite.messages):
         if message.role == "assistant" and not isinstance(message.content, str):
             for position, block in enumerate(message.content):

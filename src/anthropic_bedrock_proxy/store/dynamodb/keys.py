@@ -134,7 +134,7 @@ class DynamoDBKeys:
         return _record(item)
 
     async def _legacy(self, secret: str, now: int) -> KeyRecord | None:
-        """A key of the predecessor; what it spent is imported before we add to it."""
+        """Finds a key of the predecessor, whose spending is imported before we add to it."""
         item = await self._tables.get(self._tables.names.api_keys, {"api_key": secret})
         if item is None:
             return None
@@ -156,7 +156,7 @@ class DynamoDBKeys:
             await self._tables.delete(self._tables.names.api_keys, pointer(digest))
 
     async def _own(self, key_id: str) -> Item:
-        """The item of a key, brought into our form if it is not. Raises `KeyNotFoundError`."""
+        """Returns the item of a key, brought into our form. Raises `KeyNotFoundError`."""
         state = self._tables.names.state
         item = await self._tables.get(state, _key(key_id))
         if item is None or item.get("adopting"):
@@ -207,7 +207,7 @@ def _key(key_id: str) -> Item:
 
 
 def _rotated(secrets: Secrets, added: NewSecret, now: int) -> tuple[Secrets, list[str]]:
-    """The secrets that there are with one more, and those that are over."""
+    """Adds a secret; returns the secrets that then hold, and the hashes of those that are over."""
     lapse = now + added.overlap_seconds
     later = {digest: min(at or lapse, lapse) for digest, at in secrets.items()}
     kept = {digest: at for digest, at in later.items() if at > now}

@@ -48,7 +48,7 @@ class DynamoDBOwners:
     async def of_key(
         self, user_id: str | None, team_id: str | None
     ) -> tuple[OwnerRecord | None, OwnerRecord | None]:
-        """The user and the team that a key names, as far as they are recorded."""
+        """Returns the user and the team that a key names, as far as they are recorded."""
         named = [("user", user_id), ("team", team_id)]
         keys = [_key(kind, owner_id) for kind, owner_id in named if owner_id]
         if not keys:
@@ -121,7 +121,7 @@ class DynamoDBOwners:
                 await self._tables.update(state, _key(kind, owner_id), change)
 
     async def _scoped(self, kind: str, owner_id: str) -> Sequence[KeyRecord]:
-        """The keys with admin scopes that name an owner. Reads every key."""
+        """Returns the keys with admin scopes that name an owner. Reads every key."""
         ids = {
             item.get("key_id", "")
             async for item in self._tables.scan(self._tables.names.api_keys)
@@ -134,7 +134,7 @@ class DynamoDBOwners:
 
 
 def _unchanged(item: Item) -> Change:
-    """That an item is as it was read."""
+    """Demands, as a condition of a transaction, that an item is as it was read."""
     return Change(
         condition="#write = :seen", names={"#write": "write"}, values={":seen": item["write"]}
     )

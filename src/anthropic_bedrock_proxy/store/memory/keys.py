@@ -67,7 +67,7 @@ class MemoryOwners:
         return True
 
     def named(self, kind: str, owner_id: str | None) -> OwnerRecord | None:
-        """The owner that a key names, if it is recorded."""
+        """Returns the owner that a key names, if it is recorded."""
         return None if owner_id is None else self._owners.get((kind, owner_id))
 
     def _judge(self, judge: OwnerJudge | None, kind: str, owner_id: str) -> None:

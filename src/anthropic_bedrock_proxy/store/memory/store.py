@@ -28,7 +28,7 @@ class MemoryStore:
 
     @classmethod
     def from_url(cls, rest: str) -> MemoryStore:
-        """The store of `memory://`. Raises `StoreError` if anything follows."""
+        """Makes the store of `memory://`. Raises `StoreError` if anything follows."""
         if rest.strip("/"):
             raise StoreError("memory:// takes no path")
         return cls()
@@ -39,8 +39,8 @@ class MemoryStore:
             raise StoreError("the in-memory store is down")
 
     async def open(self) -> None:
-        """Nothing to connect to."""
+        """Does nothing: there is nothing to connect to."""
         self.check()
 
     async def close(self) -> None:
-        """Nothing to let go of: the contents stay, so a test may look at them afterwards."""
+        """Does nothing: the contents stay, so a test may look at them afterwards."""

@@ -114,7 +114,7 @@ class SQLiteCatalog:
         )
 
     async def _change(self, query: str, parameters: Mapping[str, Any]) -> bool:
-        """Whether the statement changed a row; counted if so."""
+        """Runs a statement; counts, and tells, whether it changed a row."""
 
         def work(connection: sqlite3.Connection) -> bool:
             with transaction(connection):

@@ -92,7 +92,7 @@ class SQLiteKeys:
 
 
 class SQLiteAudit:
-    """Who changed what."""
+    """The audit log: who changed what."""
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file

@@ -84,7 +84,7 @@ class SQLiteOwners:
 
 
 def owner_of(connection: sqlite3.Connection, kind: str, owner_id: str | None) -> OwnerRecord | None:
-    """The owner that a key names, if it is recorded."""
+    """Returns the owner that a key names, if it is recorded."""
     if owner_id is None:
         return None
     row = connection.execute(QUERIES["get_owner"], {"kind": kind, "id": owner_id}).fetchone()
@@ -92,7 +92,7 @@ def owner_of(connection: sqlite3.Connection, kind: str, owner_id: str | None) ->
 
 
 def key_of(row: sqlite3.Row) -> KeyRecord:
-    """The record of a row of `keys`."""
+    """Makes the record of a row of `keys`."""
     fields = dict(row)
     for name in LISTS:
         # Most keys have none of the lists, and every request that is not cached comes by here.

@@ -44,7 +44,10 @@ class SQLiteStore:
 
     @classmethod
     def from_url(cls, rest: str) -> SQLiteStore:
-        """The store of `sqlite:///relative.db` or `sqlite:////absolute.db`. Raises `StoreError`."""
+        """Makes the store of `sqlite:///relative.db` or `sqlite:////absolute.db`.
+
+        Raises `StoreError`.
+        """
         path = rest.removeprefix("/")
         if path == rest or not path.strip("/") or "?" in path:
             raise StoreError(

@@ -123,14 +123,14 @@ class ExactSum:
         self._sum += value
 
     def finalize(self) -> int | str:
-        """The sum."""
+        """Returns the sum."""
         return self._sum if self._sum <= FOREVER_MS else str(self._sum)
 
 
 def _exact_totals(
     connection: sqlite3.Connection, query: str, parameters: dict[str, Any]
 ) -> list[UsageTotal]:
-    """As SQLite's own sums, which end at 64 bits, but some ten times slower."""
+    """Sums up as SQLite does, whose sums end at 64 bits, but some ten times slower."""
     connection.create_aggregate("exact_sum", 1, ExactSum)  # type: ignore[arg-type]  # see finalize
     rows = connection.execute(query.replace("sum(", "exact_sum("), parameters)
     return [_exact_total(dict(row)) for row in rows]
@@ -155,7 +155,7 @@ class Row:
         self._values = [_LITERALS.get(default, _BOUND) for default in _DEFAULTS]
 
     def bind(self, records: Sequence[UsageRecord]) -> tuple[str, Iterable[tuple[Any, ...]]]:
-        """The row, and what to bind in it for each of `records`; there must be one."""
+        """Returns the row, and what to bind in it for each of `records`; there must be one."""
         bound: list[tuple[Any, ...]] = []
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
         for place, (column, default) in enumerate(zip(columns, _DEFAULTS, strict=True)):
@@ -169,7 +169,7 @@ class Row:
 def _insert(
     connection: sqlite3.Connection, records: Sequence[UsageRecord], row: Row
 ) -> Sequence[UsageRecord]:
-    """Those of `records` that were not there, now that they are."""
+    """Inserts `records`; returns those that were not there before."""
     connection.execute(QUERIES["before_append"])
     inserted = _insert_rows(connection, "append_usage", *row.bind(records))
     if inserted == len(records):
@@ -206,7 +206,7 @@ def _insert_rows(
 
 @lru_cache(maxsize=64)
 def _repeated(query: str, row: str, rows: int) -> str:
-    """The statement with `row` as often as there are rows."""
+    """Returns the statement with `row` as often as there are rows."""
     return QUERIES[query] % ", ".join([row] * rows)
 
 
