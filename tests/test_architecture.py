@@ -53,7 +53,19 @@ PURE_FOLDERS = ("protocol", "tools")
 PURE_MODULES = (
     "limits/gcra.py",
     "limits/decide.py",
-    *(f"http/server/{name}.py" for name in ("bounds", "chunked", "connection", "errors", "head")),
+    *(
+        f"http/server/{name}.py"
+        for name in (
+            "bounds",
+            "chunked",
+            "clock",
+            "connection",
+            "errors",
+            "head",
+            "head_reader",
+            "phrases",
+        )
+    ),
 )
 IMPURE_MODULES = {"asyncio", "logging", "os", "socket", "threading", "time", "random", "subprocess"}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")

@@ -39,16 +39,14 @@ from typing import Final
 
 from .bounds import Bounds
 from .chunked import ChunkedReader
+from .clock import Clock
 from .errors import BodyTooSlowError, ProtocolError
 from .head import CHUNKED, Head
 from .head_reader import HeadReader
-from .phrases import PHRASES
+from .phrases import status_line
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_STATUS_LINES: Final = {
-    status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in PHRASES.items()
-}
 # What the bytes that come belong to. Not an Enum: its members are slow to look up in Python 3.11.
 _HEAD, _BODY, _AHEAD, _DISCARD = range(4)
 _NO_BODY: Final = (204, 304)
@@ -59,17 +57,6 @@ class Leave:
     """The end that a connection is to come to: see the top. No Enum, for the same reason."""
 
     STAY, CLOSE, LINGER, ABORT = range(4)
-
-
-class Clock:
-    """Coarse time, shared by all connections of a worker: looked at often, read off seldom."""
-
-    __slots__ = ("date_line", "draining", "now")
-
-    def __init__(self) -> None:
-        self.now = 0.0  # seconds of a clock that never goes back, as of the last tick
-        self.date_line = b"date: \r\n"
-        self.draining = False  # every answer from here on ends its connection
 
 
 class Connection:
@@ -390,8 +377,7 @@ class Connection:
             lines += b"connection: close\r\n"
         elif head is not None and not head.modern:
             lines += b"connection: keep-alive\r\n"
-        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        return b"%b%b%b\r\n" % (first, self._clock.date_line, lines)
+        return b"%b%b%b\r\n" % (status_line(status), self._clock.date_line, lines)
 
     def _keeps(self) -> bool:
         """Tells whether another request may follow on this connection."""

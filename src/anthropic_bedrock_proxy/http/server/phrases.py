@@ -1,10 +1,13 @@
-"""Reason phrases (RFC 9110 15). `http.HTTPStatus` has them too, and costs the start 2 ms."""
+"""Status lines with their reason phrases (RFC 9110 15).
+
+`http.HTTPStatus` has the phrases too, and costs the start 2 ms.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-PHRASES: Final = {
+_PHRASES: Final = {
     200: b"OK",
     201: b"Created",
     202: b"Accepted",
@@ -32,3 +35,11 @@ PHRASES: Final = {
     505: b"HTTP Version Not Supported",
     529: b"Overloaded",
 }
+_LINES: Final = {
+    status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in _PHRASES.items()
+}
+
+
+def status_line(status: int) -> bytes:
+    """Returns the first line of an answer; a status that has no phrase here goes without."""
+    return _LINES.get(status) or b"HTTP/1.1 %d \r\n" % status

@@ -48,7 +48,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         "_body_waiter",
         "_client",
         "_drain_waiter",
-        "_left",
+        "_leaving",
         "_paused_at",
         "_prober",
         "_reading",
@@ -65,7 +65,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self._transport: Any = None
         self._client = ""
         self._reading = True
-        self._left = Leave.STAY  # as far as it was carried out
+        self._leaving = Leave.STAY  # as far as it was carried out
         self._paused_at: float | None = None  # the transport holds more than it should
         self._prober: asyncio.TimerHandle | None = None
         self._request: Request[Any] | None = None
@@ -98,12 +98,12 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self._reading = False
         self.act()
         self._begin_probing()
-        return self._left == Leave.STAY and self._transport.can_write_eof()
+        return self._leaving == Leave.STAY and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """Lets go of everything."""
         self._server.remove(self)
-        self._left = Leave.ABORT
+        self._leaving = Leave.ABORT
         if self._prober is not None:
             self._prober.cancel()
         if self._request is not None:
@@ -151,7 +151,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     async def drain(self) -> None:
         """Waits until the client has caught up."""
-        if self._paused_at is not None and self._left != Leave.ABORT:
+        if self._paused_at is not None and self._leaving != Leave.ABORT:
             self._drain_waiter = asyncio.get_running_loop().create_future()
             await self._drain_waiter
 
@@ -173,7 +173,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         else:
             self.flush()
             self._transport.close()
-        self._left = self.connection.leave = Leave.ABORT
+        self._leaving = self.connection.leave = Leave.ABORT
 
     # For the server
 
@@ -190,11 +190,11 @@ class HTTPProtocol(asyncio.BufferedProtocol):
     @property
     def waiting(self) -> bool:
         """Tells whether it may end for another: it serves no request, and was not ended yet."""
-        return self._left != Leave.ABORT and self.connection.waiting
+        return self._leaving != Leave.ABORT and self.connection.waiting
 
     def tick(self) -> None:
         """Looks at the clock."""
-        if self._left == Leave.ABORT:
+        if self._leaving == Leave.ABORT:
             return
         transport, bounds = self._transport, self._server.bounds
         if (
@@ -210,13 +210,13 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         """Cancels the request that is served, or ends the connection if there is none."""
         if self._task is not None:
             self._task.cancel()
-        elif self._left == Leave.STAY:
+        elif self._leaving == Leave.STAY:
             self.connection.leave = Leave.CLOSE
             self.act()
 
     def abort(self) -> None:
         """Ends the connection, whatever it is at."""
-        if self._left != Leave.ABORT:
+        if self._leaving != Leave.ABORT:
             self._leave(Leave.ABORT)
 
     # Inside
@@ -239,9 +239,9 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             connection.body_done or connection.has_body or connection.body_error is not None
         ):
             self._wake()
-        if connection.leave != self._left:
+        if connection.leave != self._leaving:
             self._leave(connection.leave)
-        elif self._reading is not connection.reading and self._left != Leave.ABORT:
+        elif self._reading is not connection.reading and self._leaving != Leave.ABORT:
             self._set_reading(connection.reading)
 
     async def _serve(self, request: Request[Any]) -> None:
@@ -258,7 +258,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             connection = self.connection
             if connection.request is request.head:
                 connection.leave = Leave.ABORT  # without an answer, or in its middle
-            if self._left != Leave.ABORT and connection.busy:
+            if self._leaving != Leave.ABORT and connection.busy:
                 self.act()
 
     def _wake(self) -> None:
@@ -277,7 +277,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
                 self._begin_probing()
 
     def _leave(self, leave: int) -> None:
-        self._left = leave
+        self._leaving = leave
         transport = self._transport
         if leave == Leave.ABORT:
             transport.abort()
@@ -291,7 +291,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     def _begin_probing(self) -> None:
         """Probes the client from now on: nothing is read that would tell that it has left."""
-        if self._prober is None and self._task is not None and self._left == Leave.STAY:
+        if self._prober is None and self._task is not None and self._leaving == Leave.STAY:
             seconds = self._server.bounds.probe_seconds
             self._prober = self._server.loop.call_later(seconds, self._probe)
 

@@ -11,7 +11,7 @@ from ssl import SSLContext
 from typing import Final
 
 from .bounds import Bounds
-from .connection import Clock
+from .clock import Clock
 from .descriptors import room_for
 from .protocol import Application, HTTPProtocol
 
