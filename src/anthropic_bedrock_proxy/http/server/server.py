@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from ssl import SSLContext
 from typing import Final
@@ -19,6 +20,7 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _READ_BYTES: Final = 64 * 1024
+_TURNS_AT_ONCE: Final = 2  # for those who send more than that: reads in one turn of the loop
 _POLL_SECONDS: Final = 0.02
 
 
@@ -47,6 +49,7 @@ class Server:
         self._tls = tls
         self._connections: set[HTTPProtocol] = set()
         self._servers: list[asyncio.Server] = []
+        self._flooding: deque[HTTPProtocol] = deque()
         self._ticker: asyncio.TimerHandle | None = None
         self._read_clock()
 
@@ -83,6 +86,22 @@ class Server:
     def remove(self, connection: HTTPProtocol) -> None:
         """Forgets a connection that has ended."""
         self._connections.discard(connection)
+
+    def await_turn(self, connection: HTTPProtocol) -> None:
+        """Calls `take_turn` of a connection that sends faster than it is read, when it may go on.
+
+        libuv would read from each of them 32 times before it looks at the next, and at all of them
+        before it looks for new connections: few clients would keep everybody else waiting.
+        """
+        self._flooding.append(connection)
+        if len(self._flooding) == 1:
+            self.loop.call_soon(self._give_turns)
+
+    def _give_turns(self) -> None:
+        for _ in range(min(_TURNS_AT_ONCE, len(self._flooding))):
+            self._flooding.popleft().take_turn()
+        if self._flooding:
+            self.loop.call_soon(self._give_turns)
 
     async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
