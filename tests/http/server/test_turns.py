@@ -1,9 +1,10 @@
-"""Clients that send faster than they are read take turns, so that others are heard meanwhile."""
+"""Clients that send faster than they are read take turns; those that come at once are not lost."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 
 from http_client import Transport
 
@@ -95,3 +96,16 @@ def test_a_turn_does_not_wake_who_has_left_or_is_not_to_be_read():
         assert (gone.paused, ended.paused, flooding.paused) == (True, True, False)
 
     run(scene)
+
+
+def test_300_clients_may_come_in_the_same_moment():
+    async def main():
+        with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
+            server = Server(Reads(), Bounds())
+            await server.start([listener])
+            for _ in range(300):  # the loop, which would take them, waits for this
+                client = socket.create_connection(listener.getsockname(), timeout=0.5)
+                stack.enter_context(client)
+            await server.stop(timeout_seconds=0)
+
+    asyncio.run(main())

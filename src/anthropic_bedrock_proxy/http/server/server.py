@@ -21,6 +21,7 @@ _MONTHS: Final = (
 )
 _READ_BYTES: Final = 64 * 1024
 _TURNS_AT_ONCE: Final = 2  # for those who send more than that: reads in one turn of the loop
+_BACKLOG: Final = 2048  # asyncio listens once more, for 100 connections: a burst would be dropped
 _POLL_SECONDS: Final = 0.02
 
 
@@ -64,6 +65,7 @@ class Server:
             server = await create(
                 lambda: HTTPProtocol(self),
                 sock=listener,
+                backlog=_BACKLOG,
                 ssl=self._tls,
                 ssl_handshake_timeout=self.bounds.handshake_seconds if self._tls else None,
             )
