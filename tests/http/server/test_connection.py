@@ -26,6 +26,7 @@ BOUNDS = Bounds(
     linger_seconds=12,
     linger_idle_seconds=5,
 )
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -537,3 +538,32 @@ def test_whatever_a_client_leaves_unfinished_its_connection_ends(state, draw):
         if connection.leave in (Leave.CLOSE, Leave.ABORT):
             return
     raise AssertionError(state)
+
+
+class Data(bytes):
+    """Bytes that tell when nobody holds them any more."""
+
+    gone = 0
+
+    def __del__(self):
+        Data.gone += 1
+
+
+def test_nothing_of_a_body_that_was_refused_is_kept_while_the_connection_lingers(connection):
+    before = Data.gone
+    connection.receive(CHUNKED + b"1\r\na\r\n")
+    connection.receive(Data(b"1;" + b"a" * 200))
+    with pytest.raises(ProtocolError):
+        connection.take_body()
+    connection.answer(431, b"", b"")
+    assert connection.leave == Leave.LINGER
+    assert connection.body_error is None
+    assert Data.gone == before + 1
+
+
+def test_many_small_chunks_are_held_as_the_bytes_that_they_are(connection):
+    connection.receive(CHUNKED)
+    connection.receive(b"1\r\na\r\n" * 30)
+    connection.receive(b"2\r\nbb\r\n" * 10)
+    assert sys.getsizeof(connection._received) + sum(map(sys.getsizeof, connection._received)) < 300
+    assert connection.take_body() == b"a" * 30 + b"b" * 20

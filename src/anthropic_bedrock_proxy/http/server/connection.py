@@ -337,13 +337,15 @@ class Connection:
             try:
                 pieces, taken = self._chunks.receive(data)
             except ProtocolError as error:
-                self.body_error, self._chunks = error, None
+                # The traceback holds what came: as much as was read, for as long as we linger.
+                self.body_error, self._chunks = error.with_traceback(None), None
                 self._phase = _DISCARD
                 return
             done = self._chunks.done
             if wanted and pieces:
-                self._received += pieces
-                self._received_bytes += sum(map(len, pieces))
+                # One piece: many small ones would take many times the bytes that are counted.
+                self._received.append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                self._received_bytes += len(self._received[-1])
         else:
             taken = min(self._left, len(data))
             self._left -= taken
@@ -398,6 +400,7 @@ class Connection:
     def _finish(self) -> None:
         keeps = self._keeps()
         refused, self.refusal = self.refusal is not None, None
+        self.body_error = None  # raised by now, it holds whoever raised it
         unread = refused or not self.body_done or self._ahead_bytes > 0
         self.request = None
         self.ended = True

@@ -56,6 +56,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         "_server",
         "_task",
         "_transport",
+        "_waits_for_turn",
         "connection",
     )
 
@@ -65,6 +66,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         self._transport: Any = None
         self._client = ""
         self._reading = True
+        self._waits_for_turn = False  # with reading, because others want to be read too
         self._leaving = Leave.STAY  # as far as it was carried out
         self._paused_at: float | None = None  # the transport holds more than it should
         self._prober: asyncio.TimerHandle | None = None
@@ -91,6 +93,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         """Takes what the client sent."""
         self.connection.receive(bytes(self._server.buffer[:nbytes]))
         self.act()
+        if nbytes == len(self._server.buffer):
+            self._await_turn()
 
     def eof_received(self) -> bool:
         """Takes the end of what the client sends; whether the connection stays open for answers."""
@@ -206,6 +210,12 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             self.connection.tick(unsent=transport.get_write_buffer_size())
         self.act()
 
+    def take_turn(self) -> None:
+        """Goes on reading, if it is still wanted."""
+        self._waits_for_turn = False
+        if self._reading and self._leaving in (Leave.STAY, Leave.LINGER):
+            self._transport.resume_reading()
+
     def stop(self) -> None:
         """Cancels the request that is served, or ends the connection if there is none."""
         if self._task is not None:
@@ -217,6 +227,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Ends the connection, whatever it is at."""
         if self._leaving != Leave.ABORT:
+            self.connection.leave = Leave.ABORT
             self._leave(Leave.ABORT)
 
     # Inside
@@ -269,12 +280,21 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     def _set_reading(self, reading: bool) -> None:
         self._reading = reading
+        if self._waits_for_turn:
+            return
         if reading:
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
             if self.connection.body_done:  # else the application will soon read on
                 self._begin_probing()
+
+    def _await_turn(self) -> None:
+        """There is more to read than was read at once: lets others go first."""
+        if self._leaving in (Leave.STAY, Leave.LINGER) and not self._waits_for_turn:
+            self._transport.pause_reading()
+            self._waits_for_turn = True
+            self._server.await_turn(self)
 
     def _leave(self, leave: int) -> None:
         self._leaving = leave

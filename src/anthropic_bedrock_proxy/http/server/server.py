@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from ssl import SSLContext
@@ -21,6 +22,8 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _READ_BYTES: Final = 64 * 1024
+_TURNS_AT_ONCE: Final = 2  # for those who send more than that: reads in one turn of the loop
+_BACKLOG: Final = 2048  # asyncio listens once more, for 100 connections: a burst would be dropped
 _POLL_SECONDS: Final = 0.02
 _AT_A_TIME: Final = 64  # connections that are looked for at a time, when there is no more room
 
@@ -52,6 +55,7 @@ class Server:
         self._room = bounds.connections
         self._longest: dict[HTTPProtocol, float] = {}  # some that wait, the longest last
         self._servers: list[asyncio.Server] = []
+        self._flooding: deque[HTTPProtocol] = deque()
         self._ticker: asyncio.TimerHandle | None = None
         self._read_clock()
 
@@ -67,6 +71,7 @@ class Server:
             server = await create(
                 lambda: HTTPProtocol(self),
                 sock=listener,
+                backlog=_BACKLOG,
                 ssl=self._tls,
                 ssl_handshake_timeout=self.bounds.handshake_seconds if self._tls else None,
                 ssl_shutdown_timeout=self.bounds.linger_seconds if self._tls else None,
@@ -113,6 +118,22 @@ class Server:
         waiting = [(one, one.connection.since) for one in self._connections if one.waiting]
         waiting.sort(key=itemgetter(1))
         self._longest = dict(reversed(waiting[:_AT_A_TIME]))
+
+    def await_turn(self, connection: HTTPProtocol) -> None:
+        """Calls `take_turn` of a connection that sends faster than it is read, when it may go on.
+
+        libuv would read from each of them 32 times before it looks at the next, and at all of them
+        before it looks for new connections: few clients would keep everybody else waiting.
+        """
+        self._flooding.append(connection)
+        if len(self._flooding) == 1:
+            self.loop.call_soon(self._give_turns)
+
+    def _give_turns(self) -> None:
+        for _ in range(min(_TURNS_AT_ONCE, len(self._flooding))):
+            self._flooding.popleft().take_turn()
+        if self._flooding:
+            self.loop.call_soon(self._give_turns)
 
     async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
