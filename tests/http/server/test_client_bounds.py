@@ -124,6 +124,7 @@ class Peer:
     async def settle(self, rounds=6):
         for _ in range(rounds):
             await asyncio.sleep(0)
+            self.arrive()
         self.most_held = max(self.most_held, self.held())
 
     async def step(self, misbehave):
@@ -136,9 +137,12 @@ class Peer:
 
     def send(self, data):
         """As kernels do: nothing arrives where nobody reads, and what is on its way is bounded."""
-        transport = self.connection.transport
         if len(self.backlog) < READ:
             self.backlog += data
+        self.arrive()
+
+    def arrive(self):
+        transport = self.connection.transport
         while self.backlog and not (transport.paused or transport.closed):
             piece, self.backlog = self.backlog[:READ], self.backlog[READ:]
             self.connection.feed(piece)
@@ -251,7 +255,7 @@ ROWS = [
     ("body awaited", "silent", True, B.body_seconds + B.stall_seconds, 100),
     ("body awaited", "drips", False, B.body_seconds + B.linger_seconds, 100),
     ("body awaited", "drips", True, B.body_seconds + B.stall_seconds, 100),
-    ("body awaited", "floods", False, MIB // READ + B.linger_seconds, READ),
+    ("body awaited", "floods", False, MIB // (4 * READ) + B.linger_seconds, READ),
     ("body awaited", "half_closes", False, 0, 0),
     ("body awaited", "half_closes", True, B.stall_seconds, 100),
     ("body awaited", "resets", False, 0, 0),
@@ -259,7 +263,7 @@ ROWS = [
     ("chunks awaited", "drips_chunks", False, B.body_seconds + B.linger_seconds, 100),
     ("chunks awaited", "drips_chunks", True, B.body_seconds + B.stall_seconds, 100),
     ("chunks awaited", "floods", False, B.linger_seconds, 0),
-    ("chunks awaited", "floods_chunks", False, MIB // READ + B.linger_seconds, READ),
+    ("chunks awaited", "floods_chunks", False, MIB // (2 * READ) + B.linger_seconds, READ),
     ("chunks awaited", "half_closes", False, 0, 0),
     ("chunks awaited", "resets", False, 0, 0),
     ("body not asked for", "silent", False, None, 0),
