@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from anthropic_bedrock_proxy.errors import ProxyError
 from anthropic_bedrock_proxy.gateway.dialects import Wanted
+from anthropic_bedrock_proxy.gateway.known import View
 from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.gateway.sources import has_urls
 from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
@@ -55,6 +56,15 @@ MODELS: Final = {
     "converse, Nova": ("amazon.nova-2-lite-v1:0", "converse"),
     "converse, Qwen": ("qwen.qwen3-32b-v1:0", "converse"),
 }
+# Fields that Bedrock has refused: they are looked for in every block, and taken out.
+_REFUSED: Final = View(
+    {
+        "beta": frozenset(),
+        "field": frozenset(("messages.*.content.*.cache_control", "tools.*.strict")),
+        "tier": frozenset(),
+    },
+    frozenset(),
+)
 _FLAGS: Final = [
     "context-management-2025-06-27",
     "interleaved-thinking-2025-05-14",
@@ -86,7 +96,7 @@ def steps(body: bytes) -> Iterator[Step]:
         yield from _conversion(made, name)
     verdicts, target = Verdicts(rules.needed_for), _target("invoke")
     wanted = Wanted(flags=_FLAGS, rules=rules, terms=DEFAULT_TERMS, stream=True, request_id="req_1")
-    yield "verdicts", lambda: verdicts.convert(request, target, wanted)
+    yield "verdicts", lambda: verdicts.convert(request, target, wanted, _REFUSED)
 
 
 def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:
