@@ -19,6 +19,7 @@ import msgspec
 from . import work
 from .wire import Answer, Line
 
+_PER_SECOND: Final = 2000.0  # connections: about half of what one worker can take and drop
 _DRIP_SECONDS: Final = 0.2
 _HOLD_SECONDS: Final = 120.0  # longer than any time-out that the proxy has for it
 _PIPELINED: Final = 4000
@@ -214,7 +215,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 KINDS: Final = {
     "calm": Kind(calm),
-    "resets": Kind(resets),
+    "resets": Kind(resets, per_second=_PER_SECOND),
     "head flood": Kind(head_flood),
     "head drip": Kind(head_drip),
     "body flood": Kind(body_flood),
@@ -225,7 +226,7 @@ KINDS: Final = {
     "wrong keys": Kind(wrong_keys),
     "wrong keys, 200 addresses": Kind(wrong_keys, addresses=200),
     "gzip bombs": Kind(gzip_bombs),
-    "half-closed": Kind(half_closed),
+    "half-closed": Kind(half_closed, per_second=_PER_SECOND),
     "idle": Kind(idle),
-    "malformed": Kind(malformed),
+    "malformed": Kind(malformed, per_second=_PER_SECOND),
 }
