@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Final
 
 from .backends import make_limiter
 from .config import Settings
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .admin.api import AdminAPI
     from .limits.base import Limiter
 
+_RESTART_SECONDS: Final = 5.0
 _log = logging.getLogger("anthropic_bedrock_proxy")
 
 
@@ -170,14 +171,20 @@ async def build(settings: Settings, store: Store) -> App:
     tasks = [
         _keep_running(
             "usage no longer reaches the store",
-            journal.run(store.usage, interval_seconds=settings.store.journal_interval_seconds),
+            lambda: journal.run(
+                store.usage, interval_seconds=settings.store.journal_interval_seconds
+            ),
         ),
-        _keep_running("what is borrowed from budgets is no longer renewed", budgets.run()),
-        _keep_running("what runs at once is no longer renewed", limiter.run()),
+        _keep_running("what is borrowed from budgets is no longer renewed", budgets.run),
+        _keep_running("what runs at once is no longer renewed", limiter.run),
     ]
     if settings.store.usage_ttl_days:
-        expiring = expire_usage(store.usage, days=settings.store.usage_ttl_days)
-        tasks.append(_keep_running("usage records no longer expire", expiring))
+        days = settings.store.usage_ttl_days
+        tasks.append(
+            _keep_running(
+                "usage records no longer expire", lambda: expire_usage(store.usage, days=days)
+            )
+        )
     watchdog = Watchdog()
     watchdog.start()
     return App(
@@ -196,16 +203,23 @@ async def build(settings: Settings, store: Store) -> App:
     )
 
 
-def _keep_running(loss: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-    """Starts a task that lasts as long as the application; logs its `loss` if it fails before."""
+def _keep_running(loss: str, work: Callable[[], Coroutine[None, None, None]]) -> asyncio.Task[None]:
+    """Starts a task that lasts as long as the application.
 
-    def report(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            _log.critical("%s until a restart: %r", loss, error)
+    If it fails, its `loss` is logged and it begins anew after a pause.
+    """
 
-    task = asyncio.create_task(work)
-    task.add_done_callback(report)
-    return task
+    async def run() -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the application goes on
+                _log.critical("%s for %g s: %r", loss, _RESTART_SECONDS, error)
+            else:
+                return  # there was nothing to keep running
+            await asyncio.sleep(_RESTART_SECONDS)
+
+    return asyncio.create_task(run())
 
 
 def _authenticator(

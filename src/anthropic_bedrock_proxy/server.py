@@ -286,6 +286,9 @@ class _Supervisor:
             code = 1
             try:
                 os.close(self._alive_write)
+                for listener in self._listeners:  # of siblings: clients would wait in vain there
+                    if listener is not self._listeners[index]:
+                        listener.close()
                 code = _serve(
                     self._settings, self._listeners[index], self._build, parent=self._alive_read
                 )
@@ -312,6 +315,8 @@ class _Supervisor:
 
     def _pass_on(self, _: int, __: FrameType | None) -> None:
         self._stopping = True
+        for listener in self._listeners:  # theirs stay open until they have ended
+            listener.close()
         for pid in list(self._workers):
             with contextlib.suppress(ProcessLookupError):  # it has just gone by itself
                 os.kill(pid, signal.SIGTERM)

@@ -203,3 +203,8 @@ def test_a_stored_network_that_is_none_lets_nobody_in():
     with pytest.raises(PermissionDeniedError, match="network address"):
         check_network(key, "10.1.2.3")
     check_network(key, "11.1.2.3")
+
+
+def test_a_peer_that_forwards_no_addresses_is_not_believed():
+    forwarded = ["203.0.113.7, " + "x" * 60_000]
+    assert client_address("10.0.0.1", forwarded, ("10.0.0.0/8",)) == "10.0.0.1"

@@ -352,3 +352,15 @@ def test_no_value_of_a_header_ends_its_line_before_its_time():
     headers = [(b"x-a", b"1"), (b"x-b", b"2\r\nx-c: 3"), (b"x-d", b"4\n5\0\r")]
     assert _render(headers) == b"x-a: 1\r\nx-b: 2  x-c: 3\r\nx-d: 4 5  \r\n"
     assert _render(headers[:1]) == b"x-a: 1\r\n"
+
+
+@pytest.mark.parametrize("limit", ["9" * 5000, "0", "-1", "x", "1001"])
+def test_a_limit_that_is_none_is_refused(proxy, limit):
+    answer = ask(proxy, "GET", f"/v1/models?limit={limit}")
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+
+
+def test_an_error_repeats_little_of_a_path(proxy):
+    answer = ask(proxy, "PUT", "/v1/models/" + "a" * 10_000)
+    assert answer.status == 405
+    assert len(answer.body) < 500

@@ -656,3 +656,33 @@ def test_drains_at_the_same_time_deliver_once(tmp_path, store):
         return await asyncio.gather(*(journal.drain(store.usage) for _ in range(3)))
 
     assert sorted(asyncio.run(story())) == [0, 0, 1000]
+
+
+def test_a_folder_that_cannot_be_read_for_a_while_ends_no_delivery(tmp_path):
+    """Descriptors had run out: usage waited for a restart."""
+
+    class Full(Journal):
+        times = 2
+
+        async def drain(self, log):
+            if self.times:
+                self.times -= 1
+                raise OSError(24, "Too many open files")
+            return await super().drain(log)
+
+    class EnoughError(Exception):
+        """The end of the test."""
+
+    log, pauses = Listener(), []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise EnoughError
+
+    journal = Full(tmp_path)
+    journal.append(record(1))
+    with pytest.raises(EnoughError):
+        asyncio.run(journal.run(log, sleep=sleep))
+    assert len(log.ids) == 1
+    assert pauses == [2.0, 4.0, 1.0]

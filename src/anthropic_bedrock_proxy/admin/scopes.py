@@ -7,9 +7,10 @@ that such a key belongs to. Stores ask these checks inside their writes (`KeyJud
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from ipaddress import ip_network
-from typing import Final
+from ipaddress import collapse_addresses, ip_network
+from typing import Any, Final
 
 import msgspec
 
@@ -57,10 +58,7 @@ class Actor(msgspec.Struct, frozen=True):
         """Tells whether the actor works from everywhere that `key` works from."""
         if not self.networks:
             return True
-        return bool(key.allowed_networks) and all(
-            any(_is_within(network, own) for own in self.networks)
-            for network in key.allowed_networks
-        )
+        return bool(key.allowed_networks) and _covers(self.networks, key.allowed_networks)
 
 
 MASTER: Final = Actor("master", frozenset((EVERYTHING,)))
@@ -124,10 +122,21 @@ def check_reach(actor: Actor, key: KeyRecord) -> None:
         )
 
 
-def _is_within(network: str, other: str) -> bool:
-    inner, outer = ip_network(network, strict=False), ip_network(other, strict=False)
-    return (
-        inner.version == outer.version
-        and outer.prefixlen <= inner.prefixlen
-        and inner.network_address in outer
-    )
+def _covers(outer: Iterable[str], inner: Iterable[str]) -> bool:
+    """Tells whether every address of `inner` is one of `outer`.
+
+    Keys may have a thousand networks, so the pairs are not compared one by one.
+    """
+    mine: list[Any] = [ip_network(text, strict=False) for text in outer]
+    theirs: list[Any] = [ip_network(text, strict=False) for text in inner]
+    for version in (4, 6):
+        same: list[Any] = [net for net in mine if net.version == version]
+        wide = list(collapse_addresses(same))
+        starts = [int(net.network_address) for net in wide]
+        for network in theirs:
+            if network.version != version:
+                continue
+            place = bisect_right(starts, int(network.network_address)) - 1
+            if place < 0 or network.broadcast_address not in wide[place]:
+                return False
+    return True

@@ -59,7 +59,7 @@ def list_models(registry: Registry, query: Mapping[str, Sequence[str]]) -> Reply
 
 def _limit(query: Mapping[str, Sequence[str]]) -> int:
     text = query.get("limit", [str(_DEFAULT_LIMIT)])[0]
-    if not text.isdecimal() or not 1 <= int(text) <= _MAX_LIMIT:
+    if not text.isdecimal() or len(text) > len(str(_MAX_LIMIT)) or not 1 <= int(text) <= _MAX_LIMIT:
         raise InvalidRequestError(f"limit: must be a number from 1 to {_MAX_LIMIT}")
     return int(text)
 

@@ -141,7 +141,7 @@ class Application:
             if request.method == "OPTIONS":
                 return self._options(methods)
             allow = ", ".join((*methods, "OPTIONS"))
-            raise MethodNotAllowedError(f"{path}: only {allow} is served here", allow=allow)
+            raise MethodNotAllowedError(f"{path[:200]}: only {allow} is served here", allow=allow)
         if self.refusing and path not in ALWAYS_SERVED:
             raise UnavailableError(_SHUTTING_DOWN, retry_after=1.0)
         return handler

@@ -109,7 +109,7 @@ class Journal:
         while True:
             try:
                 delivered = await self.drain(log)
-            except StoreError as error:
+            except (StoreError, OSError) as error:  # the latter of the journal's own folder
                 pause = max(interval_seconds, min(pause * 2, LONGEST_PAUSE_SECONDS))
                 if not down:
                     logger.error("usage stays in %s: %s", self._directory, error)  # noqa: TRY400  # an outage is not a bug: no traceback
@@ -125,7 +125,7 @@ class Journal:
         """Drains once more. What the store does not take waits on disk for the next start."""
         try:
             await self.drain(log)
-        except StoreError as error:
+        except (StoreError, OSError) as error:
             logger.warning("usage waits in %s: %s", self._directory, error)
         if lost := self._kept():
             logger.critical("%d usage records are lost: no disk, no store", lost)

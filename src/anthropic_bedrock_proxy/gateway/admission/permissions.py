@@ -72,6 +72,9 @@ def check_network(key: KeyRecord, client: str) -> None:
         )
 
 
+_LONGEST_ADDRESS: Final = 64  # of IPv6, with a zone or a port
+
+
 def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[str, ...]) -> str:
     """Returns the client's address: the nearest hop that is not one of our own proxies.
 
@@ -81,6 +84,8 @@ def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[
     if not trusted_networks:
         return peer
     hops = [hop.strip() for value in forwarded for hop in value.split(",") if hop.strip()]
+    if any(len(hop) > _LONGEST_ADDRESS for hop in hops):
+        return peer  # no address is so long: nothing that is said here is believed
     address = peer
     # A peer on a Unix socket has no address: whoever may connect there is our own.
     while hops and (not address or _is_within(address, trusted_networks)):

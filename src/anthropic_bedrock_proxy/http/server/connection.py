@@ -197,6 +197,8 @@ class Connection:
             return False
         if self._phase == _BODY:
             return self.request is None or self._received_bytes < self._bounds.unread_body_bytes
+        if not self._may_write and self._phase != _DISCARD:
+            return False  # who does not read need not be read
         return self._ahead_bytes < self._bounds.ahead_bytes
 
     @property

@@ -83,6 +83,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         self._client = peer[0] if isinstance(peer, tuple) else ""
         self._transport.set_write_buffer_limits(self._server.bounds.unsent_bytes)
+        if transport.get_extra_info("ssl_object") is not None:  # it reads ahead by itself
+            self._transport.set_read_buffer_limits(len(self._server.buffer))
         self._server.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's signature
@@ -122,6 +124,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         """The client takes less than is written."""
         self._paused_at = self._server.clock.now
         self.connection.allow_writing(False)
+        if self._reading is not self.connection.reading and self._leaving == Leave.STAY:
+            self._set_reading(self.connection.reading)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
