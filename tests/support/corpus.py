@@ -252,8 +252,10 @@ async def _settle(connection: Connection) -> None:
     """Lets tasks run until none of them can go on without the client."""
     for _ in range(4):
         await asyncio.sleep(0)
-    for _ in range(200):
-        if not connection.protocol.serving or connection.protocol._body_waiter is not None:
+    for _ in range(1000):
+        protocol = connection.protocol
+        waits_for_turn = bool(connection.server._flooding)
+        if not (protocol.serving or waits_for_turn) or protocol._body_waiter is not None:
             return
         await asyncio.sleep(0)
     raise AssertionError("a request is served without end")

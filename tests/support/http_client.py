@@ -123,7 +123,7 @@ class Connection:
 
     def __init__(self, app, on_write, *, bounds=None, client="127.0.0.1", server=None):
         """`server` is another's, to be one of its connections."""
-        self.server = server or Server(app, bounds or Bounds())
+        self.server = server or Server(app, bounds or Bounds(), monotonic=lambda: 0.0)
         self.transport = Transport(on_write, (client, 1))
         self.protocol = self.transport.protocol = HTTPProtocol(self.server)
         self.protocol.connection_made(self.transport)

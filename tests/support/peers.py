@@ -49,7 +49,10 @@ def by_ours(data: bytes, cuts: Iterable[int] = (), bounds: Bounds | None = None)
 
 def _serve(connection: Connection, outcome: Outcome) -> bool:
     """Goes one step on; whether that was possible."""
-    head, done = connection.request, connection.body_done
+    head = connection.request
+    if head is not None:
+        connection.ask_for_body()
+    done = connection.body_done
     if head is not None and (not outcome.requests or outcome.requests[-1].complete):
         outcome.requests.append(_as_read(head))
     if connection.refusal is not None or connection.body_error is not None:

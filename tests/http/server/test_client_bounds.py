@@ -295,18 +295,18 @@ ROWS = [
     ("at work", "half_closes_then_leaves", False, 1, 0),
     ("at work", "resets", False, 0, 0),
     ("streaming", "silent", False, None, 0),
-    ("streaming", "silent", True, 5 + B.stall_seconds, B.unsent_bytes + 2000),
-    ("streaming", "drips", True, 5 + B.stall_seconds, B.unsent_bytes + 2000 + 300),
+    ("streaming", "silent", True, 2 + B.stall_seconds, B.unsent_bytes + 2000),
+    ("streaming", "drips", True, 2 + B.stall_seconds, B.unsent_bytes + 2000 + 300),
     ("streaming", "floods", False, None, B.ahead_bytes + READ),
     (
         "streaming",
         "floods",
         True,
-        5 + B.stall_seconds,
+        2 + B.stall_seconds,
         B.unsent_bytes + B.ahead_bytes + READ + 2000,
     ),
     ("streaming", "half_closes", False, None, 0),
-    ("streaming", "half_closes", True, 5 + B.stall_seconds, B.unsent_bytes + 2000),
+    ("streaming", "half_closes", True, 2 + B.stall_seconds, B.unsent_bytes + 2000),
     ("streaming", "half_closes_then_leaves", False, 1, 0),
     ("streaming", "resets", False, 0, 0),
     ("whole answer", "silent", True, B.stall_seconds, 200),
@@ -364,7 +364,7 @@ async def judge(state, misbehaviour, deaf, seconds, held):
         assert not peer.gone
         assert not peer.desk.cancelled
         peer.desk.done.set()
-        await peer.settle(rounds=10_000)
+        await peer.settle(rounds=20_000)
         while not peer.gone and peer.seconds < WHILE_AT_WORK + 500:
             await peer.step(peer.silent)
         assert peer.seconds <= WHILE_AT_WORK + B.idle_seconds

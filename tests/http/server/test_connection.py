@@ -206,6 +206,7 @@ def test_a_body_or_requests_in_crumbs_take_no_more_memory_than_their_bytes(ahead
     head = b"POST / HTTP/1.1\r\nHost: x\r\n"
     connection.receive(GET if ahead else head + b"Transfer-Encoding: chunked\r\n\r\n")
     crumb = b"ab" if ahead else b"2\r\nab\r\n"
+    connection.ask_for_body()  # else they are held as they came
     for _ in range(8000):
         connection.receive(crumb)
     parts = connection._ahead if ahead else connection._received
@@ -567,3 +568,32 @@ def test_many_small_chunks_are_held_as_the_bytes_that_they_are(connection):
     connection.receive(b"2\r\nbb\r\n" * 10)
     assert sys.getsizeof(connection._received) + sum(map(sys.getsizeof, connection._received)) < 300
     assert connection.take_body() == b"a" * 30 + b"b" * 20
+
+
+def test_chunks_that_nobody_has_asked_for_are_held_and_not_read(clock):
+    connection = Connection(Bounds(), clock)
+    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    body = b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n"
+    connection.receive(body)
+    assert (connection.body_done, connection.has_body) == (False, False)
+    connection.ask_for_body()
+    assert connection.body_done
+    assert connection.take_body() == b"x" * 3000
+
+
+def test_chunks_that_nobody_asks_for_are_dropped_with_the_answer(clock):
+    connection = Connection(Bounds(), clock)
+    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.receive(b"1\r\nx\r\n" * 3000)
+    connection.answer(401, b"", b"")
+    assert connection.leave is Leave.LINGER
+    assert connection._held == []
+
+
+def test_a_client_that_ends_its_side_behind_chunks_is_judged_by_all_of_them(clock):
+    connection = Connection(Bounds(), clock)
+    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    connection.receive(b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n")
+    connection.eof()
+    assert connection.body_error is None
+    assert connection.take_body() == b"x" * 3000

@@ -25,7 +25,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     ahead_bytes: int = 16 * 1024  # of further requests while one is served; then reading pauses
     idle_seconds: float = 75.0  # between requests
-    unsent_bytes: int = 64 * 1024  # of answers; then the source of the answer pauses
+    unsent_bytes: int = 32 * 1024  # of answers; then the source of the answer pauses
     stall_seconds: float = 300.0  # that unsent bytes may wait for the client
     # Of discarding after an answer that closes the connection; of waiting for the end of TLS.
     linger_seconds: float = 30.0

@@ -51,6 +51,7 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 _HEAD, _BODY, _AHEAD, _DISCARD = range(4)
 _NO_BODY: Final = (204, 304)
 _PARTS: Final = 32  # held one by one; were there more, what holds them would outweigh them
+_UNASKED_BYTES: Final = 4096  # of a body in chunks that are read before anybody asks for it
 
 
 class Leave:
@@ -65,6 +66,7 @@ class Connection:
     __slots__ = (
         "_ahead",
         "_ahead_bytes",
+        "_asked",
         "_bounds",
         "_chunked",
         "_chunks",
@@ -74,6 +76,7 @@ class Connection:
         "_eof",
         "_filler",
         "_head_reader",
+        "_held",
         "_left",
         "_may_write",
         "_phase",
@@ -101,6 +104,8 @@ class Connection:
         self._left = 0  # bytes of a body with a length that are still to come
         self._received: list[bytes] = []  # of the body, not yet taken
         self._received_bytes = 0
+        self._asked = False  # the application wants the body
+        self._held: list[bytes] = []  # chunks that nobody has asked for
         self._waits_for_body = False
         self._ahead: list[bytes] = []
         self._ahead_bytes = 0
@@ -130,15 +135,14 @@ class Connection:
             self._receive_body(data)
         elif phase != _DISCARD:
             self._ahead_bytes += len(data)
-            self._ahead.append(data)
-            if len(self._ahead) > _PARTS:
-                self._ahead = [b"".join(self._ahead)]
+            self._ahead = _with(self._ahead, data)
         elif self.leave == Leave.LINGER:
             self._since = self._clock.now
 
     def eof(self) -> None:
         """The client sends no more; it may still read."""
         self._eof = True
+        self._read_held()
         if self.request is not None and not self._bounds.half_closed:
             self.leave = Leave.ABORT
         elif self._phase == _DISCARD:
@@ -233,8 +237,24 @@ class Connection:
 
     # What the application does
 
+    def ask_for_body(self) -> None:
+        """Begins to read a body in chunks that was held until now.
+
+        Reading chunks takes time, and who has shown no key may send any number of tiny ones.
+        """
+        if not self._asked:
+            self._read_held()
+
+    def _read_held(self) -> None:
+        self._asked = True
+        if self._held:
+            held, self._held = b"".join(self._held), []
+            self._received_bytes -= len(held)
+            self._receive_body(held)
+
     def take_body(self) -> bytes:
         """All of the body that has come and was not yet taken. Raises `ProtocolError`."""
+        self.ask_for_body()
         if self.body_error is not None:
             raise self.body_error
         received = self._received
@@ -317,7 +337,8 @@ class Connection:
             return
         reader.clear()
         self._since = self._clock.now
-        self._waits_for_body = False
+        self._waits_for_body = self._asked = False
+        self._held = []
         self.request = head
         self.body_done, self.body_error = False, None
         self._chunked = self._close_requested = self.answering = False
@@ -336,6 +357,10 @@ class Connection:
     def _receive_body(self, data: bytes) -> None:
         wanted = self.request is not None
         if self._chunks is not None:
+            if not self._asked and wanted and len(data) + self._received_bytes > _UNASKED_BYTES:
+                self._held = _with(self._held, data)
+                self._received_bytes += len(data)
+                return
             try:
                 pieces, taken = self._chunks.receive(data)
             except ProtocolError as error:
@@ -407,7 +432,7 @@ class Connection:
         self.request = None
         self.ended = True
         self._ended_at = self._clock.now
-        self._received, self._received_bytes = [], 0
+        self._received, self._received_bytes, self._held = [], 0, []
         self._since = self._clock.now
         if keeps:
             if self._phase == _AHEAD:
@@ -463,3 +488,9 @@ class Connection:
                 self.leave = Leave.ABORT
         elif now - self._ended_at >= bounds.linger_seconds or waited >= bounds.linger_idle_seconds:
             self.leave = Leave.CLOSE
+
+
+def _with(parts: list[bytes], data: bytes) -> list[bytes]:
+    """Returns `parts` and `data`, joined where they are many: crumbs take up far more than that."""
+    parts.append(data)
+    return parts if len(parts) <= _PARTS else [b"".join(parts)]

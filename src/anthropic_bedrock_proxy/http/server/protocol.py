@@ -274,7 +274,15 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             if connection.request is request.head:
                 connection.leave = Leave.ABORT  # without an answer, or in its middle
             if self._leaving != Leave.ABORT and connection.busy:
-                self.act()
+                if connection.request is not None and connection.leave == Leave.STAY:
+                    # Sent ahead of the answer: who does so does not come before everybody else.
+                    self._server.await_turn(self._serve_next)
+                else:
+                    self.act()
+
+    def _serve_next(self) -> None:
+        if self._leaving != Leave.ABORT:
+            self.act()
 
     def _wake(self) -> None:
         for waiter in (self._body_waiter, self._drain_waiter):
@@ -298,7 +306,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         if self._leaving in (Leave.STAY, Leave.LINGER) and not self._waits_for_turn:
             self._transport.pause_reading()
             self._waits_for_turn = True
-            self._server.await_turn(self)
+            self._server.await_turn(self.take_turn)
 
     def _leave(self, leave: int) -> None:
         self._leaving = leave

@@ -37,6 +37,7 @@ class Request(Generic[E]):
     def body_now(self) -> bytes | None:
         """The whole body if all of it is here, else None. Raises `ProtocolError`."""
         connection = self._protocol.connection
+        connection.ask_for_body()
         return connection.take_body() if connection.body_done else None
 
     async def read(self) -> bytes:

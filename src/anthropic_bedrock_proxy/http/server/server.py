@@ -43,11 +43,18 @@ class Server:
     """Serves an application on listening sockets, on the running loop."""
 
     def __init__(
-        self, application: Application, bounds: Bounds, *, tls: SSLContext | None = None
+        self,
+        application: Application,
+        bounds: Bounds,
+        *,
+        tls: SSLContext | None = None,
+        monotonic: Callable[[], float] | None = None,
     ) -> None:
+        """`monotonic` is the clock of the time-outs, in seconds; the loop's unless given."""
         self.application = application
         self.bounds = bounds
         self.loop = asyncio.get_running_loop()
+        self._monotonic = monotonic or self.loop.time
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.clock = Clock()
         self._tls = tls
@@ -55,7 +62,7 @@ class Server:
         self._room = bounds.connections
         self._longest: dict[HTTPProtocol, float] = {}  # some that wait, the longest last
         self._servers: list[asyncio.Server] = []
-        self._flooding: deque[HTTPProtocol] = deque()
+        self._flooding: deque[Callable[[], None]] = deque()
         self._ticker: asyncio.TimerHandle | None = None
         self._read_clock()
 
@@ -119,19 +126,19 @@ class Server:
         waiting.sort(key=itemgetter(1))
         self._longest = dict(reversed(waiting[:_AT_A_TIME]))
 
-    def await_turn(self, connection: HTTPProtocol) -> None:
-        """Calls `take_turn` of a connection that sends faster than it is read, when it may go on.
+    def await_turn(self, take_turn: Callable[[], None]) -> None:
+        """Calls `take_turn` of a connection that sends faster than it is served, when it may go on.
 
         libuv would read from each of them 32 times before it looks at the next, and at all of them
         before it looks for new connections: few clients would keep everybody else waiting.
         """
-        self._flooding.append(connection)
+        self._flooding.append(take_turn)
         if len(self._flooding) == 1:
             self.loop.call_soon(self._give_turns)
 
     def _give_turns(self) -> None:
         for _ in range(min(_TURNS_AT_ONCE, len(self._flooding))):
-            self._flooding.popleft().take_turn()
+            self._flooding.popleft()()
         if self._flooding:
             self.loop.call_soon(self._give_turns)
 
@@ -167,7 +174,7 @@ class Server:
         return bool(self._connections)
 
     def _read_clock(self) -> None:
-        self.clock.now = self.loop.time()
+        self.clock.now = self._monotonic()
         self.clock.date_line = date_line(time.time())
 
     def _tick(self) -> None:
