@@ -104,7 +104,7 @@ def test_sigterm_lets_50_live_streams_end_whole(sim, start):
 
 
 def test_while_draining_ready_says_no_and_new_work_is_turned_away(sim, start):
-    sim.script([{**PACED, "event_delay_ms": 40}])
+    sim.script([{**PACED, "event_delay_ms": 200}])
     proxy = start()
 
     async def main():

@@ -156,11 +156,11 @@ def test_a_store_that_is_down_at_the_start(start, tmp_path):
         proxy = start(
             tmp_path / "proxy", make_key=False, STORE_URL=f"sqlite:///{path}", JOURNAL_DIR="j"
         )
-        assert "The store does not answer yet" in proxy.logged()
         assert asyncio.run(post(proxy.url, "master-key-of-the-tests", stream=False)).status == 200
         refused = asyncio.run(post(proxy.url, key, stream=False))
         assert refused.status == 503, "an outage is no wrong key"
         assert "retry-after" in refused.headers
+        assert "the store does not answer" in proxy.logged()
     finally:
         lock.end()
     wait_for(
