@@ -31,6 +31,11 @@ class Work:
         self._pause = pause
         self._pause_at = steps  # the first piece waits for its turn as well
 
+    @property
+    def left(self) -> int:
+        """The steps that may still be spent; tests look at it."""
+        return self._left
+
     def spend(self, steps: int) -> bool:
         """Spends steps; tells whether it is time to `pause`. Raises `WorkError` if less is left."""
         if steps > self._left:
