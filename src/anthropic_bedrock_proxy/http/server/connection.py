@@ -142,7 +142,7 @@ class Connection:
     def eof(self) -> None:
         """The client sends no more; it may still read."""
         self._eof = True
-        self._read_held()
+        self.ask_for_body()
         if self.request is not None and not self._bounds.half_closed:
             self.leave = Leave.ABORT
         elif self._phase == _DISCARD:
@@ -242,10 +242,6 @@ class Connection:
 
         Reading chunks takes time, and who has shown no key may send any number of tiny ones.
         """
-        if not self._asked:
-            self._read_held()
-
-    def _read_held(self) -> None:
         self._asked = True
         if self._held:
             held, self._held = b"".join(self._held), []
@@ -369,19 +365,16 @@ class Connection:
                 self._phase = _DISCARD
                 return
             done = self._chunks.done
-            if wanted and pieces:
-                # One piece: many small ones would take many times the bytes that are counted.
-                self._received.append(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-                self._received_bytes += len(self._received[-1])
+            # One piece: many small ones would take many times the bytes that are counted.
+            piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         else:
             taken = min(self._left, len(data))
             self._left -= taken
             done = not self._left
-            if wanted:
-                self._received.append(data if taken == len(data) else data[:taken])
-                self._received_bytes += taken
-        if len(self._received) > _PARTS:
-            self._received = [b"".join(self._received)]
+            piece = data if taken == len(data) else data[:taken]
+        if wanted and piece:
+            self._received = _with(self._received, piece)
+            self._received_bytes += len(piece)
         if done:
             self._chunks = None
             if wanted:
