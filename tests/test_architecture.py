@@ -46,6 +46,7 @@ ALLOWED = {
     "http": {"admin", "errors", "gateway", "http", "protocol", "__version__"},
     "telemetry": {"errors", "telemetry", "gateway.exchange"},
     "config": {"config"},
+    "process": {"app", "config", "http.server", "process"},
     "sim": {"sim", "errors", "http.server", "protocol.eventstream", "__version__"},
 }
 COMPOSITION = {"administration", "app", "backends", "cli", "live", "parts", "server", "__main__"}

@@ -15,6 +15,12 @@ from anthropic_bedrock_proxy.config import load_settings
         ("127.0.0.1", False, "http://127.0.0.1:8000", "curl http://127.0.0.1:8000/v1/messages"),
         ("0.0.0.0", False, "http://0.0.0.0:8000", "curl http://127.0.0.1:8000/v1/messages"),
         ("::", True, "https://[::]:8000", "curl https://[::1]:8000/v1/messages"),
+        (
+            "fe80::1%eth0",
+            False,
+            "http://[fe80::1%eth0]:8000",
+            "curl http://[fe80::1%25eth0]:8000/v1/messages",
+        ),
         ("a.example", True, "https://a.example:8000", "curl https://a.example:8000/v1/messages"),
         (
             "unix:///run/proxy.sock",
@@ -29,6 +35,6 @@ def test_the_address_can_be_pasted(host, tls, listening, curl):
     if tls:
         server = msgspec.structs.replace(settings.server, tls_certificate="cert.pem")
         settings = msgspec.structs.replace(settings, server=server)
-    text = banner(settings, 8000, "Bedrock", None, first_key=None, keyless=False)
+    text = banner(settings, host, 8000, "Bedrock", None, first_key=None, keyless=False)
     assert f"  listening  {listening}\n" in text
     assert f"  {curl} -H " in text

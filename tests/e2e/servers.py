@@ -148,13 +148,19 @@ class RunningProxy(RunningServer):
     """`serve` on a simulator, with an API key of its own."""
 
     def __init__(
-        self, folder: Path, upstream: str, settings: dict[str, str], *, make_key: bool = True
+        self,
+        folder: Path,
+        upstream: str,
+        settings: dict[str, str],
+        *,
+        make_key: bool = True,
+        port: int = 0,
     ) -> None:
         self.folder = folder
         self.environment = proxy_environment(folder, upstream, settings)
         self.store_url = self.environment["STORE_URL"]
         self.key_id, self.key = self.create_key("tests") if make_key else ("", "")
-        arguments = ["serve", "--host", "127.0.0.1", "--port", "0"]
+        arguments = ["serve", "--host", "127.0.0.1", "--port", str(port)]
         super().__init__(folder, arguments, self.environment)
 
     def create_key(self, name: str, *options: str) -> tuple[str, str]:
@@ -168,7 +174,12 @@ class RunningProxy(RunningServer):
 
 
 def start_proxy(
-    folder: Path, simulator: RunningSimulator | str, *, make_key: bool = True, **settings: str
+    folder: Path,
+    simulator: RunningSimulator | str,
+    *,
+    make_key: bool = True,
+    port: int = 0,
+    **settings: str,
 ) -> RunningProxy:
     """A proxy whose data is in `folder`. The caller stops it, best with `with`.
 
@@ -177,4 +188,4 @@ def start_proxy(
     """
     upstream = simulator if isinstance(simulator, str) else simulator.url
     folder.mkdir(parents=True, exist_ok=True)
-    return RunningProxy(folder, upstream, settings, make_key=make_key)
+    return RunningProxy(folder, upstream, settings, make_key=make_key, port=port)

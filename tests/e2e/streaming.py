@@ -49,7 +49,7 @@ async def post(
         return result
     try:
         writer.write(head.encode() + body)
-        await _read_answer(reader, result, on_body)
+        await read_answer(reader, result, on_body)
     except (ConnectionError, asyncio.IncompleteReadError):
         pass
     finally:
@@ -57,7 +57,7 @@ async def post(
     return result
 
 
-async def _read_answer(reader, result, on_body):
+async def read_answer(reader, result, on_body):
     status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     result.status = int(status.split(" ")[1])
     result.headers = dict(line.lower().split(": ", 1) for line in lines if line)

@@ -153,12 +153,6 @@ class TestProbes:
         answer = ask(proxy, "GET", "/ready")
         assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
         assert ask(proxy, "GET", "/health").status == 200
-        proxy.app.refusing = True
-        answer = ask(proxy, "POST", "/v1/messages", body=BODY)
-        assert answer.status == 503
-        assert answer.headers["connection"] == "close"
-        assert answer.headers["retry-after"] == "1"
-        assert ask(proxy, "GET", "/ready").status == 503
 
 
 class TestErrorsOfTheHTTPSide:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from .. import __version__
 from ..config import Settings
+from ..process.listening import address
 
 _MODEL = "claude-haiku-4-5"
 
 
 def banner(
     settings: Settings,
+    host: str,
     port: int,
     upstream: str,
     credentials: str | None,
@@ -25,7 +27,7 @@ def banner(
 
     `keyless`: the store has no key, and none was made.
     """
-    listening, url, to_socket = _addresses(settings, port)
+    listening, url, to_socket = _addresses(settings, host, port)
     key = first_key or ("YOUR_KEY" if settings.auth.require_api_key else "any-key")
     source = f", credentials: {credentials}" if credentials else ""
     body = (
@@ -74,12 +76,12 @@ def _how_to_make_one(settings: Settings) -> str:
     return f"{program} keys create --name NAME"
 
 
-def _addresses(settings: Settings, port: int) -> tuple[str, str, str]:
+def _addresses(settings: Settings, host: str, port: int) -> tuple[str, str, str]:
     """Returns the address served, the URL for clients on this machine, and curl's option for it."""
-    host = settings.server.host
     scheme = "http" if settings.server.tls_certificate is None else "https"
     if host.startswith("unix://"):
         return host, f"{scheme}://localhost", f"--unix-socket {host.removeprefix('unix://')} "
     near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    shown, near = (f"[{name}]" if ":" in name else name for name in (host, near))
-    return f"{scheme}://{shown}:{port}", f"{scheme}://{near}:{port}", ""
+    # The % before a zone (fe80::1%eth0) is escaped in URLs: RFC 6874.
+    near = address(near.replace("%", "%25"), port)
+    return f"{scheme}://{address(host, port)}", f"{scheme}://{near}", ""

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import Settings, SettingsError, load_settings
-from ..server import BindError, bind
+from ..http.server.descriptors import raise_limit
+from ..process import first, signals, standard
+from ..process.listening import BindError, Bound, listen
 
 if TYPE_CHECKING:
-    import socket
-
     from ..store.base import Store
 
 _NO_CREDENTIALS = """\
@@ -46,19 +46,27 @@ def start(
     config_file: Path | None = None,
 ) -> int:
     """Serves until told to stop; returns the exit status. Raises `StartError`."""
+    first.stand_before()
+    standard.keep()
+    raise_limit()
     given = {"HOST": host, "PORT": port, "WORKERS": workers}
     overrides = {name: value for name, value in given.items() if value is not None}
     try:
         settings = load_settings(config_file, overrides)
-        listeners = bind(settings.server.host, settings.server.port, settings.server.workers)
+        options = settings.server
+        mode = None if options.unix_socket_mode is None else int(options.unix_socket_mode, 8)
+        bound = listen(options.host, options.port, options.workers, unix_mode=mode)
     except (SettingsError, BindError) as error:
         raise StartError(str(error)) from error
-    return _serve(settings, listeners, demo, demo_without_aws, config_file, overrides)
+    try:
+        return _serve(settings, bound, demo, demo_without_aws, config_file, overrides)
+    finally:
+        bound.file.remove()
 
 
 def _serve(
     settings: Settings,
-    listeners: list[socket.socket],
+    bound: Bound,
     demo: bool,
     demo_without_aws: bool,
     config_file: Path | None,
@@ -66,6 +74,7 @@ def _serve(
 ) -> int:
     from .. import app, parts, server  # noqa: PLC0415  # after the bind
     from ..backends import make_store  # noqa: PLC0415
+    from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
     from .banner import banner  # noqa: PLC0415
@@ -78,14 +87,12 @@ def _serve(
     if demo:
         if settings.store.url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
             raise StartError(_NO_AWS_IN_DEMOS)
-        settings = _with_demo_upstream(config_file, overrides)
+        settings = _with_demo_upstream(config_file, overrides, bound)
     try:
         parts.check(settings)
     except SettingsError as error:
         raise StartError(str(error)) from error
     logs.configure(settings.server.log_level, settings.server.log_format)
-    name = listeners[0].getsockname()
-    port = name[1] if isinstance(name, tuple) else 0  # a Unix socket has none
     try:
         store = make_store(settings)
     except StoreError as error:
@@ -101,26 +108,27 @@ def _serve(
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         print(f"The store does not answer yet: {error}", file=sys.stderr)
     upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
-    server.hold_signals()
+    signals.hold()
     shown = None if demo else credentials
     try:
-        server.tls_context(settings.server)
+        tls_context(settings.server)
     except (OSError, ValueError) as error:
         raise StartError(f"TLS_CERT_FILE and TLS_KEY_FILE cannot be used: {error}") from error
-    text = banner(settings, port, upstream, shown, first_key=first_key, keyless=keyless)
-    print(text, flush=True)
-    try:
-        return server.run(settings, listeners, lambda: app.build(settings, store))
-    finally:
-        server.remove_socket(settings.server.host)
+    text = banner(
+        settings, bound.host, bound.port, upstream, shown, first_key=first_key, keyless=keyless
+    )
+    standard.say(text)
+    return server.run(settings, bound, lambda: app.build(settings, store))
 
 
-def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> Settings:
-    """Starts the simulator and points the settings at it."""
+def _with_demo_upstream(
+    config_file: Path | None, overrides: dict[str, str], bound: Bound
+) -> Settings:
+    """Starts the simulator, which has no part in what is `bound`, and points the settings at it."""
     from ..sim.options import SimulatorOptions  # noqa: PLC0415  # only for the demo
     from ..sim.server import serve_in_child  # noqa: PLC0415
 
-    _, demo_port = serve_in_child(SimulatorOptions())
+    _, demo_port = serve_in_child(SimulatorOptions(), bound.listeners)
     return load_settings(
         config_file,
         {

@@ -65,12 +65,19 @@ def _header(text: str) -> str | None:
     return text.lower() if re.fullmatch(_HEADER, text) else None
 
 
+def _listen(text: str) -> str | None:
+    if re.fullmatch(rf"\[[0-9A-Fa-f:.]+(?:%{_ADDRESS})?\]", text):
+        return text[1:-1]  # as in URLs
+    return text if re.fullmatch(rf"unix:///\S+|{_ADDRESS}", text) else None
+
+
 def _existing(text: str) -> str | None:
     # Not Path.exists, which raises where a parent directory may not be searched.
     return text if os.path.exists(text) else None  # noqa: PTH110  # see above
 
 
-LISTEN = _pattern("a host name, an IP address or unix:///PATH", rf"unix:///\S+|{_ADDRESS}")
+LISTEN = Rule("a host name, an IP address or unix:///PATH", _listen)
+MODE = _pattern("three or four octal digits, such as 0660", r"0?[0-7]{3}")
 ENDPOINT = Rule("http:// or https://, a host and perhaps a port, without a path", _endpoint)
 PROXY = Rule("http://[USER:PASSWORD@]HOST:PORT", _proxy)
 REGION = _pattern("the name of an AWS region, such as eu-central-1", _REGION)

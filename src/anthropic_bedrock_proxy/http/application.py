@@ -28,8 +28,6 @@ Request = ServerRequest[Exchange]
 Handler = Callable[[Request], Awaitable[Reply | StreamReply]]
 AccessLog = Callable[[Any, Exchange], None]  # gets method, path and client as a `Request` has them
 
-# What still answers while the proxy waits for its last streams.
-ALWAYS_SERVED: Final = frozenset(("/health", "/liveness", "/ready"))
 _SHUTTING_DOWN: Final = "The proxy is shutting down."
 _log = logging.getLogger("anthropic_bedrock_proxy.http")
 _STREAM_LINES: Final = (
@@ -42,7 +40,7 @@ _NO_VALUE: Final = re.compile(rb"[\x00\r\n]")
 
 
 class Application:
-    """Serves the routes; `draining` and `refusing` are for whoever stops it."""
+    """Serves the routes; `draining` is for whoever stops it."""
 
     def __init__(
         self,
@@ -64,7 +62,6 @@ class Application:
         self._id_prefix = os.urandom(6).hex()
         self._id_count = 0
         self.draining = False  # /ready says no
-        self.refusing = False  # new work is turned away
 
     async def serve(self, request: Request) -> None:
         """Answers one request."""
@@ -142,8 +139,6 @@ class Application:
                 return self._options(methods)
             allow = ", ".join((*methods, "OPTIONS"))
             raise MethodNotAllowedError(f"{path[:200]}: only {allow} is served here", allow=allow)
-        if self.refusing and path not in ALWAYS_SERVED:
-            raise UnavailableError(_SHUTTING_DOWN, retry_after=1.0)
         return handler
 
     def _options(self, methods: Iterable[str]) -> Handler:

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 
 import msgspec
@@ -60,6 +60,9 @@ def run(
 
     Raises `OSError` when the address cannot be bound.
     """
+    from ..http.server.descriptors import raise_limit  # noqa: PLC0415  # as below
+
+    raise_limit()
     with bind(host, port) as listener:
         if announce is not None:
             shown = f"[{host}]" if ":" in host else host
@@ -67,8 +70,12 @@ def run(
         _serve(listener, options, ignore_interrupt=False)
 
 
-def serve_in_child(options: SimulatorOptions) -> tuple[int, int]:
+def serve_in_child(
+    options: SimulatorOptions, not_its: Iterable[socket.socket] = ()
+) -> tuple[int, int]:
     """Forks a simulator on a free loopback port; returns its process id and port.
+
+    It closes the sockets that are `not_its`: as long as it had them, no port would be closed.
 
     Call it before threads or an event loop run in this process. The caller reaps the child.
     """
@@ -86,6 +93,8 @@ def serve_in_child(options: SimulatorOptions) -> tuple[int, int]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         gc.enable()  # the start of `serve`, in whose middle this is, does without
         os.close(held)
+        for each in not_its:
+            each.close()
         _die_with(parent, alive)
         _serve(listener, options, ignore_interrupt=True)
         status = 0
@@ -117,7 +126,7 @@ def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interru
 
     simulator = Simulator(options)
     # Its clients do not end one side only, and its log is to show soon who has left.
-    bounds = Bounds(skipped_body_bytes=MAX_BODY_BYTES, half_closed=False)
+    bounds = Bounds(skipped_body_bytes=MAX_BODY_BYTES, half_closed=False, quiet_seconds=0)
 
     async def main() -> None:
         server = Server(simulator, bounds)

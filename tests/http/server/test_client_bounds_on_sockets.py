@@ -17,7 +17,7 @@ import pytest
 import uvloop
 
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.descriptors import room_for
+from anthropic_bedrock_proxy.http.server.descriptors import raise_limit, room_for
 from anthropic_bedrock_proxy.http.server.server import Server
 
 TLS = Path(__file__).parents[2] / "support" / "tls"
@@ -167,7 +167,7 @@ from anthropic_bedrock_proxy.http.server.server import Server
 import uvloop
 
 async def main():
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (164, 164))
     listener = socket.socket(fileno=int(sys.argv[1]))
     listener.setblocking(False)
     server = Server(None, Bounds())
@@ -197,14 +197,14 @@ def test_clients_leave_descriptors_for_the_proxy_itself():
             server.kill()
 
 
-def test_the_soft_limit_of_descriptors_is_raised_as_far_as_connections_need():
+def test_the_soft_limit_of_descriptors_is_raised_to_the_hard_one():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-        assert room_for(100) == 100
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 256
+        resource.setrlimit(resource.RLIMIT_NOFILE, (264, before[1]))
+        assert [room_for(90), room_for(300)] == [90, 100]
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
         assert room_for(300) == 300
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 600
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 

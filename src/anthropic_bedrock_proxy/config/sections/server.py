@@ -24,12 +24,21 @@ class Server(Section, frozen=True):
         int,
         Setting("PORT", "The port to listen on; 0 picks a free one.", minimum=0, maximum=65535),
     ] = 8000
+    unix_socket_mode: Annotated[
+        str | None,
+        Setting(
+            "UNIX_SOCKET_MODE",
+            "The mode of the Unix socket's file, in octal (0660): who may write to it may connect. "
+            "Unset, the umask says.",
+            rule=rules.MODE,
+        ),
+    ] = None
     tls_certificate: Annotated[
         Path | None,
         Setting(
             "TLS_CERT_FILE",
             "The server's certificate and those between it and its root, in PEM: the proxy speaks "
-            "TLS itself. Needs TLS_KEY_FILE.",
+            "TLS itself. Needs TLS_KEY_FILE. SIGHUP reads both again.",
             rule=rules.EXISTING_PATH,
         ),
     ] = None
@@ -63,14 +72,19 @@ class Server(Section, frozen=True):
         float,
         Setting(
             "SHUTDOWN_DELAY",
-            "Keep serving this long after SIGTERM while /ready already answers 503, so that load "
-            "balancers stop sending before the port closes.",
+            "Keep serving this long after SIGTERM while /ready already answers 503, and every "
+            "answer says that its connection ends: load balancers stop sending before the port "
+            "closes.",
             minimum=0,
         ),
     ] = 0.0
     shutdown_timeout_seconds: Annotated[
         float,
-        Setting("SHUTDOWN_TIMEOUT", "How long answers in progress may take to finish.", minimum=0),
+        Setting(
+            "SHUTDOWN_TIMEOUT",
+            "How long answers in progress may take to finish once the port is closed.",
+            minimum=0,
+        ),
     ] = 600.0
     max_body_bytes: Annotated[
         int,

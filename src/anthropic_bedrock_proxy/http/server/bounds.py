@@ -31,6 +31,9 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     linger_seconds: float = 30.0
     linger_idle_seconds: float = 5.0  # of silence meanwhile
 
+    # Of silence before a connection without a request is closed, once the port is closed.
+    quiet_seconds: float = 1.5
+
     # Whether who ends its side of the connection still gets its answer; else it counts as gone.
     half_closed: bool = True
     probe_seconds: float = (

@@ -11,4 +11,4 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0  # seconds of a clock that never goes back, as of the last tick
         self.date_line = b"date: \r\n"
-        self.draining = False  # every answer from here on ends its connection
+        self.draining = False  # every answer that begins from here on says that its connection ends

@@ -226,6 +226,11 @@ class Connection:
         return self.request is None
 
     @property
+    def idle(self) -> bool:
+        """Tells whether nothing of a request has come that would be lost by the end."""
+        return self._phase == _HEAD and not self._head_reader.started and not self._ahead
+
+    @property
     def since(self) -> float:
         """When the present phase began, on the clock."""
         return self._since
@@ -394,7 +399,7 @@ class Connection:
     def _head_of(self, status: int, lines: bytes) -> bytes:
         self.answering = True
         head = self.request
-        if not self._keeps():
+        if self._clock.draining or not self._keeps():
             self._close_requested = True  # it was said, so it is done
             lines += b"connection: close\r\n"
         elif head is not None and not head.modern:
@@ -404,7 +409,7 @@ class Connection:
     def _keeps(self) -> bool:
         """Tells whether another request may follow on this connection."""
         head = self.request
-        if head is None or not head.keep_alive or self._close_requested or self._clock.draining:
+        if head is None or not head.keep_alive or self._close_requested:
             return False
         if self._phase == _AHEAD:
             return not self._eof or self._ahead_bytes > 0

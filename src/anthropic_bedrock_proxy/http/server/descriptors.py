@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import resource
+from typing import Final
+
+_OWN: Final = 64  # of the process itself: files, the store, Redis, listeners, what clients fetch
+_ENOUGH: Final = 10_240  # the most that macOS allows where it says that there is no limit
+
+
+def raise_limit() -> None:
+    """Raises the soft limit of descriptors to the hard one.
+
+    The usual soft limit of 1024 protects programs that call select(2) with any descriptor; others
+    are to raise it themselves (systemd.exec(5), LimitNOFILE=). Children inherit it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, _ENOUGH):
+        if soft == resource.RLIM_INFINITY or soft >= wanted != resource.RLIM_INFINITY:
+            return
+        with contextlib.suppress(ValueError, OSError):  # some systems have bounds of their own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
 
 
 def room_for(connections: int) -> int:
     """Returns how many connections of clients this process can hold, `connections` at most.
 
-    Raises the soft limit of descriptors as far as they need and the hard limit allows. Half of
-    them are kept for what clients cause and the process needs: connections to AWS, files, logs.
+    Serving one may take another descriptor, to AWS, and some are kept for files and the store.
     """
-    wanted = 2 * connections
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return connections
-    if soft < wanted:
-        more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        with contextlib.suppress(ValueError, OSError):  # some systems have bounds of their own
-            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
-            soft = more
-    return min(connections, soft // 2)
+    return min(connections, max(1, (soft - _OWN) // 2))

@@ -192,8 +192,17 @@ class HTTPProtocol(asyncio.BufferedProtocol):
 
     @property
     def busy(self) -> bool:
-        """Tells whether a request is being served, or the client has yet to take its answer."""
-        return self._task is not None or self._transport.get_write_buffer_size() > 0
+        """Tells whether its end would lose something: a request, or an answer not yet taken."""
+        if self._task is not None or self._transport.get_write_buffer_size():
+            return True
+        if self._leaving == Leave.STAY:
+            return not self.connection.idle
+        return self._leaving == Leave.LINGER
+
+    @property
+    def idle(self) -> bool:
+        """Tells whether it waits for a request, the first or another."""
+        return self._leaving == Leave.STAY and not self.busy
 
     @property
     def waiting(self) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from ssl import SSLContext
-from typing import Final
+from typing import Any, Final
 
 from .bounds import Bounds
 from .clock import Clock
@@ -61,7 +62,8 @@ class Server:
         self._connections: set[HTTPProtocol] = set()
         self._room = bounds.connections
         self._longest: dict[HTTPProtocol, float] = {}  # some that wait, the longest last
-        self._servers: list[asyncio.Server] = []
+        self._ports: list[tuple[socket.socket, asyncio.Server]] = []
+        self._came_at = 0.0  # the last connection, on the loop's clock, before its TLS handshake
         self._flooding: deque[Callable[[], None]] = deque()
         self._ticker: asyncio.TimerHandle | None = None
         self._read_clock()
@@ -75,15 +77,22 @@ class Server:
                 if listener.family == socket.AF_UNIX
                 else self.loop.create_server
             )
-            server = await create(
-                lambda: HTTPProtocol(self),
-                sock=listener,
-                backlog=_BACKLOG,
-                ssl=self._tls,
-                ssl_handshake_timeout=self.bounds.handshake_seconds if self._tls else None,
-                ssl_shutdown_timeout=self.bounds.linger_seconds if self._tls else None,
-            )
-            self._servers.append(server)
+            server = await create(self._new, sock=listener, backlog=_BACKLOG, **self._tls_options())
+            self._ports.append((listener, server))
+
+    def _new(self) -> HTTPProtocol:
+        if self._tls is not None:
+            self._came_at = self.loop.time()
+        return HTTPProtocol(self)
+
+    def _tls_options(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        return {
+            "ssl": self._tls,
+            "ssl_handshake_timeout": self.bounds.handshake_seconds,
+            "ssl_shutdown_timeout": self.bounds.linger_seconds,
+        }
 
     def add(self, connection: HTTPProtocol) -> None:
         """Takes a new connection in. The oldest that waits for a request makes room for it.
@@ -142,36 +151,74 @@ class Server:
         if self._flooding:
             self.loop.call_soon(self._give_turns)
 
+    def announce_end(self) -> None:
+        """Says with every answer from now on that its connection ends; all else goes on."""
+        self.clock.draining = True
+
+    async def close_port(self) -> None:
+        """Accepts no more connections, but takes in those that wait: the kernel would reset them.
+
+        A port that is closed sends who comes to another server; an error would reach the client.
+        """
+        waiting: list[socket.socket] = []
+        ports, self._ports = self._ports, []
+        for listener, server in ports:
+            with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+                while True:
+                    waiting.append(listener.accept()[0])
+            server.close()
+        for each in waiting:
+            each.setblocking(False)
+        arriving = [
+            self.loop.connect_accepted_socket(self._new, each, **self._tls_options())
+            for each in waiting
+        ]
+        await asyncio.gather(*arriving, return_exceptions=True)
+
     async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
 
-        Until then new connections are accepted: the application says what they get. Whoever is
-        cancelled has `last_words_seconds` to say so.
+        Whoever is cancelled has `last_words_seconds` to say so.
         """
-        self.clock.draining = True
-        await self._until_none_is(self._busy, timeout_seconds)
-        for server in self._servers:
-            server.close()
+        self.announce_end()
+        await self.close_port()
+        await self._end_in_silence(self.loop.time() + timeout_seconds)
         for connection in list(self._connections):
             connection.stop()
-        await self._until_none_is(self._open, last_words_seconds)
+        await self._until_all_are_gone(last_words_seconds)
         for connection in list(self._connections):
             connection.abort()
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
 
-    async def _until_none_is(self, condition: Callable[[], bool], seconds: float) -> None:
-        deadline = self.loop.time() + seconds
+    async def _end_in_silence(self, deadline: float) -> None:
+        """Lets connections end, each in a moment when its end loses nothing.
+
+        A request may be on its way to any that is idle, and would be lost if it is closed under
+        it; the answer to that request ends it, as said. So it is closed after some silence, and
+        not before the loop has read once more what came meanwhile.
+        """
+        silent: set[HTTPProtocol] = set()
         # Polled: an event would cost every request.
-        while condition() and self.loop.time() < deadline:  # noqa: ASYNC110
+        while self._awaited() and self.loop.time() < deadline:
             await asyncio.sleep(_POLL_SECONDS)
+            self._read_clock()
+            until = self.clock.now - self.bounds.quiet_seconds
+            still = {one for one in self._connections if one.idle and one.connection.since <= until}
+            for connection in still & silent:
+                connection.stop()
+            silent = still
 
-    def _busy(self) -> bool:
-        return any(connection.busy for connection in self._connections)
+    def _awaited(self) -> bool:
+        if self._tls is not None and self.loop.time() - self._came_at < self.bounds.quiet_seconds:
+            return True  # perhaps in its handshake
+        return any(connection.busy or connection.idle for connection in self._connections)
 
-    def _open(self) -> bool:
-        return bool(self._connections)
+    async def _until_all_are_gone(self, seconds: float) -> None:
+        deadline = self.loop.time() + seconds
+        while self._connections and self.loop.time() < deadline:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(_POLL_SECONDS)
 
     def _read_clock(self) -> None:
         self.clock.now = self._monotonic()

@@ -1,0 +1,39 @@
+"""The certificate that clients see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ssl import SSLContext, SSLObject, SSLSocket
+
+    from ..config.sections.server import Server as ServerSettings
+
+
+def tls_context(options: ServerSettings) -> SSLContext | None:
+    """Makes the TLS context for clients; None unless a certificate is given. Raises `OSError`."""
+    if options.tls_certificate is None:
+        return None
+    import ssl  # noqa: PLC0415  # costs memory, and most let a balancer end TLS
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
+    context.load_cert_chain(options.tls_certificate, options.tls_key, password=lambda: "")
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def renew(context: SSLContext, options: ServerSettings) -> None:
+    """Reads the files once more for whoever begins TLS from now on. Raises `OSError`.
+
+    They go into a context of their own: one may hold a certificate for each kind of key, so an old
+    one of another kind would stay beside the new. OpenSSL asks the callback for every handshake,
+    also where the client names no server.
+    """
+    renewed = tls_context(options)
+
+    def replace(connection: SSLSocket | SSLObject, _name: str, _context: SSLContext) -> None:
+        if renewed is not None:
+            connection.context = renewed
+
+    context.sni_callback = replace

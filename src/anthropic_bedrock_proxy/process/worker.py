@@ -1,0 +1,202 @@
+"""One worker, from its first connection to the end of its last answer.
+
+The first SIGTERM or SIGINT begins the drain. For SHUTDOWN_DELAY everything is served, but /ready
+answers 503 and each answer says that its connection ends. Then the port closes, so that balancers
+go elsewhere; what is on its way is still served, for SHUTDOWN_TIMEOUT at most. A second signal ends
+it at once. SIGHUP renews the certificate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from . import systemd
+from .listening import Listeners, SocketFile
+from .signals import AT_ONCE, STOP, release
+from .tls import renew, tls_context
+
+if TYPE_CHECKING:
+    from ..app import App
+    from ..config import Settings
+
+# What a worker tells its parent.
+READY: Final = b"R"  # it serves, or has done what SIGHUP asks for
+ALIVE: Final = b"A"
+LEAVING: Final = b"L"  # it takes no more connections
+_log = logging.getLogger("anthropic_bedrock_proxy")
+
+
+class Parent:
+    """A forked worker's two pipes: one ends with its parent, one takes what the parent is told."""
+
+    def __init__(self, alive: int, reports: int) -> None:
+        self.alive = alive
+        self._reports = reports
+        self._pid = os.getppid()
+
+    @property
+    def lives(self) -> bool:
+        """Tells whether this process still has its parent."""
+        return os.getppid() == self._pid
+
+    def tell(self, what: bytes) -> None:
+        """Tells the parent; records are short enough to come whole, whoever else writes."""
+        try:
+            os.write(self._reports, what + os.getpid().to_bytes(4, "big"))
+        except OSError:
+            return  # it has gone, or stands still
+
+
+class Worker:
+    """Serves an application until it is told to end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        app: App,
+        listeners: Listeners,
+        *,
+        parent: Parent | None,
+        watchdog_seconds: float | None,
+        socket_file: SocketFile,
+    ) -> None:
+        from ..http.server.server import Server  # noqa: PLC0415  # after the bind
+
+        self._options = settings.server
+        self._application = app.application
+        self._listeners = listeners
+        self._file = socket_file
+        self._parent = parent
+        self._watchdog_seconds = watchdog_seconds
+        self._tls = tls_context(settings.server)
+        self._server = Server(app.application, app.bounds, tls=self._tls)
+        self._loop = asyncio.get_running_loop()
+        self._told = asyncio.Event()  # of another signal
+        self._draining = False
+        self._alone = False  # its parent goes on, and with it the socket
+
+    async def run(self) -> None:
+        """Serves until the first signal, drains until the second or its end."""
+        for sig in STOP:
+            # Never restored: a late signal must not kill the final drain.
+            signal.signal(sig, self._on_signal)
+        signal.signal(AT_ONCE, self._on_signal)
+        signal.signal(signal.SIGHUP, self._on_hangup)
+        await self._server.start(self._listeners)
+        if self._parent is not None:
+            self._loop.add_reader(self._parent.alive, self._on_parent)
+        release()
+        self._report(READY, systemd.READY)
+        if self._watchdog_seconds is not None:
+            self._say_alive(self._watchdog_seconds / 2)
+        await self._told.wait()
+        self._draining = self._application.draining = True
+        self._told.clear()
+        drain = asyncio.ensure_future(self._drain())
+        again = asyncio.ensure_future(self._told.wait())
+        await asyncio.wait((drain, again), return_when=asyncio.FIRST_COMPLETED)
+        again.cancel()
+        if not drain.done():
+            drain.cancel()
+            await self._server.stop(timeout_seconds=0, last_words_seconds=0)
+
+    async def _drain(self) -> None:
+        delay, timeout = (
+            self._options.shutdown_delay_seconds,
+            self._options.shutdown_timeout_seconds,
+        )
+        if self._parent is None:
+            systemd.notify(systemd.stopping(delay + timeout))
+        self._server.announce_end()
+        await asyncio.sleep(delay)
+        if not self._alone:
+            self._file.remove()
+        await self._server.close_port()
+        self._report(LEAVING, None)
+        await self._server.stop(timeout_seconds=timeout)
+
+    def _report(self, to_parent: bytes, to_systemd: str | None) -> None:
+        if self._parent is not None:
+            self._parent.tell(to_parent)
+        elif to_systemd is not None:
+            systemd.notify(to_systemd)
+
+    def _say_alive(self, seconds: float) -> None:
+        self._report(ALIVE, systemd.ALIVE)
+        self._loop.call_later(seconds, self._say_alive, seconds)
+
+    def _on_signal(self, sig: int, _: FrameType | None) -> None:
+        if self._parent is not None and self._parent.lives:
+            # Ctrl-C reaches the whole group, and systemd signals every process: the parent says
+            # what it means, and what a second one does.
+            if sig == signal.SIGINT or (sig == signal.SIGTERM and self._draining):
+                return
+            self._alone = sig == signal.SIGTERM
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told.set)
+
+    def _on_parent(self) -> None:
+        """Drains: the parent stops, or has died."""
+        self._alone = False
+        if self._parent is not None:
+            self._loop.remove_reader(self._parent.alive)
+        if not self._draining:
+            self._told.set()
+
+    def _on_hangup(self, _: int, __: FrameType | None) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._reload)
+
+    def _reload(self) -> None:
+        """Reads the certificate once more; one that cannot be used changes nothing."""
+        if self._parent is None:
+            systemd.notify(systemd.reloading())
+        if self._tls is None:
+            _log.info("SIGHUP: there is no certificate to read again; settings need a restart")
+        else:
+            try:
+                renew(self._tls, self._options)
+                _log.info("SIGHUP: new connections get the certificate as it is now")
+            except (OSError, ValueError) as error:
+                _log.error("SIGHUP: the certificate stays as it was: %s", error)
+        self._report(READY, systemd.READY)
+
+
+def serve(
+    settings: Settings,
+    listeners: Listeners,
+    build: Callable[[], Awaitable[App]],
+    *,
+    parent: Parent | None,
+    watchdog_seconds: float | None,
+    socket_file: SocketFile,
+    settle_memory: Callable[[], None],
+) -> int:
+    """Runs one worker; returns the exit code."""
+    import uvloop  # noqa: PLC0415  # after the bind
+
+    async def main() -> None:
+        app = await build()
+        settle_memory()
+        try:
+            worker = Worker(
+                settings,
+                app,
+                listeners,
+                parent=parent,
+                watchdog_seconds=watchdog_seconds,
+                socket_file=socket_file,
+            )
+            await worker.run()
+        finally:
+            await app.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+    return 0
