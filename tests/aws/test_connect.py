@@ -155,6 +155,40 @@ def test_no_proxy(host, no_proxy, direct):
     assert (proxy is None) == direct
 
 
+@pytest.mark.parametrize(
+    ("host", "port", "no_proxy", "direct"),
+    [
+        ("a.example", 443, "a.example:443", True),
+        ("a.example", 8443, "a.example:443", False),
+        ("a.example", 8443, "x, .example:8443", True),
+        ("a.example", 443, ".example:8443", False),
+        ("A.Example.", 443, "a.EXAMPLE", True),
+        ("b.a.example", 443, "*.a.example", True),
+        ("a.example", 443, "*.a.example", True),
+        ("ba.example", 443, "a.example", False),
+        ("a.example", 443, "b.example a.example", True),
+        ("a.example", 443, ", ,:443,.,*.", False),
+        ("a.example", 443, "*:443", False),
+        ("10.1.2.3", 443, "10.0.0.0/8", True),
+        ("11.1.2.3", 443, "10.0.0.0/8", False),
+        ("10.1.2.3", 443, "10.0.0.0/99", False),
+        ("10.1.2.3", 443, "10.1.2.3:443", True),
+        ("10.1.2.3", 443, "10.1.2.3:80", False),
+        ("10.1.2.3", 443, "2.3", False),
+        ("a.10", 443, "10", True),
+        ("::1", 443, "[::1]:443", True),
+        ("::1", 443, "[::1]:80", False),
+        ("::1", 443, "[::1]", True),
+        ("0:0::1", 443, "::1", True),
+        ("fd00::9", 443, "fd00::/8", True),
+        ("a.example", 443, "fd00::/8,::1,a.example/8", False),
+    ],
+)
+def test_no_proxy_with_ports_addresses_and_networks(host, port, no_proxy, direct):
+    proxy = proxy_for(Endpoint(host, port, tls=True), "http://p:1", no_proxy)
+    assert (proxy is None) == direct
+
+
 def test_plain_http_and_no_setting_go_direct():
     assert proxy_for(Endpoint("a", 80, tls=False), "http://p:1", None) is None
     assert proxy_for(Endpoint("a", 443, tls=True), None, None) is None

@@ -1,7 +1,7 @@
 """How a connection to an endpoint is made: plain TCP, TLS, or TLS through an egress proxy.
 
 TLS uses the system's roots, or AWS_CA_BUNDLE. HTTPS_PROXY is honoured with CONNECT (RFC 9110
-9.3.6); NO_PROXY is matched by the standard library's own rules.
+9.3.6), except for the hosts of NO_PROXY.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from .connection import ConnectError, Connection
+from .no_proxy import bypasses
 
 if TYPE_CHECKING:
     import ssl
@@ -60,9 +61,7 @@ def proxy_for(endpoint: Endpoint, https_proxy: str | None, no_proxy: str | None)
     """The egress proxy's URL for an endpoint, or None for a direct connection."""
     if not https_proxy or not endpoint.tls:
         return None
-    from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined] # noqa: PLC0415  # heavy, and rarely needed
-
-    if no_proxy and proxy_bypass_environment(endpoint.host, {"no": no_proxy}):
+    if no_proxy and bypasses(no_proxy, endpoint.host, endpoint.port):
         return None
     return https_proxy
 
