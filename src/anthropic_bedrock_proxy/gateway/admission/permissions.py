@@ -89,8 +89,17 @@ def client_address(peer: str, forwarded: Iterable[str], trusted_networks: tuple[
     address = peer
     # A peer on a Unix socket has no address: whoever may connect there is our own.
     while hops and (not address or _is_within(address, trusted_networks)):
-        address = hops.pop()
+        address = _without_port(hops.pop())
     return address
+
+
+def _without_port(hop: str) -> str:
+    """Returns the address of a hop, which some balancers write with a port (`[::1]:80`)."""
+    hop = hop.strip('"')
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    name, _, port = hop.partition(":")
+    return name if port.isdecimal() else hop
 
 
 def _tools(request: MessagesRequest) -> Iterator[tuple[str, list[str]]]:

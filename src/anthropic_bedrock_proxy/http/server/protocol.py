@@ -81,7 +81,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
         """Joins the server's connections."""
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self._client = peer[0] if isinstance(peer, tuple) else ""
+        self._client = _address(peer[0]) if isinstance(peer, tuple) else ""
         self._transport.set_write_buffer_limits(self._server.bounds.unsent_bytes)
         if transport.get_extra_info("ssl_object") is not None:  # it reads ahead by itself
             self._transport.set_read_buffer_limits(len(self._server.buffer))
@@ -367,3 +367,9 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             socket.SOL_SOCKET, socket.SO_ERROR
         )
         return bool(error)
+
+
+def _address(peer: str) -> str:
+    """Returns the address of a peer; a socket for both families has ::ffff:192.0.2.1 for IPv4."""
+    mapped = peer.removeprefix("::ffff:")
+    return peer if ":" in mapped else mapped
