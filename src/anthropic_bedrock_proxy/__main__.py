@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 
+from .process import standard
+
 
 def main() -> None:
     """Runs the command line."""
+    standard.keep()
     if sys.argv[1:2] == ["serve"]:
         gc.disable()  # until serving begins: server.py
         from .cli.plain import parse_serve, run_serve  # noqa: PLC0415  # other commands need none

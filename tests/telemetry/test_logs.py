@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.telemetry.logs import (
     AccessLog,
     JSONFormatter,
+    Output,
     TextFormatter,
     configure,
 )
@@ -227,3 +229,40 @@ def test_a_log_that_nobody_reads_does_not_stop_serving():
         os.close(write)
 
     asyncio.run(main())
+
+
+def test_a_pipe_that_is_full_stops_nobody_and_what_was_lost_is_told(pipe):
+    read, write = pipe
+    output = Output(write)
+    line = b"x" * 99 + b"\n"
+    for _ in range(2_000):  # a pipe holds 64 KiB
+        output.write(line)
+    held = os.read(read, 1 << 20)
+    assert len(held) < 100_000
+    output.write(b"after\n")
+    os.close(write)
+    told, after = os.read(read, 1 << 20).strip().split(b"\n")
+    assert json.loads(told)["message"] == f"{200_000 - len(held)} bytes of the log were lost"
+    assert after == b"after"
+
+
+def test_a_line_that_was_cut_is_ended_before_the_next(pipe):
+    read, write = pipe
+    output = Output(write)
+    output.write(b"x" * 100_000 + b"\n")
+    held = os.read(read, 1 << 20)
+    output.write(b"after\n")
+    assert os.read(read, 1 << 20).startswith(b"\n{")
+    assert set(held) == {ord("x")}
+    os.close(write)
+
+
+def test_a_full_disk_stops_nobody():
+    with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device
+        output = Output(full.fileno())
+        output.write(b"lost\n")
+    with tempfile.TemporaryFile() as file:
+        output = Output(file.fileno())
+        output.write(b"kept\n")
+        file.seek(0)
+        assert file.read() == b"kept\n"

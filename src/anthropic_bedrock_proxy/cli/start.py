@@ -47,7 +47,6 @@ def start(
 ) -> int:
     """Serves until told to stop; returns the exit status. Raises `StartError`."""
     first.stand_before()
-    standard.keep()
     raise_limit()
     given = {"HOST": host, "PORT": port, "WORKERS": workers}
     overrides = {name: value for name, value in given.items() if value is not None}
@@ -106,7 +105,7 @@ def _serve(
             first_key, keyless = _first_key(settings, store, make=person)
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
-        print(f"The store does not answer yet: {error}", file=sys.stderr)
+        standard.say(f"The store does not answer yet: {error}", descriptor=2)
     upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
     signals.hold()
     shown = None if demo else credentials

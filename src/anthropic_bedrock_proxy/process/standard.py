@@ -23,12 +23,12 @@ def keep() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # for as long as the process lives
 
 
-def say(text: str) -> None:
-    """Prints a text for a person, if anybody reads it: serving does not depend on that."""
-    try:
-        print(text, flush=True)  # noqa: T201  # the banner of a command line
-    except OSError:
-        # What is left in its buffer would fail once more when the process ends.
-        with contextlib.suppress(OSError):
-            sys.stdout.close()
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # as above
+def say(text: str, descriptor: int = 1) -> None:
+    """Prints a text for a person, if anybody reads it: serving does not depend on that.
+
+    Past `sys.stdout`, which keeps what could not be written and fails once more at the end.
+    """
+    data = f"{text}\n".encode("utf-8", "backslashreplace")
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(descriptor, data) :]

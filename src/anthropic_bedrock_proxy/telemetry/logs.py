@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
+import select
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -37,12 +38,28 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 def configure(level: str, log_format: str) -> None:
     """Sends every logger's lines to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler()
     handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Whatever our own level: these write whole answers of AWS, secrets included, at DEBUG.
     for name in ("awscrt", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
+
+
+class _Handler(logging.Handler):
+    """Writes lines to stderr as `Output` does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._output = Output()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001  # as logging does with arguments that do not fit
+            self.handleError(record)
+            return
+        self._output.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
@@ -117,6 +134,40 @@ class Answered(Protocol):
         ...
 
 
+class Output:
+    """Writes to a descriptor what it takes, and never waits: serving does not depend on a log.
+
+    A pipe that nobody reads is full after 64 KiB; to write to it would stop every client.
+    """
+
+    def __init__(self, fd: int = 2) -> None:
+        self._fd = fd
+        mode = os.fstat(fd).st_mode
+        self._poll: select.poll | None = None
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            self._poll = select.poll()
+            self._poll.register(fd, select.POLLOUT)
+        self._lost = 0  # bytes
+        self._within_line = False
+
+    def write(self, data: bytes) -> None:
+        """Writes whole lines; what nobody takes is lost, and the next line says how much."""
+        size, lost = len(data), self._lost
+        if lost:
+            told = b'{"level":"warning","message":"%d bytes of the log were lost"}\n' % lost
+            data = (b"\n" if self._within_line else b"") + told + data
+        try:
+            # A pipe that is ready takes so many bytes at once: pipe(7).
+            while data and (self._poll is None or self._poll.poll(0)):
+                part = data if self._poll is None else data[: select.PIPE_BUF]
+                written = os.write(self._fd, part)
+                self._within_line = data[written - 1 : written] != b"\n"
+                data = data[written:]
+        except OSError:  # it is closed, or a disk is full: serving goes on
+            pass
+        self._lost = len(data) if len(data) <= size else lost + size
+
+
 class AccessLog:
     """One line per answer, written a few times a second."""
 
@@ -124,7 +175,7 @@ class AccessLog:
         """`secrets` are known ones, hidden wherever a path or a model's name has them."""
         self._text = log_format == "text"
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
-        self._fd = fd
+        self._output = Output(fd)
         self._lines: list[bytes] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -167,11 +218,7 @@ class AccessLog:
         if self._lines:
             data = b"\n".join(self._lines) + b"\n"
             self._lines, self._size = [], 0
-            while data:
-                try:
-                    data = data[os.write(self._fd, data) :]
-                except OSError:  # nobody reads the log any more; serving goes on
-                    return
+            self._output.write(data)
 
     def _as_text(self, line: _Line) -> bytes:
         when = datetime.fromtimestamp(line.time, UTC).strftime("%H:%M:%S")
