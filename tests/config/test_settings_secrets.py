@@ -96,3 +96,34 @@ def test_values_of_unknown_and_ignored_names_are_never_shown(tmp_path):
     assert MARK not in shown
     assert "OPENAI_API_KEY (from .env)" in shown
     assert "did you mean MASTER_API_KEY?" in shown
+
+
+HEADERS = ("AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "MASTER_API_KEY")
+
+
+@pytest.mark.parametrize("odd", ["\u2013", "é", "\u00a0", "\n", "\t", "\x7f"])
+@pytest.mark.parametrize("name", [*HEADERS, "AWS_SECRET_ACCESS_KEY"])
+def test_what_no_header_can_carry_is_refused_without_being_repeated(name, odd):
+    environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s"}
+    environ |= {name: f"{MARK}{odd}rest"}
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ=environ, env_file=None)
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"{name} = **** (from environment)")
+    assert problem.endswith(("of ASCII", "ASCII, without blanks"))
+    assert MARK not in problem
+    assert "rest" not in problem
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_blanks_around_a_secret_are_cut_as_a_file_s_last_newline(name):
+    environ = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s"} | {name: f" {MARK}\n"}
+    loaded = load_settings(environ=environ, env_file=None)
+    values = {**msgspec.structs.asdict(loaded.aws), **msgspec.structs.asdict(loaded.auth)}
+    assert MARK in values.values()
+
+
+def test_blanks_within_are_for_the_master_key_only():
+    load_settings(environ={"MASTER_API_KEY": "a key"}, env_file=None)
+    with pytest.raises(SettingsError):
+        load_settings(environ={"AWS_BEARER_TOKEN_BEDROCK": "a key"}, env_file=None)

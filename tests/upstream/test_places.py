@@ -195,3 +195,17 @@ def test_a_url_holds_no_password(field):
     with pytest.raises(ValueError, match="no user name") as refused:
         parse_place("west", {"region": "us-west-2", field: "https://user:hush@a.example"})
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["hush hush", "hush\u2013", "hush\nx", ""])
+@pytest.mark.parametrize(
+    "field", ["access_key_id", "secret_access_key", "session_token", "bearer_token"]
+)
+def test_credentials_are_what_a_header_carries(field, value):
+    fields = {"region": "us-west-2"}
+    if field != "bearer_token":
+        fields |= {"access_key_id": "AKIA", "secret_access_key": "s"}
+    assert getattr(parse_place("west", fields | {field: " good\n"}), field) == "good"
+    with pytest.raises(ValueError, match=field) as refused:
+        parse_place("west", fields | {field: value})
+    assert "hush" not in str(refused.value)

@@ -178,7 +178,8 @@ def _resolve(field: Field, sources: list[_Source], problems: list[str]) -> tuple
 
 def _shown(field: Field, raw: object) -> str:
     """`raw` for an error message."""
-    if field.setting.secret:
+    rule = field.setting.rule
+    if field.setting.secret or (rule is not None and rule.hides):
         return MASK
     text = repr(field.masked(raw))
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

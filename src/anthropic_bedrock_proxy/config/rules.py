@@ -77,6 +77,13 @@ def _existing(text: str) -> str | None:
 
 
 LISTEN = Rule("a host name, an IP address or unix:///PATH", _listen)
+# What a header carries unchanged (RFC 9110 5.5); blanks around a value are cut before.
+TOKEN = Rule(
+    "letters, digits and signs of ASCII, without blanks",
+    lambda text: text if re.fullmatch(r"[!-~]+", text) else None,
+    hides=True,
+)
+KEY = _pattern("letters, digits, signs and inner blanks of ASCII", r"[ -~]+")
 MODE = _pattern("three or four octal digits, such as 0660", r"0?[0-7]{3}")
 ENDPOINT = Rule("http:// or https://, a host and perhaps a port, without a path", _endpoint)
 PROXY = Rule("http://[USER:PASSWORD@]HOST:PORT", _proxy)

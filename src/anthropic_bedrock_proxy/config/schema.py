@@ -20,10 +20,14 @@ _QUERY = re.compile(r"\?.*", re.DOTALL)
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Which texts a setting takes: `canonical` returns the text to keep, or None to refuse it."""
+    """Which texts a setting takes: `canonical` returns the text to keep, or None to refuse it.
+
+    A rule that `hides` has texts that no message repeats: a secret may be in the wrong place.
+    """
 
     allowed: str
     canonical: Callable[[str], str | None]
+    hides: bool = False
 
 
 class Setting(msgspec.Struct, frozen=True):

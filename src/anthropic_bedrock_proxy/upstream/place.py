@@ -13,6 +13,7 @@ from ..aws.connect import Endpoint
 DEFAULT: Final = "default"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+_TOKEN: Final = re.compile(r"[!-~]+")  # what a header carries
 _ROLE: Final = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
@@ -58,7 +59,7 @@ def parse_place(name: str, fields: Mapping[str, str]) -> Place:
             "place of the AWS_* settings"
         )
     try:
-        place = msgspec.convert(dict(fields), Place)
+        place = msgspec.convert({key: value.strip() for key, value in fields.items()}, Place)
     except msgspec.ValidationError as error:
         known = ", ".join(Place.__struct_fields__)
         raise ValueError(f"{str(error).replace('`', '')} (there are: {known})") from None
@@ -70,6 +71,9 @@ def parse_place(name: str, fields: Mapping[str, str]) -> Place:
 def problem_of(place: Place) -> str | None:
     """What is wrong with a place."""
     own = (place.access_key_id, place.profile, place.bearer_token)
+    for name in ("access_key_id", "secret_access_key", "session_token", "bearer_token"):
+        if (text := getattr(place, name)) is not None and not _TOKEN.fullmatch(text):
+            return f"{name} has blanks, or what is not ASCII"
     if not _REGION.fullmatch(place.region):
         return "region is not the name of an AWS region"
     for name in ("endpoint_url", "mantle_endpoint_url"):

@@ -26,15 +26,26 @@ class AWS(Section, frozen=True):
             "AWS_ACCESS_KEY_ID",
             "A static access key; needs AWS_SECRET_ACCESS_KEY. Without one the AWS default chain "
             "looks for credentials (profile, web identity, container, instance).",
+            rule=rules.TOKEN,
         ),
     ] = None
     secret_access_key: Annotated[
         str | None,
-        Setting("AWS_SECRET_ACCESS_KEY", "The secret of the static access key.", secret=True),
+        Setting(
+            "AWS_SECRET_ACCESS_KEY",
+            "The secret of the static access key.",
+            secret=True,
+            rule=rules.TOKEN,
+        ),
     ] = None
     session_token: Annotated[
         str | None,
-        Setting("AWS_SESSION_TOKEN", "The session token of temporary credentials.", secret=True),
+        Setting(
+            "AWS_SESSION_TOKEN",
+            "The session token of temporary credentials.",
+            secret=True,
+            rule=rules.TOKEN,
+        ),
     ] = None
     profile: Annotated[
         str | None, Setting("AWS_PROFILE", "A profile of the AWS configuration files.")
@@ -45,6 +56,7 @@ class AWS(Section, frozen=True):
             "AWS_BEARER_TOKEN_BEDROCK",
             "An Amazon Bedrock API key; used instead of signed requests.",
             secret=True,
+            rule=rules.TOKEN,
         ),
     ] = None
     bedrock_endpoint_url: Annotated[
@@ -101,7 +113,12 @@ class AWS(Section, frozen=True):
     ] = None
     no_proxy: Annotated[
         str | None,
-        Setting("NO_PROXY", "Hosts that are reached without the egress proxy, comma-separated."),
+        Setting(
+            "NO_PROXY",
+            "Hosts that are reached without the egress proxy, comma-separated: names, which "
+            "stand for all below them, too, addresses, networks (10.0.0.0/8), each but these "
+            "perhaps with a port (:8443), or `*`.",
+        ),
     ] = None
 
 

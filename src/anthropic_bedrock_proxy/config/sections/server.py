@@ -171,6 +171,7 @@ class Auth(Section, frozen=True):
             "MASTER_API_KEY",
             "A key that is always valid and may do everything; optional.",
             secret=True,
+            rule=rules.KEY,
         ),
     ] = None
     api_key_header: Annotated[
