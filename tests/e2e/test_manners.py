@@ -264,6 +264,29 @@ def test_an_address_may_have_a_zone(tmp_path):
         assert f"listening  http://[{host}]:{port}\n" in (tmp_path / "out.txt").read_text()
 
 
+def test_the_simulator_of_a_demonstration_does_not_keep_the_port_open(tmp_path):
+    port = free_port()
+    command = [*SERVE, "--demo", "--port", str(port)]
+    with (
+        running(tmp_path, *command, ready=answers(port)) as one,
+        socket.create_connection(("127.0.0.1", port)) as held,
+    ):
+        held.sendall(b"GET /health")  # a request that has begun
+        time.sleep(0.2)
+        one.send_signal(signal.SIGTERM)
+        wait_for(lambda: refused(port), "the port is closed")
+        held.sendall(b" HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert held.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def refused(port):
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 # Signals
 
 

@@ -52,8 +52,8 @@ def manager(tmp_path):
 
 
 def test_a_worker_that_leaves_ends_its_answers_and_is_replaced_at_once(sim, start):
-    sim.script([{"event_delay_ms": 300, "times": "forever"}])
-    proxy = start(WORKERS="2")
+    sim.script([{"event_delay_ms": 400, "times": "forever"}])
+    proxy = start(WORKERS="2", SHUTDOWN_DELAY="60")
     workers = wait_for(lambda: len(w := children(proxy.process.pid)) == 2 and w, "two workers")
 
     async def main():
@@ -66,9 +66,13 @@ def test_a_worker_that_leaves_ends_its_answers_and_is_replaced_at_once(sim, star
             await asyncio.sleep(0.01)
         for pid in workers:
             os.kill(pid, signal.SIGTERM)
-        others = await asyncio.to_thread(
-            wait_for, lambda: len(w := children(proxy.process.pid)) == 4 and w, "two more"
-        )
+
+        def two_more():
+            with urllib.request.urlopen(f"{proxy.url}/ready", timeout=5) as answer:
+                assert answer.status == 200  # for balancers it is the same proxy
+            return len(w := children(proxy.process.pid)) == 4 and w
+
+        others = await asyncio.to_thread(wait_for, two_more, "two more")
         assert not any(stream.done() for stream in streams)
         answers = await asyncio.gather(
             *(post(proxy.url, proxy.key, stream=False) for _ in range(20))
@@ -79,13 +83,17 @@ def test_a_worker_that_leaves_ends_its_answers_and_is_replaced_at_once(sim, star
     assert {answer.status for answer in answers} == {200}
     assert {last_event(read) for read in streams} == {b"message_stop"}
     wait_for(lambda: children(proxy.process.pid) == others, "those that left have gone", 20)
-    assert proxy.stop() == 0
+    for _ in range(2):  # without the delay
+        proxy.process.terminate()
+        time.sleep(0.2)
+    assert proxy.process.wait(10) == 0
 
 
-def test_a_signal_that_reaches_every_process_is_one_signal(sim, start):
+@pytest.mark.parametrize("parent", ["first", "last"])
+def test_a_signal_that_reaches_every_process_is_one_signal(sim, start, parent):
     """So systemd does it, unless KillMode says otherwise, and so does a terminal."""
     sim.script([{"event_delay_ms": 100, "times": "forever"}])
-    proxy = start(WORKERS="2", SHUTDOWN_DELAY="0.2")
+    proxy = start(WORKERS="2", SHUTDOWN_DELAY="1.5")
     workers = wait_for(lambda: len(w := children(proxy.process.pid)) == 2 and w, "two workers")
 
     async def main():
@@ -96,13 +104,17 @@ def test_a_signal_that_reaches_every_process_is_one_signal(sim, start):
         ]
         while len(begun) < 20:
             await asyncio.sleep(0.01)
-        os.kill(proxy.process.pid, signal.SIGTERM)
-        await asyncio.sleep(0.1)  # the parent has told them
-        for pid in workers:
+        everybody = [proxy.process.pid, *workers]
+        for pid in everybody if parent == "first" else reversed(everybody):
             os.kill(pid, signal.SIGTERM)
-        return await asyncio.gather(*streams)
+            await asyncio.sleep(0.1)  # the parent has told them
+        await asyncio.sleep(0.5)
+        served = await post(proxy.url, proxy.key, stream=False)  # for the delay
+        return served.status, await asyncio.gather(*streams)
 
-    assert {last_event(read) for read in asyncio.run(main())} == {b"message_stop"}
+    served, streams = asyncio.run(main())
+    assert served == 200
+    assert {last_event(read) for read in streams} == {b"message_stop"}
     assert proxy.process.wait(10) == 0
 
 

@@ -4,6 +4,7 @@ The first SIGTERM or SIGINT begins the drain. For SHUTDOWN_DELAY everything is s
 answers 503 and each answer says that its connection ends. Then the port closes, so that balancers
 go elsewhere; what is on its way is still served, for SHUTDOWN_TIMEOUT at most. A second signal ends
 it at once. SIGHUP renews the certificate.
+A worker that is told alone drains without a delay, because another takes its place.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 READY: Final = b"R"  # it serves, or has done what SIGHUP asks for
 ALIVE: Final = b"A"
 LEAVING: Final = b"L"  # it takes no more connections
+_PARENT_SECONDS: Final = 0.5  # to the parent's word, where every process was signalled
 _log = logging.getLogger("anthropic_bedrock_proxy")
 
 
@@ -96,7 +98,7 @@ class Worker:
         if self._watchdog_seconds is not None:
             self._say_alive(self._watchdog_seconds / 2)
         await self._told.wait()
-        self._draining = self._application.draining = True
+        self._draining = True
         self._told.clear()
         drain = asyncio.ensure_future(self._drain())
         again = asyncio.ensure_future(self._told.wait())
@@ -113,12 +115,15 @@ class Worker:
         )
         if self._parent is None:
             systemd.notify(systemd.stopping(delay + timeout))
+        if self._alone:
+            await asyncio.sleep(_PARENT_SECONDS)
         self._server.announce_end()
-        await asyncio.sleep(delay)
-        if not self._alone:
+        if self._alone:  # others go on, and one more on this very socket: the proxy is ready
+            self._report(LEAVING, None)
+        else:
+            self._application.draining = True
+            await asyncio.sleep(delay)
             self._file.remove()
-        await self._server.close_port()
-        self._report(LEAVING, None)
         await self._server.stop(timeout_seconds=timeout)
 
     def _report(self, to_parent: bytes, to_systemd: str | None) -> None:

@@ -155,7 +155,7 @@ class Server:
         """Says with every answer from now on that its connection ends; all else goes on."""
         self.clock.draining = True
 
-    async def close_port(self) -> None:
+    async def _close_port(self) -> None:
         """Accepts no more connections, but takes in those that wait: the kernel would reset them.
 
         A port that is closed sends who comes to another server; an error would reach the client.
@@ -181,7 +181,7 @@ class Server:
         Whoever is cancelled has `last_words_seconds` to say so.
         """
         self.announce_end()
-        await self.close_port()
+        await self._close_port()
         await self._end_in_silence(self.loop.time() + timeout_seconds)
         for connection in list(self._connections):
             connection.stop()
