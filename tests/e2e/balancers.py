@@ -22,7 +22,7 @@ CHECK_SECONDS = 0.2
 @asynccontextmanager
 async def tcp(ports, folder) -> AsyncIterator[int]:
     """Passes bytes on to the servers that said 200 to GET /ready when they were last asked."""
-    ready, turns, open_connections = set(), itertools.count(), set()
+    ready, turns, serving = set(), itertools.count(), set()
 
     async def check(port):
         while True:
@@ -53,11 +53,13 @@ async def tcp(ports, folder) -> AsyncIterator[int]:
         except ConnectionRefusedError:
             writer.close()
             return
-        open_connections.add(from_us)
-        await asyncio.gather(pump(reader, from_us), pump(to_server, writer))
-        open_connections.discard(from_us)
-        for each in (writer, from_us):
-            each.close()
+        serving.add(task := asyncio.current_task())
+        try:
+            await asyncio.gather(pump(reader, from_us), pump(to_server, writer))
+        finally:
+            serving.discard(task)
+            for each in (writer, from_us):
+                each.close()
 
     checks = [asyncio.create_task(check(port)) for port in ports]
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
@@ -66,10 +68,11 @@ async def tcp(ports, folder) -> AsyncIterator[int]:
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
-            for task in checks:
+            ended = [*checks, *serving]
+            for task in ended:
                 task.cancel()
-            for each in open_connections:
-                each.close()
+            await asyncio.gather(*ended, return_exceptions=True)
+            await asyncio.sleep(0)  # what was closed ends
 
 
 async def _is_ready(port):

@@ -325,6 +325,42 @@ def test_sighup_reads_the_certificate_again_and_keeps_it_if_the_new_one_is_bad(t
         assert seen() == renewed
 
 
+_AS_A_SHELL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_end_of_its_terminal_is_a_drain(tmp_path, workers):
+    port, (master, slave) = free_port(), os.openpty()
+    with (tmp_path / "err.txt").open("wb") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _AS_A_SHELL, *SERVE[1:], "--port", str(port)],
+            cwd=tmp_path,
+            env=clean_environment(tmp_path, **AWS, STORE_URL="memory://", WORKERS=workers),
+            stdin=slave,
+            stdout=slave,
+            stderr=err,
+            start_new_session=True,
+        )
+    os.close(slave)
+    try:
+        wait_for(answers(port), "it serves", 20)
+        with socket.create_connection(("127.0.0.1", port)) as held:
+            held.sendall(b"GET /health")  # a request that has begun
+            time.sleep(0.2)
+            os.close(master)
+            wait_for(lambda: refused(port), "the port is closed")
+            held.sendall(b" HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert held.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def children(pid):
     text = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return {int(line) for line in text.stdout.split()}

@@ -74,8 +74,15 @@ class Client:
             self._connection = None
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("balancer", [balancers.tcp, balancers.haproxy, balancers.nginx])
+@pytest.mark.parametrize(
+    ("balancer", "workers"),
+    [
+        (balancers.tcp, "1"),
+        (balancers.tcp, "2"),
+        (balancers.haproxy, "1"),
+        (balancers.nginx, "2"),
+    ],
+)
 def test_a_rolling_restart_loses_nothing(sim, simulator, tmp_path, balancer, workers):
     sim.script([PACED])
     ports = [balancers.free_port() for _ in range(3)]

@@ -7,13 +7,14 @@ here (`plain.py`): it is a tenth of the time to the first answer.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import Settings, SettingsError, load_settings
 from ..http.server.descriptors import raise_limit
-from ..process import first, signals, standard
+from ..process import signals, standard
 from ..process.listening import BindError, Bound, listen
 
 if TYPE_CHECKING:
@@ -46,7 +47,10 @@ def start(
     config_file: Path | None = None,
 ) -> int:
     """Serves until told to stop; returns the exit status. Raises `StartError`."""
-    first.stand_before()
+    if os.getpid() == 1:
+        from ..process.first import stand_before  # noqa: PLC0415  # for containers only
+
+        stand_before()
     raise_limit()
     given = {"HOST": host, "PORT": port, "WORKERS": workers}
     overrides = {name: value for name, value in given.items() if value is not None}

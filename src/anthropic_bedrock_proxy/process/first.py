@@ -17,9 +17,7 @@ _PASSED_ON: Final = frozenset(
 
 
 def stand_before() -> None:
-    """Returns in the process that is to serve; as process 1 that is a child."""
-    if os.getpid() != 1:
-        return
+    """Returns in the process that is to serve, a child of this one."""
     awaited = _PASSED_ON | {signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     server = os.fork()

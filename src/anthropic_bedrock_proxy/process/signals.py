@@ -1,7 +1,8 @@
-"""When signals may come."""
+"""When signals may come, and what SIGHUP means."""
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Final
 
@@ -22,3 +23,19 @@ def hold() -> None:
 def release() -> None:
     """Lets them come."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+
+
+class Terminal:
+    """Knows whether the terminal that the process was started from is still there.
+
+    Its end comes as SIGHUP, which else asks for a reload: but who has closed the window wants the
+    process to end, not to hold the port where nobody sees it.
+    """
+
+    def __init__(self) -> None:
+        self._had = os.isatty(0)
+
+    @property
+    def gone(self) -> bool:
+        """Tells whether there was one, and there is none any more."""
+        return self._had and not os.isatty(0)

@@ -21,7 +21,7 @@ import msgspec
 
 from . import systemd
 from .listening import Bound, Listeners
-from .signals import AT_ONCE, STOP, hold, release
+from .signals import AT_ONCE, STOP, Terminal, hold, release
 from .worker import LEAVING, READY, Parent
 
 _QUICK_DEATH_SECONDS: Final = 2.0
@@ -56,6 +56,7 @@ class Supervisor:
         self._watchdog_seconds = watchdog_seconds
         self._children: dict[int, _Child] = {}
         self._told: list[int] = []  # signals
+        self._terminal = Terminal()
         self._stopping = False
         self._unready = False  # the service manager waits to hear that all serve
         self._looked_at = time.monotonic()
@@ -96,10 +97,11 @@ class Supervisor:
     def _do_as_told(self) -> None:
         told, self._told = self._told, []
         for sig in told:
-            if sig == signal.SIGHUP:
-                self._reload()
-            elif sig in STOP:
+            hung_up = sig == signal.SIGHUP and self._terminal.gone
+            if sig in STOP or (hung_up and not self._stopping):
                 self._stop()
+            elif sig == signal.SIGHUP:
+                self._reload()
 
     def _stop(self) -> None:
         """The first time lets workers drain, the second ends them at once."""

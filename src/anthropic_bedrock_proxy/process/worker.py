@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from . import systemd
 from .listening import Listeners, SocketFile
-from .signals import AT_ONCE, STOP, release
+from .signals import AT_ONCE, STOP, Terminal, release
 from .tls import renew, tls_context
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()  # of another signal
         self._draining = False
+        self._terminal = Terminal()
         self._alone = False  # its parent goes on, and with it the socket
 
     async def run(self) -> None:
@@ -155,7 +156,12 @@ class Worker:
             self._told.set()
 
     def _on_hangup(self, _: int, __: FrameType | None) -> None:
-        if not self._loop.is_closed():
+        if self._loop.is_closed():
+            return
+        if self._parent is None and self._terminal.gone:
+            if not self._draining:
+                self._loop.call_soon_threadsafe(self._told.set)
+        else:
             self._loop.call_soon_threadsafe(self._reload)
 
     def _reload(self) -> None:

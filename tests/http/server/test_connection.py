@@ -332,6 +332,37 @@ def test_a_server_that_stops_ends_each_connection_with_its_answer(connection, cl
     assert connection.leave is Leave.CLOSE
 
 
+def test_an_answer_that_began_before_the_stop_does_not_end_its_connection(connection, clock):
+    """It did not say so, and another request may be on its way: that one's answer says it."""
+    connection.receive(GET)
+    connection.begin(200, b"", 1)
+    clock.draining = True
+    connection.write(b"a")
+    connection.end()
+    assert connection.leave is Leave.STAY
+    connection.receive(GET)
+    connection.answer(200, b"", b"")
+    assert written(connection).count(b"connection: close\r\n") == 1
+    assert connection.leave is Leave.CLOSE
+
+
+def test_it_is_idle_while_nothing_of_a_request_has_come(connection):
+    assert connection.idle
+    connection.receive(b"\r\n")  # blank lines before a request are none of it
+    assert connection.idle
+    connection.receive(GET[:1])
+    assert not connection.idle
+    connection.receive(GET[1:])
+    assert not connection.idle
+    connection.allow_writing(False)
+    connection.receive(GET)
+    connection.answer(200, b"", b"")
+    assert not connection.idle  # another was sent ahead
+    connection.allow_writing(True)
+    connection.answer(200, b"", b"")
+    assert connection.idle
+
+
 def test_an_answer_that_said_it_would_close_does(connection, clock):
     connection.receive(GET)
     clock.draining = True
