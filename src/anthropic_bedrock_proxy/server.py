@@ -38,7 +38,7 @@ def run(
             build,
             parent=parent,
             watchdog_seconds=watchdog_seconds,
-            socket_file=bound.file,
+            bound=bound,
             settle_memory=_settle_memory,
         )
 

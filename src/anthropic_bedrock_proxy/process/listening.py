@@ -53,11 +53,15 @@ class SocketFile:
 class Bound:
     """Holds what this process listens on: the listeners of each worker, and their address."""
 
-    def __init__(self, places: list[Listeners], host: str, port: int, file: SocketFile) -> None:
+    def __init__(
+        self, places: list[Listeners], host: str, port: int, *, inherited: bool = False
+    ) -> None:
+        """`inherited` ones stay open when this process has ended, and keep their file."""
         self.places = places
         self.host = host
         self.port = port
-        self.file = file
+        self.inherited = inherited
+        self.file = SocketFile("" if inherited else host)
 
     @property
     def listeners(self) -> set[socket.socket]:
@@ -78,11 +82,11 @@ def listen(host: str, port: int, workers: int, *, unix_mode: int | None = None) 
     if given := _inherited():
         name = given[0].getsockname()
         host, port = (name[0], name[1]) if isinstance(name, tuple) else (f"{UNIX}{name}", 0)
-        return Bound([given] * workers, host, port, SocketFile(""))  # the file stays systemd's
+        return Bound([given] * workers, host, port, inherited=True)
     places = _bind(host, port, workers, unix_mode)
     name = places[0][0].getsockname()
     port = name[1] if isinstance(name, tuple) else 0  # a Unix socket has none
-    return Bound(places, host, port, SocketFile(host))
+    return Bound(places, host, port)
 
 
 def _inherited() -> Listeners:

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from . import systemd
-from .listening import Listeners, SocketFile
+from .listening import Bound, Listeners
 from .signals import AT_ONCE, STOP, Terminal, release
 from .tls import renew, tls_context
 
@@ -66,14 +66,14 @@ class Worker:
         *,
         parent: Parent | None,
         watchdog_seconds: float | None,
-        socket_file: SocketFile,
+        bound: Bound,
     ) -> None:
         from ..http.server.server import Server  # noqa: PLC0415  # after the bind
 
         self._options = settings.server
         self._application = app.application
         self._listeners = listeners
-        self._file = socket_file
+        self._bound = bound
         self._parent = parent
         self._watchdog_seconds = watchdog_seconds
         self._tls = tls_context(settings.server)
@@ -124,8 +124,10 @@ class Worker:
         else:
             self._application.draining = True
             await asyncio.sleep(delay)
-            self._file.remove()
-        await self._server.stop(timeout_seconds=timeout)
+            self._bound.file.remove()
+        await self._server.stop(
+            timeout_seconds=timeout, for_good=not (self._alone or self._bound.inherited)
+        )
 
     def _report(self, to_parent: bytes, to_systemd: str | None) -> None:
         if self._parent is not None:
@@ -186,7 +188,7 @@ def serve(
     *,
     parent: Parent | None,
     watchdog_seconds: float | None,
-    socket_file: SocketFile,
+    bound: Bound,
     settle_memory: Callable[[], None],
 ) -> int:
     """Runs one worker; returns the exit code."""
@@ -202,7 +204,7 @@ def serve(
                 listeners,
                 parent=parent,
                 watchdog_seconds=watchdog_seconds,
-                socket_file=socket_file,
+                bound=bound,
             )
             await worker.run()
         finally:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import select
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
 import uvloop
 
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.closing import accept_all, begin_none
 from anthropic_bedrock_proxy.http.server.server import Server
 
 TLS = Path(__file__).parents[2] / "support" / "tls"
@@ -117,6 +121,24 @@ def test_the_port_is_closed_while_answers_end():
         await stopped
 
     draining(run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="filters on sockets are Linux's")
+def test_who_knocks_while_the_port_closes_is_not_let_in_and_then_refused():
+    """Let in, it would be reset behind the request that it has sent by then."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as late:
+        listener.setblocking(False)
+        with socket.create_connection(listener.getsockname()) as early:
+            begin_none(listener)
+            late.setblocking(False)
+            assert late.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+            (taken,) = accept_all(listener)
+            taken.sendall(b"still")
+            assert early.recv(9) == b"still"
+            taken.close()
+        listener.close()
+        select.select((), (late,), (), 10)
+        assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
 
 
 def test_a_request_that_comes_while_it_is_idle_is_served_and_ends_it():

@@ -9,6 +9,7 @@ Knows nothing of this product but its error tree, so the simulator stands on it 
     protocol.py    the connection on a transport, its requests as tasks
     server.py      all connections of a worker: listening, the clock, room for new ones, the drain
     descriptors.py how many of them there may be, and so how many connections
+    closing.py     the end of a listening socket
     clock.py       the time as they know it
     phrases.py     status lines
     request.py     what an application gets, and answers through

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from .bounds import Bounds
 from .clock import Clock
+from .closing import accept_all, begin_none
 from .descriptors import room_for
 from .protocol import Application, HTTPProtocol
 
@@ -26,6 +26,7 @@ _READ_BYTES: Final = 64 * 1024
 _TURNS_AT_ONCE: Final = 2  # for those who send more than that: reads in one turn of the loop
 _BACKLOG: Final = 2048  # asyncio listens once more, for 100 connections: a burst would be dropped
 _POLL_SECONDS: Final = 0.02
+_HANDSHAKE_SECONDS: Final = 0.1  # of TCP, from a balancer to here
 _AT_A_TIME: Final = 64  # connections that are looked for at a time, when there is no more room
 
 
@@ -155,33 +156,16 @@ class Server:
         """Says with every answer from now on that its connection ends; all else goes on."""
         self.clock.draining = True
 
-    async def _close_port(self) -> None:
-        """Accepts no more connections, but takes in those that wait: the kernel would reset them.
-
-        A port that is closed sends who comes to another server; an error would reach the client.
-        """
-        waiting: list[socket.socket] = []
-        ports, self._ports = self._ports, []
-        for listener, server in ports:
-            with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
-                while True:
-                    waiting.append(listener.accept()[0])
-            server.close()
-        for each in waiting:
-            each.setblocking(False)
-        arriving = [
-            self.loop.connect_accepted_socket(self._new, each, **self._tls_options())
-            for each in waiting
-        ]
-        await asyncio.gather(*arriving, return_exceptions=True)
-
-    async def stop(self, *, timeout_seconds: float, last_words_seconds: float = 1.0) -> None:
+    async def stop(
+        self, *, timeout_seconds: float, last_words_seconds: float = 1.0, for_good: bool = False
+    ) -> None:
         """Ends when every answer has, or cancels those that take longer than `timeout_seconds`.
 
-        Whoever is cancelled has `last_words_seconds` to say so.
+        Whoever is cancelled has `last_words_seconds` to say so. `for_good`: no other process has
+        the listening sockets.
         """
         self.announce_end()
-        await self._close_port()
+        await self._close_ports(for_good=for_good)
         await self._end_in_silence(self.loop.time() + timeout_seconds)
         for connection in list(self._connections):
             connection.stop()
@@ -191,6 +175,26 @@ class Server:
         if self._ticker is not None:
             self._ticker.cancel()
             self._ticker = None
+
+    async def _close_ports(self, *, for_good: bool) -> None:
+        """Accepts no more connections, but takes in those that have begun.
+
+        A port that is closed sends who comes to another server; an error would reach the client.
+        """
+        if for_good and self._ports:
+            for listener, _ in self._ports:
+                begin_none(listener)
+            await asyncio.sleep(_HANDSHAKE_SECONDS)
+        ports, self._ports = self._ports, []
+        waiting: list[socket.socket] = []
+        for listener, server in ports:
+            waiting += accept_all(listener)
+            server.close()
+        arriving = [
+            self.loop.connect_accepted_socket(self._new, each, **self._tls_options())
+            for each in waiting
+        ]
+        await asyncio.gather(*arriving, return_exceptions=True)
 
     async def _end_in_silence(self, deadline: float) -> None:
         """Lets connections end, each in a moment when its end loses nothing.
