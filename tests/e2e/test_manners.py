@@ -32,6 +32,15 @@ def free_port():
         return found.getsockname()[1]
 
 
+def has_ipv6():
+    with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="IPv6 is needed")
+
+
 @contextlib.contextmanager
 def running(folder, *command, ready, pass_fds=(), stderr=None, stdout=None, **settings):
     """A process, once `ready` says so; it must end well."""
@@ -213,6 +222,7 @@ def test_the_socket_of_the_next_process_stays(tmp_path):
             assert over_unix(path)
 
 
+@needs_ipv6
 def test_both_families_on_one_port_and_addresses_as_people_write_them(tmp_path):
     port = free_port()
     options = {"HOST": "[::]", "PORT": str(port), "LOG_FORMAT": "json"}
@@ -235,6 +245,7 @@ def test_both_families_on_one_port_and_addresses_as_people_write_them(tmp_path):
         assert f"cannot listen on [::1]:{port}: " in taken.stderr
 
 
+@needs_ipv6
 def test_an_address_may_have_a_zone(tmp_path):
     port = free_port()
     found = Path("/proc/net/if_inet6").read_text() if Path("/proc/net/if_inet6").exists() else ""
@@ -381,9 +392,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_as_process_1_it_reaps_and_passes_signals_on(tmp_path, workers):
     port = free_port()
-    unshare = [program("unshare"), "--pid", "--fork", "--kill-child"]
-    if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("namespaces of process ids are needed")
+    unshare = namespace_of_processes()
     (tmp_path / "orphans.py").write_text(_ORPHANS)
     first = [*unshare, sys.executable, tmp_path / "orphans.py", *SERVE[1:], "--port", str(port)]
     with running(tmp_path, *first, ready=answers(port), WORKERS=workers) as outer:
@@ -393,6 +402,17 @@ def test_as_process_1_it_reaps_and_passes_signals_on(tmp_path, workers):
         wait_for(lambda: "SIGHUP" in (tmp_path / "err.txt").read_text(), "it is passed on")
         os.kill(one, signal.SIGTERM)
         assert outer.wait(15) == 0
+
+
+def namespace_of_processes():
+    """A command that runs another as process 1: as root, or as one of a namespace of its own."""
+    command = [program("unshare"), "--pid", "--fork", "--kill-child"]
+    for more in ([], ["--user", "--map-root-user"]):
+        if not subprocess.run(
+            [*command, *more, "true"], check=False, capture_output=True
+        ).returncode:
+            return [*command, *more]
+    return pytest.skip("namespaces of process ids are needed")
 
 
 def states(pids):
