@@ -136,6 +136,11 @@ class OwnerStore(Protocol):
 class UsageLog(Protocol):
     """Usage records, each counted once however often it is appended."""
 
+    @property
+    def batches_at_once(self) -> int:
+        """How many batches of a writer may come as one; see `UsageBatch.through`."""
+        ...
+
     async def append(self, batch: UsageBatch) -> None:
         """Stores the records that are not there yet (by id), counts them, all or none.
 

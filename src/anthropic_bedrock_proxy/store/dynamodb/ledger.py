@@ -1,15 +1,23 @@
-"""Budgets in DynamoDB: one item for each account.
+"""Budgets in DynamoDB: what was spent, and what of the rest is held.
 
-Partition "account#<owner>", sort key the period. `spent` is in nano-dollars; "h#<holder>" is what a
-process holds, until when, and its last write; "w#<writer>" see `dynamodb_once.py`; `write` changes
-with every write, and whoever decides by what it read writes only if it is still the same. A write
-that was sent again after a lost answer finds its own name there, and is not done twice.
+Partition "spent#<owner>", sort key the month, holds what was spent in it: `month`, and "d<day>" of
+each day, in nano-dollars. It is one item, so that a batch costs one write for an owner. Partition
+"account#<owner>", sort key the period, is there if somebody holds something: "h#<holder>" is what a
+process holds, until when, and its last write. `spent` in it is what was spent before there were
+months, or elsewhere, and counts with them. "w#<writer>" of both see `once.py`; `write` changes with
+every change of holds, and whoever decides by what it read writes only if it is still the same. A
+write that was sent again after a lost answer finds its own name there, and is not done twice.
+
+Who spends adds to the month before it takes the same off its hold; who borrows reads the holds
+before the month. So nothing is missed in between, only seen twice for a moment.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -20,8 +28,13 @@ from .once import Delivery, forget_writers
 from .tables import Change, Tables, each, new_write
 
 _HOLD: Final = "h#"
+_ACCOUNT: Final = "account#"
+_SPENT: Final = "spent#"
+_TOTAL: Final = "total"
+_DAY: Final = re.compile(r"d\d\d")
 _MOST_ATTEMPTS: Final = 24  # some two seconds: more than any crowd needs
 _MOST_REMOVED: Final = 64  # by one write: DynamoDB takes expressions of up to 4 KB
+_MOST_HELD: Final = 100_000
 _NAMES: Final = {"#write": "write"}
 
 
@@ -33,6 +46,7 @@ class DynamoDBLedger:
         self._now = now
         # Those who would only get in each other's way inside this process take turns.
         self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
+        self._held: dict[Account, None] = {}  # of which this process may hold something
 
     async def borrow(
         self,
@@ -67,6 +81,7 @@ class DynamoDBLedger:
                 change = _taking(holder, changed, lapsed, seen=item.get("write"))
                 after = await self._tables.update(self._tables.names.state, _key(account), change)
                 if after is not None:
+                    after["spent"] = item["spent"]
                     return granted, _standing(account, after, now)
                 await self._tables.contended(attempt)
         raise _busy(account)
@@ -76,7 +91,7 @@ class DynamoDBLedger:
         mine = new_write()
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
-                hold = _holds(await self._read(account)).get(holder)
+                hold = _holds(await self._account(account)).get(holder)
                 if hold is None or hold["write"] == mine:
                     return
                 change = _lowering(holder, hold, amount_nano, mine)
@@ -98,13 +113,19 @@ class DynamoDBLedger:
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
-        values = {":pk": f"account#{owner}"}
-        items = self._tables.query(self._tables.names.state, "#pk = :pk", values)
-        # Sort keys are in the order of their bytes, so "total" comes last.
-        return [_standing(Account(owner, item["sk"]), item, now) async for item in items]
+        values = {":pk": f"{_ACCOUNT}{owner}"}
+        accounts = self._tables.query(self._tables.names.state, "#pk = :pk", values)
+        items = {item["sk"]: item async for item in accounts}
+        for period, nano in _by_period(await self._months(owner)).items():
+            item = items.setdefault(period, {})
+            item["spent"] = item.get("spent", 0) + nano
+        # Periods are in the order of their bytes, so "total" comes last.
+        return [_standing(Account(owner, sk), item, now) for sk, item in sorted(items.items())]
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
         """See `Ledger.import_spent`."""
+        if account.period in _by_period(await self._months(account.owner, account.period)):
+            return False
         mine = new_write()
         unless = Change(
             condition="attribute_not_exists(pk) OR #write = :mine",
@@ -114,30 +135,104 @@ class DynamoDBLedger:
         item = {**_key(account), "spent": spent_nano, "write": mine}
         return await self._tables.put(self._tables.names.state, item, unless)
 
-    async def spend(self, account: Account, nano: int, delivery: Delivery) -> None:
-        """Spends what a batch cost, once, and takes it off what the batch's writer holds."""
-        async with self._turn(account):
-            for attempt in range(_MOST_ATTEMPTS):
-                item = await self._read(account)
-                if delivery.counted_in(item):
-                    return
-                change = _spending(delivery, _holds(item).get(delivery.writer), nano)
-                key = _key(account)
-                after = await self._tables.update(self._tables.names.state, key, change)
-                if after is not None:
-                    await forget_writers(self._tables, key, after, now=int(self._now()))
-                    return
-                await self._tables.contended(attempt)
-        raise _busy(account)
+    async def spend(
+        self, spending: Mapping[Account, int], delivery: Delivery, *, fresh: bool
+    ) -> None:
+        """Spends what a batch cost, once, and takes it off what the batch's writer holds.
 
-    def _turn(self, account: Account) -> asyncio.Lock:
+        The writer of a `fresh` one is this process, which knows what it may hold.
+        """
+        months: dict[tuple[str, str], dict[str, int]] = {}
+        for account, nano in spending.items():
+            if account.period != _TOTAL:
+                month = months.setdefault((account.owner, account.period[:7]), {})
+                month[_attribute(account.period)] = nano
+        await each(lambda month: self._add(*month, months[month], delivery), months)
+        held = (
+            [a for a in spending if a in self._held]
+            if fresh
+            else await self._held_by(delivery.writer, spending)
+        )
+        await each(lambda account: self._let_go(account, spending[account], delivery), held)
+
+    async def _held_by(self, holder: str, accounts: Iterable[Account]) -> list[Account]:
+        """Returns those of which `holder` holds something."""
+        items = await self._tables.get_many(
+            self._tables.names.state,
+            map(_key, accounts),
+            ProjectionExpression="pk, sk, #h",
+            ExpressionAttributeNames={"#h": f"{_HOLD}{holder}"},
+        )
+        held = [item for item in items if f"{_HOLD}{holder}" in item]
+        return [Account(item["pk"].removeprefix(_ACCOUNT), item["sk"]) for item in held]
+
+    async def _add(
+        self, owner: str, month: str, spent: Mapping[str, int], delivery: Delivery
+    ) -> None:
+        """Adds what was spent in a month and its days."""
+        change = Change(
+            update="ADD " + ", ".join(f"#{name} :{name}" for name in spent),
+            names={f"#{name}": name for name in spent},
+            values={f":{name}": nano for name, nano in spent.items()},
+        )
+        key = {"pk": f"{_SPENT}{owner}", "sk": month}
+        await self._change_once(key, delivery, change)
+
+    async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
+        """Takes what was spent off what the writer holds, if it holds anything."""
+        mine = new_write()
+        change = Change(
+            update="SET #h.#held = #h.#held - :nano, #h.#write = :mine, #write = :mine",
+            condition="attribute_exists(#h)",
+            names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}", "#held": "held"},
+            values={":nano": nano, ":mine": mine},
+        )
+        async with self._lock(account):
+            if await self._change_once(_key(account), delivery, change):
+                return
+            item = await self._account(account)
+            if delivery.writer not in _holds(item):
+                self._held.pop(account, None)
+
+    async def _change_once(self, key: Item, delivery: Delivery, change: Change) -> bool:
+        after = await self._tables.update(self._tables.names.state, key, delivery.once(change))
+        if after is not None:
+            await forget_writers(self._tables, key, after, now=int(self._now()))
+        return after is not None
+
+    @asynccontextmanager
+    async def _turn(self, account: Account) -> AsyncIterator[None]:
+        """Locks an account for who is about to hold something, and remembers it for `spend`."""
+        async with self._lock(account):
+            self._held.pop(account, None)
+            self._held[account] = None
+            if len(self._held) > _MOST_HELD:
+                del self._held[next(iter(self._held))]
+            yield
+
+    def _lock(self, account: Account) -> asyncio.Lock:
         lock = self._locks.get(account)
         if lock is None:
             lock = self._locks[account] = asyncio.Lock()
         return lock
 
     async def _read(self, account: Account) -> Item:
+        """Returns the item of an account, with all that was spent from it."""
+        item = await self._account(account)
+        spent = _by_period(await self._months(account.owner, account.period))
+        return {**item, "spent": item.get("spent", 0) + spent.get(account.period, 0)}
+
+    async def _account(self, account: Account) -> Item:
         return await self._tables.get(self._tables.names.state, _key(account)) or {}
+
+    async def _months(self, owner: str, period: str = _TOTAL) -> list[Item]:
+        """Returns what was spent in the month of a period, or in all months."""
+        pk = f"{_SPENT}{owner}"
+        if period != _TOTAL:
+            item = await self._tables.get(self._tables.names.state, {"pk": pk, "sk": period[:7]})
+            return [] if item is None else [item]
+        months = self._tables.query(self._tables.names.state, "#pk = :pk", {":pk": pk})
+        return [item async for item in months]
 
 
 def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> Change:
@@ -166,29 +261,26 @@ def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
     )
 
 
-def _spending(delivery: Delivery, hold: Item | None, nano: int) -> Change:
-    mine = new_write()
-    if hold is None:
-        change = Change(
-            update="SET #write = :mine",
-            condition="attribute_not_exists(#h)",
-            names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}"},
-            values={":mine": mine},
-        )
-    else:
-        change = _lowering(delivery.writer, hold, nano, mine)
-    return delivery.once(
-        Change(
-            update=f"{change.update} ADD #spent :nano",
-            condition=change.condition,
-            names={**change.names, "#spent": "spent"},
-            values={**change.values, ":nano": nano},
-        )
-    )
-
-
 def _key(account: Account) -> Item:
-    return {"pk": f"account#{account.owner}", "sk": account.period}
+    return {"pk": f"{_ACCOUNT}{account.owner}", "sk": account.period}
+
+
+def _attribute(period: str) -> str:
+    """Returns where the item of a month says what was spent in it, or in one of its days."""
+    return f"d{period[8:]}" if period[8:] else "month"
+
+
+def _by_period(months: Sequence[Item]) -> dict[str, int]:
+    """Returns what was spent in the given months, in their days, and in all together."""
+    spent: dict[str, int] = {}
+    for item in months:
+        for name, nano in item.items():
+            if name == "month":
+                spent[item["sk"]] = nano
+                spent[_TOTAL] = spent.get(_TOTAL, 0) + nano
+            elif _DAY.fullmatch(name):
+                spent[f"{item['sk']}-{name[1:]}"] = nano
+    return spent
 
 
 def _holds(item: Item) -> dict[str, Item]:

@@ -71,7 +71,7 @@ class _Migration:
         self._tables = tables
         self._names = tables.names
         self._dry_run = dry_run
-        self._delivery = Delivery(_WRITER, 1, int(now()))
+        self._delivery = Delivery(_WRITER, 1, int(now()), 1)
         self._adoption = Adoption(tables, ledger)
         self._usage = DynamoDBUsage(tables, ledger, ttl_days=None, now=now)
 
@@ -118,7 +118,7 @@ class _Migration:
             if legacy.is_legacy_row(row)
         ]
         records = [legacy.usage_of(row, key_id) for row in rows]
-        await self._usage.count(sums_of(records).values(), self._delivery, spend=False)
+        await self._usage.count(list(sums_of(records).values()), self._delivery)
         for start in range(0, len(rows), _PAGE):
             await self._move_page(rows[start : start + _PAGE], key_id)
 

@@ -93,6 +93,8 @@ class MemoryLedger:
 class MemoryUsage:
     """Usage records by id, and their sums."""
 
+    batches_at_once = 1
+
     def __init__(self, check: Callable[[], None], ledger: MemoryLedger) -> None:
         """`check` as for the ledger, in which the cost of usage is spent."""
         self._check = check
