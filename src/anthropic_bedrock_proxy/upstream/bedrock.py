@@ -27,6 +27,7 @@ from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
+from ..bounded import Bounded
 from ..errors import UpstreamRefusal, rule_for
 from ..protocol.events import Event
 from ..protocol.model_errors import code_for
@@ -97,7 +98,7 @@ class BedrockUpstream:
         self._options = options or RetryOptions()
         self._sleep = sleep
         self._jitter = jitter
-        self._paths: dict[tuple[str, str], tuple[str, str]] = {}
+        self._paths: Bounded[tuple[str, str], tuple[str, str]] = Bounded(_MAX_CACHED_PATHS)
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
 
     def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
@@ -247,8 +248,6 @@ class BedrockUpstream:
             if fixed is None:
                 fixed = f"/model/{quote(call.bedrock_model_id, safe='')}/{call.operation}"
             wire = f"{self._endpoint.path}{fixed}"
-            if len(self._paths) >= _MAX_CACHED_PATHS:
-                self._paths.clear()
             paths = self._paths[key] = (wire, canonical_path(wire))
         return paths
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from ...aws.dynamodb_values import Item
+from ...bounded import Bounded
 from ..base import StoreError
 from ..records import Account, Standing
 from .once import Delivery, forget_writers
@@ -46,7 +47,7 @@ class DynamoDBLedger:
         self._now = now
         # Those who would only get in each other's way inside this process take turns.
         self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
-        self._held: dict[Account, None] = {}  # of which this process may hold something
+        self._held: Bounded[Account, None] = Bounded(_MOST_HELD)  # by this process, maybe
 
     async def borrow(
         self,
@@ -204,10 +205,7 @@ class DynamoDBLedger:
     async def _turn(self, account: Account) -> AsyncIterator[None]:
         """Locks an account for who is about to hold something, and remembers it for `spend`."""
         async with self._lock(account):
-            self._held.pop(account, None)
             self._held[account] = None
-            if len(self._held) > _MOST_HELD:
-                del self._held[next(iter(self._held))]
             yield
 
     def _lock(self, account: Account) -> asyncio.Lock:
