@@ -147,6 +147,32 @@ def test_a_key_comes_back_as_it_was_created(opened):
     asyncio.run(story())
 
 
+def test_keys_are_listed_oldest_first_a_page_at_a_time(opened):
+    async def story():
+        async with opened() as store:
+            ages = {f"key_{n}": (n * 7) % 10 // 2 for n in range(10)}  # two of each age
+            for key_id, age in ages.items():
+                await store.keys.create(a_key(id=key_id, created_at=age), digest(key_id))
+            await store.keys.rotate("key_3", NewSecret(digest("new"), "h", 60), now=20)
+            ordered = sorted(ages, key=lambda key_id: (ages[key_id], key_id))
+            for limit in (1, 3, 10, 11):
+                found: list[str] = []
+                while True:
+                    after = found[-1] if found else None
+                    page = await store.keys.list(after=after, limit=limit)
+                    found += [key.id for key in page]
+                    if len(page) < limit:
+                        break
+                assert found == ordered
+            assert [key.id for key in await store.keys.list()] == ordered
+            assert [key.id for key in await store.keys.list(after=ordered[6])] == ordered[7:]
+            assert list(await store.keys.list(limit=0)) == []
+            with pytest.raises(KeyNotFoundError):
+                await store.keys.list(after="key_99")
+
+    asyncio.run(story())
+
+
 def test_a_key_or_a_secret_cannot_be_created_twice(opened):
     async def story():
         async with opened() as store:

@@ -149,7 +149,7 @@ def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | N
     async def look() -> tuple[str | None, bool]:
         await store.open()
         try:
-            if await store.keys.list():
+            if await store.keys.list(limit=1):
                 return None, False
             return (await _make_key(settings, store), False) if make else (None, True)
         finally:

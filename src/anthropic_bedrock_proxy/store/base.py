@@ -66,8 +66,13 @@ class KeyStore(Protocol):
         """Returns the key with this id."""
         ...
 
-    async def list(self) -> Sequence[KeyRecord]:
-        """Lists every key, oldest first."""
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[KeyRecord]:
+        """Lists every key, or no more than `limit`, oldest first; `after` the id of one seen.
+
+        Reads only those. Raises `KeyNotFoundError` if there is no key `after`.
+        """
         ...
 
     async def update(

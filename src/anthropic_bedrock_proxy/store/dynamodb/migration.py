@@ -22,6 +22,7 @@ from ..totals import sums_of
 from . import legacy
 from .adoption import Adoption
 from .ledger import DynamoDBLedger
+from .listing import Listing
 from .once import Delivery
 from .tables import TableNames, Tables
 from .usage import DynamoDBUsage, row_of
@@ -72,7 +73,8 @@ class _Migration:
         self._names = tables.names
         self._dry_run = dry_run
         self._delivery = Delivery(_WRITER, 1, int(now()), 1)
-        self._adoption = Adoption(tables, ledger)
+        self._listing = Listing(tables)
+        self._adoption = Adoption(tables, ledger, self._listing)
         self._usage = DynamoDBUsage(tables, ledger, ttl_days=None, now=now)
 
     async def keys(self) -> int:
@@ -82,6 +84,8 @@ class _Migration:
                 found += 1
                 if not self._dry_run:
                     await self._adoption.adopt(item)
+        if not self._dry_run:
+            await self._listing.complete()
         return found
 
     async def usage(self) -> int:
