@@ -24,6 +24,8 @@ from tempfile import TemporaryDirectory
 from time import monotonic, perf_counter, process_time, sleep, time
 from typing import Any, Final
 
+import uvloop
+
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import StaticSource
 from anthropic_bedrock_proxy.aws.dynamodb import DynamoDB
@@ -201,7 +203,7 @@ def speeds(latency: float, *, records: int) -> list[Row]:
     with server([sys.executable, "-m", "bench.fake_dynamodb", str(latency)]) as port:
         for owned in (False, True):
             for keys in (1, 10, 100, 500, records):
-                found = asyncio.run(speed(port, keys, records=records, owned=owned))
+                found = uvloop.run(speed(port, keys, records=records, owned=owned))
                 values: dict[str, Any] = dict(zip(_SPEED, found, strict=True))
                 rows.append(Row(_named(keys, records, owned=owned), "", values))
     return rows

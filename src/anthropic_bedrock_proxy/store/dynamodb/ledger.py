@@ -1,12 +1,10 @@
-"""Budgets in DynamoDB: what was spent, and what of the rest is held.
+"""Budgets in DynamoDB: what is held of them, beside what was spent (`spent.py`).
 
-Partition "spent#<owner>", sort key the month, holds what was spent in it: `month`, and "d<day>" of
-each day, in nano-dollars. It is one item, so that a batch costs one write for an owner. Partition
-"account#<owner>", sort key the period, is there if somebody holds something: "h#<holder>" is what a
-process holds, until when, and its last write. `spent` in it is what was spent before there were
-months, or elsewhere, and counts with them. "w#<writer>" of both see `once.py`; `write` changes with
-every change of holds, and whoever decides by what it read writes only if it is still the same. A
-write that was sent again after a lost answer finds its own name there, and is not done twice.
+Partition "account#<owner>", sort key the period, is there if somebody holds something: "h#<holder>"
+is what a process holds, until when, and its last write. `spent` in it is what was spent before
+there were months, or elsewhere, and counts with them. "w#<writer>" see `once.py`; `write` changes
+with every change of holds, and whoever decides by what it read writes only if it is still the same.
+A write that was sent again after a lost answer finds its own name there, and is not done twice.
 
 Who spends adds to the month before it takes the same off its hold; who borrows reads the holds
 before the month. So nothing is missed in between, only seen twice for a moment.
@@ -15,8 +13,7 @@ before the month. So nothing is missed in between, only seen twice for a moment.
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -25,14 +22,12 @@ from ...aws.dynamodb_values import Item
 from ...bounded import Bounded
 from ..base import StoreError
 from ..records import Account, Standing
-from .once import Delivery, forget_writers
+from .once import Delivery, change_once
+from .spent import Spent
 from .tables import Change, Tables, each, new_write
 
 _HOLD: Final = "h#"
 _ACCOUNT: Final = "account#"
-_SPENT: Final = "spent#"
-_TOTAL: Final = "total"
-_DAY: Final = re.compile(r"d\d\d")
 _MOST_ATTEMPTS: Final = 24  # some two seconds: more than any crowd needs
 _MOST_REMOVED: Final = 64  # by one write: DynamoDB takes expressions of up to 4 KB
 _MOST_HELD: Final = 100_000
@@ -42,9 +37,9 @@ _NAMES: Final = {"#write": "write"}
 class DynamoDBLedger:
     """A `Ledger` in the state table."""
 
-    def __init__(self, tables: Tables, *, now: Callable[[], float]) -> None:
+    def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._now = now
+        self._spent = Spent(tables)
         # Those who would only get in each other's way inside this process take turns.
         self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
         self._held: Bounded[Account, None] = Bounded(_MOST_HELD)  # by this process, maybe
@@ -117,7 +112,7 @@ class DynamoDBLedger:
         values = {":pk": f"{_ACCOUNT}{owner}"}
         accounts = self._tables.query(self._tables.names.state, "#pk = :pk", values)
         items = {item["sk"]: item async for item in accounts}
-        for period, nano in _by_period(await self._months(owner)).items():
+        for period, nano in (await self._spent.by_period(owner)).items():
             item = items.setdefault(period, {})
             item["spent"] = item.get("spent", 0) + nano
         # Periods are in the order of their bytes, so "total" comes last.
@@ -125,7 +120,7 @@ class DynamoDBLedger:
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
         """See `Ledger.import_spent`."""
-        if account.period in _by_period(await self._months(account.owner, account.period)):
+        if account.period in await self._spent.by_period(account.owner, account.period):
             return False
         mine = new_write()
         unless = Change(
@@ -143,12 +138,7 @@ class DynamoDBLedger:
 
         The writer of a `fresh` one is this process, which knows what it may hold.
         """
-        months: dict[tuple[str, str], dict[str, int]] = {}
-        for account, nano in spending.items():
-            if account.period != _TOTAL:
-                month = months.setdefault((account.owner, account.period[:7]), {})
-                month[_attribute(account.period)] = nano
-        await each(lambda month: self._add(*month, months[month], delivery), months)
+        await self._spent.add(spending, delivery)
         held = (
             [a for a in spending if a in self._held]
             if fresh
@@ -167,18 +157,6 @@ class DynamoDBLedger:
         held = [item for item in items if f"{_HOLD}{holder}" in item]
         return [Account(item["pk"].removeprefix(_ACCOUNT), item["sk"]) for item in held]
 
-    async def _add(
-        self, owner: str, month: str, spent: Mapping[str, int], delivery: Delivery
-    ) -> None:
-        """Adds what was spent in a month and its days."""
-        change = Change(
-            update="ADD " + ", ".join(f"#{name} :{name}" for name in spent),
-            names={f"#{name}": name for name in spent},
-            values={f":{name}": nano for name, nano in spent.items()},
-        )
-        key = {"pk": f"{_SPENT}{owner}", "sk": month}
-        await self._change_once(key, delivery, change)
-
     async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
         """Takes what was spent off what the writer holds, if it holds anything."""
         mine = new_write()
@@ -189,17 +167,11 @@ class DynamoDBLedger:
             values={":nano": nano, ":mine": mine},
         )
         async with self._lock(account):
-            if await self._change_once(_key(account), delivery, change):
+            if await change_once(self._tables, _key(account), delivery, change):
                 return
             item = await self._account(account)
             if delivery.writer not in _holds(item):
                 self._held.pop(account, None)
-
-    async def _change_once(self, key: Item, delivery: Delivery, change: Change) -> bool:
-        after = await self._tables.update(self._tables.names.state, key, delivery.once(change))
-        if after is not None:
-            await forget_writers(self._tables, key, after, now=int(self._now()))
-        return after is not None
 
     @asynccontextmanager
     async def _turn(self, account: Account) -> AsyncIterator[None]:
@@ -217,20 +189,11 @@ class DynamoDBLedger:
     async def _read(self, account: Account) -> Item:
         """Returns the item of an account, with all that was spent from it."""
         item = await self._account(account)
-        spent = _by_period(await self._months(account.owner, account.period))
+        spent = await self._spent.by_period(account.owner, account.period)
         return {**item, "spent": item.get("spent", 0) + spent.get(account.period, 0)}
 
     async def _account(self, account: Account) -> Item:
         return await self._tables.get(self._tables.names.state, _key(account)) or {}
-
-    async def _months(self, owner: str, period: str = _TOTAL) -> list[Item]:
-        """Returns what was spent in the month of a period, or in all months."""
-        pk = f"{_SPENT}{owner}"
-        if period != _TOTAL:
-            item = await self._tables.get(self._tables.names.state, {"pk": pk, "sk": period[:7]})
-            return [] if item is None else [item]
-        months = self._tables.query(self._tables.names.state, "#pk = :pk", {":pk": pk})
-        return [item async for item in months]
 
 
 def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> Change:
@@ -261,24 +224,6 @@ def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
 
 def _key(account: Account) -> Item:
     return {"pk": f"{_ACCOUNT}{account.owner}", "sk": account.period}
-
-
-def _attribute(period: str) -> str:
-    """Returns where the item of a month says what was spent in it, or in one of its days."""
-    return f"d{period[8:]}" if period[8:] else "month"
-
-
-def _by_period(months: Sequence[Item]) -> dict[str, int]:
-    """Returns what was spent in the given months, in their days, and in all together."""
-    spent: dict[str, int] = {}
-    for item in months:
-        for name, nano in item.items():
-            if name == "month":
-                spent[item["sk"]] = nano
-                spent[_TOTAL] = spent.get(_TOTAL, 0) + nano
-            elif _DAY.fullmatch(name):
-                spent[f"{item['sk']}-{name[1:]}"] = nano
-    return spent
 
 
 def _holds(item: Item) -> dict[str, Item]:

@@ -68,7 +68,7 @@ class _Migration:
     """Each method counts what it finds, and moves it unless it is a dry run."""
 
     def __init__(self, tables: Tables, *, dry_run: bool, now: Callable[[], float]) -> None:
-        ledger = DynamoDBLedger(tables, now=now)
+        ledger = DynamoDBLedger(tables)
         self._tables = tables
         self._names = tables.names
         self._dry_run = dry_run

@@ -101,7 +101,16 @@ async def mark_done(tables: Tables, delivery: Delivery) -> None:
     await tables.update(tables.names.state, _key(delivery.writer), change)
 
 
-async def forget_writers(tables: Tables, key: Item, item: Item, *, now: int) -> None:
+async def change_once(tables: Tables, key: Item, delivery: Delivery, change: Change) -> bool:
+    """Changes an item, once for a delivery; False if it was, or if a condition did not hold."""
+    after = await tables.update(tables.names.state, key, delivery.once(change))
+    if after is None:
+        return False
+    await _forget_writers(tables, key, after, now=delivery.at)
+    return True
+
+
+async def _forget_writers(tables: Tables, key: Item, item: Item, *, now: int) -> None:
     """Forgets those that `item` need not remember any more, if there are many."""
     marks = {name: mark for name, mark in item.items() if name.startswith(_PREFIX)}
     if len(marks) <= _KEPT:

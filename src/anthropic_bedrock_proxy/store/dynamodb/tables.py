@@ -16,7 +16,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from itertools import islice
+from itertools import chain, islice
 from secrets import token_hex
 from typing import Any, Final, TypeVar
 
@@ -237,14 +237,14 @@ async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R
     waiting = enumerate(inputs)
     results: dict[int, R] = {}
 
-    async def run() -> None:
-        for place, one in waiting:
+    async def run(first: tuple[int, T]) -> None:
+        for place, one in chain((first,), waiting):
             results[place] = await work(one)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(_AT_ONCE):
-                group.create_task(run())
+            for first in islice(waiting, _AT_ONCE):
+                group.create_task(run(first))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [results[place] for place in sorted(results)]

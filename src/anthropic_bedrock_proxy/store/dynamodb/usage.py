@@ -35,7 +35,7 @@ from ..totals import (
     sums_of,
 )
 from .ledger import DynamoDBLedger
-from .once import Delivery, delivery_of, forget_writers, is_done, mark_done
+from .once import Delivery, change_once, delivery_of, is_done, mark_done
 from .tables import Change, Tables, each, plain, read
 
 _DAY_SECONDS: Final = 86_400
@@ -177,10 +177,7 @@ class DynamoDBUsage:
         )
         group = sha256(msgspec.json.encode(list(columns.values()))).hexdigest()[:32]
         key = {"pk": f"sum#{total.day}", "sk": f"{total.key_id}#{group}"}
-        state = self._tables.names.state
-        after = await self._tables.update(state, key, delivery.once(change))
-        if after is not None:
-            await forget_writers(self._tables, key, after, now=delivery.at)
+        await change_once(self._tables, key, delivery, change)
 
     async def _sums(self, day: str, key_id: str | None) -> list[UsageTotal]:
         condition, values = "#pk = :pk", {":pk": f"sum#{day}"}
