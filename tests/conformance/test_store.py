@@ -442,6 +442,24 @@ def test_a_usage_record_counts_once(opened):
     asyncio.run(story())
 
 
+def test_batches_that_came_as_one_count_once_when_they_come_one_by_one(opened):
+    async def story():
+        async with opened() as store:
+            one = batch(a_record("1", cost_nano=5), a_record("2", cost_nano=7))
+            two = batch(a_record("3", cost_nano=1), a_record("4", key_id="key_2", cost_nano=2))
+            several = UsageBatch(one.records + two.records, "w", one.number, through=two.number)
+            for delivery in (several, one, two, one):
+                await store.usage.append(delivery)
+            assert [total.cost_nano for total in await store.usage.totals(by=("key_id",))] == [
+                13,
+                2,
+            ]
+            assert [record.id for record in await store.usage.records()] == ["1", "2", "3", "4"]
+            assert all(s.spent_nano == 13 for s in await standings(store))
+
+    asyncio.run(story())
+
+
 def test_a_record_that_comes_again_is_as_it_came_first_and_costs_once(opened):
     async def story():
         async with opened() as store:
