@@ -45,7 +45,8 @@ class _Connection(asyncio.Protocol):
         asyncio.get_running_loop().call_later(self._seconds, self._answer, answer)
 
     def _answer(self, answer: bytes) -> None:
-        self._transport.write(answer)
+        if not self._transport.is_closing():
+            self._transport.write(answer)
 
 
 async def main(seconds: float) -> None:
