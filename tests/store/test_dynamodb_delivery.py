@@ -168,7 +168,7 @@ def test_what_comes_for_the_first_time_is_written_without_a_read_and_once_for_an
     asyncio.run(story())
 
 
-def test_a_batch_that_is_counted_is_left_alone_with_one_read():
+def test_a_batch_that_is_counted_is_looked_for_and_left_alone():
     async def story():
         calls: list[str] = []
         async with (
@@ -179,8 +179,62 @@ def test_a_batch_that_is_counted_is_left_alone_with_one_read():
             await store.usage.append(a_batch(0, 0))
             calls.clear()
             await store.usage.append(a_batch(0))
-            assert calls == ["GetItem"]
+            assert calls == ["GetItem", "BatchGetItem"]
             await check_books(store, 1)
+
+    asyncio.run(story())
+
+
+def test_a_batch_behind_later_ones_counts_once_whatever_breaks_off():
+    """As of a file that could not be read before the next one was delivered."""
+
+    async def broken_off_after(writes: int) -> bool:
+        async with connected("dynalite") as (_, names), opened(store_of(names)) as store:
+            await store.usage.append(a_batch(0, 0))
+            await store.usage.append(a_batch(2, 3))
+            broken = False
+            async with opened(store_of(names, BreakingDynamoDB, writes=writes)) as breaking:
+                try:
+                    await breaking.usage.append(a_batch(1))
+                except StoreError:
+                    broken = True
+            for number in (1, 1, 2, 3, 0):
+                await store.usage.append(a_batch(number))
+            (total,) = await store.usage.totals(by=())
+            assert (total.requests, total.cost_nano) == (80, 800)
+            assert len(await store.usage.records()) == 80
+            (*_, spent) = await store.ledger.standings("user:u", now=0)
+            assert spent.spent_nano == 800
+            return broken
+
+    async def story():
+        writes = 0
+        while await broken_off_after(writes):
+            writes += 1
+        assert writes > 10
+
+    asyncio.run(story())
+
+
+def test_a_row_that_has_expired_is_not_counted_again():
+    async def story():
+        clock = [AT_MS / 1000]
+        async with connected("dynalite") as (dynamo, names):
+            store = DynamoDBStore(
+                lambda: client(server("dynalite")),
+                names,
+                usage_ttl_days=30,
+                now=lambda: clock[0],
+            )
+            async with opened(store):
+                await store.usage.append(a_batch(0, 0))
+                clock[0] += 31 * 86_400
+                for row in (await dynamo.call("Scan", {"TableName": names.usage}))["Items"]:
+                    key = {name: row[name] for name in ("api_key", "timestamp")}
+                    await dynamo.call("DeleteItem", {"TableName": names.usage, "Key": key})
+                await store.usage.append(a_batch(0))
+                (total,) = await store.usage.totals(by=())
+                assert total.requests == 20
 
     asyncio.run(story())
 

@@ -6,10 +6,10 @@ first write and its last, changes only what it had not changed yet. This builds 
 order: a writer's batches come one after the other, one that failed again before the next.
 
 Partition "writer#<writer>" remembers up to which number everything is counted. A batch that comes
-again is left alone below it, and the items that it changed may forget it: so an item remembers the
-writers of the last minute and those whose batch broke off, not all that there ever were, and stays
-small (DynamoDB bills a write by the size of its item). A batch that broke off and comes again after
-`_REMEMBERED_SECONDS` may be counted twice in an item that many others have changed since.
+again changes nothing below it, and the items that it changed may forget it: so an item remembers
+the writers of the last minute and those whose batch broke off, not all that there ever were, and
+stays small (DynamoDB bills a write by the size of its item). A batch that broke off and comes again
+after `_REMEMBERED_SECONDS` may be counted twice in an item that many others have changed since.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ..records import UsageBatch
 from .tables import Change, Tables
 
 _PREFIX: Final = "w#"
+_UNNAMED: Final = "~"
 _KEPT: Final = 8  # with 40 bytes each; more are looked at
 _RECENT_SECONDS: Final = 60  # a write of theirs could still be on its way
 _REMEMBERED_SECONDS: Final = 30 * 86_400
@@ -81,7 +82,13 @@ def delivery_of(batch: UsageBatch, *, now: int) -> Delivery:
         last = batch.number if batch.through is None else batch.through
         return Delivery(batch.writer, batch.number, now, last)
     ids = "\n".join(sorted(record.id for record in batch.records))
-    return Delivery(f"~{sha256(ids.encode()).hexdigest()[:24]}", 1, now, 1)
+    return Delivery(f"{_UNNAMED}{sha256(ids.encode()).hexdigest()[:24]}", 1, now, 1)
+
+
+def is_unnamed(row: Item) -> bool:
+    """Tells whether a row came with a batch without a writer."""
+    batch: str = row.get("batch", "")
+    return batch.startswith(_UNNAMED)
 
 
 async def is_done(tables: Tables, delivery: Delivery) -> bool:

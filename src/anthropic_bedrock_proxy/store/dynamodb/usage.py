@@ -35,7 +35,7 @@ from ..totals import (
     sums_of,
 )
 from .ledger import DynamoDBLedger
-from .once import Delivery, change_once, delivery_of, is_done, mark_done
+from .once import Delivery, change_once, delivery_of, is_done, is_unnamed, mark_done
 from .tables import Change, Tables, each, plain, read
 
 _DAY_SECONDS: Final = 86_400
@@ -73,6 +73,8 @@ class DynamoDBUsage:
         if fresh:
             await self._put(records, delivery)
         elif await is_done(self._tables, delivery):
+            if batch.writer and (overlooked := await self._overlooked(records)):
+                await self.append(UsageBatch(overlooked))
             return
         else:
             # In turn: two of this process must not both find that a row is missing.
@@ -144,14 +146,32 @@ class DynamoDBUsage:
 
     async def _new(self, delivery: Delivery, records: list[UsageRecord]) -> list[UsageRecord]:
         """Those whose rows are not there, or came with this very batch."""
+        rows = await self._rows_of(records)
+        return [r for r in records if r.id not in rows or delivery.wrote(rows[r.id])]
+
+    async def _overlooked(self, records: list[UsageRecord]) -> tuple[UsageRecord, ...]:
+        """Returns those of a batch behind which a later one was counted that are not there.
+
+        The journal's order is broken where a file could not be read at its time. They are a batch
+        of their own, known by its records: what of it is there already belongs to it still.
+        """
+        rows = await self._rows_of(records)
+        oldest = 0 if self._ttl_seconds is None else int(self._now()) - self._ttl_seconds
+        return tuple(
+            record
+            for record in records
+            if (is_unnamed(rows[record.id]) if record.id in rows else record.at_ms >= oldest * 1000)
+        )
+
+    async def _rows_of(self, records: Sequence[UsageRecord]) -> dict[str, Item]:
+        """Returns the rows that are there, by request id: what they came with."""
         found = await self._tables.get_many(
             self._tables.names.usage,
             map(_row_key, records),
             ProjectionExpression="request_id, #batch",
             ExpressionAttributeNames={"#batch": "batch"},
         )
-        others = {row["request_id"] for row in found if not delivery.wrote(row)}
-        return [record for record in records if record.id not in others]
+        return {row["request_id"]: row for row in found}
 
     async def _put(self, records: Sequence[UsageRecord], delivery: Delivery) -> None:
         items = (self._row(record, delivery) for record in records)
