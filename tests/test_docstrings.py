@@ -27,7 +27,7 @@ LEFT = {
     "store": 17,
     "telemetry": 1,
     "turn": 2,
-    "upstream": 7,
+    "upstream": 5,
 }
 FOLDERS = sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")})
 

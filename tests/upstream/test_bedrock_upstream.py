@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 from fakeserver import chunked, ok, serving, until
+from sources import FetchedSource
 from streams import EVENTS, STREAM, chunk_frame, exception_frame
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
-    RefreshingSource,
     StaticSource,
 )
 from anthropic_bedrock_proxy.aws.http import Pool
@@ -273,7 +273,7 @@ def test_expired_keys_are_fetched_anew():
             return Credentials(f"KEY{len(fetched)}", "s")
 
         answer = script(refused(403, "ExpiredTokenException"), ok())
-        source = RefreshingSource(fetch)
+        source = FetchedSource(fetch)
         async with upstream_on(answer, credentials=source) as (upstream, server):
             await upstream.call(CALL)
             assert b"Credential=KEY1/" in server.requests[0]
@@ -287,7 +287,7 @@ def test_no_credentials_is_the_operator_s_problem_not_the_client_s():
         async def fetch():
             raise CredentialsError("nothing found")
 
-        async with upstream_on(ok(), credentials=RefreshingSource(fetch)) as (upstream, server):
+        async with upstream_on(ok(), credentials=FetchedSource(fetch)) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
                 await upstream.call(CALL)
             assert not server.requests
@@ -303,7 +303,7 @@ def test_credentials_that_do_not_come_are_not_waited_for_longer_than_the_answer(
             await release.wait()
             return KEYS
 
-        options = {"credentials": RefreshingSource(fetch), "first_byte_seconds": 0.01}
+        options = {"credentials": FetchedSource(fetch), "first_byte_seconds": 0.01}
         async with upstream_on(ok(), **options) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="did not come in time") as refusal:
                 await asyncio.wait_for(upstream.call(CALL), LONG)

@@ -61,12 +61,6 @@ class _Refusal(msgspec.Struct, frozen=True):
     capital: str = msgspec.field(name="Message", default="")
 
 
-def dynamodb_url(region: str, override: str | None = None) -> str:
-    """Returns the endpoint of a region, or `override` if it is set."""
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return override or f"https://dynamodb.{region}.{suffix}"
-
-
 class DynamoDB:
     """DynamoDB of one account and region. Belongs to one event loop."""
 
@@ -97,7 +91,7 @@ class DynamoDB:
         attempt = 0
         fresh_keys = False
         while True:
-            keys = await self._keys()
+            keys = self._credentials.current or await self._keys(deadline)
             try:
                 return await self._send(operation, body, keys, deadline)
             except DynamoDBError as error:
@@ -124,11 +118,13 @@ class DynamoDB:
         """Drops the connections."""
         await self._pool.close()
 
-    async def _keys(self) -> Credentials:
+    async def _keys(self, deadline: float) -> Credentials:
         try:
-            return self._credentials.current or await self._credentials.get()
-        except CredentialsError as error:
-            raise DynamoDBError(NO_CREDENTIALS, str(error)) from error
+            async with asyncio.timeout(deadline - self._clock()):
+                return await self._credentials.get()
+        except (CredentialsError, TimeoutError) as error:
+            reason = str(error) or "AWS credentials did not come in time"
+            raise DynamoDBError(NO_CREDENTIALS, reason) from error
 
     async def _send(
         self, operation: str, body: bytes, keys: Credentials, deadline: float

@@ -235,7 +235,6 @@ class BedrockUpstream:
                 return await source.get()
         except (CredentialsError, TimeoutError) as error:
             reason = str(error) or "AWS credentials did not come in time"
-            _log.error("%s", reason)
             raise UpstreamRefusal("MissingAuthenticationTokenException", reason) from error
 
     def _path(self, call: Call) -> tuple[str, str]:
