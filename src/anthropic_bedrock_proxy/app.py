@@ -209,15 +209,13 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
 
 async def _open(store: Store) -> list[asyncio.Task[None]]:
     """Opens the store; returns the task if that takes long, for nobody waits at a start."""
-
-    async def work() -> None:
-        try:
-            await store.open()
-        except StoreError as error:
-            _log.error("the store does not answer yet: %s", error)  # no bug of ours
-
-    opening = asyncio.create_task(work())
+    opening = asyncio.create_task(store.open())
     _, late = await asyncio.wait((opening,), timeout=_OPEN_SECONDS)
+    error = TimeoutError("no answer in time") if late else opening.exception()
+    if isinstance(error, StoreError | TimeoutError):
+        _log.error("the store does not answer yet: %s", error)  # no bug of ours
+    elif error is not None:
+        raise error
     return list(late)
 
 

@@ -80,6 +80,7 @@ def test_an_unreachable_sts_ends_no_worker(start, simulator, profile, sts):
         AWS_ENDPOINT_URL_STS=sts,
         **NOT_STATIC,
     )
+    wait_for(lambda: len(children(proxy.process.pid)) == 2, "both workers were forked")
     workers = children(proxy.process.pid)
     with ThreadPoolExecutor(12) as pool:
         for status, body in pool.map(lambda _: ask(proxy), range(24)):
