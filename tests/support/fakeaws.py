@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
+
+from fakeserver import TLS
 
 
 class FakeAWS:
@@ -17,7 +20,7 @@ class FakeAWS:
     `requests` has (method, path, form or headers) of each.
     """
 
-    def __init__(self):
+    def __init__(self, *, tls=False):
         self.mode = "ok"
         self.lifetime = 3.0
         self.given = 0
@@ -36,7 +39,11 @@ class FakeAWS:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(TLS / "server.pem", TLS / "server.key")
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' * tls}://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

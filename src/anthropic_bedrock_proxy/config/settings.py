@@ -71,6 +71,6 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def secret_names() -> frozenset[str]:
-    """Returns the names of the settings whose values nobody may see."""
+    """Returns the names of the settings that are secret, or are URLs that may hold a password."""
     declared = (field for section in SECTIONS.values() for field in fields(section))
-    return frozenset(field.name for field in declared if field.setting.secret)
+    return frozenset(field.name for field in declared if field.setting.secret or field.setting.url)
