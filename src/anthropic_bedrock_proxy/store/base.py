@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from .records import (
@@ -211,6 +211,13 @@ class Ledger(Protocol):
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """Keeps the holds of a living process."""
+        ...
+
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """Makes what `holder` holds exactly this until then, also what had lapsed; 0 ends it.
+
+        It may exceed what a budget has left: it is what is known to be spent already.
+        """
         ...
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:

@@ -9,7 +9,7 @@ that was sent again after a lost answer finds its own name there, and is not don
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -96,6 +96,23 @@ class DynamoDBLedger:
         state = self._tables.names.state
         await each(lambda account: self._tables.update(state, _key(account), change), accounts)
 
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """See `Ledger.hold`."""
+        await each(lambda one: self._hold(one[0], holder, one[1], until), holds.items())
+
+    async def _hold(self, account: Account, holder: str, nano: int, until: int) -> None:
+        mine = new_write()
+        async with self._turn(account):
+            for attempt in range(_MOST_ATTEMPTS):
+                seen = (_holds(await self._read(account)).get(holder) or {}).get("write")
+                if seen == mine or (seen is None and not nano):
+                    return
+                change = _setting(holder, {"held": nano, "until": until, "write": mine}, seen)
+                if await self._tables.update(self._tables.names.state, _key(account), change):
+                    return
+                await self._tables.contended(attempt)
+        raise _busy(account)
+
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
         values = {":pk": f"account#{owner}"}
@@ -154,6 +171,25 @@ def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None)
         condition = "#write = :seen OR #write = :mine"
         values[":seen"] = seen
     return Change(update=update, condition=condition, names=names, values=values)
+
+
+def _setting(holder: str, hold: Item, seen: str | None) -> Change:
+    """Puts a hold in the place of the one whose last write was `seen`; one of nothing goes."""
+    values = {":mine": hold["write"]}
+    if hold["held"]:
+        update, values[":h"] = "SET #h = :h, #write = :mine", hold
+    else:
+        update = "SET #write = :mine REMOVE #h"
+    if seen is None:
+        condition = "attribute_not_exists(#h)"
+    else:
+        condition, values[":seen"] = "#h.#write = :seen", seen
+    return Change(
+        update=update,
+        condition=condition,
+        names={**_NAMES, "#h": f"{_HOLD}{holder}"},
+        values=values,
+    )
 
 
 def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
