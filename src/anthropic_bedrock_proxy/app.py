@@ -114,7 +114,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     limiter = make_limiter(settings)
     budgets = Budgets(
         store.ledger,
-        holder=journal.writer,
+        journal,
         now=time.time,
         monotonic=time.monotonic,
         holds=settings.budgets.holds,
@@ -179,6 +179,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
             ),
         ),
         _keep_running("what is borrowed from budgets is no longer renewed", budgets.run),
+        _keep_running("what dead processes spent is no longer held", budgets.inheritance.run),
         _keep_running("what runs at once is no longer renewed", limiter.run),
     ]
     if settings.store.usage_ttl_days:

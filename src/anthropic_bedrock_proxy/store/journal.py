@@ -16,15 +16,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from secrets import token_hex
 
 from .base import StoreError, UsageLog
-from .records import UsageRecord
+from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
+_MOST_ADOPTED = 128  # files of dead processes at once: each is a descriptor
 
 logger = logging.getLogger("anthropic_bedrock_proxy.journal")
 
@@ -49,8 +51,15 @@ class Journal:
         self._closed: list[Lines] = []  # what the store has not taken yet, in order
         self._dropped = 0
         self._refused = False
+        self._adopted: list[Segment] = []  # of dead processes, not delivered yet, in order
+        self._looked = False  # for such
         self._left_alone: set[Path] = set()
         self._draining = asyncio.Lock()
+        # What budgets ask for: which round of delivery takes what is appended now, and up to which
+        # the store has everything; whether the last one failed.
+        self.round = 1
+        self.delivered = 0
+        self.failing = False
 
     @property
     def writer(self) -> str:
@@ -73,6 +82,20 @@ class Journal:
                 self._refused = False
                 logger.warning("usage is written to %s again", self._directory)
 
+    async def inherited(self) -> Mapping[str, Mapping[Account, int]]:
+        """Returns what dead processes spent that the store does not have, by writer.
+
+        Rather too much than too little. What another living process delivers is that one's to tell.
+        """
+        if not self._looked:
+            self._adopt()
+        for segment in list(self._adopted):
+            await segment.sum_up()
+        sums: dict[str, Counter[Account]] = {}
+        for segment in self._adopted:
+            sums.setdefault(segment.name.writer, Counter()).update(segment.costs or {})
+        return sums
+
     async def drain(self, log: UsageLog) -> int:
         """Moves everything closed into `log`; returns how many records were delivered.
 
@@ -86,14 +109,17 @@ class Journal:
                 delivered = await self._deliver_closed(log)
                 self._rotate()
                 delivered += await self._deliver_closed(log)
-                for orphan in self._orphans():
-                    try:
-                        delivered += await self._deliver(orphan, log)
-                    finally:
-                        orphan.close()
+                self._adopt()
+                while self._adopted:
+                    delivered += await self._deliver(self._adopted[0], log)
+                    self._adopted.pop(0).close()
+                    if not self._adopted:
+                        self._adopt()
             except StoreError:
+                self.failing = True
                 self._save_memory()
                 raise
+            self.failing = False
             return delivered
 
     async def run(
@@ -144,6 +170,7 @@ class Journal:
 
     def _rotate(self) -> None:
         """Closes what was written, in the order of numbers; what comes from now on is later."""
+        self.round += 1
         if self._active is not None and (self._active.size or self._in_memory):
             # Even empty: it is numbered before the lines in memory.
             self._closed.append(self._active)
@@ -165,10 +192,10 @@ class Journal:
     def _forget(self) -> None:
         if self._active is not None:
             self._active.close()
-        for segment in self._closed:
+        for segment in (*self._closed, *self._adopted):
             segment.close()
         self._active = None
-        self._closed, self._in_memory = [], []
+        self._closed, self._in_memory, self._adopted = [], [], []
 
     def _kept(self) -> int:
         """Counts the records that are in memory only."""
@@ -198,6 +225,7 @@ class Journal:
         while self._closed:
             delivered += await self._deliver(self._closed[0], log)
             self._closed.pop(0).close()
+        self.delivered = self.round - 1
         return delivered
 
     async def _deliver(self, segment: Lines, log: UsageLog) -> int:
@@ -233,17 +261,21 @@ class Journal:
                 self._in_memory = waiting[position:]
                 return
 
-    def _orphans(self) -> Iterator[Segment]:
-        """Yields the segments whose owners are dead, each locked.
+    def _adopt(self) -> None:
+        """Takes over the segments whose owners are dead, until they are delivered.
 
         None behind one of the same writer that somebody else has or that cannot be read: that one's
         batches come first.
         """
+        self._looked = True
+        adopted = {segment.path for segment in self._adopted}
         paths = self._directory.glob("usage-*.jsonl")
         held: set[str] = set()
         for name, path in sorted((Name.of(path), path) for path in paths):
-            if name.writer in held:
+            if name.writer in held or path in adopted:
                 continue
+            if len(self._adopted) >= _MOST_ADOPTED:
+                return
             if path in self._left_alone:
                 held.add(name.writer)
                 continue
@@ -258,7 +290,7 @@ class Journal:
             if segment is None:
                 held.add(name.writer)
             else:
-                yield segment
+                self._adopted.append(segment)
 
     def _leave_alone(self, path: Path, error: OSError) -> None:
         """Leaves a file alone until the next start: one that fails now fails every second."""
