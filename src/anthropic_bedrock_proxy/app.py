@@ -109,7 +109,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
     places = make_places(settings, resolver)
     opening = await _open(store)
-    journal = Journal(settings.store.journal_path)
+    journal = Journal(settings.store.journal_path, store.ledger)
     registry = make_registry(settings, places.regions)
     limiter = make_limiter(settings)
     budgets = Budgets(
@@ -179,7 +179,6 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
             ),
         ),
         _keep_running("what is borrowed from budgets is no longer renewed", budgets.run),
-        _keep_running("what dead processes spent is no longer held", budgets.inheritance.run),
         _keep_running("what runs at once is no longer renewed", limiter.run),
     ]
     if settings.store.usage_ttl_days:

@@ -12,6 +12,5 @@ class Delivered:
         self.delivered = 1
         self.failing = False
 
-    async def inherited(self):
-        """See `Deliveries.inherited`."""
-        return {}
+    async def hold_inherited(self, account):
+        """See `Deliveries.hold_inherited`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .records import (
     Account,
@@ -178,6 +178,11 @@ class UsageLog(Protocol):
     async def expire(self, before_ms: int) -> int:
         """Deletes records (not sums) from before; how many. A store may do so by itself: 0."""
         ...
+
+
+# What is spent and undelivered, and nothing else, is held for so long: nobody may be lent it, and
+# it is to outlive a restart. The store takes it off when it is delivered.
+LASTING_SECONDS: Final = 86_400
 
 
 class Ledger(Protocol):

@@ -16,12 +16,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
 
-from .base import StoreError, UsageLog
+from .base import Ledger, StoreError, UsageLog
+from .inheritance import Costs, Inheritance
 from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
@@ -39,8 +41,15 @@ class Journal:
     """
 
     def __init__(
-        self, directory: Path, *, writer: str | None = None, memory_limit: int = 100_000
+        self,
+        directory: Path,
+        ledger: Ledger | None = None,
+        *,
+        writer: str | None = None,
+        memory_limit: int = 100_000,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`ledger` holds what dead processes spent until it is delivered."""
         self._directory = directory
         self._memory_limit = memory_limit
         self._pid = os.getpid()
@@ -53,6 +62,7 @@ class Journal:
         self._refused = False
         self._adopted: list[Segment] = []  # of dead processes, not delivered yet, in order
         self._looked = False  # for such
+        self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
         self._left_alone: set[Path] = set()
         self._draining = asyncio.Lock()
         # What budgets ask for: which round of delivery takes what is appended now, and up to which
@@ -82,7 +92,15 @@ class Journal:
                 self._refused = False
                 logger.warning("usage is written to %s again", self._directory)
 
-    async def inherited(self) -> Mapping[str, Mapping[Account, int]]:
+    async def hold_inherited(self, account: Account | None = None) -> None:
+        """Sees that the ledger holds what dead processes spent, from all accounts or one.
+
+        Raises `StoreError`, and `OSError` of the folder.
+        """
+        if self._inheritance is not None:
+            await self._inheritance.hold(self.inherited, account)
+
+    async def inherited(self) -> Costs:
         """Returns what dead processes spent that the store does not have, by writer.
 
         Rather too much than too little. What another living process delivers is that one's to tell.
@@ -111,10 +129,12 @@ class Journal:
                 delivered += await self._deliver_closed(log)
                 self._adopt()
                 while self._adopted:
-                    delivered += await self._deliver(self._adopted[0], log)
-                    self._adopted.pop(0).close()
-                    if not self._adopted:
-                        self._adopt()
+                    await self.hold_inherited()
+                    while self._adopted:
+                        delivered += await self._deliver(self._adopted[0], log)
+                        self._adopted.pop(0).close()
+                    self._adopt()
+                await self.hold_inherited()
             except StoreError:
                 self.failing = True
                 self._save_memory()

@@ -19,7 +19,6 @@ from typing import Final
 from ...errors import UnavailableError
 from ...store.base import Ledger, StoreError
 from ...store.records import Account, Standing
-from .inheritance import Inheritance
 from .outage import Outage
 from .purse import Budget, Hold, Purse
 from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, Upkeep
@@ -66,7 +65,6 @@ class Budgets:
         self.purses: dict[Account, Purse] = {}
         self._noted: set[tuple[Account, int]] = set()
         self._outage = Outage(monotonic=monotonic, fail_open=fail_open)
-        self.inheritance = Inheritance(ledger, deliveries, now=now)
         self.upkeep = Upkeep(
             ledger, deliveries, self.purses, self._outage, now=now, monotonic=monotonic
         )
@@ -212,7 +210,7 @@ class Budgets:
 
     async def _ask(self, purse: Purse, needed: int) -> bool:
         """Whether the ledger granted all that it was asked for."""
-        await self.inheritance.hold(purse.budget.account)
+        await self._deliveries.hold_inherited(purse.budget.account)
         purse.has_reached(self._deliveries.delivered)
         if purse.due or purse.lasting:
             await self.upkeep.set([purse])

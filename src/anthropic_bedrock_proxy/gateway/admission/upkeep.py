@@ -8,11 +8,11 @@ spent. The store takes off what it is told of; a hold that lapsed or is in doubt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Protocol
 
-from ...store.base import Ledger, StoreError
+from ...store.base import LASTING_SECONDS, Ledger, StoreError
 from ...store.records import Account
 from .outage import Outage
 from .purse import Purse
@@ -21,8 +21,6 @@ LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last rene
 # A worker takes it for lapsed so much earlier: that covers how far two workers may be apart in
 # their idea of the store's time, see `aws/skew.py`.
 MARGIN_SECONDS: Final = 5
-# What is only unpaid is held for so long: it is never lent, and is to outlive a restart.
-LASTING_SECONDS: Final = 86_400
 _REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
 
 
@@ -38,8 +36,11 @@ class Deliveries(Protocol):
         """Names this process in its usage and in the ledger."""
         ...
 
-    async def inherited(self) -> Mapping[str, Mapping[Account, int]]:
-        """Returns what dead processes spent that the store does not have, by writer."""
+    async def hold_inherited(self, account: Account) -> None:
+        """Sees that the ledger holds what dead processes spent from an account.
+
+        Raises `StoreError`, and `OSError` of the journal's folder.
+        """
         ...
 
 
