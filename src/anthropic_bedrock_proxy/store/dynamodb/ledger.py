@@ -3,7 +3,8 @@
 Partition "account#<owner>", sort key the period. `spent` is in nano-dollars; "h#<holder>" is what a
 process holds, until when, and its last write; "w#<writer>" see `dynamodb_once.py`; `write` changes
 with every write, and whoever decides by what it read writes only if it is still the same. A write
-that was sent again after a lost answer finds its own name there, and is not done twice.
+that was sent again after a lost answer finds its own name there, and is not done twice. Whether a
+hold has lapsed is a matter of DynamoDB's clock: what callers say by theirs is converted.
 """
 
 from __future__ import annotations
@@ -50,24 +51,25 @@ class DynamoDBLedger:
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
                 item = await self._read(account)
+                at = self._tables.at(now)
                 holds = _holds(item)
                 if (hold := holds.get(holder)) is not None and hold.get("write") == mine:
-                    return granted, _standing(account, item, now)
-                live = {name: hold for name, hold in holds.items() if hold["until"] > now}
+                    return granted, _standing(account, item, at)
+                live = {name: hold for name, hold in holds.items() if hold["until"] > at}
                 others = {name: hold for name, hold in live.items() if name != holder}
                 own = live.get(holder, {}).get("held", 0)
                 left = budget_nano - item.get("spent", 0) - _sum(others) - own
                 granted = max(0, min(amount_nano, left))
                 if not granted:
-                    return 0, _standing(account, item, now)
+                    return 0, _standing(account, item, at)
                 held = own + granted
-                latest = max(until, live.get(holder, {}).get("until", 0))
+                latest = max(self._tables.at(until), live.get(holder, {}).get("until", 0))
                 changed = {"held": held, "until": latest, "write": mine}
                 lapsed = sorted(holds.keys() - live.keys() - {holder})[:_MOST_REMOVED]
                 change = _taking(holder, changed, lapsed, seen=item.get("write"))
                 after = await self._tables.update(self._tables.names.state, _key(account), change)
                 if after is not None:
-                    return granted, _standing(account, after, now)
+                    return granted, _standing(account, after, at)
                 await self._tables.contended(attempt)
         raise _busy(account)
 
@@ -87,6 +89,7 @@ class DynamoDBLedger:
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """See `Ledger.renew`."""
+        until = self._tables.at(until)
         change = Change(
             update="SET #h.#until = :until, #write = :mine",
             condition="attribute_exists(#h) AND #h.#until < :until",
@@ -107,7 +110,8 @@ class DynamoDBLedger:
                 seen = (_holds(await self._read(account)).get(holder) or {}).get("write")
                 if seen == mine or (seen is None and not nano):
                     return
-                change = _setting(holder, {"held": nano, "until": until, "write": mine}, seen)
+                hold = {"held": nano, "until": self._tables.at(until), "write": mine}
+                change = _setting(holder, hold, seen)
                 if await self._tables.update(self._tables.names.state, _key(account), change):
                     return
                 await self._tables.contended(attempt)
@@ -118,7 +122,9 @@ class DynamoDBLedger:
         values = {":pk": f"account#{owner}"}
         items = self._tables.query(self._tables.names.state, "#pk = :pk", values)
         # Sort keys are in the order of their bytes, so "total" comes last.
-        return [_standing(Account(owner, item["sk"]), item, now) async for item in items]
+        found = [item async for item in items]
+        at = self._tables.at(now)
+        return [_standing(Account(owner, item["sk"]), item, at) for item in found]
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
         """See `Ledger.import_spent`."""
