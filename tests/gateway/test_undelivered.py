@@ -114,6 +114,7 @@ class World:
         self.holds = holds
         self.now = START
         self.budget = Budget(ACCOUNT, budget, "total", None)
+        self.most = DOLLAR // 50  # of a request that is to use up the budget
         self.spent = self.requests = 0
         self.overshoot = [0, 0]  # without holds: what may have run at once in each process
         self.directories = [directory / str(n % machines) for n in range(2)]
@@ -152,10 +153,10 @@ class World:
             self.processes[number].end_request(cost)
         return admitted
 
-    async def use_up(self, number, cost=DOLLAR // 50):
+    async def use_up(self, number):
         """Requests until one is refused; returns how many were admitted."""
         admitted = 0
-        while await self.request(number, cost):
+        while await self.request(number, self.most):
             admitted += 1
         return admitted
 
@@ -422,7 +423,7 @@ async def take(world, step, which, draw):
     elif step == "end" and process.running:
         process.end_request(draw(st.integers(0, world.most)))
     elif step == "use_up":
-        await world.use_up(which, world.most)
+        await world.use_up(which)
     elif step == "way":
         world.way.state = which
     elif step == "drain":

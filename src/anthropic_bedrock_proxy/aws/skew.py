@@ -1,4 +1,4 @@
-"""How far the clock of AWS is ahead of this machine's, as far as the `Date` of its answers tells.
+"""Measures how far the clock of AWS is ahead of this machine's, by the `Date` of its answers.
 
 A `Date` is cut to its second, and was made between the sending of the request and the coming of the
 answer: so one answer says between which two numbers the skew is. What was thought before is kept
@@ -56,7 +56,7 @@ class Skew:
             self._tell()
 
     def looked(self, monotonic: float) -> None:
-        """Has enough for a while."""
+        """Notes that an answer was looked at: that is enough for a while."""
         self.look_at = monotonic + _LOOK_SECONDS
 
     def follow(self) -> bool:

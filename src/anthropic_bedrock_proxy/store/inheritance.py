@@ -1,4 +1,4 @@
-"""What dead processes spent is held until it is delivered, by whoever has found their journals.
+"""Holds what dead processes spent, until whoever found their journals has delivered it.
 
 Their own holds lapse, and what the store does not know to be spent would be lent again.
 """

@@ -1,4 +1,4 @@
-"""Whether the ledger answers, as far as the requests of a worker tell."""
+"""Remembers whether the ledger answers the requests of a worker."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Outage:
 
     @property
     def lasts(self) -> bool:
-        """Whether it did not answer when it was last asked."""
+        """Says whether it left the last question without an answer."""
         return self._since is not None
 
     @property
     def forbids_asking(self) -> bool:
-        """Whether it failed a moment ago: then nobody waits for it again so soon."""
+        """Says whether it failed a moment ago: then nobody waits for it again so soon."""
         return self._since is not None and self._monotonic() - self.asked_at < _ASK_SECONDS
 
     def begin(self, error: Exception) -> None:
-        """The ledger did not answer, which is told once."""
+        """Notes that the ledger did not answer, and logs the first time."""
         self.asked_at = self._monotonic()  # who waited meanwhile must not ask one after the other
         if self._since is None:
             self._since = self._monotonic()
@@ -38,7 +38,7 @@ class Outage:
             _log.error("budgets cannot be asked, %s: %s", self._how, reason)
 
     def end(self) -> None:
-        """The ledger has answered."""
+        """Notes that the ledger has answered."""
         if self._since is not None:
             seconds = round(self._monotonic() - self._since)
             self._since = None

@@ -72,12 +72,12 @@ class Purse(msgspec.Struct, eq=False):
 
     @property
     def claim(self) -> int:
-        """What the ledger has to hold for this purse."""
+        """Returns what the ledger has to hold for this purse."""
         return self.available + self.surplus + self.held + sum(self.unpaid.values())
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing in it, and nobody to put something in."""
+        """Says whether nothing is in it, and nobody runs who could put something in."""
         return not (self.running or self.available or self.surplus or self.held)
 
     def has_reached(self, delivered: int) -> None:

@@ -1,4 +1,4 @@
-"""What keeps the holds of a worker in the ledger true, beside its requests.
+"""Keeps the holds of a worker in the ledger true, beside its requests.
 
 For each purse the ledger holds what is in it, what running requests hold, and what was spent while
 its usage is on the way to the store: a budget must not be lent again before it is known to be
