@@ -295,6 +295,7 @@ def test_what_a_dead_sibling_spent_is_held_by_the_other(kind, holds):
     async def story(world):
         await world.idle(10)
         world.way.state = "shut"
+        await world.request(1, DOLLAR // 100)
         await world.use_up(0)
         await world.processes[0].kill()
         world.processes[0] = None

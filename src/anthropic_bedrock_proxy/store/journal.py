@@ -14,6 +14,7 @@ failed comes again before the next, also when another process goes on with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -121,6 +122,9 @@ class Journal:
         """
         async with self._draining:
             self._forget_parent()
+            with contextlib.suppress(StoreError, OSError):  # which keep no usage of our own back
+                self._adopt()
+                await self.hold_inherited()
             try:
                 # What an earlier drain could not deliver goes first; the own segment is not
                 # rotated before, so an outage of the store leaves two files, not one per drain.
