@@ -18,18 +18,17 @@ import contextlib
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
 
 from .base import Ledger, StoreError, UsageLog
-from .inheritance import Costs, Inheritance
+from .inheritance import Inheritance
+from .orphans import Orphans
 from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
-_MOST_ADOPTED = 128  # files of dead processes at once: each is a descriptor
 
 logger = logging.getLogger("anthropic_bedrock_proxy.journal")
 
@@ -61,10 +60,8 @@ class Journal:
         self._closed: list[Lines] = []  # what the store has not taken yet, in order
         self._dropped = 0
         self._refused = False
-        self._adopted: list[Segment] = []  # of dead processes, not delivered yet, in order
-        self._looked = False  # for such
+        self._orphans = Orphans(directory)
         self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
-        self._left_alone: set[Path] = set()
         self._draining = asyncio.Lock()
         # What budgets ask for: which round of delivery takes what is appended now, and up to which
         # the store has everything; whether the last one failed.
@@ -99,21 +96,7 @@ class Journal:
         Raises `StoreError`, and `OSError` of the folder.
         """
         if self._inheritance is not None:
-            await self._inheritance.hold(self.inherited, account)
-
-    async def inherited(self) -> Costs:
-        """Returns what dead processes spent that the store does not have, by writer.
-
-        Rather too much than too little. What another living process delivers is that one's to tell.
-        """
-        if not self._looked:
-            self._adopt()
-        for segment in list(self._adopted):
-            await segment.sum_up()
-        sums: dict[str, Counter[Account]] = {}
-        for segment in self._adopted:
-            sums.setdefault(segment.name.writer, Counter()).update(segment.costs or {})
-        return sums
+            await self._inheritance.hold(self._orphans.costs, account)
 
     async def drain(self, log: UsageLog) -> int:
         """Moves everything closed into `log`; returns how many records were delivered.
@@ -123,7 +106,7 @@ class Journal:
         async with self._draining:
             self._forget_parent()
             with contextlib.suppress(StoreError, OSError):  # which keep no usage of our own back
-                self._adopt()
+                self._orphans.adopt()
                 await self.hold_inherited()
             try:
                 # What an earlier drain could not deliver goes first; the own segment is not
@@ -131,13 +114,13 @@ class Journal:
                 delivered = await self._deliver_closed(log)
                 self._rotate()
                 delivered += await self._deliver_closed(log)
-                self._adopt()
-                while self._adopted:
+                self._orphans.adopt()
+                while self._orphans.adopted:
                     await self.hold_inherited()
-                    while self._adopted:
-                        delivered += await self._deliver(self._adopted[0], log)
-                        self._adopted.pop(0).close()
-                    self._adopt()
+                    while self._orphans.adopted:
+                        delivered += await self._deliver(self._orphans.adopted[0], log)
+                        self._orphans.adopted.pop(0).close()
+                    self._orphans.adopt()
                 await self.hold_inherited()
             except StoreError:
                 self.failing = True
@@ -216,10 +199,11 @@ class Journal:
     def _forget(self) -> None:
         if self._active is not None:
             self._active.close()
-        for segment in (*self._closed, *self._adopted):
+        for segment in self._closed:
             segment.close()
+        self._orphans.close()
         self._active = None
-        self._closed, self._in_memory, self._adopted = [], [], []
+        self._closed, self._in_memory = [], []
 
     def _kept(self) -> int:
         """Counts the records that are in memory only."""
@@ -266,7 +250,7 @@ class Journal:
             segment.discard()
         except OSError as error:
             if isinstance(segment, Segment):
-                self._leave_alone(segment.path, error)
+                self._orphans.leave_alone(segment.path, error)
         return delivered
 
     def _save_memory(self) -> None:
@@ -284,42 +268,6 @@ class Journal:
             except OSError:
                 self._in_memory = waiting[position:]
                 return
-
-    def _adopt(self) -> None:
-        """Takes over the segments whose owners are dead, until they are delivered.
-
-        None behind one of the same writer that somebody else has or that cannot be read: that one's
-        batches come first.
-        """
-        self._looked = True
-        adopted = {segment.path for segment in self._adopted}
-        paths = self._directory.glob("usage-*.jsonl")
-        held: set[str] = set()
-        for name, path in sorted((Name.of(path), path) for path in paths):
-            if name.writer in held or path in adopted:
-                continue
-            if len(self._adopted) >= _MOST_ADOPTED:
-                return
-            if path in self._left_alone:
-                held.add(name.writer)
-                continue
-            try:
-                segment = Segment.adopt(path)
-            except FileNotFoundError:
-                continue  # another process delivered it
-            except OSError as error:
-                self._leave_alone(path, error)
-                held.add(name.writer)
-                continue
-            if segment is None:
-                held.add(name.writer)
-            else:
-                self._adopted.append(segment)
-
-    def _leave_alone(self, path: Path, error: OSError) -> None:
-        """Leaves a file alone until the next start: one that fails now fails every second."""
-        self._left_alone.add(path)
-        logger.error("%s: %s; left for the next start", path, error.strerror or error)
 
 
 def _new_writer() -> str:
