@@ -379,6 +379,24 @@ def test_nothing_that_is_lent_is_held_for_long(kind):
     play(story, kind=kind)
 
 
+def test_many_accounts_that_are_idle_are_held_for_long():
+    async def story(world):
+        world.way.state = "shut"
+        await world.request(0, DOLLAR // 20)
+        budgets = world.processes[0].budgets
+        owners = [f"key:other_{number}" for number in range(100)]
+        for owner in owners:
+            budget = Budget(Account(owner, "total"), DOLLAR, "total", None)
+            budgets.settle(await budgets.take([budget], 0), 5)
+        await world.idle(15)
+        now = int(world.now) + 3600
+        for owner in owners:
+            (standing,) = await world.store.ledger.standings(owner, now=now)
+            assert standing.held_nano == 5
+
+    play(story)
+
+
 class Counted:
     """Counts the calls of a ledger."""
 

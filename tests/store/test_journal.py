@@ -761,6 +761,37 @@ def test_what_the_dead_spent_is_told_by_writer_until_it_is_delivered(tmp_path, s
     assert asyncio.run(inherited(journal)) == {}
 
 
+def test_the_ledger_holds_what_the_dead_spent_until_it_is_delivered(tmp_path, store):
+    keys = [f"key_{number}" for number in range(100)]
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(
+        b"".join(line(key, key_id=key, at_ms=0, cost_nano=5) for key in keys)
+    )
+    journal = Journal(tmp_path, store.ledger, now=lambda: 0.0)
+
+    async def held(now):
+        return [
+            standing.held_nano
+            for key in keys
+            for standing in await store.ledger.standings(f"key:{key}", now=now)
+        ]
+
+    class Shut:
+        async def append(self, batch):
+            raise StoreError("throttled")
+
+    async def story():
+        await journal.hold_inherited(Account("key:key_7", "total"))
+        assert await held(0) == [5], "at once, where it is to be lent from"
+        with pytest.raises(StoreError):
+            await journal.drain(Shut())
+        assert await held(86_000) == [5] * 300
+        await journal.drain(store.usage)
+        assert await held(0) == [0] * 300
+        assert (await store.usage.totals(by=()))[0].cost_nano == 500
+
+    asyncio.run(story())
+
+
 def test_files_of_the_dead_are_open_a_few_at_a_time(tmp_path, store):
     for number in range(300):
         (tmp_path / f"usage-{number}-dead.jsonl").write_bytes(line(number))

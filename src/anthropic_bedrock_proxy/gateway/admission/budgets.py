@@ -141,9 +141,9 @@ class Budgets:
             await asyncio.wait(asked, timeout=_ANSWER_SECONDS)
         try:
             await self.upkeep.give_back()
-            await self.upkeep.mend()
         except StoreError as error:
             _log.warning("what was borrowed from budgets lapses by itself: %s", error)
+        await self.upkeep.mend()
 
     async def _reserve(self, purses: Sequence[Purse], nano: int) -> None:
         """Holds so much of each purse; with nothing to hold, sees that none is empty."""

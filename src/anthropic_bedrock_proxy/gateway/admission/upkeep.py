@@ -21,6 +21,7 @@ LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last rene
 # A worker takes it for lapsed so much earlier: that covers how far two workers may be apart in
 # their idea of the store's time, see `aws/skew.py`.
 MARGIN_SECONDS: Final = 5
+_AT_ONCE: Final = 32  # holds that are set together: some 0.1 s, for which who borrows may wait
 _REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
 
 
@@ -87,24 +88,31 @@ class Upkeep:
                 await self._ledger.give_back(account, holder=self._holder, amount_nano=left)
 
     async def mend(self) -> None:
-        """Sets the holds that may not be what they should."""
+        """Sets the holds that may not be what they should, some at once."""
+        for lasting in (False, True):
+            while purses := self._to_set(lasting=lasting):
+                task = asyncio.create_task(self._try_to_set(purses, lasting=lasting))
+                for purse in purses:
+                    # Who wants to borrow waits.
+                    purse.borrowing, purse.asked_at = task, self._monotonic()
+                if not await task:
+                    return
+
+    def _to_set(self, *, lasting: bool) -> list[Purse]:
+        """Returns purses whose hold is to be set, for a day or for a lease."""
+        found: list[Purse] = []
         now = self._monotonic()
-        passing: list[Purse] = []
-        lasting: list[Purse] = []
         for purse in self._purses.values():
             if purse.borrowing is not None:
                 continue
             purse.has_reached(self._deliveries.delivered)
             purse.lapse(now)
             lasts = self._deliveries.failing and purse.empty and bool(purse.unpaid)
-            if purse.due or purse.lasting != lasts:
-                (lasting if lasts else passing).append(purse)
-        for purses, lasts in ((passing, False), (lasting, True)):
-            if purses:
-                task = asyncio.create_task(self._try_to_set(purses, lasting=lasts))
-                for purse in purses:
-                    purse.borrowing, purse.asked_at = task, now  # who wants to borrow waits
-                await task
+            if lasts == lasting and (purse.due or purse.lasting != lasts):
+                found.append(purse)
+                if len(found) == _AT_ONCE:
+                    break
+        return found
 
     async def renew(self) -> None:
         """Renews what is borrowed. Raises `StoreError`."""
