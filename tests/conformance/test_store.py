@@ -882,6 +882,48 @@ def test_borrowing_again_keeps_all_of_the_hold(opened):
     asyncio.run(story())
 
 
+def test_a_hold_is_set_whatever_it_was(opened):
+    async def story():
+        async with opened() as store:
+            ledger = store.ledger
+            total = Account("key:key_1", "total")
+            await borrowing(store, 60)
+            await ledger.hold({MONTH: 25, total: 7}, holder="w", until=500)
+            assert await standings(store, now=499) == [
+                Standing(MONTH, 0, 25),
+                Standing(total, 0, 7),
+            ]
+            assert all(s.held_nano == 0 for s in await standings(store, now=500))
+            await ledger.hold({MONTH: 0, total: 0}, holder="w", until=500)
+            await ledger.hold({MONTH: 0}, holder="nobody", until=500)
+            assert all(s.held_nano == 0 for s in await standings(store))
+            assert await borrowing(store, 100, holder="v") == (100, Standing(MONTH, 0, 100))
+            await ledger.hold({MONTH: 30}, holder="w", until=60)
+            (month, *_) = await standings(store)
+            assert month == Standing(MONTH, 0, 130), "spent is spent, whatever is left"
+            assert (await borrowing(store, 1, holder="v"))[0] == 0
+
+    asyncio.run(story())
+
+
+def test_what_had_lapsed_is_held_again_and_left_by_what_is_spent(opened):
+    async def story():
+        async with opened() as store:
+            await borrowing(store, 60, until=60)
+            assert (await borrowing(store, 10, holder="v", now=60, until=999))[0] == 10
+            await store.ledger.hold({MONTH: 50}, holder="w", until=999)
+            granted, standing = await borrowing(store, 100, now=61, until=90)
+            assert (granted, standing) == (40, Standing(MONTH, 0, 100))
+            await store.ledger.hold({MONTH: 50}, holder="w", until=90)
+            (standing,) = await standings(store, now=90)
+            assert standing.held_nano == 10, "it may also lapse earlier than before"
+            await store.usage.append(batch(a_record("1", at_ms=NOVEMBER_30, cost_nano=50)))
+            (standing, *_) = await standings(store)
+            assert standing == Standing(MONTH, 50, 10)
+
+    asyncio.run(story())
+
+
 def test_usage_is_spent_from_every_account_and_leaves_the_hold_of_its_writer(opened):
     day = Account("key:key_1", "2026-11-30")
     fields = {"at_ms": NOVEMBER_30, "user_id": "u", "team_id": "t"}

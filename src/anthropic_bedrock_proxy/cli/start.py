@@ -17,6 +17,7 @@ from ..server import BindError, bind
 if TYPE_CHECKING:
     import socket
 
+    from ..aws.resolver.resolver import Resolver
     from ..store.base import Store
 
 _NO_CREDENTIALS = """\
@@ -30,6 +31,9 @@ To try the proxy without AWS: anthropic-bedrock-proxy serve --demo"""
 _NO_AWS_IN_DEMOS = (
     "A demonstration does not reach AWS: set DYNAMODB_ENDPOINT_URL, or another STORE_URL."
 )
+
+
+_LOOK_SECONDS = 3.0  # clients that have connected wait for it
 
 
 class StartError(Exception):
@@ -86,8 +90,9 @@ def _serve(
     logs.configure(settings.server.log_level, settings.server.log_format)
     name = listeners[0].getsockname()
     port = name[1] if isinstance(name, tuple) else 0  # a Unix socket has none
+    resolver = parts.make_resolver(settings)
     try:
-        store = make_store(settings)
+        store = make_store(settings, resolver)
     except StoreError as error:
         raise StartError(f"the store cannot be used: {error}") from error
     first_key, keyless = None, False
@@ -96,7 +101,7 @@ def _serve(
         # key needs no hint.
         person = sys.stdout.isatty()
         if settings.auth.require_api_key and (person or settings.auth.master_api_key is None):
-            first_key, keyless = _first_key(settings, store, make=person)
+            first_key, keyless = _first_key(settings, store, resolver, make=person)
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         print(f"The store does not answer yet: {error}", file=sys.stderr)
@@ -110,7 +115,7 @@ def _serve(
     text = banner(settings, port, upstream, shown, first_key=first_key, keyless=keyless)
     print(text, flush=True)
     try:
-        return server.run(settings, listeners, lambda: app.build(settings, store))
+        return server.run(settings, listeners, lambda: app.build(settings, store, resolver))
     finally:
         server.remove_socket(settings.server.host)
 
@@ -139,21 +144,29 @@ def _with_demo_upstream(config_file: Path | None, overrides: dict[str, str]) -> 
     )
 
 
-def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | None, bool]:
+def _first_key(
+    settings: Settings, store: Store, resolver: Resolver, *, make: bool
+) -> tuple[str | None, bool]:
     """Makes a key if the store has none; returns its secret, and whether there still is none.
 
     Raises `StoreError`.
     """
     import asyncio  # noqa: PLC0415  # after the bind
 
+    from ..store.base import StoreError  # noqa: PLC0415
+
     async def look() -> tuple[str | None, bool]:
-        await store.open()
         try:
-            if await store.keys.list(limit=1):
-                return None, False
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await store.open()
+                if await store.keys.list(limit=1):
+                    return None, False
             return (await _make_key(settings, store), False) if make else (None, True)
+        except TimeoutError:
+            raise StoreError("no answer in time") from None
         finally:
             await store.close()
+            await resolver.close()
 
     return asyncio.run(look())
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from .records import (
     Account,
@@ -190,6 +190,11 @@ class UsageLog(Protocol):
         ...
 
 
+# What is spent and undelivered, and nothing else, is held for so long: nobody may be lent it, and
+# it is to outlive a restart. The store takes it off when it is delivered.
+LASTING_SECONDS: Final = 86_400
+
+
 class Ledger(Protocol):
     """The money spent per account, and what processes hold of the rest.
 
@@ -221,6 +226,13 @@ class Ledger(Protocol):
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """Keeps the holds of a living process."""
+        ...
+
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """Makes what `holder` holds exactly this until then, also what had lapsed; 0 ends it.
+
+        It may exceed what a budget has left: it is what is known to be spent already.
+        """
         ...
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:

@@ -21,6 +21,7 @@ import errno
 import fcntl
 import os
 import re
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -30,12 +31,14 @@ from zlib import crc32
 import msgspec
 
 from .base import UsageLog
-from .records import UsageBatch, UsageRecord
+from .records import Account, UsageBatch, UsageRecord
+from .totals import spending_of
 
 # Records of a batch: one transaction of a few milliseconds. Stores know a batch by where it begins,
 # so a file that was delivered in part must go on in the same steps, also with another version. What
 # is delivered for the first time may be several of them at once (`UsageBatch.through`).
 BATCH = 500
+_CLOSED = -1
 _LARGEST = 2**36  # bytes of a segment, of which the batches before the next one are numbered
 _NAME = re.compile(r"usage-(?P<writer>.+)-(?P<number>\d+)-[0-9a-f]+\.jsonl")
 _decode = msgspec.json.Decoder(UsageRecord).decode
@@ -160,6 +163,7 @@ class Segment(Lines):
         self.path = path
         self.torn = False
         self.size = os.fstat(descriptor).st_size
+        self.costs: Counter[Account] | None = None  # of what was not taken when they were summed
         self._descriptor = descriptor
 
     @classmethod
@@ -210,9 +214,25 @@ class Segment(Lines):
         self.size += written
 
     def _next_lines(self, most: int) -> list[bytes]:
+        return self._lines_from(self.taken, most)
+
+    def _lines_from(self, offset: int, most: int) -> list[bytes]:
         with open(self._descriptor, "rb", closefd=False) as file:
-            file.seek(self.taken)
+            file.seek(offset)
             return list(islice(file, most))
+
+    async def sum_up(self) -> None:
+        """Sums once what its records cost, in `costs`; of a file that fails or is gone, a part."""
+        if self.costs is not None:
+            return
+        costs: Counter[Account] = Counter()
+        offset = self.taken
+        with contextlib.suppress(OSError):
+            while self._descriptor != _CLOSED and (lines := self._lines_from(offset, BATCH)):
+                costs.update(spending_of(decode(lines)[0]))
+                offset += sum(map(len, lines))
+                await asyncio.sleep(0)  # or a large file would keep every other task waiting
+        self.costs = costs
 
     def discard(self) -> None:
         """Deletes the delivered file, its corrupt lines kept aside. Raises `OSError`."""
@@ -225,4 +245,5 @@ class Segment(Lines):
 
     def close(self) -> None:
         """Lets go of the lock: a file still there is an orphan now."""
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        os.close(descriptor)

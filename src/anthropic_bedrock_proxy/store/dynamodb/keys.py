@@ -126,7 +126,7 @@ class DynamoDBKeys:
             return None
         item = await self._tables.get(self._tables.names.state, _key(found.get("key_id", "")))
         lapse = None if item is None else item["secrets"].get(digest)
-        if item is None or lapse is None or 0 < lapse <= now:
+        if item is None or lapse is None or 0 < lapse <= self._tables.at(now):
             return None
         return _record(item)
 
@@ -185,7 +185,7 @@ class DynamoDBKeys:
             if secret is not None:
                 if secret.hash.hex() in secrets or not await self._point(secret.hash, key_id):
                     raise StoreError(_EXISTS)
-                secrets, gone = _rotated(secrets, secret, now)
+                secrets, gone = _rotated(secrets, secret, self._tables.at(now))
                 key = key.rotated(secret.hint, now=now)
             unchanged = Change(
                 condition="#write = :seen",

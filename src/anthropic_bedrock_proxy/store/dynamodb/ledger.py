@@ -7,7 +7,8 @@ with every change of holds, and whoever decides by what it read writes only if i
 A write that was sent again after a lost answer finds its own name there, and is not done twice.
 
 Who spends adds to the month before it takes the same off its hold; who borrows reads the holds
-before the month. So nothing is missed in between, only seen twice for a moment.
+before the month. So nothing is missed in between, only seen twice for a moment. Whether a hold has
+lapsed is a matter of DynamoDB's clock: what callers say by theirs is converted.
 """
 
 from __future__ import annotations
@@ -60,25 +61,26 @@ class DynamoDBLedger:
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
                 item = await self._read(account)
+                at = self._tables.at(now)
                 holds = _holds(item)
                 if (hold := holds.get(holder)) is not None and hold.get("write") == mine:
-                    return granted, _standing(account, item, now)
-                live = {name: hold for name, hold in holds.items() if hold["until"] > now}
+                    return granted, _standing(account, item, at)
+                live = {name: hold for name, hold in holds.items() if hold["until"] > at}
                 others = {name: hold for name, hold in live.items() if name != holder}
                 own = live.get(holder, {}).get("held", 0)
                 left = budget_nano - item.get("spent", 0) - _sum(others) - own
                 granted = max(0, min(amount_nano, left))
                 if not granted:
-                    return 0, _standing(account, item, now)
+                    return 0, _standing(account, item, at)
                 held = own + granted
-                latest = max(until, live.get(holder, {}).get("until", 0))
+                latest = max(self._tables.at(until), live.get(holder, {}).get("until", 0))
                 changed = {"held": held, "until": latest, "write": mine}
                 lapsed = sorted(holds.keys() - live.keys() - {holder})[:_MOST_REMOVED]
                 change = _taking(holder, changed, lapsed, seen=item.get("write"))
                 after = await self._tables.update(self._tables.names.state, _key(account), change)
                 if after is not None:
                     after["spent"] = item["spent"]
-                    return granted, _standing(account, after, now)
+                    return granted, _standing(account, after, at)
                 await self._tables.contended(attempt)
         raise _busy(account)
 
@@ -98,6 +100,7 @@ class DynamoDBLedger:
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """See `Ledger.renew`."""
+        until = self._tables.at(until)
         change = Change(
             update="SET #h.#until = :until, #write = :mine",
             condition="attribute_exists(#h) AND #h.#until < :until",
@@ -107,6 +110,24 @@ class DynamoDBLedger:
         state = self._tables.names.state
         await each(lambda account: self._tables.update(state, _key(account), change), accounts)
 
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """See `Ledger.hold`."""
+        await each(lambda one: self._hold(one[0], holder, one[1], until), holds.items())
+
+    async def _hold(self, account: Account, holder: str, nano: int, until: int) -> None:
+        mine = new_write()
+        async with self._turn(account):
+            for attempt in range(_MOST_ATTEMPTS):
+                seen = (_holds(await self._account(account)).get(holder) or {}).get("write")
+                if seen == mine or (seen is None and not nano):
+                    return
+                hold = {"held": nano, "until": self._tables.at(until), "write": mine}
+                change = _setting(holder, hold, seen)
+                if await self._tables.update(self._tables.names.state, _key(account), change):
+                    return
+                await self._tables.contended(attempt)
+        raise _busy(account)
+
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
         values = {":pk": f"{_ACCOUNT}{owner}"}
@@ -115,8 +136,9 @@ class DynamoDBLedger:
         for period, nano in (await self._spent.by_period(owner)).items():
             item = items.setdefault(period, {})
             item["spent"] = item.get("spent", 0) + nano
+        at = self._tables.at(now)
         # Periods are in the order of their bytes, so "total" comes last.
-        return [_standing(Account(owner, sk), item, now) for sk, item in sorted(items.items())]
+        return [_standing(Account(owner, sk), item, at) for sk, item in sorted(items.items())]
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
         """See `Ledger.import_spent`."""
@@ -210,6 +232,25 @@ def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None)
         condition = "#write = :seen OR #write = :mine"
         values[":seen"] = seen
     return Change(update=update, condition=condition, names=names, values=values)
+
+
+def _setting(holder: str, hold: Item, seen: str | None) -> Change:
+    """Puts a hold in the place of the one whose last write was `seen`; one of nothing goes."""
+    values = {":mine": hold["write"]}
+    if hold["held"]:
+        update, values[":h"] = "SET #h = :h, #write = :mine", hold
+    else:
+        update = "SET #write = :mine REMOVE #h"
+    if seen is None:
+        condition = "attribute_not_exists(#h)"
+    else:
+        condition, values[":seen"] = "#h.#write = :seen", seen
+    return Change(
+        update=update,
+        condition=condition,
+        names={**_NAMES, "#h": f"{_HOLD}{holder}"},
+        values=values,
+    )
 
 
 def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:

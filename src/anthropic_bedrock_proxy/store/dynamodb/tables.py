@@ -97,6 +97,10 @@ class Tables:
             raise StoreError("the DynamoDB store is not open")
         return self._client
 
+    def at(self, moment: int) -> int:
+        """Converts a moment of this machine's clock to DynamoDB's, which all machines share."""
+        return round(moment + self.client.skew.seconds)
+
     async def get(self, table: str, key: Item) -> Item | None:
         """One item. Nothing is found by what cannot be a key: that is no error of the table's."""
         if not all(map(_can_be_key, key.values())):

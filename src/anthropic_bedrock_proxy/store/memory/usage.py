@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..records import Account, Standing, UsageBatch, UsageRecord, UsageTotal
 from ..totals import Group, add, spending_of_sums, sum_by, sums_of
@@ -54,6 +54,15 @@ class MemoryLedger:
             if holder in holds:
                 nano, lapses = holds[holder]
                 holds[holder] = (nano, max(lapses, until))
+
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """See `Ledger.hold`."""
+        self._check()
+        for account, nano in holds.items():
+            if nano:
+                self._holds.setdefault(account, {})[holder] = (nano, until)
+            else:
+                self._holds.get(account, {}).pop(holder, None)
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
