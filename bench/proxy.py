@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -54,20 +54,29 @@ class Proxy:
     """A directory with a store and a key, and the process that serves from it."""
 
     def __init__(
-        self, directory: Path, upstream_port: int, *, python: str = sys.executable
+        self,
+        directory: Path,
+        upstream_port: int,
+        *,
+        python: str = sys.executable,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
-        """`python` is the interpreter of the installation that is measured."""
+        """`python` is the interpreter of the installation that is measured.
+
+        `environ` are settings other than those of the bench.
+        """
         self._directory = directory
         self._command = [python, "-m", "anthropic_bedrock_proxy"]
         self.port = free_port()
-        self._env = environment(
-            HOME=str(directory),
-            BEDROCK_ENDPOINT_URL=f"http://127.0.0.1:{upstream_port}",
-            AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
-            AWS_SECRET_ACCESS_KEY="bench",  # noqa: S106  # the fake checks no signature
-            STORE_URL=f"sqlite:///{directory}/proxy.db",
-            MASTER_API_KEY=_MASTER_KEY,
-        )
+        settings = {
+            "HOME": str(directory),
+            "BEDROCK_ENDPOINT_URL": f"http://127.0.0.1:{upstream_port}",
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "bench",  # the fake checks no signature
+            "STORE_URL": f"sqlite:///{directory}/proxy.db",
+            "MASTER_API_KEY": _MASTER_KEY,
+        }
+        self._env = environment(**settings | dict(environ or {}))
         made = self._run("keys", "create", "--name", "bench", *_ALLOWANCE, "--json")
         self.secret = msgspec.json.decode(made, type=_Key).key
         self._process: subprocess.Popen[bytes] | None = None

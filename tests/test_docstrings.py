@@ -20,14 +20,14 @@ LEFT = {
     "cli": 9,
     "config": 13,
     "fetch": 3,
-    "gateway": 15,
+    "gateway": 14,
     "limits": 13,
     "protocol": 56,
     "sim": 28,
     "store": 17,
     "telemetry": 1,
     "turn": 2,
-    "upstream": 7,
+    "upstream": 5,
 }
 FOLDERS = sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")})
 

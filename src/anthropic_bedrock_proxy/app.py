@@ -45,9 +45,11 @@ from .upstream.places import Places
 
 if TYPE_CHECKING:
     from .admin.api import AdminAPI
+    from .aws.resolver.resolver import Resolver
     from .limits.base import Limiter
 
 _RESTART_SECONDS: Final = 5.0
+_OPEN_SECONDS: Final = 1.0
 _log = logging.getLogger("anthropic_bedrock_proxy")
 
 
@@ -61,6 +63,7 @@ class App:
         bounds: Bounds,
         store: Store,
         journal: Journal,
+        resolver: Resolver,
         tasks: Sequence[asyncio.Task[None]],
         places: Places,
         live: Live,
@@ -74,6 +77,7 @@ class App:
         self.bounds = bounds
         self._store = store
         self._journal = journal
+        self._resolver = resolver
         self._tasks = tasks
         self._places = places
         self._live = live
@@ -96,23 +100,21 @@ class App:
         await self._budgets.close()
         await self._limiter.close()
         await self._store.close()
+        await self._resolver.close()
         if self._access_log is not None:
             self._access_log.flush()
 
 
-async def build(settings: Settings, store: Store) -> App:
+async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
-    try:
-        await store.open()
-    except StoreError as error:
-        _log.error("the store does not answer yet: %s", error)  # no bug of ours
-    journal = Journal(settings.store.journal_path)
-    places = make_places(settings)
+    places = make_places(settings, resolver)
+    opening = await _open(store)
+    journal = Journal(settings.store.journal_path, store.ledger)
     registry = make_registry(settings, places.regions)
     limiter = make_limiter(settings)
     budgets = Budgets(
         store.ledger,
-        holder=journal.writer,
+        journal,
         now=time.time,
         monotonic=time.monotonic,
         holds=settings.budgets.holds,
@@ -128,7 +130,7 @@ async def build(settings: Settings, store: Store) -> App:
         store.catalog,
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
-        new_control=lambda: make_control(settings),
+        new_control=lambda: make_control(settings, resolver),
         on_providers=places.replace_stored,
         on_prices=pricing.replace_stored,
     )
@@ -169,6 +171,7 @@ async def build(settings: Settings, store: Store) -> App:
     await live.begin()
     access_log = _access_log(settings) if settings.server.access_log else None
     tasks = [
+        *opening,
         _keep_running(
             "usage no longer reaches the store",
             lambda: journal.run(
@@ -192,6 +195,7 @@ async def build(settings: Settings, store: Store) -> App:
         bounds=make_bounds(settings),
         store=store,
         journal=journal,
+        resolver=resolver,
         tasks=tasks,
         places=places,
         live=live,
@@ -201,6 +205,18 @@ async def build(settings: Settings, store: Store) -> App:
         access_log=access_log,
         watchdog=watchdog,
     )
+
+
+async def _open(store: Store) -> list[asyncio.Task[None]]:
+    """Opens the store; returns the task if that takes long, for nobody waits at a start."""
+    opening = asyncio.create_task(store.open())
+    _, late = await asyncio.wait((opening,), timeout=_OPEN_SECONDS)
+    error = TimeoutError("no answer in time") if late else opening.exception()
+    if isinstance(error, StoreError | TimeoutError):
+        _log.error("the store does not answer yet: %s", error)  # no bug of ours
+    elif error is not None:
+        raise error
+    return list(late)
 
 
 def _keep_running(loss: str, work: Callable[[], Coroutine[None, None, None]]) -> asyncio.Task[None]:

@@ -9,29 +9,30 @@ from .store.select import store_from_url
 
 if TYPE_CHECKING:
     from .aws.dynamodb import DynamoDB
+    from .aws.resolver.resolver import Resolver
     from .limits.base import Limiter
     from .store.base import Store
     from .store.dynamodb.tables import TableNames
 
 
-def make_store(settings: Settings) -> Store:
+def make_store(settings: Settings, resolver: Resolver) -> Store:
     """The store, not yet open. Raises `StoreError` for a URL that it cannot serve."""
     if settings.store.url != "dynamodb://":
         return store_from_url(settings.store.url)
     from .store.dynamodb.store import DynamoDBStore  # noqa: PLC0415  # seldom the store
 
     return DynamoDBStore(
-        lambda: make_dynamodb(settings),
+        lambda: make_dynamodb(settings, resolver),
         table_names(settings),
         usage_ttl_days=settings.store.usage_ttl_days,
     )
 
 
-def make_dynamodb(settings: Settings) -> DynamoDB:
+def make_dynamodb(settings: Settings, resolver: Resolver) -> DynamoDB:
     """DynamoDB with the credentials of the AWS_* settings. Needs a running loop."""
     from .parts import make_wiring  # noqa: PLC0415  # heavy, and seldom needed
 
-    return make_wiring(settings).dynamodb(settings.aws.dynamodb_endpoint_url)
+    return make_wiring(settings, resolver).dynamodb(settings.aws.dynamodb_endpoint_url)
 
 
 def table_names(settings: Settings) -> TableNames:

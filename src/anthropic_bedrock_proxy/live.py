@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .fetch.base import Fetched
 from .gateway.known import Verdict
@@ -22,6 +22,7 @@ from .upstream.backing import Backing, DescribesProfiles
 if TYPE_CHECKING:
     from .fetch.cache import CachedFetcher
 
+_BEGIN_SECONDS: Final = 1.0  # of a start, while clients wait
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
 
 
@@ -63,11 +64,13 @@ class Live:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self) -> None:
-        """Reads the catalog once; a store that does not answer is asked again later."""
+        """Reads the catalog once; a store that does not answer, or not soon, is asked again."""
         try:
-            await self._refresh.refresh_once()
-        except StoreError as error:
-            _log.warning("the catalog cannot be read yet: %s", error)
+            async with asyncio.timeout(_BEGIN_SECONDS):
+                await self._refresh.refresh_once()
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or "no answer in time"
+            _log.warning("the catalog cannot be read yet: %s", reason)
         self._run(self._refresh.run())
 
     async def resolve_backing(self, arn: str, key_id: str) -> None:

@@ -7,20 +7,22 @@ import re
 import time
 import tomllib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from .aws.credentials import CredentialsError, credentials_hint
+from .aws.credentials import CredentialsError
 from .aws.http import PoolOptions
-from .config import Settings, SettingsError
+from .aws.resolver.hint import hint
+from .aws.resolver.resolver import Resolver
+from .config import Settings, SettingsError, secret_names
 from .gateway.admission.limiting import LimitOptions, Limits
 from .gateway.failover.chains import parse_chains
 from .gateway.failover.failover import Failover, FailoverOptions
 from .gateway.routing import Link, Registry, RoutingOptions
 from .http.cors import CORS
 from .http.server.bounds import Bounds
+from .limits.select import check_url as check_limits_url
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
 from .protocol.terms import Guardrail, Terms
@@ -155,10 +157,10 @@ def check(settings: Settings) -> None:
             ip_network(network)
     except ValueError as error:
         raise SettingsError([f"TRUSTED_PROXIES: {error}"]) from error
-    if settings.limits.url != "memory://" and find_spec("redis") is None:
-        raise SettingsError(
-            ["LIMITS_URL: Redis needs its client: pip install 'anthropic-bedrock-proxy[redis]'"]
-        )
+    try:
+        check_limits_url(settings.limits.url)
+    except ValueError as error:
+        raise SettingsError([f"LIMITS_URL: {error}"]) from error
 
 
 def _check_server(settings: Settings) -> None:
@@ -191,7 +193,7 @@ def default_place(settings: Settings) -> Place:
 
 def bedrock_url(settings: Settings) -> str:
     """Returns the runtime endpoint: BEDROCK_ENDPOINT_URL, or the region's own."""
-    return default_place(settings).runtime_url
+    return make_network(settings).runtime_url(default_place(settings))
 
 
 def describe_credentials(settings: Settings) -> str | None:
@@ -201,7 +203,7 @@ def describe_credentials(settings: Settings) -> str | None:
         return "AWS_BEARER_TOKEN_BEDROCK"
     if aws.access_key_id:
         return "AWS_ACCESS_KEY_ID"
-    return credentials_hint(aws.profile, os.environ)
+    return hint(aws_environ(settings))
 
 
 def make_terms(settings: Settings) -> Terms:
@@ -241,13 +243,50 @@ def make_failover(settings: Settings) -> Failover:
     )
 
 
-def make_wiring(settings: Settings) -> Wiring:
-    """Makes the wiring by which places are reached."""
+def aws_environ(settings: Settings) -> dict[str, str]:
+    """Returns the environment in which AWS credentials are looked up.
+
+    That of this process without the proxy's own secrets, with what .env and the settings say of
+    AWS.
+    """
+    own = secret_names() - {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    environ = {**settings.sdk_environ, **os.environ}
+    aws = settings.aws
+    given = {
+        "AWS_REGION": aws.region,
+        "AWS_DEFAULT_REGION": aws.region,
+        "AWS_PROFILE": aws.profile,
+        "AWS_CA_BUNDLE": str(aws.ca_bundle) if aws.ca_bundle else None,
+        "HTTPS_PROXY": aws.https_proxy,
+        "NO_PROXY": aws.no_proxy,
+        "AWS_USE_FIPS_ENDPOINT": "true" if aws.use_fips_endpoint else None,
+        "AWS_USE_DUALSTACK_ENDPOINT": "true" if aws.use_dualstack_endpoint else None,
+    }
+    kept = {
+        name: value for name, value in environ.items() if name.upper() not in own | given.keys()
+    }
+    return kept | {name: value for name, value in given.items() if value}
+
+
+def make_resolver(settings: Settings) -> Resolver:
+    """Makes what looks up AWS credentials. Starts nothing; call it before workers are forked."""
+    return Resolver(aws_environ(settings))
+
+
+def make_wiring(settings: Settings, resolver: Resolver) -> Wiring:
+    """Makes the wiring by which places are reached. Needs a running loop."""
+    return Wiring(default_place(settings), make_network(settings), resolver.source)
+
+
+def make_network(settings: Settings) -> Network:
+    """Makes the way in which AWS is reached."""
     aws, patience = settings.aws, settings.upstream
-    network = Network(
+    return Network(
         ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
         https_proxy=aws.https_proxy,
         no_proxy=aws.no_proxy,
+        fips=aws.use_fips_endpoint,
+        dualstack=aws.use_dualstack_endpoint,
         pool=PoolOptions(
             max_connections=patience.max_connections,
             max_connecting=patience.max_connecting,
@@ -261,12 +300,11 @@ def make_wiring(settings: Settings) -> Wiring:
             total_seconds=patience.total_timeout_seconds,
         ),
     )
-    return Wiring(default_place(settings), network, os.environ)
 
 
-def make_places(settings: Settings) -> Places:
+def make_places(settings: Settings, resolver: Resolver) -> Places:
     """Makes Bedrock in the configured region, and wherever else. Raises `SettingsError`."""
-    wiring = make_wiring(settings)
+    wiring = make_wiring(settings, resolver)
     seal = Seal(settings.failover.encryption_secret)
 
     def unseal(token: bytes) -> ProviderCredentials:
@@ -279,13 +317,13 @@ def make_places(settings: Settings) -> Places:
     return Places(default, read_places(settings), build=wiring.build, unseal=unseal)
 
 
-def make_control(settings: Settings, *, timeout_seconds: float = 5.0) -> ControlPlane:
+def make_control(
+    settings: Settings, resolver: Resolver, *, timeout_seconds: float = 5.0
+) -> ControlPlane:
     """Makes the control endpoint of the configured account and region. Needs a running loop."""
-    from .upstream.control import control_url  # noqa: PLC0415  # seldom needed
-
     aws = settings.aws
-    url = control_url(aws.region, aws.bedrock_control_endpoint_url, aws.bedrock_endpoint_url)
-    return make_wiring(settings).control(url, timeout_seconds=timeout_seconds)
+    url = aws.bedrock_control_endpoint_url or aws.bedrock_endpoint_url
+    return make_wiring(settings, resolver).control(url, timeout_seconds=timeout_seconds)
 
 
 def make_fetcher(settings: Settings) -> CachedFetcher:

@@ -8,10 +8,11 @@ import re
 
 import pytest
 from fakeserver import ok, serving
+from sources import FetchedSource
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
-from anthropic_bedrock_proxy.aws.credentials import CredentialsError, RefreshingSource, StaticSource
-from anthropic_bedrock_proxy.aws.dynamodb import DynamoDB, DynamoDBError, dynamodb_url
+from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSource
+from anthropic_bedrock_proxy.aws.dynamodb import DynamoDB, DynamoDBError
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 
@@ -32,6 +33,7 @@ class Story:
         self.requests: list[bytes] = []
         self.slept: list[float] = []
         self.credentials = StaticSource(KEYS)
+        self.patience_seconds = 5.0
 
     async def _answer(self, _, writer):
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -50,6 +52,7 @@ class Story:
                 endpoint,
                 region="eu-west-1",
                 credentials=self.credentials,
+                patience_seconds=self.patience_seconds,
                 sleep=self._sleep,
                 clock=lambda: sum(self.slept),
             )
@@ -128,7 +131,7 @@ def test_refused_keys_are_fetched_anew_once():
         return Credentials("AKID", "secret", next(fetched))
 
     story = Story(refused("ExpiredTokenException"), ok(b"{}"))
-    story.credentials = RefreshingSource(fetch)
+    story.credentials = FetchedSource(fetch)
     assert asyncio.run(story.call()) == {}
     assert b"x-amz-security-token: new\r\n" in story.requests[1]
     assert next(fetched) == "newer"
@@ -144,13 +147,19 @@ def test_without_keys_nothing_is_sent():
         raise CredentialsError("no keys anywhere")
 
     story = Story(ok(b"{}"))
-    story.credentials = RefreshingSource(fetch)
+    story.credentials = FetchedSource(fetch)
     with pytest.raises(DynamoDBError, match="no keys anywhere"):
         asyncio.run(story.call())
     assert story.requests == []
 
 
-def test_endpoints():
-    assert dynamodb_url("eu-west-1") == "https://dynamodb.eu-west-1.amazonaws.com"
-    assert dynamodb_url("cn-north-1") == "https://dynamodb.cn-north-1.amazonaws.com.cn"
-    assert dynamodb_url("eu-west-1", "http://localhost:1") == "http://localhost:1"
+def test_keys_that_do_not_come_are_not_waited_for_longer_than_the_call_may_take():
+    async def fetch() -> Credentials:
+        await asyncio.Event().wait()
+
+    story = Story(ok(b"{}"))
+    story.patience_seconds = 0.01
+    story.credentials = FetchedSource(fetch)
+    with pytest.raises(DynamoDBError, match="did not come in time"):
+        asyncio.run(story.call())
+    assert story.requests == []

@@ -112,11 +112,37 @@ def test_env_file_that_is_no_text_is_a_problem(tmp_path):
 
 
 def test_unknown_name_in_env_file_is_a_warning(files):
-    settings = files(env="PROT=1\nCOMPOSE_PROJECT_NAME=x\nAWS_ROLE_ARN=y\n")
+    settings = files(env="PROT=1\nCOMPOSE_PROJECT_NAME=x\nAWS_REGIN=y\n")
     typo, foreign, aws = settings.warnings
     assert typo == "PROT (from .env) is not a setting of this proxy; did you mean PORT?"
     assert foreign == "COMPOSE_PROJECT_NAME (from .env) is not a setting of this proxy"
-    assert "set it there" in aws
+    assert aws.endswith("did you mean AWS_REGION?")
+
+
+def test_what_aws_s_own_code_reads_is_kept_for_it_and_not_shown(files):
+    settings = files(env="AWS_ROLE_ARN=y\nAWS_CONTAINER_AUTHORIZATION_TOKEN=hush\nAWS_DATA_PATH=\n")
+    assert settings.warnings == ()
+    assert settings.sdk_environ == {
+        "AWS_ROLE_ARN": "y",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": "hush",
+    }
+    assert "hush" not in repr(settings)
+
+
+def test_aws_s_names_of_endpoints(files):
+    aws = files(environ={"AWS_ENDPOINT_URL": "http://all"}).aws
+    assert aws.bedrock_endpoint_url == aws.dynamodb_endpoint_url == "http://all"
+    assert aws.bedrock_control_endpoint_url == "http://all"
+    own = files(
+        environ={
+            "AWS_ENDPOINT_URL": "http://all",
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://runtime",
+            "AWS_ENDPOINT_URL_DYNAMODB": "http://tables",
+            "DYNAMODB_ENDPOINT_URL": "http://ours",
+        }
+    ).aws
+    assert own.bedrock_endpoint_url == "http://runtime"
+    assert own.dynamodb_endpoint_url == "http://ours"
 
 
 def test_unknown_name_in_the_environment_is_nobodys_business(files):

@@ -8,6 +8,7 @@ import pytest
 from dotenv import dotenv_values
 
 from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.config.aws_names import SDK
 from anthropic_bedrock_proxy.config.predecessor import IGNORED
 from anthropic_bedrock_proxy.config.schema import fields
 from anthropic_bedrock_proxy.config.settings import SECTIONS
@@ -61,6 +62,8 @@ def test_a_name_is_declared_once():
     aliases = [
         a for cls in SECTIONS.values() for field in fields(cls) for a in field.setting.aliases
     ]
-    everything = [*names, *aliases, *IGNORED]
+    # AWS's name for the endpoint of all services that have none of their own.
+    aliases = [alias for alias in aliases if alias != "AWS_ENDPOINT_URL"]
+    everything = [*names, *aliases, *IGNORED, *SDK]
     assert len(everything) == len(set(everything))
     assert all(name == name.upper() for name in everything)

@@ -16,7 +16,6 @@ from anthropic_bedrock_proxy.telemetry.logs import (
     JSONFormatter,
     Output,
     TextFormatter,
-    configure,
 )
 
 
@@ -189,21 +188,6 @@ def test_a_key_is_in_no_message_field_or_traceback(formatter):
     if isinstance(formatter, JSONFormatter):
         assert json.loads(line)["model"] == "a sk-(hidden)"
     assert "sk-...wxyz" in formatter.format(record(hint="sk-...wxyz"))
-
-
-def test_others_never_log_at_debug():
-    root, before = logging.getLogger(), logging.getLogger().handlers[:]
-    level = root.level
-    try:
-        configure("DEBUG", "json")
-        assert root.level == logging.DEBUG
-        for name in ("awscrt", "botocore", "urllib3"):
-            assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
-        configure("ERROR", "text")
-        assert not logging.getLogger("botocore").isEnabledFor(logging.WARNING)
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
 
 
 def test_a_full_batch_is_written_at_once(pipe):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import gc
+import re
+import time
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 
 import pytest
 from fakeserver import chunked, ok, serving, until
+from sources import FetchedSource
 from streams import EVENTS, STREAM, chunk_frame, exception_frame
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
-    RefreshingSource,
     StaticSource,
 )
 from anthropic_bedrock_proxy.aws.http import Pool
@@ -54,7 +58,9 @@ def script(*steps):
 
 
 @asynccontextmanager
-async def upstream_on(answer, *, credentials=None, token=None, waits=None, **options):
+async def upstream_on(
+    answer, *, credentials=None, token=None, waits=None, now=time.time, **options
+):
     waits = [] if waits is None else waits
 
     async def sleep(seconds):
@@ -71,6 +77,7 @@ async def upstream_on(answer, *, credentials=None, token=None, waits=None, **opt
             options=RetryOptions(**options),
             sleep=sleep,
             jitter=lambda: 1.0,
+            now=now,
         )
         try:
             yield upstream, server
@@ -273,7 +280,7 @@ def test_expired_keys_are_fetched_anew():
             return Credentials(f"KEY{len(fetched)}", "s")
 
         answer = script(refused(403, "ExpiredTokenException"), ok())
-        source = RefreshingSource(fetch)
+        source = FetchedSource(fetch)
         async with upstream_on(answer, credentials=source) as (upstream, server):
             await upstream.call(CALL)
             assert b"Credential=KEY1/" in server.requests[0]
@@ -287,7 +294,7 @@ def test_no_credentials_is_the_operator_s_problem_not_the_client_s():
         async def fetch():
             raise CredentialsError("nothing found")
 
-        async with upstream_on(ok(), credentials=RefreshingSource(fetch)) as (upstream, server):
+        async with upstream_on(ok(), credentials=FetchedSource(fetch)) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
                 await upstream.call(CALL)
             assert not server.requests
@@ -303,7 +310,7 @@ def test_credentials_that_do_not_come_are_not_waited_for_longer_than_the_answer(
             await release.wait()
             return KEYS
 
-        options = {"credentials": RefreshingSource(fetch), "first_byte_seconds": 0.01}
+        options = {"credentials": FetchedSource(fetch), "first_byte_seconds": 0.01}
         async with upstream_on(ok(), **options) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="did not come in time") as refusal:
                 await asyncio.wait_for(upstream.call(CALL), LONG)
@@ -685,3 +692,56 @@ def test_a_broken_stream_stays_broken():
             stream.close()
 
     asyncio.run(main())
+
+
+def dated(answer, at):
+    """An answer with AWS's time in it."""
+    head, _, rest = answer.partition(b"\r\n")
+    return head + b"\r\ndate: " + formatdate(at, usegmt=True).encode() + b"\r\n" + rest
+
+
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestTimeTooSkewed"])
+def test_a_signature_of_another_time_is_made_again_by_the_time_of_aws(code):
+    async def run():
+        now = time.time()
+        late = dated(refused(403, code, "Signature expired"), now)
+        async with upstream_on(script(late, ok(b"{}")), now=lambda: now - 900) as (
+            upstream,
+            server,
+        ):
+            await upstream.call(CALL)
+            await upstream.call(CALL)
+            return now, [
+                calendar.timegm(time.strptime(stamp.decode(), "%Y%m%dT%H%M%SZ"))
+                for request in server.requests
+                for stamp in re.findall(rb"x-amz-date: (\S+)", request)
+            ]
+
+    now, (first, *others) = asyncio.run(run())
+    assert abs(first - now + 900) < 3
+    assert len(others) == 2
+    assert all(abs(other - now) < 3 for other in others)
+
+
+def test_a_signature_that_is_wrong_at_the_right_time_is_not_sent_again():
+    async def run():
+        wrong = dated(refused(403, "InvalidSignatureException"), time.time())
+        async with upstream_on(script(wrong)) as (upstream, server):
+            with pytest.raises(UpstreamRefusal):
+                await upstream.call(CALL)
+            assert len(server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_a_clock_that_is_off_is_told_though_nothing_is_refused(caplog):
+    async def run():
+        now = time.time()
+        answer = dated(ok(b"{}"), now)
+        async with upstream_on(script(answer), now=lambda: now - 90) as (upstream, _):
+            for _ in range(3):
+                await upstream.call(CALL)
+
+    asyncio.run(run())
+    (told,) = [r.getMessage() for r in caplog.records if r.name.endswith(".clock")]
+    assert "90 s behind that of AWS (bedrock in us-east-1)" in told

@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 import pytest
 from fakeserver import ok, serving
 from simprocess import KEY_ID, SECRET, TOKEN, simulator
+from sources import FetchedSource
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
-    RefreshingSource,
     StaticSource,
 )
 from anthropic_bedrock_proxy.aws.http import Pool
@@ -24,7 +24,7 @@ from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
 from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.sim.client import SimClient
 from anthropic_bedrock_proxy.upstream.backing import MAX_FAILED, Backing
-from anthropic_bedrock_proxy.upstream.control import ControlPlane, control_url
+from anthropic_bedrock_proxy.upstream.control import ControlPlane
 
 KEYS = Credentials(KEY_ID, SECRET)
 ACCOUNT = "123456789012"
@@ -133,7 +133,7 @@ def test_wrong_keys_are_refused_and_forgotten(sim, address):
             fetched.append(1)
             return Credentials(KEY_ID, "wrong")
 
-        source = RefreshingSource(fetch)
+        source = FetchedSource(fetch)
         async with control_on(address, credentials=source) as control:
             for _ in range(2):
                 with pytest.raises(UpstreamRefusal) as caught:
@@ -149,7 +149,7 @@ def test_no_keys_at_all():
         raise CredentialsError("nothing was found")
 
     async def main():
-        async with control_on("http://127.0.0.1:1", credentials=RefreshingSource(fetch)) as control:
+        async with control_on("http://127.0.0.1:1", credentials=FetchedSource(fetch)) as control:
             with pytest.raises(UpstreamRefusal, match="nothing was found"):
                 await control.list_foundation_models()
 
@@ -241,19 +241,6 @@ def test_an_answer_that_does_not_come():
                     await control.list_foundation_models()
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "url"),
-    [
-        (("eu-west-1",), "https://bedrock.eu-west-1.amazonaws.com"),
-        (("cn-north-1", None), "https://bedrock.cn-north-1.amazonaws.com.cn"),
-        (("eu-west-1", None, "http://runtime"), "http://runtime"),
-        (("eu-west-1", "http://control", "http://runtime"), "http://control"),
-    ],
-)
-def test_where_the_control_plane_is(arguments, url):
-    assert control_url(*arguments) == url
 
 
 class Control:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from types import SimpleNamespace
 
 import pytest
 from fakeserver import ok, serving
 
-from anthropic_bedrock_proxy.aws.credentials import CredentialsError
+from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSource
+from anthropic_bedrock_proxy.aws.resolver.resolver import Identity
+from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.store.records import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Call
@@ -19,10 +22,6 @@ from anthropic_bedrock_proxy.upstream.places import Places
 from anthropic_bedrock_proxy.upstream.wiring import Network, Wiring
 
 ROLE = "arn:aws:iam::123456789012:role/bedrock"
-STS_ANSWER = (
-    b"<A><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
-    b"<SessionToken>t</SessionToken><Expiration>2033-05-18T03:33:20Z</Expiration></A>"
-)
 CALL = Call(operation="invoke", bedrock_model_id="m", body=b"{}")
 MANTLE = Call(operation="mantle-messages", bedrock_model_id="m", body=b"{}")
 
@@ -34,9 +33,10 @@ def stored(name="shop", region="eu-west-1", **more):
 class Made(FakeUpstream):
     closed = False
 
-    def __init__(self, place):
+    def __init__(self, place, name="default"):
         super().__init__()
         self.place = place
+        self.name = name
 
     async def close(self):
         self.closed = True
@@ -128,66 +128,127 @@ def test_a_place_tells_none_of_its_secrets():
     ],
 )
 def test_endpoints(place, runtime, mantle):
-    assert (place.runtime_url, place.mantle_url) == (runtime, mantle)
+    network = Network()
+    assert (network.runtime_url(place), network.mantle_url(place)) == (runtime, mantle)
 
 
-def authorization(default, call=CALL, **fields):
-    """What a place presents itself with, at its endpoint and, if it came to that, at STS."""
+def test_fips_endpoints_and_nothing_that_may_not_be_one():
+    network, place = Network(fips=True, dualstack=True), Place(region="us-east-1")
+    assert network.runtime_url(place) == "https://bedrock-runtime-fips.us-east-1.api.aws"
+    assert network.mantle_url(place) is None
+
+
+def test_a_place_that_cannot_be_built_refuses_and_is_tried_again():
+    built = []
+
+    def build(place, name):
+        built.append(name)
+        raise ValueError("no such thing")
+
+    places = Places(Made(None), {"west": Place(region="us-west-2")}, build=build, unseal=unseal)
+    for _ in range(2):
+        with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
+            asyncio.run(places["west"].call(CALL))
+    assert built == ["west", "west"]
+
+
+def wired(default, call=CALL, **fields):
+    """(what a place presents itself with at its endpoint, the identities that were looked up)."""
 
     async def main():
-        async with serving(ok(b"{}")) as bedrock, serving(ok(STS_ANSWER)) as sts:
+        looked_up = []
+
+        def resolve(identity):
+            looked_up.append(identity)
+            return StaticSource(Credentials("AKIDFOUND", "s"))
+
+        async with serving(ok(b"{}")) as bedrock:
             url = f"http://127.0.0.1:{bedrock.port}"
-            environ = {"AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{sts.port}"}
-            wiring = Wiring(default, Network(), environ)
+            wiring = Wiring(default, Network(), resolve)
             place = Place(region="eu-west-1", endpoint_url=url, mantle_endpoint_url=url, **fields)
-            upstream = wiring.build(place)
+            upstream = wiring.build(place, "shop")
             try:
                 await upstream.call(call)
             finally:
                 await upstream.close()
-            return [
-                line.decode().removeprefix("authorization: ")
-                for request in (*bedrock.requests, *sts.requests)
-                for line in request.split(b"\r\n")
-                if line.startswith(b"authorization: ")
-            ]
+            (request,) = bedrock.requests
+        (found,) = re.findall(rb"\r\nauthorization: (.*)\r\n", request)
+        return found.decode(), looked_up
 
     return asyncio.run(main())
 
 
 KEYS = Place(region="us-east-1", access_key_id="AKIDEFAULT", secret_access_key="s")
 TOKEN = Place(region="us-east-1", bearer_token="default-token")
+CHAIN = Place(region="us-east-1")
+OWN = {"access_key_id": "AKIDOWN", "secret_access_key": "t"}
 
 
-def test_credentials_of_its_own_or_the_default_ones():
-    (default,) = authorization(KEYS)
+def test_credentials_that_are_given_are_not_looked_up():
+    default, looked_up = wired(KEYS)
     assert "Credential=AKIDEFAULT/" in default
     assert "/eu-west-1/bedrock/" in default
-    (own,) = authorization(KEYS, access_key_id="AKIDOWN", secret_access_key="t")
+    own, more = wired(KEYS, **OWN)
     assert "Credential=AKIDOWN/" in own
-    (mantle,) = authorization(KEYS, MANTLE)
+    mantle, again = wired(KEYS, MANTLE)
     assert "/eu-west-1/bedrock-mantle/" in mantle
-    assert authorization(TOKEN) == ["Bearer default-token"]
-    assert authorization(KEYS, bearer_token="own") == ["Bearer own"]
-    (own,) = authorization(TOKEN, access_key_id="AKIDOWN", secret_access_key="t")
+    assert wired(TOKEN) == ("Bearer default-token", [])
+    assert wired(KEYS, bearer_token="own") == ("Bearer own", [])
+    own, yet = wired(TOKEN, **OWN)
     assert "Credential=AKIDOWN/" in own
+    assert looked_up + more + again + yet == []
 
 
-@pytest.mark.parametrize("own", [{}, {"access_key_id": "AKIDOWN", "secret_access_key": "t"}])
-def test_a_role(own):
-    bedrock, sts = authorization(KEYS, role_arn=ROLE, external_id="x", **own)
-    assert "Credential=ASIAROLE/" in bedrock
-    assert f"Credential={own.get('access_key_id', 'AKIDEFAULT')}/" in sts
-    assert "/eu-west-1/sts/" in sts
-
-
-def test_a_profile(tmp_path, monkeypatch):
-    file = tmp_path / "credentials"
-    file.write_text("[shop]\naws_access_key_id=AKIDPROFILE\naws_secret_access_key=s\n")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    (profile,) = authorization(TOKEN, profile="shop")
-    assert "Credential=AKIDPROFILE/" in profile
+@pytest.mark.parametrize(
+    ("default", "fields", "identity"),
+    [
+        (CHAIN, {}, Identity(name="the default chain", region="us-east-1")),
+        (
+            Place(region="us-east-1", profile="corp"),
+            {},
+            Identity(name="the profile corp", region="us-east-1", profile="corp"),
+        ),
+        (
+            KEYS,
+            {"profile": "shop"},
+            Identity(name="the profile shop", region="us-east-1", profile="shop"),
+        ),
+        (
+            KEYS,
+            {"role_arn": ROLE, "external_id": "x"},
+            Identity(
+                name="the role bedrock of shop",
+                region="eu-west-1",
+                access_key_id="AKIDEFAULT",
+                secret_access_key="s",
+                role_arn=ROLE,
+                external_id="x",
+            ),
+        ),
+        (
+            CHAIN,
+            {"role_arn": ROLE, **OWN},
+            Identity(
+                name="the role bedrock of shop",
+                region="eu-west-1",
+                access_key_id="AKIDOWN",
+                secret_access_key="t",
+                role_arn=ROLE,
+            ),
+        ),
+        (
+            TOKEN,
+            {"role_arn": ROLE},
+            Identity(name="the role bedrock of shop", region="eu-west-1", role_arn=ROLE),
+        ),
+    ],
+    ids=["chain", "profile", "own profile", "role", "role with own keys", "role of the chain"],
+)
+def test_identities_that_are_looked_up(default, fields, identity):
+    found, looked_up = wired(default, **fields)
+    assert "Credential=AKIDFOUND/" in found
+    assert looked_up == [identity]
+    assert repr(identity) == f"Identity({identity.name!r})"
 
 
 @pytest.mark.parametrize("field", ["endpoint_url", "mantle_endpoint_url"])

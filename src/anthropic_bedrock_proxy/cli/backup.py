@@ -19,6 +19,7 @@ from .common import config_option, json_option, print_json
 def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
     """Copy the SQLite store to FILE, which must not exist yet. Proxies go on meanwhile."""
     from ..backends import make_store  # noqa: PLC0415  # heavy
+    from ..parts import make_resolver  # noqa: PLC0415
     from ..store.sqlite.store import SQLiteStore  # noqa: PLC0415
 
     if file.exists():
@@ -32,7 +33,8 @@ def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
             await store.close()
 
     try:
-        store = make_store(load(config_file))
+        settings = load(config_file)
+        store = make_store(settings, make_resolver(settings))
         if not isinstance(store, SQLiteStore):
             raise click.ClickException("only sqlite:// stores are backed up by this command")
         asyncio.run(copy(store))

@@ -26,10 +26,11 @@ class LocalAdmin:
     def __enter__(self) -> Self:
         from ..administration import build_admin  # noqa: PLC0415  # heavy
         from ..backends import make_store  # noqa: PLC0415
+        from ..parts import make_resolver  # noqa: PLC0415
 
         self._runner.__enter__()
         try:
-            store = make_store(self._settings)
+            store = make_store(self._settings, make_resolver(self._settings))
             self._runner.run(store.open())
         except StoreError as error:
             self._runner.close()

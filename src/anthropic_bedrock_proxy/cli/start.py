@@ -18,6 +18,7 @@ from ..process import signals, standard
 from ..process.listening import BindError, Bound, listen
 
 if TYPE_CHECKING:
+    from ..aws.resolver.resolver import Resolver
     from ..store.base import Store
 
 _NO_CREDENTIALS = """\
@@ -31,6 +32,9 @@ To try the proxy without AWS: anthropic-bedrock-proxy serve --demo"""
 _NO_AWS_IN_DEMOS = (
     "A demonstration does not reach AWS: set DYNAMODB_ENDPOINT_URL, or another STORE_URL."
 )
+
+
+_LOOK_SECONDS = 3.0  # clients that have connected wait for it
 
 
 class StartError(Exception):
@@ -96,8 +100,9 @@ def _serve(
     except SettingsError as error:
         raise StartError(str(error)) from error
     logs.configure(settings.server.log_level, settings.server.log_format)
+    resolver = parts.make_resolver(settings)
     try:
-        store = make_store(settings)
+        store = make_store(settings, resolver)
     except StoreError as error:
         raise StartError(f"the store cannot be used: {error}") from error
     first_key, keyless = None, False
@@ -106,7 +111,7 @@ def _serve(
         # key needs no hint.
         person = sys.stdout.isatty()
         if settings.auth.require_api_key and (person or settings.auth.master_api_key is None):
-            first_key, keyless = _first_key(settings, store, make=person)
+            first_key, keyless = _first_key(settings, store, resolver, make=person)
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         standard.say(f"The store does not answer yet: {error}", descriptor=2)
@@ -121,7 +126,7 @@ def _serve(
         settings, bound.host, bound.port, upstream, shown, first_key=first_key, keyless=keyless
     )
     standard.say(text)
-    return server.run(settings, bound, lambda: app.build(settings, store))
+    return server.run(settings, bound, lambda: app.build(settings, store, resolver))
 
 
 def _with_demo_upstream(
@@ -150,21 +155,29 @@ def _with_demo_upstream(
     )
 
 
-def _first_key(settings: Settings, store: Store, *, make: bool) -> tuple[str | None, bool]:
+def _first_key(
+    settings: Settings, store: Store, resolver: Resolver, *, make: bool
+) -> tuple[str | None, bool]:
     """Makes a key if the store has none; returns its secret, and whether there still is none.
 
     Raises `StoreError`.
     """
     import asyncio  # noqa: PLC0415  # after the bind
 
+    from ..store.base import StoreError  # noqa: PLC0415
+
     async def look() -> tuple[str | None, bool]:
-        await store.open()
         try:
-            if await store.keys.list():
-                return None, False
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await store.open()
+                if await store.keys.list(limit=1):
+                    return None, False
             return (await _make_key(settings, store), False) if make else (None, True)
+        except TimeoutError:
+            raise StoreError("no answer in time") from None
         finally:
             await store.close()
+            await resolver.close()
 
     return asyncio.run(look())
 

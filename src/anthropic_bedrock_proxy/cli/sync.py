@@ -17,9 +17,10 @@ def offered(settings: Settings) -> list[dict[str, Any]]:
     """The models of the configured account and region. Raises `click.ClickException`."""
 
     async def ask() -> list[dict[str, Any]]:
-        from ..parts import make_control  # noqa: PLC0415  # heavy
+        from ..parts import make_control, make_resolver  # noqa: PLC0415  # heavy
 
-        control = make_control(settings, timeout_seconds=20.0)  # somebody waits who asked for it
+        # Somebody waits who asked for it.
+        control = make_control(settings, make_resolver(settings), timeout_seconds=20.0)
         try:
             models = await control.list_foundation_models()
             profiles = await control.list_inference_profiles()

@@ -14,7 +14,7 @@ from .sections.limits import Limits
 from .sections.models import Models
 from .sections.server import Auth, Server, Streaming
 from .sections.store import Store, Tables
-from .settings import NoEffect, Settings
+from .settings import NoEffect, Settings, secret_names
 
 __all__ = [
     "AWS",
@@ -31,4 +31,5 @@ __all__ = [
     "Tables",
     "Upstream",
     "load_settings",
+    "secret_names",
 ]

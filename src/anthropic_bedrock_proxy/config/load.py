@@ -17,11 +17,12 @@ from typing import Any
 
 import msgspec
 
+from .aws_names import SDK
 from .parse import allowed, parse
 from .predecessor import IGNORED
 from .schema import MASK, Field, fields
 from .sections.aws import AWS
-from .settings import SECTIONS, NoEffect, Settings
+from .settings import SECTIONS, NoEffect, SDKEnviron, Settings
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
@@ -68,6 +69,7 @@ def load_settings(
     problems: list[str] = []
     warnings: list[str] = []
 
+    sdk_environ = SDKEnviron()
     sources = [
         _Source(COMMAND_LINE, _folded(overrides or {})),
         _Source(ENVIRONMENT, _folded(os.environ if environ is None else environ)),
@@ -76,7 +78,8 @@ def load_settings(
     if env_file is not None:
         dotenv = _read_env_file(env_file, problems)
         sources.append(dotenv)
-        warnings += _unknown(dotenv, names)
+        warnings += _unknown(dotenv, names | SDK)
+        sdk_environ |= {n: str(v) for n, v in dotenv.values.items() if n in SDK and v}
     if config_file is not None:
         sources.append(_read_toml(config_file, sections, names, problems))
 
@@ -96,6 +99,7 @@ def load_settings(
         sources=origins,
         warnings=tuple(warnings),
         no_effect=tuple(_without_effect(known, origins, sources)),
+        sdk_environ=sdk_environ,
     )
 
 
@@ -204,11 +208,7 @@ def _unknown(source: _Source, names: frozenset[str]) -> Iterable[str]:
     for name in source.values:
         if name in names:
             continue
-        if name.startswith("AWS_"):
-            # Such as AWS_WEB_IDENTITY_TOKEN_FILE: right, but at the wrong place.
-            hint = ": AWS reads it from the environment only, set it there"
-        else:
-            hint = _did_you_mean(name, names)
+        hint = _did_you_mean(name, names)
         yield f"{name} (from {source.label}) is not a setting of this proxy{hint}"
 
 

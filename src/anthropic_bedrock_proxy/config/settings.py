@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from .schema import Section
+from .schema import Section, fields
 from .sections.aws import AWS, Upstream
 from .sections.features import Features
 from .sections.fetch import Fetch
@@ -18,6 +18,13 @@ from .sections.limits import Budgets, Limits
 from .sections.models import Failover, Models
 from .sections.server import CORS, Auth, Server, Streaming
 from .sections.store import Store, Tables
+
+
+class SDKEnviron(dict[str, str]):
+    """Names and values for AWS's own code; shows the names only."""
+
+    def __repr__(self) -> str:
+        return f"SDKEnviron({', '.join(self)})"
 
 
 class NoEffect(msgspec.Struct, frozen=True):
@@ -32,7 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, and where they came from.
 
     `sources` maps the name of every setting to "default", "command line", "environment" or the name
-    of a file. `warnings` are lines for the operator.
+    of a file. `warnings` are lines for the operator. `sdk_environ` is what `.env` says to AWS's own
+    code (see `aws_names`).
     """
 
     server: Server = Server()
@@ -52,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sources: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     no_effect: tuple[NoEffect, ...] = ()
+    sdk_environ: SDKEnviron = SDKEnviron()
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -59,3 +68,9 @@ SECTIONS: dict[str, type[Section]] = {
     for name, cls in Settings.__annotations__.items()
     if isinstance(cls, type) and issubclass(cls, Section)
 }
+
+
+def secret_names() -> frozenset[str]:
+    """Returns the names of the settings that are secret, or are URLs that may hold a password."""
+    declared = (field for section in SECTIONS.values() for field in fields(section))
+    return frozenset(field.name for field in declared if field.setting.secret or field.setting.url)

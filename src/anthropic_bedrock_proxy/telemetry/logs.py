@@ -41,9 +41,6 @@ def configure(level: str, log_format: str) -> None:
     handler = _Handler()
     handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Whatever our own level: these write whole answers of AWS, secrets included, at DEBUG.
-    for name in ("awscrt", "botocore", "urllib3"):
-        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
 
 
 class _Handler(logging.Handler):

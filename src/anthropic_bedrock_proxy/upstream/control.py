@@ -85,12 +85,6 @@ class _Models(msgspec.Struct, frozen=True):
     models: tuple[FoundationModel, ...] = msgspec.field(name="modelSummaries", default=())
 
 
-def control_url(region: str, *overrides: str | None) -> str:
-    """Returns the control endpoint of a region, or the first override that is set."""
-    suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return next((url for url in overrides if url), f"https://bedrock.{region}.{suffix}")
-
-
 class ControlPlane:
     """The control endpoint of one account and region. Belongs to one event loop."""
 

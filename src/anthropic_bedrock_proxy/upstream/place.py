@@ -34,22 +34,6 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def __repr__(self) -> str:
         return f"Place({self.region})"
 
-    @property
-    def runtime_url(self) -> str:
-        """Where bedrock-runtime is."""
-        suffix = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-        return self.endpoint_url or f"https://bedrock-runtime.{self.region}.{suffix}"
-
-    @property
-    def mantle_url(self) -> str | None:
-        """Where bedrock-mantle is.
-
-        None if only the runtime endpoint was moved: then nothing may leave for AWS unasked.
-        """
-        if self.mantle_endpoint_url or self.endpoint_url:
-            return self.mantle_endpoint_url
-        return f"https://bedrock-mantle.{self.region}.api.aws"
-
 
 def parse_place(name: str, fields: Mapping[str, str]) -> Place:
     """One entry of PROVIDERS. Raises ValueError, which never quotes a value."""

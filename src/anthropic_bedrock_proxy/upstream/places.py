@@ -73,10 +73,10 @@ class Places(Mapping[str, Upstream]):
         default: Upstream,
         configured: Mapping[str, Place],
         *,
-        build: Callable[[Place], Upstream],
+        build: Callable[[Place, str], Upstream],
         unseal: Callable[[bytes], Any],
     ) -> None:
-        """`build` makes the upstream of a place.
+        """`build` makes the upstream of a place with this name.
 
         `unseal` opens the credentials of a stored place: an object with the attributes of `Place`
         that are secret. It raises `CredentialsError`.
@@ -94,7 +94,10 @@ class Places(Mapping[str, Upstream]):
         if built is None:
             if name not in self:  # it went while a request was on its way there
                 return Unusable(f"provider {name}: it was removed or disabled")
-            built = self._built[name] = self._make(name)
+            try:
+                built = self._built[name] = self._make(name)
+            except Exception as error:  # noqa: BLE001  # other places can still serve
+                return Unusable(f"provider {name} cannot be used: {type(error).__name__}")
         return built
 
     def __contains__(self, name: object) -> bool:
@@ -138,11 +141,11 @@ class Places(Mapping[str, Upstream]):
 
     def _make(self, name: str) -> Upstream:
         if name in self._configured:
-            return self._build(self._configured[name])
+            return self._build(self._configured[name], name)
         record = self._stored[name]
         place = _without_credentials(record)
         if record.encrypted_credentials is None:
-            return self._build(place)
+            return self._build(place, name)
         try:
             secret = self._unseal(record.encrypted_credentials)
         except CredentialsError as error:
@@ -154,7 +157,8 @@ class Places(Mapping[str, Upstream]):
                 secret_access_key=secret.secret_access_key,
                 session_token=secret.session_token,
                 bearer_token=secret.bearer_token,
-            )
+            ),
+            name,
         )
 
 

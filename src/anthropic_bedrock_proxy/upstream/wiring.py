@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from ..aws.connect import Endpoint, connector, proxy_for
-from ..aws.credentials import CredentialsSource, StaticSource, chain_source
+from ..aws.credentials import CredentialsSource, StaticSource
+from ..aws.endpoints import endpoint_url
 from ..aws.http import Pool, PoolOptions
+from ..aws.resolver.resolver import Identity
 from ..aws.sigv4 import Credentials
 from .bedrock import BedrockUpstream, RetryOptions
-from .place import Place
+from .place import DEFAULT, Place
 from .region import Region
 
 if TYPE_CHECKING:
@@ -26,58 +28,79 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     ca_bundle: str | None = None
     https_proxy: str | None = None
     no_proxy: str | None = None
+    fips: bool = False
+    dualstack: bool = False
     pool: PoolOptions = PoolOptions()
     retry: RetryOptions = RetryOptions()
+
+    def runtime_url(self, place: Place) -> str:
+        """Returns where a place's bedrock-runtime is."""
+        return place.endpoint_url or self.url("bedrock-runtime", place)
+
+    def mantle_url(self, place: Place) -> str | None:
+        """Returns where a place's bedrock-mantle is.
+
+        None if only the runtime endpoint was moved: then nothing may leave for AWS unasked. Nor is
+        it known to have FIPS endpoints (docs of October 2026).
+        """
+        if place.mantle_endpoint_url or place.endpoint_url or self.fips:
+            return place.mantle_endpoint_url
+        return f"https://bedrock-mantle.{place.region}.api.aws"
+
+    def url(self, service: str, place: Place) -> str:
+        """Returns where AWS has a service in a place's region."""
+        return endpoint_url(service, place.region, fips=self.fips, dualstack=self.dualstack)
 
 
 class Wiring:
     """Builds the upstreams of places; needs a running loop."""
 
-    def __init__(self, default: Place, network: Network, environ: Mapping[str, str]) -> None:
-        """`default` lends its credentials; AWS_ENDPOINT_URL_STS of `environ` is AWS's own name."""
+    def __init__(
+        self,
+        default: Place,
+        network: Network,
+        resolve: Callable[[Identity], CredentialsSource],
+    ) -> None:
+        """`default` lends its credentials; `resolve` gives those that have to be looked up."""
         self.default = default
         self._network = network
-        self._environ = environ
-        self._default_credentials: CredentialsSource | None = None
+        self._resolve = resolve
 
-    def build(self, place: Place) -> Region:
+    def build(self, place: Place, name: str = DEFAULT) -> Region:
         """The two endpoints of a place; bedrock-mantle only when it is needed."""
-        credentials = self._credentials(place)
-        runtime = self._endpoint(place, place.runtime_url, credentials, "bedrock")
-        url = place.mantle_url
+        runtime = self._endpoint(place, name, self._network.runtime_url(place), "bedrock")
+        url = self._network.mantle_url(place)
         if url is None:
             return Region(runtime, None)
-        return Region(runtime, lambda: self._endpoint(place, url, credentials, "bedrock-mantle"))
+        return Region(runtime, lambda: self._endpoint(place, name, url, "bedrock-mantle"))
 
-    def control(self, url: str, *, timeout_seconds: float = 5.0) -> ControlPlane:
-        """The control endpoint of the default place."""
+    def control(self, url: str | None, *, timeout_seconds: float = 5.0) -> ControlPlane:
+        """The control endpoint of the default place; `url` instead of the region's own."""
         from .control import ControlPlane  # noqa: PLC0415  # seldom needed
 
-        endpoint = Endpoint.from_url(url)
+        endpoint = Endpoint.from_url(url or self._network.url("bedrock", self.default))
         return ControlPlane(
             self._pool(endpoint, PoolOptions()),
             endpoint,
             region=self.default.region,
-            credentials=self._credentials(self.default),
+            credentials=None if self.default.bearer_token else self._default_credentials(),
             bearer_token=self.default.bearer_token,
             timeout_seconds=timeout_seconds,
         )
 
-    def dynamodb(self, endpoint_url: str | None) -> DynamoDB:
-        """DynamoDB of the default place; `endpoint_url` instead of the region's own."""
-        from ..aws.dynamodb import DynamoDB, dynamodb_url  # noqa: PLC0415  # seldom needed
+    def dynamodb(self, url: str | None) -> DynamoDB:
+        """DynamoDB of the default place; `url` instead of the region's own."""
+        from ..aws.dynamodb import DynamoDB  # noqa: PLC0415  # seldom needed
 
-        endpoint = Endpoint.from_url(dynamodb_url(self.default.region, endpoint_url))
+        endpoint = Endpoint.from_url(url or self._network.url("dynamodb", self.default))
         return DynamoDB(
             self._pool(endpoint, PoolOptions()),
             endpoint,
             region=self.default.region,
-            credentials=self._credentials(self.default),
+            credentials=self._default_credentials(),
         )
 
-    def _endpoint(
-        self, place: Place, url: str, credentials: CredentialsSource, service: str
-    ) -> BedrockUpstream:
+    def _endpoint(self, place: Place, name: str, url: str, service: str) -> BedrockUpstream:
         endpoint = Endpoint.from_url(url)
         token = place.bearer_token
         if token is None and not (place.access_key_id or place.profile or place.role_arn):
@@ -86,42 +109,43 @@ class Wiring:
             self._pool(endpoint, self._network.pool),
             endpoint,
             region=place.region,
-            credentials=credentials,
+            credentials=None if token else self._credentials(place, name),
             bearer_token=token,
             service=service,
             options=self._network.retry,
         )
 
-    def _credentials(self, place: Place) -> CredentialsSource:
-        if self._default_credentials is None:
-            self._default_credentials = self._own(self.default) or chain_source(None, self._environ)
-        if place is self.default:
-            return self._default_credentials
-        return self._with_role(place, self._own(place) or self._default_credentials)
+    def _default_credentials(self) -> CredentialsSource:
+        return self._credentials(self.default, DEFAULT)
 
-    def _own(self, place: Place) -> CredentialsSource | None:
-        if place.access_key_id and place.secret_access_key:
+    def _credentials(self, place: Place, name: str) -> CredentialsSource:
+        """Keys that are given are used as they are; everything else is looked up."""
+        own = place if place.access_key_id or place.profile else self.default
+        if own.access_key_id and own.secret_access_key and place.role_arn is None:
             return StaticSource(
-                Credentials(place.access_key_id, place.secret_access_key, place.session_token)
+                Credentials(own.access_key_id, own.secret_access_key, own.session_token)
             )
-        return chain_source(place.profile, self._environ) if place.profile else None
-
-    def _with_role(self, place: Place, base: CredentialsSource) -> CredentialsSource:
-        if place.role_arn is None:
-            return base
-        from ..aws.assume_role import Role, assumed_role_source, sts_url  # noqa: PLC0415  # seldom
-
-        url = self._environ.get("AWS_ENDPOINT_URL_STS") or sts_url(place.region)
-        endpoint = Endpoint.from_url(url)
-        return assumed_role_source(
-            Role(arn=place.role_arn, external_id=place.external_id),
-            base,
-            endpoint,
-            region=place.region,
-            new_pool=lambda: self._pool(endpoint, PoolOptions()),
+        return self._resolve(
+            Identity(
+                name=_name(place, own, name),
+                region=place.region if place.role_arn else self.default.region,
+                profile=None if own.access_key_id else own.profile,
+                access_key_id=own.access_key_id,
+                secret_access_key=own.secret_access_key,
+                session_token=own.session_token,
+                role_arn=place.role_arn,
+                external_id=place.external_id,
+            )
         )
 
     def _pool(self, endpoint: Endpoint, options: PoolOptions) -> Pool:
         network = self._network
         proxy = proxy_for(endpoint, network.https_proxy, network.no_proxy)
         return Pool(connector(endpoint, ca_bundle=network.ca_bundle, proxy=proxy), options)
+
+
+def _name(place: Place, own: Place, name: str) -> str:
+    """Returns what the log calls an identity; of a role's ARN without the account."""
+    if place.role_arn is not None:
+        return f"the role {place.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
+    return f"the profile {own.profile}" if own.profile else "the default chain"

@@ -64,6 +64,7 @@ class AWS(Section, frozen=True):
         Setting(
             "BEDROCK_ENDPOINT_URL",
             "Use this endpoint instead of the region's own (VPC endpoint, simulator).",
+            aliases=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
             rule=rules.ENDPOINT,
             url=True,
         ),
@@ -84,6 +85,7 @@ class AWS(Section, frozen=True):
             "BEDROCK_CONTROL_ENDPOINT_URL",
             "Use this endpoint for listings and inference profiles instead of the region's own; "
             "unset, it follows BEDROCK_ENDPOINT_URL.",
+            aliases=("AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL"),
             rule=rules.ENDPOINT,
             url=True,
         ),
@@ -93,10 +95,23 @@ class AWS(Section, frozen=True):
         Setting(
             "DYNAMODB_ENDPOINT_URL",
             "Use this DynamoDB endpoint instead of the region's own.",
+            aliases=("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"),
             rule=rules.ENDPOINT,
             url=True,
         ),
     ] = None
+    use_fips_endpoint: Annotated[
+        bool,
+        Setting(
+            "AWS_USE_FIPS_ENDPOINT",
+            "Use the FIPS endpoints of AWS. bedrock-mantle, which is not known to have one, is "
+            "then used only where BEDROCK_MANTLE_ENDPOINT_URL names it.",
+        ),
+    ] = False
+    use_dualstack_endpoint: Annotated[
+        bool,
+        Setting("AWS_USE_DUALSTACK_ENDPOINT", "Use the endpoints of AWS for IPv4 and IPv6."),
+    ] = False
     ca_bundle: Annotated[
         Path | None,
         Setting(

@@ -1,0 +1,1 @@
+"""AWS credentials that have to be looked up: by botocore, in one child process for all workers."""

@@ -1,0 +1,155 @@
+"""The keys of one identity, kept fresh. Runs in the child process, each on a thread of its own.
+
+    look up -> tell the subscribers -> pause (see `Pace`) -> look up -> ...
+
+While look-ups fail, subscribers go on with the keys that they have; they are told why, for when
+those expire.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from .pace import Pace
+
+
+class LookUpError(Exception):
+    """There are no credentials; the message is for the log, without secrets or account ids."""
+
+
+class Keys(NamedTuple):
+    """Keys as they travel to the workers."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str | None
+    expires_at: float | None  # epoch seconds
+
+
+class Subscriber(Protocol):
+    """One who is told of an identity's keys."""
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Sends a message; never raises, never waits for long."""
+        ...
+
+
+class Feed:
+    """Looks keys up, tells subscribers, and reports failure and recovery once each."""
+
+    def __init__(
+        self,
+        identity: dict[str, Any],
+        *,
+        look_up: Callable[[dict[str, Any]], Keys],
+        report: Callable[[dict[str, Any]], None],
+        pace: Pace,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.began: float | None = None  # of the look-up that is under way, monotonic
+        self._identity = identity
+        self._look_up = look_up
+        self._report = report
+        self._pace = pace
+        self._now = now
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._subscribers: dict[Subscriber, int] = {}  # and their names for this feed
+        self._keys: Keys | None = None
+        self._failure: str | None = None
+        self._failures = 0
+        self._hung: str | None = None
+        self._asked_at = 0.0
+        self._wake = threading.Event()
+
+    def subscribe(self, subscriber: Subscriber, name: int) -> None:
+        """Tells `subscriber` what is known, and everything that comes."""
+        with self._lock:
+            self._subscribers[subscriber] = name
+            if self._keys is not None or self._failure is not None:
+                subscriber.tell(self._message(name))
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Tells it nothing any more."""
+        with self._lock:
+            self._subscribers.pop(subscriber, None)
+
+    def refuse(self, subscriber: Subscriber, access_key_id: str) -> None:
+        """Looks up anew because AWS refused these keys, unless there are others by now."""
+        with self._lock:
+            if self._keys is None or self._keys.access_key_id == access_key_id:
+                self._wake.set()
+            elif subscriber in self._subscribers:
+                subscriber.tell(self._message(self._subscribers[subscriber]))
+
+    def run(self) -> None:
+        """Keeps the keys fresh for ever."""
+        while True:
+            if self._wake.wait(self.step()):
+                self._wake.clear()
+                # AWS may refuse the same keys by the thousand.
+                self._sleep(max(0.0, self._asked_at + self._pace.least - self._monotonic()))
+
+    def step(self) -> float:
+        """Looks up once, tells what came of it, and returns the pause before the next time."""
+        self.began = self._asked_at = self._monotonic()
+        try:
+            keys = self._look_up(self._identity)
+            self._check(keys)
+        except LookUpError as error:
+            return self._fail(self._hung or str(error))
+        finally:
+            self.began = self._hung = None
+        return self._succeed(keys)
+
+    def hang(self, reason: str) -> None:
+        """Counts the look-up that is under way as failed; what it says later is no news."""
+        self._hung = reason
+        self._fail(reason)
+
+    def _check(self, keys: Keys) -> None:
+        if keys.expires_at is not None and keys.expires_at <= self._now():
+            raise LookUpError("the keys that were found have expired")
+
+    def _succeed(self, keys: Keys) -> float:
+        with self._lock:
+            # Not their end: botocore stretches that of keys from a metadata service that is late.
+            same = self._keys is not None and keys[:3] == self._keys[:3]
+            self._keys = keys
+            self._failures = 0
+            recovered, self._failure = self._failure is not None, None
+            self._tell()
+        if recovered:
+            self._report({"event": "recovered", "name": self._identity["name"]})
+        return self._pace.after_keys(self._left(), same=same)
+
+    def _fail(self, reason: str) -> float:
+        with self._lock:
+            self._failures += 1
+            is_new, self._failure = reason != self._failure, reason
+            self._tell()
+        if is_new:
+            name = self._identity["name"]
+            self._report({"event": "failed", "name": name, "reason": reason})
+        return self._pace.after_failure(self._failures, self._left())
+
+    def _left(self) -> float | None:
+        """Returns the rest of the life of the keys in use; None if there are none, or no end."""
+        if self._keys is None or self._keys.expires_at is None:
+            return None
+        return self._keys.expires_at - self._now()
+
+    def _tell(self) -> None:
+        for subscriber, name in self._subscribers.items():
+            subscriber.tell(self._message(name))
+
+    def _message(self, name: int) -> dict[str, Any]:
+        """Says what is known: the failure last seen, if there is one, beside the keys."""
+        keys = None if self._keys is None else self._keys._asdict()
+        return {"id": name, "keys": keys, "failure": self._failure}

@@ -1,0 +1,54 @@
+"""Tells without any network where AWS credentials would come from: for the start and its banner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def hint(environ: Mapping[str, str]) -> str | None:
+    """Names the place where the default chain would find credentials in `environ`; None: nowhere.
+
+    Instance metadata counts only on a machine that says it is EC2, or if somebody has named its
+    endpoint, so that a laptop without credentials learns it at once instead of after a time-out.
+    """
+    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
+    if profile:
+        return f"AWS profile {profile}"
+    if environ.get("AWS_ACCESS_KEY_ID"):
+        return "AWS keys from the environment"
+    if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        return "a web identity token"
+    if environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or environ.get(
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+    ):
+        return "the container's role"
+    if any(path.is_file() for path in _profile_files(environ)):
+        return "the default AWS profile"
+    if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true" and (
+        environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _on_ec2()
+    ):
+        return "the instance's role"
+    return None
+
+
+def _profile_files(environ: Mapping[str, str]) -> list[Path]:
+    home = Path(environ.get("HOME") or "~").expanduser() / ".aws"
+    return [
+        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials").expanduser(),
+        Path(environ.get("AWS_CONFIG_FILE") or home / "config").expanduser(),
+    ]
+
+
+def _on_ec2() -> bool:
+    # Nitro instances name the vendor; older Xen ones have a uuid that starts with "ec2".
+    for path, prefix in (
+        ("/sys/class/dmi/id/sys_vendor", "amazon ec2"),
+        ("/sys/hypervisor/uuid", "ec2"),
+    ):
+        try:
+            if Path(path).read_text(encoding="ascii").lower().startswith(prefix):
+                return True
+        except (OSError, UnicodeDecodeError):
+            continue
+    return False

@@ -1,0 +1,223 @@
+"""Gives a worker its credentials, which come by themselves from the child process.
+
+    worker 1 ---.
+    worker 2 ---+--- child (botocore): one look-up for all, ahead of time
+    worker 3 ---'
+
+The child is started by the first worker that needs it, and by another one when that one dies; not
+at all where keys are static or there is a bearer token. A worker keeps the keys it was given until
+they expire, whatever becomes of the child. Nothing here waits on the event loop, but for requests
+that come before the first keys have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from ..credentials import CredentialsError
+from ..sigv4 import Credentials
+from .host import Host
+from .meeting import Meeting
+from .pace import Pace
+
+_TOO_OLD_SECONDS: Final = 10.0  # never sign with keys that are about to expire in flight
+_PATIENCE_SECONDS: Final = 15.0  # of a request for which there are no keys yet
+_CANDIDACY_SECONDS: Final = 2.0  # between looks whether a child has to be started
+_RECONNECT_SECONDS: Final = 0.25
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Says who the proxy is to AWS: a profile, the default chain or given keys, maybe in a role."""
+
+    name: str  # for the log
+    region: str  # of AWS STS
+    profile: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    session_token: str | None = None
+    role_arn: str | None = None
+    external_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Identity({self.name!r})"
+
+
+class _Subscription(msgspec.Struct):
+    id: int
+    identity: Identity
+
+
+class _Refusal(msgspec.Struct):
+    id: int
+    refused: str
+
+
+class _Told(msgspec.Struct):
+    id: int
+    keys: Credentials | None
+    failure: str | None
+
+
+_decode = msgspec.json.Decoder(_Told).decode
+
+
+class ResolvedSource:
+    """The `CredentialsSource` of one identity."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        refuse: Callable[[str], None],
+        *,
+        patience_seconds: float,
+        now: Callable[[], float],
+    ) -> None:
+        """`refuse` tells the child that AWS refused the keys with this id."""
+        self.identity = identity
+        self._refuse = refuse
+        self._now = now
+        self._patience_seconds = patience_seconds
+        self._keys: Credentials | None = None
+        self._refused: Credentials | None = None
+        self._failure: str | None = None
+        self._told = asyncio.Event()
+
+    @property
+    def current(self) -> Credentials | None:
+        """The keys while they are fresh."""
+        keys = self._keys
+        if keys is None or keys.expires_at is None:
+            return keys
+        return keys if keys.expires_at - self._now() > _TOO_OLD_SECONDS else None
+
+    async def get(self) -> Credentials:
+        """Returns fresh keys, waiting for the first ones. Raises `CredentialsError`."""
+        deadline = asyncio.get_running_loop().time() + self._patience_seconds
+        while (keys := self.current) is None:
+            if self._failure is not None:
+                raise CredentialsError(f"{self.identity.name}: {self._failure}")
+            self._told.clear()  # those who wait already are waked all the same
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._told.wait()
+            except TimeoutError:
+                raise CredentialsError(f"{self.identity.name}: no answer yet") from None
+        return keys
+
+    def invalidate(self, refused: Credentials | None = None) -> None:
+        """Forgets keys that AWS refused, and has them looked up anew."""
+        # Many requests may be refused for the same old keys: the first of them counts.
+        keys = self._keys
+        if keys is None or (refused is not None and not _same(keys, refused)):
+            return
+        self._keys, self._refused = None, keys
+        self._refuse(keys.access_key_id)
+
+    def tell(self, keys: Credentials | None, failure: str | None) -> None:
+        """Takes over what the child says."""
+        if failure is not None and _same(keys, self._refused):
+            keys = None  # the child has nothing better yet
+        if keys is not None:
+            self._keys, self._refused = keys, None
+        self._failure = failure
+        self._told.set()
+
+
+def _same(one: Credentials | None, other: Credentials | None) -> bool:
+    if one is None or other is None:
+        return False
+    return (one.access_key_id, one.session_token) == (other.access_key_id, other.session_token)
+
+
+class Resolver:
+    """The sources of a process. Made before a fork; belongs to one event loop until it is closed.
+
+    Nothing is started until a source is asked for.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        pace: Pace = Pace(),  # noqa: B008  # immutable
+        patience_seconds: float = _PATIENCE_SECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`environ` is the environment in which the child looks for credentials."""
+        self._meeting = Meeting()
+        self._host = Host(self._meeting, environ, pace)
+        self._patience_seconds = patience_seconds
+        self._now = now
+        self._sources: dict[Identity, ResolvedSource] = {}
+        self._by_id: list[ResolvedSource] = []
+        self._writer: asyncio.StreamWriter | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def source(self, identity: Identity) -> ResolvedSource:
+        """Returns the source of an identity; the same one for the same identity."""
+        source = self._sources.get(identity)
+        if source is None:
+            number = len(self._by_id)
+            source = ResolvedSource(
+                identity,
+                lambda key: self._send(_Refusal(number, key)),
+                patience_seconds=self._patience_seconds,
+                now=self._now,
+            )
+            self._sources[identity] = source
+            self._by_id.append(source)
+            self._send(_Subscription(number, identity))
+            if not self._tasks:
+                create = asyncio.get_running_loop().create_task
+                self._tasks = [create(self._stand_for_host()), create(self._stay_connected())]
+        return source
+
+    async def close(self) -> None:
+        """Ends the child if it is this process's; sources may be asked for again afterwards."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._sources.clear()
+        self._by_id.clear()
+
+    def _send(self, message: msgspec.Struct) -> None:
+        # Who is not connected says everything when he is.
+        if self._writer is not None:
+            self._writer.write(msgspec.json.encode(message) + b"\n")
+
+    async def _stand_for_host(self) -> None:
+        """Starts the child as soon as no other process does."""
+        while not self._meeting.try_lock():  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(_CANDIDACY_SECONDS)
+        try:
+            await self._host.run()
+        finally:
+            self._meeting.unlock()
+
+    async def _stay_connected(self) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                await self._talk(self._meeting.introduce())
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _talk(self, connection: socket.socket) -> None:
+        """Listens to the child until it ends. Raises `OSError`."""
+        reader, self._writer = await asyncio.open_unix_connection(sock=connection)
+        writer = self._writer
+        try:
+            for number, source in enumerate(self._by_id):
+                self._send(_Subscription(number, source.identity))
+            async for line in reader:
+                told = _decode(line)
+                self._by_id[told.id].tell(told.keys, told.failure)
+        finally:
+            self._writer = None
+            writer.close()
