@@ -55,8 +55,8 @@ class Host:
             began = loop.time()
             try:
                 how = f"ended with status {await self._run_child()}"
-            except OSError as error:
-                how = f"cannot be started: {error.strerror or error}"
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the environment
+                how = f"cannot be started: {getattr(error, 'strerror', None) or error}"
             lived = loop.time() - began
             pause = _FIRST_PAUSE if lived > _LIVES_SECONDS else min(pause * 2, _LONGEST_PAUSE)
             logger.error(
@@ -101,7 +101,8 @@ async def _end(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_END_SECONDS):
             await child.wait()
-    with contextlib.suppress(ProcessLookupError):  # the last of its group has gone
+    # The last of its group has gone, or belongs to somebody else (sudo).
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
 
