@@ -142,7 +142,8 @@ class Child:
     def _watch(self) -> None:
         """Ends look-ups that hang: their processes first, then this one.
 
-        botocore bounds what it does over the network, but not a `credential_process`.
+        botocore bounds each wait for the network, but neither a whole answer that comes a byte at a
+        time nor a `credential_process`.
         """
         now, hang = time.monotonic(), self._pace.hang
         for feed in self._feeds.values():
