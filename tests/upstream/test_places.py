@@ -256,3 +256,8 @@ def test_a_url_holds_no_password(field):
     with pytest.raises(ValueError, match="no user name") as refused:
         parse_place("west", {"region": "us-west-2", field: "https://user:hush@a.example"})
     assert "hush" not in str(refused.value)
+
+
+def test_a_profile_cannot_write_lines_of_its_own_into_the_log():
+    with pytest.raises(ValueError, match="profile contains control characters"):
+        parse_place("west", {"region": "us-west-2", "profile": "x\nERROR forged"})
