@@ -100,9 +100,10 @@ def test_failures_are_reported_once_and_keep_the_keys():
     assert [message["failure"] for message in ears.heard] == [None, "no", "no", "other", None]
     assert [message["keys"]["access_key_id"] for message in ears.heard] == ["A"] * 4 + ["B"]
     assert reports == [
+        {"event": "found", "name": "x"},
         {"event": "failed", "name": "x", "reason": "no"},
         {"event": "failed", "name": "x", "reason": "other"},
-        {"event": "recovered", "name": "x"},
+        {"event": "found", "name": "x"},
     ]
 
 

@@ -210,7 +210,7 @@ def test_a_child_that_is_killed_is_replaced_and_keys_stay_in_use(tmp_path, caplo
     asyncio.run(main())
 
 
-def test_a_process_that_outlives_its_look_up_is_killed(tmp_path):
+def test_a_process_that_outlives_its_look_up_is_killed(tmp_path, caplog):
     async def main():
         (tmp_path / ".aws").mkdir()
         pid = tmp_path / "pid"
@@ -223,10 +223,15 @@ def test_a_process_that_outlives_its_look_up_is_killed(tmp_path):
         with pytest.raises(CredentialsError, match=r"no answer within 0\.5 s"):
             await source.get()
         first = int(pid.read_text())
+        await until(lambda: len([line for line in told(caplog) if "status 3" in line]) == 2)
         config.unlink()
         static_keys(tmp_path)
         await until(lambda: source.current is not None)  # a new child came
         assert not is_running(first)
+        again = "AWS credentials from the chain can be had again"
+        await until(lambda: again in told(caplog))
+        why = "no AWS credentials from the chain: no answer within 0.5 s"
+        assert (told(caplog).count(why), told(caplog).count(again)) == (1, 1)
         await resolver.close()
 
     asyncio.run(main())

@@ -141,12 +141,12 @@ class Feed:
         with self._lock:
             # Not their end: botocore stretches that of keys from a metadata service that is late.
             same = self._keys is not None and keys[:3] == self._keys[:3]
-            self._keys = keys
+            is_news = self._keys is None or self._failure is not None
+            self._keys, self._failure = keys, None
             self._failures = 0
-            recovered, self._failure = self._failure is not None, None
             self._tell()
-        if recovered:
-            self._report({"event": "recovered", "name": self._identity["name"]})
+        if is_news:  # the first keys too: the child before this one may have ended in an outage
+            self._report({"event": "found", "name": self._identity["name"]})
         return self._pace.after_keys(self._left(), same=same)
 
     def _fail(self, reason: str) -> float:

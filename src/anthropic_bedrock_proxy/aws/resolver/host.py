@@ -46,6 +46,7 @@ class Host:
         self._environ = environ
         self._pace = pace
         self._sleep = sleep
+        self._failing: dict[str, str] = {}  # why, by the names of identities; outlives a child
 
     async def run(self) -> None:
         """Starts the child, and another one when it has ended; until cancelled."""
@@ -88,10 +89,23 @@ class Host:
         try:
             assert child.stdout is not None  # noqa: S101  # it is a pipe
             async for line in child.stdout:
-                _log(line)
+                self._log(line)
             return await child.wait()
         finally:
             await _end(child)
+
+    def _log(self, line: bytes) -> None:
+        try:
+            report = msgspec.json.decode(line, type=_Report)
+        except (msgspec.MsgspecError, ValueError):
+            return  # a credential_process that shares stdout: none of ours
+        before = self._failing.pop(report.name, None)
+        if report.event == "failed":
+            self._failing[report.name] = report.reason
+            if report.reason != before:
+                logger.error("no AWS credentials from %s: %s", report.name, report.reason)
+        elif before is not None:
+            logger.warning("AWS credentials from %s can be had again", report.name)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
@@ -105,14 +119,3 @@ async def _end(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
-
-
-def _log(line: bytes) -> None:
-    try:
-        report = msgspec.json.decode(line, type=_Report)
-    except (msgspec.MsgspecError, ValueError):
-        return  # a credential_process that shares stdout: none of ours
-    if report.event == "recovered":
-        logger.warning("AWS credentials from %s can be had again", report.name)
-    else:
-        logger.error("no AWS credentials from %s: %s", report.name, report.reason)
