@@ -11,15 +11,17 @@ PACKAGE = Path(__file__).parents[1] / "src" / "anthropic_bedrock_proxy"
 # Folder or module -> what of ours it may import. A name without a dot allows the whole folder.
 ALLOWED = {
     "errors": set(),
+    "bounded": set(),
     "protocol": {"errors", "protocol"},
     "aws": {"aws"},
-    "upstream": {"aws", "errors", "protocol", "upstream", "__version__"},
+    "upstream": {"aws", "bounded", "errors", "protocol", "upstream", "__version__"},
     "fetch": {"aws", "errors", "fetch", "__version__"},
     "tools": {"errors", "protocol", "tools"},
     "turn": {"errors", "protocol", "tools", "turn", "upstream.base"},
-    "store": {"aws.dynamodb", "aws.dynamodb_values", "store"},
+    "store": {"aws.dynamodb", "aws.dynamodb_values", "bounded", "store"},
     "limits": {"limits"},
     "gateway": {
+        "bounded",
         "errors",
         "gateway",
         "protocol",

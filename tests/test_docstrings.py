@@ -20,7 +20,7 @@ LEFT = {
     "cli": 9,
     "config": 13,
     "fetch": 3,
-    "gateway": 15,
+    "gateway": 14,
     "limits": 13,
     "protocol": 56,
     "sim": 28,

@@ -109,12 +109,12 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
     places = make_places(settings, resolver)
     opening = await _open(store)
-    journal = Journal(settings.store.journal_path)
+    journal = Journal(settings.store.journal_path, store.ledger)
     registry = make_registry(settings, places.regions)
     limiter = make_limiter(settings)
     budgets = Budgets(
         store.ledger,
-        holder=journal.writer,
+        journal,
         now=time.time,
         monotonic=time.monotonic,
         holds=settings.budgets.holds,

@@ -7,7 +7,6 @@ import re
 import time
 import tomllib
 from collections.abc import Mapping
-from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,6 +22,7 @@ from .gateway.failover.failover import Failover, FailoverOptions
 from .gateway.routing import Link, Registry, RoutingOptions
 from .http.cors import CORS
 from .http.server.bounds import Bounds
+from .limits.select import check_url as check_limits_url
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
 from .protocol.terms import Guardrail, Terms
@@ -157,10 +157,10 @@ def check(settings: Settings) -> None:
             ip_network(network)
     except ValueError as error:
         raise SettingsError([f"TRUSTED_PROXIES: {error}"]) from error
-    if settings.limits.url != "memory://" and find_spec("redis") is None:
-        raise SettingsError(
-            ["LIMITS_URL: Redis needs its client: pip install 'anthropic-bedrock-proxy[redis]'"]
-        )
+    try:
+        check_limits_url(settings.limits.url)
+    except ValueError as error:
+        raise SettingsError([f"LIMITS_URL: {error}"]) from error
 
 
 def _check_server(settings: Settings) -> None:

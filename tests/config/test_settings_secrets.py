@@ -73,6 +73,9 @@ def test_secrets_are_masked(name, secret, malformed, elsewhere):
             "redis://:{}@host:6379/0",
             "redis://:{}@@host:6379/0",
             "redis://host:6379/0?password={}",
+            "redis+sentinel://:{}@one:1,two:2/mymaster/0",
+            "redis+sentinel://one:1/mymaster?sentinel_password={}",
+            "redis+cluster://:{}@one:1,two:2",
         ]
     ),
 )

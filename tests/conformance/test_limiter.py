@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import pytest
 from draws import Take, draw, settle
-from redisprocess import RedisProcess
+from redisprocess import CA, RedisProcess
+from redistopologies import clustered, watched
 
 from anthropic_bedrock_proxy.limits.base import Bucket, Decision, Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
@@ -29,14 +31,52 @@ class Clock:
         self.now += seconds
 
 
-@pytest.fixture(scope="module")
-def server():
-    with RedisProcess() as running:
-        yield running
+@contextmanager
+def one_server(_):
+    """(what has the keys, how to connect)."""
+    with RedisProcess() as server:
+        yield [server], server.url
 
 
-@pytest.fixture(params=["memory", "shared", "redis"])
-def opened(request, tmp_path):
+@contextmanager
+def one_server_by_tls(_):
+    with RedisProcess(tls=True) as server:
+        yield [server], f"{server.tls_url}?ssl_ca_certs={CA}"
+
+
+@contextmanager
+def sentinel(folder):
+    with watched(folder) as servers:
+        yield [servers.primary], servers.url
+
+
+@contextmanager
+def cluster(folder, *, tls=False):
+    with clustered(folder, tls=tls) as servers:
+        yield servers.primaries, servers.url
+
+
+REDIS = {
+    "redis": one_server,
+    "rediss": one_server_by_tls,
+    "redis+sentinel": sentinel,
+    "redis+cluster": cluster,
+    "rediss+cluster": partial(cluster, tls=True),
+}
+
+
+@pytest.fixture(scope="module", params=["memory", "shared", *REDIS])
+def place(request, tmp_path_factory):
+    """Where the counts are: a name, or the servers of Redis and their URL."""
+    if request.param not in REDIS:
+        yield request.param, None
+        return
+    with REDIS[request.param](tmp_path_factory.mktemp("redis")) as (servers, url):
+        yield servers, url
+
+
+@pytest.fixture
+def opened(place, tmp_path):
     """`async with opened() as (limiter, wait)`: an empty limiter, and how to let time pass.
 
     Redis counts by its own clock, so there time really passes.
@@ -44,14 +84,15 @@ def opened(request, tmp_path):
     clock = Clock()
 
     def make():
-        if request.param == "memory":
+        where, url = place
+        if where == "memory":
             return MemoryLimiter(now=clock), clock.wait
-        if request.param == "shared":
+        if where == "shared":
             return SharedLimiter(tmp_path / "limits", now=clock), clock.wait
-        server = request.getfixturevalue("server")
-        assert server.tell("FLUSHALL") == b"+OK"
+        for server in where:
+            assert server.tell("FLUSHALL") == b"+OK"
         options = {"fallback": MemoryLimiter(), "timeout_seconds": 20, "fail": "closed"}
-        return RedisLimiter(server.url, **options), asyncio.sleep
+        return RedisLimiter(url, **options), asyncio.sleep
 
     @asynccontextmanager
     async def open_limiter():

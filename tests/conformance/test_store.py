@@ -147,6 +147,32 @@ def test_a_key_comes_back_as_it_was_created(opened):
     asyncio.run(story())
 
 
+def test_keys_are_listed_oldest_first_a_page_at_a_time(opened):
+    async def story():
+        async with opened() as store:
+            ages = {f"key_{n}": (n * 7) % 10 // 2 for n in range(10)}  # two of each age
+            for key_id, age in ages.items():
+                await store.keys.create(a_key(id=key_id, created_at=age), digest(key_id))
+            await store.keys.rotate("key_3", NewSecret(digest("new"), "h", 60), now=20)
+            ordered = sorted(ages, key=lambda key_id: (ages[key_id], key_id))
+            for limit in (1, 3, 10, 11):
+                found: list[str] = []
+                while True:
+                    after = found[-1] if found else None
+                    page = await store.keys.list(after=after, limit=limit)
+                    found += [key.id for key in page]
+                    if len(page) < limit:
+                        break
+                assert found == ordered
+            assert [key.id for key in await store.keys.list()] == ordered
+            assert [key.id for key in await store.keys.list(after=ordered[6])] == ordered[7:]
+            assert list(await store.keys.list(limit=0)) == []
+            with pytest.raises(KeyNotFoundError):
+                await store.keys.list(after="key_99")
+
+    asyncio.run(story())
+
+
 def test_a_key_or_a_secret_cannot_be_created_twice(opened):
     async def story():
         async with opened() as store:
@@ -412,6 +438,24 @@ def test_a_usage_record_counts_once(opened):
             (total,) = await store.usage.totals()
             assert (total.requests, total.input_tokens) == (3, 12)
             assert [record.id for record in await store.usage.records()] == ["1", "2", "3"]
+
+    asyncio.run(story())
+
+
+def test_batches_that_came_as_one_count_once_when_they_come_one_by_one(opened):
+    async def story():
+        async with opened() as store:
+            one = batch(a_record("1", cost_nano=5), a_record("2", cost_nano=7))
+            two = batch(a_record("3", cost_nano=1), a_record("4", key_id="key_2", cost_nano=2))
+            several = UsageBatch(one.records + two.records, "w", one.number, through=two.number)
+            for delivery in (several, one, two, one):
+                await store.usage.append(delivery)
+            assert [total.cost_nano for total in await store.usage.totals(by=("key_id",))] == [
+                13,
+                2,
+            ]
+            assert [record.id for record in await store.usage.records()] == ["1", "2", "3", "4"]
+            assert all(s.spent_nano == 13 for s in await standings(store))
 
     asyncio.run(story())
 
@@ -834,6 +878,48 @@ def test_borrowing_again_keeps_all_of_the_hold(opened):
             (standing,) = await standings(store, now=89)
             assert standing.held_nano == 20
             assert await borrowing(store, 10, now=90, until=150) == (10, Standing(MONTH, 0, 10))
+
+    asyncio.run(story())
+
+
+def test_a_hold_is_set_whatever_it_was(opened):
+    async def story():
+        async with opened() as store:
+            ledger = store.ledger
+            total = Account("key:key_1", "total")
+            await borrowing(store, 60)
+            await ledger.hold({MONTH: 25, total: 7}, holder="w", until=500)
+            assert await standings(store, now=499) == [
+                Standing(MONTH, 0, 25),
+                Standing(total, 0, 7),
+            ]
+            assert all(s.held_nano == 0 for s in await standings(store, now=500))
+            await ledger.hold({MONTH: 0, total: 0}, holder="w", until=500)
+            await ledger.hold({MONTH: 0}, holder="nobody", until=500)
+            assert all(s.held_nano == 0 for s in await standings(store))
+            assert await borrowing(store, 100, holder="v") == (100, Standing(MONTH, 0, 100))
+            await ledger.hold({MONTH: 30}, holder="w", until=60)
+            (month, *_) = await standings(store)
+            assert month == Standing(MONTH, 0, 130), "spent is spent, whatever is left"
+            assert (await borrowing(store, 1, holder="v"))[0] == 0
+
+    asyncio.run(story())
+
+
+def test_what_had_lapsed_is_held_again_and_left_by_what_is_spent(opened):
+    async def story():
+        async with opened() as store:
+            await borrowing(store, 60, until=60)
+            assert (await borrowing(store, 10, holder="v", now=60, until=999))[0] == 10
+            await store.ledger.hold({MONTH: 50}, holder="w", until=999)
+            granted, standing = await borrowing(store, 100, now=61, until=90)
+            assert (granted, standing) == (40, Standing(MONTH, 0, 100))
+            await store.ledger.hold({MONTH: 50}, holder="w", until=90)
+            (standing,) = await standings(store, now=90)
+            assert standing.held_nano == 10, "it may also lapse earlier than before"
+            await store.usage.append(batch(a_record("1", at_ms=NOVEMBER_30, cost_nano=50)))
+            (standing, *_) = await standings(store)
+            assert standing == Standing(MONTH, 50, 10)
 
     asyncio.run(story())
 

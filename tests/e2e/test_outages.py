@@ -72,7 +72,20 @@ class KilledRedis:
         self.begin, self.end = redis.kill, redis.start
 
 
-@pytest.fixture(params=["locked file", "moved file", "dynamodb", "redis"])
+class ReadOnlyRedis:
+    """A Redis that was made a replica: it answers, and takes nothing that is written."""
+
+    def __init__(self, redis):
+        self.redis = redis
+
+    def begin(self):
+        assert self.redis.tell("REPLICAOF", "127.0.0.1", "1") == b"+OK"
+
+    def end(self):
+        assert self.redis.tell("REPLICAOF", "NO", "ONE") == b"+OK"
+
+
+@pytest.fixture(params=["locked file", "moved file", "dynamodb", "redis", "read-only redis"])
 def stricken(request, tmp_path):
     """Settings of a proxy, and the outage that will strike it."""
     path = tmp_path / "data" / "proxy.db"
@@ -81,9 +94,10 @@ def stricken(request, tmp_path):
         yield files, LockedFile(path)
     elif request.param == "moved file":
         yield files, MovedFile(path)
-    elif request.param == "redis":
+    elif request.param.endswith("redis"):
         with RedisProcess() as redis:
-            yield {**files, "LIMITS_URL": redis.url}, KilledRedis(redis)
+            outage = KilledRedis if request.param == "redis" else ReadOnlyRedis
+            yield {**files, "LIMITS_URL": redis.url}, outage(redis)
     else:
         relay = Relay(server("dynalite"))
         names = msgspec.structs.asdict(fresh_names())
@@ -142,6 +156,7 @@ def test_an_outage_under_load(start, tmp_path, stricken):
     assert proxy.stop() == 0, proxy.logged()
     lines = [line for line in proxy.logged().splitlines() if '"level":"error"' in line.lower()]
     assert len(lines) <= 10, "an outage is told, not repeated"
+    assert sum("does not count the limits" in line for line in lines) <= 1
 
 
 def test_a_store_that_is_down_at_the_start(start, tmp_path):

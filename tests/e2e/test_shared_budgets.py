@@ -39,6 +39,9 @@ async def spend(urls, key):
                 successes += 1
                 refused = 0
                 continue
+            if read.status == 503:  # the ledger took its time
+                await asyncio.sleep(0.1)
+                continue
             error = msgspec.json.decode(read.body)["error"]
             assert (read.status, error["type"]) == (403, "permission_error"), read
             assert error["details"]["error_code"] == "budget_exceeded"
@@ -74,6 +77,8 @@ def store(request, tmp_path):
 def test_three_processes_and_one_dollar(sim, start, tmp_path, store, holds):
     sim.script([REPLY])
     settings = {**store, "BUDGET_HOLDS": holds, "JOURNAL_INTERVAL": "0.2"}
+    # Or a machine under load shows something else: who waits for a second for the ledger goes on.
+    settings["BUDGETS_ON_FAILURE"] = "closed"
     proxies = [start(tmp_path / name, **settings) for name in ("one", "two", "three")]
     key_id, key = proxies[0].create_key("spender", "--monthly-budget", "1", "--rate-limit", "99999")
     successes, refusals = asyncio.run(spend([proxy.url for proxy in proxies], key))

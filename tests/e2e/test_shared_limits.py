@@ -11,6 +11,8 @@ import time
 
 import pytest
 from redisprocess import RedisProcess
+from redistopologies import watched
+from servers import wait_for
 from streaming import post
 
 SECONDS = float(os.environ.get("HAMMER_SECONDS", "4"))
@@ -88,3 +90,28 @@ def test_a_redis_that_hangs_and_comes_back(redis, start, tmp_path):
         assert "limit" in proxy.logged()
     finally:
         redis.wake()
+
+
+def test_a_failover_by_sentinel_refuses_requests_until_it_is_done_and_no_longer(start, tmp_path):
+    """The primary is killed; Sentinel believes it after half a second and promotes the replica."""
+    with watched(tmp_path) as servers:
+        proxy = start(
+            tmp_path / "proxy",
+            LIMITS_URL=servers.url,
+            LIMITS_ON_FAILURE="closed",
+            WORKERS="1",
+            LIMITS_TIMEOUT="2",
+        )
+        _, key = proxy.create_key("limited", "--rate-limit", "100000")
+
+        def status():
+            return asyncio.run(post(proxy.url, key, stream=False)).status
+
+        assert status() == 200
+        servers.primary.kill()
+        assert status() == 503
+        servers.replica.wait_until("ROLE", b"master")
+        wait_for(lambda: status() == 200, "the new primary counts", 15)
+        assert {status() for _ in range(20)} == {200}
+        assert proxy.stop() == 0
+        assert proxy.logged().count("does not count the limits") == 1

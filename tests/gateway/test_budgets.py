@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 import pytest
+from deliveries import Delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ class World:
         self.workers = [
             Budgets(
                 self.store.ledger,
-                holder=f"w{number}",
+                Delivered(f"w{number}"),
                 now=lambda: self.now,
                 monotonic=lambda: self.now,
                 **options,
@@ -122,7 +123,7 @@ def test_workers_together_overspend_by_running_requests_only(data):
             elif step == "d" and pending[worker]:
                 await world.deliver(worker, pending[worker].pop(0))
             elif step == "g":
-                await budgets.give_back()
+                await budgets.upkeep.give_back()
         for worker, holds_ in enumerate(running):
             for hold in holds_:
                 world.workers[worker].settle(hold, most)
@@ -226,7 +227,7 @@ def test_who_is_over_budget_does_not_ask_the_ledger_each_time():
                 return await borrow(*args, **options)
 
         budgets = Budgets(
-            Counting(), holder="w", now=lambda: world.now, monotonic=lambda: world.now
+            Counting(), Delivered("w"), now=lambda: world.now, monotonic=lambda: world.now
         )
         for _ in range(50):
             with pytest.raises(PermissionDeniedError):
@@ -407,7 +408,7 @@ class SlowWorld(World):
         super().__init__()
         self.ledger = SlowLedger(self.store.ledger)
         self.budgets = Budgets(
-            self.ledger, holder="w", now=lambda: self.now, monotonic=lambda: self.now
+            self.ledger, Delivered("w"), now=lambda: self.now, monotonic=lambda: self.now
         )
 
     async def settle_down(self):
@@ -601,12 +602,12 @@ def test_who_was_over_budget_stays_so_though_nothing_was_asked_for_a_while():
         with pytest.raises(PermissionDeniedError):
             await budgets.take([a_budget(0)], 0)
         world.now += 60
-        await budgets.give_back(idle_seconds=5)
+        await budgets.upkeep.give_back(idle_seconds=5)
         world.store.down = True
         with pytest.raises(PermissionDeniedError):
             await budgets.take([a_budget(0)], 0)
         world.now += 3600
-        await budgets.give_back(idle_seconds=5)
+        await budgets.upkeep.give_back(idle_seconds=5)
         assert not budgets.purses, "not for ever: a purse is memory"
 
     asyncio.run(run())
@@ -623,14 +624,14 @@ def test_a_debt_is_the_ledgers_when_its_purse_is_dropped():
             budgets.settle(hold, DOLLAR // 5)
             if delivered_before:
                 await world.deliver(0, DOLLAR // 5)
-            await budgets.give_back()
+            await budgets.upkeep.give_back()
             if not delivered_before:
                 await world.deliver(0, DOLLAR // 5)
             assert (await world.standing()).held_nano == 0
             budgets.settle(await budgets.take([a_budget()], 0), 0)
             (purse,) = budgets.purses.values()
             assert (await world.standing()).held_nano == purse.available > 0
-            await budgets.give_back()
+            await budgets.upkeep.give_back()
 
     asyncio.run(run())
 

@@ -9,6 +9,7 @@ import time
 
 import msgspec
 import pytest
+from deliveries import Delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,7 +59,7 @@ class Worker:
         self.running = []
         self.budgets = Budgets(
             world.store.ledger,
-            holder=f"w{number}",
+            Delivered(f"w{number}"),
             now=world.clock,
             monotonic=world.clock,
             holds=holds,

@@ -527,8 +527,7 @@ def test_the_lock_is_free_after_a_failure(path):
 def test_without_the_file_a_process_counts_alone(make, path, caplog):
     path.symlink_to("elsewhere")
     limiter = make()
-    with pytest.raises(OSError):
-        limiter.open()
+    limiter.open()
     decision = take(limiter, 4, slots=[Slot("s", 1)])
     assert decision.allowed
     assert not take(limiter, slots=[Slot("s", 1)]).allowed
@@ -536,3 +535,43 @@ def test_without_the_file_a_process_counts_alone(make, path, caplog):
     assert left(limiter) == 5
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     assert "counts its limits alone" in caplog.text
+
+
+def test_it_comes_back_when_the_file_can_be_made(make, path, caplog):
+    """Tries again after a second, later after up to a minute; the log tells the outage once."""
+    path.symlink_to("elsewhere")
+    times = Clock()
+    limiter, other = make(monotonic=times), make()
+    alone = take(limiter, 4, slots=[Slot("s", 2)])
+    for pause in (1, 2, 4, 8, 16, 32, 60, 60):
+        path.unlink()
+        times.now += pause - 0.5
+        take(limiter, 0)
+        assert not path.exists(), "it is not time to try"
+        path.symlink_to("elsewhere")
+        times.now += 0.5
+        take(limiter, 0)
+    path.unlink()
+    times.now += 60
+    together = take(limiter, 3, slots=[Slot("s", 2)])
+    assert left(other) == 7, "the file counts again"
+    # What was decided alone is settled there: it must not free a place that is held in the file.
+    settle(limiter, alone, [Take(Bucket("b", 10, SLOW), -4)], [Slot("s", 2)])
+    assert left(other) == 7
+    assert take(other, 0, slots=[Slot("s", 2)]).allowed
+    assert not take(other, 0, slots=[Slot("s", 2)]).allowed
+    settle(limiter, together, [], [Slot("s", 2)])
+    assert take(other, 0, slots=[Slot("s", 2)]).allowed
+    assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+
+
+def test_a_directory_that_appears_later_is_used(make, path):
+    """For instance a volume that is mounted after the start."""
+    times, parent = Clock(), path.parent / "volume"
+    parent.write_text("")
+    limiter = SharedLimiter(parent / "limits", now=Clock(), monotonic=times)
+    assert take(limiter, 4).allowed
+    parent.unlink()
+    times.now += 1
+    take(limiter, 1)
+    assert (parent / "limits").exists()

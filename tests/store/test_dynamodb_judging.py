@@ -8,6 +8,7 @@ import pytest
 from dynamo_servers import CheckedDynamoDB, client, connected, server
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.store.base import ConflictError, KeyNotFoundError
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import KeyRecord, NewSecret, OwnerRecord
 
@@ -17,19 +18,19 @@ SCOPES = {"admin_scopes": ("keys:read",)}
 
 
 class InterruptedDynamoDB(CheckedDynamoDB):
-    """Does something else just before the first write to a partition."""
+    """Does something else just before a write to a partition, the first one unless told."""
 
-    def __init__(self, *arguments, partition, interrupt, **options) -> None:
+    def __init__(self, *arguments, partition, interrupt, writes=0, **options) -> None:
         super().__init__(*arguments, **options)
-        self.partition, self.interrupt = partition, interrupt
+        self.partition, self.interrupt, self.writes = partition, interrupt, writes
 
     async def call(self, operation, request):
         """See `DynamoDB.call`."""
         item = request.get("Item") or request.get("Key") or {}
         if operation in {"PutItem", "DeleteItem"} and item.get("pk") == {"S": self.partition}:
-            interrupt, self.interrupt = self.interrupt, None
-            if interrupt is not None:
-                await interrupt()
+            self.writes -= 1
+            if self.writes == -1:
+                await self.interrupt()
         return await super().call(operation, request)
 
 
@@ -37,7 +38,7 @@ class InterruptedDynamoDB(CheckedDynamoDB):
 def told(request):
     """Runs a story with a store, and one that is interrupted before it writes to a partition."""
 
-    def run(partition, interruption, story):
+    def run(partition, interruption, story, writes=0):
         async def main():
             url = server(request.param)
             async with connected(request.param) as (_, names):
@@ -47,6 +48,7 @@ def told(request):
                         url,
                         InterruptedDynamoDB,
                         partition=partition,
+                        writes=writes,
                         interrupt=lambda: interruption(quiet),
                     ),
                     names,
@@ -123,3 +125,53 @@ def test_an_owner_that_an_admin_key_joins_before_the_write_is_judged_again(told,
         assert await quiet.owners.get("team", "red") == OWNER
 
     told("owner#team", join, story)
+
+
+async def join(store):
+    key = KeyRecord(
+        id="key_2", name="n", secret_hint="h", created_at=1, updated_at=1, team_id="red", **SCOPES
+    )
+    await store.keys.create(key, b"b" * 32)
+
+
+@pytest.mark.parametrize("writes", [0, 1])
+def test_an_owner_that_an_admin_key_names_before_it_is_made_is_judged_by_it(told, writes):
+    async def story(quiet, hasty):
+        with pytest.raises(PermissionDeniedError):
+            await hasty.owners.create(OWNER, judge=refuse_admins)
+        assert await quiet.owners.get("team", "red") is None
+        await quiet.owners.create(OWNER)
+        assert await quiet.owners.get("team", "red") == OWNER
+
+    told("owner#team", join, story, writes)
+
+
+def test_an_owner_that_is_still_to_be_judged_is_not_there(told):
+    async def look(store):
+        await join(store)
+        assert await store.owners.get("team", "red") is None
+        assert await store.owners.list("team") == []
+        assert (await store.keys.find(b"b" * 32, now=2)).team is None
+        assert not await store.owners.remove("team", "red")
+        with pytest.raises(KeyNotFoundError):
+            await store.owners.update("team", "red", {"name": "x"}, now=2)
+
+    async def story(quiet, hasty):
+        await hasty.owners.create(OWNER, judge=lambda _, __: None)
+        assert await quiet.owners.get("team", "red") == OWNER
+        assert await quiet.owners.list("team") == [OWNER]
+
+    told("owner#team", look, story, 1)
+
+
+def test_of_two_who_create_an_owner_one_does_and_the_other_is_told(told):
+    async def create(store):
+        await store.owners.create(OWNER, judge=lambda _, __: None)
+
+    async def story(quiet, hasty):
+        other = OwnerRecord(kind="team", id="red", name="other", created_at=1, updated_at=1)
+        with pytest.raises(ConflictError):
+            await hasty.owners.create(other, judge=lambda _, __: None)
+        assert await quiet.owners.get("team", "red") == OWNER
+
+    told("owner#team", create, story, 1)

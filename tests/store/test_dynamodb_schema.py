@@ -13,10 +13,11 @@ from anthropic_bedrock_proxy.store.dynamodb.schema import NEEDED, SHAPES, create
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import BedrockModel
 
-# Of the predecessor, as its own script makes them: hash, range, index and what it is on.
+# Of the predecessor, as its own script makes them: hash, range, index and what it is on. The index
+# of usage on "request_id" is not made: every row would be billed twice, for a look-up of nobody's.
 PREDECESSOR = {
     "api_keys": ("api_key", None, ("user_id-index", "user_id")),
-    "usage": ("api_key", "timestamp", ("request_id-index", "request_id")),
+    "usage": ("api_key", "timestamp", None),
     "usage_stats": ("api_key", None, None),
     "model_pricing": ("model_id", None, ("provider-index", "provider")),
     "model_mapping": ("anthropic_model_id", None, None),

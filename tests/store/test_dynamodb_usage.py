@@ -124,34 +124,6 @@ def test_a_batch_without_a_writer_counts_once():
     asyncio.run(story())
 
 
-def test_an_account_remembers_many_writers_but_not_all_of_them():
-    async def story():
-        clock = [1000.0]
-        async with connected("dynalite") as (dynamo, names):
-            store = DynamoDBStore(lambda: client(server("dynalite")), names, now=lambda: clock[0])
-            async with opened(store):
-                for number in range(70):
-                    await store.usage.append(a_batch(1, 1, first=2 * number, writer=f"w{number}"))
-                assert len(await remembered(dynamo, names)) == 70, "all of these days"
-                clock[0] += 30 * 86_400
-                await store.usage.append(a_batch(1, 1, first=1000, writer="late"))
-                left = await remembered(dynamo, names)
-                assert len(left) == 64
-                assert "w#late" in left
-                assert "w#w69" in left
-                assert "w#w0" not in left
-                await store.usage.append(a_batch(1, 1, first=2 * 69, writer="w69"))
-                totals = await store.usage.totals(by=())
-                assert totals[0].requests == 71
-
-    async def remembered(dynamo, names):
-        key = {"pk": {"S": "account#key:key_0"}, "sk": {"S": "total"}}
-        answer = await dynamo.call("GetItem", {"TableName": names.state, "Key": key})
-        return [name for name in from_item(answer["Item"]) if name.startswith("w#")]
-
-    asyncio.run(story())
-
-
 @pytest.mark.parametrize(("days", "expected"), [(7, AT_MS // 1000 + 7 * 86_400), (0, None)])
 def test_rows_expire_when_they_are_told_to(days, expected):
     async def story():

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.records import Account, UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.segment import BATCH, Name, Segment, decode, encode
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
@@ -229,17 +229,23 @@ def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, sto
     assert segments(tmp_path) == []
 
 
-def test_an_orphan_that_the_store_refused_is_free_for_another_process(tmp_path, store):
+def test_an_orphan_that_the_store_refused_is_free_once_its_finder_ends(tmp_path, store):
     (tmp_path / "usage-1-dead.jsonl").write_bytes(line("1"))
     store.down = True
+    first = Journal(tmp_path)
     with pytest.raises(StoreError):
-        drain(Journal(tmp_path), store)
+        drain(first, store)
+    store.down = False
+    assert drain(Journal(tmp_path), store) == 0, "its cost is held by whoever has it"
+    store.down = True
+    asyncio.run(first.close(store.usage))
     store.down = False
     assert drain(Journal(tmp_path), store) == 1
 
 
 def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
     class Flaky:
+        batches_at_once = 1
         batches = 0
 
         async def append(self, batch):
@@ -263,6 +269,8 @@ def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
 class Listener:
     """A log that remembers what it was given, and fails whenever it is told to."""
 
+    batches_at_once = 1
+
     def __init__(self):
         self.batches: list[UsageBatch] = []
         self.fail_at = set()  # which calls, counted from 1
@@ -270,7 +278,7 @@ class Listener:
 
     async def append(self, batch):
         self.calls += 1
-        self.batches.append(batch)
+        self.batches.append(msgspec.structs.replace(batch, through=None))
         if self.calls in self.fail_at:
             raise StoreError("maybe it arrived, maybe not")
 
@@ -281,6 +289,11 @@ class Listener:
     @property
     def ids(self):
         return [record.id for batch in self.batches for record in batch.records]
+
+
+async def inherited(journal):
+    """White box: budgets see of it what the ledger holds then."""
+    return await journal._orphans.costs()
 
 
 def listen(journal, log) -> int:
@@ -686,3 +699,127 @@ def test_a_folder_that_cannot_be_read_for_a_while_ends_no_delivery(tmp_path):
         asyncio.run(journal.run(log, sleep=sleep))
     assert len(log.ids) == 1
     assert pauses == [2.0, 4.0, 1.0]
+
+
+def test_rounds_say_up_to_where_the_store_has_everything(tmp_path, store):
+    journal = Journal(tmp_path)
+    journal.append(record("1"))
+    first = journal.round
+    assert (journal.delivered < first, journal.failing) == (True, False)
+    store.down = True
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            drain(journal, store)
+    assert (journal.delivered < first, journal.failing) == (True, True)
+    journal.append(record("2"))
+    second = journal.round
+    store.down = False
+    drain(journal, store)
+    assert journal.delivered >= second > first
+    assert not journal.failing
+    journal.append(record("3"))
+    assert journal.round > journal.delivered
+
+
+def test_lines_in_memory_belong_to_a_round_too(tmp_path, store):
+    (tmp_path / "file").write_text("")
+    journal = Journal(tmp_path / "file" / "journal")
+    journal.append(record("1"))
+    mine = journal.round
+    store.down = True
+    with pytest.raises(StoreError):
+        drain(journal, store)
+    assert journal.delivered < mine
+    store.down = False
+    drain(journal, store)
+    assert journal.delivered >= mine
+
+
+def test_what_the_dead_spent_is_told_by_writer_until_it_is_delivered(tmp_path, store):
+    paid = {"at_ms": 0, "cost_nano": 5, "team_id": "t"}
+    for number, name in enumerate(["a", "b", "a"]):
+        segment = Segment.create(tmp_path, Name(name, number))
+        for one in range(BATCH + 1):
+            segment.append(line(f"{name}{number}-{one}", **paid))
+        segment.append(line(f"{number} unpriced"))
+        segment.append(b"no record\n")
+        segment.close()
+    living = Journal(tmp_path)
+    living.append(record("mine", **paid))
+    journal = Journal(tmp_path)
+    store.down = True
+    told = asyncio.run(inherited(journal))
+    assert set(told) == {"a", "b"}, "not what the living spent"
+    assert told["a"][Account("key:k", "1970-01")] == 2 * 5 * (BATCH + 1)
+    assert told["b"] == {
+        Account(owner, period): 5 * (BATCH + 1)
+        for owner in ("key:k", "team:t")
+        for period in ("1970-01", "1970-01-01", "total")
+    }
+    with pytest.raises(StoreError):
+        drain(journal, store)
+    assert asyncio.run(inherited(journal)) == told
+    store.down = False
+    drain(journal, store)
+    assert asyncio.run(inherited(journal)) == {}
+
+
+def test_the_ledger_holds_what_the_dead_spent_until_it_is_delivered(tmp_path, store):
+    keys = [f"key_{number}" for number in range(100)]
+    (tmp_path / "usage-1-dead.jsonl").write_bytes(
+        b"".join(line(key, key_id=key, at_ms=0, cost_nano=5) for key in keys)
+    )
+    journal = Journal(tmp_path, store.ledger, now=lambda: 0.0)
+
+    async def held(now):
+        return [
+            standing.held_nano
+            for key in keys
+            for standing in await store.ledger.standings(f"key:{key}", now=now)
+        ]
+
+    class Shut:
+        async def append(self, batch):
+            raise StoreError("throttled")
+
+    async def story():
+        await journal.hold_inherited(Account("key:key_7", "total"))
+        assert await held(0) == [5], "at once, where it is to be lent from"
+        with pytest.raises(StoreError):
+            await journal.drain(Shut())
+        assert await held(86_000) == [5] * 300
+        await journal.drain(store.usage)
+        assert await held(0) == [0] * 300
+        assert (await store.usage.totals(by=()))[0].cost_nano == 500
+
+    asyncio.run(story())
+
+
+def test_files_of_the_dead_are_open_a_few_at_a_time(tmp_path, store):
+    for number in range(300):
+        (tmp_path / f"usage-{number}-dead.jsonl").write_bytes(line(number))
+    journal = Journal(tmp_path)
+    store.down = True
+    with pytest.raises(StoreError):
+        drain(journal, store)
+    assert len(asyncio.run(inherited(journal))) == 128
+    store.down = False
+    assert drain(journal, store) == 300
+    assert segments(tmp_path) == []
+
+
+def test_a_file_that_is_delivered_while_it_is_summed_is_not_read_any_further(tmp_path, store):
+    for number in range(2):
+        segment = Segment.create(tmp_path, Name("dead", number))
+        for one in range(4 * BATCH):
+            segment.append(line(f"{number}-{one}", cost_nano=1))
+        segment.close()
+
+    async def story():
+        journal = Journal(tmp_path)
+        return await asyncio.gather(
+            *(inherited(journal) for _ in range(2)), journal.drain(store.usage)
+        )
+
+    *_, delivered = asyncio.run(story())
+    assert delivered == 8 * BATCH

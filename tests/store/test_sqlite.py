@@ -67,6 +67,19 @@ def test_rows_outlive_the_process_and_migrations_run_once(tmp_path):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
+def test_a_page_of_keys_is_read_by_their_age(tmp_path):
+    async def story():
+        async with opened(tmp_path / "s.db") as store:
+            await store.keys.create(KEY, b"a" * 32)
+
+    asyncio.run(story())
+    with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
+        parameters = {"created_at": 1, "id": "key_1", "limit": 10}
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {QUERIES['list_keys']}", parameters)
+        (step,) = [row[3] for row in plan]
+        assert step.startswith("SEARCH keys USING INDEX keys_by_age")
+
+
 def test_sums_that_became_floats_are_the_most_that_fits_after_the_migration(tmp_path):
     """The version before let them: then no report could be made, and no budget told."""
     path = tmp_path / "s.db"

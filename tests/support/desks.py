@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from deliveries import Delivered
+
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.lease import Desk
 from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions, Limits
@@ -19,6 +21,6 @@ def make_desk(recorder, registry, *, monotonic, store=None, limits=None, holds=F
         recorder,
         Pricing(registry.behind, lambda _: "us-east-1", now=time.time),
         Limits(MemoryLimiter(), limits or LimitOptions(enabled=False), now=time.time),
-        Budgets(ledger, holder="w", now=time.time, monotonic=monotonic, holds=holds),
+        Budgets(ledger, Delivered("w"), now=time.time, monotonic=monotonic, holds=holds),
         monotonic,
     )

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import gc
+import re
+import time
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 
 import pytest
 from fakeserver import chunked, ok, serving, until
@@ -54,7 +58,9 @@ def script(*steps):
 
 
 @asynccontextmanager
-async def upstream_on(answer, *, credentials=None, token=None, waits=None, **options):
+async def upstream_on(
+    answer, *, credentials=None, token=None, waits=None, now=time.time, **options
+):
     waits = [] if waits is None else waits
 
     async def sleep(seconds):
@@ -71,6 +77,7 @@ async def upstream_on(answer, *, credentials=None, token=None, waits=None, **opt
             options=RetryOptions(**options),
             sleep=sleep,
             jitter=lambda: 1.0,
+            now=now,
         )
         try:
             yield upstream, server
@@ -685,3 +692,56 @@ def test_a_broken_stream_stays_broken():
             stream.close()
 
     asyncio.run(main())
+
+
+def dated(answer, at):
+    """An answer with AWS's time in it."""
+    head, _, rest = answer.partition(b"\r\n")
+    return head + b"\r\ndate: " + formatdate(at, usegmt=True).encode() + b"\r\n" + rest
+
+
+@pytest.mark.parametrize("code", ["InvalidSignatureException", "RequestTimeTooSkewed"])
+def test_a_signature_of_another_time_is_made_again_by_the_time_of_aws(code):
+    async def run():
+        now = time.time()
+        late = dated(refused(403, code, "Signature expired"), now)
+        async with upstream_on(script(late, ok(b"{}")), now=lambda: now - 900) as (
+            upstream,
+            server,
+        ):
+            await upstream.call(CALL)
+            await upstream.call(CALL)
+            return now, [
+                calendar.timegm(time.strptime(stamp.decode(), "%Y%m%dT%H%M%SZ"))
+                for request in server.requests
+                for stamp in re.findall(rb"x-amz-date: (\S+)", request)
+            ]
+
+    now, (first, *others) = asyncio.run(run())
+    assert abs(first - now + 900) < 3
+    assert len(others) == 2
+    assert all(abs(other - now) < 3 for other in others)
+
+
+def test_a_signature_that_is_wrong_at_the_right_time_is_not_sent_again():
+    async def run():
+        wrong = dated(refused(403, "InvalidSignatureException"), time.time())
+        async with upstream_on(script(wrong)) as (upstream, server):
+            with pytest.raises(UpstreamRefusal):
+                await upstream.call(CALL)
+            assert len(server.requests) == 1
+
+    asyncio.run(run())
+
+
+def test_a_clock_that_is_off_is_told_though_nothing_is_refused(caplog):
+    async def run():
+        now = time.time()
+        answer = dated(ok(b"{}"), now)
+        async with upstream_on(script(answer), now=lambda: now - 90) as (upstream, _):
+            for _ in range(3):
+                await upstream.call(CALL)
+
+    asyncio.run(run())
+    (told,) = [r.getMessage() for r in caplog.records if r.name.endswith(".clock")]
+    assert "90 s behind that of AWS (bedrock in us-east-1)" in told

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -76,16 +75,24 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
     """Lists keys, oldest first; `next` is the `after` of the page that follows."""
-    query = call.query
-    keys = [
-        key
-        for key in await call.store.keys.list()
-        if query.user_id in (None, key.user_id) and query.team_id in (None, key.team_id)
-    ]
-    begin = _behind(keys, query.after) if query.after is not None else 0
-    page = keys[begin : begin + query.limit]
-    more = begin + query.limit < len(keys)
-    return {"keys": [document(key) for key in page], "next": page[-1].id if more else None}
+    query, after = call.query, call.query.after
+    keys: list[KeyRecord] = []
+    while len(keys) <= query.limit:  # one more tells whether there are others
+        try:
+            page = await call.store.keys.list(after=after, limit=query.limit + 1)
+        except KeyNotFoundError as error:
+            raise InvalidRequestError(f"after: {error}") from error
+        keys += [
+            key
+            for key in page
+            if query.user_id in (None, key.user_id) and query.team_id in (None, key.team_id)
+        ]
+        if len(page) <= query.limit:
+            break
+        after = page[-1].id
+    shown = keys[: query.limit]
+    more = len(keys) > query.limit
+    return {"keys": [document(key) for key in shown], "next": shown[-1].id if more else None}
 
 
 async def get(call: Call[Nothing, Nothing]) -> dict[str, Any]:
@@ -208,10 +215,3 @@ async def _fields(call: Call[Any, Any], body: KeyBody) -> dict[str, Any]:
     check_grant(call.actor, fields.get("admin_scopes", ()))
     await check_provider(call, fields.get("provider"))
     return fields
-
-
-def _behind(keys: Sequence[KeyRecord], key_id: str) -> int:
-    for number, key in enumerate(keys):
-        if key.id == key_id:
-            return number + 1
-    raise InvalidRequestError(f"after: no key has the id {key_id[:200]}")

@@ -12,7 +12,7 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +21,7 @@ from .connect import Endpoint
 from .credentials import CredentialsError, CredentialsSource
 from .http import Pool, TransportError
 from .sigv4 import Credentials, Signer
+from .skew import REFUSALS, Skew
 
 _TARGET: Final = "DynamoDB_20120810"
 _CONTENT_TYPE: Final = "application/x-amz-json-1.0"
@@ -74,8 +75,12 @@ class DynamoDB:
         patience_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = monotonic,
+        now: Callable[[], float] = time,
     ) -> None:
-        """`patience_seconds` bounds one call with all its attempts, but for the last answer."""
+        """`patience_seconds` bounds one call with all its attempts, but for the last answer.
+
+        `now` is this machine's time; how far DynamoDB's is ahead is in `skew`.
+        """
         self._pool = pool
         self._credentials = credentials
         self._signer = Signer(host=endpoint.authority, region=region, service="dynamodb")
@@ -83,18 +88,23 @@ class DynamoDB:
         self._patience_seconds = patience_seconds
         self._sleep = sleep
         self._clock = clock
+        self._now = now
+        self.skew = Skew("DynamoDB")
 
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Calls one operation by its name, in the shapes of the wire. Raises `DynamoDBError`."""
         body = msgspec.json.encode(request)
         deadline = self._clock() + self._patience_seconds
         attempt = 0
-        fresh_keys = False
+        fresh_keys = right_time = False
         while True:
             keys = self._credentials.current or await self._keys(deadline)
             try:
                 return await self._send(operation, body, keys, deadline)
             except DynamoDBError as error:
+                if error.code in REFUSALS and not right_time and self.skew.follow():
+                    right_time = True
+                    continue
                 if error.code in _REFUSED_KEYS and not fresh_keys:
                     fresh_keys = True
                     self._credentials.invalidate(keys)
@@ -135,6 +145,7 @@ class DynamoDB:
             body,
             content_type=_CONTENT_TYPE,
             extra=(("x-amz-target", f"{_TARGET}.{operation}"),),
+            now=self._now() + self.skew.signing,
         )
         head = (
             f"POST {self._path} HTTP/1.1\r\n{signed}"
@@ -142,8 +153,10 @@ class DynamoDB:
         ).encode("latin-1")
         # The last attempt may take a little longer than what is left, or it could not succeed.
         seconds = max(1.0, min(_ATTEMPT_SECONDS, deadline - self._clock()))
+        sent = self._now()
         try:
             response = await self._pool.request(head, body, seconds)
+            self.skew.learn(response.headers.get(b"date"), sent=sent, came=self._now())
             try:
                 answer = await response.read_all(seconds, deadline=monotonic() + seconds)
             finally:

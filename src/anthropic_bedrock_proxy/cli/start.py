@@ -157,7 +157,7 @@ def _first_key(
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await store.open()
-                if await store.keys.list():
+                if await store.keys.list(limit=1):
                     return None, False
             return (await _make_key(settings, store), False) if make else (None, True)
         except TimeoutError:

@@ -10,12 +10,18 @@ import re
 
 from .schema import Rule
 
-_HOST = (
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?"
-)
+_NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+_HOST = rf"{_NAME}(?::(?P<port>[0-9]{{1,5}}))?"
 _ENDPOINT = rf"(?i:(?P<origin>https?://{_HOST})/?)"
 _PROXY = rf"(?i:(?P<scheme>http://)?(?P<authority>(?:[^\s/?#@]+@)?{_HOST})/?)"
-_REDIS = rf"(?i:rediss?://(?:[^\s/?#@]*@)?{_HOST}(?:/[0-9]*)?)"
+_SERVERS = rf"(?:[^\s/?#@]*@)?{_HOST}"
+_OTHERS = rf"(?:,{_NAME}(?::[0-9]{{1,5}})?)*"
+_QUERY = r"(?:\?[^\s#]*)?"
+_REDIS = (
+    rf"(?i:rediss?://{_SERVERS}(?:/[0-9]*)?{_QUERY})",
+    rf"(?i:rediss?\+sentinel://{_SERVERS}{_OTHERS}/[^\s/?#]+(?:/[0-9]*)?{_QUERY})",
+    rf"(?i:rediss?\+cluster://{_SERVERS}{_OTHERS}/?0?{_QUERY})",
+)
 _REGION = r"[a-z]{2,}(?:-[a-z]+)+-[0-9]{1,2}"
 _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
 _ADDRESS = r"[^\s/@]+"
@@ -58,7 +64,8 @@ def _store(text: str) -> str | None:
 
 
 def _limits(text: str) -> str | None:
-    return text if text == "memory://" or _with_port(_REDIS, text) else None
+    known = text == "memory://" or any(_with_port(pattern, text) for pattern in _REDIS)
+    return text if known else None
 
 
 def _header(text: str) -> str | None:
@@ -79,5 +86,9 @@ GEOGRAPHY = _pattern("global, regional, us, eu, apac, jp, au or us-gov", _GEOGRA
 MEMORY = _pattern("a size such as 256m or 1g", _MEMORY)
 TABLE = _pattern("3 to 255 letters, digits, `_`, `-` or `.`", _TABLE)
 STORE = Rule("sqlite:///PATH, dynamodb:// or memory://", _store)
-LIMITS = Rule("memory:// or redis://HOST:PORT/DB (rediss:// for TLS)", _limits)
+LIMITS = Rule(
+    "memory://, redis://HOST:PORT/DB, redis+sentinel://HOST:PORT,HOST:PORT/NAME/DB or "
+    "redis+cluster://HOST:PORT; rediss for TLS",
+    _limits,
+)
 EXISTING_PATH = Rule("the path of a file that exists", _existing)

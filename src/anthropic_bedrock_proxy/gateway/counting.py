@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from ..bounded import Bounded
 from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_for
 from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import DEFAULT_TERMS
@@ -76,7 +77,7 @@ class Counting:
         self._admission = admission
         self._monotonic = monotonic
         # (place, operation, model) -> when to try again
-        self._without: dict[tuple[str, str, str], float] = {}
+        self._without: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
         """Answers one authenticated request. Raises `ProxyError`."""
@@ -109,8 +110,6 @@ class Counting:
         return _reply(estimate_input(call.body), estimated=True)
 
     def _remember_without(self, key: tuple[str, str, str]) -> None:
-        if len(self._without) >= _MAX_REMEMBERED:  # clients name the models
-            del self._without[next(iter(self._without))]
         self._without[key] = self._monotonic() + _FORGET_SECONDS
 
     def _calls(

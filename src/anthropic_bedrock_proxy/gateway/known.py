@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ..bounded import Bounded
 from ..protocol.capabilities import Capabilities
 from ..store.records import ANY, CapabilityOverride
 from .refusals import Lesson
@@ -55,10 +56,11 @@ class Known:
     """Verdicts by model and dialect; without any, nothing is looked up. Times are epoch seconds."""
 
     def __init__(self) -> None:
-        self._own: dict[Key, Verdict] = {}  # that the store does not hold yet; they win
+        # What the store does not hold yet, be it down for long; they win.
+        self._own: Bounded[Key, Verdict] = Bounded(_MAX_REMEMBERED)
         self._stored: dict[Key, Verdict] = {}
         self._taught: set[str] = set()  # keys that something counts for, maybe alone
-        self._views: dict[Name, View | None] = {}
+        self._views: Bounded[Name, View | None] = Bounded(_MAX_REMEMBERED)
         self._probed_at: dict[Key, float] = {}
         self.any = False  # for every request: whether there is anything to look up
 
@@ -75,8 +77,6 @@ class Known:
 
     def put(self, verdict: Verdict) -> None:
         """Adds or replaces one that the store does not hold yet."""
-        if len(self._own) >= _MAX_REMEMBERED:  # the store has been down for long
-            del self._own[next(iter(self._own))]
         self._own[verdict.key] = verdict
         self._probed_at.pop(verdict.key, None)
         self._changed()
@@ -142,8 +142,6 @@ class Known:
         )
 
     def _look(self, name: Name, now: float) -> View | None:
-        if len(self._views) >= _MAX_REMEMBERED:
-            self._views.clear()
         self._views[name] = view = self.judge(name, now)
         return view
 
@@ -175,9 +173,8 @@ class Known:
     def _in_force(self, model: str, dialect: str, key_id: str, now: float) -> Sequence[Verdict]:
         """Returns the verdicts that apply to a key, in the order in which they do."""
         # What was learned here is newer than what the store said, and below the operator's word.
-        learned = {
-            key: verdict for key, verdict in self._stored.items() if verdict.source == "learned"
-        } | self._own
+        stored = {key: one for key, one in self._stored.items() if one.source == "learned"}
+        learned = {**stored, **self._own}
         return [
             *(
                 verdict

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError
 from ..protocol.betas import BetaRules
 from ..protocol.capabilities import Capabilities, Model, ModelTable, capabilities_on
@@ -99,7 +100,7 @@ class Registry:
             name: m for m in table.model for name in (m.bedrock, m.mantle or m.bedrock)
         }
         self._all_names = (*self._by_name, *self._by_bedrock_id, *table.families)
-        self._routes: dict[str | tuple[str, str, str], Route] = {}
+        self._routes: Bounded[str | tuple[str, str, str], Route] = Bounded(_MAX_REMEMBERED)
 
     @property
     def models(self) -> Sequence[Model]:
@@ -143,8 +144,6 @@ class Registry:
             if len(requested) > _MAX_NAME:
                 raise NotFoundError(f"model: {requested[:200]}")
             route = self._resolve(requested, place, geography)
-            if len(self._routes) >= _MAX_REMEMBERED:
-                self._routes.clear()
             self._routes[asked] = route
         return route
 

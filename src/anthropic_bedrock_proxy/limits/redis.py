@@ -2,9 +2,11 @@
 
 One call is under way at a time, and takes with it everything that came up meanwhile; the busier
 the process, the more requests share a call. A request waits for the end of one call at most, and
-then for its own: each may take half of the timeout. When Redis is slow or gone, everything goes to
-the limiter of this machine at once, and a call of its own, which nobody waits for, tries Redis
-again: after a second, later after up to ten.
+then for its own: each may take half of the timeout.
+
+When Redis is slow, gone, or does not take what is written, everything goes to the limiter of this
+machine at once, and every connection is closed: what has failed over, another server answers for.
+Calls of its own, which nobody waits for, try again until one could write (outage.py says when).
 """
 
 from __future__ import annotations
@@ -19,21 +21,21 @@ from secrets import token_hex
 from typing import Final, Literal
 
 import msgspec
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from .base import Bucket, Buckets, Decision, Limiter, LimiterError, Slot
+from .connect import server_from_url
+from .outage import STEADY_SECONDS, Outage
 from .script import SCRIPT, SHA, Call, Question, decisions
 
 REFRESH_SECONDS: Final = 15.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 10.0
 _SETTLE_SECONDS = 0.01  # how long what is settled may wait for company
-_PROBE_SECONDS = 1.0  # nobody waits for it, and it may have to connect
+_CONNECT_SECONDS = 1.0  # a call that nobody waits for may have to connect
 _MOST_QUESTIONS = 256  # in one call; Redis serves nobody else meanwhile
 _MOST_CHANGES = 1024
-_FAILURES = (RedisError, OSError, TimeoutError, msgspec.MsgspecError, ValueError, TypeError)
+# Charged to see whether Redis takes what is written: a read-only replica and a server out of memory
+# answer everything else. In a thousandth of a second it is full again.
+_PROOF = Bucket("probe", 1_000_000, 1.0)
 
 logger = logging.getLogger("anthropic_bedrock_proxy.limits")
 
@@ -54,10 +56,7 @@ class _Waiting(msgspec.Struct):
 
 
 class RedisLimiter:
-    """Connects with its first use, so after a fork. Owns `fallback`.
-
-    `degraded` while Redis is not asked.
-    """
+    """Connects when it runs or is first used, so after a fork. Owns `fallback`."""
 
     def __init__(
         self,
@@ -66,7 +65,6 @@ class RedisLimiter:
         fallback: Limiter,
         timeout_seconds: float = 0.1,
         fail: Literal["open", "closed"] = "open",
-        prefix: str = "abp:",
         lapse_seconds: float = 45.0,
         most_kept: int = 16_384,
         monotonic: Callable[[], float] = time.monotonic,
@@ -75,17 +73,15 @@ class RedisLimiter:
 
         Raises `ValueError` for a URL that is none; the message may repeat parts of it.
         """
-        self.degraded = False
         self.counts = Counts()
-        self._redis = Redis.from_url(url, retry=Retry(NoBackoff(), 0))
-        self._execute: Callable[..., Awaitable[object]] = self._redis.execute_command
+        self._server = server_from_url(url)
+        self._execute = self._server.execute
         self._fallback = fallback
         self._timeout = timeout_seconds / 2
         self._fail = fail
-        self._prefix = prefix
         self._lapse_us = int(lapse_seconds * 1e6)
         self._most_kept = most_kept
-        self._monotonic = monotonic
+        self._outage = Outage(monotonic)
         self._holder = ""
         self._waiting: list[_Waiting] = []
         self._changes: Counter[Bucket] = Counter()
@@ -93,15 +89,18 @@ class RedisLimiter:
         self._untold: set[str] = set()  # slots of which Redis may have another count
         self._courier: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
-        self._pause = _FIRST_PAUSE
-        self._retry_at = 0.0
+
+    @property
+    def degraded(self) -> bool:
+        """Says that Redis is not asked for now."""
+        return self._outage.away
 
     async def take(
         self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
     ) -> Decision:
         """See `Limiter`."""
         question = Question(buckets, costs, slots)
-        if self.degraded:
+        if self._outage.away:
             self._send()
             return await self._without(question)
         waiting = _Waiting(question, asyncio.get_running_loop().create_future())
@@ -123,7 +122,7 @@ class RedisLimiter:
         slots: Sequence[Slot] = (),
     ) -> None:
         """See `Limiter`."""
-        if decision.by is self._fallback:
+        if decision.by is not None:
             self._fallback.settle(decision, buckets, changes, slots)
             return
         for bucket, change in zip(buckets, changes, strict=True):
@@ -145,6 +144,8 @@ class RedisLimiter:
         """Tells Redis every now and then what this process still holds; until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._fallback.run())
+            # In a task that ends in any case: redis-py may swallow a cancellation as it connects.
+            tasks.create_task(self._connect())
             while True:
                 await sleep(REFRESH_SECONDS)
                 self._untold.update(self._held)
@@ -155,7 +156,7 @@ class RedisLimiter:
         self._send()
         while self._courier is not None:
             await asyncio.wait([self._courier])
-        await self._redis.aclose()
+        await self._leave()
         await self._fallback.close()
 
     def _send_soon(self) -> None:
@@ -172,11 +173,12 @@ class RedisLimiter:
             self._later = None
         if self._courier is not None:
             return
-        if self.degraded:
-            if self._monotonic() < self._retry_at:
+        due = self._outage.due()
+        if self._outage.away:
+            if not due:
                 return
             work = self._trip(self._probe)
-        elif self._waiting or self._changes or self._untold:
+        elif self._waiting or self._changes or self._untold or due:
             work = self._trip(self._carry)
         else:
             return
@@ -190,7 +192,7 @@ class RedisLimiter:
 
     async def _carry(self) -> None:
         """Calls until there is nothing more to say."""
-        while self._waiting or self._changes or self._untold:
+        while self._waiting or self._changes or self._untold or self._outage.due():
             asked, self._waiting = (
                 self._waiting[:_MOST_QUESTIONS],
                 self._waiting[_MOST_QUESTIONS:],
@@ -199,20 +201,25 @@ class RedisLimiter:
             try:
                 answer = await self._call(call, self._timeout)
                 decided = decisions([waiting.question for waiting in asked], answer)
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, Redis has not counted
                 self.counts.lost += told
                 self._untold.update(call.slots)  # it may have been heard all the same
-                self._lost(asked, error)
+                await self._lose(asked, error)
                 return
             except BaseException:
                 _answer_none(asked)
                 raise
             for waiting, decision in zip(asked, decided, strict=True):
                 self._deliver(waiting, decision)
+            if self._outage.due():
+                self._outage.end()
+                logger.warning(
+                    "Redis counts the limits again, for %.0f s without a failure", STEADY_SECONDS
+                )
 
     def _next_call(self, asked: Sequence[_Waiting]) -> tuple[Call, int]:
         """The call, and how many changes it tells."""
-        call = self._new_call()
+        call = self._new_call(writing=self._outage.lasts)
         changes = list(self._changes.items())[:_MOST_CHANGES]
         for bucket, change in changes:
             call.change(bucket, change)
@@ -225,9 +232,13 @@ class RedisLimiter:
             call.ask(waiting.question, self._held)
         return call, len(changes)
 
-    def _new_call(self) -> Call:
+    def _new_call(self, *, writing: bool) -> Call:
+        """Begins a call. `writing` makes it show that Redis takes what is written."""
         self._holder = self._holder or token_hex(8)
-        return Call(prefix=self._prefix, holder=self._holder, lapse_us=self._lapse_us)
+        call = Call(prefix=self._server.prefix, holder=self._holder, lapse_us=self._lapse_us)
+        if writing:
+            call.change(_PROOF, 1000)
+        return call
 
     async def _call(self, call: Call, seconds: float) -> bytes:
         self.counts.calls += 1
@@ -255,37 +266,46 @@ class RedisLimiter:
             given_back = [-cost for cost in question.charged()]
             self.settle(decision, question.buckets, given_back, question.slots)
 
-    def _lost(self, asked: Sequence[_Waiting], error: Exception) -> None:
+    async def _lose(self, asked: Sequence[_Waiting], error: Exception) -> None:
         """From here on without Redis, beginning with those that wait."""
-        self._failed()
-        self.degraded = True
-        logger.error(
-            "Redis does not count the limits (%s): %s until it does",
-            _reason(error),
-            "this machine counts its limits alone"
-            if self._fail == "open"
-            else "requests are refused",
-        )
+        self.counts.failures += 1
+        if self._outage.fail():
+            logger.error(
+                "Redis does not count the limits (%s): %s until it does",
+                _reason(error),
+                "this machine counts its limits alone"
+                if self._fail == "open"
+                else "requests are refused",
+            )
         _answer_none(asked)
         _answer_none(self._waiting)
         self._waiting = []
+        await self._leave()
 
-    def _failed(self) -> None:
-        self.counts.failures += 1
-        self._retry_at = self._monotonic() + self._pause
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+    async def _leave(self) -> None:
+        # Closing may wait for a server that is gone; whatever fails now has failed before.
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._server.leave()
+
+    async def _connect(self) -> None:
+        """Connects before a request has to wait for it, and finds out whether Redis counts."""
+        try:
+            await self._call(self._new_call(writing=True), _CONNECT_SECONDS)
+        except Exception as error:  # noqa: BLE001  # as in `_carry`
+            await self._lose((), error)
 
     async def _probe(self) -> None:
         try:
-            await self._call(self._new_call(), _PROBE_SECONDS)
-        except _FAILURES:
-            self._failed()
+            await self._call(self._new_call(writing=True), _CONNECT_SECONDS)
+            # Connected, it has to be as quick as requests need it.
+            await self._call(self._new_call(writing=True), self._timeout)
+        except Exception as error:  # noqa: BLE001  # as in `_carry`
+            await self._lose((), error)
             return
-        self.degraded = False
-        self._pause = _FIRST_PAUSE
+        self._outage.answer()
         # It may have forgotten what this process holds, or never heard of it.
         self._untold.update(self._held)
-        logger.warning("Redis counts the limits again")
         await self._carry()
 
     async def _without(self, question: Question) -> Decision:
@@ -294,7 +314,7 @@ class RedisLimiter:
             raise LimiterError("Redis, which counts the limits, cannot be reached")
         self.counts.stood_in += 1
         decision = await self._fallback.take(question.buckets, question.costs, question.slots)
-        decision.by = self._fallback
+        decision.by = decision.by or self._fallback  # whose own note is for itself
         return decision
 
 
@@ -306,4 +326,6 @@ def _answer_none(waiting: Sequence[_Waiting]) -> None:
 
 def _reason(error: Exception) -> str:
     """The failure in words, without the URL and its password."""
-    return "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return f"{type(error).__name__}: {error}"

@@ -10,7 +10,13 @@ from typing import Final, Literal
 
 from .base import Limiter
 
-ALLOWED: Final = "memory://, redis://host:port/db or rediss://host:port/db"
+ALLOWED: Final = (
+    "memory://, redis://host:port/db, redis+sentinel://host:port,host:port/name/db "
+    "or redis+cluster://host:port; rediss for TLS"
+)
+_SCHEMES: Final = {
+    f"{scheme}{kind}" for scheme in ("redis", "rediss") for kind in ("", "+sentinel", "+cluster")
+}
 FILE_NAME: Final = "limits-1.table"  # the number is that of the layout
 
 logger = logging.getLogger("anthropic_bedrock_proxy.limits")
@@ -28,26 +34,36 @@ def limiter_from_url(
 
     Raises `ValueError` for a URL that it cannot serve.
     """
-    scheme, separator, _ = url.partition("://")
     if url == "memory://":
         return _of_this_machine(directory, now)
-    if scheme not in {"redis", "rediss"} or not separator:
+    check_url(url)
+    from .redis import RedisLimiter  # noqa: PLC0415  # an extra
+
+    return RedisLimiter(
+        url,
+        fallback=_of_this_machine(directory, now),
+        timeout_seconds=timeout_seconds,
+        fail=fail,
+    )
+
+
+def check_url(url: str) -> None:
+    """Raises `ValueError` for a URL that no limiter can be made for."""
+    if url == "memory://":
+        return
+    scheme, separator, _ = url.partition("://")
+    if scheme.lower() not in _SCHEMES or not separator:
         # Only the scheme is repeated: the rest may hold a password.
         what = f"{scheme}://…" if separator else "without a scheme"
         raise ValueError(f"no limiter for a URL {what}; use {ALLOWED}")
     try:
-        from .redis import RedisLimiter  # noqa: PLC0415  # an extra
+        from .connect import server_from_url  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise ValueError(
             f"{scheme}:// needs the Redis client: pip install 'anthropic-bedrock-proxy[redis]'"
         ) from error
     try:
-        return RedisLimiter(
-            url,
-            fallback=_of_this_machine(directory, now),
-            timeout_seconds=timeout_seconds,
-            fail=fail,
-        )
+        server_from_url(url)
     except ValueError:
         raise ValueError(
             f"the {scheme}:// URL of the limiter is malformed; use {ALLOWED}"
@@ -55,16 +71,13 @@ def limiter_from_url(
 
 
 def _of_this_machine(directory: Path, now: Callable[[], float]) -> Limiter:
-    path = directory / FILE_NAME
     try:
         from .shared import SharedLimiter  # noqa: PLC0415  # not every system has its locks
-
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        limiter = SharedLimiter(path, now=now)
-        limiter.open()
-    except (OSError, ImportError) as error:
+    except ImportError as error:
         from .memory import MemoryLimiter  # noqa: PLC0415  # seldom needed
 
-        logger.warning("%s: %s; every process counts its limits alone", path, error)
+        logger.warning("%s; every process counts its limits alone", error)
         return MemoryLimiter(now=now)
+    limiter = SharedLimiter(directory / FILE_NAME, now=now)
+    limiter.open()
     return limiter

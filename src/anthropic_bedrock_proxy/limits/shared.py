@@ -28,6 +28,7 @@ from .table import Table
 REFRESH_SECONDS: Final = 15.0
 SETTLE_SECONDS: Final = 0.01
 _MAX_KNOWN = 16_384
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # a try may write the whole file before it fails
 
 logger = logging.getLogger("anthropic_bedrock_proxy.limits")
 
@@ -35,14 +36,24 @@ logger = logging.getLogger("anthropic_bedrock_proxy.limits")
 class SharedLimiter:
     """Opens the file with its first use in a process, so after a fork each has its own lock.
 
-    A process that cannot open it counts alone from then on, and says so.
+    A process that cannot open it counts alone until it can, and says so. What it decided alone is
+    settled there, too.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._path = path
         self._now = now
+        self._monotonic = monotonic
         self._table: Table | None = None
-        self._alone: MemoryLimiter | None = None
+        self._alone = MemoryLimiter(now=now)
+        self._pause = 0.0  # before the file is tried again; 0: it could be opened
+        self._retry_at = 0.0
         self._rows: dict[Bucket, Row] = {}
         self._rows_of: dict[Buckets, Sequence[Row]] = {}  # the same, as they are asked for
         self._unsettled: dict[Row, None] = {}  # with something pending, or lately so
@@ -59,7 +70,9 @@ class SharedLimiter:
         """See `Limiter`. Does not really wait."""
         table = self._opened()
         if table is None:
-            return await self._on_my_own().take(buckets, costs, slots)
+            decision = await self._alone.take(buckets, costs, slots)
+            decision.by = self._alone
+            return decision
         rows = self._rows_for(buckets)
         if not slots and (served := serve(rows, costs)):
             return Decision(True, served)
@@ -85,10 +98,12 @@ class SharedLimiter:
         slots: Sequence[Slot] = (),
     ) -> None:
         """See `Limiter`."""
+        if decision.by is self._alone:
+            self._alone.settle(decision, buckets, changes, slots)
+            return
         table = self._opened()
         if table is None:
-            self._on_my_own().settle(decision, buckets, changes, slots)
-            return
+            return  # it was inherited, and what was drawn there drains
         rows = self._rows_for(buckets)
         for row, change in zip(rows, changes, strict=True):
             if change:
@@ -122,8 +137,8 @@ class SharedLimiter:
         self._forget(table)
 
     def open(self) -> None:
-        """Makes the file, or raises `OSError`: for those who want to know beforehand."""
-        Table(self._path).close()
+        """Opens the file; if that cannot be done, the log says so now and not with a request."""
+        self._opened()
 
     def _opened(self) -> Table | None:
         table = self._table
@@ -131,20 +146,29 @@ class SharedLimiter:
             if not table.inherited:
                 return table
             self._forget(table)
-        if self._alone is not None:
+        if self._pause and self._monotonic() < self._retry_at:
             return None
         try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._table = Table(self._path)
         except OSError as error:
-            logger.error(  # noqa: TRY400  # the disk's fault: no traceback
-                "%s: %s; this process counts its limits alone",
+            self._count_alone(error)
+            return None
+        if self._pause:
+            self._pause = 0.0
+            logger.warning("%s: limits are counted together again", self._path)
+        self._name, self._holder = token_bytes(16), -1
+        return self._table
+
+    def _count_alone(self, error: OSError) -> None:
+        if not self._pause:
+            logger.error(
+                "%s: %s; this process counts its limits alone until it can be opened",
                 self._path,
                 error.strerror or error,
             )
-            self._alone = MemoryLimiter(now=self._now)
-            return None
-        self._name, self._holder = token_bytes(16), -1
-        return self._table
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE) or _FIRST_PAUSE
+        self._retry_at = self._monotonic() + self._pause
 
     def _forget(self, table: Table) -> None:
         table.close()
@@ -155,10 +179,6 @@ class SharedLimiter:
         self._rows_of.clear()
         self._unsettled.clear()
         self._later = None
-
-    def _on_my_own(self) -> MemoryLimiter:
-        assert self._alone is not None  # noqa: S101  # `_opened` has just made it
-        return self._alone
 
     def _rows_for(self, buckets: Buckets) -> Sequence[Row]:
         rows = self._rows_of.get(buckets)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from .records import (
     Account,
@@ -66,8 +66,13 @@ class KeyStore(Protocol):
         """Returns the key with this id."""
         ...
 
-    async def list(self) -> Sequence[KeyRecord]:
-        """Lists every key, oldest first."""
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[KeyRecord]:
+        """Lists every key, or no more than `limit`, oldest first; `after` the id of one seen.
+
+        Reads only those. Raises `KeyNotFoundError` if there is no key `after`.
+        """
         ...
 
     async def update(
@@ -136,6 +141,11 @@ class OwnerStore(Protocol):
 class UsageLog(Protocol):
     """Usage records, each counted once however often it is appended."""
 
+    @property
+    def batches_at_once(self) -> int:
+        """How many batches of a writer may come as one; see `UsageBatch.through`."""
+        ...
+
     async def append(self, batch: UsageBatch) -> None:
         """Stores the records that are not there yet (by id), counts them, all or none.
 
@@ -180,6 +190,11 @@ class UsageLog(Protocol):
         ...
 
 
+# What is spent and undelivered, and nothing else, is held for so long: nobody may be lent it, and
+# it is to outlive a restart. The store takes it off when it is delivered.
+LASTING_SECONDS: Final = 86_400
+
+
 class Ledger(Protocol):
     """The money spent per account, and what processes hold of the rest.
 
@@ -211,6 +226,13 @@ class Ledger(Protocol):
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """Keeps the holds of a living process."""
+        ...
+
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """Makes what `holder` holds exactly this until then, also what had lapsed; 0 ends it.
+
+        It may exceed what a budget has left: it is what is known to be spent already.
+        """
         ...
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:

@@ -14,14 +14,18 @@ failed comes again before the next, also when another process goes on with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
 
-from .base import StoreError, UsageLog
-from .records import UsageRecord
+from .base import Ledger, StoreError, UsageLog
+from .inheritance import Inheritance
+from .orphans import Orphans
+from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
@@ -37,8 +41,15 @@ class Journal:
     """
 
     def __init__(
-        self, directory: Path, *, writer: str | None = None, memory_limit: int = 100_000
+        self,
+        directory: Path,
+        ledger: Ledger | None = None,
+        *,
+        writer: str | None = None,
+        memory_limit: int = 100_000,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`ledger` holds what dead processes spent until it is delivered."""
         self._directory = directory
         self._memory_limit = memory_limit
         self._pid = os.getpid()
@@ -49,8 +60,14 @@ class Journal:
         self._closed: list[Lines] = []  # what the store has not taken yet, in order
         self._dropped = 0
         self._refused = False
-        self._left_alone: set[Path] = set()
+        self._orphans = Orphans(directory)
+        self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
         self._draining = asyncio.Lock()
+        # What budgets ask for: which round of delivery takes what is appended now, and up to which
+        # the store has everything; whether the last one failed.
+        self.round = 1
+        self.delivered = 0
+        self.failing = False
 
     @property
     def writer(self) -> str:
@@ -73,6 +90,14 @@ class Journal:
                 self._refused = False
                 logger.warning("usage is written to %s again", self._directory)
 
+    async def hold_inherited(self, account: Account | None = None) -> None:
+        """Sees that the ledger holds what dead processes spent, from all accounts or one.
+
+        Raises `StoreError`, and `OSError` of the folder.
+        """
+        if self._inheritance is not None:
+            await self._inheritance.hold(self._orphans.costs, account)
+
     async def drain(self, log: UsageLog) -> int:
         """Moves everything closed into `log`; returns how many records were delivered.
 
@@ -80,20 +105,28 @@ class Journal:
         """
         async with self._draining:
             self._forget_parent()
+            with contextlib.suppress(StoreError, OSError):  # which keep no usage of our own back
+                self._orphans.adopt()
+                await self.hold_inherited()
             try:
                 # What an earlier drain could not deliver goes first; the own segment is not
                 # rotated before, so an outage of the store leaves two files, not one per drain.
                 delivered = await self._deliver_closed(log)
                 self._rotate()
                 delivered += await self._deliver_closed(log)
-                for orphan in self._orphans():
-                    try:
-                        delivered += await self._deliver(orphan, log)
-                    finally:
-                        orphan.close()
+                self._orphans.adopt()
+                while self._orphans.adopted:
+                    await self.hold_inherited()
+                    while self._orphans.adopted:
+                        delivered += await self._deliver(self._orphans.adopted[0], log)
+                        self._orphans.adopted.pop(0).close()
+                    self._orphans.adopt()
+                await self.hold_inherited()
             except StoreError:
+                self.failing = True
                 self._save_memory()
                 raise
+            self.failing = False
             return delivered
 
     async def run(
@@ -144,6 +177,7 @@ class Journal:
 
     def _rotate(self) -> None:
         """Closes what was written, in the order of numbers; what comes from now on is later."""
+        self.round += 1
         if self._active is not None and (self._active.size or self._in_memory):
             # Even empty: it is numbered before the lines in memory.
             self._closed.append(self._active)
@@ -167,6 +201,7 @@ class Journal:
             self._active.close()
         for segment in self._closed:
             segment.close()
+        self._orphans.close()
         self._active = None
         self._closed, self._in_memory = [], []
 
@@ -198,6 +233,7 @@ class Journal:
         while self._closed:
             delivered += await self._deliver(self._closed[0], log)
             self._closed.pop(0).close()
+        self.delivered = self.round - 1
         return delivered
 
     async def _deliver(self, segment: Lines, log: UsageLog) -> int:
@@ -214,7 +250,7 @@ class Journal:
             segment.discard()
         except OSError as error:
             if isinstance(segment, Segment):
-                self._leave_alone(segment.path, error)
+                self._orphans.leave_alone(segment.path, error)
         return delivered
 
     def _save_memory(self) -> None:
@@ -232,38 +268,6 @@ class Journal:
             except OSError:
                 self._in_memory = waiting[position:]
                 return
-
-    def _orphans(self) -> Iterator[Segment]:
-        """Yields the segments whose owners are dead, each locked.
-
-        None behind one of the same writer that somebody else has or that cannot be read: that one's
-        batches come first.
-        """
-        paths = self._directory.glob("usage-*.jsonl")
-        held: set[str] = set()
-        for name, path in sorted((Name.of(path), path) for path in paths):
-            if name.writer in held:
-                continue
-            if path in self._left_alone:
-                held.add(name.writer)
-                continue
-            try:
-                segment = Segment.adopt(path)
-            except FileNotFoundError:
-                continue  # another process delivered it
-            except OSError as error:
-                self._leave_alone(path, error)
-                held.add(name.writer)
-                continue
-            if segment is None:
-                held.add(name.writer)
-            else:
-                yield segment
-
-    def _leave_alone(self, path: Path, error: OSError) -> None:
-        """Leaves a file alone until the next start: one that fails now fails every second."""
-        self._left_alone.add(path)
-        logger.error("%s: %s; left for the next start", path, error.strerror or error)
 
 
 def _new_writer() -> str:

@@ -189,6 +189,9 @@ class UsageBatch(msgspec.Struct, frozen=True):
     records: tuple[UsageRecord, ...]
     writer: str = ""  # the process that admitted the requests; it may hold budget for them
     number: int = 0  # grows with every batch of a writer, and is the same when it comes again
+    # The last number of several batches that come as one. Only of what no store has ever seen: the
+    # delivering process wrote it and tries for the first time. Afterwards they come one by one.
+    through: int | None = None
 
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):

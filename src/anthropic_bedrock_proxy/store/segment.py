@@ -21,6 +21,7 @@ import errno
 import fcntl
 import os
 import re
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
@@ -30,12 +31,14 @@ from zlib import crc32
 import msgspec
 
 from .base import UsageLog
-from .records import UsageBatch, UsageRecord
+from .records import Account, UsageBatch, UsageRecord
+from .totals import spending_of
 
-# Records per append to the store: one transaction of a few milliseconds. Stores know a batch by
-# where it begins, so a file that was delivered in part must go on in the same steps, also with
-# another version.
+# Records of a batch: one transaction of a few milliseconds. Stores know a batch by where it begins,
+# so a file that was delivered in part must go on in the same steps, also with another version. What
+# is delivered for the first time may be several of them at once (`UsageBatch.through`).
 BATCH = 500
+_CLOSED = -1
 _LARGEST = 2**36  # bytes of a segment, of which the batches before the next one are numbered
 _NAME = re.compile(r"usage-(?P<writer>.+)-(?P<number>\d+)-[0-9a-f]+\.jsonl")
 _decode = msgspec.json.Decoder(UsageRecord).decode
@@ -90,6 +93,7 @@ class Lines:
         self.corrupt: list[bytes] = []
         self.lines = lines
         self.taken = 0  # bytes that the log has taken
+        self.tried = 0  # bytes of which it may have taken some
 
     async def deliver(self, log: UsageLog) -> int:
         """Appends what was not delivered yet to `log`; returns how many records.
@@ -97,23 +101,40 @@ class Lines:
         Goes on where it stopped if it is called again after a `StoreError`. Raises `OSError`.
         """
         delivered = 0
-        while lines := self._next_lines():
-            records, corrupt = decode(lines)
+        # What was tried comes again in single batches: of several, some may have arrived.
+        while lines := self._next_lines(BATCH * (log.batches_at_once if self._fresh else 1)):
+            records: list[UsageRecord] = []
+            corrupt: list[bytes] = []
+            number = through = self.name.number * _LARGEST + self.taken
+            end = self.taken
+            for start in range(0, len(lines), BATCH):
+                through = number + end - self.taken
+                batch = lines[start : start + BATCH]
+                found = decode(batch)
+                records += found[0]
+                corrupt += found[1]
+                end += sum(map(len, batch))
+                # Neither this nor a store that answers at once may keep every other task waiting.
+                await asyncio.sleep(0)
             if records:
-                number = self.name.number * _LARGEST + self.taken
-                await log.append(UsageBatch(tuple(records), self.name.writer, number))
-            self.taken += sum(map(len, lines))
+                last = through if self._fresh else None
+                self.tried = max(self.tried, end)
+                await log.append(UsageBatch(tuple(records), self.name.writer, number, last))
+            self.taken = end
             self.corrupt += corrupt
             delivered += len(records)
-            # A store that answers without waiting would keep every other task waiting.
-            await asyncio.sleep(0)
         return delivered
 
-    def _next_lines(self) -> list[bytes]:
+    @property
+    def _fresh(self) -> bool:
+        """Tells whether what comes next was never tried."""
+        return self.taken >= self.tried
+
+    def _next_lines(self, most: int) -> list[bytes]:
         lines, before = iter(self.lines), 0
         while before < self.taken:
             before += len(next(lines))
-        return list(islice(lines, BATCH))
+        return list(islice(lines, most))
 
     def save(self, directory: Path) -> Segment:
         """Copies the lines to a file, which goes on from where they have come. Raises `OSError`."""
@@ -124,7 +145,7 @@ class Lines:
             segment.discard()
             segment.close()
             raise
-        segment.taken, segment.corrupt = self.taken, self.corrupt
+        segment.taken, segment.tried, segment.corrupt = self.taken, self.tried, self.corrupt
         return segment
 
     def discard(self) -> None:
@@ -142,6 +163,7 @@ class Segment(Lines):
         self.path = path
         self.torn = False
         self.size = os.fstat(descriptor).st_size
+        self.costs: Counter[Account] | None = None  # of what was not taken when they were summed
         self._descriptor = descriptor
 
     @classmethod
@@ -158,7 +180,10 @@ class Segment(Lines):
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
         """Takes over the file of a dead process; None if its owner lives. Raises `OSError`."""
-        return cls._lock(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
+        segment = cls._lock(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
+        if segment is not None:
+            segment.tried = segment.size  # as far as anybody knows
+        return segment
 
     @classmethod
     def _lock(cls, path: Path, descriptor: int) -> Segment | None:
@@ -188,10 +213,26 @@ class Segment(Lines):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += written
 
-    def _next_lines(self) -> list[bytes]:
+    def _next_lines(self, most: int) -> list[bytes]:
+        return self._lines_from(self.taken, most)
+
+    def _lines_from(self, offset: int, most: int) -> list[bytes]:
         with open(self._descriptor, "rb", closefd=False) as file:
-            file.seek(self.taken)
-            return list(islice(file, BATCH))
+            file.seek(offset)
+            return list(islice(file, most))
+
+    async def sum_up(self) -> None:
+        """Sums once what its records cost, in `costs`; of a file that fails or is gone, a part."""
+        if self.costs is not None:
+            return
+        costs: Counter[Account] = Counter()
+        offset = self.taken
+        with contextlib.suppress(OSError):
+            while self._descriptor != _CLOSED and (lines := self._lines_from(offset, BATCH)):
+                costs.update(spending_of(decode(lines)[0]))
+                offset += sum(map(len, lines))
+                await asyncio.sleep(0)  # or a large file would keep every other task waiting
+        self.costs = costs
 
     def discard(self) -> None:
         """Deletes the delivered file, its corrupt lines kept aside. Raises `OSError`."""
@@ -204,4 +245,5 @@ class Segment(Lines):
 
     def close(self) -> None:
         """Lets go of the lock: a file still there is an orphan now."""
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, _CLOSED
+        os.close(descriptor)

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from ..bounded import Bounded
 from ..errors import UpstreamRefusal, redact
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -56,7 +57,7 @@ class Backing:
         self._learn = learn
         self._retry_seconds = retry_seconds
         self._now = now
-        self._known: set[str] = set()
+        self._known: Bounded[str, None] = Bounded(_MAX_REMEMBERED)
         self._failed: dict[str, _Failure] = {}  # by ARN, the oldest first
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._open: dict[str, int] = {}  # key -> its look-ups that run, or failed a moment ago
@@ -109,9 +110,7 @@ class Backing:
             raise
         else:
             self._count(key_id, -1)
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            self._known.add(arn)
+            self._known[arn] = None
             self._learn(arn, base)
 
     def _forget_lapsed(self) -> None:

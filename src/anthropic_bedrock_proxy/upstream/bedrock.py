@@ -16,7 +16,7 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Coroutine
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -27,6 +27,8 @@ from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
+from ..aws.skew import REFUSALS, Skew
+from ..bounded import Bounded
 from ..errors import UpstreamRefusal, rule_for
 from ..protocol.events import Event
 from ..protocol.model_errors import code_for
@@ -57,6 +59,10 @@ class _BilledRefusal(UpstreamRefusal):
     """A failure after the model had answered: another attempt would be billed a second time."""
 
 
+class _UntimelyRefusal(UpstreamRefusal):
+    """A signature of another time than AWS's, which the next one has."""
+
+
 class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of the attempts at one call, and the deadlines of each. Seconds."""
 
@@ -84,10 +90,11 @@ class BedrockUpstream:
         options: RetryOptions | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], float] = time,
     ) -> None:
         """Either `credentials` or `bearer_token`; `service` is the name to sign for.
 
-        `sleep` and `jitter` (0..1) are for tests.
+        `sleep`, `jitter` (0..1) and `now` are for tests.
         """
         self._pool = pool
         self._endpoint = endpoint
@@ -97,7 +104,9 @@ class BedrockUpstream:
         self._options = options or RetryOptions()
         self._sleep = sleep
         self._jitter = jitter
-        self._paths: dict[tuple[str, str], tuple[str, str]] = {}
+        self._paths: Bounded[tuple[str, str], tuple[str, str]] = Bounded(_MAX_CACHED_PATHS)
+        self._now = now
+        self._skew = Skew(f"AWS ({service} in {region})")
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
 
     def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
@@ -132,7 +141,7 @@ class BedrockUpstream:
                 if (
                     attempt >= max_attempts
                     or isinstance(refusal, _BilledRefusal)
-                    or not rule_for(refusal).retryable
+                    or not (rule_for(refusal).retryable or isinstance(refusal, _UntimelyRefusal))
                     or monotonic() + wait - started > options.retry_seconds
                 ):
                     raise
@@ -177,7 +186,8 @@ class BedrockUpstream:
             source = self._credentials
             keys = (source.current if source is not None else None) or await self._keys(begin_by)
         head = self._head(call, keys)
-        patience = begin_by - monotonic()
+        began = monotonic()
+        patience = begin_by - began
         if patience <= 0:  # AWS would bill a request whose answer nobody waits for
             raise _broken(TransportTimeoutError("no time was left to send it"), sent=False)
         try:
@@ -185,7 +195,10 @@ class BedrockUpstream:
         except TransportError as error:
             raise _broken(error, sent=error.sent) from error
         if response.status == _HTTP_OK:
+            if began >= self._skew.look_at:
+                self._learn_time(response, began)
             return response
+        self._learn_time(response, began)
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
@@ -193,6 +206,11 @@ class BedrockUpstream:
         finally:
             response.close()
         raise self._refused(response, body, keys)
+
+    def _learn_time(self, response: Response, began: float) -> None:
+        came, now = self._now(), monotonic()
+        self._skew.learn(response.headers.get(b"date"), sent=came - (now - began), came=came)
+        self._skew.looked(now)
 
     def _first_byte_seconds(self, call: Call) -> float:
         patience = call.patience
@@ -202,6 +220,8 @@ class BedrockUpstream:
         self, response: Response, body: bytes, keys: Credentials | None
     ) -> UpstreamRefusal:
         refusal = refusal_from_http(response.status, response.headers, body)
+        if keys is not None and refusal.code in REFUSALS and self._skew.follow():
+            return _UntimelyRefusal(refusal.code, refusal.message, status=refusal.status)
         if self._credentials is not None and rule_for(refusal).credentials:
             self._credentials.invalidate(keys)
         return refusal
@@ -214,7 +234,8 @@ class BedrockUpstream:
                 f"authorization: Bearer {self._bearer_token}\r\n"
             ) + "".join(f"{name}: {value}\r\n" for name, value in call.headers)
         else:
-            lines = self._signer.headers(keys, canonical, call.body, extra=call.headers)
+            now = self._now() + self._skew.signing
+            lines = self._signer.headers(keys, canonical, call.body, extra=call.headers, now=now)
         accept = (
             "x-amzn-bedrock-accept: application/json\r\n"
             if call.operation in _STREAMING
@@ -246,8 +267,6 @@ class BedrockUpstream:
             if fixed is None:
                 fixed = f"/model/{quote(call.bedrock_model_id, safe='')}/{call.operation}"
             wire = f"{self._endpoint.path}{fixed}"
-            if len(self._paths) >= _MAX_CACHED_PATHS:
-                self._paths.clear()
             paths = self._paths[key] = (wire, canonical_path(wire))
         return paths
 

@@ -15,7 +15,9 @@ class Limits(Section, frozen=True):
         Setting(
             "LIMITS_URL",
             "Where limits are counted: on this machine, by all processes that share the data "
-            "directory, or in Redis (Valkey) for all machines together.",
+            "directory, or in Redis (Valkey) for all machines together: one server, what Sentinel "
+            "names, or a cluster. `?ssl_ca_certs=PATH` trusts a private authority, `?prefix=NAME` "
+            "keeps installations apart.",
             rule=rules.LIMITS,
             url=True,
         ),

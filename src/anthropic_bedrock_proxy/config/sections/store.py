@@ -32,7 +32,10 @@ class Store(Section, frozen=True):
     journal_interval_seconds: Annotated[
         float,
         Setting(
-            "JOURNAL_INTERVAL", "How often the journal is drained into the store.", minimum=0.01
+            "JOURNAL_INTERVAL",
+            "How often the journal is drained into the store.",
+            minimum=0.01,
+            maximum=30,  # a process that is killed holds what it spent for 60 s
         ),
     ] = 1.0
     usage_ttl_days: Annotated[

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from ...bounded import Bounded
 from ...errors import PermissionDeniedError, ProxyError, UnavailableError
 from ...protocol.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
@@ -43,7 +44,7 @@ class Admission:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._known: dict[str, _Known] = {}
+        self._known: Bounded[str, _Known] = Bounded(_MAX_REMEMBERED)
 
     async def admit(
         self, exchange: Exchange, request: MessagesRequest, route: Route, body: bytes | bytearray
@@ -126,8 +127,6 @@ class Admission:
         return known
 
     def _learn(self, caller: Caller, at_ms: int) -> _Known:
-        if len(self._known) >= _MAX_REMEMBERED:
-            self._known.clear()
         budgets = budgets_of(caller, today(at_ms / 1000))
         known = _Known(caller, at_ms // DAY_MS, self._desk.limits.plan(caller), budgets)
         self._known[caller.key.id] = known

@@ -4,7 +4,8 @@ A request is admitted while every purse it needs has something in it (with holds
 may cost). The ledger never lends more than a budget has left, so that all workers together
 overspend by no more than the requests that run when the last slice is used up, and with holds not
 at all. What was spent reaches the ledger with the usage records, never from here: a cost is counted
-once, by whoever delivers its record. What is left over goes back when a purse is idle.
+once, by whoever delivers its record, and stays held until then. What is left over goes back when a
+purse is idle.
 """
 
 from __future__ import annotations
@@ -13,23 +14,22 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from math import inf
 from typing import Final
 
 from ...errors import UnavailableError
 from ...store.base import Ledger, StoreError
 from ...store.records import Account, Standing
+from .outage import Outage
 from .purse import Budget, Hold, Purse
+from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, Upkeep
 
 _log = logging.getLogger("anthropic_bedrock_proxy.budgets")
 _THRESHOLDS: Final = (80, 100)  # percent of a budget; passing one is logged
-_LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last renewal
 _RENEW_SECONDS: Final = 15.0
 _IDLE_SECONDS: Final = 5.0
-_ASK_SECONDS: Final = 1.0  # between questions to a ledger that said no, or nothing
+_ASK_SECONDS: Final = 1.0  # between questions to a ledger that said no
 _ANSWER_SECONDS: Final = 1.0  # a request waits no longer for the ledger
 _GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
-_REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
 _PARTS: Final = 16  # of what a budget has left, for one slice
 _SLICE_NANO: Final = 1_000_000_000  # the first is a dollar, if the parts are not smaller
 _SLICE_SECONDS: Final = 1.0
@@ -43,28 +43,31 @@ class Budgets:
     def __init__(
         self,
         ledger: Ledger,
+        deliveries: Deliveries,
         *,
-        holder: str,
         now: Callable[[], float],
         monotonic: Callable[[], float],
         holds: bool = False,
         fail_open: bool = True,
     ) -> None:
-        """`holder` is the writer of this worker's usage journal.
+        """`deliveries` are those of this worker's usage.
 
         `holds`: admit only what can be paid at its dearest. `fail_open`: while the ledger does not
         answer, who was not over budget before may go on.
         """
         self._ledger = ledger
-        self._holder = holder
+        self._deliveries = deliveries
+        self._holder = deliveries.writer
         self._now = now
         self._monotonic = monotonic
         self._fail_open = fail_open
         self.holds = holds
         self.purses: dict[Account, Purse] = {}
         self._noted: set[tuple[Account, int]] = set()
-        self._down_since: float | None = None
-        self._asked_at = 0.0
+        self._outage = Outage(monotonic=monotonic, fail_open=fail_open)
+        self.upkeep = Upkeep(
+            ledger, deliveries, self.purses, self._outage, now=now, monotonic=monotonic
+        )
 
     async def take(self, budgets: Sequence[Budget], nano: int) -> Hold:
         """Lets a request begin that may cost up to `nano` (which counts only with holds).
@@ -87,7 +90,7 @@ class Budgets:
             if purse.available < purse.low:
                 if purse.available < 1:
                     reserve = True
-                elif purse.borrowing is None and self._down_since is None:
+                elif purse.borrowing is None and not self._outage.lasts:
                     # Before it is empty, so that nobody has to wait. A ledger that is down is left
                     # to those who need it: they may ask once a second, all together.
                     self._send_for(purse, 0)
@@ -108,9 +111,11 @@ class Budgets:
 
     def settle(self, hold: Hold, cost_nano: int) -> None:
         """The request is over and has cost so much. Never raises."""
-        now = self._monotonic()
+        now, round_ = self._monotonic(), self._deliveries.round
         for purse, budget in zip(hold.purses, hold.budgets, strict=True):
             purse.let_go(hold.nano, cost_nano, budget)
+            if cost_nano:
+                purse.unpaid[round_] = purse.unpaid.get(round_, 0) + cost_nano
             purse.running -= 1
             purse.used_at = now
 
@@ -121,38 +126,24 @@ class Budgets:
             await sleep(_IDLE_SECONDS)
             since += _IDLE_SECONDS
             try:
-                await self.give_back(idle_seconds=_IDLE_SECONDS)
+                await self.upkeep.give_back(idle_seconds=_IDLE_SECONDS)
+                await self.upkeep.mend()
                 if since >= _RENEW_SECONDS:
                     since = 0.0
-                    await self._renew()
+                    await self.upkeep.renew()
             except StoreError as error:
-                self._is_down(error)
-
-    async def give_back(self, *, idle_seconds: float = 0.0) -> None:
-        """Empties the purses that nothing uses. Raises `StoreError`."""
-        now = self._monotonic()
-        for account, purse in list(self.purses.items()):
-            idle = now - purse.used_at
-            if purse.running or purse.borrowing is not None or idle < idle_seconds:
-                continue
-            # All before the wait: what comes meanwhile begins with nothing.
-            if not purse.refused or idle >= _REMEMBER_SECONDS:
-                del self.purses[account]
-            left, lapses_at = purse.available + purse.surplus, purse.lapses_at
-            purse.available, purse.surplus, purse.lapses_at = 0, 0, inf
-            if left and now < lapses_at < inf:
-                # Less than nothing: a debt, for which the ledger then holds as much.
-                await self._ledger.give_back(account, holder=self._holder, amount_nano=left)
+                self._outage.begin(error)
 
     async def close(self) -> None:
-        """Gives everything back; if the ledger does not answer, it lapses."""
+        """Gives everything back but what is unpaid; if the ledger does not answer, it lapses."""
         asked = [p.borrowing for p in self.purses.values() if p.borrowing is not None]
         if asked:
             await asyncio.wait(asked, timeout=_ANSWER_SECONDS)
         try:
-            await self.give_back()
+            await self.upkeep.give_back()
         except StoreError as error:
             _log.warning("what was borrowed from budgets lapses by itself: %s", error)
+        await self.upkeep.mend()
 
     async def _reserve(self, purses: Sequence[Purse], nano: int) -> None:
         """Holds so much of each purse; with nothing to hold, sees that none is empty."""
@@ -173,7 +164,7 @@ class Budgets:
         """Borrows so that a request may begin. Raises if the budget has no more."""
         wanted = max(needed, 1)
         while purse.available < wanted:
-            if self._may_not_ask():
+            if self._outage.forbids_asking:
                 self._lend(purse, wanted)
                 return
             if purse.borrowing is None:
@@ -185,7 +176,7 @@ class Budgets:
             patience = purse.asked_at + _ANSWER_SECONDS - self._monotonic()
             await asyncio.wait((asked,), timeout=max(0.0, patience))
             if not asked.done():
-                self._is_down(TimeoutError())
+                self._outage.begin(TimeoutError())
             if not asked.done() or not asked.result():
                 self._lend(purse, wanted)
                 return
@@ -196,7 +187,7 @@ class Budgets:
         What is granted when nobody waits any more must be known all the same, or it would be held
         for as long as the purse is in use.
         """
-        self._asked_at = purse.asked_at = self._monotonic()
+        self._outage.asked_at = purse.asked_at = self._monotonic()
         purse.borrowing = asyncio.create_task(self._borrow(purse, needed))
 
     async def _borrow(self, purse: Purse, needed: int) -> bool:
@@ -205,8 +196,8 @@ class Budgets:
         try:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
                 granted_all = await self._ask(purse, needed)
-        except (StoreError, TimeoutError) as error:
-            self._is_down(error)
+        except (StoreError, OSError) as error:  # a time-out is one, too
+            self._outage.begin(error)
             return False
         finally:
             purse.borrowing = None
@@ -219,6 +210,10 @@ class Budgets:
 
     async def _ask(self, purse: Purse, needed: int) -> bool:
         """Whether the ledger granted all that it was asked for."""
+        await self._deliveries.hold_inherited(purse.budget.account)
+        purse.has_reached(self._deliveries.delivered)
+        if purse.due or purse.lasting:
+            await self.upkeep.set([purse])
         budget, asked = purse.budget, self._monotonic()
         if purse.surplus:
             surplus, purse.surplus = purse.surplus, 0
@@ -236,15 +231,15 @@ class Budgets:
             amount_nano=amount,
             budget_nano=budget.nano,
             now=now,
-            until=now + _LEASE_SECONDS,
+            until=now + LEASE_SECONDS,
         )
         if granted:
             purse.lent_at = asked
-            purse.lapses_at = asked + _LEASE_SECONDS - 1  # early rather than late
+            purse.lapses_at = asked + LEASE_SECONDS - MARGIN_SECONDS
         purse.low = max(1, part // _RESERVE) if granted >= amount else 1
         purse.let_go(0, -granted, budget)
         purse.left = max(0, budget.nano - standing.spent_nano - standing.held_nano)
-        self._is_up()
+        self._outage.end()
         self._note(budget, standing)
         if part < purse.available < needed:
             # Of no use to this request, but maybe to smaller ones of other workers.
@@ -264,20 +259,6 @@ class Budgets:
         if 0 < purse.refused <= wanted:
             raise purse.budget.exceeded(left_over=False)
 
-    async def _renew(self) -> None:
-        now = self._monotonic()
-        accounts = [
-            account for account, purse in self.purses.items() if now < purse.lapses_at < inf
-        ]
-        if not accounts:
-            return
-        until = int(self._now()) + _LEASE_SECONDS
-        await self._ledger.renew(accounts, holder=self._holder, until=until)
-        for account in accounts:
-            purse = self.purses.get(account)
-            if purse is not None and purse.lapses_at != inf:
-                purse.lapses_at = max(purse.lapses_at, now + _LEASE_SECONDS - 1)
-
     def _note(self, budget: Budget, standing: Standing) -> None:
         if not budget.nano:
             return
@@ -295,23 +276,6 @@ class Budgets:
                 }
                 _log.warning("a budget has passed a threshold", extra=extra)
 
-    def _may_not_ask(self) -> bool:
-        """Whether the ledger failed a moment ago: then nobody waits for it again so soon."""
-        return self._down_since is not None and self._monotonic() - self._asked_at < _ASK_SECONDS
-
     def _was_refused(self, purse: Purse, wanted: int) -> bool:
         """Who is over budget and keeps trying does not trouble the ledger each time."""
         return 0 < purse.refused <= wanted and self._monotonic() - purse.refused_at < _ASK_SECONDS
-
-    def _is_down(self, error: Exception) -> None:
-        self._asked_at = self._monotonic()  # who waited meanwhile must not ask one after the other
-        if self._down_since is None:
-            self._down_since = self._monotonic()
-            how = "requests go on" if self._fail_open else "requests are refused"
-            _log.error("budgets cannot be asked, %s: %s", how, str(error) or "no answer in time")
-
-    def _is_up(self) -> None:
-        if self._down_since is not None:
-            seconds = round(self._monotonic() - self._down_since)
-            self._down_since = None
-            _log.warning("budgets can be asked again after %d s", seconds)

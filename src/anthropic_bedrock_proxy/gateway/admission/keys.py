@@ -1,10 +1,10 @@
 """Finds the API key behind a request, by the SHA-256 of its secret.
 
-Lookups are remembered for a short time, hits and misses alike; when the store does not answer, a
-key that was known recently keeps working (an outage must never look like a wrong key). An address
-may try only so many keys that do not exist; beyond that, the store is asked for none that was never
-found before. Secrets are only ever compared as hashes, in constant time where it is one secret
-against another.
+Look-ups are remembered for a short time, hits and misses alike, and many who ask for one key at
+once wait for one look-up; when the store does not answer, a key that was known recently keeps
+working (an outage must never look like a wrong key). An address may try only so many keys that do
+not exist; beyond that, the store is asked for none that was never found before. Secrets are only
+ever compared as hashes, in constant time where it is one secret against another.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from math import inf
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
+from ...bounded import Bounded
 from ...errors import (
     AuthenticationError,
     PermissionDeniedError,
@@ -46,7 +48,6 @@ MASTER: Final = _unrecorded(MASTER_KEY_ID, "master")
 ANONYMOUS: Final = _unrecorded(ANONYMOUS_KEY_ID, "anonymous")
 
 _log = logging.getLogger("anthropic_bedrock_proxy.keys")
-T = TypeVar("T")
 
 
 class KeyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +83,10 @@ class Authenticator:
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
         self._gates: dict[str, _Gate] = {}  # of addresses that try keys right now
-        self._known: dict[bytes, _Found] = {}
-        self._unknown: dict[bytes, float] = {}  # apart: a flood of wrong keys evicts no right one
+        self._asking: dict[bytes, asyncio.Task[Caller | None]] = {}  # the store, right now
+        self._known: Bounded[bytes, _Found] = Bounded(_MAX_REMEMBERED)
+        # Apart: a flood of wrong keys evicts no right one.
+        self._unknown: Bounded[bytes, float] = Bounded(_MAX_REMEMBERED)
 
     async def authenticate(self, secret: str | None, client: Callable[[], str] = str) -> Caller:
         """Returns the caller whose request it is. `client` tells the address that it comes from.
@@ -124,6 +127,7 @@ class Authenticator:
         for found in self._known.values():
             found.at = found.fresh_until = -inf
         self._unknown.clear()
+        self._asking.clear()  # what was asked before the change is not remembered after it
 
     def _check(self, caller: Caller) -> None:
         """Raises `PermissionDeniedError` for a key or an owner that is not in use any more."""
@@ -188,26 +192,43 @@ class Authenticator:
     async def _look_up(
         self, digest: bytes, secret: str, found: _Found | None, now: float
     ) -> Caller | None:
-        fresh_until = now + self._options.ttl_seconds
         known = found is not None and now < found.at + STALE_SECONDS
         # Who is known need not wait for a store that hangs.
         patience = _PATIENCE_SECONDS if known else None
         try:
             async with asyncio.timeout(patience):
-                caller = await self._store.find(digest, now=int(self._now()), secret=secret)
+                # Shielded: others may be waiting for it when this request is cancelled.
+                return await asyncio.shield(self._ask(digest, secret, now))
         except (StoreError, TimeoutError) as error:
             if found is not None and known:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
-                found.fresh_until = fresh_until
+                found.fresh_until = now + self._options.ttl_seconds
                 return found.caller
             _log.error("the store does not answer: %s", error)
             raise _unavailable() from error
+
+    def _ask(self, digest: bytes, secret: str, now: float) -> asyncio.Task[Caller | None]:
+        """Returns the look-up of a key, which is begun if nobody has."""
+        asking = self._asking.get(digest)
+        if asking is None:
+            found = self._store.find(digest, now=int(self._now()), secret=secret)
+            asking = self._asking[digest] = asyncio.ensure_future(found)
+            asking.add_done_callback(partial(self._remember, digest, now))
+        return asking
+
+    def _remember(self, digest: bytes, now: float, asked: asyncio.Task[Caller | None]) -> None:
+        """Remembers what the store said; comes before whoever waits for it goes on."""
+        current = self._asking.get(digest) is asked
+        if current:
+            del self._asking[digest]
+        if asked.cancelled() or asked.exception() is not None or not current:
+            return
+        caller, fresh_until = asked.result(), now + self._options.ttl_seconds
         if caller is None:
             self._known.pop(digest, None)
-            _remember(self._unknown, digest, fresh_until)
+            self._unknown[digest] = fresh_until
         else:
-            _remember(self._known, digest, _Found(caller, now, fresh_until))
-        return caller
+            self._known[digest] = _Found(caller, now, fresh_until)
 
 
 class _Found(msgspec.Struct):
@@ -237,9 +258,3 @@ def _inactive(kind: str, name: str, reason: str | None) -> PermissionDeniedError
         error_code=reason,
         should_retry=False,
     )
-
-
-def _remember(memory: dict[bytes, T], digest: bytes, value: T) -> None:
-    if len(memory) >= _MAX_REMEMBERED:
-        memory.clear()
-    memory[digest] = value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ...bounded import Bounded
 from ..exchange import Exchange
 
 UNKNOWN: Final = "unknown"
@@ -19,7 +20,7 @@ class Names:
     """The names of models that this worker has seen answered."""
 
     def __init__(self) -> None:
-        self._answered: dict[str, None] = {}
+        self._answered: Bounded[str, None] = Bounded(_MAX_REMEMBERED)
 
     def booked(self, exchange: Exchange) -> str:
         """Returns the name for the record of an ended request, if its own is not listed."""
@@ -28,7 +29,5 @@ class Names:
             return name
         if exchange.upstream_request_id is None and not exchange.meter.final:
             return UNKNOWN
-        if len(self._answered) >= _MAX_REMEMBERED:
-            self._answered.clear()
         self._answered[name] = None
         return name

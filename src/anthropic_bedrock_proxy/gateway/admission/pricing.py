@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from ...bounded import Bounded
 from ...protocol.bounds import bound_tokens
 from ...protocol.capabilities import Model
 from ...protocol.cost import Rates, most_nano, rates_of
@@ -44,7 +45,7 @@ class Pricing:
         self._region_of = region_of
         self._now = now
         self._stored: Mapping[str, list[PriceRecord]] = {}
-        self._known: dict[tuple[str, str], _Known] = {}
+        self._known: Bounded[tuple[str, str], _Known] = Bounded(_MAX_REMEMBERED)
         self.unpriced: dict[str, int] = {}
 
     def replace_stored(self, prices: Iterable[PriceRecord]) -> None:
@@ -60,8 +61,6 @@ class Pricing:
         key = (target.bedrock_model_id, target.place)
         known = self._known.get(key)
         if known is None or known.until <= self._now():
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
             known = self._known[key] = self._resolve(*key)
         return known.rates
 

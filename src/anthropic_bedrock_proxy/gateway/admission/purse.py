@@ -65,6 +65,27 @@ class Purse(msgspec.Struct, eq=False):
     refused_at: float = 0.0
     borrowing: asyncio.Task[bool] | None = None  # a question that the ledger has not answered yet
     asked_at: float = 0.0
+    unpaid: dict[int, int] = msgspec.field(default_factory=dict)  # by the round that delivers it
+    due: bool = False  # the ledger may hold something else than `claim`: to be set
+    doubtful: int = 0  # the round of which a part was delivered before the hold was set; 0: none
+    lasting: bool = False  # the ledger holds what is unpaid, nothing else, and for long
+
+    @property
+    def claim(self) -> int:
+        """Returns what the ledger has to hold for this purse."""
+        return self.available + self.surplus + self.held + sum(self.unpaid.values())
+
+    @property
+    def empty(self) -> bool:
+        """Says whether nothing is in it, and nobody runs who could put something in."""
+        return not (self.running or self.available or self.surplus or self.held)
+
+    def has_reached(self, delivered: int) -> None:
+        """Forgets what it owes for the rounds up to this one: the ledger has spent it."""
+        for round_ in [one for one in self.unpaid if one <= delivered]:
+            del self.unpaid[round_]
+        if 0 < self.doubtful <= delivered:
+            self.doubtful, self.due = 0, True
 
     def adjust(self, budget: Budget, now: float) -> None:
         """Takes over a changed budget, and forgets what has lapsed."""
@@ -75,10 +96,17 @@ class Purse(msgspec.Struct, eq=False):
             self.left = None
             self.refused = 0
         self.budget = budget
+        self.lapse(now)
+
+    def lapse(self, now: float) -> None:
+        """Forgets what has lapsed.
+
+        What running requests hold has to be borrowed anew. What was spent, also beyond the hold,
+        is unpaid, and held again as soon as the hold is set.
+        """
         if now >= self.lapses_at:
-            # What running requests hold has to be borrowed anew, and a debt remains one.
-            self.available = min(self.available + self.held, 0) - self.held
-            self.surplus, self.lapses_at = 0, inf
+            self.available, self.surplus, self.lapses_at = -self.held, 0, inf
+            self.due, self.lasting = True, False
 
     def let_go(self, held: int, spent: int, budget: Budget) -> None:
         """A request that held so much, while the budget was `budget`, has spent so much."""

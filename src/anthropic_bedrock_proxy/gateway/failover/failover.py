@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from ...bounded import Bounded
 from ...errors import OverloadedError, PermissionDeniedError, ProxyError, RateLimitError
 from ...protocol.messages import MessagesRequest
 from ...store.records import Caller
@@ -58,7 +59,8 @@ class Failover:
         self.guards: dict[Home, Guard] = {}
         self.conversations = Conversations(self.options.sticky_seconds)
         self.monotonic = monotonic
-        self._missing: dict[tuple[str, str, str], float] = {}  # a target -> when to ask it again
+        # A target -> when to ask it again.
+        self._missing: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
 
     def course(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Course:
         """Begins one request's way through the targets of its route.
@@ -93,8 +95,6 @@ class Failover:
 
     def remember_missing(self, target: Target) -> None:
         """Remembers that the endpoint of a target's dialect does not exist there."""
-        if len(self._missing) >= _MAX_REMEMBERED:
-            self._missing.clear()
         self._missing[identity(target)] = self.monotonic() + _MISSING_SECONDS
 
     def cooling(self, targets: Sequence[Target], key_id: str) -> ProxyError:

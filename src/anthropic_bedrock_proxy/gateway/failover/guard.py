@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from ...bounded import Bounded
 from .breaker import Breaker, State
 
 _MAX_REMEMBERED: Final = 1024  # keys; the oldest is forgotten first
@@ -35,7 +36,7 @@ class Guard:
     def __init__(self, *, failures: int, cooldown_seconds: float) -> None:
         self._failures = failures
         self._cooldown = cooldown_seconds
-        self._own: dict[str, Breaker] = {}  # by key
+        self._own: Bounded[str, Breaker] = Bounded(_MAX_REMEMBERED)  # by key
         self.common = Breaker(failures=failures, cooldown_seconds=cooldown_seconds)
 
     @property
@@ -123,8 +124,6 @@ class Guard:
         return self.common if own is None or self.common.state != "closed" else own
 
     def _new_own(self, key_id: str) -> Breaker:
-        if len(self._own) >= _MAX_REMEMBERED:
-            del self._own[next(iter(self._own))]
         breaker = Breaker(failures=self._failures, cooldown_seconds=self._cooldown)
         self._own[key_id] = breaker
         return breaker

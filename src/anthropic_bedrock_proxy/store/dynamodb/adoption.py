@@ -18,6 +18,7 @@ from ..records import KeyRecord
 from ..secrets import hash_secret
 from . import legacy
 from .ledger import DynamoDBLedger
+from .listing import Listing
 from .tables import Change, Tables, new_write, plain
 
 _DERIVED: Final = re.compile(r"key_[0-9a-f]{16}")
@@ -29,9 +30,10 @@ _WATCHED: Final = ("is_active", "deactivated_reason", "monthly_budget", "updated
 class Adoption:
     """Takes over keys of the predecessor."""
 
-    def __init__(self, tables: Tables, ledger: DynamoDBLedger) -> None:
+    def __init__(self, tables: Tables, ledger: DynamoDBLedger, listing: Listing) -> None:
         self._tables = tables
         self._ledger = ledger
+        self._listing = listing
 
     async def find(self, key_id: str) -> Item | None:
         """The item of the predecessor whose key has this id. Reads the whole table."""
@@ -58,6 +60,7 @@ class Adoption:
                 await self._ledger.import_spent(account, spent)
             record = record_item(legacy.key_of(found), {digest: 0}, new_write())
             await self._tables.put(names.state, {**record, "adopting": True}, _UNLESS_CHANGED)
+            await self._listing.add(key)
             await self._tables.put(names.api_keys, *pointing(digest, key.id))
             if await self._tables.delete(names.api_keys, {"api_key": secret}, _as_seen(found)):
                 return

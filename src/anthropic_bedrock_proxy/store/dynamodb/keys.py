@@ -21,6 +21,7 @@ from ..records import Caller, KeyRecord, NewSecret
 from . import legacy
 from .adoption import Adoption, pointer, pointing, record_item
 from .ledger import DynamoDBLedger
+from .listing import Listing
 from .owners import DynamoDBOwners
 from .tables import Change, Tables, new_write, read
 
@@ -37,7 +38,8 @@ class DynamoDBKeys:
         self._tables = tables
         self._owners = owners
         self._ledger = ledger
-        self._adoption = Adoption(tables, ledger)
+        self._listing = Listing(tables)
+        self._adoption = Adoption(tables, ledger, self._listing)
         self._imported: set[tuple[str, str]] = set()  # key id, month
 
     async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
@@ -52,11 +54,13 @@ class DynamoDBKeys:
         item = record_item(key, {secret_hash.hex(): 0}, write)
         if not await self._tables.put(state, item, mine):
             raise StoreError(_EXISTS)
+        await self._listing.add(key)
         if not await self._point(secret_hash, key.id):
             ours = Change(
                 condition="#write = :mine", names={"#write": "write"}, values={":mine": write}
             )
             await self._tables.delete(state, _key(key.id), ours)
+            await self._listing.remove(key)
             raise StoreError(_EXISTS)
         await self._owners.tell(key)
 
@@ -81,21 +85,14 @@ class DynamoDBKeys:
         found = await self._adoption.find(key_id)
         return None if found is None else legacy.key_of(found)
 
-    async def list(self) -> Sequence[KeyRecord]:
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[KeyRecord]:
         """See `KeyStore.list`."""
-        found: dict[str, KeyRecord] = {}
-        ours: set[str] = set()
-        async for item in self._tables.scan(self._tables.names.api_keys):
-            if legacy.is_secret(item["api_key"]):
-                key = legacy.key_of(item)
-                found[key.id] = key
-            else:
-                ours.add(item.get("key_id", ""))
-        keys = map(_key, ours | found.keys())
-        for item in await self._tables.get_many(self._tables.names.state, keys):
-            key = _record(item)
-            found[key.id] = key
-        return sorted(found.values(), key=lambda key: (key.created_at, key.id))
+        last = None if after is None else await self.get(after)
+        if after is not None and last is None:
+            raise _unknown(after)
+        return await self._listing.page(last, limit)
 
     async def update(
         self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None
@@ -129,7 +126,7 @@ class DynamoDBKeys:
             return None
         item = await self._tables.get(self._tables.names.state, _key(found.get("key_id", "")))
         lapse = None if item is None else item["secrets"].get(digest)
-        if item is None or lapse is None or 0 < lapse <= now:
+        if item is None or lapse is None or 0 < lapse <= self._tables.at(now):
             return None
         return _record(item)
 
@@ -144,6 +141,7 @@ class DynamoDBKeys:
             for account, spent in legacy.spending_of_key(item):
                 if account.period in {month, "total"}:
                     await self._ledger.import_spent(account, spent)
+            await self._listing.doubt()
             self._imported.add((key.id, month))
         return key
 
@@ -165,7 +163,7 @@ class DynamoDBKeys:
                 await self._adoption.adopt(found)
                 item = await self._tables.get(state, _key(key_id))
         if item is None:
-            raise KeyNotFoundError(f"no key has the id {key_id}")
+            raise _unknown(key_id)
         return item
 
     async def _replace(
@@ -187,7 +185,7 @@ class DynamoDBKeys:
             if secret is not None:
                 if secret.hash.hex() in secrets or not await self._point(secret.hash, key_id):
                     raise StoreError(_EXISTS)
-                secrets, gone = _rotated(secrets, secret, now)
+                secrets, gone = _rotated(secrets, secret, self._tables.at(now))
                 key = key.rotated(secret.hint, now=now)
             unchanged = Change(
                 condition="#write = :seen",
@@ -200,6 +198,10 @@ class DynamoDBKeys:
                 return key
             await self._tables.contended(attempt)
         raise StoreError(f"the key {key_id} is being changed by too many at once")
+
+
+def _unknown(key_id: str) -> KeyNotFoundError:
+    return KeyNotFoundError(f"no key has the id {key_id[:200]}")
 
 
 def _key(key_id: str) -> Item:

@@ -1,38 +1,49 @@
-"""Budgets in DynamoDB: one item for each account.
+"""Budgets in DynamoDB: what is held of them, beside what was spent (`spent.py`).
 
-Partition "account#<owner>", sort key the period. `spent` is in nano-dollars; "h#<holder>" is what a
-process holds, until when, and its last write; "w#<writer>" see `dynamodb_once.py`; `write` changes
-with every write, and whoever decides by what it read writes only if it is still the same. A write
-that was sent again after a lost answer finds its own name there, and is not done twice.
+Partition "account#<owner>", sort key the period, is there if somebody holds something: "h#<holder>"
+is what a process holds, until when, and its last write. `spent` in it is what was spent before
+there were months, or elsewhere, and counts with them. "w#<writer>" see `once.py`; `write` changes
+with every change of holds, and whoever decides by what it read writes only if it is still the same.
+A write that was sent again after a lost answer finds its own name there, and is not done twice.
+
+Who spends adds to the month before it takes the same off its hold; who borrows reads the holds
+before the month. So nothing is missed in between, only seen twice for a moment. Whether a hold has
+lapsed is a matter of DynamoDB's clock: what callers say by theirs is converted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from ...aws.dynamodb_values import Item
+from ...bounded import Bounded
 from ..base import StoreError
 from ..records import Account, Standing
-from .once import Delivery, forget_writers
+from .once import Delivery, change_once
+from .spent import Spent
 from .tables import Change, Tables, each, new_write
 
 _HOLD: Final = "h#"
+_ACCOUNT: Final = "account#"
 _MOST_ATTEMPTS: Final = 24  # some two seconds: more than any crowd needs
 _MOST_REMOVED: Final = 64  # by one write: DynamoDB takes expressions of up to 4 KB
+_MOST_HELD: Final = 100_000
 _NAMES: Final = {"#write": "write"}
 
 
 class DynamoDBLedger:
     """A `Ledger` in the state table."""
 
-    def __init__(self, tables: Tables, *, now: Callable[[], float]) -> None:
+    def __init__(self, tables: Tables) -> None:
         self._tables = tables
-        self._now = now
+        self._spent = Spent(tables)
         # Those who would only get in each other's way inside this process take turns.
         self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
+        self._held: Bounded[Account, None] = Bounded(_MOST_HELD)  # by this process, maybe
 
     async def borrow(
         self,
@@ -50,24 +61,26 @@ class DynamoDBLedger:
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
                 item = await self._read(account)
+                at = self._tables.at(now)
                 holds = _holds(item)
                 if (hold := holds.get(holder)) is not None and hold.get("write") == mine:
-                    return granted, _standing(account, item, now)
-                live = {name: hold for name, hold in holds.items() if hold["until"] > now}
+                    return granted, _standing(account, item, at)
+                live = {name: hold for name, hold in holds.items() if hold["until"] > at}
                 others = {name: hold for name, hold in live.items() if name != holder}
                 own = live.get(holder, {}).get("held", 0)
                 left = budget_nano - item.get("spent", 0) - _sum(others) - own
                 granted = max(0, min(amount_nano, left))
                 if not granted:
-                    return 0, _standing(account, item, now)
+                    return 0, _standing(account, item, at)
                 held = own + granted
-                latest = max(until, live.get(holder, {}).get("until", 0))
+                latest = max(self._tables.at(until), live.get(holder, {}).get("until", 0))
                 changed = {"held": held, "until": latest, "write": mine}
                 lapsed = sorted(holds.keys() - live.keys() - {holder})[:_MOST_REMOVED]
                 change = _taking(holder, changed, lapsed, seen=item.get("write"))
                 after = await self._tables.update(self._tables.names.state, _key(account), change)
                 if after is not None:
-                    return granted, _standing(account, after, now)
+                    after["spent"] = item["spent"]
+                    return granted, _standing(account, after, at)
                 await self._tables.contended(attempt)
         raise _busy(account)
 
@@ -76,7 +89,7 @@ class DynamoDBLedger:
         mine = new_write()
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
-                hold = _holds(await self._read(account)).get(holder)
+                hold = _holds(await self._account(account)).get(holder)
                 if hold is None or hold["write"] == mine:
                     return
                 change = _lowering(holder, hold, amount_nano, mine)
@@ -87,6 +100,7 @@ class DynamoDBLedger:
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """See `Ledger.renew`."""
+        until = self._tables.at(until)
         change = Change(
             update="SET #h.#until = :until, #write = :mine",
             condition="attribute_exists(#h) AND #h.#until < :until",
@@ -96,15 +110,40 @@ class DynamoDBLedger:
         state = self._tables.names.state
         await each(lambda account: self._tables.update(state, _key(account), change), accounts)
 
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """See `Ledger.hold`."""
+        await each(lambda one: self._hold(one[0], holder, one[1], until), holds.items())
+
+    async def _hold(self, account: Account, holder: str, nano: int, until: int) -> None:
+        mine = new_write()
+        async with self._turn(account):
+            for attempt in range(_MOST_ATTEMPTS):
+                seen = (_holds(await self._account(account)).get(holder) or {}).get("write")
+                if seen == mine or (seen is None and not nano):
+                    return
+                hold = {"held": nano, "until": self._tables.at(until), "write": mine}
+                change = _setting(holder, hold, seen)
+                if await self._tables.update(self._tables.names.state, _key(account), change):
+                    return
+                await self._tables.contended(attempt)
+        raise _busy(account)
+
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
-        values = {":pk": f"account#{owner}"}
-        items = self._tables.query(self._tables.names.state, "#pk = :pk", values)
-        # Sort keys are in the order of their bytes, so "total" comes last.
-        return [_standing(Account(owner, item["sk"]), item, now) async for item in items]
+        values = {":pk": f"{_ACCOUNT}{owner}"}
+        accounts = self._tables.query(self._tables.names.state, "#pk = :pk", values)
+        items = {item["sk"]: item async for item in accounts}
+        for period, nano in (await self._spent.by_period(owner)).items():
+            item = items.setdefault(period, {})
+            item["spent"] = item.get("spent", 0) + nano
+        at = self._tables.at(now)
+        # Periods are in the order of their bytes, so "total" comes last.
+        return [_standing(Account(owner, sk), item, at) for sk, item in sorted(items.items())]
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
         """See `Ledger.import_spent`."""
+        if account.period in await self._spent.by_period(account.owner, account.period):
+            return False
         mine = new_write()
         unless = Change(
             condition="attribute_not_exists(pk) OR #write = :mine",
@@ -114,29 +153,68 @@ class DynamoDBLedger:
         item = {**_key(account), "spent": spent_nano, "write": mine}
         return await self._tables.put(self._tables.names.state, item, unless)
 
-    async def spend(self, account: Account, nano: int, delivery: Delivery) -> None:
-        """Spends what a batch cost, once, and takes it off what the batch's writer holds."""
-        async with self._turn(account):
-            for attempt in range(_MOST_ATTEMPTS):
-                item = await self._read(account)
-                if delivery.counted_in(item):
-                    return
-                change = _spending(delivery, _holds(item).get(delivery.writer), nano)
-                key = _key(account)
-                after = await self._tables.update(self._tables.names.state, key, change)
-                if after is not None:
-                    await forget_writers(self._tables, key, after, now=int(self._now()))
-                    return
-                await self._tables.contended(attempt)
-        raise _busy(account)
+    async def spend(
+        self, spending: Mapping[Account, int], delivery: Delivery, *, fresh: bool
+    ) -> None:
+        """Spends what a batch cost, once, and takes it off what the batch's writer holds.
 
-    def _turn(self, account: Account) -> asyncio.Lock:
+        The writer of a `fresh` one is this process, which knows what it may hold.
+        """
+        await self._spent.add(spending, delivery)
+        held = (
+            [a for a in spending if a in self._held]
+            if fresh
+            else await self._held_by(delivery.writer, spending)
+        )
+        await each(lambda account: self._let_go(account, spending[account], delivery), held)
+
+    async def _held_by(self, holder: str, accounts: Iterable[Account]) -> list[Account]:
+        """Returns those of which `holder` holds something."""
+        items = await self._tables.get_many(
+            self._tables.names.state,
+            map(_key, accounts),
+            ProjectionExpression="pk, sk, #h",
+            ExpressionAttributeNames={"#h": f"{_HOLD}{holder}"},
+        )
+        held = [item for item in items if f"{_HOLD}{holder}" in item]
+        return [Account(item["pk"].removeprefix(_ACCOUNT), item["sk"]) for item in held]
+
+    async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
+        """Takes what was spent off what the writer holds, if it holds anything."""
+        mine = new_write()
+        change = Change(
+            update="SET #h.#held = #h.#held - :nano, #h.#write = :mine, #write = :mine",
+            condition="attribute_exists(#h)",
+            names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}", "#held": "held"},
+            values={":nano": nano, ":mine": mine},
+        )
+        async with self._lock(account):
+            if await change_once(self._tables, _key(account), delivery, change):
+                return
+            item = await self._account(account)
+            if delivery.writer not in _holds(item):
+                self._held.pop(account, None)
+
+    @asynccontextmanager
+    async def _turn(self, account: Account) -> AsyncIterator[None]:
+        """Locks an account for who is about to hold something, and remembers it for `spend`."""
+        async with self._lock(account):
+            self._held[account] = None
+            yield
+
+    def _lock(self, account: Account) -> asyncio.Lock:
         lock = self._locks.get(account)
         if lock is None:
             lock = self._locks[account] = asyncio.Lock()
         return lock
 
     async def _read(self, account: Account) -> Item:
+        """Returns the item of an account, with all that was spent from it."""
+        item = await self._account(account)
+        spent = await self._spent.by_period(account.owner, account.period)
+        return {**item, "spent": item.get("spent", 0) + spent.get(account.period, 0)}
+
+    async def _account(self, account: Account) -> Item:
         return await self._tables.get(self._tables.names.state, _key(account)) or {}
 
 
@@ -156,6 +234,25 @@ def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None)
     return Change(update=update, condition=condition, names=names, values=values)
 
 
+def _setting(holder: str, hold: Item, seen: str | None) -> Change:
+    """Puts a hold in the place of the one whose last write was `seen`; one of nothing goes."""
+    values = {":mine": hold["write"]}
+    if hold["held"]:
+        update, values[":h"] = "SET #h = :h, #write = :mine", hold
+    else:
+        update = "SET #write = :mine REMOVE #h"
+    if seen is None:
+        condition = "attribute_not_exists(#h)"
+    else:
+        condition, values[":seen"] = "#h.#write = :seen", seen
+    return Change(
+        update=update,
+        condition=condition,
+        names={**_NAMES, "#h": f"{_HOLD}{holder}"},
+        values=values,
+    )
+
+
 def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
     """Takes `nano` off a hold if it is still what was seen."""
     return Change(
@@ -166,29 +263,8 @@ def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
     )
 
 
-def _spending(delivery: Delivery, hold: Item | None, nano: int) -> Change:
-    mine = new_write()
-    if hold is None:
-        change = Change(
-            update="SET #write = :mine",
-            condition="attribute_not_exists(#h)",
-            names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}"},
-            values={":mine": mine},
-        )
-    else:
-        change = _lowering(delivery.writer, hold, nano, mine)
-    return delivery.once(
-        Change(
-            update=f"{change.update} ADD #spent :nano",
-            condition=change.condition,
-            names={**change.names, "#spent": "spent"},
-            values={**change.values, ":nano": nano},
-        )
-    )
-
-
 def _key(account: Account) -> Item:
-    return {"pk": f"account#{account.owner}", "sk": account.period}
+    return {"pk": f"{_ACCOUNT}{account.owner}", "sk": account.period}
 
 
 def _holds(item: Item) -> dict[str, Item]:

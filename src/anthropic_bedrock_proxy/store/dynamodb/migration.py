@@ -22,6 +22,7 @@ from ..totals import sums_of
 from . import legacy
 from .adoption import Adoption
 from .ledger import DynamoDBLedger
+from .listing import Listing
 from .once import Delivery
 from .tables import TableNames, Tables
 from .usage import DynamoDBUsage, row_of
@@ -67,12 +68,13 @@ class _Migration:
     """Each method counts what it finds, and moves it unless it is a dry run."""
 
     def __init__(self, tables: Tables, *, dry_run: bool, now: Callable[[], float]) -> None:
-        ledger = DynamoDBLedger(tables, now=now)
+        ledger = DynamoDBLedger(tables)
         self._tables = tables
         self._names = tables.names
         self._dry_run = dry_run
-        self._delivery = Delivery(_WRITER, 1, int(now()))
-        self._adoption = Adoption(tables, ledger)
+        self._delivery = Delivery(_WRITER, 1, int(now()), 1)
+        self._listing = Listing(tables)
+        self._adoption = Adoption(tables, ledger, self._listing)
         self._usage = DynamoDBUsage(tables, ledger, ttl_days=None, now=now)
 
     async def keys(self) -> int:
@@ -82,6 +84,8 @@ class _Migration:
                 found += 1
                 if not self._dry_run:
                     await self._adoption.adopt(item)
+        if not self._dry_run:
+            await self._listing.complete()
         return found
 
     async def usage(self) -> int:
@@ -118,7 +122,7 @@ class _Migration:
             if legacy.is_legacy_row(row)
         ]
         records = [legacy.usage_of(row, key_id) for row in rows]
-        await self._usage.count(sums_of(records).values(), self._delivery, spend=False)
+        await self._usage.count(list(sums_of(records).values()), self._delivery)
         for start in range(0, len(rows), _PAGE):
             await self._move_page(rows[start : start + _PAGE], key_id)
 

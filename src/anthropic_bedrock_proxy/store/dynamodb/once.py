@@ -1,13 +1,15 @@
 """Counting a batch once, without transactions.
 
-An item that a batch changes remembers, in the same write, which was the last batch of that writer:
-attribute "w#<writer>" holds its number and when it came. The same batch again, after a crash
-anywhere between its first write and its last, changes only what it had not changed yet. This
-builds on the journal's order: a writer's batches come one after the other, and one that failed
-comes again before the next.
+An item that a batch changes remembers, in the same write, the number of that batch: attribute
+"w#<writer>" holds it and when it came. The same batch again, after a crash anywhere between its
+first write and its last, changes only what it had not changed yet. This builds on the journal's
+order: a writer's batches come one after the other, one that failed again before the next.
 
-What is remembered is bounded: the last `_KEPT` writers, and any of the last days up to `_MOST`. A
-batch that lay about for longer than that and had been counted in part would be counted twice there.
+Partition "writer#<writer>" remembers up to which number everything is counted. A batch that comes
+again changes nothing below it, and the items that it changed may forget it: so an item remembers
+the writers of the last minute and those whose batch broke off, not all that there ever were, and
+stays small (DynamoDB bills a write by the size of its item). A batch that broke off and comes again
+after `_REMEMBERED_SECONDS` may be counted twice in an item that many others have changed since.
 """
 
 from __future__ import annotations
@@ -22,39 +24,53 @@ from ..records import UsageBatch
 from .tables import Change, Tables
 
 _PREFIX: Final = "w#"
-_KEPT: Final = 64
-_MOST: Final = 512  # some 40 KB: DynamoDB bills a write by the size of its item
-_REMEMBERED_SECONDS: Final = 8 * 86_400
+_UNNAMED: Final = "~"
+_KEPT: Final = 8  # with 40 bytes each; more are looked at
+_RECENT_SECONDS: Final = 60  # a write of theirs could still be on its way
+_REMEMBERED_SECONDS: Final = 30 * 86_400
+_DONE_SECONDS: Final = 400 * 86_400  # what is counted stays known for longer than any journal lies
 _MOST_REMOVED: Final = 64  # by one write
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One batch on its way."""
+    """One batch on its way, or several at once: `number` is the first one's, `last` the last's."""
 
     writer: str
     number: int
     at: int  # epoch seconds, now
+    last: int
 
     @property
     def name(self) -> str:
         """What rows say about where they came from."""
-        return f"{self.writer}#{self.number}"
+        several = f"-{self.last}" if self.last != self.number else ""
+        return f"{self.writer}#{self.number}{several}"
+
+    def wrote(self, row: Item) -> bool:
+        """Tells whether a row came with this batch, alone or among several."""
+        writer, _, numbers = row.get("batch", "").rpartition("#")
+        if writer != self.writer:
+            return False
+        first, _, last = numbers.partition("-")
+        return int(first) <= self.number <= int(last or first)
 
     def counted_in(self, item: Item) -> bool:
-        """Whether this batch has changed `item` before."""
+        """Tells whether this batch has changed `item` before."""
         last = item.get(f"{_PREFIX}{self.writer}")
         return last is not None and last["n"] >= self.number
 
     def once(self, change: Change) -> Change:
-        """`change`, whose update begins with SET, for an item that was not changed so before."""
+        """`change`, for an item that was not changed so before."""
         condition = "(attribute_not_exists(#w) OR #w.#n < :n)"
+        more = change.update.removeprefix("SET ")
+        comma = ", " if more != change.update else " "
         return Change(
-            update=change.update.replace("SET ", "SET #w = :w, ", 1),
+            update=f"SET #w = :w{comma}{more}",
             condition=f"{condition} AND {change.condition}" if change.condition else condition,
             names={**change.names, "#w": f"{_PREFIX}{self.writer}", "#n": "n"},
             values={
                 **change.values,
-                ":w": {"n": self.number, "at": self.at},
+                ":w": {"n": self.last, "at": self.at},
                 ":n": self.number,
             },
         )
@@ -63,14 +79,53 @@ class Delivery(msgspec.Struct, frozen=True):
 def delivery_of(batch: UsageBatch, *, now: int) -> Delivery:
     """What a batch is known by: one without a writer by the ids of its records."""
     if batch.writer:
-        return Delivery(batch.writer, batch.number, now)
+        last = batch.number if batch.through is None else batch.through
+        return Delivery(batch.writer, batch.number, now, last)
     ids = "\n".join(sorted(record.id for record in batch.records))
-    return Delivery(f"~{sha256(ids.encode()).hexdigest()[:24]}", 1, now)
+    return Delivery(f"{_UNNAMED}{sha256(ids.encode()).hexdigest()[:24]}", 1, now, 1)
 
 
-async def forget_writers(tables: Tables, key: Item, item: Item, *, now: int) -> None:
+def is_unnamed(row: Item) -> bool:
+    """Tells whether a row came with a batch without a writer."""
+    batch: str = row.get("batch", "")
+    return batch.startswith(_UNNAMED)
+
+
+async def is_done(tables: Tables, delivery: Delivery) -> bool:
+    """Tells whether everything of a batch is counted."""
+    item = await tables.get(tables.names.state, _key(delivery.writer))
+    return item is not None and bool(item["n"] >= delivery.number)
+
+
+async def mark_done(tables: Tables, delivery: Delivery) -> None:
+    """Remembers that everything of a batch, and of those before it, is counted."""
+    change = Change(
+        update="SET #n = :n, #ttl = :ttl",
+        condition="attribute_not_exists(#n) OR #n < :n",
+        names={"#n": "n", "#ttl": "ttl"},
+        values={":n": delivery.last, ":ttl": delivery.at + _DONE_SECONDS},
+    )
+    await tables.update(tables.names.state, _key(delivery.writer), change)
+
+
+async def change_once(tables: Tables, key: Item, delivery: Delivery, change: Change) -> bool:
+    """Changes an item, once for a delivery; False if it was, or if a condition did not hold."""
+    after = await tables.update(tables.names.state, key, delivery.once(change))
+    if after is None:
+        return False
+    await _forget_writers(tables, key, after, now=delivery.at)
+    return True
+
+
+async def _forget_writers(tables: Tables, key: Item, item: Item, *, now: int) -> None:
     """Forgets those that `item` need not remember any more, if there are many."""
-    old = _forgotten(item, now)[:_MOST_REMOVED]
+    marks = {name: mark for name, mark in item.items() if name.startswith(_PREFIX)}
+    if len(marks) <= _KEPT:
+        return
+    quiet = [name for name in marks if marks[name]["at"] < now - _RECENT_SECONDS]
+    if len(quiet) <= _KEPT:
+        return
+    old = await _forgotten(tables, {name: marks[name] for name in quiet[:_MOST_REMOVED]}, now)
     if not old:
         return
     # A writer that comes back in this very moment keeps its entry, and the others theirs for now.
@@ -87,15 +142,18 @@ async def forget_writers(tables: Tables, key: Item, item: Item, *, now: int) -> 
     )
 
 
-def _forgotten(item: dict[str, Any], now: int) -> list[str]:
-    """Oldest first."""
-    names = [name for name in item if name.startswith(_PREFIX)]
-    if len(names) <= _KEPT:
-        return []
-    names.sort(key=lambda name: (item[name]["at"], name))
+async def _forgotten(tables: Tables, marks: dict[str, Any], now: int) -> list[str]:
+    """Those whose batch is counted everywhere, and those that are too old."""
+    writers = [name.removeprefix(_PREFIX) for name in marks]
+    found = await tables.get_many(tables.names.state, map(_key, writers), ConsistentRead=False)
+    done = {item["pk"]: item["n"] for item in found}
     oldest = now - _REMEMBERED_SECONDS
     return [
         name
-        for place, name in enumerate(names[:-_KEPT])
-        if item[name]["at"] < oldest or place < len(names) - _MOST
+        for name, mark in marks.items()
+        if mark["at"] < oldest or done.get(_key(name.removeprefix(_PREFIX))["pk"], -1) >= mark["n"]
     ]
+
+
+def _key(writer: str) -> Item:
+    return {"pk": f"writer#{writer}", "sk": "done"}

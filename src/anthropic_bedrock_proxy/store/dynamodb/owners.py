@@ -2,7 +2,8 @@
 
 Whoever changes one may have to be told which keys with admin scopes name it, and those are items
 elsewhere. So a key that has come to name it writes its `write` anew, once the key is stored: a
-change that was judged before that fails, and is judged again.
+change that was judged before that fails, and is judged again. One that is being created, and is
+still to be judged, is there for that as an item that is `pending`, and for nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from . import legacy
 from .tables import Change, Tables, new_write, plain, read
 
 _MOST_ATTEMPTS: Final = 24
+_PENDING_SECONDS: Final = 3600
 
 
 class DynamoDBOwners:
@@ -27,22 +29,31 @@ class DynamoDBOwners:
 
     async def create(self, owner: OwnerRecord, *, judge: OwnerJudge | None = None) -> None:
         """See `OwnerStore.create`."""
-        if judge is not None:
-            item = await self._tables.get(self._tables.names.state, _key(owner.kind, owner.id))
-            if item is None:
+        if judge is None:
+            # Sent again after a lost answer it finds itself, and that is no conflict.
+            write = new_write()
+            made = await self._put(_item(owner, write), _unless_made(write))
+            if not made:
+                raise _exists(owner)
+            return
+        for attempt in range(_MOST_ATTEMPTS):
+            pending = _pending(owner, new_write())
+            if not await self._put(pending, _unless_made(pending["write"])):
+                raise _exists(owner)
+            try:
                 judge(None, await self._scoped(owner.kind, owner.id))
-        # Sent again after a lost answer it finds itself, and that is no conflict.
-        mine = Change(
-            condition="attribute_not_exists(pk) OR #write = :write",
-            names={"#write": "write"},
-            values={":write": (write := new_write())},
-        )
-        if not await self._tables.put(self._tables.names.state, _item(owner, write), mine):
-            raise ConflictError(f"there is a {owner.kind} {owner.id} already")
+            except BaseException:
+                key = _key(owner.kind, owner.id)
+                await self._tables.delete(self._tables.names.state, key, _unchanged(pending))
+                raise
+            if await self._put(_item(owner, pending["write"]), _unchanged(pending)):
+                return
+            await self._tables.contended(attempt)
+        raise _busy(owner.kind, owner.id)
 
     async def get(self, kind: str, owner_id: str) -> OwnerRecord | None:
         """See `OwnerStore.get`."""
-        item = await self._tables.get(self._tables.names.state, _key(kind, owner_id))
+        item = await self._get(kind, owner_id)
         return None if item is None else _owner(item)
 
     async def of_key(
@@ -53,15 +64,15 @@ class DynamoDBOwners:
         keys = [_key(kind, owner_id) for kind, owner_id in named if owner_id]
         if not keys:
             return None, None
-        found = map(_owner, await self._tables.get_many(self._tables.names.state, keys))
-        owners = {owner.kind: owner for owner in found}
+        items = await self._tables.get_many(self._tables.names.state, keys)
+        owners = {owner.kind: owner for owner in map(_owner, filter(_is_made, items))}
         return owners.get("user"), owners.get("team")
 
     async def list(self, kind: str) -> Sequence[OwnerRecord]:
         """See `OwnerStore.list`."""
         values = {":pk": f"owner#{kind}"}
         items = self._tables.query(self._tables.names.state, "#pk = :pk", values)
-        return [_owner(item) async for item in items]
+        return [_owner(item) async for item in items if _is_made(item)]
 
     async def update(
         self,
@@ -75,7 +86,7 @@ class DynamoDBOwners:
         """See `OwnerStore.update`."""
         write = new_write()
         for attempt in range(_MOST_ATTEMPTS):
-            item = await self._tables.get(self._tables.names.state, _key(kind, owner_id))
+            item = await self._get(kind, owner_id)
             if item is None:
                 raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
             before = _owner(item)
@@ -84,8 +95,7 @@ class DynamoDBOwners:
             after = before.changed(changes, now=now)
             if judge is not None:
                 judge(before, await self._scoped(kind, owner_id))
-            new = _item(after, write)
-            if await self._tables.put(self._tables.names.state, new, _unchanged(item)):
+            if await self._put(_item(after, write), _unchanged(item)):
                 return after
             await self._tables.contended(attempt)
         raise _busy(kind, owner_id)
@@ -94,7 +104,7 @@ class DynamoDBOwners:
         """See `OwnerStore.remove`."""
         key = _key(kind, owner_id)
         for attempt in range(_MOST_ATTEMPTS):
-            item = await self._tables.get(self._tables.names.state, key)
+            item = await self._get(kind, owner_id)
             if item is None:
                 # A delete that was sent again after a lost answer finds nothing any more.
                 return attempt > 0
@@ -120,6 +130,13 @@ class DynamoDBOwners:
                 state = self._tables.names.state
                 await self._tables.update(state, _key(kind, owner_id), change)
 
+    async def _get(self, kind: str, owner_id: str) -> Item | None:
+        item = await self._tables.get(self._tables.names.state, _key(kind, owner_id))
+        return item if item is not None and _is_made(item) else None
+
+    async def _put(self, item: Item, unless: Change) -> bool:
+        return await self._tables.put(self._tables.names.state, item, unless)
+
     async def _scoped(self, kind: str, owner_id: str) -> Sequence[KeyRecord]:
         """Returns the keys with admin scopes that name an owner. Reads every key."""
         ids = {
@@ -134,10 +151,33 @@ class DynamoDBOwners:
 
 
 def _unchanged(item: Item) -> Change:
-    """Demands, as a condition of a transaction, that an item is as it was read."""
+    """Demands that an item is as it was read or written."""
     return Change(
         condition="#write = :seen", names={"#write": "write"}, values={":seen": item["write"]}
     )
+
+
+def _unless_made(write: str) -> Change:
+    """Demands that there is no such owner, or the one that was written with this name."""
+    return Change(
+        condition="attribute_not_exists(pk) OR attribute_exists(pending) OR #write = :write",
+        names={"#write": "write"},
+        values={":write": write},
+    )
+
+
+def _pending(owner: OwnerRecord, write: str) -> Item:
+    """Makes the item of an owner that is to be judged; it expires if that never happens."""
+    until = owner.created_at + _PENDING_SECONDS
+    return {**_key(owner.kind, owner.id), "write": write, "pending": True, "ttl": until}
+
+
+def _is_made(item: Item) -> bool:
+    return "pending" not in item
+
+
+def _exists(owner: OwnerRecord) -> ConflictError:
+    return ConflictError(f"there is a {owner.kind} {owner.id} already")
 
 
 def _busy(kind: str, owner_id: str) -> StoreError:

@@ -27,7 +27,7 @@ class Shape(msgspec.Struct, frozen=True):
 
 SHAPES: Final = {
     "api_keys": Shape("api_key", index="user_id"),
-    "usage": Shape("api_key", "timestamp", index="request_id", ttl="ttl"),
+    "usage": Shape("api_key", "timestamp", ttl="ttl"),
     "model_mapping": Shape("anthropic_model_id"),
     "model_pricing": Shape("model_id", index="provider"),
     "usage_stats": Shape("api_key"),

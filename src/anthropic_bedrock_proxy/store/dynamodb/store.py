@@ -40,7 +40,7 @@ class DynamoDBStore:
         `usage_ttl_days` is how long DynamoDB keeps usage records (not sums); None or 0: for ever.
         """
         self._tables = Tables(connect, names)
-        self.ledger = DynamoDBLedger(self._tables, now=now)
+        self.ledger = DynamoDBLedger(self._tables)
         self.owners = DynamoDBOwners(self._tables)
         self.keys = DynamoDBKeys(self._tables, self.owners, self.ledger)
         self.usage = DynamoDBUsage(

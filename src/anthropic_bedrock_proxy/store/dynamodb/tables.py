@@ -7,7 +7,16 @@ refused is no error: it answers False, and the caller knows what that means.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from itertools import chain, islice
 from secrets import token_hex
 from typing import Any, Final, TypeVar
 
@@ -23,7 +32,7 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 _MOST_WRITES: Final = 25  # of one BatchWriteItem
 _MOST_KEYS: Final = 100  # of one BatchGetItem
 _LONGEST_KEY: Final = 1024  # bytes; what a sort key may have, a partition key more
-_AT_ONCE: Final = 8  # requests that one call keeps on their way
+_AT_ONCE: Final = 32  # requests that one call keeps on their way
 _MOST_REPEATS: Final = 12  # of what DynamoDB left undone of a batch: some seconds
 
 
@@ -87,6 +96,10 @@ class Tables:
         if self._client is None:
             raise StoreError("the DynamoDB store is not open")
         return self._client
+
+    def at(self, moment: int) -> int:
+        """Converts a moment of this machine's clock to DynamoDB's, which all machines share."""
+        return round(moment + self.client.skew.seconds)
 
     async def get(self, table: str, key: Item) -> Item | None:
         """One item. Nothing is found by what cannot be a key: that is no error of the table's."""
@@ -158,7 +171,7 @@ class Tables:
 
         async def get(some: Sequence[Any]) -> list[Item]:
             found: list[Item] = []
-            request: Any = {table: {"Keys": list(some), "ConsistentRead": True, **options}}
+            request: Any = {table: {"ConsistentRead": True, **options, "Keys": list(some)}}
             for attempt in range(_MOST_REPEATS):
                 answer = await self.call("BatchGetItem", {"RequestItems": request})
                 found += map(from_item, answer["Responses"].get(table, ()))
@@ -172,15 +185,15 @@ class Tables:
 
     async def put_many(self, table: str, items: Iterable[Item]) -> None:
         """Writes whole items, unconditionally and in no order; at most one for each key."""
-        await self._write_many(table, [{"PutRequest": {"Item": to_item(item)}} for item in items])
+        await self._write_many(table, ({"PutRequest": {"Item": to_item(item)}} for item in items))
 
     async def delete_many(self, table: str, keys: Iterable[Item]) -> None:
         """Deletes items, those that there are, in no order."""
-        await self._write_many(table, [{"DeleteRequest": {"Key": to_item(key)}} for key in keys])
+        await self._write_many(table, ({"DeleteRequest": {"Key": to_item(key)}} for key in keys))
 
-    async def _write_many(self, table: str, wanted: Sequence[Any]) -> None:
+    async def _write_many(self, table: str, wanted: Iterable[Any]) -> None:
         async def write(some: Sequence[Any]) -> None:
-            request: Any = {table: list(some)}
+            request: Any = {table: some}
             for attempt in range(_MOST_REPEATS):
                 answer = await self.call("BatchWriteItem", {"RequestItems": request})
                 request = answer.get("UnprocessedItems")
@@ -225,18 +238,20 @@ class Tables:
 
 async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R]:
     """The results of `work` for each input, a few at a time; the first error ends all."""
-    free = asyncio.Semaphore(_AT_ONCE)
+    waiting = enumerate(inputs)
+    results: dict[int, R] = {}
 
-    async def run(one: T) -> R:
-        async with free:
-            return await work(one)
+    async def run(first: tuple[int, T]) -> None:
+        for place, one in chain((first,), waiting):
+            results[place] = await work(one)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(one)) for one in inputs]
+            for first in islice(waiting, _AT_ONCE):
+                group.create_task(run(first))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [results[place] for place in sorted(results)]
 
 
 def store_error(error: DynamoDBError, operation: str, table: str | None) -> StoreError:
@@ -259,8 +274,11 @@ def _can_be_key(value: str) -> bool:
         return False
 
 
-def _parts(whole: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [whole[start : start + size] for start in range(0, len(whole), size)]
+def _parts(whole: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cuts as it goes: to make all of a large batch beforehand would keep the loop."""
+    rest = iter(whole)
+    while part := list(islice(rest, size)):
+        yield part
 
 
 def _unfinished(table: str) -> StoreError:

@@ -5,17 +5,17 @@ and says which batch it came with. The sums of a day are in partition "sum#<day>
 partition "days" names the days that have sums.
 
 A batch is written in this order: rows, sums, accounts; each sum and each account is changed once
-for a batch (see `dynamodb_once.py`), so a batch that was broken off is completed by coming again.
-A row that is there from another batch is that batch's to count. Two processes that deliver the
-same record in different batches at the same moment could both count it; the journal never does
-that, since a file of it has one owner at a time.
+for a batch (see `once.py`), so a batch that was broken off is completed by coming again. Only what
+comes again is looked for: a row that is there from another batch is that batch's to count. Two
+processes that deliver the same record in different batches at the same moment could both count it;
+the journal never does that, since a file of it has one owner at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -35,7 +35,7 @@ from ..totals import (
     sums_of,
 )
 from .ledger import DynamoDBLedger
-from .once import Delivery, delivery_of, forget_writers
+from .once import Delivery, change_once, delivery_of, is_done, is_unnamed, mark_done
 from .tables import Change, Tables, each, plain, read
 
 _DAY_SECONDS: Final = 86_400
@@ -46,6 +46,9 @@ _END_OF_TIME_MS: Final = 253_402_300_799_999  # the year 9999 ends, as for `Mome
 
 class DynamoDBUsage:
     """A `UsageLog` over the usage table and the state table."""
+
+    # Several batches touch hardly more sums and accounts than one does, and each is one write.
+    batches_at_once = 4
 
     def __init__(
         self,
@@ -66,25 +69,31 @@ class DynamoDBUsage:
         """See `UsageLog.append`."""
         delivery = delivery_of(batch, now=int(self._now()))
         rows = {(key := _row_key(r))["api_key"] + key["timestamp"]: r for r in batch.records[::-1]}
-        # In turn: two of this process must not both find that a row is missing.
-        async with self._appending:
-            records = await self._new(delivery, list(rows.values()))
-            items = (self._row(record, delivery) for record in records)
-            await self._tables.put_many(self._tables.names.usage, items)
-        await self.count(sums_of(records).values(), delivery, spend=True)
+        records, fresh = list(rows.values()), batch.through is not None
+        if fresh:
+            await self._put(records, delivery)
+        elif await is_done(self._tables, delivery):
+            if batch.writer and (overlooked := await self._overlooked(records)):
+                await self.append(UsageBatch(overlooked))
+            return
+        else:
+            # In turn: two of this process must not both find that a row is missing.
+            async with self._appending:
+                records = await self._new(delivery, records)
+                await self._put(records, delivery)
+        sums = list(sums_of(records).values())
+        await self.count(sums, delivery)
+        await self._ledger.spend(spending_of_sums(sums), delivery, fresh=fresh)
+        await mark_done(self._tables, delivery)
 
-    async def count(self, sums: Iterable[UsageTotal], delivery: Delivery, *, spend: bool) -> None:
-        """Adds to the sums, and to the accounts if they are to `spend`, once for a delivery."""
-        sums = list(sums)
+    async def count(self, sums: Sequence[UsageTotal], delivery: Delivery) -> None:
+        """Adds to the sums, once for a delivery."""
         days = {total.day for total in sums if total.day} - self._known_days
         await self._tables.put_many(
             self._tables.names.state, ({"pk": "days", "sk": day} for day in days)
         )
         self._known_days |= days
         await each(lambda total: self._add(total, delivery), sums)
-        if spend:
-            spent = spending_of_sums(sums).items()
-            await each(lambda one: self._ledger.spend(one[0], one[1], delivery), spent)
 
     async def totals(
         self,
@@ -110,8 +119,8 @@ class DynamoDBUsage:
         limit: int = 1000,
     ) -> Sequence[UsageRecord]:
         """See `UsageLog.records`."""
-        if after is not None:
-            since_ms = max(since_ms, await self._moment(after))
+        if after is not None and (ours := _OUR_ID.match(after)):
+            since_ms = max(since_ms, int(ours[1], 16))
         last_ms = _END_OF_TIME_MS if until_ms is None else min(until_ms - 1, _END_OF_TIME_MS)
         found: list[UsageRecord] = []
         if since_ms > last_ms or limit < 1 or key_id == "":
@@ -137,14 +146,36 @@ class DynamoDBUsage:
 
     async def _new(self, delivery: Delivery, records: list[UsageRecord]) -> list[UsageRecord]:
         """Those whose rows are not there, or came with this very batch."""
+        rows = await self._rows_of(records)
+        return [r for r in records if r.id not in rows or delivery.wrote(rows[r.id])]
+
+    async def _overlooked(self, records: list[UsageRecord]) -> tuple[UsageRecord, ...]:
+        """Returns those of a batch behind which a later one was counted that are not there.
+
+        The journal's order is broken where a file could not be read at its time. They are a batch
+        of their own, known by its records: what of it is there already belongs to it still.
+        """
+        rows = await self._rows_of(records)
+        oldest = 0 if self._ttl_seconds is None else int(self._now()) - self._ttl_seconds
+        return tuple(
+            record
+            for record in records
+            if (is_unnamed(rows[record.id]) if record.id in rows else record.at_ms >= oldest * 1000)
+        )
+
+    async def _rows_of(self, records: Sequence[UsageRecord]) -> dict[str, Item]:
+        """Returns the rows that are there, by request id: what they came with."""
         found = await self._tables.get_many(
             self._tables.names.usage,
             map(_row_key, records),
             ProjectionExpression="request_id, #batch",
             ExpressionAttributeNames={"#batch": "batch"},
         )
-        others = {row["request_id"] for row in found if row.get("batch") != delivery.name}
-        return [record for record in records if record.id not in others]
+        return {row["request_id"]: row for row in found}
+
+    async def _put(self, records: Sequence[UsageRecord], delivery: Delivery) -> None:
+        items = (self._row(record, delivery) for record in records)
+        await self._tables.put_many(self._tables.names.usage, items)
 
     def _row(self, record: UsageRecord, delivery: Delivery) -> Item:
         row = {**row_of(record), "batch": delivery.name}
@@ -166,10 +197,7 @@ class DynamoDBUsage:
         )
         group = sha256(msgspec.json.encode(list(columns.values()))).hexdigest()[:32]
         key = {"pk": f"sum#{total.day}", "sk": f"{total.key_id}#{group}"}
-        state = self._tables.names.state
-        after = await self._tables.update(state, key, delivery.once(change))
-        if after is not None:
-            await forget_writers(self._tables, key, after, now=delivery.at)
+        await change_once(self._tables, key, delivery, change)
 
     async def _sums(self, day: str, key_id: str | None) -> list[UsageTotal]:
         condition, values = "#pk = :pk", {":pk": f"sum#{day}"}
@@ -207,21 +235,6 @@ class DynamoDBUsage:
                     if len(found) == limit:
                         break
         return found
-
-    async def _moment(self, request_id: str) -> int:
-        """The milliseconds of a record, as far as they are known; 0 costs only time."""
-        if not request_id:
-            return 0
-        if ours := _OUR_ID.match(request_id):
-            return int(ours[1], 16)
-        rows = self._tables.query(
-            self._tables.names.usage,
-            "#pk = :pk",
-            {":pk": request_id},
-            names={"#pk": "request_id"},
-            IndexName="request_id-index",
-        )
-        return max([row.get("at_ms", 0) async for row in rows], default=0)
 
 
 def row_of(record: UsageRecord) -> Item:

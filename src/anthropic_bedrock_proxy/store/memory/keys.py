@@ -123,10 +123,14 @@ class MemoryKeys:
         self._check()
         return self._keys.get(key_id)
 
-    async def list(self) -> Sequence[KeyRecord]:
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[KeyRecord]:
         """See `KeyStore.list`."""
         self._check()
-        return sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
+        keys = sorted(self._keys.values(), key=lambda key: (key.created_at, key.id))
+        first = 0 if after is None else keys.index(self._known(after)) + 1
+        return keys[first:] if limit is None else keys[first : first + limit]
 
     async def update(
         self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..records import Account, Standing, UsageBatch, UsageRecord, UsageTotal
 from ..totals import Group, add, spending_of_sums, sum_by, sums_of
@@ -55,6 +55,15 @@ class MemoryLedger:
                 nano, lapses = holds[holder]
                 holds[holder] = (nano, max(lapses, until))
 
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """See `Ledger.hold`."""
+        self._check()
+        for account, nano in holds.items():
+            if nano:
+                self._holds.setdefault(account, {})[holder] = (nano, until)
+            else:
+                self._holds.get(account, {}).pop(holder, None)
+
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
         self._check()
@@ -92,6 +101,8 @@ class MemoryLedger:
 
 class MemoryUsage:
     """Usage records by id, and their sums."""
+
+    batches_at_once = 1
 
     def __init__(self, check: Callable[[], None], ledger: MemoryLedger) -> None:
         """`check` as for the ledger, in which the cost of usage is spent."""

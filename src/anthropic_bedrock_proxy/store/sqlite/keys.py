@@ -61,11 +61,22 @@ class SQLiteKeys:
 
         return await self._file.run(work)
 
-    async def list(self) -> Sequence[KeyRecord]:
+    async def list(
+        self, *, after: str | None = None, limit: int | None = None
+    ) -> Sequence[KeyRecord]:
         """See `KeyStore.list`."""
-        return await self._file.run(
-            lambda connection: [key_of(row) for row in connection.execute(QUERIES["list_keys"])]
-        )
+
+        def work(connection: sqlite3.Connection) -> list[KeyRecord]:
+            last = None if after is None else _get(connection, after)
+            created_at, key_id = (-1, "") if last is None else (last.created_at, last.id)
+            parameters = {
+                "created_at": created_at,
+                "id": key_id,
+                "limit": -1 if limit is None else limit,
+            }
+            return [key_of(row) for row in connection.execute(QUERIES["list_keys"], parameters)]
+
+        return await self._file.run(work)
 
     async def update(
         self, key_id: str, changes: dict[str, Any], *, now: int, judge: KeyJudge | None = None
@@ -133,6 +144,14 @@ def _add_secret(connection: sqlite3.Connection, key_id: str, secret_hash: bytes,
     )
 
 
+def _get(connection: sqlite3.Connection, key_id: str) -> KeyRecord:
+    """Raises `KeyNotFoundError`."""
+    row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
+    if row is None:
+        raise KeyNotFoundError(f"no key has the id {key_id[:200]}")
+    return key_of(row)
+
+
 def _replace(
     connection: sqlite3.Connection,
     key_id: str,
@@ -141,10 +160,7 @@ def _replace(
 ) -> KeyRecord:
     """Reads, changes and writes one key with the right to write held all along."""
     with transaction(connection):
-        row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
-        if row is None:
-            raise KeyNotFoundError(f"no key has the id {key_id}")
-        key, secret = change(key_of(row))
+        key, secret = change(_get(connection, key_id))
         if secret is not None:
             lapse = {"key_id": key_id, "lapse": now + secret.overlap_seconds}
             connection.execute(QUERIES["let_secrets_lapse"], lapse)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..records import Account, Standing
 from .file import SQLiteFile
@@ -56,6 +56,20 @@ class SQLiteLedger:
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 connection.executemany(QUERIES["renew"], rows)
+
+        await self._file.run(work)
+
+    async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
+        """See `Ledger.hold`."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with transaction(connection):
+                for account, nano in holds.items():
+                    key = (account.owner, account.period, holder)
+                    if nano:
+                        connection.execute(QUERIES["set_hold"], (*key, nano, until))
+                    else:
+                        connection.execute(QUERIES["remove_hold"], key)
 
         await self._file.run(work)
 

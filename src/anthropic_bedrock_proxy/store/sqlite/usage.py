@@ -30,6 +30,8 @@ _DAILY_ROW = f"({', '.join(_BOUND * len(UsageTotal.__struct_fields__))})"
 class SQLiteUsage:
     """Usage records."""
 
+    batches_at_once = 1  # one transaction each, which others wait for
+
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
         self._row = Row()  # of the file's thread

@@ -58,7 +58,10 @@ AND (key_secrets.expires_at IS NULL OR key_secrets.expires_at > :now);
 SELECT * FROM keys WHERE id = :id;
 
 -- name: list_keys
-SELECT * FROM keys ORDER BY created_at, id;
+SELECT * FROM keys
+WHERE (created_at, id) > (:created_at, :id)
+ORDER BY created_at, id
+LIMIT :limit;
 
 -- name: list_keys_with_scopes
 SELECT * FROM keys WHERE admin_scopes != '[]';

@@ -165,6 +165,15 @@ ON CONFLICT (owner, period, holder) DO UPDATE SET
     held_nano = held_nano + excluded.held_nano,
     expires_at = max(expires_at, excluded.expires_at);
 
+-- name: set_hold
+INSERT INTO holds (owner, period, holder, held_nano, expires_at) VALUES (
+    ?, ?, ?, ?, ?
+) ON CONFLICT (owner, period, holder) DO UPDATE SET
+    held_nano = excluded.held_nano, expires_at = excluded.expires_at;
+
+-- name: remove_hold
+DELETE FROM holds WHERE owner = ? AND period = ? AND holder = ?;
+
 -- name: let_go
 UPDATE holds SET
     held_nano = max(min(held_nano - :amount_nano, 9223372036854775807), -9223372036854775807)

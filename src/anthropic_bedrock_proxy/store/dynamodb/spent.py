@@ -1,0 +1,74 @@
+"""Spending in DynamoDB: one item for an owner's month, so that a batch costs it one write.
+
+Partition "spent#<owner>", sort key the month: `month`, and "d<day>" of each of its days, in
+nano-dollars; "w#<writer>" see `once.py`. What was ever spent is the sum of the months.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from ...aws.dynamodb_values import Item
+from ..records import Account
+from .once import Delivery, change_once
+from .tables import Change, Tables, each
+
+TOTAL: Final = "total"
+_DAY: Final = re.compile(r"d\d\d")
+
+
+class Spent:
+    """The months of all owners."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def add(self, spending: Mapping[Account, int], delivery: Delivery) -> None:
+        """Adds what a batch cost, once."""
+        months: dict[tuple[str, str], dict[str, int]] = {}
+        for account, nano in spending.items():
+            if account.period != TOTAL:
+                month = months.setdefault((account.owner, account.period[:7]), {})
+                month[_attribute(account.period)] = nano
+
+        async def add(month: tuple[str, str]) -> None:
+            await change_once(self._tables, _key(*month), delivery, _adding(months[month]))
+
+        await each(add, months)
+
+    async def by_period(self, owner: str, period: str = TOTAL) -> dict[str, int]:
+        """Returns what was spent in the month of a period and its days, or in all and together."""
+        state, pk = self._tables.names.state, _key(owner, "")["pk"]
+        if period == TOTAL:
+            months = [item async for item in self._tables.query(state, "#pk = :pk", {":pk": pk})]
+        else:
+            item = await self._tables.get(state, _key(owner, period[:7]))
+            months = [] if item is None else [item]
+        spent: dict[str, int] = {}
+        for item in months:
+            for name, nano in item.items():
+                if name == "month":
+                    spent[item["sk"]] = nano
+                    spent[TOTAL] = spent.get(TOTAL, 0) + nano
+                elif _DAY.fullmatch(name):
+                    spent[f"{item['sk']}-{name[1:]}"] = nano
+        return spent
+
+
+def _adding(spent: Mapping[str, int]) -> Change:
+    return Change(
+        update="ADD " + ", ".join(f"#{name} :{name}" for name in spent),
+        names={f"#{name}": name for name in spent},
+        values={f":{name}": nano for name, nano in spent.items()},
+    )
+
+
+def _attribute(period: str) -> str:
+    """Returns where the item of a month says what was spent in it, or in one of its days."""
+    return f"d{period[8:]}" if period[8:] else "month"
+
+
+def _key(owner: str, month: str) -> Item:
+    return {"pk": f"spent#{owner}", "sk": month}

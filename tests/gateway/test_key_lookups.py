@@ -1,0 +1,177 @@
+"""How often the store is asked for keys, and what is remembered of its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from hashlib import sha256
+
+import pytest
+
+from anthropic_bedrock_proxy.errors import AuthenticationError, UnavailableError
+from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
+
+
+class SlowStore:
+    """Knows every secret that begins with "sk-", and answers when it is told to."""
+
+    def __init__(self):
+        self.asked: list[str] = []
+        self.open = asyncio.Event()
+        self.down = False
+
+    async def find(self, _secret_hash, *, now, secret):
+        self.asked.append(secret)
+        await self.open.wait()
+        if self.down:
+            raise StoreError("down")
+        if not secret.startswith("sk-"):
+            return None
+        name = sha256(secret.encode()).hexdigest()[:8]
+        return Caller(KeyRecord(id=name, name=secret, secret_hint="", created_at=0, updated_at=0))
+
+
+class World:
+    def __init__(self):
+        self.now = 1000.0
+        self.store = SlowStore()
+        self.auth = Authenticator(
+            self.store, KeyOptions(), monotonic=lambda: self.now, now=lambda: self.now
+        )
+
+    def ask(self, secret, client="192.0.2.1"):
+        return asyncio.ensure_future(self.auth.authenticate(secret, lambda: client))
+
+
+async def turns(count=20):
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_many_who_ask_for_one_key_at_once_wait_for_one_look_up():
+    async def story():
+        world = World()
+        for _ in range(3):  # unknown, and each time that it is asked about again
+            asking = [world.ask("sk-a", f"192.0.2.{n}") for n in range(200)]
+            await turns()
+            world.store.open.set()
+            assert {(await one).key.name for one in asking} == {"sk-a"}
+            world.store.open.clear()
+            world.now += 3
+        assert world.store.asked == ["sk-a"] * 3
+
+    asyncio.run(story())
+
+
+def test_who_leaves_first_takes_the_look_up_from_nobody():
+    async def story():
+        world = World()
+        first, *others = [world.ask("sk-a") for _ in range(5)]
+        await turns()
+        first.cancel()
+        await turns()
+        world.store.open.set()
+        assert first.cancelled()
+        assert {(await one).key.name for one in others} == {"sk-a"}
+        assert world.store.asked == ["sk-a"]
+
+    asyncio.run(story())
+
+
+def test_a_look_up_that_nobody_waits_for_any_more_ends_quietly(caplog):
+    async def story():
+        world = World()
+        only = world.ask("sk-a")
+        await turns()
+        only.cancel()
+        world.store.down = True
+        world.store.open.set()
+        await turns()
+        world.store.down = False
+        assert (await world.ask("sk-a")).key.name == "sk-a"
+        assert world.store.asked == ["sk-a", "sk-a"]
+
+    asyncio.run(story())
+    assert not caplog.records
+
+
+def test_all_who_wait_learn_that_the_store_is_down():
+    async def story():
+        world = World()
+        asking = [world.ask("sk-a") for _ in range(5)]
+        await turns()
+        world.store.down = True
+        world.store.open.set()
+        for one in asking:
+            with pytest.raises(UnavailableError):
+                await one
+
+    asyncio.run(story())
+
+
+def test_what_was_asked_before_a_change_is_not_remembered_after_it():
+    async def story():
+        world = World()
+        before = world.ask("sk-a")
+        await turns()
+        world.auth.forget()
+        after = world.ask("sk-a")
+        await turns()
+        assert world.store.asked == ["sk-a", "sk-a"], "not what is on its way already"
+        world.store.open.set()
+        await before
+        await after
+        await world.ask("sk-a")
+        assert world.store.asked == ["sk-a", "sk-a"]
+
+    asyncio.run(story())
+
+
+def test_one_key_too_many_is_forgotten_alone_and_the_others_survive_an_outage():
+    async def story():
+        world = World()
+        world.store.open.set()
+        for number in range(10_001):
+            await world.auth.authenticate(f"sk-{number}")
+        world.store.down = True
+        world.now += 3
+        with pytest.raises(UnavailableError):
+            await world.ask("sk-0")
+        for number in range(1, 10_001):
+            await world.auth.authenticate(f"sk-{number}")
+
+    asyncio.run(story())
+
+
+def test_a_key_in_use_outlives_those_that_are_not():
+    async def story():
+        world = World()
+        world.store.open.set()
+        for number in range(10_000):
+            await world.auth.authenticate(f"sk-{number}")
+        world.now += 3
+        await world.auth.authenticate("sk-0")
+        for number in range(10_000, 19_999):
+            await world.auth.authenticate(f"sk-{number}")
+        count = len(world.store.asked)
+        await world.auth.authenticate("sk-0")
+        assert len(world.store.asked) == count
+
+    asyncio.run(story())
+
+
+def test_a_flood_of_wrong_keys_forgets_no_right_one():
+    async def story():
+        world = World()
+        world.store.open.set()
+        await world.ask("sk-a")
+        for number in range(10_100):
+            with pytest.raises(AuthenticationError):
+                await world.auth.authenticate(f"wrong-{number}", lambda n=number: f"host-{n}")
+        count = len(world.store.asked)
+        await world.ask("sk-a")
+        assert len(world.store.asked) == count
+        assert len(world.auth._unknown) <= 10_000
+
+    asyncio.run(story())
