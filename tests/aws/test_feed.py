@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,11 +20,14 @@ class Origin:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.now = 1000.0
+        self.passed = 0.0  # of the seconds that no setting of the clock changes
         self.asked = 0
+        self.times = []
 
     def look_up(self, identity):
         assert identity is IDENTITY
         self.asked += 1
+        self.times.append(self.passed)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -35,8 +40,7 @@ class Origin:
             report=(reports if reports is not None else []).append,
             pace=Pace(),
             now=lambda: self.now,
-            monotonic=lambda: self.now,
-            **options,
+            **{"monotonic": lambda: self.now, **options},
         )
 
 
@@ -96,9 +100,10 @@ def test_failures_are_reported_once_and_keep_the_keys():
     assert [message["failure"] for message in ears.heard] == [None, "no", "no", "other", None]
     assert [message["keys"]["access_key_id"] for message in ears.heard] == ["A"] * 4 + ["B"]
     assert reports == [
+        {"event": "found", "name": "x"},
         {"event": "failed", "name": "x", "reason": "no"},
         {"event": "failed", "name": "x", "reason": "other"},
-        {"event": "recovered", "name": "x"},
+        {"event": "found", "name": "x"},
     ]
 
 
@@ -154,6 +159,43 @@ def test_refused_keys_are_looked_up_again_but_not_by_the_thousand():
         feed.run()
     assert slept == [5.0, 5.0, 5.0]
     assert origin.asked == 3
+
+
+class Alarm(threading.Event):
+    """An event that nobody sets, on the clock of an `Origin`; `steps` are added to its time."""
+
+    def __init__(self, origin, *steps):
+        super().__init__()
+        self.origin = origin
+        self.steps = list(steps)
+        self.waited = 0.0
+
+    def wait(self, timeout=None):
+        assert timeout <= threading.TIMEOUT_MAX
+        if self.waited > 50_000:
+            raise EnoughError
+        self.waited += timeout
+        self.origin.passed += timeout
+        self.origin.now += timeout + (self.steps.pop(0) if self.steps else 0)
+        return False
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "steps", "asked"),
+    [
+        (253_402_300_799.0, (), 1),  # the year 9999: nobody can wait until then
+        (1000.0 + 90_000, (), 1),
+        (1000.0 + 90_000, (0, 85_000), 2),  # a laptop slept meanwhile
+        (1000.0 + 90_000, (0, -85_000), 1),
+    ],
+)
+def test_a_pause_ends_before_the_keys_do_however_the_clock_is_set(expires_at, steps, asked):
+    origin = Origin(Keys("A", "secret", "token", expires_at))
+    alarm = Alarm(origin, *steps)
+    feed = origin.feed(wake=alarm, monotonic=lambda: origin.passed)
+    with pytest.raises(EnoughError):
+        feed.run()
+    assert len([at for at in origin.times if at < 60.0]) == asked
 
 
 def test_refused_keys_that_were_replaced_already_are_answered_with_the_new_ones():

@@ -44,3 +44,8 @@ def test_profile_files_elsewhere(tmp_path):
     (tmp_path / "mine").write_text("[default]\n")
     for variable in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         assert hint({**base, variable: str(tmp_path / "mine")}) == "the default AWS profile"
+
+
+@pytest.mark.parametrize("home", ["/" + "x" * 300, "~nobody-of-this-name"])
+def test_a_home_that_cannot_be_looked_into_is_none(home):
+    assert hint({"HOME": home, "AWS_EC2_METADATA_DISABLED": "true"}) is None

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import time
-from pathlib import Path
 
 import pytest
-from fakeserver import until as _until
+from lookups import CHAIN, PACE, children, environ_of, is_running, static_keys, told, until
 
 from anthropic_bedrock_proxy.aws.credentials import CredentialsError
 from anthropic_bedrock_proxy.aws.resolver.host import Host
 from anthropic_bedrock_proxy.aws.resolver.meeting import Meeting
-from anthropic_bedrock_proxy.aws.resolver.pace import Pace
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity, ResolvedSource, Resolver
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 
-CHAIN = Identity(name="the chain", region="us-east-1")
 OLD, NEW = Credentials("OLD", "s", "t", 2000.0), Credentials("NEW", "s", "t", 4000.0)
-PACE = Pace(least=0.1, unending=0.2, first_failure=0.1, most_failures=0.2, hang=2.0)
-
-
-async def until(condition):
-    await _until(condition, rounds=60_000)
 
 
 class Story:
@@ -127,43 +118,6 @@ class TestSource:
         asyncio.run(main())
 
 
-def environ_of(home, **more):
-    kept = {n: v for n, v in os.environ.items() if n.startswith(("COVERAGE_", "PYTHON"))}
-    return {
-        **kept,
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **more,
-    }
-
-
-def static_keys(home, name="AKIAFILE"):
-    (home / ".aws").mkdir(exist_ok=True)
-    file = home / ".aws" / "credentials"
-    file.with_suffix(".new").write_text(
-        f"[default]\naws_access_key_id = {name}\naws_secret_access_key = s\n"
-    )
-    file.with_suffix(".new").rename(file)
-
-
-def children(of=None):
-    """The process ids of the children of this process, or of another one."""
-    of = of or os.getpid()
-    return [int(pid) for pid in Path(f"/proc/{of}/task/{of}/children").read_text().split()]
-
-
-def is_running(pid):
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def told(caplog):
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-
-
 def test_nothing_is_started_before_a_source_is_asked_for(tmp_path):
     async def main():
         before = children()
@@ -256,7 +210,7 @@ def test_a_child_that_is_killed_is_replaced_and_keys_stay_in_use(tmp_path, caplo
     asyncio.run(main())
 
 
-def test_a_process_that_outlives_its_look_up_is_killed(tmp_path):
+def test_a_process_that_outlives_its_look_up_is_killed(tmp_path, caplog):
     async def main():
         (tmp_path / ".aws").mkdir()
         pid = tmp_path / "pid"
@@ -269,16 +223,26 @@ def test_a_process_that_outlives_its_look_up_is_killed(tmp_path):
         with pytest.raises(CredentialsError, match=r"no answer within 0\.5 s"):
             await source.get()
         first = int(pid.read_text())
+        await until(lambda: len([line for line in told(caplog) if "status 3" in line]) == 2)
         config.unlink()
         static_keys(tmp_path)
         await until(lambda: source.current is not None)  # a new child came
         assert not is_running(first)
+        again = "AWS credentials from the chain can be had again"
+        await until(lambda: again in told(caplog))
+        why = "no AWS credentials from the chain: no answer within 0.5 s"
+        assert (told(caplog).count(why), told(caplog).count(again)) == (1, 1)
         await resolver.close()
 
     asyncio.run(main())
 
 
-def test_a_program_that_does_not_start_is_tried_again_with_pauses(caplog):
+@pytest.mark.parametrize(
+    "environ",
+    [{"PYTHONHOME": "/nowhere"}, {"AWS_CONFIG_FILE": "a\0b"}],
+    ids=["an interpreter without its library", "a NUL in .env"],
+)
+def test_a_program_that_does_not_start_is_tried_again_with_pauses(environ, caplog):
     async def main():
         slept = []
 
@@ -287,8 +251,7 @@ def test_a_program_that_does_not_start_is_tried_again_with_pauses(caplog):
             if len(slept) == 3:
                 raise asyncio.CancelledError
 
-        # An interpreter without its library.
-        host = Host(Meeting(), {"PYTHONHOME": "/nowhere"}, PACE, sleep=sleep)
+        host = Host(Meeting(), environ, PACE, sleep=sleep)
         with pytest.raises(asyncio.CancelledError):
             await host.run()
         assert slept == [2.0, 4.0, 8.0]

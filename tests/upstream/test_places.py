@@ -270,3 +270,8 @@ def test_credentials_are_what_a_header_carries(field, value):
     with pytest.raises(ValueError, match=field) as refused:
         parse_place("west", fields | {field: value})
     assert "hush" not in str(refused.value)
+
+
+def test_a_profile_cannot_write_lines_of_its_own_into_the_log():
+    with pytest.raises(ValueError, match="profile contains control characters"):
+        parse_place("west", {"region": "us-west-2", "profile": "x\nERROR forged"})

@@ -32,8 +32,6 @@ To try the proxy without AWS: anthropic-bedrock-proxy serve --demo"""
 _NO_AWS_IN_DEMOS = (
     "A demonstration does not reach AWS: set DYNAMODB_ENDPOINT_URL, or another STORE_URL."
 )
-
-
 _LOOK_SECONDS = 3.0  # clients that have connected wait for it
 
 

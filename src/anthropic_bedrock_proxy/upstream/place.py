@@ -69,6 +69,8 @@ def problem_of(place: Place) -> str | None:
         return "session_token belongs to access_key_id"
     if sum(map(bool, own)) > 1:
         return "give one of access_key_id, profile and bearer_token"
+    if place.profile and not place.profile.isprintable():
+        return "profile contains control characters"  # it is named in the log
     if place.role_arn and place.bearer_token:
         return "a role cannot be assumed with a bearer_token"
     if place.role_arn and not _ROLE.fullmatch(place.role_arn):

@@ -79,6 +79,7 @@ class Child:
         look_up: Callable[[dict[str, Any]], Keys],
         report: Callable[[dict[str, Any]], None],
     ) -> None:
+        control.setblocking(False)
         self._control = control
         self._pace = pace
         self._look_up = look_up
@@ -87,9 +88,9 @@ class Child:
         self._told_to_end: set[Feed] = set()  # feeds whose look-up was told to end
         self._selector = selectors.DefaultSelector()
 
-    def run(self) -> None:
-        """Serves until stdin ends."""
-        stdin, control = sys.stdin.fileno(), self._control.fileno()
+    def run(self, stdin: int) -> None:
+        """Serves until `stdin` ends."""
+        control = self._control.fileno()
         self._selector.register(stdin, selectors.EVENT_READ)
         self._selector.register(control, selectors.EVENT_READ)
         while True:
@@ -104,7 +105,10 @@ class Child:
             self._watch()
 
     def _welcome(self) -> None:
-        _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+        try:
+            _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
+        except BlockingIOError:  # the child of a host that died has not ended yet, and took it
+            return
         for descriptor in descriptors:
             peer = Peer(socket.socket(fileno=descriptor))
             self._selector.register(descriptor, selectors.EVENT_READ, peer)
@@ -138,17 +142,19 @@ class Child:
     def _watch(self) -> None:
         """Ends look-ups that hang: their processes first, then this one.
 
-        botocore bounds what it does over the network, but not a `credential_process`.
+        botocore bounds each wait for the network, but neither a whole answer that comes a byte at a
+        time nor a `credential_process`.
         """
         now, hang = time.monotonic(), self._pace.hang
         for feed in self._feeds.values():
-            took = 0.0 if feed.began is None else now - feed.began
+            began = feed.began  # read once: its thread sets it
+            took = 0.0 if began is None else now - began
             if took < hang:
                 self._told_to_end.discard(feed)
             elif feed not in self._told_to_end:
                 self._told_to_end.add(feed)
                 feed.hang(f"no answer within {hang:g} s")
-                os.killpg(0, signal.SIGTERM)  # this process ignores it
+                os.killpg(0, signal.SIGTERM)  # to this process it means nothing
             elif took > 1.5 * hang:
                 os._exit(_HANGS)
 
@@ -156,7 +162,8 @@ class Child:
 def main() -> None:
     """Runs the program."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a look-up must not end in the middle
+    # A look-up must not end in the middle. A handler, because what is started inherits SIG_IGN.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     control = socket.socket(fileno=int(sys.argv[1]))
     pace = Pace(*json.loads(sys.argv[2]))
     reporting = threading.Lock()
@@ -167,9 +174,17 @@ def main() -> None:
             sys.stdout.flush()
 
     try:
-        Child(control, pace, look_up=look_up, report=report).run()
+        Child(control, pace, look_up=look_up, report=report).run(_take_stdin())
     finally:
         os.killpg(0, signal.SIGKILL)
+
+
+def _take_stdin() -> int:
+    """Returns stdin under another number: a `credential_process` may read 0, botocore too (MFA)."""
+    stdin = os.dup(0)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123  # pathlib is not needed otherwise
+        os.dup2(nothing.fileno(), 0)
+    return stdin
 
 
 if __name__ == "__main__":

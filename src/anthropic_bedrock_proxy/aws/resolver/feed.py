@@ -11,9 +11,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from .pace import Pace
+
+_NAP_SECONDS: Final = 10.0  # between looks at the clock; requests are as patient as that
 
 
 class LookUpError(Exception):
@@ -50,6 +52,7 @@ class Feed:
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        wake: threading.Event | None = None,
     ) -> None:
         self.began: float | None = None  # of the look-up that is under way, monotonic
         self._identity = identity
@@ -66,7 +69,7 @@ class Feed:
         self._failures = 0
         self._hung: str | None = None
         self._asked_at = 0.0
-        self._wake = threading.Event()
+        self._wake = wake or threading.Event()  # AWS refused the keys
 
     def subscribe(self, subscriber: Subscriber, name: int) -> None:
         """Tells `subscriber` what is known, and everything that comes."""
@@ -91,10 +94,27 @@ class Feed:
     def run(self) -> None:
         """Keeps the keys fresh for ever."""
         while True:
-            if self._wake.wait(self.step()):
-                self._wake.clear()
+            if self._refused_within(self.step()):
                 # AWS may refuse the same keys by the thousand.
                 self._sleep(max(0.0, self._asked_at + self._pace.least - self._monotonic()))
+
+    def _refused_within(self, pause: float) -> bool:
+        """Waits until AWS refuses the keys, or the pause is over.
+
+        Or until the keys would end before the pause does, which they did not when it began: the
+        machine has slept, or its clock was set.
+        """
+        ends = self._monotonic() + pause
+        left = self._left()
+        was_in_time = left is not None and left > pause
+        while (rest := ends - self._monotonic()) > 0:
+            if self._wake.wait(min(rest, _NAP_SECONDS)):
+                self._wake.clear()
+                return True
+            left = self._left()
+            if was_in_time and left is not None and left < ends - self._monotonic():
+                break
+        return False
 
     def step(self) -> float:
         """Looks up once, tells what came of it, and returns the pause before the next time."""
@@ -121,12 +141,12 @@ class Feed:
         with self._lock:
             # Not their end: botocore stretches that of keys from a metadata service that is late.
             same = self._keys is not None and keys[:3] == self._keys[:3]
-            self._keys = keys
+            is_news = self._keys is None or self._failure is not None
+            self._keys, self._failure = keys, None
             self._failures = 0
-            recovered, self._failure = self._failure is not None, None
             self._tell()
-        if recovered:
-            self._report({"event": "recovered", "name": self._identity["name"]})
+        if is_news:  # the first keys too: the child before this one may have ended in an outage
+            self._report({"event": "found", "name": self._identity["name"]})
         return self._pace.after_keys(self._left(), same=same)
 
     def _fail(self, reason: str) -> float:

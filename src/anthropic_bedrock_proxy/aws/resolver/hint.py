@@ -23,7 +23,7 @@ def hint(environ: Mapping[str, str]) -> str | None:
         "AWS_CONTAINER_CREDENTIALS_FULL_URI"
     ):
         return "the container's role"
-    if any(path.is_file() for path in _profile_files(environ)):
+    if _has_profiles(environ):
         return "the default AWS profile"
     if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true" and (
         environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _on_ec2()
@@ -32,12 +32,18 @@ def hint(environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def _profile_files(environ: Mapping[str, str]) -> list[Path]:
-    home = Path(environ.get("HOME") or "~").expanduser() / ".aws"
-    return [
-        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials").expanduser(),
-        Path(environ.get("AWS_CONFIG_FILE") or home / "config").expanduser(),
-    ]
+def _has_profiles(environ: Mapping[str, str]) -> bool:
+    home = environ.get("HOME") or "~"
+    for path in (
+        environ.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials",
+        environ.get("AWS_CONFIG_FILE") or f"{home}/.aws/config",
+    ):
+        try:
+            if Path(path).expanduser().is_file():
+                return True
+        except (OSError, RuntimeError):  # of another user; there is no home
+            continue
+    return False
 
 
 def _on_ec2() -> bool:

@@ -46,6 +46,7 @@ class Host:
         self._environ = environ
         self._pace = pace
         self._sleep = sleep
+        self._failing: dict[str, str] = {}  # why, by the names of identities; outlives a child
 
     async def run(self) -> None:
         """Starts the child, and another one when it has ended; until cancelled."""
@@ -55,8 +56,8 @@ class Host:
             began = loop.time()
             try:
                 how = f"ended with status {await self._run_child()}"
-            except OSError as error:
-                how = f"cannot be started: {error.strerror or error}"
+            except (OSError, ValueError) as error:  # ValueError: a NUL in the environment
+                how = f"cannot be started: {getattr(error, 'strerror', None) or error}"
             lived = loop.time() - began
             pause = _FIRST_PAUSE if lived > _LIVES_SECONDS else min(pause * 2, _LONGEST_PAUSE)
             logger.error(
@@ -88,10 +89,23 @@ class Host:
         try:
             assert child.stdout is not None  # noqa: S101  # it is a pipe
             async for line in child.stdout:
-                _log(line)
+                self._log(line)
             return await child.wait()
         finally:
             await _end(child)
+
+    def _log(self, line: bytes) -> None:
+        try:
+            report = msgspec.json.decode(line, type=_Report)
+        except (msgspec.MsgspecError, ValueError):
+            return  # a credential_process that shares stdout: none of ours
+        before = self._failing.pop(report.name, None)
+        if report.event == "failed":
+            self._failing[report.name] = report.reason
+            if report.reason != before:
+                logger.error("no AWS credentials from %s: %s", report.name, report.reason)
+        elif before is not None:
+            logger.warning("AWS credentials from %s can be had again", report.name)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
@@ -101,17 +115,7 @@ async def _end(child: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_END_SECONDS):
             await child.wait()
-    with contextlib.suppress(ProcessLookupError):  # the last of its group has gone
+    # The last of its group has gone, or belongs to somebody else (sudo).
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
-
-
-def _log(line: bytes) -> None:
-    try:
-        report = msgspec.json.decode(line, type=_Report)
-    except (msgspec.MsgspecError, ValueError):
-        return  # a credential_process that shares stdout: none of ours
-    if report.event == "recovered":
-        logger.warning("AWS credentials from %s can be had again", report.name)
-    else:
-        logger.error("no AWS credentials from %s: %s", report.name, report.reason)

@@ -22,10 +22,14 @@ _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 2
 _LONGEST_REASON: Final = 500
+_LONGEST_TEXT: Final = 10_000  # a process may write megabytes
 # Account ids, access key ids, and what is as long and as mixed as a secret.
 _HIDDEN: Final = re.compile(
-    r"\b\d{12}\b|\bA[A-Z]{3}[A-Z0-9]{12,}\b|\b(?=\S*\d)(?=\S*[A-Z])[A-Za-z0-9/+=_-]{40,}"
+    r"\b\d{12}\b|\bA[A-Z]{3}[A-Z0-9]{12,}\b"
+    r"|(?<![\w/+=-])(?=[\w/+=-]*\d)(?=[\w/+=-]*[A-Z])[\w/+=-]{40,}",
+    re.ASCII,
 )
+_VALUE: Final = re.compile(r"[!-~]{1,8192}")  # session tokens are below 4096 as a rule
 _REFUSED_KEYS: Final = "the keys that the role was asked for with are not accepted"
 _HINTS: Final = {
     "AccessDenied": "the role's trust policy must name the proxy's own identity (and its external "
@@ -61,11 +65,13 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ResponseParserError):  # its text is the whole answer
         text = "the answer cannot be read"
     name = type(error).__name__
+    if isinstance(error, EOFError):
+        text = "it asks for something (an MFA code?), and nobody is there to answer"
     if not text.strip() or text == repr(None):
         text = name
     elif isinstance(error, KeyError | ValueError | TypeError):  # their texts alone say little
         text = f"{name}: {text}"
-    return _HIDDEN.sub("…", " ".join(text.split()))[:_LONGEST_REASON]
+    return _HIDDEN.sub("…", " ".join(text[:_LONGEST_TEXT].split()))[:_LONGEST_REASON]
 
 
 def _look_up(identity: dict[str, Any]) -> Keys:
@@ -94,7 +100,10 @@ def _look_up(identity: dict[str, Any]) -> Keys:
     frozen = found.get_frozen_credentials()
     ends: datetime | None = getattr(found, "_expiry_time", None)  # botocore tells it nowhere else
     return Keys(
-        frozen.access_key, frozen.secret_key, frozen.token, ends.timestamp() if ends else None
+        frozen.access_key,
+        frozen.secret_key,
+        frozen.token or None,  # an empty one is none, to AWS's own tools too
+        ends.timestamp() if ends else None,
     )
 
 
@@ -114,5 +123,5 @@ def _check(keys: Keys) -> None:
     for name, value in zip(Keys._fields[:3], keys[:3], strict=True):
         if value is None and name == "session_token":
             continue
-        if not isinstance(value, str) or not value or not re.fullmatch(r"[!-~]+", value):
+        if not isinstance(value, str) or not _VALUE.fullmatch(value):
             raise LookUpError(f"the {name.replace('_', ' ')} that was found is none")

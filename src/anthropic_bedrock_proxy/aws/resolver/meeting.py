@@ -21,7 +21,7 @@ class Meeting:
     def __init__(self) -> None:
         self._ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ours.setblocking(False)
-        self._lock = _anonymous_file()
+        self._lock = _lockable(self._ours)
         weakref.finalize(self, _close, self._ours, self.theirs, self._lock)
 
     def introduce(self) -> socket.socket:
@@ -52,14 +52,16 @@ class Meeting:
 
 
 def _close(ours: socket.socket, theirs: socket.socket, lock: int) -> None:
+    os.close(lock)
     ours.close()
     theirs.close()
-    os.close(lock)
 
 
-def _anonymous_file() -> int:
-    if sys.platform == "linux":  # the only file system may be read-only
-        return os.memfd_create("resolver")
+def _lockable(ours: socket.socket) -> int:
+    if sys.platform == "linux":
+        # Linux locks sockets as well. There may be no file system to write to, and interpreters
+        # that were built for older systems (uv, conda, Amazon Linux 2) have no os.memfd_create.
+        return os.dup(ours.fileno())
     import tempfile  # noqa: PLC0415  # heavy, and not needed where most servers are
 
     with tempfile.TemporaryFile() as file:

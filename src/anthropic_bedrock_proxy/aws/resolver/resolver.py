@@ -204,7 +204,8 @@ class Resolver:
 
     async def _stay_connected(self) -> None:
         while True:
-            with contextlib.suppress(OSError):
+            # ValueError: a line that is too long. Whatever came, the next connection may do better.
+            with contextlib.suppress(OSError, ValueError, msgspec.MsgspecError):
                 await self._talk(self._meeting.introduce())
             await asyncio.sleep(_RECONNECT_SECONDS)
 
