@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -134,6 +135,35 @@ def test_systemd_hears_that_all_serve_that_they_live_and_that_they_stop(start, m
         heard = manager.hears()
     assert heard == "STOPPING=1\nEXTEND_TIMEOUT_USEC=7000000"
     assert proxy.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_service_manager_that_reads_nothing_stops_nothing(start, tmp_path, workers):
+    """Its queue is full at once: who writes to it waits, unless it refuses to."""
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as full,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as writer,
+    ):
+        full.bind(str(tmp_path / "full"))
+        writer.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                writer.sendto(b"X=1", str(tmp_path / "full"))
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "full"), "WATCHDOG_USEC": "2000000"}
+        proxy = start(make_key=False, WORKERS=workers, **environment)
+        with urllib.request.urlopen(f"{proxy.url}/health", timeout=5) as answer:
+            assert answer.status == 200
+        proxy.process.terminate()
+        assert proxy.process.wait(10) == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("microseconds", [2**64 - 1, 10**30])
+def test_a_watchdog_that_never_barks_is_none(start, workers, microseconds):
+    proxy = start(make_key=False, WORKERS=workers, WATCHDOG_USEC=str(microseconds))
+    with urllib.request.urlopen(f"{proxy.url}/health", timeout=5) as answer:
+        assert answer.status == 200
+    assert proxy.stop() == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -16,6 +16,8 @@ from typing import Final
 _FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
 READY: Final = "READY=1"
 ALIVE: Final = "WATCHDOG=1"
+_PATIENCE_SECONDS: Final = 0.5  # with a service manager that does not read just now
+_LONGEST_SECONDS: Final = 1e9  # more means never (systemd's USEC_INFINITY), and no clock takes it
 
 
 def notify(state: str) -> None:
@@ -24,8 +26,10 @@ def notify(state: str) -> None:
     if not path.startswith(("/", "@")):
         return
     address = f"\0{path[1:]}" if path.startswith("@") else path  # an abstract one
+    # Nobody who does not listen may stop us: with a full queue `sendto` would wait for ever.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.sendto(state.encode(), address)  # nobody who does not listen may stop us
+        sender.settimeout(0 if state == ALIVE else _PATIENCE_SECONDS)  # the former comes again
+        sender.sendto(state.encode(), address)
 
 
 def reloading() -> str:
@@ -46,9 +50,10 @@ def watchdog_seconds() -> float | None:
     pid = os.environ.get("WATCHDOG_PID", "")
     try:
         seconds = int(os.environ.get("WATCHDOG_USEC", "0")) / 1e6
-        return seconds if seconds > 0 and (not pid or int(pid) == os.getpid()) else None
+        mine = not pid or int(pid) == os.getpid()
     except ValueError:
         return None
+    return seconds if mine and 0 < seconds < _LONGEST_SECONDS else None
 
 
 def handed_over() -> tuple[socket.socket, ...]:
