@@ -175,6 +175,21 @@ def test_systemd_s_sockets_are_served_and_outlive_it(tmp_path, workers):
         assert path.exists()
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sockets_are_taken_as_process_1_of_a_container(tmp_path, workers):
+    """podman hands them over so, with LISTEN_PID=1; the server is a child of process 1."""
+    unshare = namespace_of_processes()
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        given, number = port.fileno(), port.getsockname()[1]
+        script = f'export LISTEN_PID=1 LISTEN_FDS=1; exec "$@" 3<&{given}'
+        command = ["bash", "-c", script, "bash", *unshare, *SERVE, "--port", str(free_port())]
+        options = {"ready": answers(number), "pass_fds": [given], "WORKERS": workers}
+        with running(tmp_path, *command, **options) as outer:
+            (one,) = children(outer.pid)
+            os.kill(one, signal.SIGTERM)
+            assert outer.wait(15) == 0
+
+
 def test_what_is_no_listening_socket_is_refused(tmp_path):
     with socket.socket() as not_listening:
         given = not_listening.fileno()

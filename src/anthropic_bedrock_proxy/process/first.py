@@ -11,6 +11,8 @@ import os
 import signal
 from typing import Final
 
+from . import systemd
+
 _PASSED_ON: Final = frozenset(
     (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 )
@@ -18,11 +20,13 @@ _PASSED_ON: Final = frozenset(
 
 def stand_before() -> None:
     """Returns in the process that is to serve, a child of this one."""
+    first = os.getpid()
     awaited = _PASSED_ON | {signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
     server = os.fork()
     if server == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, awaited)
+        systemd.come_after(first)
         return
     while True:
         told = signal.sigwaitinfo(awaited)

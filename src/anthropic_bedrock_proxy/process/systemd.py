@@ -32,6 +32,13 @@ def notify(state: str) -> None:
         sender.sendto(state.encode(), address)
 
 
+def come_after(process: int) -> None:
+    """Takes for this process what the service manager meant for its parent, whose id is given."""
+    for name in ("LISTEN_PID", "WATCHDOG_PID"):
+        if os.environ.get(name) == str(process):
+            os.environ[name] = str(os.getpid())
+
+
 def reloading() -> str:
     """Returns what is said before a reload; READY follows when it is done."""
     return f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
