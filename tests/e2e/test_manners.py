@@ -190,6 +190,21 @@ def test_sockets_are_taken_as_process_1_of_a_container(tmp_path, workers):
             assert outer.wait(15) == 0
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
+def test_a_host_that_no_name_can_be_is_an_error_and_no_traceback(tmp_path, host):
+    done = subprocess.run(
+        [*SERVE, "--host", host],
+        cwd=tmp_path,
+        env=clean_environment(tmp_path, **AWS),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: cannot listen on {host}:8000: ")
+
+
 def test_what_is_no_listening_socket_is_refused(tmp_path):
     with socket.socket() as not_listening:
         given = not_listening.fileno()

@@ -117,8 +117,8 @@ def _bind(host: str, port: int, workers: int, unix_mode: int | None) -> list[Lis
             name = (name[0], probe.getsockname()[1], *name[2:])
         bound = [_bound(family, name, shared=True) for _ in range(workers)]
         return [(_listen(each),) for each in bound]
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label that no name can have
+        reason = getattr(error, "strerror", None) or str(error)
         raise BindError(f"cannot listen on {address(host, port)}: {reason}") from error
 
 
