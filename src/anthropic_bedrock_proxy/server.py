@@ -16,6 +16,8 @@ from .process import systemd
 from .process.listening import Bound, Listeners
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from .app import App
     from .config import Settings
     from .process.worker import Parent
@@ -25,8 +27,12 @@ def run(
     settings: Settings,
     bound: Bound,
     build: Callable[[], Awaitable[App]],
+    tls: SSLContext | None,
 ) -> int:
-    """Serves until told to stop; returns the exit code. `build` is called in each worker."""
+    """Serves until told to stop; returns the exit code. `build` is called in each worker.
+
+    `tls` is for workers that find no better certificate when they begin.
+    """
     from .process import worker  # noqa: PLC0415  # after the bind
 
     watchdog_seconds = systemd.watchdog_seconds()
@@ -39,6 +45,7 @@ def run(
             parent=parent,
             watchdog_seconds=watchdog_seconds,
             bound=bound,
+            tls=tls,
             settle_memory=_settle_memory,
         )
 

@@ -366,6 +366,24 @@ def test_sighup_reads_the_certificate_again_and_keeps_it_if_the_new_one_is_bad(t
         assert seen() == renewed
 
 
+def test_a_worker_that_dies_is_replaced_though_the_certificate_is_bad_by_now(tmp_path):
+    port, certificate = free_port(), tmp_path / "cert.pem"
+    shutil.copy(TLS / "server.pem", certificate)
+    context = ssl.create_default_context(cafile=certificate)
+    serves = lambda: status(f"https://localhost:{port}/health", context) == 200  # noqa: E731
+    options = {"TLS_CERT_FILE": str(certificate), "TLS_KEY_FILE": str(TLS / "server.key")}
+    command = [*SERVE, "--port", str(port), "--workers", "2"]
+    with running(tmp_path, *command, ready=serves, **options) as one:
+        before = wait_for(lambda: len(c := children(one.pid)) == 2 and c, "two workers")
+        certificate.write_text("half of")
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        logged = tmp_path / "err.txt"
+        wait_for(lambda: logged.read_text().count("as it was at the start") == 2, "two others")
+        assert all(serves() for _ in range(8))
+        assert len(children(one.pid)) == 2
+
+
 _AS_A_SHELL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -117,14 +117,14 @@ def _serve(
     signals.hold()
     shown = None if demo else credentials
     try:
-        tls_context(settings.server)
+        tls = tls_context(settings.server)
     except (OSError, ValueError) as error:
         raise StartError(f"TLS_CERT_FILE and TLS_KEY_FILE cannot be used: {error}") from error
     text = banner(
         settings, bound.host, bound.port, upstream, shown, first_key=first_key, keyless=keyless
     )
     standard.say(text)
-    return server.run(settings, bound, lambda: app.build(settings, store, resolver))
+    return server.run(settings, bound, lambda: app.build(settings, store, resolver), tls)
 
 
 def _with_demo_upstream(

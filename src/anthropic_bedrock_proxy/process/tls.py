@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ssl import SSLContext, SSLObject, SSLSocket
 
     from ..config.sections.server import Server as ServerSettings
+
+_log = logging.getLogger("anthropic_bedrock_proxy")
 
 
 def tls_context(options: ServerSettings) -> SSLContext | None:
@@ -21,6 +24,19 @@ def tls_context(options: ServerSettings) -> SSLContext | None:
     context.load_cert_chain(options.tls_certificate, options.tls_key, password=lambda: "")
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def tls_context_of_now(options: ServerSettings, at_start: SSLContext | None) -> SSLContext | None:
+    """Makes the context of a worker, which may begin long after the server has.
+
+    A certificate that cannot be used any more changes nothing, as with SIGHUP: it gets the one
+    from `at_start`. Else one worker that dies would end all others.
+    """
+    try:
+        return tls_context(options)
+    except (OSError, ValueError) as error:
+        _log.error("a worker starts with the certificate as it was at the start: %s", error)
+        return at_start
 
 
 def renew(context: SSLContext, options: ServerSettings) -> None:

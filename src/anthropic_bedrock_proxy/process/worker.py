@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Final
 from . import systemd
 from .listening import Bound, Listeners
 from .signals import AT_ONCE, STOP, Terminal, release
-from .tls import renew, tls_context
+from .tls import renew, tls_context_of_now
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from ..app import App
     from ..config import Settings
 
@@ -67,6 +69,7 @@ class Worker:
         parent: Parent | None,
         watchdog_seconds: float | None,
         bound: Bound,
+        tls: SSLContext | None,
     ) -> None:
         from ..http.server.server import Server  # noqa: PLC0415  # after the bind
 
@@ -76,7 +79,7 @@ class Worker:
         self._bound = bound
         self._parent = parent
         self._watchdog_seconds = watchdog_seconds
-        self._tls = tls_context(settings.server)
+        self._tls = tls_context_of_now(settings.server, tls)
         self._server = Server(app.application, app.bounds, tls=self._tls)
         self._loop = asyncio.get_running_loop()
         self._told = asyncio.Event()  # of another signal
@@ -189,9 +192,10 @@ def serve(
     parent: Parent | None,
     watchdog_seconds: float | None,
     bound: Bound,
+    tls: SSLContext | None,
     settle_memory: Callable[[], None],
 ) -> int:
-    """Runs one worker; returns the exit code."""
+    """Runs one worker; returns the exit code. `tls` is the context of when the server started."""
     import uvloop  # noqa: PLC0415  # after the bind
 
     async def main() -> None:
@@ -205,6 +209,7 @@ def serve(
                 parent=parent,
                 watchdog_seconds=watchdog_seconds,
                 bound=bound,
+                tls=tls,
             )
             await worker.run()
         finally:
