@@ -452,6 +452,33 @@ def test_as_process_1_it_reaps_and_passes_signals_on(tmp_path, workers):
         assert outer.wait(15) == 0
 
 
+_NO_ROOM = """
+import errno, os, runpy
+fork, asked = os.fork, 0
+def sometimes_refused():
+    global asked
+    asked += 1
+    if asked in (2, 4, 5):  # as a limit of processes does; root has none
+        raise BlockingIOError(errno.EAGAIN, "no room")
+    return fork()
+os.fork = sometimes_refused
+runpy.run_module("anthropic_bedrock_proxy", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_worker_that_cannot_be_forked_is_tried_again_and_the_others_go_on(tmp_path):
+    port = free_port()
+    (tmp_path / "no_room.py").write_text(_NO_ROOM)
+    command = [PYTHON, tmp_path / "no_room.py", "serve", "--port", str(port), "--workers", "2"]
+    with running(tmp_path, *command, ready=answers(port)) as one:
+        before = wait_for(lambda: len(c := children(one.pid)) == 2 and c, "two, one of them later")
+        os.kill(min(before), signal.SIGKILL)
+        wait_for(lambda: len(children(one.pid) - {min(before)}) == 2, "another worker")
+        assert one.poll() is None
+        logged = (tmp_path / "err.txt").read_text()
+    assert logged.count("no worker could be started, trying again: no room") == 2
+
+
 def namespace_of_processes():
     """A command that runs another as process 1: as root, or as one of a namespace of its own."""
     command = [program("unshare"), "--pid", "--fork", "--kill-child"]

@@ -26,6 +26,7 @@ from .worker import LEAVING, READY, Parent
 
 _QUICK_DEATH_SECONDS: Final = 2.0
 _MAX_QUICK_DEATHS: Final = 5
+_NO_ROOM_SECONDS: Final = 1.0  # before a fork that the system refused is tried again
 _RECORD_BYTES: Final = 5  # of a worker's report: what, and its process id
 _READ_BYTES: Final = 4095  # whole records
 _log = logging.getLogger("anthropic_bedrock_proxy")
@@ -55,6 +56,8 @@ class Supervisor:
         self._drain_seconds = drain_seconds
         self._watchdog_seconds = watchdog_seconds
         self._children: dict[int, _Child] = {}
+        self._vacant: list[int] = []  # places for which no process could be forked
+        self._fork_at = 0.0  # when that is tried again; 0 if the last try succeeded
         self._told: list[int] = []  # signals
         self._terminal = Terminal()
         self._stopping = False
@@ -78,13 +81,15 @@ class Supervisor:
         for place in range(len(self._bound.places)):
             self._fork(place)
         seconds = None if self._watchdog_seconds is None else self._watchdog_seconds / 2
-        while self._children:
-            select.select((self._woken, self._reports), (), (), seconds)
+        while self._children or self._vacant:
+            wait = min(seconds or _NO_ROOM_SECONDS, _NO_ROOM_SECONDS) if self._vacant else seconds
+            select.select((self._woken, self._reports), (), (), wait)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._woken, _READ_BYTES)
             self._do_as_told()
             self._read_reports()
             self._reap()
+            self._fill()
             if self._watchdog_seconds is not None:
                 self._look_after(self._watchdog_seconds)
         return self._exit_code
@@ -109,6 +114,7 @@ class Supervisor:
             self._send(AT_ONCE)
             return
         self._stopping = True
+        self._vacant = []
         systemd.notify(systemd.stopping(self._drain_seconds))
         for listener in self._bound.listeners:
             listener.close()  # workers have theirs
@@ -130,12 +136,26 @@ class Supervisor:
     # Workers
 
     def _fork(self, place: int) -> None:
+        """Starts a worker, or notes that there is no room for one now: the others go on."""
         hold()  # a child holds its signals until it serves
         try:
             now = time.monotonic()
             self._children[self._fork_worker(place)] = _Child(place, now, now)
+            self._fork_at = 0.0
+        except OSError as error:  # too many processes, or no memory
+            if not self._fork_at:
+                _log.error("no worker could be started, trying again: %s", error.strerror)
+            self._vacant.append(place)
+            self._fork_at = now + _NO_ROOM_SECONDS
         finally:
             release()
+
+    def _fill(self) -> None:
+        """Tries again what the system refused."""
+        if self._vacant and time.monotonic() >= self._fork_at:
+            vacant, self._vacant = self._vacant, []
+            for place in vacant:
+                self._fork(place)
 
     def _fork_worker(self, place: int) -> int:
         pid = os.fork()
@@ -180,7 +200,8 @@ class Supervisor:
 
     def _tell_ready(self) -> None:
         staying = [child for child in self._children.values() if not child.leaving]
-        if self._unready and not self._stopping and all(child.serves for child in staying):
+        all_serve = not self._vacant and all(child.serves for child in staying)
+        if self._unready and not self._stopping and all_serve:
             self._unready = False
             systemd.notify(systemd.READY)
 
