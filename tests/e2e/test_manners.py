@@ -232,6 +232,29 @@ def test_a_unix_socket_has_the_mode_that_is_asked_for(tmp_path, workers):
     assert not path.exists()
 
 
+def test_a_socket_whose_owner_hangs_is_in_the_way_and_is_not_waited_for(tmp_path):
+    path = tmp_path / "p.sock"
+    with socket.socket(socket.AF_UNIX) as owner, contextlib.ExitStack() as clients:
+        owner.bind(str(path))
+        owner.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client = clients.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(path))
+        done = subprocess.run(
+            [*SERVE, "--host", f"unix://{path}"],
+            cwd=tmp_path,
+            env=clean_environment(tmp_path, **AWS),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert f"cannot listen on unix://{path}: Address already in use" in done.stderr
+
+
 def test_the_socket_of_the_next_process_stays(tmp_path):
     """An old process that still ends its answers has removed its own file, and no other."""
     path = tmp_path / "p.sock"

@@ -174,6 +174,7 @@ def _listen(listener: socket.socket) -> socket.socket:
 def _remove_left_over(path: str) -> None:
     """Removes the socket of a process that was killed. Others stand in the way, as they should."""
     with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)  # who listens and accepts nobody would let it wait for ever
         is_socket = stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116  # pathlib is not imported yet
         if is_socket and probe.connect_ex(path) == errno.ECONNREFUSED:
             os.unlink(path)  # noqa: PTH108  # as above
