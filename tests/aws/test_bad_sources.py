@@ -155,6 +155,8 @@ def test_reasons_hold_paths():
 class Flickering:
     """A feed whose look-up ends between two glances."""
 
+    ended = False
+
     def __init__(self):
         self._began = [0.0, None]
 

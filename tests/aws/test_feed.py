@@ -193,6 +193,7 @@ def test_a_pause_ends_before_the_keys_do_however_the_clock_is_set(expires_at, st
     origin = Origin(Keys("A", "secret", "token", expires_at))
     alarm = Alarm(origin, *steps)
     feed = origin.feed(wake=alarm, monotonic=lambda: origin.passed)
+    feed.subscribe(Ears(), 1)
     with pytest.raises(EnoughError):
         feed.run()
     assert len([at for at in origin.times if at < 60.0]) == asked
@@ -207,6 +208,17 @@ def test_refused_keys_that_were_replaced_already_are_answered_with_the_new_ones(
     feed.refuse(Ears(), "A")  # who has left meanwhile
     assert [message["keys"]["access_key_id"] for message in ears.heard] == ["B", "B"]
     assert not feed._wake.is_set()
+
+
+def test_what_nobody_needs_any_more_is_not_looked_up_and_cannot_be_joined():
+    reports, ears = [], Ears()
+    origin = Origin(keys())
+    feed = origin.feed(reports)
+    feed.run()
+    assert (origin.asked, feed.ended) == (0, True)
+    assert reports == [{"event": "ended", "name": "x"}]
+    assert not feed.subscribe(ears, 1)
+    assert ears.heard == []
 
 
 @given(st.integers(1, 10_000), st.none() | st.floats(-1e6, 1e6))

@@ -55,6 +55,7 @@ class Feed:
         wake: threading.Event | None = None,
     ) -> None:
         self.began: float | None = None  # of the look-up that is under way, monotonic
+        self.ended = False
         self._identity = identity
         self._look_up = look_up
         self._report = report
@@ -71,12 +72,14 @@ class Feed:
         self._asked_at = 0.0
         self._wake = wake or threading.Event()  # AWS refused the keys
 
-    def subscribe(self, subscriber: Subscriber, name: int) -> None:
-        """Tells `subscriber` what is known, and everything that comes."""
+    def subscribe(self, subscriber: Subscriber, name: int) -> bool:
+        """Tells `subscriber` what is known, and everything that comes; not if it has ended."""
         with self._lock:
-            self._subscribers[subscriber] = name
-            if self._keys is not None or self._failure is not None:
-                subscriber.tell(self._message(name))
+            if not self.ended:
+                self._subscribers[subscriber] = name
+                if self._keys is not None or self._failure is not None:
+                    subscriber.tell(self._message(name))
+            return not self.ended
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Tells it nothing any more."""
@@ -92,11 +95,18 @@ class Feed:
                 subscriber.tell(self._message(self._subscribers[subscriber]))
 
     def run(self) -> None:
-        """Keeps the keys fresh for ever."""
-        while True:
+        """Keeps the keys fresh as long as somebody needs them."""
+        while not self._end_if_unneeded():
             if self._refused_within(self.step()):
                 # AWS may refuse the same keys by the thousand.
                 self._sleep(max(0.0, self._asked_at + self._pace.least - self._monotonic()))
+
+    def _end_if_unneeded(self) -> bool:
+        with self._lock:
+            self.ended = not self._subscribers
+        if self.ended:
+            self._report({"event": "ended", "name": self._identity["name"]})
+        return self.ended
 
     def _refused_within(self, pause: float) -> bool:
         """Waits until AWS refuses the keys, or the pause is over.

@@ -104,7 +104,7 @@ class Host:
             self._failing[report.name] = report.reason
             if report.reason != before:
                 logger.error("no AWS credentials from %s: %s", report.name, report.reason)
-        elif before is not None:
+        elif report.event == "found" and before is not None:
             logger.warning("AWS credentials from %s can be had again", report.name)
 
 
