@@ -40,7 +40,7 @@ class Subscriber(Protocol):
 
 
 class Feed:
-    """Looks keys up, tells subscribers, and reports failure and recovery once each."""
+    """Looks keys up, tells subscribers what there is, and reports how each look-up ended."""
 
     def __init__(
         self,
@@ -151,22 +151,18 @@ class Feed:
         with self._lock:
             # Not their end: botocore stretches that of keys from a metadata service that is late.
             same = self._keys is not None and keys[:3] == self._keys[:3]
-            is_news = self._keys is None or self._failure is not None
             self._keys, self._failure = keys, None
             self._failures = 0
             self._tell()
-        if is_news:  # the first keys too: the child before this one may have ended in an outage
-            self._report({"event": "found", "name": self._identity["name"]})
+        self._report({"event": "found", "name": self._identity["name"]})
         return self._pace.after_keys(self._left(), same=same)
 
     def _fail(self, reason: str) -> float:
         with self._lock:
             self._failures += 1
-            is_new, self._failure = reason != self._failure, reason
+            self._failure = reason
             self._tell()
-        if is_new:
-            name = self._identity["name"]
-            self._report({"event": "failed", "name": name, "reason": reason})
+        self._report({"event": "failed", "name": self._identity["name"], "reason": reason})
         return self._pace.after_failure(self._failures, self._left())
 
     def _left(self) -> float | None:

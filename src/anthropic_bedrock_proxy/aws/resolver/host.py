@@ -95,6 +95,7 @@ class Host:
             await _end(child)
 
     def _log(self, line: bytes) -> None:
+        """Logs what is news in a report: that an outage begins, why it goes on, and its end."""
         try:
             report = msgspec.json.decode(line, type=_Report)
         except (msgspec.MsgspecError, ValueError):
