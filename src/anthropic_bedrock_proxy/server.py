@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -46,14 +45,13 @@ def run(
             watchdog_seconds=watchdog_seconds,
             bound=bound,
             tls=tls,
-            settle_memory=_settle_memory,
         )
 
     if len(bound.places) == 1:
         return serve(bound.places[0], None)
     from .process.supervisor import Supervisor  # noqa: PLC0415  # for several only
 
-    _settle_memory()  # keeps the collector's marks off the pages that the workers share
+    worker.settle_memory()  # keeps the collector's marks off the pages that the workers share
     options = settings.server
     return Supervisor(
         serve,
@@ -61,16 +59,3 @@ def run(
         drain_seconds=options.shutdown_delay_seconds + options.shutdown_timeout_seconds,
         watchdog_seconds=watchdog_seconds,
     ).run()
-
-
-def _settle_memory() -> None:
-    """Lets the collector pass over what exists now: it lives as long as the process.
-
-    Until here the collector has been off (`__main__`): the imports leave next to no cycles, and
-    looking for them takes 10 ms of a start. Full collections of the rest are rarer than by default,
-    because each stops a worker for up to 25 ms; young ones are not, because cycles may hold whole
-    request bodies.
-    """
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 100)
-    gc.enable()

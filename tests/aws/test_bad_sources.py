@@ -57,12 +57,13 @@ async def first_answer(home, **pace):
     [
         ("import sys; sys.exit(repr(sys.stdin.read()) + ' is no code')", "'' is no code"),
         ("import sys; sys.exit('a.' * 100_000)", "a.a.a."),
+        ("print('hello')", "what it printed or sent is not JSON"),
         (
             f"print({json.dumps({**KEYS, 'SessionToken': '*'})!r}.replace('*', 'x' * 100_000))",
             "is none",
         ),
     ],
-    ids=["asks", "writes much", "gives a long token"],
+    ids=["asks", "writes much", "writes no JSON", "gives a long token"],
 )
 def test_what_a_process_does_is_told_at_once(tmp_path, program, reason):
     process(tmp_path, program)
@@ -153,6 +154,8 @@ def test_reasons_hold_paths():
 
 class Flickering:
     """A feed whose look-up ends between two glances."""
+
+    ended = False
 
     def __init__(self):
         self._began = [0.0, None]

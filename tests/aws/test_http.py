@@ -68,6 +68,21 @@ def test_an_empty_body_is_an_empty_body():
     asyncio.run(main())
 
 
+def test_a_retired_pool_keeps_no_connection_but_serves_who_is_there():
+    async def main():
+        async with serving(ok(b"ab")) as server, pool_on(server.port) as pool:
+            idle, busy = await asyncio.gather(*(pool.request(HEAD, b"{}", LONG) for _ in range(2)))
+            idle.close()
+            pool.retire()
+            await until(lambda: len(pool._open) == 1)
+            assert await busy.read_all(LONG) == b"ab"
+            await until(lambda: not pool._open)
+            assert await ask(pool) == b"ab"  # the next call of a turn that has begun
+            await until(lambda: not pool._open)
+
+    asyncio.run(main())
+
+
 def test_large_requests_arrive_whole():
     async def main():
         body = b"x" * 5_000_000

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from lookups import CHAIN, PACE, children, environ_of, is_running, static_keys, told, until
@@ -188,6 +189,38 @@ def test_identities_that_cannot_be_had(tmp_path, identity, reason):
         resolver = Resolver(environ_of(tmp_path), pace=PACE)
         with pytest.raises(CredentialsError, match=reason):
             await resolver.source(identity).get()
+        await resolver.close()
+
+    asyncio.run(main())
+
+
+def threads(pid):
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def test_what_nobody_uses_is_looked_up_no_longer_and_may_be_asked_for_again(tmp_path):
+    async def main():
+        runs = tmp_path / "runs"
+        keys = json.dumps({"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "s"})
+        (tmp_path / "process.sh").write_text(f"printf x >> {runs}; echo '{keys}'\n")
+        static_keys(tmp_path)
+        config = f"[profile gone]\ncredential_process = sh {tmp_path}/process.sh\n"
+        (tmp_path / ".aws" / "config").write_text(config)
+        resolver = Resolver(environ_of(tmp_path), pace=PACE)
+        stays = resolver.source(CHAIN)
+        identity = Identity(name="gone", region="us-east-1", profile="gone")
+        source = resolver.source(identity)
+        await source.get()
+        await stays.get()
+        (child,) = children()
+        assert threads(child) == 3
+        del source
+        await until(lambda: threads(child) == 2)
+        asked = len(runs.read_text())
+        static_keys(tmp_path, "AKIANEW")
+        await until(lambda: stays.current.access_key_id == "AKIANEW")  # time has passed
+        assert len(runs.read_text()) == asked
+        assert (await resolver.source(identity).get()).access_key_id == "AKIA"
         await resolver.close()
 
     asyncio.run(main())

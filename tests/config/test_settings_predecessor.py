@@ -65,5 +65,6 @@ def test_a_name_is_declared_once():
     # AWS's name for the endpoint of all services that have none of their own.
     aliases = [alias for alias in aliases if alias != "AWS_ENDPOINT_URL"]
     everything = [*names, *aliases, *IGNORED, *SDK]
+    assert "AWS_ENDPOINT_URL" in SDK
     assert len(everything) == len(set(everything))
     assert all(name == name.upper() for name in everything)

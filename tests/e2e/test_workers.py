@@ -52,19 +52,25 @@ def manager(tmp_path):
         yield one
 
 
+async def twenty_streams(proxy):
+    """Returns streams whose answers have begun."""
+    begun = set()
+    streams = [
+        asyncio.create_task(post(proxy.url, proxy.key, on_body=lambda r: begun.add(id(r))))
+        for _ in range(20)
+    ]
+    while len(begun) < 20:
+        await asyncio.sleep(0.01)
+    return streams
+
+
 def test_a_worker_that_leaves_ends_its_answers_and_is_replaced_at_once(sim, start):
     sim.script([{"event_delay_ms": 400, "times": "forever"}])
     proxy = start(WORKERS="2", SHUTDOWN_DELAY="60")
     workers = wait_for(lambda: len(w := children(proxy.process.pid)) == 2 and w, "two workers")
 
     async def main():
-        begun = set()
-        streams = [
-            asyncio.create_task(post(proxy.url, proxy.key, on_body=lambda r: begun.add(id(r))))
-            for _ in range(20)
-        ]
-        while len(begun) < 20:
-            await asyncio.sleep(0.01)
+        streams = await twenty_streams(proxy)
         for pid in workers:
             os.kill(pid, signal.SIGTERM)
 
@@ -98,13 +104,7 @@ def test_a_signal_that_reaches_every_process_is_one_signal(sim, start, parent):
     workers = wait_for(lambda: len(w := children(proxy.process.pid)) == 2 and w, "two workers")
 
     async def main():
-        begun = set()
-        streams = [
-            asyncio.create_task(post(proxy.url, proxy.key, on_body=lambda r: begun.add(id(r))))
-            for _ in range(20)
-        ]
-        while len(begun) < 20:
-            await asyncio.sleep(0.01)
+        streams = await twenty_streams(proxy)
         everybody = [proxy.process.pid, *workers]
         for pid in everybody if parent == "first" else reversed(everybody):
             os.kill(pid, signal.SIGTERM)

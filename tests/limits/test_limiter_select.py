@@ -106,6 +106,6 @@ def test_a_url_that_no_limiter_can_be_made_for_is_a_wrong_setting(tmp_path):
     url = "redis://host:1/0?no_such_parameter=secret"
     environ = {"LIMITS_URL": url, "STORE_URL": f"sqlite:///{tmp_path}/proxy.db"}
     loaded = load_settings(environ=environ, env_file=None)
-    with pytest.raises(SettingsError, match="LIMITS_URL: the redis:// URL") as caught:
+    with pytest.raises(SettingsError, match=r"LIMITS_URL: the redis:// .* parameter") as caught:
         check(loaded)
     assert "secret" not in str(caught.value)

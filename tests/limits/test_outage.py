@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.limits.outage import LONGEST_PAUSE, STEADY_SECONDS, Outage
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def tried_again(outage, clock):

@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from clocks import Clock
 from draws import Take, draw, settle
 from redisprocess import CA, RedisProcess
 from redistopologies import clustered, watched
@@ -21,13 +22,6 @@ MANY = Bucket("many", 1_000_000, 50_000.0)  # nothing comes back while a test ru
 SLOT = Slot("slot", 1000)
 # All that a user of Redis needs; a cluster's also `cluster|slots` and `command`.
 COMMANDS = ["evalsha", "eval", "time", "get", "set", "del", "hgetall", "hset", "hdel", "pexpire"]
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from clocks import Clock
 from draws import Take, draw
 from redisprocess import RedisProcess
 from redistopologies import clustered, watched
@@ -19,13 +20,6 @@ from anthropic_bedrock_proxy.limits.redis import RedisLimiter
 
 MANY = Bucket("many", 1000, 50_000.0)  # nothing comes back while a test runs
 TRIES = 20  # in vain, while an outage lasts
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @asynccontextmanager

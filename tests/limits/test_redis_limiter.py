@@ -8,6 +8,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from clocks import Clock
 from draws import Take, draw, settle
 from redisprocess import RedisProcess
 
@@ -18,13 +19,6 @@ from anthropic_bedrock_proxy.limits.redis import RedisLimiter
 
 MANY = Bucket("many", 1000, 50_000.0)  # nothing comes back while a test runs
 SLOT = Slot("slot", 1)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from clocks import Clock
 from draws import Take, draw, settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,17 +28,9 @@ from anthropic_bedrock_proxy.limits.table import Table
 SLOW = 50_000.0  # seconds to refill: nothing comes back while a test runs
 
 
-class Clock:
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture
@@ -227,7 +220,7 @@ def test_a_quiet_process_draws_what_it_needs(make, clock):
 )
 def test_whatever_is_drawn_ahead_no_more_than_the_limit_passes(limit, draws):
     with tempfile.TemporaryDirectory() as name:
-        clock = Clock()
+        clock = Clock(1_800_000_000.0)
         limiters = [SharedLimiter(Path(name, "limits"), now=clock) for _ in range(3)]
         bucket = Bucket("b", limit, SLOW)
 
@@ -540,7 +533,7 @@ def test_without_the_file_a_process_counts_alone(make, path, caplog):
 def test_it_comes_back_when_the_file_can_be_made(make, path, caplog):
     """Tries again after a second, later after up to a minute; the log tells the outage once."""
     path.symlink_to("elsewhere")
-    times = Clock()
+    times = Clock(1_800_000_000.0)
     limiter, other = make(monotonic=times), make()
     alone = take(limiter, 4, slots=[Slot("s", 2)])
     for pause in (1, 2, 4, 8, 16, 32, 60, 60):
@@ -567,9 +560,9 @@ def test_it_comes_back_when_the_file_can_be_made(make, path, caplog):
 
 def test_a_directory_that_appears_later_is_used(make, path):
     """For instance a volume that is mounted after the start."""
-    times, parent = Clock(), path.parent / "volume"
+    times, parent = Clock(1_800_000_000.0), path.parent / "volume"
     parent.write_text("")
-    limiter = SharedLimiter(parent / "limits", now=Clock(), monotonic=times)
+    limiter = SharedLimiter(parent / "limits", now=Clock(1_800_000_000.0), monotonic=times)
     assert take(limiter, 4).allowed
     parent.unlink()
     times.now += 1

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 from dynamo_servers import SERVERS, CheckedDynamoDB, client, connected, fresh_names, server
 
-from anthropic_bedrock_proxy.aws.dynamodb import DynamoDBError
+from anthropic_bedrock_proxy.aws.dynamodb import NO_CREDENTIALS, DynamoDBError
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.dynamodb.schema import NEEDED, SHAPES, create_tables
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
+from anthropic_bedrock_proxy.store.dynamodb.tables import store_error
 from anthropic_bedrock_proxy.store.records import BedrockModel
 
 # Of the predecessor, as its own script makes them: hash, range, index and what it is on. The index
@@ -105,6 +106,12 @@ def test_an_outage_is_a_store_error_and_passes():
             await store.close()
 
     asyncio.run(story())
+
+
+def test_missing_credentials_are_no_refusal_of_dynamodb():
+    error = DynamoDBError(NO_CREDENTIALS, "the profile x: not found")
+    told = str(store_error(error, "GetItem", "keys"))
+    assert told == "there are no AWS credentials for DynamoDB: the profile x: not found"
 
 
 def test_what_is_throttled_for_too_long_is_a_store_error():

@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import asynccontextmanager, closing
 
 import pytest
+from clocks import Clock
 
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.records import KeyRecord
@@ -18,16 +19,9 @@ KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=
 OTHER = KeyRecord(id="key_2", name="n", secret_hint="h", created_at=2, updated_at=2)
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(100.0)
 
 
 @asynccontextmanager

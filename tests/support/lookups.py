@@ -40,9 +40,14 @@ def static_keys(home, name="AKIAFILE"):
 
 
 def children(of=None):
-    """The process ids of the children of this process, or of another one."""
+    """The ids of the processes that look up for this process, or for another one."""
     of = of or os.getpid()
-    return [int(pid) for pid in Path(f"/proc/{of}/task/{of}/children").read_text().split()]
+    pids = Path(f"/proc/{of}/task/{of}/children").read_text().split()
+    return [int(pid) for pid in pids if _looks_up(pid)]
+
+
+def _looks_up(pid):
+    return b"resolver.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def is_running(pid):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -31,12 +32,15 @@ def stored(name="shop", region="eu-west-1", **more):
 
 
 class Made(FakeUpstream):
-    closed = False
+    closed = retired = False
 
     def __init__(self, place, name="default"):
         super().__init__()
         self.place = place
         self.name = name
+
+    def retire(self):
+        self.retired = True
 
     async def close(self):
         self.closed = True
@@ -80,6 +84,7 @@ def test_the_store_s_places_come_and_go(places):
     assert places["shop"] is first
     places.replace_stored([stored(region="eu-west-2")])
     assert places["shop"] is not first
+    assert first.retired
     assert not first.closed  # answers in progress end whole
     places.replace_stored([])
     assert regions == {"west": "us-west-2"}
@@ -87,6 +92,13 @@ def test_the_store_s_places_come_and_go(places):
     asyncio.run(places.close())
     assert first.closed
     assert west.closed
+
+
+def test_a_place_that_went_is_forgotten_when_nobody_is_served_by_it(places):
+    places.replace_stored([stored(encrypted_credentials=b"x")])
+    gone = weakref.ref(places["shop"])
+    places.replace_stored([])
+    assert gone() is None
 
 
 def test_a_stored_place_never_hides_a_configured_one(places, caplog):
@@ -204,9 +216,9 @@ def test_credentials_that_are_given_are_not_looked_up():
     [
         (CHAIN, {}, Identity(name="the default chain", region="us-east-1")),
         (
-            Place(region="us-east-1", profile="corp"),
+            Place(region="us-east-1", profile="Admin-123456789012"),
             {},
-            Identity(name="the profile corp", region="us-east-1", profile="corp"),
+            Identity(name="the profile Admin-…", region="us-east-1", profile="Admin-123456789012"),
         ),
         (
             KEYS,

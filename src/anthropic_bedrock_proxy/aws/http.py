@@ -132,6 +132,7 @@ class Pool:
         self._connecting: set[asyncio.Task[None]] = set()
         self._lingering: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._retired = False
 
     async def request(self, head: bytes, body: bytes, timeout: float) -> Response:  # noqa: ASYNC109  # a deadline of the wire, not of the task
         """Sends one request; `head` is the request line and headers with the blank line.
@@ -171,7 +172,7 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Takes a connection back after an exchange."""
-        if not connection.reusable or self._closed:
+        if not connection.reusable or self._closed or self._retired:
             connection.abort()
             return
         self._offer(connection)
@@ -181,6 +182,12 @@ class Pool:
         task = self._loop.create_task(_drain(response, timeout))
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
+
+    def retire(self) -> None:
+        """Drops idle connections now, and each other one when its answer has ended."""
+        self._retired = True
+        while self._free:
+            self._free.pop().abort()
 
     async def close(self) -> None:
         """Drops every connection."""

@@ -76,9 +76,9 @@ class Skew:
             return
         self._told = self.seconds
         _log.warning(
-            "the clock of this machine is %.0f s %s that of %s: let NTP set it. Limits, days and "
-            "months go by this machine's clock; from 300 s on AWS refuses signatures, which are "
-            "then made by its own clock",
+            "the clock of this machine is %.0f s %s that of %s: let NTP set it. Days and months, "
+            "and limits unless Redis counts them, go by this machine's clock; from 300 s on AWS "
+            "refuses signatures, which are then made by its own clock",
             abs(self.seconds),
             "behind" if self.seconds > 0 else "ahead of",
             self._name,

@@ -1,4 +1,4 @@
-"""Names that are no settings of ours but are read by AWS's own code, which looks up credentials.
+"""Names that AWS's own code reads, which looks up credentials; but for one no settings of ours.
 
 From the environment it reads them itself; those in `.env` are handed on to it.
 Source: the credential providers and configuration variables of botocore 1.44; AWS SDKs and Tools
@@ -24,6 +24,7 @@ SDK: Final = frozenset(
         "AWS_EC2_METADATA_SERVICE_ENDPOINT",
         "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
         "AWS_EC2_METADATA_V1_DISABLED",
+        "AWS_ENDPOINT_URL",
         "AWS_ENDPOINT_URL_SIGNIN",
         "AWS_ENDPOINT_URL_SSO",
         "AWS_ENDPOINT_URL_SSO_OIDC",

@@ -66,7 +66,8 @@ def check_url(url: str) -> None:
         server_from_url(url)
     except ValueError:
         raise ValueError(
-            f"the {scheme}:// URL of the limiter is malformed; use {ALLOWED}"
+            f"the {scheme}:// URL of the limiter has a part, or a parameter behind the ?, that "
+            f"cannot be used; use {ALLOWED}"
         ) from None
 
 

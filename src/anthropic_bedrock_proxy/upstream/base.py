@@ -95,6 +95,10 @@ class Upstream(Protocol):
         """
         ...
 
+    def retire(self) -> None:
+        """Lets go of idle connections; answers in progress end, and nobody comes any more."""
+        ...
+
     async def close(self) -> None:
         """Lets go of every connection."""
         ...

@@ -121,6 +121,10 @@ class BedrockUpstream:
             call, lambda call, deadline: self._stream_once(call, new_decoder(), deadline)
         )
 
+    def retire(self) -> None:
+        """See `Upstream.retire`."""
+        self._pool.retire()
+
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()

@@ -46,6 +46,9 @@ class FakeUpstream:
         stream.first = events
         return stream
 
+    def retire(self) -> None:
+        """Does nothing."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

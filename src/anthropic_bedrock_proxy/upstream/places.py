@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
+from weakref import WeakSet
 
 import msgspec
 
@@ -34,8 +35,11 @@ class Unusable:
         """Raises `UpstreamRefusal`."""
         raise self._refusal()
 
+    def retire(self) -> None:
+        """Does nothing: nothing is open."""
+
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     def _refusal(self) -> UpstreamRefusal:
         _log.error("%s", self._reason)
@@ -86,7 +90,7 @@ class Places(Mapping[str, Upstream]):
         self._build = build
         self._unseal = unseal
         self._built: dict[str, Upstream] = {DEFAULT: default}
-        self._retired: list[Upstream] = []
+        self._retired: WeakSet[Upstream] = WeakSet()  # whoever is still served by one, holds it
         self.regions: dict[str, str] = {name: place.region for name, place in configured.items()}
 
     def __getitem__(self, name: str) -> Upstream:
@@ -115,7 +119,8 @@ class Places(Mapping[str, Upstream]):
         stored = {record.name: record for record in records if self._is_usable(record)}
         for name, record in self._stored.items():
             if stored.get(name) != record and (built := self._built.pop(name, None)):
-                self._retired.append(built)
+                built.retire()
+                self._retired.add(built)
         self._stored = stored
         configured = self._configured.items()
         regions = {name: record.region for name, record in stored.items()}

@@ -30,6 +30,12 @@ class Region:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
         return self._endpoint(call).stream(call, new_decoder)
 
+    def retire(self) -> None:
+        """See `Upstream.retire`."""
+        self._runtime.retire()
+        if self._mantle is not None:
+            self._mantle.retire()
+
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._runtime.close()

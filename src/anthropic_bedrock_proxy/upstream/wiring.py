@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -20,6 +21,9 @@ from .region import Region
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
     from .control import ControlPlane
+
+
+_ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +149,9 @@ class Wiring:
 
 
 def _name(place: Place, own: Place, name: str) -> str:
-    """Returns what the log calls an identity; of a role's ARN without the account."""
+    """Returns what the log calls an identity, without its account (SSO names profiles by it)."""
     if place.role_arn is not None:
         return f"the role {place.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
-    return f"the profile {own.profile}" if own.profile else "the default chain"
+    if own.profile is not None:
+        return f"the profile {_ACCOUNT.sub('…', own.profile)}"
+    return "the default chain"

@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 
 import h11
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from peers import by_h11, by_ours
 
@@ -163,11 +163,22 @@ def damaged(draw):
     )  # blank lines before a request: h11 refuses what is to be passed over
 
 
+def is_blank(refusal, data):
+    """Whether h11 refuses a CR or an LF between two requests or behind the last, which we skip."""
+    return (
+        refusal == "no request line received"
+        or refusal.startswith("illegal request line: bytearray(b'\\r")
+        or (refusal == "illegal request line" and data.endswith(b"\r"))
+    )
+
+
 @given(damaged())
+@example(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\r")
+@example(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n\rGET / HTTP/1.1\r\nHost: x\r\n\r\n")
 @settings(max_examples=700)
 def test_we_read_nothing_that_h11_refuses_and_refuse_only_what_is_listed(data):
     ours, theirs = by_ours(data), by_h11(data)
-    laxer = theirs.refusal == "no request line received"  # blank lines between two requests
+    laxer = is_blank(theirs.refusal, data)
     assert laxer or len(ours.requests) <= len(theirs.requests)
     assert laxer or ours.refusal or not theirs.refusal
     for index, mine in enumerate(ours.requests[: len(theirs.requests)]):

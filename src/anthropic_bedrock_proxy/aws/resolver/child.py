@@ -6,6 +6,7 @@ PACE is a JSON list, the fields of `Pace`. On a worker's socket go lines of JSON
 
     worker: {"id": 1, "identity": {…}}          subscribe
     worker: {"id": 1, "refused": "AKIA…"}       AWS refused these keys
+    worker: {"id": 1, "leave": true}            nobody needs them any more
     child:  {"id": 1, "keys": {…} | null, "failure": "…" | null}
 
 Reports for the log go to stdout, a JSON object a line. The process ends with its stdin, that is
@@ -124,18 +125,20 @@ class Child:
         for message in messages:
             name = message["id"]
             if "identity" in message:
-                peer.feeds[name] = self._feed(message["identity"])
-                peer.feeds[name].subscribe(peer, name)
-            else:
+                peer.feeds[name] = self._subscribed(peer, name, message["identity"])
+            elif "refused" in message:
                 peer.feeds[name].refuse(peer, message["refused"])
+            else:
+                peer.feeds.pop(name).unsubscribe(peer)
 
-    def _feed(self, identity: dict[str, Any]) -> Feed:
+    def _subscribed(self, peer: Peer, name: int, identity: dict[str, Any]) -> Feed:
         key = json.dumps(identity, sort_keys=True)
         feed = self._feeds.get(key)
-        if feed is None:
+        if feed is None or not feed.subscribe(peer, name):
             feed = self._feeds[key] = Feed(
                 identity, look_up=self._look_up, report=self._report, pace=self._pace
             )
+            feed.subscribe(peer, name)
             threading.Thread(target=feed.run, daemon=True).start()
         return feed
 
@@ -146,6 +149,7 @@ class Child:
         time nor a `credential_process`.
         """
         now, hang = time.monotonic(), self._pace.hang
+        self._feeds = {key: feed for key, feed in self._feeds.items() if not feed.ended}
         for feed in self._feeds.values():
             began = feed.began  # read once: its thread sets it
             took = 0.0 if began is None else now - began

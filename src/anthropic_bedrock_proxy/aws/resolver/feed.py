@@ -40,7 +40,7 @@ class Subscriber(Protocol):
 
 
 class Feed:
-    """Looks keys up, tells subscribers, and reports failure and recovery once each."""
+    """Looks keys up, tells subscribers what there is, and reports how each look-up ended."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Feed:
         wake: threading.Event | None = None,
     ) -> None:
         self.began: float | None = None  # of the look-up that is under way, monotonic
+        self.ended = False
         self._identity = identity
         self._look_up = look_up
         self._report = report
@@ -71,12 +72,14 @@ class Feed:
         self._asked_at = 0.0
         self._wake = wake or threading.Event()  # AWS refused the keys
 
-    def subscribe(self, subscriber: Subscriber, name: int) -> None:
-        """Tells `subscriber` what is known, and everything that comes."""
+    def subscribe(self, subscriber: Subscriber, name: int) -> bool:
+        """Tells `subscriber` what is known, and everything that comes; not if it has ended."""
         with self._lock:
-            self._subscribers[subscriber] = name
-            if self._keys is not None or self._failure is not None:
-                subscriber.tell(self._message(name))
+            if not self.ended:
+                self._subscribers[subscriber] = name
+                if self._keys is not None or self._failure is not None:
+                    subscriber.tell(self._message(name))
+            return not self.ended
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Tells it nothing any more."""
@@ -92,11 +95,18 @@ class Feed:
                 subscriber.tell(self._message(self._subscribers[subscriber]))
 
     def run(self) -> None:
-        """Keeps the keys fresh for ever."""
-        while True:
+        """Keeps the keys fresh as long as somebody needs them."""
+        while not self._end_if_unneeded():
             if self._refused_within(self.step()):
                 # AWS may refuse the same keys by the thousand.
                 self._sleep(max(0.0, self._asked_at + self._pace.least - self._monotonic()))
+
+    def _end_if_unneeded(self) -> bool:
+        with self._lock:
+            self.ended = not self._subscribers
+        if self.ended:
+            self._report({"event": "ended", "name": self._identity["name"]})
+        return self.ended
 
     def _refused_within(self, pause: float) -> bool:
         """Waits until AWS refuses the keys, or the pause is over.
@@ -141,22 +151,18 @@ class Feed:
         with self._lock:
             # Not their end: botocore stretches that of keys from a metadata service that is late.
             same = self._keys is not None and keys[:3] == self._keys[:3]
-            is_news = self._keys is None or self._failure is not None
             self._keys, self._failure = keys, None
             self._failures = 0
             self._tell()
-        if is_news:  # the first keys too: the child before this one may have ended in an outage
-            self._report({"event": "found", "name": self._identity["name"]})
+        self._report({"event": "found", "name": self._identity["name"]})
         return self._pace.after_keys(self._left(), same=same)
 
     def _fail(self, reason: str) -> float:
         with self._lock:
             self._failures += 1
-            is_new, self._failure = reason != self._failure, reason
+            self._failure = reason
             self._tell()
-        if is_new:
-            name = self._identity["name"]
-            self._report({"event": "failed", "name": name, "reason": reason})
+        self._report({"event": "failed", "name": self._identity["name"], "reason": reason})
         return self._pace.after_failure(self._failures, self._left())
 
     def _left(self) -> float | None:

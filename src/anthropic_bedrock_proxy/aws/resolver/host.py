@@ -95,6 +95,7 @@ class Host:
             await _end(child)
 
     def _log(self, line: bytes) -> None:
+        """Logs what is news in a report: that an outage begins, why it goes on, and its end."""
         try:
             report = msgspec.json.decode(line, type=_Report)
         except (msgspec.MsgspecError, ValueError):
@@ -104,7 +105,7 @@ class Host:
             self._failing[report.name] = report.reason
             if report.reason != before:
                 logger.error("no AWS credentials from %s: %s", report.name, report.reason)
-        elif before is not None:
+        elif report.event == "found" and before is not None:
             logger.warning("AWS credentials from %s can be had again", report.name)
 
 

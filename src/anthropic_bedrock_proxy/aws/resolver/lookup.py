@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from json import JSONDecodeError
 from typing import Any, Final
 
 from botocore.config import Config
@@ -65,7 +66,9 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, ResponseParserError):  # its text is the whole answer
         text = "the answer cannot be read"
     name = type(error).__name__
-    if isinstance(error, EOFError):
+    if isinstance(error, JSONDecodeError):
+        text = f"what it printed or sent is not JSON ({error})"
+    elif isinstance(error, EOFError):
         text = "it asks for something (an MFA code?), and nobody is there to answer"
     if not text.strip() or text == repr(None):
         text = name

@@ -17,7 +17,9 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable, Mapping
+from itertools import count
 from typing import Final
+from weakref import WeakValueDictionary, finalize
 
 import msgspec
 
@@ -57,6 +59,11 @@ class _Subscription(msgspec.Struct):
 class _Refusal(msgspec.Struct):
     id: int
     refused: str
+
+
+class _Leave(msgspec.Struct):
+    id: int
+    leave: bool = True
 
 
 class _Told(msgspec.Struct):
@@ -155,8 +162,10 @@ class Resolver:
         self._host = Host(self._meeting, environ, pace)
         self._patience_seconds = patience_seconds
         self._now = now
-        self._sources: dict[Identity, ResolvedSource] = {}
-        self._by_id: list[ResolvedSource] = []
+        # Who uses a source holds it: one of a place that has gone is not kept fresh any longer.
+        self._sources: WeakValueDictionary[Identity, ResolvedSource] = WeakValueDictionary()
+        self._by_id: WeakValueDictionary[int, ResolvedSource] = WeakValueDictionary()
+        self._ids = count()
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -164,7 +173,7 @@ class Resolver:
         """Returns the source of an identity; the same one for the same identity."""
         source = self._sources.get(identity)
         if source is None:
-            number = len(self._by_id)
+            number = next(self._ids)
             source = ResolvedSource(
                 identity,
                 lambda key: self._send(_Refusal(number, key)),
@@ -172,7 +181,8 @@ class Resolver:
                 now=self._now,
             )
             self._sources[identity] = source
-            self._by_id.append(source)
+            self._by_id[number] = source
+            finalize(source, self._leave, asyncio.get_running_loop(), number).atexit = False
             self._send(_Subscription(number, identity))
             if not self._tasks:
                 create = asyncio.get_running_loop().create_task
@@ -187,6 +197,11 @@ class Resolver:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._sources.clear()
         self._by_id.clear()
+
+    def _leave(self, loop: asyncio.AbstractEventLoop, number: int) -> None:
+        # Cycles are collected on whatever thread it comes to.
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(self._send, _Leave(number))
 
     def _send(self, message: msgspec.Struct) -> None:
         # Who is not connected says everything when he is.
@@ -214,11 +229,20 @@ class Resolver:
         reader, self._writer = await asyncio.open_unix_connection(sock=connection)
         writer = self._writer
         try:
-            for number, source in enumerate(self._by_id):
-                self._send(_Subscription(number, source.identity))
+            self._subscribe()
             async for line in reader:
-                told = _decode(line)
-                self._by_id[told.id].tell(told.keys, told.failure)
+                self._hear(line)
         finally:
             self._writer = None
             writer.close()
+
+    # Both apart from `_talk`, whose frame lives on and would hold the last source.
+
+    def _subscribe(self) -> None:
+        for number, source in self._by_id.items():
+            self._send(_Subscription(number, source.identity))
+
+    def _hear(self, line: bytes) -> None:
+        told = _decode(line)
+        if (source := self._by_id.get(told.id)) is not None:
+            source.tell(told.keys, told.failure)

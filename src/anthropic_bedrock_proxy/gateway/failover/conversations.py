@@ -7,13 +7,13 @@ kept: a conversation is a hash over who asks, for which model, and how it begins
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
 import msgspec
 from msgspec import Raw
 
+from ...bounded import Bounded
 from ...protocol.messages import MessagesRequest
 
 _MAX_REMEMBERED: Final = 10_000
@@ -27,12 +27,11 @@ _decode_raws = msgspec.json.Decoder(list[Raw]).decode
 
 
 class Conversations:
-    """Conversation -> where it was served last; the least recently used are forgotten first."""
+    """Remembers where each conversation was served last; the least lately served go first."""
 
     def __init__(self, keep_seconds: float, *, capacity: int = _MAX_REMEMBERED) -> None:
         self._keep_seconds = keep_seconds
-        self._capacity = capacity
-        self._homes: OrderedDict[bytes, tuple[tuple[str, str], float]] = OrderedDict()
+        self._homes: Bounded[bytes, tuple[tuple[str, str], float]] = Bounded(capacity)
 
     def __len__(self) -> int:
         return len(self._homes)
@@ -53,9 +52,6 @@ class Conversations:
         if self._keep_seconds <= 0:
             return
         self._homes[conversation] = (home, now + self._keep_seconds)
-        self._homes.move_to_end(conversation)
-        if len(self._homes) > self._capacity:
-            self._homes.popitem(last=False)
 
     def forget(self, conversation: bytes) -> None:
         """It is back where it would go anyway."""

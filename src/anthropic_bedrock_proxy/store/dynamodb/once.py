@@ -54,11 +54,6 @@ class Delivery(msgspec.Struct, frozen=True):
         first, _, last = numbers.partition("-")
         return int(first) <= self.number <= int(last or first)
 
-    def counted_in(self, item: Item) -> bool:
-        """Tells whether this batch has changed `item` before."""
-        last = item.get(f"{_PREFIX}{self.writer}")
-        return last is not None and last["n"] >= self.number
-
     def once(self, change: Change) -> Change:
         """`change`, for an item that was not changed so before."""
         condition = "(attribute_not_exists(#w) OR #w.#n < :n)"

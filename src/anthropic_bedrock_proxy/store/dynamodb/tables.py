@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ...aws.dynamodb import UNREACHABLE, DynamoDB, DynamoDBError
+from ...aws.dynamodb import NO_CREDENTIALS, UNREACHABLE, DynamoDB, DynamoDBError
 from ...aws.dynamodb_values import Item, from_item, to_item
 from ..base import StoreError
 
@@ -259,6 +259,8 @@ def store_error(error: DynamoDBError, operation: str, table: str | None) -> Stor
     where = f" (table {table})" if table else ""
     if error.code == UNREACHABLE:
         return StoreError(f"DynamoDB cannot be reached: {error.message}")
+    if error.code == NO_CREDENTIALS:
+        return StoreError(f"there are no AWS credentials for DynamoDB: {error.message}")
     if error.code == "ResourceNotFoundException":
         return StoreError(
             f"DynamoDB has no table {table or 'of this name'}: "
