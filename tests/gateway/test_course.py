@@ -26,6 +26,7 @@ from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.failover.chains import parse_chains
+from anthropic_bedrock_proxy.gateway.failover.conversations import Conversations
 from anthropic_bedrock_proxy.gateway.failover.course import Course
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover, FailoverOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
@@ -443,7 +444,7 @@ def test_a_session_of_claude_code_is_a_conversation(user_id):
 
 def test_conversations_are_forgotten_when_they_return_and_when_there_are_too_many():
     world = World("default", "west")
-    world.failover.conversations._capacity = 5
+    world.failover.conversations = Conversations(60.0, capacity=5)
     world.script(default=[refusal()] * 20, west=[ANSWER] * 20)
     for number in range(20):
         world.ask(key=f"key_{number}")
