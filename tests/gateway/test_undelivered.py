@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import STORES
 
-from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.purse import Budget
 from anthropic_bedrock_proxy.store.base import StoreError
@@ -44,6 +44,25 @@ class Way:
         await self.usage.append(batch)
         if self.state == "silent":
             raise StoreError("no answer")
+
+
+class Asked:
+    """A ledger that answers, does not hear what it is asked, or so that its answers are lost."""
+
+    def __init__(self, ledger):
+        self.ledger = ledger
+        self.state = "open"
+
+    def __getattr__(self, name):
+        async def ask(*arguments, **options):
+            if self.state == "shut":
+                raise StoreError("throttled")
+            answer = await getattr(self.ledger, name)(*arguments, **options)
+            if self.state == "silent":
+                raise StoreError("no answer")
+            return answer
+
+        return ask
 
 
 class Process:
@@ -81,7 +100,7 @@ class Process:
     async def begin_request(self, most):
         try:
             hold = await self.budgets.take([self.world.budget], most)
-        except PermissionDeniedError:
+        except (PermissionDeniedError, UnavailableError):
             return False
         self.running.append((hold, most))
         return True
@@ -111,7 +130,7 @@ class World:
     """A store, a clock, and processes on one machine or on two."""
 
     def __init__(self, store, directory, *, holds=True, machines=1, budget=DOLLAR):
-        self.store, self.ledger, self.way = store, store.ledger, Way(store.usage)
+        self.store, self.ledger, self.way = store, Asked(store.ledger), Way(store.usage)
         self.holds = holds
         self.now = START
         self.budget = Budget(ACCOUNT, budget, "total", None)
@@ -197,8 +216,12 @@ class World:
 
     async def end(self):
         """Everything is delivered, everybody stops: what was spent is all that is left."""
-        self.way.state = "open"
+        for process in self.processes:
+            while process.running:
+                process.end_request(0)
+        self.way.state = self.ledger.state = "open"
         await self.idle(120)
+        assert await self.standing() == (self.spent, 0)
         for process in self.processes:
             await process.stop()
         assert await self.standing() == (self.spent, 0)
@@ -362,6 +385,39 @@ def test_a_hold_that_was_set_in_doubt_is_set_again(kind):
     play(story, kind=kind)
 
 
+def test_a_ledger_whose_answers_are_lost_holds_nothing_for_long(kind, holds):
+    """It holds for a day what it has counted already, and nobody was told of either."""
+
+    async def story(world):
+        await world.use_up(0)
+        world.way.state = world.ledger.state = "silent"
+        await world.idle(30)
+        world.way.state = "open"
+        await world.idle(5)
+        world.ledger.state = "open"
+        await world.idle(70)
+        assert await world.standing() == (world.spent, 0)
+
+    play(story, kind=kind, holds=holds)
+
+
+def test_a_busy_purse_keeps_nothing_that_it_does_not_know_of(kind):
+    """The answer to a question for more is lost, and its other holds are renewed all the time."""
+
+    async def story(world):
+        await world.begin(0, DOLLAR // 100)
+        world.ledger.state = "silent"
+        for _ in range(3):
+            assert not await world.begin(0, DOLLAR // 5)
+            world.now += 2
+        world.ledger.state = "open"
+        await world.idle(120)
+        (purse,) = world.processes[0].budgets.purses.values()
+        assert (await world.standing())[1] == purse.claim < DOLLAR // 8
+
+    play(story, kind=kind)
+
+
 def test_nothing_that_is_lent_is_held_for_long(kind):
     """Only what is unpaid outlives the lease of a process that was killed."""
 
@@ -429,6 +485,7 @@ STEPS = st.one_of(
     st.tuples(st.just("end"), st.integers(0, 1)),
     st.tuples(st.just("use_up"), st.integers(0, 1)),
     st.tuples(st.just("way"), st.sampled_from(["open", "shut", "silent"])),
+    st.tuples(st.just("ledger"), st.sampled_from(["open", "shut", "silent"])),
     st.tuples(st.just("drain"), st.integers(0, 1)),
     st.tuples(st.just("idle"), st.sampled_from([5, 15, 70])),
     st.tuples(st.just("kill"), st.integers(0, 1)),
@@ -446,6 +503,8 @@ async def take(world, step, which, draw):
         await world.use_up(which)
     elif step == "way":
         world.way.state = which
+    elif step == "ledger":
+        world.ledger.state = which
     elif step == "drain":
         with contextlib.suppress(StoreError):
             await process.journal.drain(world.way)
