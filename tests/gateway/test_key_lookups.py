@@ -200,3 +200,27 @@ def test_who_leaves_before_the_answer_takes_a_turn_and_a_try_all_the_same():
         assert not world.auth._gates
 
     asyncio.run(story())
+
+
+def test_a_look_up_that_ends_after_a_change_revives_nothing():
+    """It hung; the key was revoked meanwhile, in this process, and its answer did not come."""
+
+    async def story():
+        world = World()
+        world.store.open.set()
+        await world.ask("sk-a")
+        world.now += 3
+        world.store.open.clear()
+        hanging = world.ask("sk-a")
+        await turns()
+        world.auth.forget()
+        with pytest.raises(UnavailableError):
+            await hanging  # for as long as a known key waits
+        count = len(world.store.asked)
+        after = world.ask("sk-a")
+        await turns()
+        assert len(world.store.asked) == count + 1
+        world.store.open.set()
+        await after
+
+    asyncio.run(story())

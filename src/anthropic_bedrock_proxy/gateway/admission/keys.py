@@ -213,7 +213,8 @@ class Authenticator:
                 # Shielded: others may be waiting for it when this request is cancelled.
                 return await asyncio.shield(self._ask(digest, secret, now))
         except (StoreError, TimeoutError) as error:
-            if found is not None and known:
+            # Not if a key was changed while it hung.
+            if found is not None and now < found.at + STALE_SECONDS:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 found.fresh_until = now + self._options.ttl_seconds
                 return found.caller
