@@ -401,6 +401,78 @@ def test_a_ledger_whose_answers_are_lost_holds_nothing_for_long(kind, holds):
     play(story, kind=kind, holds=holds)
 
 
+def test_an_heir_that_is_killed_leaves_no_hold_of_what_it_delivered(kind):
+    """The store had counted it before; and the heir's last write to the ledger comes to nothing."""
+
+    async def story(world):
+        world.way.state = "silent"
+        await world.request(0, DOLLAR // 20)
+        await world.idle(10)
+        await world.processes[0].kill()
+        world.way.state = "open"
+
+        class Last(Way):
+            async def append(self, batch):
+                await super().append(batch)
+                world.ledger.state = "shut"
+
+        heir = Process(world, world.directories[0])
+        with pytest.raises(StoreError):
+            await heir.journal.drain(Last(world.store.usage))
+        await heir.kill()
+        world.ledger.state = "open"
+        world.processes[0] = Process(world, world.directories[0])
+        await world.idle(10)
+        assert await world.standing() == (world.spent, 0)
+
+    play(story, kind=kind, machines=2)
+
+
+def test_an_heir_holds_for_longer_than_a_day_what_it_cannot_deliver(kind):
+    async def story(world):
+        world.way.state = "shut"
+        await world.use_up(0)
+        await world.kill(0)
+        for _ in range(30):
+            await world.idle(10)
+            world.now += 3600
+        assert await world.standing() == (0, world.spent)
+
+    play(story, kind=kind)
+
+
+def test_an_heir_whose_hold_is_not_answered_sets_it_once_more(kind):
+    """A question on behalf of a request, which comes in while the dead one's usage is delivered."""
+
+    async def story(world):
+        await world.request(0, DOLLAR // 20)
+        await world.processes[0].kill()
+        journal = Journal(world.directories[0], world.ledger, now=lambda: world.now)
+        reached, go = asyncio.Event(), asyncio.Event()
+
+        class Late(Asked):
+            async def hold(self, *arguments, **options):
+                reached.set()
+                await go.wait()
+                await self.ledger.hold(*arguments, **options)
+                raise StoreError("no answer")
+
+        journal._inheritance._ledger = Late(world.store.ledger)
+        asked = asyncio.create_task(journal.hold_inherited(ACCOUNT))
+        await reached.wait()
+        journal._inheritance._ledger = world.ledger
+        await journal.drain(world.way)
+        go.set()
+        with pytest.raises(StoreError):
+            await asked
+        await journal.drain(world.way)
+        assert await world.standing() == (world.spent, 0)
+        await journal.close(world.way)
+        world.processes[0] = Process(world, world.directories[0])
+
+    play(story, kind=kind)
+
+
 def test_a_busy_purse_keeps_nothing_that_it_does_not_know_of(kind):
     """The answer to a question for more is lost, and its other holds are renewed all the time."""
 
