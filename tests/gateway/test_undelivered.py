@@ -10,16 +10,19 @@ import contextlib
 import tempfile
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
+from dynamo_servers import UnsteadyDynamoDB, client, connected, server
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores import STORES
+from stores import STORES, running
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.purse import Budget
 from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.records import Account, UsageRecord
 
@@ -220,8 +223,12 @@ class World:
             while process.running:
                 process.end_request(0)
         self.way.state = self.ledger.state = "open"
-        await self.idle(120)
+        await self.idle(75)
         assert await self.standing() == (self.spent, 0)
+        rows = await self.store.usage.records(limit=self.requests + 1)
+        assert len(rows) == self.requests
+        for total in await self.store.usage.totals(by=()):
+            assert (total.requests, total.cost_nano) == (self.requests, self.spent)
         for process in self.processes:
             await process.stop()
         assert await self.standing() == (self.spent, 0)
@@ -616,3 +623,31 @@ def test_any_story_in_sqlite(data, holds, machines):
         await any_story(world, data)
 
     play(story, kind="sqlite", holds=holds, machines=machines)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.data(),
+    st.booleans(),
+    st.integers(1, 2),
+    st.builds(Random, st.integers(0, 2**32)),
+    st.sampled_from([("usage",), ("state",), ("usage", "state")]),
+)
+def test_any_story_in_a_dynamodb_that_fails_any_call(data, holds, machines, chance, tables):
+    """Throttled, unanswered, done twice, in one table or in both; calm again in the end."""
+
+    async def story():
+        async with connected("dynalite") as (_, names):
+            store = DynamoDBStore(
+                lambda: client(server("dynalite"), UnsteadyDynamoDB, chance=chance, tables=()),
+                names,
+            )
+            async with running(store):
+                with tempfile.TemporaryDirectory() as name:
+                    world = World(store, Path(name), holds=holds, machines=machines)
+                    store._tables.client.tables = tables
+                    await any_story(world, data)
+                    store._tables.client.tables = ()
+                    await world.end()
+
+    asyncio.run(story())
