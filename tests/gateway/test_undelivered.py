@@ -646,6 +646,9 @@ def test_any_story_in_a_dynamodb_that_fails_any_call(data, holds, machines, chan
                 with tempfile.TemporaryDirectory() as name:
                     world = World(store, Path(name), holds=holds, machines=machines)
                     store._tables.client.tables = tables
+                    for number in range(10):
+                        await world.request(number % 2, DOLLAR // 200)
+                        await world.idle(5)
                     await any_story(world, data)
                     store._tables.client.tables = ()
                     await world.end()
