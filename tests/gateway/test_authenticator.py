@@ -214,7 +214,7 @@ def test_many_wrong_keys_at_once_are_hardly_more_than_those_that_one_may_try():
     assert not world.auth._gates
 
 
-def test_a_client_that_leaves_makes_room_for_the_next():
+def test_a_client_that_leaves_makes_room_for_the_next_once_the_store_has_answered():
     world = World()
     world.add("sk-a")
     hanging = asyncio.Event()
@@ -235,6 +235,9 @@ def test_a_client_that_leaves_makes_room_for_the_next():
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert not right.done()
+        hanging.set()
         return (await right).key.id
 
     assert asyncio.run(main()) == "key_1"

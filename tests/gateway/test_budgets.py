@@ -607,6 +607,8 @@ def test_who_was_over_budget_stays_so_though_nothing_was_asked_for_a_while():
         with pytest.raises(PermissionDeniedError):
             await budgets.take([a_budget(0)], 0)
         world.now += 3600
+        world.store.down = False
+        await budgets.upkeep.mend()
         await budgets.upkeep.give_back(idle_seconds=5)
         assert not budgets.purses, "not for ever: a purse is memory"
 

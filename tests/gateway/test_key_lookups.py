@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from anthropic_bedrock_proxy.errors import AuthenticationError, UnavailableError
+from anthropic_bedrock_proxy.errors import AuthenticationError, RateLimitError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
@@ -93,7 +93,8 @@ def test_a_look_up_that_nobody_waits_for_any_more_ends_quietly(caplog):
         assert world.store.asked == ["sk-a", "sk-a"]
 
     asyncio.run(story())
-    assert not caplog.records
+    (record,) = caplog.records  # none of asyncio
+    assert record.getMessage() == "the store does not answer: down"
 
 
 def test_all_who_wait_learn_that_the_store_is_down():
@@ -173,5 +174,53 @@ def test_a_flood_of_wrong_keys_forgets_no_right_one():
         await world.ask("sk-a")
         assert len(world.store.asked) == count
         assert len(world.auth._unknown) <= 10_000
+
+    asyncio.run(story())
+
+
+def test_who_leaves_before_the_answer_takes_a_turn_and_a_try_all_the_same():
+    """Or an address that hangs up at once could ask the store without end."""
+
+    async def story():
+        world = World()
+        for number in range(200):
+            asking = world.ask(f"wrong-{number}")
+            await turns(5)
+            asking.cancel()
+        await turns()
+        assert len(world.store.asked) == 32, "at once"
+        world.store.open.set()
+        await turns()
+        for number in range(32, 50):
+            with pytest.raises(AuthenticationError):
+                await world.ask(f"wrong-{number}")
+        with pytest.raises(RateLimitError):
+            await world.ask("wrong-50")
+        assert (await world.ask("sk-a", "192.0.2.2")).key.name == "sk-a"
+        assert not world.auth._gates
+
+    asyncio.run(story())
+
+
+def test_a_look_up_that_ends_after_a_change_revives_nothing():
+    """It hung; the key was revoked meanwhile, in this process, and its answer did not come."""
+
+    async def story():
+        world = World()
+        world.store.open.set()
+        await world.ask("sk-a")
+        world.now += 3
+        world.store.open.clear()
+        hanging = world.ask("sk-a")
+        await turns()
+        world.auth.forget()
+        with pytest.raises(UnavailableError):
+            await hanging  # for as long as a known key waits
+        count = len(world.store.asked)
+        after = world.ask("sk-a")
+        await turns()
+        assert len(world.store.asked) == count + 1
+        world.store.open.set()
+        await after
 
     asyncio.run(story())

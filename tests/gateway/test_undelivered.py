@@ -10,16 +10,19 @@ import contextlib
 import tempfile
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
+from dynamo_servers import UnsteadyDynamoDB, client, connected, server
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores import STORES
+from stores import STORES, running
 
-from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.purse import Budget
 from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.records import Account, UsageRecord
 
@@ -44,6 +47,25 @@ class Way:
         await self.usage.append(batch)
         if self.state == "silent":
             raise StoreError("no answer")
+
+
+class Asked:
+    """A ledger that answers, does not hear what it is asked, or so that its answers are lost."""
+
+    def __init__(self, ledger):
+        self.ledger = ledger
+        self.state = "open"
+
+    def __getattr__(self, name):
+        async def ask(*arguments, **options):
+            if self.state == "shut":
+                raise StoreError("throttled")
+            answer = await getattr(self.ledger, name)(*arguments, **options)
+            if self.state == "silent":
+                raise StoreError("no answer")
+            return answer
+
+        return ask
 
 
 class Process:
@@ -81,7 +103,7 @@ class Process:
     async def begin_request(self, most):
         try:
             hold = await self.budgets.take([self.world.budget], most)
-        except PermissionDeniedError:
+        except (PermissionDeniedError, UnavailableError):
             return False
         self.running.append((hold, most))
         return True
@@ -111,7 +133,7 @@ class World:
     """A store, a clock, and processes on one machine or on two."""
 
     def __init__(self, store, directory, *, holds=True, machines=1, budget=DOLLAR):
-        self.store, self.ledger, self.way = store, store.ledger, Way(store.usage)
+        self.store, self.ledger, self.way = store, Asked(store.ledger), Way(store.usage)
         self.holds = holds
         self.now = START
         self.budget = Budget(ACCOUNT, budget, "total", None)
@@ -197,8 +219,16 @@ class World:
 
     async def end(self):
         """Everything is delivered, everybody stops: what was spent is all that is left."""
-        self.way.state = "open"
-        await self.idle(120)
+        for process in self.processes:
+            while process.running:
+                process.end_request(0)
+        self.way.state = self.ledger.state = "open"
+        await self.idle(75)
+        assert await self.standing() == (self.spent, 0)
+        rows = await self.store.usage.records(limit=self.requests + 1)
+        assert len(rows) == self.requests
+        for total in await self.store.usage.totals(by=()):
+            assert (total.requests, total.cost_nano) == (self.requests, self.spent)
         for process in self.processes:
             await process.stop()
         assert await self.standing() == (self.spent, 0)
@@ -362,6 +392,111 @@ def test_a_hold_that_was_set_in_doubt_is_set_again(kind):
     play(story, kind=kind)
 
 
+def test_a_ledger_whose_answers_are_lost_holds_nothing_for_long(kind, holds):
+    """It holds for a day what it has counted already, and nobody was told of either."""
+
+    async def story(world):
+        await world.use_up(0)
+        world.way.state = world.ledger.state = "silent"
+        await world.idle(30)
+        world.way.state = "open"
+        await world.idle(5)
+        world.ledger.state = "open"
+        await world.idle(70)
+        assert await world.standing() == (world.spent, 0)
+
+    play(story, kind=kind, holds=holds)
+
+
+def test_an_heir_that_is_killed_leaves_no_hold_of_what_it_delivered(kind):
+    """The store had counted it before; and the heir's last write to the ledger comes to nothing."""
+
+    async def story(world):
+        world.way.state = "silent"
+        await world.request(0, DOLLAR // 20)
+        await world.idle(10)
+        await world.processes[0].kill()
+        world.way.state = "open"
+
+        class Last(Way):
+            async def append(self, batch):
+                await super().append(batch)
+                world.ledger.state = "shut"
+
+        heir = Process(world, world.directories[0])
+        with pytest.raises(StoreError):
+            await heir.journal.drain(Last(world.store.usage))
+        await heir.kill()
+        world.ledger.state = "open"
+        world.processes[0] = Process(world, world.directories[0])
+        await world.idle(10)
+        assert await world.standing() == (world.spent, 0)
+
+    play(story, kind=kind, machines=2)
+
+
+def test_an_heir_holds_for_longer_than_a_day_what_it_cannot_deliver(kind):
+    async def story(world):
+        world.way.state = "shut"
+        await world.use_up(0)
+        await world.kill(0)
+        for _ in range(30):
+            await world.idle(10)
+            world.now += 3600
+        assert await world.standing() == (0, world.spent)
+
+    play(story, kind=kind)
+
+
+def test_an_heir_whose_hold_is_not_answered_sets_it_once_more(kind):
+    """A question on behalf of a request, which comes in while the dead one's usage is delivered."""
+
+    async def story(world):
+        await world.request(0, DOLLAR // 20)
+        await world.processes[0].kill()
+        journal = Journal(world.directories[0], world.ledger, now=lambda: world.now)
+        reached, go = asyncio.Event(), asyncio.Event()
+
+        class Late(Asked):
+            async def hold(self, *arguments, **options):
+                reached.set()
+                await go.wait()
+                await self.ledger.hold(*arguments, **options)
+                raise StoreError("no answer")
+
+        journal._inheritance._ledger = Late(world.store.ledger)
+        asked = asyncio.create_task(journal.hold_inherited(ACCOUNT))
+        await reached.wait()
+        journal._inheritance._ledger = world.ledger
+        await journal.drain(world.way)
+        go.set()
+        with pytest.raises(StoreError):
+            await asked
+        await journal.drain(world.way)
+        assert await world.standing() == (world.spent, 0)
+        await journal.close(world.way)
+        world.processes[0] = Process(world, world.directories[0])
+
+    play(story, kind=kind)
+
+
+def test_a_busy_purse_keeps_nothing_that_it_does_not_know_of(kind):
+    """The answer to a question for more is lost, and its other holds are renewed all the time."""
+
+    async def story(world):
+        await world.begin(0, DOLLAR // 100)
+        world.ledger.state = "silent"
+        for _ in range(3):
+            assert not await world.begin(0, DOLLAR // 5)
+            world.now += 2
+        world.ledger.state = "open"
+        await world.idle(120)
+        (purse,) = world.processes[0].budgets.purses.values()
+        assert (await world.standing())[1] == purse.claim < DOLLAR // 8
+
+    play(story, kind=kind)
+
+
 def test_nothing_that_is_lent_is_held_for_long(kind):
     """Only what is unpaid outlives the lease of a process that was killed."""
 
@@ -429,6 +564,7 @@ STEPS = st.one_of(
     st.tuples(st.just("end"), st.integers(0, 1)),
     st.tuples(st.just("use_up"), st.integers(0, 1)),
     st.tuples(st.just("way"), st.sampled_from(["open", "shut", "silent"])),
+    st.tuples(st.just("ledger"), st.sampled_from(["open", "shut", "silent"])),
     st.tuples(st.just("drain"), st.integers(0, 1)),
     st.tuples(st.just("idle"), st.sampled_from([5, 15, 70])),
     st.tuples(st.just("kill"), st.integers(0, 1)),
@@ -446,6 +582,8 @@ async def take(world, step, which, draw):
         await world.use_up(which)
     elif step == "way":
         world.way.state = which
+    elif step == "ledger":
+        world.ledger.state = which
     elif step == "drain":
         with contextlib.suppress(StoreError):
             await process.journal.drain(world.way)
@@ -485,3 +623,34 @@ def test_any_story_in_sqlite(data, holds, machines):
         await any_story(world, data)
 
     play(story, kind="sqlite", holds=holds, machines=machines)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.data(),
+    st.booleans(),
+    st.integers(1, 2),
+    st.builds(Random, st.integers(0, 2**32)),
+    st.sampled_from([("usage",), ("state",), ("usage", "state")]),
+)
+def test_any_story_in_a_dynamodb_that_fails_any_call(data, holds, machines, chance, tables):
+    """Throttled, unanswered, done twice, in one table or in both; calm again in the end."""
+
+    async def story():
+        async with connected("dynalite") as (_, names):
+            store = DynamoDBStore(
+                lambda: client(server("dynalite"), UnsteadyDynamoDB, chance=chance, tables=()),
+                names,
+            )
+            async with running(store):
+                with tempfile.TemporaryDirectory() as name:
+                    world = World(store, Path(name), holds=holds, machines=machines)
+                    store._tables.client.tables = tables
+                    for number in range(10):
+                        await world.request(number % 2, DOLLAR // 200)
+                        await world.idle(5)
+                    await any_story(world, data)
+                    store._tables.client.tables = ()
+                    await world.end()
+
+    asyncio.run(story())

@@ -308,6 +308,44 @@ def test_what_was_spent_before_there_were_months_counts_with_them():
     asyncio.run(story())
 
 
+def test_what_the_version_before_counted_of_a_batch_is_not_counted_again():
+    """It was killed behind its last write, or between two accounts, and this one is its heir."""
+
+    async def spent_after(accounts):
+        async with connected("dynalite") as (dynamo, names), opened(store_of(names)) as store:
+            await store.usage.append(a_batch(0, size=1))
+            for owner, month in (("key:key_0", "2026-11"), ("user:u", "2026-11")):
+                key = {"pk": {"S": f"spent#{owner}"}, "sk": {"S": month}}
+                await dynamo.call("DeleteItem", {"TableName": names.state, "Key": key})
+            key = {"pk": {"S": "writer#w"}, "sk": {"S": "done"}}
+            await dynamo.call("DeleteItem", {"TableName": names.state, "Key": key})
+            for owner, period in accounts:
+                item = {
+                    "pk": {"S": f"account#{owner}"},
+                    "sk": {"S": period},
+                    "spent": {"N": "10"},
+                    "w#w": {"M": {"n": {"N": "0"}, "at": {"N": "1"}}},
+                    "write": {"S": "x"},
+                }
+                await dynamo.call("PutItem", {"TableName": names.state, "Item": item})
+            for _ in range(2):
+                await store.usage.append(a_batch(0, size=1))
+            return [
+                (standing.account.owner, standing.account.period, standing.spent_nano)
+                for owner in ("key:key_0", "user:u")
+                for standing in await store.ledger.standings(owner, now=0)
+            ]
+
+    periods = ("2026-11", "2026-11-30", "total")
+    every = [(owner, period) for owner in ("key:key_0", "user:u") for period in periods]
+
+    async def story():
+        for counted in (every, every[:3], []):
+            assert await spent_after(counted) == [(*one, 10) for one in every]
+
+    asyncio.run(story())
+
+
 def test_nothing_is_missed_by_who_borrows_while_another_spends():
     """Who borrows in any moment between two writes of a delivery finds both, held or spent."""
 

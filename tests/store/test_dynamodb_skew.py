@@ -14,7 +14,13 @@ from anthropic_bedrock_proxy.errors import PermissionDeniedError
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.purse import Budget
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import Account, KeyRecord, NewSecret
+from anthropic_bedrock_proxy.store.records import (
+    Account,
+    KeyRecord,
+    NewSecret,
+    UsageBatch,
+    UsageRecord,
+)
 
 APART = 90.0
 ACCOUNT = Account("key:key_1", "total")
@@ -111,5 +117,37 @@ def test_a_rotated_secret_holds_as_long_as_was_said():
             await one.store.keys.rotate("key_1", secret, now=int(one.now()))
             assert await two.store.keys.find(old, now=int(two.now())) is not None
             assert await two.store.keys.find(old, now=int(two.now()) + 63) is None
+
+    asyncio.run(run())
+
+
+def test_a_clock_that_is_weeks_ahead_makes_no_item_forget_a_batch_that_broke_off():
+    def batch(writer):
+        record = UsageRecord(
+            id=f"req_{writer}",
+            key_id="key_1",
+            at_ms=0,
+            model="m",
+            bedrock_model_id="b",
+            dialect="invoke",
+            cost_nano=1,
+        )
+        return UsageBatch((record,), writer, 1)
+
+    async def run():
+        async with machines(0, 40 * 86_400) as (one, two):
+            await one.store.usage.append(batch("broken"))  # but for its last write
+            done = {"pk": {"S": "writer#broken"}, "sk": {"S": "done"}}
+            client, names = one.store._tables.client, one.store._tables.names
+            await client.call("DeleteItem", {"TableName": names.state, "Key": done})
+            await two.store.keys.get("key_1")  # its first answer tells the time
+            for number in range(20):
+                machine = one if number < 10 else two
+                await machine.store.usage.append(batch(f"w{number}"))
+            await one.store.usage.append(batch("broken"))
+            (total,) = await one.store.usage.totals(by=())
+            assert total.cost_nano == 21
+            (*_, standing) = await one.store.ledger.standings("key:key_1", now=0)
+            assert standing.spent_nano == 21
 
     asyncio.run(run())

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from random import Random
 from secrets import token_hex
 
 import pytest
@@ -88,6 +89,30 @@ class BreakingDynamoDB(CheckedDynamoDB):
                 raise DynamoDBError("Broken", "off")
             self.left -= 1
         return await super().call(operation, request)
+
+
+class UnsteadyDynamoDB(CheckedDynamoDB):
+    """Fails calls to some tables before or after they are done, and does some writes twice."""
+
+    def __init__(self, *arguments, chance: Random, tables: tuple[str, ...], **options) -> None:
+        super().__init__(*arguments, **options)
+        self.chance, self.tables = chance, tables
+
+    async def call(self, operation, request):
+        """See `DynamoDB.call`."""
+        table = request.get("TableName") or next(iter(request["RequestItems"]))
+        fault = self.chance.choice(("before", "after", "twice", *("none",) * 7))
+        if fault == "none" or not table.endswith(self.tables):
+            return await super().call(operation, request)
+        if fault == "before":
+            raise DynamoDBError("ThrottlingException", "try again")
+        answer = await super().call(operation, request)
+        if fault == "after":
+            raise DynamoDBError("Unreachable", "no answer")
+        if operation in WRITES:
+            with contextlib.suppress(DynamoDBError):
+                await super().call(operation, request)
+        return answer
 
 
 def client(url: str, kind: type[DynamoDB] = CheckedDynamoDB, **options) -> DynamoDB:

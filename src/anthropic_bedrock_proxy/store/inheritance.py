@@ -12,6 +12,8 @@ from .base import LASTING_SECONDS, Ledger
 from .records import Account
 
 _AT_ONCE: Final = 64  # accounts
+_NOTHING: Final = (0, 0)
+_UNKNOWN: Final = (-1, 0)
 
 Costs = Mapping[str, Mapping[Account, int]]  # by writer
 
@@ -22,7 +24,8 @@ class Inheritance:
     def __init__(self, ledger: Ledger, *, now: Callable[[], float]) -> None:
         self._ledger = ledger
         self._now = now
-        self._held: dict[str, dict[Account, int]] = {}  # by writer, as this process has set it
+        # By writer, as this process has set it: how much, and when (epoch seconds).
+        self._held: dict[str, dict[Account, tuple[int, int]]] = {}
 
     async def hold(self, tell: Callable[[], Awaitable[Costs]], only: Account | None = None) -> None:
         """Makes the ledger hold what `tell` says, of all accounts or one. Raises `StoreError`.
@@ -31,10 +34,14 @@ class Inheritance:
         """
         while wanted := self._wanted(await tell(), only):
             for writer, holds in wanted.items():
-                until = int(self._now()) + LASTING_SECONDS
-                await self._ledger.hold(holds, holder=writer, until=until)
+                now = int(self._now())
+                try:
+                    await self._ledger.hold(holds, holder=writer, until=now + LASTING_SECONDS)
+                except BaseException:  # it may have been done
+                    self._held.setdefault(writer, {}).update(dict.fromkeys(holds, _UNKNOWN))
+                    raise
                 held = self._held.setdefault(writer, {})
-                held.update(holds)
+                held.update({account: (nano, now) for account, nano in holds.items()})
                 for ended in [account for account, nano in holds.items() if not nano]:
                     del held[ended]
                 if not held:
@@ -43,12 +50,13 @@ class Inheritance:
     def _wanted(self, costs: Costs, only: Account | None) -> dict[str, dict[Account, int]]:
         """Returns the holds that are not what they should be, some at once."""
         wanted: dict[str, dict[Account, int]] = {}
-        left = _AT_ONCE
+        left, lapsing = _AT_ONCE, int(self._now()) - LASTING_SECONDS // 2
         for writer in costs.keys() | self._held.keys():
             owed, held = costs.get(writer, {}), self._held.get(writer, {})
             for account in owed.keys() | held.keys() if only is None else (only,):
                 nano = owed.get(account, 0)
-                if nano != held.get(account, 0) and left:
+                was, at = held.get(account, _NOTHING)
+                if (nano != was or (nano and at < lapsing)) and left:
                     wanted.setdefault(writer, {})[account] = nano
                     left -= 1
         return wanted

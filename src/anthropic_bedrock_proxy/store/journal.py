@@ -18,6 +18,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
@@ -116,12 +117,8 @@ class Journal:
                 delivered += await self._deliver_closed(log)
                 self._orphans.adopt()
                 while self._orphans.adopted:
-                    await self.hold_inherited()
-                    while self._orphans.adopted:
-                        delivered += await self._deliver(self._orphans.adopted[0], log)
-                        self._orphans.adopted.pop(0).close()
+                    delivered += await self._deliver_adopted(log)
                     self._orphans.adopt()
-                await self.hold_inherited()
             except StoreError:
                 self.failing = True
                 self._save_memory()
@@ -232,26 +229,56 @@ class Journal:
         delivered = 0
         while self._closed:
             delivered += await self._deliver(self._closed[0], log)
-            self._closed.pop(0).close()
+            self._discard(self._closed.pop(0))
         self.delivered = self.round - 1
         return delivered
 
-    async def _deliver(self, segment: Lines, log: UsageLog) -> int:
+    async def _deliver_adopted(self, log: UsageLog) -> int:
+        """Delivers what is adopted now.
+
+        The files stay until nothing is held for them any more: who finds them next, if this process
+        dies, has to know of these holds.
+        """
         delivered = 0
-        try:
-            delivered = await segment.deliver(log)
-            if segment.corrupt and isinstance(segment, Segment):
-                logger.warning(
-                    "%s: %d lines hold no usage record, or not as it was written, and are set "
-                    "aside in a .corrupt file",
-                    segment.path,
-                    len(segment.corrupt),
-                )
-            segment.discard()
-        except OSError as error:
-            if isinstance(segment, Segment):
-                self._orphans.leave_alone(segment.path, error)
+        await self.hold_inherited()
+        adopted = list(self._orphans.adopted)
+        for segment in adopted:
+            if not segment.left_alone:
+                delivered += await self._deliver(segment, log)
+            segment.costs = Counter()
+        await self.hold_inherited()
+        for segment in adopted:
+            self._orphans.adopted.remove(segment)
+            self._discard(segment)
         return delivered
+
+    async def _deliver(self, segment: Lines, log: UsageLog) -> int:
+        try:
+            return await segment.deliver(log)
+        except OSError as error:
+            self._leave_alone(segment, error)
+            return 0
+
+    def _discard(self, segment: Lines) -> None:
+        """Deletes what is delivered and lets go of it, but not what could not be read."""
+        try:
+            if not segment.left_alone:
+                if segment.corrupt and isinstance(segment, Segment):
+                    logger.warning(
+                        "%s: %d lines hold no usage record, or not as it was written, and are set "
+                        "aside in a .corrupt file",
+                        segment.path,
+                        len(segment.corrupt),
+                    )
+                segment.discard()
+        except OSError as error:
+            self._leave_alone(segment, error)
+        segment.close()
+
+    def _leave_alone(self, segment: Lines, error: OSError) -> None:
+        segment.left_alone = True
+        if isinstance(segment, Segment):
+            self._orphans.leave_alone(segment.path, error)
 
     def _save_memory(self) -> None:
         """Writes the lines that neither disk nor store took so far: the disk may have recovered."""

@@ -94,6 +94,7 @@ class Lines:
         self.lines = lines
         self.taken = 0  # bytes that the log has taken
         self.tried = 0  # bytes of which it may have taken some
+        self.left_alone = False  # the disk failed: for the next start
 
     async def deliver(self, log: UsageLog) -> int:
         """Appends what was not delivered yet to `log`; returns how many records.
@@ -232,7 +233,8 @@ class Segment(Lines):
                 costs.update(spending_of(decode(lines)[0]))
                 offset += sum(map(len, lines))
                 await asyncio.sleep(0)  # or a large file would keep every other task waiting
-        self.costs = costs
+        if self.costs is None:  # it may have been delivered meanwhile
+            self.costs = costs
 
     def discard(self) -> None:
         """Deletes the delivered file, its corrupt lines kept aside. Raises `OSError`."""

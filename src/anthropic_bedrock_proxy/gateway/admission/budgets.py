@@ -11,7 +11,6 @@ purse is idle.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -197,6 +196,7 @@ class Budgets:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
                 granted_all = await self._ask(purse, needed)
         except (StoreError, OSError) as error:  # a time-out is one, too
+            purse.due = True  # it may have been done: what is not known of must not be renewed
             self._outage.begin(error)
             return False
         finally:
@@ -244,10 +244,12 @@ class Budgets:
         if part < purse.available < needed:
             # Of no use to this request, but maybe to smaller ones of other workers.
             excess, purse.available = purse.available - part, part
-            with contextlib.suppress(StoreError):  # it lapses
+            try:
                 await self._ledger.give_back(
                     budget.account, holder=self._holder, amount_nano=excess
                 )
+            except StoreError:
+                purse.due = True
         return granted >= amount
 
     def _lend(self, purse: Purse, wanted: int) -> None:

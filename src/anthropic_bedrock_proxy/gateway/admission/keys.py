@@ -155,28 +155,41 @@ class Authenticator:
         gate = self._gates.setdefault(network_of(client), _Gate())
         gate.users += 1
         try:
-            try:
-                async with asyncio.timeout(_GATE_SECONDS):
-                    await gate.turns.acquire()
-            except TimeoutError:
+            async with asyncio.timeout(_GATE_SECONDS):
+                await gate.turns.acquire()
+        except BaseException as error:
+            self._leave(gate, client)
+            if isinstance(error, TimeoutError):
                 raise _unavailable() from None
-            try:
-                now = self._monotonic()
-                found = self._known.get(digest)  # another request may have looked it up
-                if found is not None and now < found.fresh_until:
-                    return found.caller
-                if now < self._unknown.get(digest, 0.0) or self._has_tried_too_many(client, now):
-                    return None
-                caller = await self._look_up(digest, secret, None, now)
-                if caller is None:
-                    self._attempts.count(client, now)
-                return caller
-            finally:
-                gate.turns.release()
+            raise
+        # Shielded: who hangs up at once has asked the store all the same.
+        turn = asyncio.ensure_future(self._take_turn(gate, digest, secret, client))
+        turn.add_done_callback(_end_quietly)
+        return await asyncio.shield(turn)
+
+    async def _take_turn(
+        self, gate: _Gate, digest: bytes, secret: str, client: str
+    ) -> Caller | None:
+        """Looks up a key in a turn that lasts until the store has answered."""
+        try:
+            now = self._monotonic()
+            found = self._known.get(digest)  # another request may have looked it up
+            if found is not None and now < found.fresh_until:
+                return found.caller
+            if now < self._unknown.get(digest, 0.0) or self._has_tried_too_many(client, now):
+                return None
+            caller = await self._look_up(digest, secret, None, now)
+            if caller is None:
+                self._attempts.count(client, now)
+            return caller
         finally:
-            gate.users -= 1
-            if not gate.users:
-                del self._gates[network_of(client)]
+            gate.turns.release()
+            self._leave(gate, client)
+
+    def _leave(self, gate: _Gate, client: str) -> None:
+        gate.users -= 1
+        if not gate.users:
+            del self._gates[network_of(client)]
 
     def _has_tried_too_many(self, client: str, now: float) -> bool:
         """Raises `RateLimitError` if so, where keys are required."""
@@ -200,7 +213,8 @@ class Authenticator:
                 # Shielded: others may be waiting for it when this request is cancelled.
                 return await asyncio.shield(self._ask(digest, secret, now))
         except (StoreError, TimeoutError) as error:
-            if found is not None and known:
+            # Not if a key was changed while it hung.
+            if found is not None and now < found.at + STALE_SECONDS:
                 _log.warning("the store does not answer, a known key goes on: %s", error)
                 found.fresh_until = now + self._options.ttl_seconds
                 return found.caller
@@ -243,6 +257,12 @@ class _Gate:
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(_AT_ONCE)
         self.users = 0
+
+
+def _end_quietly(task: asyncio.Task[Caller | None]) -> None:
+    """Sees to it that asyncio does not tell of an error that nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _unavailable() -> UnavailableError:

@@ -143,6 +143,8 @@ class Upkeep:
         claims = {purse.budget.account: purse.claim for purse in purses}
         unpaid = [bool(purse.unpaid) for purse in purses]
         until = int(self._now()) + seconds
+        for purse in purses:
+            purse.due = True  # also if this fails, since it may have been done
         await self._ledger.hold(claims, holder=self._holder, until=until)
         after = (deliveries.round, deliveries.delivered)
         quiet = before == after and deliveries.delivered == deliveries.round - 1

@@ -160,24 +160,39 @@ class DynamoDBLedger:
 
         The writer of a `fresh` one is this process, which knows what it may hold.
         """
+        if fresh:
+            held = [account for account in spending if account in self._held]
+        else:
+            held, counted = await self._look_at(spending, delivery)
+            spending = {a: nano for a, nano in spending.items() if a not in counted}
         await self._spent.add(spending, delivery)
-        held = (
-            [a for a in spending if a in self._held]
-            if fresh
-            else await self._held_by(delivery.writer, spending)
-        )
         await each(lambda account: self._let_go(account, spending[account], delivery), held)
 
-    async def _held_by(self, holder: str, accounts: Iterable[Account]) -> list[Account]:
-        """Returns those of which `holder` holds something."""
+    async def _look_at(
+        self, accounts: Iterable[Account], delivery: Delivery
+    ) -> tuple[list[Account], set[Account]]:
+        """Returns those of which a batch's writer holds something, and those that have counted it.
+
+        Before there were months, an account counted what was spent in the same write.
+        """
         items = await self._tables.get_many(
             self._tables.names.state,
             map(_key, accounts),
-            ProjectionExpression="pk, sk, #h",
-            ExpressionAttributeNames={"#h": f"{_HOLD}{holder}"},
+            ProjectionExpression="pk, sk, #h, #w",
+            ExpressionAttributeNames={
+                "#h": f"{_HOLD}{delivery.writer}",
+                "#w": delivery.mark,
+            },
         )
-        held = [item for item in items if f"{_HOLD}{holder}" in item]
-        return [Account(item["pk"].removeprefix(_ACCOUNT), item["sk"]) for item in held]
+        held: list[Account] = []
+        counted: set[Account] = set()
+        for item in items:
+            account = Account(item["pk"].removeprefix(_ACCOUNT), item["sk"])
+            if delivery.counted_in(item):
+                counted.add(account)
+            elif f"{_HOLD}{delivery.writer}" in item:
+                held.append(account)
+        return held, counted
 
     async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
         """Takes what was spent off what the writer holds, if it holds anything."""

@@ -46,6 +46,11 @@ class Delivery(msgspec.Struct, frozen=True):
         several = f"-{self.last}" if self.last != self.number else ""
         return f"{self.writer}#{self.number}{several}"
 
+    @property
+    def mark(self) -> str:
+        """The attribute in which an item remembers it."""
+        return f"{_PREFIX}{self.writer}"
+
     def wrote(self, row: Item) -> bool:
         """Tells whether a row came with this batch, alone or among several."""
         writer, _, numbers = row.get("batch", "").rpartition("#")
@@ -53,6 +58,11 @@ class Delivery(msgspec.Struct, frozen=True):
             return False
         first, _, last = numbers.partition("-")
         return int(first) <= self.number <= int(last or first)
+
+    def counted_in(self, item: Item) -> bool:
+        """Tells whether this batch has changed `item` before."""
+        last = item.get(self.mark)
+        return last is not None and last["n"] >= self.number
 
     def once(self, change: Change) -> Change:
         """`change`, for an item that was not changed so before."""
@@ -62,7 +72,7 @@ class Delivery(msgspec.Struct, frozen=True):
         return Change(
             update=f"SET #w = :w{comma}{more}",
             condition=f"{condition} AND {change.condition}" if change.condition else condition,
-            names={**change.names, "#w": f"{_PREFIX}{self.writer}", "#n": "n"},
+            names={**change.names, "#w": self.mark, "#n": "n"},
             values={
                 **change.values,
                 ":w": {"n": self.last, "at": self.at},

@@ -67,7 +67,7 @@ class DynamoDBUsage:
 
     async def append(self, batch: UsageBatch) -> None:
         """See `UsageLog.append`."""
-        delivery = delivery_of(batch, now=int(self._now()))
+        delivery = delivery_of(batch, now=self._tables.at(int(self._now())))
         rows = {(key := _row_key(r))["api_key"] + key["timestamp"]: r for r in batch.records[::-1]}
         records, fresh = list(rows.values()), batch.through is not None
         if fresh:
