@@ -597,6 +597,18 @@ async def take(world, step, which, draw):
         await world.stop(which, away=draw(st.sampled_from([0.0, 65.0])))
 
 
+def test_who_is_killed_right_after_a_late_delivery_leaves_no_hold_for_a_day(kind, holds):
+    async def story(world):
+        await world.request(0, DOLLAR // 10)
+        world.way.state = "silent"  # the store has it, and the process does not know
+        await world.idle(10)
+        world.way.state = "open"
+        await world.processes[0].journal.drain(world.way)
+        await world.kill(0)
+
+    play(story, kind=kind, holds=holds)
+
+
 async def any_story(world, data):
     world.most = data.draw(st.integers(DOLLAR // 50, DOLLAR // 4))
     for step, which in data.draw(st.lists(STEPS, min_size=5, max_size=40)):

@@ -215,7 +215,8 @@ def test_lines_of_the_version_before_are_read_and_it_reads_ours(tmp_path, store)
 
 
 def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, store):
-    journal = Journal(tmp_path)
+    now = [1000.0]
+    journal = Journal(tmp_path, now=lambda: now[0])
     (tmp_path / "usage-1-dead.jsonl").write_bytes(line("orphan"))
     store.down = True
     for number in range(5):
@@ -226,6 +227,9 @@ def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, sto
     store.down = False
     assert drain(journal, store) == 6
     assert len(store.usage.by_id) == 6
+    assert len(segments(tmp_path)) == 2, "for an heir, who would set right what is held"
+    now[0] += 15
+    assert drain(journal, store) == 0
     assert segments(tmp_path) == []
 
 

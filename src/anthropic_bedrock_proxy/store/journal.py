@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import time
 from collections import Counter
@@ -30,6 +31,7 @@ from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
+SETTLE_SECONDS = 15.0  # in which budgets look at their holds more than once
 
 logger = logging.getLogger("anthropic_bedrock_proxy.journal")
 
@@ -59,11 +61,13 @@ class Journal:
         self._active: Segment | None = None  # opened by the first append, so after the fork
         self._in_memory: list[bytes] = []  # goes behind the active segment
         self._closed: list[Lines] = []  # what the store has not taken yet, in order
+        self._settling: list[tuple[float, Lines]] = []  # what it took at another try, and when
         self._dropped = 0
         self._refused = False
         self._orphans = Orphans(directory)
         self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
         self._draining = asyncio.Lock()
+        self._now = now
         # What budgets ask for: which round of delivery takes what is appended now, and up to which
         # the store has everything; whether the last one failed.
         self.round = 1
@@ -124,6 +128,7 @@ class Journal:
                 self._save_memory()
                 raise
             self.failing = False
+            self._discard_settled(self._now() - SETTLE_SECONDS)
             return delivered
 
     async def run(
@@ -157,6 +162,7 @@ class Journal:
             await self.drain(log)
         except (StoreError, OSError) as error:
             logger.warning("usage waits in %s: %s", self._directory, error)
+        self._discard_settled(math.inf)
         if lost := self._kept():
             logger.critical("%d usage records are lost: no disk, no store", lost)
         if self._active is not None and not self._active.size:
@@ -196,11 +202,11 @@ class Journal:
     def _forget(self) -> None:
         if self._active is not None:
             self._active.close()
-        for segment in self._closed:
+        for segment in (*self._closed, *(segment for _, segment in self._settling)):
             segment.close()
         self._orphans.close()
         self._active = None
-        self._closed, self._in_memory = [], []
+        self._closed, self._in_memory, self._settling = [], [], []
 
     def _kept(self) -> int:
         """Counts the records that are in memory only."""
@@ -229,9 +235,22 @@ class Journal:
         delivered = 0
         while self._closed:
             delivered += await self._deliver(self._closed[0], log)
-            self._discard(self._closed.pop(0))
+            segment = self._closed.pop(0)
+            if self.failing:
+                self._settling.append((self._now(), segment))
+            else:
+                self._discard(segment)
         self.delivered = self.round - 1
         return delivered
+
+    def _discard_settled(self, before: float) -> None:
+        """Deletes what the store took at another try before then.
+
+        While it failed, more may have come to be held than is undelivered, and be set right in the
+        seconds after. Who finds the file of a process that died in between sets it right, too.
+        """
+        while self._settling and self._settling[0][0] <= before:
+            self._discard(self._settling.pop(0)[1])
 
     async def _deliver_adopted(self, log: UsageLog) -> int:
         """Delivers what is adopted now.
