@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from .connection import ConnectError, Connection
-from .no_proxy import bypasses
 
 if TYPE_CHECKING:
     import ssl
@@ -61,7 +60,11 @@ def proxy_for(endpoint: Endpoint, https_proxy: str | None, no_proxy: str | None)
     """The egress proxy's URL for an endpoint, or None for a direct connection."""
     if not https_proxy or not endpoint.tls:
         return None
-    if no_proxy and bypasses(no_proxy, endpoint.host, endpoint.port):
+    if not no_proxy:
+        return https_proxy
+    from .no_proxy import bypasses  # noqa: PLC0415  # seldom needed
+
+    if bypasses(no_proxy, endpoint.host, endpoint.port):
         return None
     return https_proxy
 

@@ -8,7 +8,6 @@ while it is between them; clocks that agree are never said to differ by a fracti
 from __future__ import annotations
 
 import logging
-from calendar import timegm
 from typing import Final
 
 _log = logging.getLogger("anthropic_bedrock_proxy.clock")
@@ -87,7 +86,8 @@ class Skew:
 
 def _seconds(date: bytes) -> float | None:
     """Returns the epoch seconds of a `Date`; None for what is none."""
-    from email.utils import parsedate  # noqa: PLC0415  # costs the start 4 ms
+    from calendar import timegm  # noqa: PLC0415  # together they cost the start 5 ms
+    from email.utils import parsedate  # noqa: PLC0415
 
     parts = parsedate(date.decode("latin-1"))
     return None if parts is None else float(timegm(parts))

@@ -12,7 +12,6 @@ pauses grow.
 
 from __future__ import annotations
 
-import random
 from typing import Final, NamedTuple
 
 _AHEAD: Final = 1 / 6
@@ -42,6 +41,8 @@ class Pace(NamedTuple):
 
         `left` is the rest of the keys that are in use.
         """
+        import random  # noqa: PLC0415  # the child alone needs it, and each start would pay for it
+
         most = min(self.most_failures, self.first_failure * 2.0 ** min(failures - 1, 10))
         if left is not None and left > 0:
             most = min(most, max(self.first_failure, left / 2))
