@@ -110,19 +110,24 @@ class Strict:
         writer.write(head % (status, date_of(now), len(body)) + body)
 
 
+def client_of(server, offset):
+    """DynamoDB on a machine whose clock is off by so many seconds."""
+    endpoint = Endpoint.from_url(f"http://127.0.0.1:{server.port}")
+    return DynamoDB(
+        Pool(connector(endpoint)),
+        endpoint,
+        region="eu-west-1",
+        credentials=StaticSource(Credentials("AKID", "secret")),
+        now=lambda: time.time() + offset,
+    )
+
+
 @pytest.mark.parametrize("offset", [1000.0, -1000.0])
 def test_a_machine_whose_clock_is_far_off_reaches_dynamodb(offset):
     async def run():
         strict = Strict()
         async with serving(strict) as server:
-            endpoint = Endpoint.from_url(f"http://127.0.0.1:{server.port}")
-            client = DynamoDB(
-                Pool(connector(endpoint)),
-                endpoint,
-                region="eu-west-1",
-                credentials=StaticSource(Credentials("AKID", "secret")),
-                now=lambda: time.time() + offset,
-            )
+            client = client_of(server, offset)
             try:
                 for _ in range(2):
                     assert await client.call("GetItem", {}) == {}
@@ -142,14 +147,7 @@ def test_a_signature_that_is_wrong_for_another_reason_stays_so():
 
     async def run():
         async with serving(refuse) as server:
-            endpoint = Endpoint.from_url(f"http://127.0.0.1:{server.port}")
-            client = DynamoDB(
-                Pool(connector(endpoint)),
-                endpoint,
-                region="eu-west-1",
-                credentials=StaticSource(Credentials("AKID", "secret")),
-                now=lambda: time.time() + 900,
-            )
+            client = client_of(server, 900)
             try:
                 with pytest.raises(DynamoDBError, match="The secret"):
                     await client.call("GetItem", {})

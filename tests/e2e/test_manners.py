@@ -91,6 +91,19 @@ def over_unix(path):
 # Descriptors
 
 
+def failed_start(folder, *arguments):
+    """What `serve` with these arguments, which it cannot start with, has written."""
+    return subprocess.run(
+        [*SERVE, *arguments],
+        cwd=folder,
+        env=clean_environment(folder, **AWS),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
 def test_without_the_standard_descriptors_no_client_gets_the_log(tmp_path, workers, closed):
@@ -192,15 +205,7 @@ def test_sockets_are_taken_as_process_1_of_a_container(tmp_path, workers):
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example"])
 def test_a_host_that_no_name_can_be_is_an_error_and_no_traceback(tmp_path, host):
-    done = subprocess.run(
-        [*SERVE, "--host", host],
-        cwd=tmp_path,
-        env=clean_environment(tmp_path, **AWS),
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    done = failed_start(tmp_path, "--host", host)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: cannot listen on {host}:8000: ")
 
@@ -242,15 +247,7 @@ def test_a_socket_whose_owner_hangs_is_in_the_way_and_is_not_waited_for(tmp_path
                 client = clients.enter_context(socket.socket(socket.AF_UNIX))
                 client.setblocking(False)
                 client.connect(str(path))
-        done = subprocess.run(
-            [*SERVE, "--host", f"unix://{path}"],
-            cwd=tmp_path,
-            env=clean_environment(tmp_path, **AWS),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        done = failed_start(tmp_path, "--host", f"unix://{path}")
     assert done.returncode == 1
     assert f"cannot listen on unix://{path}: Address already in use" in done.stderr
 
@@ -286,15 +283,7 @@ def test_both_families_on_one_port_and_addresses_as_people_write_them(tmp_path):
         clients = set(re.findall(r'"client":"([^"]*)"', logged.read_text()))
         assert clients == {"127.0.0.1", "::1"}
         assert f"listening  http://[::]:{port}\n" in (tmp_path / "out.txt").read_text()
-        taken = subprocess.run(
-            [*SERVE, "--host", "::1", "--port", str(port)],
-            cwd=tmp_path,
-            env=clean_environment(tmp_path, **AWS),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        taken = failed_start(tmp_path, "--host", "::1", "--port", str(port))
         assert f"cannot listen on [::1]:{port}: " in taken.stderr
 
 
@@ -305,15 +294,7 @@ def test_an_address_may_have_a_zone(tmp_path):
     links = re.findall(r"^(fe80\w+) \w+ \w+ \w+ \w+ +(\S+)$", found, re.MULTILINE)
     if not links:
         # Where no interface has an address of its own link, an interface's name still counts.
-        done = subprocess.run(
-            [*SERVE, "--host", "fe80::1%lo", "--port", str(port)],
-            cwd=tmp_path,
-            env=clean_environment(tmp_path, **AWS),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        done = failed_start(tmp_path, "--host", "fe80::1%lo", "--port", str(port))
         assert f"cannot listen on [fe80::1%lo]:{port}: Cannot assign" in done.stderr
         return
     address = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(links[0][0]))

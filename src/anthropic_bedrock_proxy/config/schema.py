@@ -20,7 +20,7 @@ _QUERY = re.compile(r"\?.*", re.DOTALL)
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Which texts a setting takes: `canonical` returns the text to keep, or None to refuse it.
+    """Says which texts a setting takes: `canonical` returns the text to keep, None to refuse it.
 
     A rule that `hides` has texts that no message repeats: a secret may be in the wrong place.
     """

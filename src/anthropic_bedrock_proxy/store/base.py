@@ -143,7 +143,7 @@ class UsageLog(Protocol):
 
     @property
     def batches_at_once(self) -> int:
-        """How many batches of a writer may come as one; see `UsageBatch.through`."""
+        """Bounds how many batches of a writer may come as one; see `UsageBatch.through`."""
         ...
 
     async def append(self, batch: UsageBatch) -> None:
