@@ -12,6 +12,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import cache, partial
 from time import process_time
 from typing import Any, Final
@@ -35,14 +36,20 @@ from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_req
 from anthropic_bedrock_proxy.protocol.metering import Meter
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input
+from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn
-from anthropic_bedrock_proxy.turn.needed import needs_turn
 from anthropic_bedrock_proxy.turn.request import without_running
 
 from . import work
 from .hostile import FULL_BYTES, KINDS
 from .table import Row, render
 
+
+async def _no_pause() -> None:
+    """Nobody else is there."""
+
+
+_TOOLSET: Final = Toolset([tool_search(_no_pause, nullcontext)])
 LIMIT_SECONDS: Final = 0.5
 _ROUNDS: Final = 5
 IN_SLICES: Final = "tool search"
@@ -86,12 +93,12 @@ def steps(body: bytes) -> Iterator[Step]:
     yield "bound", lambda: bound_tokens(request, context_tokens=10**6, output_tokens=10**5)
     rules = _registry().betas
     qwen = _target("converse, Qwen")
-    yield "needs a turn", lambda: needs_turn(request, qwen.capabilities, rules)
+    yield "needs a turn", lambda: _TOOLSET.needs_turn(request, qwen.capabilities, rules)
     made = request
-    if needs_turn(request, qwen.capabilities, rules):
-        yield "history", lambda: without_running(request)
+    if _TOOLSET.needs_turn(request, qwen.capabilities, rules):
+        yield "history", lambda: without_running(request, _TOOLSET)
         yield IN_SLICES, lambda: asyncio.run(_run_tools(request))
-        made = _or_else(lambda: without_running(request), request)
+        made = _or_else(lambda: without_running(request, _TOOLSET), request)
     for name in MODELS:
         yield from _conversion(made, name)
     verdicts, target = Verdicts(rules.needed_for), _target("invoke")
@@ -126,10 +133,7 @@ def _or_else(step: Callable[[], MessagesRequest], request: MessagesRequest) -> M
 
 
 async def _run_tools(request: MessagesRequest) -> None:
-    async def no_pause() -> None:
-        """Nobody else is there."""
-
-    await begin_turn(request, no_pause)
+    await begin_turn(request, _TOOLSET)
 
 
 def answer_steps(size: int) -> Iterator[Step]:

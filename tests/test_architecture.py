@@ -29,6 +29,7 @@ ALLOWED = {
         "limits.base",
         "store.base",
         "store.records",
+        "tools.toolset",
         "turn",
         "upstream.base",
     },
@@ -56,6 +57,21 @@ PURE_FOLDERS = ("protocol", "tools")
 PURE_MODULES = (
     "limits/gcra.py",
     "limits/decide.py",
+    *(
+        f"turn/{name}.py"
+        for name in (
+            "actions",
+            "client_answer",
+            "history",
+            "loop",
+            "model_answer",
+            "request",
+            "server_call",
+            "shown",
+            "suspended",
+            "usage",
+        )
+    ),
     *(
         f"http/server/{name}.py"
         for name in (

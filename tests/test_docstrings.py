@@ -26,7 +26,6 @@ LEFT = {
     "sim": 28,
     "store": 16,
     "telemetry": 1,
-    "turn": 2,
     "upstream": 5,
 }
 FOLDERS = sorted({path.relative_to(PACKAGE).parts[0] for path in PACKAGE.rglob("*.py")})

@@ -21,6 +21,7 @@ from .gateway.counting import Counting
 from .gateway.messages import Messages
 from .gateway.pacing import Pacing
 from .gateway.sources import Sources
+from .gateway.turnstile import Turnstile
 from .http.application import Application
 from .http.routes import Routes
 from .http.server.bounds import Bounds
@@ -41,6 +42,7 @@ from .store.journal import Journal
 from .store.retention import expire_usage
 from .telemetry.logs import AccessLog
 from .telemetry.watchdog import Watchdog
+from .tools.toolset import Toolset, tool_search
 from .upstream.places import Places
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
     admission = Admission(desk)
+    toolset = Toolset([tool_search(Turnstile().wait, asyncio.Lock)])
     attempts = Attempts()
     routes = Routes(
         messages=Messages(
@@ -153,10 +156,11 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
             sources=sources,
             resolve_backing=live.resolve_backing,
             terms=make_terms(settings),
+            toolset=toolset,
             report_cost=settings.budgets.report_cost,
             monotonic=time.monotonic,
         ),
-        counting=Counting(places, registry, sources, admission, monotonic=time.monotonic),
+        counting=Counting(places, registry, sources, admission, toolset, monotonic=time.monotonic),
         registry=registry,
         authenticator=_authenticator(
             settings, store, settings.auth.key_cache_ttl_seconds, attempts

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from converse_shapes import check_shapes
 from rows import Column
-from working import no_pause
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
@@ -28,13 +28,13 @@ from anthropic_bedrock_proxy.sim import converse, invoke, messages
 from anthropic_bedrock_proxy.sim.models import resolve_for_inference
 from anthropic_bedrock_proxy.sim.refusal import Refusal
 from anthropic_bedrock_proxy.turn.driver import begin_turn
-from anthropic_bedrock_proxy.turn.needed import needs_turn
 from anthropic_bedrock_proxy.upstream.base import Call
 
 BASE: dict[str, Any] = {
     "max_tokens": 4096,
     "messages": [{"role": "user", "content": "Hello"}],
 }
+_TOOLSET = search_tools()
 PDF = b"%PDF-1.4 fetched"
 PNG = b"\x89PNG fetched"
 _PAGES = {
@@ -88,7 +88,7 @@ def _travel(column: Column, body: bytes, flags: tuple[str, ...]) -> Outcome:
 
 
 async def _first_call(request: MessagesRequest) -> MessagesRequest:
-    return (await begin_turn(request, no_pause)).request
+    return (await begin_turn(request, _TOOLSET)).turn.request
 
 
 def wanted_of(request: MessagesRequest, column: Column, flags: tuple[str, ...] = ()) -> Wanted:
@@ -118,7 +118,7 @@ def _convert(
 ) -> Outcome:
     rules = registry(column.dialect).betas
     verdicts = Verdicts(rules.needed_for)
-    if needs_turn(request, target.capabilities, rules):
+    if _TOOLSET.needs_turn(request, target.capabilities, rules):
         request = asyncio.run(_first_call(request))
     wanted = wanted_of(request, column, flags)
     view = None

@@ -32,6 +32,7 @@ from rows import (
 )
 from streams import EVENTS, STREAM, decode, encode
 from wire import converse_frames, folded
+from working import search_tools
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
@@ -78,7 +79,9 @@ def count(model, *script):
     exchange.version = "2023-06-01"
     places = {DEFAULT_PLACE: upstream}
     admission = Admission(None)  # nobody's request is asked for nothing
-    counting = Counting(places, registry(""), Sources(NoPages()), admission, monotonic=lambda: 0.0)
+    counting = Counting(
+        places, registry(""), Sources(NoPages()), admission, search_tools(), monotonic=lambda: 0.0
+    )
     body = encode({"model": model, "messages": [HELLO]})
     return asyncio.run(counting.handle(exchange, body)), upstream.calls
 

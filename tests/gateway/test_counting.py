@@ -8,6 +8,7 @@ from base64 import b64decode
 import pytest
 from desks import make_desk
 from streams import decode, encode
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import (
     PermissionDeniedError,
@@ -33,7 +34,7 @@ BODY = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "H
 ACCOUNT = "arn:aws:bedrock:us-east-1:123456789012"
 
 
-def count(change, *script):
+def count(change, *script, toolset=None):
     """(reply, the calls made)"""
     upstream = FakeUpstream(list(script))
     exchange = Exchange("req_1", started=0.0, at_ms=0)
@@ -43,6 +44,7 @@ def count(change, *script):
         REGISTRY,
         Sources(NoFetcher()),
         Admission(None),  # nobody's request is asked for nothing
+        toolset or search_tools(),
         monotonic=lambda: 0.0,
     )
     reply = asyncio.run(counting.handle(exchange, encode({**BODY, **change})))
@@ -119,6 +121,7 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
         registry,
         Sources(NoFetcher()),
         Admission(None),
+        search_tools(),
         monotonic=lambda: 0.0,
     )
     body = encode({**BODY, "model": "claude-opus-4-8"})
@@ -156,6 +159,7 @@ def test_models_that_cannot_be_counted_are_remembered_within_bounds():
         REGISTRY,
         Sources(NoFetcher()),
         Admission(None),
+        search_tools(),
         monotonic=lambda: 0.0,
     )
 
@@ -190,6 +194,7 @@ class Keyed:
             REGISTRY,
             Sources(self),
             self.admission,
+            search_tools(),
             monotonic=lambda: self.now,
         )
         self.caller = Caller(

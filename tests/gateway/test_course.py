@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 from desks import make_desk
 from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import (
     InvalidRequestError,
@@ -84,6 +85,7 @@ class World:
             sources=NoSources(),
             resolve_backing=None,
             terms=DEFAULT_TERMS,
+            toolset=search_tools(),
             monotonic=lambda: self.now,
         )
 
@@ -565,6 +567,7 @@ def test_a_key_with_a_provider_counts_there_too():
         world.messages._registry,
         Sources(NoFetcher()),
         world.messages._admission,
+        search_tools(),
         monotonic=world.failover.monotonic,
     )
     exchange = Exchange("req_1", started=0.0, at_ms=0)
@@ -605,6 +608,7 @@ def test_a_place_that_cannot_count_says_nothing_about_the_others():
         world.messages._registry,
         Sources(NoFetcher()),
         world.messages._admission,
+        search_tools(),
         monotonic=world.failover.monotonic,
     )
 

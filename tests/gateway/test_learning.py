@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from desks import make_desk
 from streams import MESSAGE, STREAM, decode, encode
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
@@ -59,6 +60,7 @@ class World:
             sources=Sources(NoFetcher()),
             resolve_backing=None,
             terms=DEFAULT_TERMS,
+            toolset=search_tools(),
             monotonic=lambda: self.now,
         )
 

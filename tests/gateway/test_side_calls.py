@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from desks import make_desk
 from streams import MESSAGE, STREAM, encode
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import (
     APIError,
@@ -63,6 +64,7 @@ class World:
             sources=Sources(NoFetcher()),
             resolve_backing=self.resolve,
             terms=DEFAULT_TERMS,
+            toolset=search_tools(),
             monotonic=lambda: 1000.0,
         )
         self.caller = Caller(

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from streams import encode
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
@@ -23,16 +24,6 @@ BODY = {
         {"role": "assistant", "content": [PENDING]},
     ],
 }
-
-
-class Turnstile:
-    """Counts the slices of work."""
-
-    def __init__(self):
-        self.slices = 0
-
-    async def wait(self):
-        self.slices += 1
 
 
 class Target:
@@ -55,14 +46,19 @@ class Target:
 
 def test_what_a_history_has_pending_is_run_once_whatever_targets_are_tried():
     async def main():
-        turnstile, exchange = Turnstile(), Exchange("req_1", started=0.0, at_ms=0)
+        slices, exchange = [], Exchange("req_1", started=0.0, at_ms=0)
+
+        async def pause():
+            slices.append(1)
+
+        tools = search_tools(pause)
         request = parse_request(encode(BODY), "2023-06-01")
         targets = [Target(refuses=True), Target(refuses=True), Target()]
         for target in targets[:2]:
             with pytest.raises(UpstreamRefusal):
-                await opened_turn(request, target, exchange, turnstile)
-        await opened_turn(request, targets[2], exchange, turnstile)
-        assert turnstile.slices == 1
+                await opened_turn(request, target, exchange, tools)
+        await opened_turn(request, targets[2], exchange, tools)
+        assert len(slices) == 1
         (first,), (second,), (third,) = (target.asked for target in targets)
         assert first is second is third
         assert b"xyz" in bytes(first.fields["messages"])

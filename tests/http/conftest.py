@@ -6,6 +6,7 @@ import time
 import pytest
 from desks import make_desk
 from streams import MESSAGE, STREAM, encode
+from working import search_tools
 
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
@@ -70,6 +71,7 @@ class Proxy:
                 sources=Sources(NoFetcher()),
                 resolve_backing=self.resolve_backing,
                 terms=DEFAULT_TERMS,
+                toolset=search_tools(),
                 report_cost=report_cost,
                 monotonic=monotonic,
             ),

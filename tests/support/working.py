@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
+
 
 async def no_pause():
     """For work that may go on and on."""
@@ -14,3 +18,8 @@ def outcome(work):
     except StopIteration as end:
         return end.value
     raise AssertionError("it paused")
+
+
+def search_tools(pause=no_pause, new_lock=nullcontext):
+    """The tools of an installation; as they stand, their searches need no event loop."""
+    return Toolset([tool_search(pause, new_lock)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import msgspec
 import pytest
 from anthropic.types import ToolSearchToolResultBlock
@@ -9,9 +11,12 @@ from msgspec import Raw
 from working import no_pause, outcome
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
+from anthropic_bedrock_proxy.tools.base import RequestContext, ToolCall
 from anthropic_bedrock_proxy.tools.ranking import Ranking, words_of
-from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX, TOOL_SEARCH, Search
+from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX, Search, ToolSearch
 from anthropic_bedrock_proxy.tools.work import Work
+
+TOOL_SEARCH = ToolSearch(no_pause, nullcontext)
 
 
 def tool(name, description=None, deferred=True, **arguments):
@@ -37,8 +42,9 @@ TOOLS = [
 
 
 def run(name, given, tools=TOOLS):
-    search = TOOL_SEARCH.prepare(Raw(msgspec.json.encode(tools)), no_pause)
-    content = outcome(search(name, given))
+    fields = {"tools": Raw(msgspec.json.encode(tools))}
+    search = TOOL_SEARCH.prepare(RequestContext("", fields))
+    content = outcome(search(ToolCall("srvtoolu_1", name, given))).content
     block = {"type": "tool_search_tool_result", "tool_use_id": "srvtoolu_1", "content": content}
     ToolSearchToolResultBlock.model_validate(block)
     return content

@@ -15,20 +15,16 @@ from turn_support import (
     answer,
     assistant,
     call,
-    capabilities,
     found,
     request,
-    rules,
     search,
     text,
 )
-from working import no_pause
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.events import PING, fold
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn, whole
-from anthropic_bedrock_proxy.turn.needed import needs_turn
 
 SEARCHING = answer(call(REGEX, pattern="weather"))
 BROKEN = UpstreamRefusal("ModelStreamErrorException", "broken")
@@ -84,7 +80,7 @@ class Calls:
 
 
 async def start(made, calls):
-    return await open_turn(await begin_turn(made, no_pause), calls)
+    return await open_turn(await begin_turn(made, search_tools()), calls)
 
 
 async def searched(stream):
@@ -293,7 +289,7 @@ class Gate:
 def test_silence_while_a_tool_runs_and_nothing_is_lost():
     async def main():
         gate = Gate()
-        turn = await begin_turn(request(), gate.pause)
+        turn = await begin_turn(request(), search_tools(gate.pause))
         calls = Calls(Stream(SEARCHING), Stream(answer(text("b"))))
         stream = await open_turn(turn, calls)
         before = await stream.read(5)
@@ -316,7 +312,9 @@ def test_silence_while_a_tool_runs_and_nothing_is_lost():
 def test_a_client_that_leaves_ends_the_tool_that_runs():
     async def main():
         gate = Gate()
-        stream = await open_turn(await begin_turn(request(), gate.pause), Calls(Stream(SEARCHING)))
+        stream = await open_turn(
+            await begin_turn(request(), search_tools(gate.pause)), Calls(Stream(SEARCHING))
+        )
         await stream.read(5)
         await asyncio.sleep(0)
         assert (gate.waiting, gate.cancelled) == (1, 0)
@@ -332,8 +330,10 @@ def test_a_client_that_leaves_ends_what_its_history_had_pending():
     async def main():
         gate = Gate()
         history = [ASKED, assistant(search("srvtoolu_A"), search("srvtoolu_B"))]
-        beginning = asyncio.ensure_future(begin_turn(request(history), gate.pause))
-        await asyncio.sleep(0)
+        tools = search_tools(gate.pause, asyncio.Lock)
+        beginning = asyncio.ensure_future(begin_turn(request(history), tools))
+        for _ in range(2):  # it begins, and so do its calls
+            await asyncio.sleep(0)
         assert gate.waiting == 1
         beginning.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -348,14 +348,14 @@ def test_a_turn_whose_first_call_is_refused_can_be_opened_elsewhere():
         runs = Gate()
         runs.opened.set()
         history = [ASKED, assistant(search("srvtoolu_A"))]
-        turn = await begin_turn(request(history), runs.pause)
+        turn = await begin_turn(request(history), search_tools(runs.pause))
         ran = runs.waiting
         with pytest.raises(UpstreamRefusal):
             await open_turn(turn, Calls(BROKEN))
         calls = Calls(Stream(answer(text("b"))))
         events, _ = await read_all(await open_turn(turn, calls))
         assert fold(events)["content"] == [found("srvtoolu_A", "get_weather"), text("b")]
-        assert calls.requests == [turn.request]
+        assert calls.requests == [turn.turn.request]
         assert runs.waiting == ran == 1
 
     asyncio.run(main())
@@ -374,23 +374,3 @@ def test_whole():
                 await whole(lambda broken=broken: broken.read(5))
 
     asyncio.run(main())
-
-
-def test_which_requests_need_a_turn():
-    nova, claude = capabilities("amazon.nova-"), capabilities("amazon.nova-")
-    claude = msgspec.structs.replace(
-        claude, features=claude.features | {"tool_search"}, betas=frozenset(("flag",))
-    )
-    flags = BetaRules(needed_for={"defer_loading": "flag"})
-    plain = request(tools=[{"name": "run", "input_schema": {}}])
-    history = [ASKED, assistant(search("srvtoolu_A"), found("srvtoolu_A")), ASKED]
-    for made, needs in (
-        (plain, False),
-        (request(tools=None), False),
-        (request(), True),
-        (request(history, tools=None), True),
-    ):
-        assert needs_turn(made, nova, rules()) is needs
-        assert needs_turn(made, claude, flags) is False
-        # It could, but its flag is not taken.
-        assert needs_turn(made, claude, BetaRules()) is needs

@@ -27,7 +27,7 @@ from turn_support import (
     text,
     user,
 )
-from working import no_pause
+from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.turn.request import MAX_TOOLS, prepare, without_running
@@ -349,8 +349,8 @@ def test_adapting_refuses_in_the_clients_words():
     unknown = assistant(text("a"), search(A), found(A, "get_weather", "gone"), text("b"))
     turn = begun(request([ASKED, assistant(text("x")), ASKED, unknown, ASKED]))
     with pytest.raises(InvalidRequestError) as refused:
-        converse(turn.next_request(), "qwen.")
-    error = turn.in_clients_words(refused.value)
+        converse(turn.requests[0], "qwen.")
+    error = turn.turn.in_clients_words(refused.value)
     assert error.message == (
         "messages.3.content.2.content.1: Tool reference 'gone' not found in available tools"
     )
@@ -359,7 +359,7 @@ def test_adapting_refuses_in_the_clients_words():
         converse(prepared(request(tools=[WEATHER, MAIL]))[0], "qwen.")
 
 
-def test_places():
+def test_paths():
     turn = begun(
         request(
             [
@@ -384,7 +384,7 @@ def test_places():
         ("messages.9.content.0: x", "messages.9.content.0: x"),
         ("tools.1: x", "tools.1: x"),
     ):
-        assert turn.in_clients_words(InvalidRequestError(theirs)).message == ours
+        assert turn.turn.in_clients_words(InvalidRequestError(theirs)).message == ours
 
 
 def test_without_running_what_is_pending_has_an_empty_result():
@@ -392,7 +392,7 @@ def test_without_running_what_is_pending_has_an_empty_result():
         ([assistant(text("b"), search(A))], []),
         ([assistant(search(A), call("run", "c")), user(result("c"))], [result("c")]),
     ):
-        made = without_running(request([ASKED, *messages]))
+        made = without_running(request([ASKED, *messages]), search_tools())
         (shown,) = fields_of(made, "messages")
         assert shown[-1] == user({"type": "tool_result", "tool_use_id": "toolu_A"}, *last)
         converse(made, "qwen.")
@@ -401,13 +401,13 @@ def test_without_running_what_is_pending_has_an_empty_result():
 def test_calls_that_have_results_are_not_run_again():
     history = [assistant(search(A), found(A, "run"), search(B)), ASKED, assistant(search("srv_C"))]
     for messages in (history[:1], [assistant(search(A), found(A, "run"), text("b")), *history[1:]]):
-        ready = prepare(request([ASKED, *messages]), no_pause)
+        ready = prepare(request([ASKED, *messages]), search_tools())
         assert len(ready.pending) == 1
         assert ready.pending[0].id != A
 
 
 def test_more_tools_than_can_be_searched_are_refused():
     many = [SEARCH, RUN, *({"name": f"t{i}", "defer_loading": True} for i in range(MAX_TOOLS - 2))]
-    assert prepare(request(tools=many), no_pause).runs
+    assert prepare(request(tools=many), search_tools()).tools
     with pytest.raises(InvalidRequestError, match=r"^tools: at most 10000"):
-        prepare(request(tools=[*many, WEATHER]), no_pause)
+        prepare(request(tools=[*many, WEATHER]), search_tools())

@@ -23,20 +23,20 @@ from turn_support import (
     begun,
     call,
     converse,
-    fed,
     fields_of,
     found,
     play,
     request,
     result,
-    run_pending,
     search,
     text,
     user,
 )
-from working import no_pause
+from working import search_tools
 
 from anthropic_bedrock_proxy.protocol.events import PING, GrammarError, fold
+from anthropic_bedrock_proxy.tools.base import Finished
+from anthropic_bedrock_proxy.turn.actions import CallOutcome, End, RunCall
 from anthropic_bedrock_proxy.turn.loop import MAX_CALLS, Turn
 from anthropic_bedrock_proxy.turn.usage import add_usage, merge_usage
 
@@ -72,7 +72,7 @@ def test_a_search_and_then_an_answer():
     ]
     assert message["stop_reason"] == "tool_use"
     assert message["usage"] == {"input_tokens": 20, "output_tokens": 10}
-    assert turn.next_request() is None
+    assert turn.end == End()
     said = call(REGEX, identifier.replace("srvtoolu", "toolu"), pattern="weather")
     reference = {"type": "tool_reference", "tool_name": "get_weather"}
     messages, choice = fields_of(two, "messages", "tool_choice")
@@ -168,10 +168,10 @@ def test_a_pending_search_is_told_first():
 
 def test_what_is_pending_is_told_in_its_order_before_the_model_speaks():
     pending = [search("srvtoolu_1"), search("srvtoolu_2", "mail")]
-    turn = Turn(request([ASKED, assistant(*pending)]), no_pause)
-    assert turn.next_request() is None  # the model is not called before
-    run_pending(turn)
-    seen, _ = play(turn, answer(text("b")))
+    asked = Turn(request([ASKED, assistant(*pending)]), search_tools()).begin()
+    assert [type(action) for action in asked] == [RunCall, RunCall]  # and no model call before
+    assert [action.call.id for action in asked] == ["srvtoolu_1", "srvtoolu_2"]
+    seen, _ = play(begun(request([ASKED, assistant(*pending)])), answer(text("b")))
     assert fold(seen)["content"] == [
         found("srvtoolu_1", "get_weather"),
         found("srvtoolu_2", "sendMail"),
@@ -180,19 +180,18 @@ def test_what_is_pending_is_told_in_its_order_before_the_model_speaks():
 
 
 def test_the_loop_runs_nothing_and_keeps_what_the_model_says_meanwhile():
-    turn = begun(request())
-    turn.next_request()
+    turn = Turn(request(), search_tools())
+    turn.begin()
     events = answer(call("run", "c"), call(REGEX, "s", pattern="mail"), text("d"))
-    before = turn.feed(events[:-1])
-    asked = turn.pending
-    assert (asked.name, asked.input) == (REGEX, {"pattern": "mail"})
-    assert before[-1][0] == b"content_block_stop"
+    before, asked = turn.feed(events[:-1])
+    assert (asked.call.name, asked.call.input) == (REGEX, {"pattern": "mail"})
+    assert before.events[-1][0] == b"content_block_stop"
     assert turn.feed([PING, events[-1]]) == []  # they wait their turn too
     content = {"type": "tool_search_tool_result_error", "error_code": "unavailable"}
-    after = turn.answer(content)
-    assert turn.pending is None
-    assert after[-3:] == [PING, *events[-2:]]  # the end follows what it ends
-    told = fold([*before, *after])["content"]
+    after, end = turn.feed(CallOutcome(asked.call.id, Finished(content)))
+    assert end == End()
+    assert after.events[-3:] == [PING, *events[-2:]]  # the end follows what it ends
+    told = fold([*before.events, *after.events])["content"]
     assert told[2:] == [{**found(told[1]["id"]), "content": content}, text("d")]
 
 
@@ -250,25 +249,24 @@ def test_usage_arithmetic():
 
 def test_what_was_spent_so_far():
     turn = begun(request())
-    assert turn.spent() == {}
-    turn.next_request()
+    assert turn.turn.spent() == {}
     first = answer(call(REGEX, pattern="weather"), text("words " * 100))
-    fed(turn, first[:-2])
-    running = turn.spent()
+    turn.feed(first[:-2])
+    running = turn.turn.spent()
     assert running["input_tokens"] == 10
     assert running["output_tokens"] > 100
-    fed(turn, first[-2:-1])
-    assert turn.spent() == {"input_tokens": 10, "output_tokens": 5}
-    fed(turn, first[-1:])
-    assert turn.spent() == {"input_tokens": 10, "output_tokens": 5}
-    fed(turn, answer(text("b"))[:1])
-    assert turn.spent() == {"input_tokens": 20, "output_tokens": 6}
+    turn.feed(first[-2:-1])
+    assert turn.turn.spent() == {"input_tokens": 10, "output_tokens": 5}
+    turn.feed(first[-1:])
+    assert turn.turn.spent() == {"input_tokens": 10, "output_tokens": 5}
+    turn.feed(answer(text("b"))[:1])
+    assert turn.turn.spent() == {"input_tokens": 20, "output_tokens": 6}
 
 
 def test_everything_else_passes():
     events = answer(text("b"))
     odd = [PING, (b"surprise", b'{"type":"surprise"}')]
-    assert fed(begun(request()), [*odd, *events]) == [*odd, *events]
+    assert begun(request()).feed([*odd, *events]) == [*odd, *events]
 
 
 def test_several_message_deltas():
@@ -283,11 +281,10 @@ def test_several_message_deltas():
 
 def test_events_that_are_no_message_cannot_be_followed():
     turn = begun(request())
-    turn.next_request()
     first = answer(call(REGEX, pattern="weather"), text("b"))
-    fed(turn, first[:-4])  # the text is never closed
+    turn.feed(first[:-4])  # the text is never closed
     with pytest.raises(GrammarError):
-        fed(turn, first[-2:])
+        turn.feed(first[-2:])
 
 
 _texts = st.text(min_size=1, max_size=8).filter(str.strip).map(text)
@@ -350,9 +347,8 @@ def test_chunking_does_not_matter(script, cuts):
     whole, _ = play(begun(request()), *script)
     turn, pieces = begun(request()), []
     for events in script:
-        turn.next_request()
         for chunk in _cut(events, cuts):
-            pieces += fed(turn, chunk)
+            pieces += turn.feed(chunk)
     assert pieces == whole
 
 

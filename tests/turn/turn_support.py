@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import msgspec
-from working import no_pause, outcome
+from working import outcome, search_tools
 
 import anthropic_bedrock_proxy
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
@@ -19,6 +19,8 @@ from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
 from anthropic_bedrock_proxy.sim.converse import validate
 from anthropic_bedrock_proxy.sim.models import resolve
+from anthropic_bedrock_proxy.tools.base import RequestContext, ToolCall
+from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
 from anthropic_bedrock_proxy.turn.loop import Turn
 from anthropic_bedrock_proxy.turn.request import prepare
 
@@ -103,45 +105,57 @@ def answer(*content, stop=None, usage=USAGE, **fields):
     return list(explode(message | fields))
 
 
-def begun(made, **given):
+class Played:
+    """A turn on scripted model calls, whose tools run as soon as they are asked for."""
+
+    def __init__(self, made, toolset):
+        self.turn = Turn(made, toolset)
+        self.told, self.requests, self.end = [], [], None
+        self._perform(self.turn.begin())
+
+    def feed(self, events):
+        """The client's events for these of the model's."""
+        before = len(self.told)
+        self._perform(self.turn.feed(events))
+        return self.told[before:]
+
+    def _perform(self, actions):
+        assert self.end is None or not actions
+        for action in actions:
+            match action:
+                case Tell():
+                    self.told += action.events
+                case RunCall():
+                    content = outcome(action.run(action.call))
+                    self._perform(self.turn.feed(CallOutcome(action.call.id, content)))
+                case CallModel():
+                    self.requests.append(action.request)
+                case End():
+                    self.end = action
+
+
+def begun(made, toolset=None):
     """A turn in whose history nothing is pending any more."""
-    turn = Turn(made, no_pause, **given)
-    assert not run_pending(turn)
-    return turn
+    return Played(made, toolset or search_tools())
 
 
-def run_pending(turn):
-    """Runs what the turn waits for, as the driver does; returns the client's events."""
-    events = []
-    while (asked := turn.pending) is not None:
-        events += turn.answer(outcome(asked.run(asked.name, asked.input)))
-    return events
-
-
-def prepared(made):
-    """(the request for the model, the result blocks that are owed)."""
-    ready = prepare(made, no_pause)
-    owed = []
-    for pending in ready.pending:
-        _, run = ready.runs[pending.name]
-        owed.append(pending.answer(outcome(run(pending.name, pending.input))))
-    return ready.made()[0], owed
-
-
-def fed(turn, events):
-    """The client's events for these of the model's, with the results of what they call."""
-    return turn.feed(events) + run_pending(turn)
+def prepared(made, toolset=None):
+    """(the request for the model, the blocks that the client is owed)."""
+    ready = prepare(made, toolset or search_tools())
+    for call in ready.pending:
+        run = call.tool.prepare(RequestContext("", made.fields))
+        call.take(outcome(run(ToolCall(call.id, call.name, call.input, call.results))))
+    return ready.made()[0], [block for call in ready.pending for block in call.told]
 
 
 def play(turn, *calls):
     """(the client's events, the requests that the model was sent)."""
-    events, requests = [], []
-    script = iter(calls)
-    while (made := turn.next_request()) is not None:
-        requests.append(made)
-        events += fed(turn, next(script))
-    assert next(script, None) is None, "more calls were scripted than made"
-    return events, requests
+    events = []
+    for number, call in enumerate(calls, start=1):
+        assert len(turn.requests) == number, "more calls were scripted than made"
+        events += turn.feed(call)
+    assert turn.end is not None, "fewer calls were scripted than made"
+    return events, turn.requests
 
 
 def fields_of(made, *names):

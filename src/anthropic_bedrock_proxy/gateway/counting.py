@@ -19,7 +19,7 @@ from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_fo
 from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import DEFAULT_TERMS
 from ..protocol.tokens import estimate_input
-from ..turn.needed import needs_turn
+from ..tools.toolset import Toolset
 from ..upstream.base import Call, Patience, Upstream
 from .admission.admission import Admission
 from .dialects import Wanted, convert
@@ -67,6 +67,7 @@ class Counting:
         registry: Registry,
         sources: Sources,
         admission: Admission,
+        toolset: Toolset,
         *,
         monotonic: Callable[[], float],
     ) -> None:
@@ -75,6 +76,7 @@ class Counting:
         self._registry = registry
         self._sources = sources
         self._admission = admission
+        self._toolset = toolset
         self._monotonic = monotonic
         # (place, operation, model) -> when to try again
         self._without: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
@@ -91,10 +93,10 @@ class Counting:
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]
-        if needs_turn(request, target.capabilities, self._registry.betas):
+        if self._toolset.needs_turn(request, target.capabilities, self._registry.betas):
             from ..turn.request import without_running  # noqa: PLC0415  # most never need it
 
-            request = without_running(request)
+            request = without_running(request, self._toolset)
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):

@@ -10,7 +10,7 @@ from ..protocol.metering import Meter
 
 if TYPE_CHECKING:
     from ..store.records import Caller
-    from ..turn.loop import Turn
+    from ..turn.driver import BegunTurn
     from .routing import Target
 
 
@@ -29,7 +29,7 @@ class Exchange(msgspec.Struct, eq=False):
     caller: Caller | None = None  # None: the master key, or no key at all
     rate_lines: bytes = b""  # headers about rate limits: see `Reply.lines`
     target: Target | None = None  # the one that serves it, or was tried last
-    turn: Turn | None = None  # if the proxy runs tools for the model
+    turn: BegunTurn | None = None  # if the proxy runs tools for the model
     service_tier: str | None = None  # the one that Bedrock used, if it said so
     warnings: list[str] = []
     meter: Meter = msgspec.field(default_factory=Meter)

@@ -16,7 +16,7 @@ from ..protocol.answer_edits import with_applied_edits, with_cost
 from ..protocol.cost import dollars
 from ..protocol.messages import MessagesRequest, parse_request
 from ..protocol.terms import Terms
-from ..turn.needed import needs_turn
+from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .admission.lease import Lease
@@ -31,7 +31,6 @@ from .reply import Reply, StreamReply
 from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
 from .terms import terms_for
-from .turnstile import Turnstile
 from .unstreamed import open_stream
 from .verdicts import Verdicts
 
@@ -53,6 +52,7 @@ class Messages:
         sources: Sources,
         resolve_backing: Callable[[str, str], Awaitable[None]],
         terms: Terms,
+        toolset: Toolset,
         report_cost: bool = False,
         monotonic: Callable[[], float],
     ) -> None:
@@ -70,9 +70,9 @@ class Messages:
         self._sources = sources
         self._resolve_backing = resolve_backing
         self._terms = terms
+        self._toolset = toolset
         self._report_cost = report_cost
         self._monotonic = monotonic
-        self._turnstile = Turnstile()
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
         """Answers one authenticated request. Raises `ProxyError`."""
@@ -158,7 +158,7 @@ class Messages:
         target = course.target
         view = self._verdicts.view(target, wanted.key_id)
         while True:
-            if not request.plain and needs_turn(
+            if not request.plain and self._toolset.needs_turn(
                 request, capabilities_of(target, view), wanted.rules
             ):
                 return await self._turn(exchange, request, course, wanted, lease, view=view)
@@ -223,7 +223,7 @@ class Messages:
             extend=lease.extend,
         )
         try:
-            stream = await opened_turn(request, calls, exchange, self._turnstile)
+            stream = await opened_turn(request, calls, exchange, self._toolset)
         except UpstreamRefusal as refusal:
             if course.failed(refusal):
                 return None

@@ -13,6 +13,7 @@ import msgspec
 from ..errors import UpstreamRefusal
 from ..protocol.answer_edits import with_applied_edits
 from ..protocol.messages import MessagesRequest
+from ..tools.toolset import Toolset
 from ..turn.driver import TurnStream, begin_turn, open_turn, whole
 from ..upstream.base import AnswerStream, Call, Upstream
 from .dialects import Conversion
@@ -20,7 +21,6 @@ from .exchange import Exchange
 from .known import View
 from .pacing import PacedStream
 from .relay import count_spent
-from .turnstile import Turnstile
 from .unstreamed import open_stream
 
 _encode = msgspec.json.Encoder().encode
@@ -84,11 +84,11 @@ class Calls:
 
 
 async def opened_turn(
-    request: MessagesRequest, calls: Calls, exchange: Exchange, turnstile: Turnstile
+    request: MessagesRequest, calls: Calls, exchange: Exchange, toolset: Toolset
 ) -> TurnStream:
     """Opens the turn's first call. Raises `UpstreamRefusal`, `InvalidRequestError`."""
     if exchange.turn is None:
-        exchange.turn = await begin_turn(request, turnstile.wait)
+        exchange.turn = await begin_turn(request, toolset, exchange.key_id)
     try:
         return await open_turn(exchange.turn, calls.open)
     except UpstreamRefusal as refusal:

@@ -192,12 +192,13 @@ def explode(message: dict[str, Any]) -> Iterator[Event]:
     start["usage"] = {**usage, "output_tokens": min(1, usage["output_tokens"])}
     yield _event("message_start", message=start)
     for index, block in enumerate(message["content"]):
-        yield from _explode_block(index, block)
+        yield from explode_block(index, block)
     yield _event("message_delta", delta=delta, usage=usage, **extras)
     yield _event("message_stop")
 
 
-def _explode_block(index: int, block: dict[str, Any]) -> Iterator[Event]:
+def explode_block(index: int, block: dict[str, Any]) -> Iterator[Event]:
+    """Yields the events of one block that is whole already."""
     opening = dict(block)
     deltas: list[dict[str, Any]] = []
     kind = block["type"]

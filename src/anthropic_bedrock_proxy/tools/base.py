@@ -2,28 +2,87 @@
 
 The model sees an ordinary custom tool and calls it; the client sees `server_tool_use` and a result
 block instead, as Anthropic's own API shows them. A `ServerTool` says how the one becomes the other
-in both directions; it holds nothing of a request. What a request brings is in what `prepare`
-returns.
+in both directions. It is made once, by the composition, with whatever it needs (a clock, settings,
+a sandbox), and holds nothing of a request: what a request brings is handed to `prepare`, which
+returns what runs its calls.
 
-A call is never run where it is found: the turn loop and the history list what is to be run, and
-`turn/driver.py` awaits it and gives the outcome back (`Turn.answer`, the one place where an outcome
-becomes events and history). So counting tokens runs nothing, silence is filled with pings, and
-cancelling ends a tool. A tool that computes pauses by itself (tools/work.py).
+A call is never run where it is found. The turn (turn/loop.py) asks for it, and turn/driver.py
+awaits it, several at once, bounds its time and gives the outcome back. So counting tokens runs
+nothing, silence is filled with pings, and cancelling ends a tool. A tool that computes pauses by
+itself (tools/work.py).
+
+    toolset = Toolset([tool_search(turnstile.wait, asyncio.Lock)])
+    tool = toolset.claiming("tool_search_tool_regex")
+    run = tool.prepare(RequestContext(key_id, request.fields))
+    outcome = await run(ToolCall("srvtoolu_1", "tool_search_tool_regex", {"pattern": "mail"}))
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Raw
 
-from .work import Pause
-
 Json = dict[str, Any]
-# (name of the call, its input as JSON or None if that is none) -> `content` of the result block.
-# Never raises: what goes wrong is a result too.
-Run = Callable[[str, Any], Awaitable[Json]]
+
+
+class RequestContext(msgspec.Struct, frozen=True):
+    """The client's request, as far as the calls in it may know it; `fields` are as they came."""
+
+    key_id: str
+    fields: Mapping[str, Raw]
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A call to be run; `input` is None if the model wrote no JSON.
+
+    `results` are `tool_result` blocks for the calls that it was suspended with: it goes on then.
+    """
+
+    id: str
+    name: str
+    input: Any
+    results: list[Json] = []
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The end of a call: `content` of its result block, be it an error."""
+
+    content: Json
+
+
+class Container(msgspec.Struct, frozen=True):
+    """A place where code waits, as the client is told it; `expires_at` is RFC 3339."""
+
+    id: str
+    expires_at: str
+
+
+class ClientCall(msgspec.Struct, frozen=True):
+    """A call of one of the client's tools, made by code that a server-side tool runs."""
+
+    id: str
+    name: str
+    input: Json
+
+
+class Suspended(msgspec.Struct, frozen=True):
+    """A call that waits in `container` for the client's answers to `calls`.
+
+    `caller` is the type of the one who calls, e.g. `code_execution_20260120`.
+    """
+
+    container: Container
+    caller: str
+    calls: tuple[ClientCall, ...]
+
+
+Outcome = Finished | Suspended
+# What goes wrong in a call is a result too. Whatever it raises all the same is a fault of the
+# tool's: the client gets `unavailable`.
+Run = Callable[[ToolCall], Awaitable[Outcome]]
 
 
 class ServerTool(Protocol):
@@ -32,6 +91,21 @@ class ServerTool(Protocol):
     @property
     def result_type(self) -> str:
         """The type of its result blocks, e.g. `tool_search_tool_result`."""
+        ...
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The time that a call may take, as the driver measures it; None: it ends by itself."""
+        ...
+
+    @property
+    def timed_out(self) -> Json:
+        """The `content` of the result of a call that took longer."""
+        ...
+
+    @property
+    def unavailable(self) -> Json:
+        """The `content` of the result of a call that failed by a fault of the tool's own."""
         ...
 
     def claims(self, kind: str) -> bool:
@@ -49,11 +123,10 @@ class ServerTool(Protocol):
         """
         ...
 
-    def prepare(self, tools: Raw, pause: Pause) -> Run:
-        """Returns what runs all calls of one request; `tools` are the definitions as they came.
+    def prepare(self, context: RequestContext) -> Run:
+        """Returns what runs all calls of one request, several at once.
 
-        Work that takes long awaits `pause` again and again. Raises nothing: definitions are read
-        when the first call comes.
+        Raises nothing: definitions are read when the first call comes.
         """
         ...
 

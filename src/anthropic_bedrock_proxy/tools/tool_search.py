@@ -8,6 +8,8 @@ Source: Anthropic API, "Tool search tool"; types of the official SDKs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 import msgspec
@@ -15,7 +17,7 @@ from msgspec import Raw
 
 from ..errors import InvalidRequestError
 from ..protocol.raw import decode_raws
-from .base import Json, Run
+from .base import Finished, Json, RequestContext, Run, ToolCall
 from .ranking import Ranking
 from .regex import Pattern, PatternError
 from .work import MAX_STEPS, Pause, Work, WorkError
@@ -35,6 +37,7 @@ _FOUND_COSTS: Final = 300  # for each tool found: the model's next request is ma
 _FOUND: Final = "tool_search_tool_search_result"
 _FAILED: Final = "tool_search_tool_result_error"
 _TOO_MUCH: Final = "Too much to search; use a simpler search"
+_UNAVAILABLE: Final = "Tools cannot be searched at the moment"
 _NOTHING: Final = "No tool was found. Try a broader search."
 _LIMIT: Final = {
     "type": "integer",
@@ -61,12 +64,25 @@ _INPUTS: Final = {
 
 
 _decode_tool = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode
+NewLock = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+def _failed(code: str, message: str) -> Json:
+    return {"type": _FAILED, "error_code": code, "error_message": message}
 
 
 class ToolSearch:
     """Both kinds of tool search (a `ServerTool`)."""
 
     result_type = "tool_search_tool_result"
+    timeout_seconds = None  # its work is bounded instead
+    timed_out = _failed("execution_time_exceeded", _TOO_MUCH)
+    unavailable = _failed("unavailable", _UNAVAILABLE)
+
+    def __init__(self, pause: Pause, new_lock: NewLock) -> None:
+        """Work that takes long awaits `pause`; a lock keeps the searches of a request in line."""
+        self._pause = pause
+        self._new_lock = new_lock
 
     def claims(self, kind: str) -> bool:
         """Tells whether the type is one of the two kinds, with or without the date."""
@@ -92,9 +108,19 @@ class ToolSearch:
             seen["cache_control"] = tool["cache_control"]
         return seen
 
-    def prepare(self, tools: Raw, pause: Pause) -> Run:
-        """Prepares the search of one request; its index is made for the first call."""
-        return Search(tools, Work(MAX_STEPS, pause)).run
+    def prepare(self, context: RequestContext) -> Run:
+        """Prepares the search of one request; its index is made for the first call.
+
+        Calls search one after the other: together they would make the index twice.
+        """
+        search = Search(context.fields["tools"], Work(MAX_STEPS, self._pause))
+        lock = self._new_lock()
+
+        async def run(call: ToolCall) -> Finished:
+            async with lock:
+                return Finished(await search.run(call.name, call.input))
+
+        return run
 
     def to_tool_result(self, content: Any) -> Json:
         """Returns the references, which adapting resolves, or else words. Raises MISSHAPEN's."""
@@ -103,9 +129,6 @@ class ToolSearch:
             return {"content": references or _NOTHING}
         code, message = content["error_code"], content.get("error_message")
         return {"content": f"{code}: {message}" if message else code, "is_error": True}
-
-
-TOOL_SEARCH: Final = ToolSearch()
 
 
 class _Entry(msgspec.Struct):
@@ -140,7 +163,7 @@ class Search:
         except PatternError as error:
             return _failed("invalid_tool_input", f"Invalid regular expression: {error}")
         except WorkError:
-            return _failed("execution_time_exceeded", _TOO_MUCH)
+            return ToolSearch.timed_out
         references = [{"type": "tool_reference", "tool_name": found} for found in names]
         return {"type": _FOUND, "tool_references": references}
 
@@ -203,10 +226,6 @@ def _read(given: Any, argument: str, longest: int) -> tuple[str, int]:
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= _MAX_LIMIT:
         raise _InputError(f"limit: must be an integer from 1 to {_MAX_LIMIT}")
     return wanted, limit
-
-
-def _failed(code: str, message: str) -> Json:
-    return {"type": _FAILED, "error_code": code, "error_message": message}
 
 
 def _texts(tool: Json) -> list[str]:

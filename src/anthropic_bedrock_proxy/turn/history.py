@@ -4,137 +4,76 @@ The client has `server_tool_use` and its result side by side in one assistant me
 called an ordinary tool, so for it that message ends there, a user message brings the result, and
 what follows is the next assistant message. Results of the client's own tools stand beside those of
 server-side tools that were called together with them: a message's calls are answered together.
+
+    the client's                                   the model's
+    assistant: text, server_tool_use, result,      assistant: text, tool_use
+               text                                user:      tool_result
+                                                   assistant: text
+
 A call without a result may stand in the last assistant message only (`pause_turn`, or a call beside
-the client's): it is listed here, and run before the model is called.
-Source: Anthropic API, "Server tools" and "Handling stop reasons".
+the client's): it is listed here, and run before the model is called. Calls of the client's tools by
+a suspended call are not for the model, nor are their results (turn/suspended.py): of the pauses of
+one call it sees nothing.
+Source: Anthropic API, "Server tools", "Handling stop reasons", "Programmatic tool calling".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
-import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
 from ..protocol.raw import decode
 from ..protocol.views import MessageView
 from ..tools.base import Json, ServerTool
+from ..tools.toolset import Toolset
+from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content
+from .shown import BlockPath, OpenAnswers, OpenCall, OpenMessage, Shown
+from .suspended import ClientCalls, caller_of
 
-CALL: Final = "server_tool_use"
-_SERVER_ID: Final = "srvtoolu_"
 _MAX_SHOWN: Final = 128
-Place = tuple[int, int]  # message and block of the client's
-
-
-class Shown(msgspec.Struct):
-    """A message for the model: a tree whose blocks come from `places`, or the client's own.
-
-    Of the client's own, `view` is what has been read of it and `places` holds its index alone.
-    """
-
-    message: Json | Raw
-    view: MessageView | None
-    places: list[Place]
-
-
-class _Call(msgspec.Struct):
-    """A server-side call without a result."""
-
-    tool: ServerTool
-    id: str
-    name: str
-    input: Any
-    index: int  # of its message
-
-
-class Pending(msgspec.Struct):
-    """A call that has to be run: `shown` stands in the model's history and awaits the result."""
-
-    tool: ServerTool
-    id: str
-    name: str
-    input: Any
-    shown: Json
-
-    def answer(self, content: Json) -> Json:
-        """Returns the result block that the client is owed, and adds it to the model's history."""
-        block = {"type": self.tool.result_type, "tool_use_id": self.id, "content": content}
-        self.shown |= tool_result(self.tool, block)
-        return block
-
-
-class _Open(msgspec.Struct):
-    """An assistant message for the model, until it is known what follows it."""
-
-    message: Json
-    places: list[Place] = []
-    calls: dict[str, _Call] = {}
-    calls_client: bool = False
-    results: list[Json] = []
-    result_places: list[Place] = []
-
-
-class _Answers(msgspec.Struct):
-    """The user message in which the results of `calls` are missing, and those that have come."""
-
-    calls: dict[str, _Call]
-    content: list[Json]
-    places: list[Place]
-    results: list[Json] = []
-    result_places: list[Place] = []
-
-    def complete(self) -> None:
-        """Puts the results that have come first in the message, the latest before the others."""
-        self.content[:0] = reversed(self.results)
-        self.places[:0] = reversed(self.result_places)
-
-
-def upstream_id(identifier: str) -> str:
-    """Returns the id of a server-side call as the model is shown it: always the same one."""
-    return "toolu_" + identifier.removeprefix(_SERVER_ID)
-
-
-def tool_result(tool: ServerTool, block: Json) -> Json:
-    """Returns a result block as the model is shown it. Raises any of MISSHAPEN."""
-    result: Json = {"type": "tool_result", "tool_use_id": upstream_id(block["tool_use_id"])}
-    if "cache_control" in block:
-        result["cache_control"] = block["cache_control"]
-    return result | tool.to_tool_result(block["content"])
 
 
 class History:
     """The conversion of one conversation: `add` each message, then `end`.
 
     `shown` is what the model sees, complete once all that is `pending` has been answered;
-    `continues` tells that the client's last message was an answer which now goes on.
+    `continues` tells that the client's last message was an answer, or gave a suspended call its
+    results, and that this answer now goes on.
     """
 
-    def __init__(self, tools: Sequence[ServerTool], runnable: Iterable[str]) -> None:
-        """`tools` are those that may occur, `runnable` the calls that this request allows."""
-        self._tools = tools
-        self._by_result = {tool.result_type: tool for tool in tools}
+    def __init__(self, toolset: Toolset, runnable: Iterable[str]) -> None:
+        """`runnable` are the names of the calls that this request allows."""
+        self._toolset = toolset
         self._runnable = frozenset(runnable)
-        self._open: _Open | None = None
-        self._answers: _Answers | None = None  # a later assistant message brings what is missing
+        self._open: OpenMessage | None = None
+        self._answers: OpenAnswers | None = None  # a later assistant message brings what is missing
+        self._client_calls = ClientCalls()
         self.shown: list[Shown] = []
-        self.pending: list[Pending] = []
+        self.pending: list[ServerCall] = []
         self.continues = False
 
     def add(self, index: int, raw: Raw, view: MessageView) -> None:
         """Raises `InvalidRequestError`, or any of MISSHAPEN."""
         if view.role == "assistant":
+            self._client_calls.refuse_unanswered()
             if self._open is None and self._answers is None and not self._concerns(view):
                 self.shown.append(Shown(raw, view, [(index, 0)]))
             else:
                 self._add_assistant(index, decode(raw))
             return
-        self._refuse_missing()
-        opened, self._open = self._open, None
-        if opened is not None and view.role == "user" and (opened.calls or opened.results):
-            self._add_answers(opened, index, decode(raw))
+        if view.role == "user" and self._client_calls:
+            self._add_user(index, decode(raw))
             return
+        self._client_calls.refuse_unanswered()
+        self._refuse_missing()
+        opened = self._open
+        if opened is not None and view.role == "user" and (opened.calls or opened.results):
+            self._add_user(index, decode(raw))
+            return
+        self._open = None
         if opened is not None:
             for call in opened.calls.values():
                 raise self._without_result(call)
@@ -143,11 +82,12 @@ class History:
 
     def end(self) -> None:
         """Lists what has no result yet. Raises as `add`."""
+        self._client_calls.refuse_unanswered()
         opened, self._open = self._open, None
         if opened is not None:
             for call in opened.calls.values():
                 opened.results.append(self._await(call))
-                opened.result_places.append((call.index, 0))
+                opened.result_paths.append((call.index, 0))
             self.continues = bool(opened.results)
             self._close(opened)
         answers = self._answers
@@ -157,18 +97,15 @@ class History:
             self._refuse_missing()
         for call in answers.calls.values():
             answers.results.append(self._await(call))
-            answers.result_places.append((call.index, 0))
+            answers.result_paths.append((call.index, 0))
         answers.complete()
 
     def _concerns(self, view: MessageView) -> bool:
         return not isinstance(view.content, str) and any(
-            block.type in self._by_result
-            or (block.type == CALL and self._tool_of(block.name) is not None)
+            self._toolset.answering(block.type) is not None
+            or (block.type == CALL and self._toolset.called(block.name) is not None)
             for block in view.content
         )
-
-    def _tool_of(self, name: Any) -> ServerTool | None:
-        return next((tool for tool in self._tools if tool.is_call(name)), None)
 
     def _add_assistant(self, index: int, tree: Json) -> None:
         blocks = _blocks(tree["content"])
@@ -177,78 +114,101 @@ class History:
             self._close(opened)
             opened = None
         if opened is None:
-            opened = _Open({**tree, "content": []})
+            opened = OpenMessage({**tree, "content": []})
         for position, block in enumerate(blocks):
-            tool = self._by_result.get(block["type"])
+            tool = self._toolset.answering(block["type"])
             if tool is not None:
                 self._add_result(opened, tool, block, (index, position))
                 continue
             if opened.results and not opened.calls and not opened.calls_client:
                 # What follows a result was said when the model knew it.
                 self._close(opened)
-                opened = _Open({"role": "assistant", "content": []})
+                opened = OpenMessage({"role": "assistant", "content": []})
             self._add_said(opened, block, (index, position))
-        self._open = opened
-        self._refuse_missing()
-        if self._answers is not None:
-            self._answers.complete()
+        answers = self._answers
+        if answers is not None:
+            if (
+                not opened.message["content"]
+                and answers.calls.keys() == self._client_calls.callers()
+            ):
+                return  # whatever has no result yet was resumed and waits again
+            self._refuse_missing()
+            answers.complete()
             self._answers = None
+        self._open = opened
 
-    def _add_said(self, opened: _Open, block: Json, place: Place) -> None:
-        tool = self._tool_of(block.get("name")) if block["type"] == CALL else None
+    def _add_said(self, opened: OpenMessage, block: Json, path: BlockPath) -> None:
+        tool = self._toolset.called(block.get("name")) if block["type"] == CALL else None
         if tool is not None:
-            opened.calls[block["id"]] = _Call(
-                tool, block["id"], block["name"], block["input"], place[0]
+            opened.calls[block["id"]] = OpenCall(
+                tool, block["id"], block["name"], block["input"], path[0]
             )
-            block = {**block, "type": "tool_use", "id": upstream_id(block["id"])}
+            block = {**block, "type": TOOL_USE, "id": upstream_id(block["id"])}
             block.pop("caller", None)
-        elif block["type"] == "tool_use":
+        elif block["type"] == TOOL_USE:
+            caller = caller_of(block)
+            if caller in opened.calls or (self._answers and caller in self._answers.calls):
+                self._client_calls.add(block, caller, path[0])
+                return
             opened.calls_client = True
         opened.message["content"].append(block)
-        opened.places.append(place)
+        opened.paths.append(path)
 
-    def _add_result(self, opened: _Open, tool: ServerTool, block: Json, place: Place) -> None:
+    def _add_result(
+        self, opened: OpenMessage, tool: ServerTool, block: Json, path: BlockPath
+    ) -> None:
         identifier = block["tool_use_id"]
         if opened.calls.pop(identifier, None) is not None:
             opened.results.append(tool_result(tool, block))
-            opened.result_places.append(place)
+            opened.result_paths.append(path)
         elif self._answers is not None and self._answers.calls.pop(identifier, None) is not None:
             self._answers.results.append(tool_result(tool, block))
-            self._answers.result_places.append(place)
+            self._answers.result_paths.append(path)
         else:
             raise InvalidRequestError(
-                f"messages.{place[0]}.content.{place[1]}: unexpected `tool_use_id` found in "
+                f"messages.{path[0]}.content.{path[1]}: unexpected `tool_use_id` found in "
                 f"`{tool.result_type}` blocks: {str(identifier)[:_MAX_SHOWN]}. Each "
                 f"`{tool.result_type}` block must have a corresponding `{CALL}` block before it."
             )
 
-    def _add_answers(self, opened: _Open, index: int, tree: Json) -> None:
-        """Adds a user message: results of server-side tools stand first in it."""
-        results, places = opened.results, opened.result_places
+    def _add_user(self, index: int, tree: Json) -> None:
+        """Adds a user message: results of server-side tools stand first in it.
+
+        Results for suspended calls are taken out; a message of nothing else is not shown.
+        """
+        blocks = _blocks(tree["content"])
+        positions = self._client_calls.answer(blocks)
+        opened, self._open = self._open, None
+        if opened is None:  # a call waited again: the user message that it is for is there already
+            if positions:
+                self._refuse_missing()
+            return
+        results, paths = opened.results, opened.result_paths
         opened.results = []
         self._close(opened)
-        blocks = _blocks(tree["content"])
-        content = [*results, *blocks]
-        places = [*places, *((index, position) for position in range(len(blocks)))]
-        self.shown.append(Shown({**tree, "content": content}, None, places))
+        content = [*results, *(blocks[position] for position in positions)]
+        paths = [*paths, *((index, position) for position in positions)]
+        self.shown.append(Shown({**tree, "content": content}, None, paths))
         if opened.calls:
-            self._answers = _Answers(opened.calls, content, places)
+            self._answers = OpenAnswers(opened.calls, content, paths)
 
-    def _close(self, opened: _Open) -> None:
+    def _close(self, opened: OpenMessage) -> None:
         if opened.message["content"]:
-            self.shown.append(Shown(opened.message, None, opened.places))
+            self.shown.append(Shown(opened.message, None, opened.paths))
         if opened.results:
             answer: Json = {"role": "user", "content": opened.results}
-            self.shown.append(Shown(answer, None, opened.result_places))
+            self.shown.append(Shown(answer, None, opened.result_paths))
 
-    def _await(self, call: _Call) -> Json:
-        """Stands for the result of a call of an earlier answer, which is run later."""
+    def _await(self, call: OpenCall) -> Json:
+        """Stands for the result of a call of an earlier answer, which is run or resumed later."""
         if call.name not in self._runnable:
             raise InvalidRequestError(
                 f"{self._use_of(call)} has no result yet, but no `{call.name}` tool was provided"
             )
-        shown = {"type": "tool_result", "tool_use_id": upstream_id(call.id)}
-        self.pending.append(Pending(call.tool, call.id, call.name, call.input, shown))
+        shown = without_content(call.id)
+        results = self._client_calls.results.get(call.id, [])
+        self.continues = self.continues or bool(results)
+        self.pending.append(ServerCall(call.tool, call.id, call.name, call.input, shown, results))
         return shown
 
     def _refuse_missing(self) -> None:
@@ -256,13 +216,13 @@ class History:
             for call in self._answers.calls.values():
                 raise self._without_result(call)
 
-    def _without_result(self, call: _Call) -> InvalidRequestError:
+    def _without_result(self, call: OpenCall) -> InvalidRequestError:
         return InvalidRequestError(
             f"{self._use_of(call)} was found without a corresponding "
             f"`{call.tool.result_type}` block"
         )
 
-    def _use_of(self, call: _Call) -> str:
+    def _use_of(self, call: OpenCall) -> str:
         return f"messages.{call.index}: `{call.name}` tool use with id `{call.id[:_MAX_SHOWN]}`"
 
 

@@ -8,7 +8,6 @@ adapting (protocol/adapt/tools.py), which loads for the model what the results r
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,33 +16,35 @@ from msgspec import Raw
 from ..errors import InvalidRequestError
 from ..protocol.messages import MessagesRequest, decode_message, decode_tools
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
-from ..tools.base import Json, Run, ServerTool
-from ..tools.tool_search import TOOL_SEARCH
-from ..tools.work import Pause
-from .history import History, Pending, Place
+from ..tools.base import Json, ServerTool
+from ..tools.toolset import Toolset
+from .history import History
+from .server_call import ServerCall
+from .shown import BlockPath
 
-TOOLS: Final[tuple[ServerTool, ...]] = (TOOL_SEARCH,)
 MAX_TOOLS: Final = 10_000  # of a request with server-side tools, as Anthropic's own tool search
 _FORCING: Final = ("any", "tool")
 _PATH: Final = re.compile(r"\bmessages\.(\d+)(?:\.content\.(\d+))?")
 
 
-Runs = dict[str, tuple[ServerTool, Run]]  # by name of call
+# For each message of the model's: where its blocks come from, or the client's message that it is.
+Paths = list[list[BlockPath] | int]
 
 
 class Prepared(msgspec.Struct, frozen=True):
     """A client's request as it is for the model, but for the results of what is `pending`.
 
-    `runs` runs its calls and those of the model; `made` gives the request that the model is sent.
+    `tools` are its server-side tools by name of call; `made` gives the request that the model is
+    sent.
     """
 
-    pending: list[Pending]
-    runs: Runs
+    pending: list[ServerCall]
+    tools: dict[str, ServerTool]
     _original: MessagesRequest
     _fields: dict[str, Raw]
     _history: History
 
-    def made(self) -> tuple[MessagesRequest, list[list[Place] | int]]:
+    def made(self) -> tuple[MessagesRequest, Paths]:
         """Makes the request, and tells for each of its messages where its blocks come from.
 
         What is still pending has an empty result. Raises `InvalidRequestError`.
@@ -53,94 +54,83 @@ class Prepared(msgspec.Struct, frozen=True):
         except MISSHAPEN as error:
             raise InvalidRequestError(UNEXPECTED_FORM) from error
 
-    def _made(self) -> tuple[MessagesRequest, list[list[Place] | int]]:
+    def _made(self) -> tuple[MessagesRequest, Paths]:
         view = self._original.view
         fields = self._fields
-        raws, views, places = [], [], []
+        raws, views = [], []
+        paths: Paths = []
         for shown in self._history.shown:
             raw = shown.message if isinstance(shown.message, Raw) else Raw(encode(shown.message))
             raws.append(raw)
             views.append(shown.view or decode_message(raw))
-            places.append(shown.places[0][0] if shown.view is not None else shown.places)
-        offered = decode_tools(fields["tools"]) if self.runs else view.tools
+            paths.append(shown.paths[0][0] if shown.view is not None else shown.paths)
+        offered = decode_tools(fields["tools"]) if self.tools else view.tools
         made = MessagesRequest(
             {**fields, "messages": Raw(encode(raws))},
             msgspec.structs.replace(view, messages=views, tools=offered),
             self._original.version,
         )
-        return (unforced(made) if self._history.continues else made), places
+        return (unforced(made) if self._history.continues else made), paths
 
 
-def prepare(
-    request: MessagesRequest, pause: Pause, tools: Sequence[ServerTool] = TOOLS
-) -> Prepared:
-    """Runs nothing; what runs later awaits `pause` again and again.
-
-    Raises `InvalidRequestError` with the path of what is wrong.
-    """
+def prepare(request: MessagesRequest, toolset: Toolset) -> Prepared:
+    """Reads the request; runs nothing. Raises `InvalidRequestError` with the path."""
     try:
         fields = dict(request.fields)
-        runs = _convert_tools(request, pause, tools, fields)
-        history = History(tools, runs)
+        tools = _convert_tools(request, toolset, fields)
+        history = History(toolset, tools)
         raws = decode_raws(fields["messages"])
         for index, (raw, view) in enumerate(zip(raws, request.view.messages, strict=True)):
             history.add(index, raw, view)
         history.end()
     except MISSHAPEN as error:
         raise InvalidRequestError(UNEXPECTED_FORM) from error
-    return Prepared(history.pending, runs, request, fields, history)
+    return Prepared(history.pending, tools, request, fields, history)
 
 
-def without_running(request: MessagesRequest) -> MessagesRequest:
+def without_running(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:
     """Returns the request that the model is sent, with empty results for what is pending.
 
     Raises `InvalidRequestError` with the path.
     """
-    return prepare(request, _pause_nowhere).made()[0]
+    return prepare(request, toolset).made()[0]
 
 
-async def _pause_nowhere() -> None:
-    """Stands in where nothing runs."""
-
-
-def in_clients_words(message: str, places: Sequence[list[Place] | int]) -> str:
+def in_clients_words(message: str, paths: Paths) -> str:
     """Returns an error's text with its paths as they are in the client's request."""
 
     def restore(match: re.Match[str]) -> str:
         index, position = int(match[1]), match[2]
-        place = places[index] if index < len(places) else index
-        if isinstance(place, int):
-            return f"messages.{place}" + (f".content.{position}" if position else "")
-        if position is None or int(position) >= len(place):
-            return f"messages.{place[0][0]}"
-        index, block = place[int(position)]
+        path = paths[index] if index < len(paths) else index
+        if isinstance(path, int):
+            return f"messages.{path}" + (f".content.{position}" if position else "")
+        if position is None or int(position) >= len(path):
+            return f"messages.{path[0][0]}"
+        index, block = path[int(position)]
         return f"messages.{index}.content.{block}"
 
     return _PATH.sub(restore, message)
 
 
 def _convert_tools(
-    request: MessagesRequest, pause: Pause, tools: Sequence[ServerTool], fields: dict[str, Raw]
-) -> Runs:
-    """Puts custom tools in the place of server-side ones."""
-    runs: Runs = {}
-    prepared: dict[str, Run] = {}  # by result: whatever it is called, a tool is prepared once
+    request: MessagesRequest, toolset: Toolset, fields: dict[str, Raw]
+) -> dict[str, ServerTool]:
+    """Puts custom tools in the place of server-side ones; returns these by name of call."""
+    tools: dict[str, ServerTool] = {}
     raws: list[Raw] = []
     for index, view in enumerate(request.view.tools or ()):
-        tool = next((tool for tool in tools if tool.claims(view.type or "")), None)
+        tool = toolset.claiming(view.type or "")
         if tool is None:
             continue
         raws = raws or decode_raws(request.fields["tools"])
         seen = tool.definition(decode(raws[index]), f"tools.{index}")
         raws[index] = Raw(encode(seen))
-        if tool.result_type not in prepared:
-            prepared[tool.result_type] = tool.prepare(request.fields["tools"], pause)
-        runs[seen["name"]] = tool, prepared[tool.result_type]
+        tools[seen["name"]] = tool
     if len(raws) > MAX_TOOLS:
         raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with tool search")
-    if runs:
+    if tools:
         fields["tools"] = Raw(encode(raws))
-    return runs
+    return tools
 
 
 def extended(request: MessagesRequest, said: list[Json], results: list[Json]) -> MessagesRequest:

@@ -1,0 +1,76 @@
+"""The client's one message out of the answers to several model calls.
+
+Blocks are numbered anew, and each server-side call is followed by its outcome: what the model says
+behind a call is held back until the call has one. That is never more than the rest of one model
+answer, for the next call is made only with all outcomes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from ..protocol.events import Event, explode_block
+from ..protocol.raw import encode
+from .server_call import ServerCall
+
+
+class _Start(msgspec.Struct, gc=False):
+    index: int
+
+
+_decode_start = msgspec.json.Decoder(_Start).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class ClientAnswer:
+    """The events for the client, in their order; `release` those that may go."""
+
+    def __init__(self) -> None:
+        self.blocks = 0  # that were added; the outcome of a call counts as one
+        self._held: deque[Event | ServerCall] = deque()
+        self._index = 0  # of the client's next block
+        self._shifted = False  # the model counts the open block differently
+
+    def add(self, event: Event) -> None:
+        """Adds an event with the number that the model gave its block."""
+        self.blocks += event[0] == b"content_block_stop"
+        self._held.append(event)
+
+    def add_outcome(self, call: ServerCall) -> None:
+        """Adds what will be told of this call: what follows waits for it."""
+        self.blocks += 1
+        self._held.append(call)
+
+    def release(self) -> list[Event]:
+        """Returns the events before the first call without an outcome."""
+        out: list[Event] = []
+        held = self._held
+        while held:
+            first = held[0]
+            if isinstance(first, ServerCall):
+                if first.told is None:
+                    break
+                for block in first.told:
+                    out += explode_block(self._index, block)
+                    self._index += 1
+            else:
+                out.append(self._numbered(first))
+            held.popleft()
+        return out
+
+    def _numbered(self, event: Event) -> Event:
+        name, data = event
+        if not name.startswith(b"content_block"):
+            return event
+        if name == b"content_block_start":
+            self._shifted = _decode_start(data).index != self._index
+        if self._shifted:
+            fields: dict[str, Any] = _decode_fields(data)
+            fields["index"] = self._index
+            event = name, encode(fields)
+        self._index += name == b"content_block_stop"
+        return event

@@ -1,0 +1,63 @@
+"""A call of a server-side tool: in the client's blocks, and in those that the model is shown."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from ..tools.base import Json, Outcome, ServerTool, Suspended
+from .suspended import client_blocks
+
+CALL: Final = "server_tool_use"
+TOOL_USE: Final = "tool_use"
+_SERVER_ID: Final = "srvtoolu_"
+
+
+def upstream_id(identifier: str) -> str:
+    """Returns the id of a server-side call as the model is shown it: always the same one."""
+    return "toolu_" + identifier.removeprefix(_SERVER_ID)
+
+
+def tool_result(tool: ServerTool, block: Json) -> Json:
+    """Returns a result block as the model is shown it. Raises any of MISSHAPEN."""
+    result = without_content(block["tool_use_id"])
+    if "cache_control" in block:
+        result["cache_control"] = block["cache_control"]
+    return result | tool.to_tool_result(block["content"])
+
+
+def without_content(identifier: str) -> Json:
+    """Returns the `tool_result` of a server-side call that has no outcome yet."""
+    return {"type": "tool_result", "tool_use_id": upstream_id(identifier)}
+
+
+class ServerCall(msgspec.Struct):
+    """A call from where it was found to its outcome; then `told` are the client's blocks for it.
+
+    `shown` is the model's `tool_result`, which stands in its history already and has no content
+    before the call is finished. `results` of the client's tools resume a call that was suspended.
+    """
+
+    tool: ServerTool
+    id: str
+    name: str
+    input: Any
+    shown: Json
+    results: list[Json] = []
+    told: list[Json] | None = None
+    suspended: Suspended | None = None
+
+    def take(self, outcome: Outcome) -> None:
+        """Takes the outcome. Raises any of MISSHAPEN if the tool cannot read its own result."""
+        if isinstance(outcome, Suspended):
+            self.suspended = outcome
+            self.told = client_blocks(self.id, outcome)
+            return
+        block = {
+            "type": self.tool.result_type,
+            "tool_use_id": self.id,
+            "content": outcome.content,
+        }
+        self.told = [block]
+        self.shown |= tool_result(self.tool, block)
