@@ -12,10 +12,13 @@ from turn_support import (
     ASKED,
     REGEX,
     SEARCH,
+    Calls,
+    Stream,
     answer,
     assistant,
     call,
     found,
+    read_all,
     request,
     search,
     text,
@@ -24,59 +27,11 @@ from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.events import PING, fold
-from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn, whole
+from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
+from anthropic_bedrock_proxy.turn.stream import whole
 
 SEARCHING = answer(call(REGEX, pattern="weather"))
 BROKEN = UpstreamRefusal("ModelStreamErrorException", "broken")
-
-
-class Stream:
-    """An `AnswerStream` of scripted reads; what is awaitable is awaited."""
-
-    upstream_request_id = "request-1"
-    service_tier = "priority"
-
-    def __init__(self, *reads, estimated=False):
-        self.reads = list(reads)
-        self.usage_estimated = estimated
-        self.closed = 0
-
-    async def read(self, timeout):
-        if not self.reads:
-            return None
-        one = self.reads.pop(0)
-        if isinstance(one, Exception):
-            raise one
-        return one
-
-    def close(self):
-        self.closed += 1
-
-
-class Calls:
-    """Opens the scripted streams; an exception is raised, a future awaited first."""
-
-    def __init__(self, *script):
-        self.script = list(script)
-        self.requests = []
-        self.cancelled = 0
-
-    async def __call__(self, made):
-        self.requests.append(made)
-        one = self.script.pop(0)
-        if isinstance(one, tuple):
-            wait, one = one
-            try:
-                await wait
-            except asyncio.CancelledError:
-                self.cancelled += 1
-                raise
-        if isinstance(one, Exception):
-            try:
-                raise one
-            finally:
-                del one  # its traceback holds this frame
-        return one
 
 
 async def start(made, calls):
@@ -93,15 +48,6 @@ async def searched(stream):
 
 def pieces(events, size=2):
     return [events[i : i + size] for i in range(0, len(events), size)]
-
-
-async def read_all(stream):
-    """Events with the answers to silence in between."""
-    events, silences = [], 0
-    while (some := await stream.read(5)) is not None:
-        silences += not some
-        events += some
-    return events, silences
 
 
 def test_two_calls_are_one_stream():

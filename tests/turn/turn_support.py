@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -156,6 +157,68 @@ def play(turn, *calls):
         events += turn.feed(call)
     assert turn.end is not None, "fewer calls were scripted than made"
     return events, turn.requests
+
+
+class Stream:
+    """An `AnswerStream` of scripted reads: events, an exception, or either behind a future."""
+
+    upstream_request_id = "request-1"
+    service_tier = "priority"
+
+    def __init__(self, *reads, estimated=False):
+        self.reads = list(reads)
+        self.usage_estimated = estimated
+        self.closed = 0
+
+    async def read(self, timeout):
+        if not self.reads:
+            return None
+        if isinstance(self.reads[0], tuple):
+            await self.reads[0][0]
+        one = self.reads.pop(0)
+        if isinstance(one, tuple):
+            _, one = one
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    def close(self):
+        self.closed += 1
+
+
+class Calls:
+    """Opens the scripted streams; an exception is raised, a future awaited first."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.requests = []
+        self.cancelled = 0
+
+    async def __call__(self, made):
+        self.requests.append(made)
+        one = self.script.pop(0)
+        if isinstance(one, tuple):
+            wait, one = one
+            try:
+                await wait
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        if isinstance(one, Exception):
+            try:
+                raise one
+            finally:
+                del one  # its traceback holds this frame
+        return one
+
+
+async def read_all(stream):
+    """Events with the answers to silence in between."""
+    events, silences = [], 0
+    while (some := await stream.read(5)) is not None:
+        silences += not some
+        events += some
+    return events, silences
 
 
 def fields_of(made, *names):

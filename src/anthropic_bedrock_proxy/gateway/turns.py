@@ -14,7 +14,8 @@ from ..errors import UpstreamRefusal
 from ..protocol.answer_edits import with_applied_edits
 from ..protocol.messages import MessagesRequest
 from ..tools.toolset import Toolset
-from ..turn.driver import TurnStream, begin_turn, open_turn, whole
+from ..turn.driver import begin_turn, open_turn
+from ..turn.stream import TurnStream, whole
 from ..upstream.base import AnswerStream, Call, Upstream
 from .dialects import Conversion
 from .exchange import Exchange

@@ -1,7 +1,7 @@
 """The turn loop: one answer for the client out of several model calls. Sans-IO.
 
 Theory of operation. A turn is fed what has happened and returns what to do now, in order
-(turn/actions.py); it awaits nothing and reads no clock. Only turn/driver.py does.
+(turn/actions.py); it awaits nothing and reads no clock. Only turn/stream.py does.
 
     what is fed                            what is returned
     begin()                                CallModel(the client's request, for the model)
