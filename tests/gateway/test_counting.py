@@ -7,6 +7,7 @@ from base64 import b64decode
 
 import pytest
 from desks import make_desk
+from probe import PROBE, Probe
 from streams import decode, encode
 from working import search_tools
 
@@ -27,6 +28,7 @@ from anthropic_bedrock_proxy.parts import load_model_table
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import Account, Caller, KeyRecord
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -148,6 +150,24 @@ def test_counting_runs_no_tool():
     reply, calls = count(change)
     assert not calls
     assert 10 < decode(reply.body)["input_tokens"] < 1000
+
+
+def test_counting_does_not_even_prepare_a_tool():
+    class Untouchable(Probe):
+        def prepare(self, context):
+            raise AssertionError("a count runs nothing")
+
+    asked = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "probe", "input": {"n": 1}}
+    model = "qwen.qwen3-32b-v1:0"
+    opened = [*BODY["messages"], {"role": "assistant", "content": [asked]}]
+    counts = []
+    for messages in (BODY["messages"], opened):
+        change = {"model": model, "tools": [PROBE], "messages": messages}
+        reply, calls = count(change, toolset=Toolset([Untouchable().kind]))
+        assert not calls
+        counts.append(decode(reply.body)["input_tokens"])
+    # The call and an empty result are counted, and nothing that it would bring.
+    assert counts[0] < counts[1] < counts[0] + 100
 
 
 def test_models_that_cannot_be_counted_are_remembered_within_bounds():

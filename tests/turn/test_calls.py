@@ -7,7 +7,7 @@ import logging
 from contextlib import nullcontext
 
 import pytest
-from probe import PROBE, Probe
+from probe import PROBE, TIMED_OUT, UNAVAILABLE, Probe
 from turn_support import (
     ASKED,
     REGEX,

@@ -35,6 +35,7 @@ from anthropic_bedrock_proxy.turn.request import MAX_TOOLS, prepare, without_run
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 LATER = {"type": "thinking", "thinking": "ah", "signature": "c2ln"}
 A, B = "srvtoolu_A", "srvtoolu_B"
+FOUND = {"type": "tool_search_tool_search_result"}
 
 
 def shown(*messages, **fields):
@@ -135,10 +136,14 @@ def test_without_searches_everything_stays_the_clients_own():
                 user(result("c")),
                 assistant(found(A, "run"), found(B, "run")),
                 ASKED,
+                assistant(text("b")),
+                ASKED,
             ],
             [
                 assistant(asked("toolu_A"), asked("toolu_B"), call("run", "c")),
                 user(told("toolu_B", "run"), told("toolu_A", "run"), result("c")),
+                ASKED,
+                assistant(text("b")),
                 ASKED,
             ],
             id="two results and nothing else came with the next answer",
@@ -280,6 +285,11 @@ def test_a_paused_answer_goes_on():
             [assistant(search(A), {**found(A), "content": "x"})],
             "The request body cannot be converted: one of its fields has an unexpected form",
             id="no object",
+        ),
+        pytest.param(
+            [assistant(search(A), {**found(A), "content": {**FOUND, "tool_references": [{}]}})],
+            "The request body cannot be converted: one of its fields has an unexpected form",
+            id="a reference without a type",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import RawMessageStreamEvent
 from hypothesis import given
 from hypothesis import strategies as st
+from probe import PROBE, Probe, finished, suspended
 from pydantic import TypeAdapter
 from turn_support import (
     ASKED,
@@ -36,7 +37,8 @@ from working import search_tools
 
 from anthropic_bedrock_proxy.protocol.events import PING, GrammarError, fold
 from anthropic_bedrock_proxy.tools.base import Finished
-from anthropic_bedrock_proxy.turn.actions import CallOutcome, End, RunCall
+from anthropic_bedrock_proxy.tools.toolset import Toolset
+from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
 from anthropic_bedrock_proxy.turn.loop import MAX_CALLS, Turn
 from anthropic_bedrock_proxy.turn.usage import add_usage, merge_usage
 
@@ -350,6 +352,56 @@ def test_chunking_does_not_matter(script, cuts):
         for chunk in _cut(events, cuts):
             pieces += turn.feed(chunk)
     assert pieces == whole
+
+
+_probe_answers = st.lists(
+    st.lists(_texts | st.builds(lambda: call("probe")), min_size=1, max_size=5), max_size=3
+).map(lambda script: [answer(*_with_numbers(blocks)) for blocks in [*script, [text("end")]]])
+
+
+def _with_numbers(blocks):
+    return [
+        call("probe", f"call_{n}", n=n) if block["type"] == "tool_use" else block
+        for n, block in enumerate(blocks)
+    ]
+
+
+def _outcome(number):
+    return suspended(("x", "run", {})) if number == 4 else finished(str(number))
+
+
+def _told(script, choose):
+    """(the client's events, the end); `choose` picks an outcome of so many, or None: an event."""
+    turn = Turn(request(tools=[PROBE]), Toolset([Probe().kind]))
+    events, asked, left, answers = [], [], [], iter(script)
+    actions = turn.begin()
+    while True:
+        for action in actions:
+            match action:
+                case Tell():
+                    events += action.events
+                case RunCall():
+                    asked.append(action.call)
+                case CallModel():
+                    assert not asked
+                    assert not left
+                    left = list(next(answers))
+                case End():
+                    return events, action
+        chosen = choose(len(asked)) if left else 0
+        if asked and chosen is not None:
+            one = asked.pop(chosen)
+            actions = turn.feed(CallOutcome(one.id, _outcome(one.input["n"])))
+        else:
+            actions = turn.feed([left.pop(0)])
+
+
+@given(_probe_answers, st.randoms(use_true_random=False))
+def test_it_does_not_matter_when_outcomes_come(script, random):
+    at_once = _told(script, lambda _: 0)
+    assert _told(script, lambda count: random.choice([None, *range(count)])) == at_once
+    assert _told(script, lambda _: None) == at_once
+    fold(at_once[0])
 
 
 def _cut(events, cuts):

@@ -127,11 +127,9 @@ class History:
             self._add_said(opened, block, (index, position))
         answers = self._answers
         if answers is not None:
-            if (
-                not opened.message["content"]
-                and answers.calls.keys() == self._client_calls.callers()
-            ):
-                return  # whatever has no result yet was resumed and waits again
+            waiting = self._client_calls.callers()
+            if waiting and answers.calls.keys() == waiting and not opened.message["content"]:
+                return  # what has no result yet was resumed, and waits again
             self._refuse_missing()
             answers.complete()
             self._answers = None

@@ -24,7 +24,7 @@ from ..protocol.messages import MessagesRequest
 from ..protocol.raw import MISSHAPEN
 from ..tools.base import Finished, Outcome
 from ..upstream.base import AnswerStream
-from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
+from .actions import Action, CallModel, CallOutcome, RunCall, Tell
 from .loop import Turn
 from .suspended import SuspendedTurn
 
@@ -194,7 +194,7 @@ class TurnStream:
                     self._estimated = self.usage_estimated
                     self._hang_up()
                     self._opening = asyncio.ensure_future(self._open_call(action.request))
-                case End():
+                case _:  # End
                     self.suspended = action.suspended
 
     def _hang_up(self) -> None:
