@@ -44,8 +44,10 @@ class Proxy:
         limits=None,
         holds=False,
         trusted_networks=(),
+        toolset=None,
     ):
         self.upstream = FakeUpstream()
+        toolset = toolset or search_tools()
         self.records = []
         self.resolved = []
         self.registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -71,7 +73,7 @@ class Proxy:
                 sources=Sources(NoFetcher()),
                 resolve_backing=self.resolve_backing,
                 terms=DEFAULT_TERMS,
-                toolset=search_tools(),
+                toolset=toolset,
                 report_cost=report_cost,
                 monotonic=monotonic,
             ),
@@ -80,6 +82,7 @@ class Proxy:
                 self.registry,
                 Sources(NoFetcher()),
                 admission,
+                toolset,
                 monotonic=monotonic,
             ),
             registry=self.registry,

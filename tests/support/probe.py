@@ -24,6 +24,7 @@ class Probe:
     """A `ServerTool`; its calls are told apart by `input["n"]`."""
 
     result_type = "probe_tool_result"
+    fields = ("container",)
     timed_out = TIMED_OUT
     unavailable = UNAVAILABLE
 

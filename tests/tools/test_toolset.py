@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from probe import PROBE, Probe
 from streams import encode
-from working import search_tools
+from working import no_pause, search_tools
 
 from anthropic_bedrock_proxy.protocol.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.capabilities import Capabilities
 from anthropic_bedrock_proxy.protocol.messages import parse_request
 from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX
-from anthropic_bedrock_proxy.tools.toolset import ToolKind, Toolset
+from anthropic_bedrock_proxy.tools.toolset import ToolKind, Toolset, tool_search
 
 NOVA = Capabilities(dialect="converse")
 CLAUDE = Capabilities(
@@ -48,7 +50,7 @@ def test_a_request_needs_a_turn_unless_the_model_has_the_tool(made, needs):
 
 
 def test_each_kind_is_asked_for_itself():
-    both = Toolset([*(kind for kind, _ in search_tools()._kinds), Probe().kind])
+    both = Toolset([tool_search(no_pause, nullcontext), Probe().kind])
     assert both.needs_turn(request([PROBE]), CLAUDE, RULES)
     assert both.needs_turn(request([SEARCH]), NOVA, RULES)
     assert not both.needs_turn(request([SEARCH]), CLAUDE, RULES)

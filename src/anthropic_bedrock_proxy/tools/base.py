@@ -94,6 +94,11 @@ class ServerTool(Protocol):
         ...
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of a request that are for the tool, not for the model, e.g. `container`."""
+        ...
+
+    @property
     def timeout_seconds(self) -> float | None:
         """The time that a call may take, as the driver measures it; None: it ends by itself."""
         ...

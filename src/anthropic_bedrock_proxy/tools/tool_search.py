@@ -75,6 +75,7 @@ class ToolSearch:
     """Both kinds of tool search (a `ServerTool`)."""
 
     result_type = "tool_search_tool_result"
+    fields = ()
     timeout_seconds = None  # its work is bounded instead
     timed_out = _failed("execution_time_exceeded", _TOO_MUCH)
     unavailable = _failed("unavailable", _UNAVAILABLE)

@@ -37,7 +37,11 @@ class Toolset:
     """All server-side tools that the proxy can run."""
 
     def __init__(self, kinds: Sequence[ToolKind]) -> None:
-        self._kinds = [(kind, re.compile(re.escape(kind.trace)).search) for kind in kinds]
+        self._kinds = kinds
+        self._signs = [
+            (kind.prefix, re.compile(re.escape(kind.trace)).search, *(kind.native or (None, "")))
+            for kind in kinds
+        ]
         self._made: list[ServerTool] | None = None
 
     def needs_turn(
@@ -48,15 +52,14 @@ class Toolset:
         Cheap where it matters: a tool that the model has natively costs two look-ups, any other
         the types of the definitions and one pass of a byte search over the history.
         """
-        for kind, find_trace in self._kinds:
+        for prefix, find_trace, feature, field in self._signs:
             if (
-                kind.native is not None
-                and kind.native[0] in capabilities.features
-                and flag_for(kind.native[1], capabilities, rules) is not None
+                feature in capabilities.features
+                and flag_for(field, capabilities, rules) is not None
             ):
                 continue
             for tool in request.view.tools or ():
-                if tool.type is not None and tool.type.startswith(kind.prefix):
+                if tool.type is not None and tool.type.startswith(prefix):
                     return True
             if find_trace(request.fields["messages"]) is not None:
                 return True
@@ -76,7 +79,7 @@ class Toolset:
 
     def _tools(self) -> list[ServerTool]:
         if self._made is None:
-            self._made = [kind.make() for kind, _ in self._kinds]
+            self._made = [kind.make() for kind in self._kinds]
         return self._made
 
 

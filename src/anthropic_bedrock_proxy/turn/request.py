@@ -126,6 +126,8 @@ def _convert_tools(
         seen = tool.definition(decode(raws[index]), f"tools.{index}")
         raws[index] = Raw(encode(seen))
         tools[seen["name"]] = tool
+        for name in tool.fields:
+            fields.pop(name, None)
     if len(raws) > MAX_TOOLS:
         raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with tool search")
     if tools:
