@@ -1,4 +1,4 @@
-"""How a turn begins: what its history left open is run, then the first model call is opened.
+"""The beginning of a turn: what its history left open is run, then the first model call is opened.
 
 The two are apart because the second may fail and be done elsewhere, and the first is done once.
 """
