@@ -29,6 +29,7 @@ from turn_support import (
 )
 from working import no_pause
 
+from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.events import fold
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
@@ -145,14 +146,13 @@ def test_a_model_that_is_slower_than_its_call():
     run(main)
 
 
-@pytest.mark.parametrize("way", ["raises", "times out by itself"])
-def test_a_tool_that_fails_is_unavailable_and_leaves_one_line_without_its_content(caplog, way):
+@pytest.mark.parametrize("kind", [RuntimeError, TimeoutError, asyncio.CancelledError])
+def test_a_tool_that_fails_is_unavailable_and_leaves_one_line_without_its_content(caplog, kind):
     async def main():
         probe = Probe()
         calls = Calls(Stream(answer(probing(1), probing(2))), Stream(answer(text("b"))))
         stream = await start(probe, calls)
-        fault = RuntimeError("secret") if way == "raises" else TimeoutError("secret")
-        probe.end(1, fault)
+        probe.end(1, kind("secret"))
         probe.end(2, "two")
         message = fold((await read_all(stream))[0])
         assert message["content"][1]["content"] == UNAVAILABLE
@@ -160,7 +160,7 @@ def test_a_tool_that_fails_is_unavailable_and_leaves_one_line_without_its_conten
         (messages,) = fields_of(calls.requests[1], "messages")
         assert messages[-1]["content"][0]["is_error"] is True
         (line,) = caplog.records
-        assert (line.tool, line.error) == ("probe", type(fault).__name__)
+        assert (line.tool, line.error) == ("probe", kind.__name__)
         assert line.levelno == logging.ERROR
         assert "secret" not in caplog.text
         assert line.exc_info is None
@@ -246,6 +246,24 @@ def test_letting_go_while_the_model_has_come_to_an_end(failing):
 
     asyncio.run(watched())
     assert not reports
+
+
+def test_what_came_before_the_model_broke_is_told():
+    async def main():
+        probe = Probe()
+        gate = asyncio.get_running_loop().create_future()
+        broken = UpstreamRefusal("ModelStreamErrorException", "broken")
+        stream = await start(probe, Calls(Stream(answer(probing(1))[:-2], (gate, broken))))
+        await stream.read(5)
+        assert await stream.read(0) == []
+        probe.end(1, "one")
+        gate.set_result(None)
+        await rounds()
+        assert b"probe_tool_result" in (await stream.read(5))[0][1]
+        with pytest.raises(UpstreamRefusal, match="broken"):
+            await stream.read(5)
+
+    run(main)
 
 
 def test_a_model_that_ends_without_an_end_leaves_its_calls_their_results():

@@ -38,17 +38,20 @@ _log = logging.getLogger("anthropic_bedrock_proxy.turn")
 
 async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
     """Awaits one call; its time-out and its faults are outcomes too."""
-    tool, scope = asked.tool, new_timeout(asked.tool.timeout_seconds)
+    scope = new_timeout(asked.tool.timeout_seconds)
     try:
         async with scope:
             return await asked.run(asked.call)
-    except Exception as error:  # noqa: BLE001  # a tool's fault never breaks the answer
+    except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
-            return Finished(tool.timed_out)
-        # Its message may quote what was asked.
+            return Finished(asked.tool.timed_out)
+        # Neither its message nor its traceback is logged: they may quote what was asked.
         fault = {"tool": asked.call.name, "error": type(error).__name__}
-        _log.error("a server-side tool failed", extra=fault)  # so may the traceback
-        return Finished(tool.unavailable)
+        _log.error("a server-side tool failed", extra=fault)
+        return Finished(asked.tool.unavailable)
 
 
 class TurnStream:
@@ -139,11 +142,14 @@ class TurnStream:
         return bool(done)
 
     def _collect(self) -> None:
-        """Takes whatever has come. Raises `UpstreamRefusal`."""
+        """Takes whatever has come; outcomes first, for the model may have broken after them.
+
+        Raises `UpstreamRefusal`.
+        """
         for identifier in [key for key, call in self._running.items() if call.done()]:
             outcome = self._running.pop(identifier).result()
             self._feed(CallOutcome(identifier, outcome))
-        if self._reading is not None and self._reading.done():
+        if self._reading is not None and self._reading.done() and not self._told:
             self._take_events(self._reading)
         if self._opening is not None and self._opening.done():
             self._take_stream(self._opening)
