@@ -10,11 +10,11 @@ from statistics import median
 from time import process_time
 from typing import Any, Final
 
-from anthropic_bedrock_proxy.gateway.dialects import Wanted, convert
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.gateway.conversion import Wanted, convert
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
 
 _ROUNDS: Final = 15
 _LOOPS: Final = 400  # each a user turn and an assistant turn

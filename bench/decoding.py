@@ -9,8 +9,8 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
+from anthropic_bedrock_proxy.protocol.answer import sse
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 
 from . import work
 

@@ -16,24 +16,24 @@ from functools import cache, partial
 from time import process_time
 from typing import Any, Final
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.dialects import Wanted
-from anthropic_bedrock_proxy.gateway.known import View
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.gateway.conversion import Wanted
+from anthropic_bedrock_proxy.gateway.overrides.known import View
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
 from anthropic_bedrock_proxy.gateway.sources import has_urls
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol import sse
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
-from anthropic_bedrock_proxy.protocol.anthropic_messages import to_messages
-from anthropic_bedrock_proxy.protocol.bounds import bound_tokens
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.events import fold
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.metering import Meter
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.protocol.answer import sse
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.protocol.answer.metering import Meter
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
+from anthropic_bedrock_proxy.protocol.native.endpoints import to_messages
+from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
+from anthropic_bedrock_proxy.protocol.request.bounds import bound_tokens
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.turn.needed import needs_turn

@@ -12,12 +12,21 @@ PACKAGE = Path(__file__).parents[1] / "src" / "anthropic_bedrock_proxy"
 ALLOWED = {
     "errors": set(),
     "bounded": set(),
-    "protocol": {"errors", "protocol"},
+    "models": {"bounded", "errors", "models"},
+    "protocol": {"errors", "models.betas", "models.table", "protocol"},
     "aws": {"aws"},
     "upstream": {"aws", "bounded", "errors", "protocol", "upstream", "__version__"},
     "fetch": {"aws", "errors", "fetch", "__version__"},
     "tools": {"errors", "protocol", "tools"},
-    "turn": {"errors", "protocol", "tools", "turn", "upstream.base"},
+    "turn": {
+        "errors",
+        "models.betas",
+        "models.table",
+        "protocol",
+        "tools",
+        "turn",
+        "upstream.base",
+    },
     "store": {"aws.dynamodb", "aws.dynamodb_values", "bounded", "store"},
     "limits": {"limits"},
     "gateway": {
@@ -27,6 +36,7 @@ ALLOWED = {
         "protocol",
         "fetch.base",
         "limits.base",
+        "models",
         "store.base",
         "store.records",
         "turn",
@@ -36,8 +46,8 @@ ALLOWED = {
         "admin",
         "errors",
         "gateway.admission.periods",
-        "gateway.routing",
-        "protocol.capabilities",
+        "models.registry",
+        "models.table",
         "store.base",
         "store.records",
         "store.sealing",
@@ -45,14 +55,14 @@ ALLOWED = {
         "store.totals",
     },
     "http/server": {"errors", "http.server"},  # before the folder that it is in
-    "http": {"admin", "errors", "gateway", "http", "protocol", "__version__"},
+    "http": {"admin", "errors", "gateway", "http", "models", "protocol", "__version__"},
     "telemetry": {"errors", "telemetry", "gateway.exchange"},
     "config": {"config"},
     "process": {"app", "config", "http.server", "process"},
-    "sim": {"sim", "errors", "http.server", "protocol.eventstream", "__version__"},
+    "sim": {"sim", "errors", "http.server", "protocol.aws.eventstream", "__version__"},
 }
-COMPOSITION = {"administration", "app", "backends", "cli", "live", "parts", "server", "__main__"}
-PURE_FOLDERS = ("protocol", "tools")
+COMPOSITION = {"app", "cli", "__main__"}
+PURE_FOLDERS = ("models", "protocol", "tools")
 PURE_MODULES = (
     "limits/gcra.py",
     "limits/decide.py",

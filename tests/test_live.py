@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from anthropic_bedrock_proxy.gateway.known import capabilities_of
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.live import Live
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.app.live import Live
+from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.gateway.overrides.known import capabilities_of
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.memory.catalog import MemoryCatalog
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore

@@ -9,9 +9,9 @@ import time
 import pytest
 from http_client import Client
 
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from anthropic_bedrock_proxy.admin.scopes import EVERYTHING, SCOPES, Actor
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.errors import ConflictError
 from anthropic_bedrock_proxy.store.records import NewSecret, OwnerRecord

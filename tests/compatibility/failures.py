@@ -17,7 +17,7 @@ from rows import (
 from streams import decode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
 
 BY_KEY = {column.key: column for column in COLUMNS}
 every_way = pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.key)

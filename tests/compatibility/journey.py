@@ -15,18 +15,20 @@ from converse_shapes import check_shapes
 from rows import Column
 from working import no_pause
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
-from anthropic_bedrock_proxy.gateway.dialects import Conversion, Wanted
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.gateway.conversion import Conversion, Wanted
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
 from anthropic_bedrock_proxy.gateway.sources import Sources, has_urls
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
-from anthropic_bedrock_proxy.sim import converse, invoke, messages
-from anthropic_bedrock_proxy.sim.models import resolve_for_inference
-from anthropic_bedrock_proxy.sim.refusal import Refusal
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.sim.anthropic import endpoints as messages
+from anthropic_bedrock_proxy.sim.anthropic import validation as invoke
+from anthropic_bedrock_proxy.sim.converse import validation as converse
+from anthropic_bedrock_proxy.sim.models.lookup import resolve_for_inference
+from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.turn.needed import needs_turn
 from anthropic_bedrock_proxy.upstream.base import Call

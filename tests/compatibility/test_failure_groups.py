@@ -36,9 +36,9 @@ from rows import (
 from streams import EVENTS, encode
 from wire import converse_frames, folded
 
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.events import fold
-from anthropic_bedrock_proxy.protocol.invoke_answer import EndpointStream
+from anthropic_bedrock_proxy.protocol.answer import sse
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream
 
 
 # 1. litellm#19373, claude-code#49370, CLIProxyAPI#4750

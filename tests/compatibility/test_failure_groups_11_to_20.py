@@ -33,21 +33,21 @@ from rows import (
 from streams import EVENTS, STREAM, decode, encode
 from wire import converse_frames, folded
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import FetchError
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
+from anthropic_bedrock_proxy.gateway.answer.pacing import PacedStream, Pacing
+from anthropic_bedrock_proxy.gateway.conversion import convert
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
-from anthropic_bedrock_proxy.gateway.dialects import convert
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.pacing import PacedStream, Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.converse.answer import finish_converse
-from anthropic_bedrock_proxy.protocol.events import PING
-from anthropic_bedrock_proxy.protocol.invoke_answer import EndpointStream, InvokeStream
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.answer import sse
+from anthropic_bedrock_proxy.protocol.answer.events import PING
+from anthropic_bedrock_proxy.protocol.converse.answer.whole import finish_converse
+from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream, InvokeStream
 from anthropic_bedrock_proxy.upstream.base import Call
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream

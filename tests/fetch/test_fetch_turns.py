@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.fetch.base import BusyError
-from anthropic_bedrock_proxy.fetch.turns import Turns
+from anthropic_bedrock_proxy.fetch.fair_slots import Turns
 
 
 def test_shares_halve_from_key_to_key():

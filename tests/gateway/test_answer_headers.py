@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from anthropic_bedrock_proxy.gateway.answer.relay import answer_headers
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.relay import answer_headers
 
 
 def warned(*warnings):

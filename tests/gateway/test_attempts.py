@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.gateway.admission.attempts import Attempts
+from anthropic_bedrock_proxy.gateway.admission.brute_force import Attempts
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,12 @@ from anthropic_bedrock_proxy.errors import (
     RateLimitError,
     UnavailableError,
 )
-from anthropic_bedrock_proxy.gateway.admission.attempts import Attempts
-from anthropic_bedrock_proxy.gateway.admission.keys import STALE_SECONDS, Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.authenticator import (
+    STALE_SECONDS,
+    Authenticator,
+    KeyOptions,
+)
+from anthropic_bedrock_proxy.gateway.admission.brute_force import Attempts
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord, OwnerRecord
 

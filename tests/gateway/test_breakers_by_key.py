@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from anthropic_bedrock_proxy.gateway.failover.guard import Guard
+from anthropic_bedrock_proxy.gateway.failover.breakers import Guard
 
 KEYS = "abc"
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
+from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget, budgets_of
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.periods import today
-from anthropic_bedrock_proxy.gateway.admission.purse import Budget, budgets_of
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import (
     Account,

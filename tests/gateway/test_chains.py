@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from anthropic_bedrock_proxy.app.parts import check, make_registry
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.gateway.failover.chains import parse_link
-from anthropic_bedrock_proxy.gateway.routing import Link
-from anthropic_bedrock_proxy.parts import check, make_registry
+from anthropic_bedrock_proxy.models.registry import Link
 
 ARN = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/a=b"
 ROLE = "arn:aws:iam::123456789012:role/x"

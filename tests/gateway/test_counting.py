@@ -9,6 +9,7 @@ import pytest
 from desks import make_desk
 from streams import decode, encode
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import (
     PermissionDeniedError,
     ProxyError,
@@ -17,13 +18,12 @@ from anthropic_bedrock_proxy.errors import (
 )
 from anthropic_bedrock_proxy.fetch.base import Fetched, NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import Account, Caller, KeyRecord
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream

@@ -11,6 +11,7 @@ import pytest
 from desks import make_desk
 from streams import EVENTS, MESSAGE, STREAM, chunk_frame, encode, exception_frame
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import (
     InvalidRequestError,
     NotFoundError,
@@ -23,24 +24,23 @@ from anthropic_bedrock_proxy.errors import (
 )
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
+from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.gateway.failover.attempts import Course
 from anthropic_bedrock_proxy.gateway.failover.chains import parse_chains
 from anthropic_bedrock_proxy.gateway.failover.conversations import Conversations
-from anthropic_bedrock_proxy.gateway.failover.course import Course
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover, FailoverOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Patience
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
-from anthropic_bedrock_proxy.upstream.places import Places
+from anthropic_bedrock_proxy.upstream.providers import Places
 
 TABLE = load_model_table()
 HAIKU = "claude-haiku-4-5"  # one dialect: invoke

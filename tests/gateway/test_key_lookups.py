@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 
 from anthropic_bedrock_proxy.errors import AuthenticationError, RateLimitError, UnavailableError
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
 

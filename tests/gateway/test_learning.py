@@ -8,18 +8,18 @@ import pytest
 from desks import make_desk
 from streams import MESSAGE, STREAM, decode, encode
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
+from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Verdicts
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.gateway.verdicts import KEEP_SECONDS, Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

@@ -13,18 +13,18 @@ from deliveries import Delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, RateLimitError
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.lease import Desk
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions, Limits
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, Limits
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
 from anthropic_bedrock_proxy.limits.base import Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, UsageBatch, UsageRecord
 

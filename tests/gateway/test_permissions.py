@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, PermissionDeniedError
 from anthropic_bedrock_proxy.gateway.admission.permissions import (
     check_model,
@@ -11,9 +12,8 @@ from anthropic_bedrock_proxy.gateway.admission.permissions import (
     check_request,
     client_address,
 )
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.records import KeyRecord
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

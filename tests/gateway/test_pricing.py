@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import msgspec
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.records import PriceRecord
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

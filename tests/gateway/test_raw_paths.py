@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.gateway.raw_paths import EXTRA, locate, strip
+from anthropic_bedrock_proxy.gateway.overrides.raw_paths import EXTRA, locate, strip
 
 DIGITS = "9" * 5000
 NAMES = ["a", "b", "type", "custom", "text", "a.b"]

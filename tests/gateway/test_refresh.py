@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
-from anthropic_bedrock_proxy.gateway.refresh import CatalogRefresh
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.gateway.catalog_refresh import CatalogRefresh
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import ModelMapping, ProviderRecord

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, NotFoundError
-from anthropic_bedrock_proxy.gateway.routing import Link, Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.models.registry import Link, Registry, RoutingOptions
 
 TABLE = load_model_table()
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"

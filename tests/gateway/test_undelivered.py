@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from stores import STORES, running
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
+from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
-from anthropic_bedrock_proxy.gateway.admission.purse import Budget
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.journal import Journal

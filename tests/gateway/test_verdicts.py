@@ -6,14 +6,14 @@ import msgspec
 import pytest
 from streams import decode, encode
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.dialects import Wanted
-from anthropic_bedrock_proxy.gateway.known import PROBE_SECONDS, capabilities_of
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.gateway.verdicts import KEEP_SECONDS, Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Terms
+from anthropic_bedrock_proxy.gateway.conversion import Wanted
+from anthropic_bedrock_proxy.gateway.overrides.known import PROBE_SECONDS, capabilities_of
+from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Verdicts
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS, Terms
 from anthropic_bedrock_proxy.store.records import CapabilityOverride
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

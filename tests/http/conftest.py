@@ -7,19 +7,19 @@ import pytest
 from desks import make_desk
 from streams import MESSAGE, STREAM, encode
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.counting import Counting
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
 from anthropic_bedrock_proxy.http.routes import Routes
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_secret

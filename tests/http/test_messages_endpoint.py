@@ -20,9 +20,9 @@ from streams import (
 )
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
+from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.protocol.events import Grammar, fold
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
 
 BODY = {
     "model": "claude-haiku-4-5",

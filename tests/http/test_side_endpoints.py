@@ -10,7 +10,7 @@ from http_client import Client
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.admission.keys import KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
 from anthropic_bedrock_proxy.http.application import _render
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
 

@@ -10,8 +10,8 @@ from http_client import Client
 from streams import chunk_frame, encode
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.events import explode
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.answer.events import explode
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.records import PriceRecord
 
 MODEL = "claude-opus-4-1"  # it does not search by itself

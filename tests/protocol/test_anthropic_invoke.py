@@ -11,11 +11,11 @@ from hypothesis import given
 from streams import decode, encode, messages
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 GOLDEN = sorted((Path(__file__).parent / "golden" / "invoke").glob("*.json"))
 
@@ -138,7 +138,7 @@ def test_an_echoed_answer_is_accepted_as_history(message):
 
 
 def _registry():
-    from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions  # noqa: PLC0415
-    from anthropic_bedrock_proxy.parts import load_model_table  # noqa: PLC0415
+    from anthropic_bedrock_proxy.app.parts import load_model_table  # noqa: PLC0415
+    from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions  # noqa: PLC0415
 
     return Registry(load_model_table(), RoutingOptions(region="us-east-1"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.protocol.betas import BetaRules, choose_betas, split_header
+from anthropic_bedrock_proxy.models.betas import BetaRules, choose_betas, split_header
 
 ACCEPTED = frozenset(("a", "b"))
 flags = st.lists(st.sampled_from(["a", "b", "c", "old", "bad"]), max_size=8)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from anthropic_bedrock_proxy.protocol.bounds import bound_tokens
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.bounds import bound_tokens
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 CONTEXT = 200_000
 DATA = "A" * 100_000

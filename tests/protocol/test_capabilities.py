@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.capabilities import capabilities_on, parse_table
-from anthropic_bedrock_proxy.sim.catalog import MODELS
+from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.models.table import capabilities_on, parse_table
+from anthropic_bedrock_proxy.sim.models.catalog import MODELS
 
 MODEL = {"id": "a", "display_name": "A", "bedrock": "anthropic.a", "generation": "g"}
 

@@ -8,8 +8,8 @@ from cost_cases import CASES, SONNET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.cost import (
+from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.protocol.answer.cost import (
     Rates,
     cost_nano,
     dollars,
@@ -17,7 +17,7 @@ from anthropic_bedrock_proxy.protocol.cost import (
     nano,
     rates_of,
 )
-from anthropic_bedrock_proxy.protocol.metering import CacheCreation, Usage
+from anthropic_bedrock_proxy.protocol.answer.metering import CacheCreation, Usage
 
 SONNET_RATES = next(
     rates_of(m.price) for m in load_model_table().model if SONNET in (m.id, *m.aliases)

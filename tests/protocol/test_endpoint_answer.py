@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import EVENTS, MESSAGE, decode, messages
 
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.events import Grammar, explode, fold
-from anthropic_bedrock_proxy.protocol.invoke_answer import EndpointStream
+from anthropic_bedrock_proxy.protocol.answer import sse
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar, explode, fold
+from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream
 
 STREAM = sse.encode(EVENTS)
 

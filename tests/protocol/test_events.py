@@ -12,7 +12,13 @@ from hypothesis import given
 from pydantic import TypeAdapter
 from streams import EVENTS, MESSAGE, decode, encode, messages
 
-from anthropic_bedrock_proxy.protocol.events import PING, Grammar, GrammarError, explode, fold
+from anthropic_bedrock_proxy.protocol.answer.events import (
+    PING,
+    Grammar,
+    GrammarError,
+    explode,
+    fold,
+)
 
 _sdk_event: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 

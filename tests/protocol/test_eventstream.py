@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import STREAM, chunk_frame, split
 
-from anthropic_bedrock_proxy.protocol.eventstream import (
+from anthropic_bedrock_proxy.protocol.aws.eventstream import (
     MAX_PAYLOAD_BYTES,
     FrameDecoder,
     FrameError,

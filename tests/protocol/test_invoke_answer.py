@@ -24,9 +24,9 @@ from streams import (
 )
 
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.events import Grammar, explode, fold
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream, finish_message
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar, explode, fold
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream, finish_message
 
 ALIAS = "claude-haiku-4-5"
 DEEP = b"[" * 100_000 + b"]" * 100_000

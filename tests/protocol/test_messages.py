@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from streams import encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.protocol import messages
-from anthropic_bedrock_proxy.protocol.messages import check_version, parse_request
+from anthropic_bedrock_proxy.protocol.request import messages
+from anthropic_bedrock_proxy.protocol.request.messages import check_version, parse_request
 
 OK = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "a"}]}
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import EVENTS, MESSAGE, encode, messages
 
-from anthropic_bedrock_proxy.protocol.events import explode
-from anthropic_bedrock_proxy.protocol.metering import CacheCreation, Meter, Usage
+from anthropic_bedrock_proxy.protocol.answer.events import explode
+from anthropic_bedrock_proxy.protocol.answer.metering import CacheCreation, Meter, Usage
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input, estimate_output
 
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import EVENTS, messages, split
 
-from anthropic_bedrock_proxy.protocol.events import PING, explode
-from anthropic_bedrock_proxy.protocol.sse import SSEDecoder, encode
+from anthropic_bedrock_proxy.protocol.answer.events import PING, explode
+from anthropic_bedrock_proxy.protocol.answer.sse import SSEDecoder, encode
 
 
 def decoded(chunks):

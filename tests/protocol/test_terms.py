@@ -7,13 +7,13 @@ from adapting import HAIKU, HELLO, OPUS, REGISTRY, SONNET_4
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE
-from anthropic_bedrock_proxy.protocol.answer_edits import with_applied_edits, without_content
-from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
-from anthropic_bedrock_proxy.protocol.anthropic_messages import to_messages
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.metadata import request_metadata
-from anthropic_bedrock_proxy.protocol.terms import Guardrail, Terms
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE
+from anthropic_bedrock_proxy.protocol.answer.edits import with_applied_edits, without_content
+from anthropic_bedrock_proxy.protocol.native.endpoints import to_messages
+from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.metadata import request_metadata
+from anthropic_bedrock_proxy.protocol.request.policy import Guardrail, Terms
 
 GUARDRAIL = Guardrail(identifier="abc", version="1")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec import structs
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 HELLO = [{"role": "user", "content": "Hello"}]

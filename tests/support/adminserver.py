@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from http_client import Client
 
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
+from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.http.routes import Routes
 from anthropic_bedrock_proxy.store.select import store_from_url
 

@@ -28,7 +28,7 @@ import h11
 from http_client import Connection
 
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.reply import Reply, StreamReply
+from anthropic_bedrock_proxy.gateway.answer.reply import Reply, StreamReply
 from anthropic_bedrock_proxy.http.application import Application
 from anthropic_bedrock_proxy.http.body import read_body
 from anthropic_bedrock_proxy.http.server.head import Head

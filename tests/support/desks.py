@@ -8,8 +8,8 @@ from deliveries import Delivered
 
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.lease import Desk
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions, Limits
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, Limits
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 

@@ -25,8 +25,8 @@ from turn_support import (
 from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.events import PING, fold
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.protocol.answer.events import PING, fold
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn, whole
 from anthropic_bedrock_proxy.turn.needed import needs_turn
 

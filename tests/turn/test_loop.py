@@ -36,7 +36,7 @@ from turn_support import (
 )
 from working import no_pause
 
-from anthropic_bedrock_proxy.protocol.events import PING, GrammarError, fold
+from anthropic_bedrock_proxy.protocol.answer.events import PING, GrammarError, fold
 from anthropic_bedrock_proxy.turn.loop import MAX_CALLS, Turn
 from anthropic_bedrock_proxy.turn.usage import add_usage, merge_usage
 

@@ -23,8 +23,8 @@ from anthropic_bedrock_proxy.aws.credentials import (
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 from anthropic_bedrock_proxy.upstream.base import Call
 from anthropic_bedrock_proxy.upstream.bedrock import (
     BedrockUpstream,

@@ -12,6 +12,7 @@ from fakeserver import ok, serving
 from simprocess import KEY_ID, SECRET, TOKEN, simulator
 from sources import FetchedSource
 
+from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
@@ -20,11 +21,10 @@ from anthropic_bedrock_proxy.aws.credentials import (
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.sim.client import SimClient
-from anthropic_bedrock_proxy.upstream.backing import MAX_FAILED, Backing
 from anthropic_bedrock_proxy.upstream.control import ControlPlane
+from anthropic_bedrock_proxy.upstream.profiles import MAX_FAILED, Backing
 
 KEYS = Credentials(KEY_ID, SECRET)
 ACCOUNT = "123456789012"
@@ -319,7 +319,7 @@ def test_a_failure_holds_for_a_minute_and_tells_no_account(caplog):
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr("anthropic_bedrock_proxy.upstream.backing._MAX_REMEMBERED", 3)
+    monkeypatch.setattr("anthropic_bedrock_proxy.upstream.profiles._MAX_REMEMBERED", 3)
 
     async def main():
         for answer in (SONNET, UpstreamRefusal("ResourceNotFoundException", "no")):

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from fakeserver import ok, serving
 
+from anthropic_bedrock_proxy.app.bedrock import Network, Wiring
 from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSource
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
@@ -18,9 +19,8 @@ from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.store.records import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Call
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
-from anthropic_bedrock_proxy.upstream.place import Place, parse_place
-from anthropic_bedrock_proxy.upstream.places import Places
-from anthropic_bedrock_proxy.upstream.wiring import Network, Wiring
+from anthropic_bedrock_proxy.upstream.provider import Place, parse_place
+from anthropic_bedrock_proxy.upstream.providers import Places
 
 ROLE = "arn:aws:iam::123456789012:role/bedrock"
 CALL = Call(operation="invoke", bedrock_model_id="m", body=b"{}")

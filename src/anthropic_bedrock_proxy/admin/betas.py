@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
-from ..gateway.routing import DEFAULT_PLACE, Registry, base_model_id
+from ..models.registry import DEFAULT_PLACE, Registry, base_model_id
 from ..store.records import ANY, CapabilityOverride
 from .call import Call, Change, Nothing, Site
 from .documents import document, recorded

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..gateway.routing import Registry
+from ..models.registry import Registry
 from ..store.base import Store
 from ..store.records import ModelMapping
 from ..store.sealing import Seal

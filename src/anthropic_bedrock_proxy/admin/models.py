@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
-from ..gateway.routing import Registry, Target
-from ..protocol.capabilities import Model
+from ..models.registry import Registry, Target
+from ..models.table import Model
 from ..store.records import BedrockModel, ModelMapping
 from .call import Call, Change, Nothing
 from .documents import document, recorded

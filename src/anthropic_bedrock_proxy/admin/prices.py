@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError
-from ..gateway.routing import Registry
-from ..protocol.capabilities import Price
+from ..models.registry import Registry
+from ..models.table import Price
 from ..store.records import ANY, PriceRecord
 from .call import Call, Change, Nothing
 from .documents import document, recorded

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import click
 
-from ..protocol.capabilities import DIALECTS
+from ..models.table import DIALECTS
 from ..store.records import ANY
 from .client import Where, admin
 from .common import json_option, print_json, print_table, where_options

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..protocol.capabilities import DIALECTS
+from ..models.table import DIALECTS
 from .client import Where, admin, load
 from .common import json_option, print_json, print_table, where_options
 

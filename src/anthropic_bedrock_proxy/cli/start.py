@@ -77,8 +77,10 @@ def _serve(
     config_file: Path | None,
     overrides: dict[str, str],
 ) -> int:
-    from .. import app, parts, server  # noqa: PLC0415  # after the bind
-    from ..backends import make_store  # noqa: PLC0415
+    from ..app import build as app  # noqa: PLC0415  # after the bind
+    from ..app import parts  # noqa: PLC0415
+    from ..app.stores import make_store  # noqa: PLC0415
+    from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
@@ -184,7 +186,7 @@ async def _make_key(settings: Settings, store: Store) -> str:
     """Makes a key as `keys create` does, so that the audit log tells of it; returns the secret."""
     from ..admin.scopes import LOCAL  # noqa: PLC0415  # once in the life of a store
     from ..admin.table import PREFIX  # noqa: PLC0415
-    from ..administration import build_admin  # noqa: PLC0415
+    from ..app.admin import build_admin  # noqa: PLC0415
     from ..errors import ProxyError  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
 

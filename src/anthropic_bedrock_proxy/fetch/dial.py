@@ -19,7 +19,7 @@ import msgspec
 from ..aws.connect import Endpoint, through_proxy, tls_context
 from ..aws.connection import ConnectError
 from .base import FetchError
-from .turns import Turns
+from .fair_slots import Turns
 
 _READ_AHEAD: Final = 64 * 1024
 _LOOKUPS: Final = 8  # threads

@@ -25,8 +25,8 @@ from . import media
 from .answer import Answer, check_head
 from .base import Fetched, FetchError
 from .dial import Dialer, Lookup, NetworkDialer, Stream, literal_address
+from .fair_slots import Turns
 from .guard import NOT_PUBLIC, Parts, check_address, check_host, check_url
-from .turns import Turns
 
 _CHUNK: Final = 64 * 1024
 _TRIED: Final = 4  # addresses of one host

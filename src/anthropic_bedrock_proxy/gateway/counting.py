@@ -16,17 +16,17 @@ import msgspec
 
 from ..bounded import Bounded
 from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_for
-from ..protocol.messages import MessagesRequest, parse_request
-from ..protocol.terms import DEFAULT_TERMS
+from ..models.registry import Registry, Route, Target
+from ..protocol.request.messages import MessagesRequest, parse_request
+from ..protocol.request.policy import DEFAULT_TERMS
 from ..protocol.tokens import estimate_input
 from ..turn.needed import needs_turn
 from ..upstream.base import Call, Patience, Upstream
 from .admission.admission import Admission
-from .dialects import Wanted, convert
+from .answer.reply import Reply
+from .conversion import Wanted, convert
 from .exchange import Exchange
 from .failover.failover import pinned_place
-from .reply import Reply
-from .routing import Registry, Route, Target
 from .sources import Sources, has_urls
 
 ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..protocol.metering import Meter
+from ..protocol.answer.metering import Meter
 
 if TYPE_CHECKING:
+    from ..models.registry import Target
     from ..store.records import Caller
     from ..turn.loop import Turn
-    from .routing import Target
 
 
 class Exchange(msgspec.Struct, eq=False):

@@ -12,28 +12,28 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal
-from ..protocol.answer_edits import with_applied_edits, with_cost
-from ..protocol.cost import dollars
-from ..protocol.messages import MessagesRequest, parse_request
-from ..protocol.terms import Terms
+from ..models.registry import Registry, Route, Target
+from ..protocol.answer.cost import dollars
+from ..protocol.answer.edits import with_applied_edits, with_cost
+from ..protocol.request.messages import MessagesRequest, parse_request
+from ..protocol.request.policy import Terms
 from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .admission.lease import Lease
-from .dialects import Conversion, Wanted
+from .answer.pacing import PacedStream, Pacing
+from .answer.relay import Relay, answer_headers, answer_lines, refused, told
+from .answer.reply import Reply, StreamReply
+from .answer.whole import open_stream
+from .conversion import Conversion, Wanted
 from .exchange import Exchange
-from .failover.course import Course, OnlyTarget
+from .failover.attempts import Course, OnlyTarget
 from .failover.failover import TARGET_HEADER, Failover, pinned_place
-from .known import View, capabilities_of
-from .pacing import PacedStream, Pacing
-from .relay import Relay, answer_headers, answer_lines, refused, told
-from .reply import Reply, StreamReply
-from .routing import Registry, Route, Target
+from .overrides.known import View, capabilities_of
+from .overrides.overrides import Verdicts
 from .sources import Sources, has_urls
 from .terms import terms_for
 from .turnstile import Turnstile
-from .unstreamed import open_stream
-from .verdicts import Verdicts
 
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 

@@ -18,9 +18,9 @@ from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError, ProxyError, RateLimitError
 from ..fetch.base import BusyError, Fetched, Fetcher, FetchError, TooLargeError
-from ..protocol.messages import MessagesRequest, decode_message
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
-from ..protocol.views import BlockView, MessageView, RequestView, SourceView
+from ..protocol.request.messages import MessagesRequest, decode_message
+from ..protocol.request.views import BlockView, MessageView, RequestView, SourceView
 
 MAX_IMAGE: Final = 5 * 1024 * 1024  # of base64, one image; Bedrock's own bound
 MAX_TOTAL: Final = 20 * 1024 * 1024  # of all that is put in: InvokeModel takes 25,000,000 bytes

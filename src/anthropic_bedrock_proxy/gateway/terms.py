@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..protocol.terms import Terms
+from ..protocol.request.policy import Terms
 from ..store.records import Caller
 
 

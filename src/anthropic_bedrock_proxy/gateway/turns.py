@@ -11,17 +11,17 @@ from typing import Any
 import msgspec
 
 from ..errors import UpstreamRefusal
-from ..protocol.answer_edits import with_applied_edits
-from ..protocol.messages import MessagesRequest
+from ..protocol.answer.edits import with_applied_edits
+from ..protocol.request.messages import MessagesRequest
 from ..turn.driver import TurnStream, begin_turn, open_turn, whole
 from ..upstream.base import AnswerStream, Call, Upstream
-from .dialects import Conversion
+from .answer.pacing import PacedStream
+from .answer.relay import count_spent
+from .answer.whole import open_stream
+from .conversion import Conversion
 from .exchange import Exchange
-from .known import View
-from .pacing import PacedStream
-from .relay import count_spent
+from .overrides.known import View
 from .turnstile import Turnstile
-from .unstreamed import open_stream
 
 _encode = msgspec.json.Encoder().encode
 

@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from ..errors import AuthenticationError, InvalidRequestError
-from ..gateway.admission.keys import ANONYMOUS, MASTER
-from ..gateway.reply import Reply
+from ..gateway.admission.authenticator import ANONYMOUS, MASTER
+from ..gateway.answer.reply import Reply
 from .application import Handler, Request
 from .body import read_body
 

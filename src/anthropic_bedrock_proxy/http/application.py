@@ -16,10 +16,10 @@ from time import monotonic, time
 from typing import Any, Final
 
 from ..errors import APIError, MethodNotAllowedError, NotFoundError, ProxyError, UnavailableError
+from ..gateway.answer.relay import error_event
+from ..gateway.answer.reply import Headers, Reply, StreamReply
 from ..gateway.exchange import Exchange
-from ..gateway.relay import error_event
-from ..gateway.reply import Headers, Reply, StreamReply
-from ..protocol import sse
+from ..protocol.answer import sse
 from .cors import CORS
 from .server.errors import ClientGoneError
 from .server.request import Request as ServerRequest

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from ..gateway.reply import Headers
+from ..gateway.answer.reply import Headers
 
 # What a page may read beside the few headers that the Fetch standard lists: every one by its name,
 # because `*` means nothing with credentials, and within a name it never does.

@@ -16,15 +16,15 @@ import msgspec
 
 from .. import __version__
 from ..errors import UnavailableError
-from ..gateway.admission.keys import Authenticator
+from ..gateway.admission.authenticator import Authenticator
 from ..gateway.admission.permissions import check_network, client_address
-from ..gateway.catalog import list_models, retrieve
+from ..gateway.answer.reply import Reply, StreamReply
 from ..gateway.counting import Counting
 from ..gateway.messages import Messages
-from ..gateway.reply import Reply, StreamReply
-from ..gateway.routing import Registry
-from ..protocol.betas import split_header
-from ..protocol.messages import check_version
+from ..gateway.model_list import list_models, retrieve
+from ..models.betas import split_header
+from ..models.registry import Registry
+from ..protocol.request.messages import check_version
 from .admin import AdminRoutes
 from .application import AccessLog, Application, Handler, Request
 from .body import read_body, skip_body

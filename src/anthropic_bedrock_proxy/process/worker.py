@@ -26,7 +26,7 @@ from .tls import renew, tls_context_of_now
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from ..app import App
+    from ..app.build import App
     from ..config import Settings
 
 # What a worker tells its parent.

@@ -16,19 +16,19 @@ from ..errors import ProxyError
 from ..http.server.errors import ClientGoneError
 from ..http.server.request import Request as ServerRequest
 from . import operations
+from .anthropic.endpoints import named
+from .anthropic.validation import decode_body
 from .control import control
-from .delivery import ClientGone, Cut, Wire
-from .envelope import answered
-from .ids import new_request_id
-from .invoke import decode_body
-from .listing import get_inference_profile, list_foundation_models, list_inference_profiles
 from .log import Entry, RequestLog
-from .messages import named
+from .models.listing import get_inference_profile, list_foundation_models, list_inference_profiles
 from .options import MAX_BODY_BYTES, SimulatorOptions
-from .refusal import Refusal, invalid
 from .routing import Route, route
 from .script import Error, Script, Seen, Step
-from .signature import Verifier
+from .wire.delivery import ClientGone, Cut, Wire
+from .wire.envelope import answered
+from .wire.ids import new_request_id
+from .wire.refusal import Refusal, invalid
+from .wire.signature import Verifier
 
 Request = ServerRequest[Any]
 _JSON_LINE: Final = b"content-type: application/json\r\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .models import TARGETS
+from .models.lookup import TARGETS
 from .options import Credential
 from .script import parse_steps
 

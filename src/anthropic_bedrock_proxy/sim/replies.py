@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from .guardrail import BLOCKED_TEXT
-from .ids import new_id
 from .prompt import Prompt, signature, tokens
 from .script import Reply, Step
+from .wire.ids import new_id
 
 _ECHO_CHARACTERS = 200
 _MAX_DEPTH = 8

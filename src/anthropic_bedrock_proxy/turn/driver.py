@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import InvalidRequestError, UpstreamRefusal
-from ..protocol.events import Event, GrammarError, fold
-from ..protocol.messages import MessagesRequest
+from ..protocol.answer.events import Event, GrammarError, fold
 from ..protocol.raw import MISSHAPEN
+from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Json
 from ..tools.work import Pause
 from ..upstream.base import AnswerStream

@@ -19,7 +19,7 @@ from msgspec import Raw
 
 from ..errors import InvalidRequestError
 from ..protocol.raw import decode
-from ..protocol.views import MessageView
+from ..protocol.request.views import MessageView
 from ..tools.base import Json, ServerTool
 
 CALL: Final = "server_tool_use"

@@ -29,9 +29,9 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.events import Event, fold
-from ..protocol.messages import MessagesRequest
+from ..protocol.answer.events import Event, fold
 from ..protocol.raw import decode, encode
+from ..protocol.request.messages import MessagesRequest
 from ..protocol.tokens import estimate_output
 from ..tools.base import Json, Run, ServerTool
 from ..tools.work import Pause

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..protocol.betas import BetaRules, flag_for
-from ..protocol.capabilities import Capabilities
-from ..protocol.messages import MessagesRequest
+from ..models.betas import BetaRules, flag_for
+from ..models.table import Capabilities
+from ..protocol.request.messages import MessagesRequest
 
 _TOOL_SEARCH: Final = "tool_search_tool_"
 _SEARCHED: Final = re.compile(_TOOL_SEARCH.encode())

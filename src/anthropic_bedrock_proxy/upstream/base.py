@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from ..errors import UpstreamRefusal
-from ..protocol.events import Event
+from ..protocol.answer.events import Event
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,8 +30,8 @@ from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..bounded import Bounded
 from ..errors import UpstreamRefusal, rule_for
-from ..protocol.events import Event
-from ..protocol.model_errors import code_for
+from ..protocol.answer.events import Event
+from ..protocol.aws.model_errors import code_for
 from .base import Answer, AnswerStream, Call, StreamDecoder
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from ..errors import UpstreamRefusal
-from ..protocol.events import Event
+from ..protocol.answer.events import Event
 from .base import Answer, AnswerStream, Call, StreamDecoder
 
 Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | BaseException]

@@ -7,9 +7,9 @@ from adapting import HAIKU, HELLO, OPUS, QWEN, REGISTRY, adapted
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 ADAPTIVE = {"type": "adaptive"}
 BETWEEN = {"type": "between_tools"}

@@ -12,12 +12,12 @@ from streams import encode
 from test_converse_request_models import RULES, capabilities, convert, convert_bytes
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import Capabilities
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.converse.names import DocumentNames, ToolNames
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Guardrail, Terms
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS, Guardrail, Terms
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "converse").glob("*.json"))
 CLAUDE, NOVA = "claude-haiku-4-5", "nova-lite"

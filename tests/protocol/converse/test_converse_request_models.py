@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from converse_shapes import check_shapes
 
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import FEATURES, Capabilities
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import FEATURES, Capabilities
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.terms import Terms
-from anthropic_bedrock_proxy.sim.converse import validate
-from anthropic_bedrock_proxy.sim.models import resolve
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import Terms
+from anthropic_bedrock_proxy.sim.converse.validation import validate
+from anthropic_bedrock_proxy.sim.models.lookup import resolve
 
 RULES = BetaRules(
     mapping={"advanced-tool-use-2025-11-20": ("tool-search-tool-2025-10-19",)},

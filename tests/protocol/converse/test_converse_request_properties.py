@@ -13,7 +13,7 @@ from test_converse_request_models import MODELS, convert
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.adapt.limits import PREFILL
-from anthropic_bedrock_proxy.protocol.terms import Guardrail, Terms
+from anthropic_bedrock_proxy.protocol.request.policy import Guardrail, Terms
 
 PATH = re.compile(
     r"(messages|system|tools|tool_choice|thinking|output_config|temperature|top_p|top_k|metadata"

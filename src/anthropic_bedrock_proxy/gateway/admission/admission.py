@@ -13,17 +13,17 @@ import msgspec
 
 from ...bounded import Bounded
 from ...errors import PermissionDeniedError, ProxyError, UnavailableError
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Route
+from ...protocol.request.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
 from ...store.records import Caller
+from ..answer.reply import parse_lines
 from ..exchange import Exchange
-from ..reply import parse_lines
-from ..routing import Route
+from .budget_slice import Budget, Hold, budgets_of
 from .lease import Desk, Lease
-from .limiting import Plan, Ticket
 from .periods import DAY_MS, today
 from .permissions import check_model, check_request
-from .purse import Budget, Hold, budgets_of
+from .rate_limits import Plan, Ticket
 
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4

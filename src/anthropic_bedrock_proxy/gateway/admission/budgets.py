@@ -18,8 +18,8 @@ from typing import Final
 from ...errors import UnavailableError
 from ...store.base import Ledger, StoreError
 from ...store.records import Account, Standing
+from .budget_slice import Budget, Hold, Purse
 from .outage import Outage
-from .purse import Budget, Hold, Purse
 from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, Upkeep
 
 _log = logging.getLogger("anthropic_bedrock_proxy.budgets")

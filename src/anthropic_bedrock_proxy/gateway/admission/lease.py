@@ -16,17 +16,17 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from ...protocol.cost import cost_nano
-from ...protocol.messages import MessagesRequest
-from ...protocol.metering import Usage
+from ...models.registry import Target
+from ...protocol.answer.cost import cost_nano
+from ...protocol.answer.metering import Usage
+from ...protocol.request.messages import MessagesRequest
 from ...store.records import MOST, UsageRecord
 from ..exchange import Exchange
-from ..routing import Target
+from .booked_models import Names
+from .budget_slice import Hold
 from .budgets import Budgets
-from .limiting import Limits, Ticket
-from .names import Names
 from .pricing import Pricing
-from .purse import Hold
+from .rate_limits import Limits, Ticket
 
 
 class Recorder(Protocol):

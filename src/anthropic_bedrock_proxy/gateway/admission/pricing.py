@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from ...bounded import Bounded
-from ...protocol.bounds import bound_tokens
-from ...protocol.capabilities import Model
-from ...protocol.cost import Rates, most_nano, rates_of
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Target, base_model_id
+from ...models.table import Model
+from ...protocol.answer.cost import Rates, most_nano, rates_of
+from ...protocol.request.bounds import bound_tokens
+from ...protocol.request.messages import MessagesRequest
 from ...store.records import PriceRecord
-from ..routing import Target, base_model_id
 
 _MAX_REMEMBERED: Final = 1024
 _FOREVER: Final = float("inf")

@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from ...store.base import LASTING_SECONDS, Ledger, StoreError
 from ...store.records import Account
+from .budget_slice import Purse
 from .outage import Outage
-from .purse import Purse
 
 LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last renewal
 # A worker takes it for lapsed so much earlier: that covers how far two workers may be apart in

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ...protocol.capabilities import DIALECTS
-from ..routing import DEFAULT_PLACE, Link
+from ...models.registry import DEFAULT_PLACE, Link
+from ...models.table import DIALECTS
 
 
 def parse_chains(

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from ...bounded import Bounded
-from ...protocol.messages import MessagesRequest
+from ...protocol.request.messages import MessagesRequest
 
 _MAX_REMEMBERED: Final = 10_000
 _LOOKED_AT: Final = 4096  # bytes of the system prompt, and of the first message

@@ -18,13 +18,13 @@ import msgspec
 
 from ...bounded import Bounded
 from ...errors import OverloadedError, PermissionDeniedError, ProxyError, RateLimitError
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Route, Target
+from ...protocol.request.messages import MessagesRequest
 from ...store.records import Caller
 from ..exchange import Exchange
-from ..routing import Route, Target
+from .attempts import Course
+from .breakers import Guard
 from .conversations import Conversations, fingerprint
-from .course import Course
-from .guard import Guard
 from .targets import THROTTLING, Home, has_several, home_of, identity
 
 TARGET_HEADER: Final = b"x-bedrock-target"

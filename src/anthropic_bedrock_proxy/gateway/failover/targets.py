@@ -15,7 +15,7 @@ from ...errors import (
     from_refusal,
     rule_for,
 )
-from ..routing import Target
+from ...models.registry import Target
 
 _NO_SUCH_ENDPOINT: Final = frozenset((404, 405, 501))
 _NOT_IN_REGION: Final = re.compile(

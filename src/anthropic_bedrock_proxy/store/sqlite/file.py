@@ -164,7 +164,7 @@ class SQLiteFile:
 
 
 def _take_no_signals() -> None:
-    """A stop signal is for the main thread, which may hold it back (see server.py).
+    """A stop signal is for the main thread, which may hold it back (see process/serve.py).
 
     Joining a thread returns a moment before the system has ended it: until then a signal that
     nobody else takes would go to it, and end the process.

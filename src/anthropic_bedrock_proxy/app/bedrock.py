@@ -1,0 +1,157 @@
+"""From what is said about a place to an `Upstream` that calls it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ..aws.connect import Endpoint, connector, proxy_for
+from ..aws.credentials import CredentialsSource, StaticSource
+from ..aws.endpoints import endpoint_url
+from ..aws.http import Pool, PoolOptions
+from ..aws.resolver.resolver import Identity
+from ..aws.sigv4 import Credentials
+from ..upstream.bedrock import BedrockUpstream, RetryOptions
+from ..upstream.provider import DEFAULT, Place
+from ..upstream.provider_upstream import Region
+
+if TYPE_CHECKING:
+    from ..aws.dynamodb import DynamoDB
+    from ..upstream.control import ControlPlane
+
+
+_ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """How every place is reached."""
+
+    ca_bundle: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    fips: bool = False
+    dualstack: bool = False
+    pool: PoolOptions = PoolOptions()
+    retry: RetryOptions = RetryOptions()
+
+    def runtime_url(self, place: Place) -> str:
+        """Returns where a place's bedrock-runtime is."""
+        return place.endpoint_url or self.url("bedrock-runtime", place)
+
+    def mantle_url(self, place: Place) -> str | None:
+        """Returns where a place's bedrock-mantle is.
+
+        None if only the runtime endpoint was moved: then nothing may leave for AWS unasked. Nor is
+        it known to have FIPS endpoints (docs of October 2026).
+        """
+        if place.mantle_endpoint_url or place.endpoint_url or self.fips:
+            return place.mantle_endpoint_url
+        return f"https://bedrock-mantle.{place.region}.api.aws"
+
+    def url(self, service: str, place: Place) -> str:
+        """Returns where AWS has a service in a place's region."""
+        return endpoint_url(service, place.region, fips=self.fips, dualstack=self.dualstack)
+
+
+class Wiring:
+    """Builds the upstreams of places; needs a running loop."""
+
+    def __init__(
+        self,
+        default: Place,
+        network: Network,
+        resolve: Callable[[Identity], CredentialsSource],
+    ) -> None:
+        """`default` lends its credentials; `resolve` gives those that have to be looked up."""
+        self.default = default
+        self._network = network
+        self._resolve = resolve
+
+    def build(self, place: Place, name: str = DEFAULT) -> Region:
+        """The two endpoints of a place; bedrock-mantle only when it is needed."""
+        runtime = self._endpoint(place, name, self._network.runtime_url(place), "bedrock")
+        url = self._network.mantle_url(place)
+        if url is None:
+            return Region(runtime, None)
+        return Region(runtime, lambda: self._endpoint(place, name, url, "bedrock-mantle"))
+
+    def control(self, url: str | None, *, timeout_seconds: float = 5.0) -> ControlPlane:
+        """The control endpoint of the default place; `url` instead of the region's own."""
+        from ..upstream.control import ControlPlane  # noqa: PLC0415  # seldom needed
+
+        endpoint = Endpoint.from_url(url or self._network.url("bedrock", self.default))
+        return ControlPlane(
+            self._pool(endpoint, PoolOptions()),
+            endpoint,
+            region=self.default.region,
+            credentials=None if self.default.bearer_token else self._default_credentials(),
+            bearer_token=self.default.bearer_token,
+            timeout_seconds=timeout_seconds,
+        )
+
+    def dynamodb(self, url: str | None) -> DynamoDB:
+        """DynamoDB of the default place; `url` instead of the region's own."""
+        from ..aws.dynamodb import DynamoDB  # noqa: PLC0415  # seldom needed
+
+        endpoint = Endpoint.from_url(url or self._network.url("dynamodb", self.default))
+        return DynamoDB(
+            self._pool(endpoint, PoolOptions()),
+            endpoint,
+            region=self.default.region,
+            credentials=self._default_credentials(),
+        )
+
+    def _endpoint(self, place: Place, name: str, url: str, service: str) -> BedrockUpstream:
+        endpoint = Endpoint.from_url(url)
+        token = place.bearer_token
+        if token is None and not (place.access_key_id or place.profile or place.role_arn):
+            token = self.default.bearer_token
+        return BedrockUpstream(
+            self._pool(endpoint, self._network.pool),
+            endpoint,
+            region=place.region,
+            credentials=None if token else self._credentials(place, name),
+            bearer_token=token,
+            service=service,
+            options=self._network.retry,
+        )
+
+    def _default_credentials(self) -> CredentialsSource:
+        return self._credentials(self.default, DEFAULT)
+
+    def _credentials(self, place: Place, name: str) -> CredentialsSource:
+        """Keys that are given are used as they are; everything else is looked up."""
+        own = place if place.access_key_id or place.profile else self.default
+        if own.access_key_id and own.secret_access_key and place.role_arn is None:
+            return StaticSource(
+                Credentials(own.access_key_id, own.secret_access_key, own.session_token)
+            )
+        return self._resolve(
+            Identity(
+                name=_name(place, own, name),
+                region=place.region if place.role_arn else self.default.region,
+                profile=None if own.access_key_id else own.profile,
+                access_key_id=own.access_key_id,
+                secret_access_key=own.secret_access_key,
+                session_token=own.session_token,
+                role_arn=place.role_arn,
+                external_id=place.external_id,
+            )
+        )
+
+    def _pool(self, endpoint: Endpoint, options: PoolOptions) -> Pool:
+        network = self._network
+        proxy = proxy_for(endpoint, network.https_proxy, network.no_proxy)
+        return Pool(connector(endpoint, ca_bundle=network.ca_bundle, proxy=proxy), options)
+
+
+def _name(place: Place, own: Place, name: str) -> str:
+    """Returns what the log calls an identity, without its account (SSO names profiles by it)."""
+    if place.role_arn is not None:
+        return f"the role {place.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
+    if own.profile is not None:
+        return f"the profile {_ACCOUNT.sub('…', own.profile)}"
+    return "the default chain"

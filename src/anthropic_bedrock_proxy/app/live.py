@@ -1,0 +1,140 @@
+"""Wires what changes while a worker runs: the catalog in the store, what Bedrock teaches.
+
+Composition code, like app/build.py: it may import anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from ..fetch.base import Fetched
+from ..gateway.catalog_refresh import CatalogRefresh
+from ..gateway.overrides.known import Verdict
+from ..gateway.overrides.overrides import Verdicts
+from ..models.registry import Registry
+from ..store.base import Catalog, StoreError
+from ..store.records import PriceRecord, ProviderRecord
+from ..upstream.profiles import Backing, DescribesProfiles
+
+if TYPE_CHECKING:
+    from ..fetch.cache import CachedFetcher
+
+_BEGIN_SECONDS: Final = 1.0  # of a start, while clients wait
+_log = logging.getLogger("anthropic_bedrock_proxy.catalog")
+
+
+class _Closing(Protocol):
+    async def close(self) -> None: ...
+
+
+class Control(DescribesProfiles, _Closing, Protocol):
+    """The control plane, as far as requests need it."""
+
+
+class Live:
+    """Keeps registry, verdicts and places at the state of the store; begin it, close it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        registry: Registry,
+        *,
+        interval_seconds: float,
+        new_control: Callable[[], Control],
+        on_providers: Callable[[Sequence[ProviderRecord]], None],
+        on_prices: Callable[[Sequence[PriceRecord]], None],
+    ) -> None:
+        """`new_control` is called when the first application inference profile is asked for."""
+        self.verdicts = Verdicts(registry.betas.needed_for, learned=self._learned)
+        self._catalog = catalog
+        self._refresh = CatalogRefresh(
+            catalog,
+            registry,
+            on_overrides=self.verdicts.replace_stored,
+            on_providers=on_providers,
+            on_prices=on_prices,
+            interval_seconds=interval_seconds,
+        )
+        self._control = _OnDemand(new_control)
+        self._backing = Backing(self._control, registry.learn_backing)
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(self) -> None:
+        """Reads the catalog once; a store that does not answer, or not soon, is asked again."""
+        try:
+            async with asyncio.timeout(_BEGIN_SECONDS):
+                await self._refresh.refresh_once()
+        except (StoreError, TimeoutError) as error:
+            reason = str(error) or "no answer in time"
+            _log.warning("the catalog cannot be read yet: %s", reason)
+        self._run(self._refresh.run())
+
+    async def resolve_backing(self, arn: str, key_id: str) -> None:
+        """Learns for a key what is behind an application inference profile. Never raises."""
+        await self._backing.resolve(arn, key_id)
+
+    async def close(self) -> None:
+        """Stops asking and polling."""
+        await self._backing.close()
+        await self._control.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _learned(self, verdict: Verdict) -> None:
+        self._run(self._remember(verdict))
+
+    async def _remember(self, verdict: Verdict) -> None:
+        try:
+            async with self._writing:  # in the order in which they were learned
+                await self._catalog.put_override(verdict)
+                await self._refresh.refresh_once()
+            self.verdicts.release(verdict)
+        except StoreError as error:
+            _log.warning("only this worker knows what %s refused: %s", verdict.model, error)
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _OnDemand:
+    """A control plane that is built when it is first asked."""
+
+    def __init__(self, new_control: Callable[[], Control]) -> None:
+        self._new_control = new_control
+        self._control: Control | None = None
+
+    async def get_inference_profile(self, arn: str) -> str:
+        """Asks the control plane, which is made at the first call: see `ControlPlane`."""
+        if self._control is None:
+            self._control = self._new_control()
+        return await self._control.get_inference_profile(arn)
+
+    async def close(self) -> None:
+        if self._control is not None:
+            await self._control.close()
+
+
+class OnDemandFetcher:
+    """A `Fetcher` that is built at its first fetch: TLS and its roots cost memory."""
+
+    def __init__(self, new_fetcher: Callable[[], CachedFetcher]) -> None:
+        self._new_fetcher = new_fetcher
+        self._fetcher: CachedFetcher | None = None
+
+    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
+        """Fetches as `Fetcher` says, with one that is made at the first call."""
+        if self._fetcher is None:
+            self._fetcher = self._new_fetcher()
+        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
+
+    def close(self) -> None:
+        """Lets go of what was built."""
+        if self._fetcher is not None:
+            self._fetcher.close()
