@@ -18,9 +18,9 @@ from typing import Any, Final
 
 from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.conversion import Wanted
-from anthropic_bedrock_proxy.gateway.overrides.known import View
-from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
+from anthropic_bedrock_proxy.gateway.overrides.known import OverrideView
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import has_urls
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
@@ -33,7 +33,7 @@ from anthropic_bedrock_proxy.protocol.native.endpoints import to_messages
 from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.request.bounds import bound_tokens
 from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.turn.needed import needs_turn
@@ -57,7 +57,7 @@ MODELS: Final = {
     "converse, Qwen": ("qwen.qwen3-32b-v1:0", "converse"),
 }
 # Fields that Bedrock has refused: they are looked for in every block, and taken out.
-_REFUSED: Final = View(
+_REFUSED: Final = OverrideView(
     {
         "beta": frozenset(),
         "field": frozenset(("messages.*.content.*.cache_control", "tools.*.strict")),
@@ -94,9 +94,11 @@ def steps(body: bytes) -> Iterator[Step]:
         made = _or_else(lambda: without_running(request), request)
     for name in MODELS:
         yield from _conversion(made, name)
-    verdicts, target = Verdicts(rules.needed_for), _target("invoke")
-    wanted = Wanted(flags=_FLAGS, rules=rules, terms=DEFAULT_TERMS, stream=True, request_id="req_1")
-    yield "verdicts", lambda: verdicts.convert(request, target, wanted, _REFUSED)
+    overrides, target = Overrides(rules.needed_for), _target("invoke")
+    options = ConversionOptions(
+        flags=_FLAGS, rules=rules, policy=DEFAULT_POLICY, stream=True, request_id="req_1"
+    )
+    yield "overrides", lambda: overrides.convert(request, target, options, _REFUSED)
 
 
 def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:
@@ -114,7 +116,7 @@ def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:
         "converse": partial(to_converse, stream=True),
     }[target.dialect]
     yield f"adapt, {name}", adapted
-    yield name, lambda: to_dialect(made, _FLAGS, capabilities, rules, DEFAULT_TERMS)
+    yield name, lambda: to_dialect(made, _FLAGS, capabilities, rules, DEFAULT_POLICY)
 
 
 def _or_else(step: Callable[[], MessagesRequest], request: MessagesRequest) -> MessagesRequest:

@@ -1,4 +1,4 @@
-"""What the store says reaches the verdicts, in the right order."""
+"""What the store says reaches the overrides, in the right order."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def test_the_operator_s_word_for_every_model_beats_what_one_model_refused():
         )
         await live.begin()
         await live.close()
-        return capabilities_of(target, live.verdicts.view(target, "key_1")).betas
+        return capabilities_of(target, live.overrides.view(target, "key_1")).betas
 
     assert FLAG in asyncio.run(main())
 
 
-def a_verdict(**fields):
+def an_override(**fields):
     common = {"model": "m", "dialect": "invoke", "kind": "beta", "name": FLAG, "allowed": False}
     return CapabilityOverride(**common, source="learned", updated_at=1, **fields)
 
@@ -86,18 +86,18 @@ async def settled(live):
 
 
 def test_what_was_learned_reaches_the_store_in_its_order():
-    first = a_verdict(witnesses=("a",), confirmations=1, expires_at=9)
-    second = a_verdict(witnesses=("a", "b"), confirmations=2, expires_at=9)
+    first = an_override(witnesses=("a",), confirmations=1, expires_at=9)
+    second = an_override(witnesses=("a", "b"), confirmations=2, expires_at=9)
 
     async def main():
         catalog = Slow()
         live = live_on(catalog)
-        for verdict in (first, second):
-            live.verdicts._put(verdict)
+        for override in (first, second):
+            live.overrides._put(override)
         await settled(live)
         await live.close()
         assert await catalog.overrides() == [second]
-        assert not live.verdicts._known._own
+        assert not live.overrides._known._own
 
     asyncio.run(main())
 
@@ -108,10 +108,10 @@ def test_a_store_that_is_down_leaves_it_to_this_worker(caplog):
 
     async def main():
         live = live_on(MemoryCatalog(down))
-        live.verdicts._put(a_verdict(witnesses=("a", "b"), confirmations=2, expires_at=9))
+        live.overrides._put(an_override(witnesses=("a", "b"), confirmations=2, expires_at=9))
         await settled(live)
         await live.close()
-        assert live.verdicts._known._own
+        assert live.overrides._known._own
 
     asyncio.run(main())
     assert "only this worker knows" in caplog.text

@@ -21,7 +21,7 @@ from failures import (
     refused,
     sent,
 )
-from journey import BASE, arrive, registry, travel, wanted_of
+from journey import BASE, arrive, options_of, registry, travel
 from rows import (
     HELLO,
     HOUR,
@@ -43,12 +43,12 @@ from anthropic_bedrock_proxy.gateway.conversion import convert
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.answer import sse
 from anthropic_bedrock_proxy.protocol.answer.events import PING
 from anthropic_bedrock_proxy.protocol.converse.answer.whole import finish_converse
 from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream, InvokeStream
-from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
@@ -76,9 +76,11 @@ def count(model, *script):
     upstream = FakeUpstream(script)
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
-    places = {DEFAULT_PLACE: upstream}
+    providers = {DEFAULT_PROVIDER: upstream}
     admission = Admission(None)  # nobody's request is asked for nothing
-    counting = Counting(places, registry(""), Sources(NoPages()), admission, monotonic=lambda: 0.0)
+    counting = Counting(
+        providers, registry(""), Sources(NoPages()), admission, monotonic=lambda: 0.0
+    )
     body = encode({"model": model, "messages": [HELLO]})
     return asyncio.run(counting.handle(exchange, body)), upstream.calls
 
@@ -129,7 +131,9 @@ def test_14_arns_are_encoded_and_never_prefixed(arn):
     upstream = BedrockUpstream(None, endpoint, region="us-east-1", credentials=None)
     target = registry("").route(arn).targets[0]
     assert target.bedrock_model_id == arn
-    wire_path, signed = upstream._path(Call(operation="invoke", bedrock_model_id=arn, body=b""))
+    wire_path, signed = upstream._path(
+        ModelCall(operation="invoke", bedrock_model_id=arn, body=b"")
+    )
     assert wire_path.count("/") == 3
     assert ":" not in wire_path
     request = AWSRequest("POST", f"https://{endpoint.host}{wire_path}", data=b"")
@@ -230,7 +234,7 @@ def test_18_skills_are_refused_by_name(column):
 @pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
 def test_19_the_version_is_one_that_every_claude_takes(column, version):
     request, target = arrive(column, {"model": column.model, **BASE}, version)
-    call = convert(request, target, wanted_of(request, column)).call
+    call = convert(request, target, options_of(request, column)).call
     body = decode(call.body)
     if column.dialect == "invoke":
         assert body["anthropic_version"] == "bedrock-2023-05-31"

@@ -5,7 +5,7 @@ from fakeserver import chunked, ok
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.fetch.answer import MAX_HEAD, Answer, check_head
+from anthropic_bedrock_proxy.fetch.answer import MAX_HEAD, FetchAnswer, check_head
 from anthropic_bedrock_proxy.fetch.base import FetchError, TooLargeError
 
 UNFRAMED = b"HTTP/1.1 200 OK\r\ncontent-type: a/b\r\n\r\nto the end"
@@ -13,7 +13,7 @@ INTERIM = b"HTTP/1.1 103 Early Hints\r\ncontent-type: x/y\r\n\r\n"
 
 
 def read(*pieces, limit=100):
-    answer = Answer(limit)
+    answer = FetchAnswer(limit)
     for piece in pieces:
         answer.receive(piece)
     return answer
@@ -99,7 +99,7 @@ def receive_often(answer, more):
     ],
 )
 def test_nothing_grows_without_end(start, more, reason):
-    answer = Answer(100)
+    answer = FetchAnswer(100)
     answer.receive(start or more)
     with pytest.raises(FetchError, match=reason):
         receive_often(answer, more)
@@ -127,7 +127,7 @@ def test_heads_of_bodies_that_are():
 
 @given(st.lists(st.binary() | st.sampled_from([ok(b"a"), UNFRAMED, INTERIM, b"\r\n"])))
 def test_junk_is_an_error_of_ours_or_an_answer(pieces):
-    answer = Answer(10)
+    answer = FetchAnswer(10)
     try:
         for piece in pieces:
             answer.receive(piece)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.fetch.base import BusyError
-from anthropic_bedrock_proxy.fetch.fair_slots import Turns
+from anthropic_bedrock_proxy.fetch.fair_slots import FairSlots
 
 
 def test_shares_halve_from_key_to_key():
     async def main():
-        turns = Turns(16)
+        turns = FairSlots(16)
         waiting = [asyncio.create_task(turns.take(key)) for key in "abcde" for _ in range(20)]
         await asyncio.sleep(0)
         got = {
@@ -31,7 +31,7 @@ def test_shares_halve_from_key_to_key():
 
 def test_who_has_least_is_served_first():
     async def main():
-        turns, served = Turns(4), []
+        turns, served = FairSlots(4), []
 
         async def wait(key):
             await turns.take(key)
@@ -56,7 +56,7 @@ def test_who_has_least_is_served_first():
 
 def test_the_queue_of_a_key_is_bounded():
     async def main():
-        turns = Turns(2, max_waiting=3)
+        turns = FairSlots(2, max_waiting=3)
         tasks = [asyncio.create_task(turns.take("a")) for _ in range(5)]
         done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         assert [type(task.exception()) for task in done if task.exception()] == [BusyError]
@@ -71,7 +71,7 @@ def test_the_queue_of_a_key_is_bounded():
 
 def test_a_slot_that_is_granted_to_somebody_who_leaves_goes_on():
     async def main():
-        turns = Turns(1)
+        turns = FairSlots(1)
         await turns.take("a")
         leaver = asyncio.create_task(turns.take("b"))
         follower = asyncio.create_task(turns.take("c"))
@@ -88,7 +88,7 @@ def test_a_slot_that_is_granted_to_somebody_who_leaves_goes_on():
 @given(st.integers(1, 6), st.lists(st.tuples(st.sampled_from("tgc"), st.integers(0, 9))))
 def test_nobody_without_a_slot_waits_while_one_is_free(slots, steps):
     async def main():
-        turns, tasks = Turns(slots), []
+        turns, tasks = FairSlots(slots), []
         for step, number in steps:
             if step == "t":
                 key = "abc"[number % 3]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.gateway.admission.brute_force import Attempts
+from anthropic_bedrock_proxy.gateway.admission.brute_force import BruteForceGuard
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from anthropic_bedrock_proxy.gateway.admission.brute_force import Attempts
     ],
 )
 def test_what_counts_as_one_address(one, other, same):
-    attempts = Attempts(burst=1)
+    attempts = BruteForceGuard(burst=1)
     attempts.count(one, 0.0)
     assert attempts.wait(one, 0.0) > 0
     assert (attempts.wait(other, 0.0) > 0) == same
 
 
 def test_the_memory_is_bounded_and_full_buckets_go_first():
-    attempts = Attempts(burst=2, per_second=1.0, capacity=10)
+    attempts = BruteForceGuard(burst=2, per_second=1.0, capacity=10)
     for _ in range(9):
         attempts.count("busy", 0.0)
     for number in range(9):
@@ -43,7 +43,7 @@ def test_the_memory_is_bounded_and_full_buckets_go_first():
 
 @given(st.lists(st.floats(0, 3), max_size=60))
 def test_no_more_than_the_burst_and_the_rate_pass(pauses):
-    attempts, now, passed = Attempts(burst=5, per_second=2.0), 0.0, 0
+    attempts, now, passed = BruteForceGuard(burst=5, per_second=2.0), 0.0, 0
     for pause in pauses:
         now += pause
         wait = attempts.wait("a", now)

@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.gateway.admission.authenticator import (
     Authenticator,
     KeyOptions,
 )
-from anthropic_bedrock_proxy.gateway.admission.brute_force import Attempts
+from anthropic_bedrock_proxy.gateway.admission.brute_force import BruteForceGuard
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord, OwnerRecord
 
@@ -28,7 +28,7 @@ class World:
         self.now = 1000.0
         self.store = MemoryStore()
         self.looked_up = 0
-        self.attempts = Attempts()
+        self.attempts = BruteForceGuard()
         self.auth = Authenticator(
             self,
             KeyOptions(**options),

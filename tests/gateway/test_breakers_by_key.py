@@ -5,44 +5,44 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from anthropic_bedrock_proxy.gateway.failover.breakers import Guard
+from anthropic_bedrock_proxy.gateway.failover.breakers import TargetBreakers
 
 KEYS = "abc"
 
 
-def slow(guard, key, now=0.0):
-    passed = guard.begin(key, now)
-    return guard.failed(key, passed, now, cause="failures", may_be_its_own=True)
+def slow(breakers, key, now=0.0):
+    passed = breakers.begin(key, now)
+    return breakers.failed(key, passed, now, cause="failures", may_be_its_own=True)
 
 
 def test_time_outs_of_as_many_keys_as_failures_close_it_for_all():
-    guard = Guard(failures=3, cooldown_seconds=30)
-    assert [slow(guard, key) for key in KEYS] == [False, False, True]
-    assert not guard.allows("another", 29.9)
+    breakers = TargetBreakers(failures=3, cooldown_seconds=30)
+    assert [slow(breakers, key) for key in KEYS] == [False, False, True]
+    assert not breakers.allows("another", 29.9)
 
 
 def test_another_failure_gives_the_own_probe_back():
-    guard = Guard(failures=2, cooldown_seconds=30)
-    slow(guard, "a")
-    slow(guard, "a")
-    assert guard.wait_seconds("a", 10) == 20
-    probe = guard.begin("a", 30)
-    assert not guard.allows("a", 30)
-    guard.failed("a", probe, 30, cause="throttling")
-    assert guard.state == "open"
-    guard.abandoned("a", guard.begin("a", 60))
-    assert guard.allows("a", 60)
-    assert guard.succeeded("a", guard.begin("a", 60))
-    assert guard.wait_seconds("a", 60) == 0
+    breakers = TargetBreakers(failures=2, cooldown_seconds=30)
+    slow(breakers, "a")
+    slow(breakers, "a")
+    assert breakers.wait_seconds("a", 10) == 20
+    probe = breakers.begin("a", 30)
+    assert not breakers.allows("a", 30)
+    breakers.failed("a", probe, 30, cause="throttling")
+    assert breakers.state == "open"
+    breakers.abandoned("a", breakers.begin("a", 60))
+    assert breakers.allows("a", 60)
+    assert breakers.succeeded("a", breakers.begin("a", 60))
+    assert breakers.wait_seconds("a", 60) == 0
 
 
 def test_keys_are_forgotten_when_there_are_too_many():
-    guard = Guard(failures=1, cooldown_seconds=30)
+    breakers = TargetBreakers(failures=1, cooldown_seconds=30)
     for number in range(2000):
-        guard.common.succeeded(guard.common.begin(100.0 * number))
-        if (passed := guard.begin(f"{number}", 100.0 * number)) is not None:
-            guard.failed(f"{number}", passed, 100.0 * number, cause="", may_be_its_own=True)
-    assert len(guard._own) <= 1024
+        breakers.common.succeeded(breakers.common.begin(100.0 * number))
+        if (passed := breakers.begin(f"{number}", 100.0 * number)) is not None:
+            breakers.failed(f"{number}", passed, 100.0 * number, cause="", may_be_its_own=True)
+    assert len(breakers._own) <= 1024
 
 
 class OneSlowKey(RuleBasedStateMachine):
@@ -51,7 +51,7 @@ class OneSlowKey(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.now = 0.0
-        self.guard = Guard(failures=2, cooldown_seconds=10.0)
+        self.breakers = TargetBreakers(failures=2, cooldown_seconds=10.0)
         self.running = []
 
     @rule(seconds=st.floats(0, 30))
@@ -60,8 +60,8 @@ class OneSlowKey(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS))
     def begin(self, key):
-        allowed = self.guard.allows(key, self.now)
-        passed = self.guard.begin(key, self.now)
+        allowed = self.breakers.allows(key, self.now)
+        passed = self.breakers.begin(key, self.now)
         assert (passed is not None) == allowed
         if passed is not None:
             self.running.append((key, passed))
@@ -71,32 +71,32 @@ class OneSlowKey(RuleBasedStateMachine):
     def end(self, data, leaves):
         key, passed = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         if leaves:
-            self.guard.abandoned(key, passed)
+            self.breakers.abandoned(key, passed)
         elif key == "a":
-            self.guard.failed(key, passed, self.now, cause="", may_be_its_own=True)
+            self.breakers.failed(key, passed, self.now, cause="", may_be_its_own=True)
         else:
-            self.guard.succeeded(key, passed)
+            self.breakers.succeeded(key, passed)
 
     @invariant()
     def nobody_else_has_to_wait(self):
-        assert self.guard.state == "closed"
-        assert self.guard.allows("b", self.now)
+        assert self.breakers.state == "closed"
+        assert self.breakers.allows("b", self.now)
 
     @invariant()
     def it_may_try_again_after_a_while(self):
         if not any(key == "a" and passed.own is not None for key, passed in self.running):
-            later = self.now + self.guard.wait_seconds("a", self.now)
-            assert self.guard.allows("a", later + 1e-6)
+            later = self.now + self.breakers.wait_seconds("a", self.now)
+            assert self.breakers.allows("a", later + 1e-6)
 
 
 TestOneSlowKey = OneSlowKey.TestCase
 
 
 def test_an_answer_from_before_a_key_was_held_up_does_not_let_it_through_again():
-    guard = Guard(failures=3, cooldown_seconds=30)
-    early = guard.begin("slow", 0.0)
+    breakers = TargetBreakers(failures=3, cooldown_seconds=30)
+    early = breakers.begin("slow", 0.0)
     for _ in range(3):
-        slow(guard, "slow")
-    assert not guard.allows("slow", 0.0)
-    guard.succeeded("slow", early)
-    assert not guard.allows("slow", 0.0)
+        slow(breakers, "slow")
+    assert not breakers.allows("slow", 0.0)
+    breakers.succeeded("slow", early)
+    assert not breakers.allows("slow", 0.0)

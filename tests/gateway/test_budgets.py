@@ -194,7 +194,7 @@ def test_a_refusal_takes_nothing_of_the_other_budgets():
             await budgets.take([a_budget(), empty], DOLLAR)
         whole = await budgets.take([a_budget()], DOLLAR)
         budgets.settle(whole, 0)
-        assert all(purse.running == 0 for purse in budgets.purses.values())
+        assert all(slice_.running == 0 for slice_ in budgets.slices.values())
 
     asyncio.run(run())
 
@@ -297,7 +297,7 @@ def test_what_a_paused_worker_had_borrowed_is_not_spent_twice():
     asyncio.run(run())
 
 
-def test_idle_purses_are_given_back_and_used_ones_renewed():
+def test_idle_slices_are_given_back_and_used_ones_renewed():
     async def run():
         world = World()
         (budgets,) = world.workers
@@ -315,7 +315,7 @@ def test_idle_purses_are_given_back_and_used_ones_renewed():
 
         with pytest.raises(asyncio.CancelledError):
             await budgets.run(sleep=sleep)
-        assert list(budgets.purses) == [ACCOUNT]
+        assert list(budgets.slices) == [ACCOUNT]
         assert (await world.standing()).held_nano > 0, "150 s later it is still held"
         idle = await world.store.ledger.standings("key:key_2", now=int(world.now))
         assert all(standing.held_nano == 0 for standing in idle)
@@ -428,9 +428,9 @@ def test_what_is_granted_to_requests_that_were_given_up_is_not_lost():
         world.ledger.gate.set()
         await world.settle_down()
         assert world.ledger.asked == 1
-        (purse,) = world.budgets.purses.values()
-        assert purse.running == 0
-        assert purse.available == (await world.standing()).held_nano > 0
+        (slice_,) = world.budgets.slices.values()
+        assert slice_.running == 0
+        assert slice_.available == (await world.standing()).held_nano > 0
         world.budgets.settle(await world.budgets.take([a_budget()], 0), 0)
         await world.budgets.close()
         assert (await world.standing()).held_nano == 0
@@ -449,8 +449,8 @@ def test_an_answer_that_comes_too_late_is_not_lost():
         world.budgets.settle(await asked, 0)
         world.budgets.settle(late, 0)
         await world.settle_down()
-        (purse,) = world.budgets.purses.values()
-        assert purse.available == (await world.standing()).held_nano > 0
+        (slice_,) = world.budgets.slices.values()
+        assert slice_.available == (await world.standing()).held_nano > 0
 
     asyncio.run(run())
 
@@ -468,9 +468,9 @@ def test_a_slice_that_came_too_late_to_be_enough_does_not_close_the_budget():
         world.ledger.gate.set()
         world.budgets.settle(await asked, 0)
         await world.settle_down()
-        (purse,) = world.budgets.purses.values()
+        (slice_,) = world.budgets.slices.values()
         assert world.ledger.asked == 2  # the first slice was spent already
-        assert purse.available > 0
+        assert slice_.available > 0
 
     asyncio.run(run())
 
@@ -480,8 +480,8 @@ def test_the_next_slice_is_asked_for_before_the_last_one_is_empty():
         world = SlowWorld()
         world.ledger.gate.set()
         world.budgets.settle(await world.budgets.take([a_budget()], 0), 0)
-        (purse,) = world.budgets.purses.values()
-        world.budgets.settle(await world.budgets.take([a_budget()], 0), purse.available * 4 // 5)
+        (slice_,) = world.budgets.slices.values()
+        world.budgets.settle(await world.budgets.take([a_budget()], 0), slice_.available * 4 // 5)
         assert world.ledger.asked == 1
         world.ledger.gate.clear()
         hold = await world.budgets.take([a_budget()], 0)  # and does not wait
@@ -492,7 +492,7 @@ def test_the_next_slice_is_asked_for_before_the_last_one_is_empty():
         world.ledger.gate.set()
         await world.settle_down()
         assert world.ledger.asked == 2
-        assert purse.available > DOLLAR // 20
+        assert slice_.available > DOLLAR // 20
 
     asyncio.run(run())
 
@@ -610,12 +610,12 @@ def test_who_was_over_budget_stays_so_though_nothing_was_asked_for_a_while():
         world.store.down = False
         await budgets.upkeep.mend()
         await budgets.upkeep.give_back(idle_seconds=5)
-        assert not budgets.purses, "not for ever: a purse is memory"
+        assert not budgets.slices, "not for ever: a purse is memory"
 
     asyncio.run(run())
 
 
-def test_a_debt_is_the_ledgers_when_its_purse_is_dropped():
+def test_a_debt_is_the_ledgers_when_its_slice_is_dropped():
     """Or what is borrowed next would not be held: another could borrow it too."""
 
     async def run():
@@ -631,8 +631,8 @@ def test_a_debt_is_the_ledgers_when_its_purse_is_dropped():
                 await world.deliver(0, DOLLAR // 5)
             assert (await world.standing()).held_nano == 0
             budgets.settle(await budgets.take([a_budget()], 0), 0)
-            (purse,) = budgets.purses.values()
-            assert (await world.standing()).held_nano == purse.available > 0
+            (slice_,) = budgets.slices.values()
+            assert (await world.standing()).held_nano == slice_.available > 0
             await budgets.upkeep.give_back()
 
     asyncio.run(run())
@@ -649,8 +649,8 @@ def test_a_request_that_goes_on_holds_more():
             await budgets.extend(hold, 1)
         assert hold.nano == DOLLAR
         budgets.settle(hold, DOLLAR // 4)
-        assert all((p.running, p.held) == (0, 0) for p in budgets.purses.values())
-        assert budgets.purses[team.account].available == DOLLAR * 3 // 4
+        assert all((p.running, p.held) == (0, 0) for p in budgets.slices.values())
+        assert budgets.slices[team.account].available == DOLLAR * 3 // 4
 
     asyncio.run(run())
 

@@ -27,10 +27,10 @@ def problems(**values):
     ("entry", "link"),
     [
         ("default", Link()),
-        ("west", Link(place="west")),
-        ("west/converse", Link(place="west", dialect="converse")),
-        ("west=claude-haiku-4-5", Link(place="west", model="claude-haiku-4-5")),
-        (f"west/invoke={ARN}", Link(place="west", dialect="invoke", model=ARN)),
+        ("west", Link(provider="west")),
+        ("west/converse", Link(provider="west", dialect="converse")),
+        ("west=claude-haiku-4-5", Link(provider="west", model="claude-haiku-4-5")),
+        (f"west/invoke={ARN}", Link(provider="west", dialect="invoke", model=ARN)),
     ],
 )
 def test_entries(entry, link):
@@ -96,8 +96,8 @@ def test_routes_follow_the_chain_and_the_regions():
         )
     )
     targets = registry.route("claude-haiku-4-5").targets
-    assert [target.place for target in targets] == ["default", "tokyo"]
-    assert [target.place for target in registry.route("claude-opus-4-5").targets] == ["default"]
+    assert [target.provider for target in targets] == ["default", "tokyo"]
+    assert [target.provider for target in registry.route("claude-opus-4-5").targets] == ["default"]
 
 
 def test_failover_can_be_off():

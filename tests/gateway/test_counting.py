@@ -22,7 +22,7 @@ from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import Account, Caller, KeyRecord
@@ -39,7 +39,7 @@ def count(change, *script):
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     counting = Counting(
-        {DEFAULT_PLACE: upstream},
+        {DEFAULT_PROVIDER: upstream},
         REGISTRY,
         Sources(NoFetcher()),
         Admission(None),  # nobody's request is asked for nothing
@@ -115,7 +115,7 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     counting = Counting(
-        {DEFAULT_PLACE: upstream},
+        {DEFAULT_PROVIDER: upstream},
         registry,
         Sources(NoFetcher()),
         Admission(None),
@@ -152,7 +152,7 @@ def test_models_that_cannot_be_counted_are_remembered_within_bounds():
     refused = UpstreamRefusal("ValidationException", "CountTokens is not available")
     upstream = FakeUpstream([refused] * 1100)
     counting = Counting(
-        {DEFAULT_PLACE: upstream},
+        {DEFAULT_PROVIDER: upstream},
         REGISTRY,
         Sources(NoFetcher()),
         Admission(None),
@@ -186,7 +186,7 @@ class Keyed:
         desk = make_desk(self, REGISTRY, monotonic=lambda: self.now, store=store, limits=limits)
         self.admission = Admission(desk)
         self.counting = Counting(
-            {DEFAULT_PLACE: self.upstream},
+            {DEFAULT_PROVIDER: self.upstream},
             REGISTRY,
             Sources(self),
             self.admission,
@@ -225,8 +225,11 @@ def test_a_key_with_budget_left_gets_bedrock_s_count_and_spends_nothing():
     for _ in range(9):
         assert world.count(messages=WITH_URL).body == b'{"input_tokens":5}'
     assert world.fetched == [("https://a.example/", "k")] * 9
-    (purse,) = world.admission._desk.budgets.purses.values()
-    assert (purse.available, purse.running) == (1, 0)  # the slice that was borrowed, whole
+    (slice_,) = world.admission._desk.budgets.slices.values()
+    assert (slice_.available, slice_.running) == (
+        1,
+        0,
+    )  # the slice that was borrowed, whole
 
 
 def test_a_budget_that_was_used_up_elsewhere_counts():

@@ -27,25 +27,25 @@ from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.failover.attempts import Course
+from anthropic_bedrock_proxy.gateway.failover.attempts import Attempts
 from anthropic_bedrock_proxy.gateway.failover.chains import parse_chains
 from anthropic_bedrock_proxy.gateway.failover.conversations import Conversations
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover, FailoverOptions
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, ProviderRecord
-from anthropic_bedrock_proxy.upstream.base import Patience
+from anthropic_bedrock_proxy.upstream.base import Deadlines
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
-from anthropic_bedrock_proxy.upstream.providers import Places
+from anthropic_bedrock_proxy.upstream.providers import Providers
 
 TABLE = load_model_table()
 HAIKU = "claude-haiku-4-5"  # one dialect: invoke
 OPUS = "claude-opus-4-8"  # two: messages, then invoke
-PLACES = {"west": "us-west-2", "east": "us-east-2"}
+PROVIDERS = {"west": "us-west-2", "east": "us-east-2"}
 BODY = {"max_tokens": 10, "messages": [{"role": "user", "content": "Hello"}]}
 ANSWER = encode(MESSAGE)
 OPTIONS = FailoverOptions(
@@ -70,20 +70,24 @@ class World:
     def __init__(self, *chain, options=OPTIONS, upstreams=None):
         self.now = 1000.0
         self.records = []
-        self.upstreams = upstreams or {name: FakeUpstream() for name in (DEFAULT_PLACE, *PLACES)}
-        chains = parse_chains({"*": chain} if chain else {}, PLACES)
+        self.upstreams = upstreams or {
+            name: FakeUpstream() for name in (DEFAULT_PROVIDER, *PROVIDERS)
+        }
+        chains = parse_chains({"*": chain} if chain else {}, PROVIDERS)
         self.failover = Failover(options, monotonic=lambda: self.now)
-        registry = Registry(TABLE, RoutingOptions(region="us-east-1", places=PLACES, chains=chains))
+        registry = Registry(
+            TABLE, RoutingOptions(region="us-east-1", providers=PROVIDERS, chains=chains)
+        )
         self.messages = Messages(
             upstreams=self.upstreams,
             registry=registry,
             failover=self.failover,
             admission=Admission(make_desk(self, registry, monotonic=lambda: self.now)),
             pacing=Pacing(),
-            verdicts=Verdicts(registry.betas.needed_for),
+            overrides=Overrides(registry.betas.needed_for),
             sources=NoSources(),
-            resolve_backing=None,
-            terms=DEFAULT_TERMS,
+            resolve_profile=None,
+            policy=DEFAULT_POLICY,
             monotonic=lambda: self.now,
         )
 
@@ -91,8 +95,8 @@ class World:
         self.records.append(record)
 
     def script(self, **steps):
-        for place, script in steps.items():
-            self.upstreams[place].script.extend(script)
+        for provider, script in steps.items():
+            self.upstreams[provider].script.extend(script)
 
     def calls(self):
         return {name: len(fake.calls) for name, fake in self.upstreams.items() if fake.calls}
@@ -117,20 +121,20 @@ class World:
         return headers.get(b"x-bedrock-target", b"").decode()
 
 
-def state(world, place):
-    (breaker,) = [b for (name, _), b in world.failover.guards.items() if name == place]
+def state(world, provider):
+    (breaker,) = [b for (name, _), b in world.failover.all_breakers.items() if name == provider]
     return breaker.state
 
 
-def test_one_place_has_nothing_to_do_with_any_of_this():
+def test_one_provider_has_nothing_to_do_with_any_of_this():
     world = World()
     world.script(default=[refusal()] * 9 + [ANSWER])
     for _ in range(9):
         with pytest.raises(RateLimitError):
             world.ask()
     assert world.target() == ""
-    assert not world.failover.guards
-    assert {call.patience for call in world.upstreams[DEFAULT_PLACE].calls} == {None}
+    assert not world.failover.all_breakers
+    assert {call.deadlines for call in world.upstreams[DEFAULT_PROVIDER].calls} == {None}
     assert not world.failover.switches
 
 
@@ -158,12 +162,12 @@ def test_100_of_100_while_the_first_target_throttles():
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_failures_of_a_place_go_on_and_count(code, stream):
+def test_failures_of_a_provider_go_on_and_count(code, stream):
     world = World("default", "west")
     world.script(default=[refusal(code)] * 3, west=[[STREAM] if stream else ANSWER] * 3)
     for number in range(3):
         assert world.target(stream=stream, key=f"k{number}") == "west/invoke"
-    assert state(world, DEFAULT_PLACE) == "open"
+    assert state(world, DEFAULT_PROVIDER) == "open"
 
 
 OWN_FAULTS = ["ModelTimeoutException", "ModelErrorException", "ModelStreamErrorException"]
@@ -181,7 +185,7 @@ def test_slow_prompts_of_one_key_close_a_target_for_that_key_alone(code):
     for number in range(4):
         assert world.target(key="slow", **prompt(f"{number}")) == "west/invoke"
     assert world.calls() == {"default": 3, "west": 4}
-    assert state(world, DEFAULT_PLACE) == "closed"
+    assert state(world, DEFAULT_PROVIDER) == "closed"
     assert world.target(key="another") == "default/invoke"
 
 
@@ -191,7 +195,7 @@ def test_errors_and_throttling_of_one_key_count_for_all():
     world.script(default=[refusal(code) for code in codes], west=[ANSWER] * 3)
     for number in range(3):
         world.ask(key="one", **prompt(f"{number}"))
-    assert state(world, DEFAULT_PLACE) == "open"
+    assert state(world, DEFAULT_PROVIDER) == "open"
 
 
 def test_a_key_whose_slow_prompts_are_the_probes_does_not_keep_a_target_closed():
@@ -205,7 +209,7 @@ def test_a_key_whose_slow_prompts_are_the_probes_does_not_keep_a_target_closed()
     world.now += 31
     assert world.target(key="slow", **prompt("again")) == "west/invoke"
     assert world.target(key="another") == "default/invoke"
-    assert state(world, DEFAULT_PLACE) == "closed"
+    assert state(world, DEFAULT_PROVIDER) == "closed"
 
 
 def test_a_key_is_told_why_it_has_to_wait():
@@ -235,7 +239,7 @@ def test_what_is_not_to_be_had_here_may_be_elsewhere_and_does_not_count(code, me
     world.script(default=[refusal(code, message)] * 5, west=[ANSWER] * 5)
     for number in range(5):
         assert world.target(key=f"k{number}") == "west/invoke"
-    assert state(world, DEFAULT_PLACE) == "closed"
+    assert state(world, DEFAULT_PROVIDER) == "closed"
 
 
 @pytest.mark.parametrize(
@@ -258,14 +262,14 @@ def test_another_dialect_of_the_same_model_shares_the_quota():
     world = World("default", "west")
     world.script(default=[refusal()], west=[ANSWER])
     assert world.target(model=OPUS) == "west/messages"
-    assert [call.operation for call in world.upstreams[DEFAULT_PLACE].calls] == ["messages"]
+    assert [call.operation for call in world.upstreams[DEFAULT_PROVIDER].calls] == ["messages"]
 
 
-def test_another_model_of_the_same_place_does_not():
+def test_another_model_of_the_same_provider_does_not():
     world = World("default", "default=claude-sonnet-4-5")
     world.script(default=[refusal(), ANSWER])
     assert world.target() == "default/invoke"
-    first, second = [call.bedrock_model_id for call in world.upstreams[DEFAULT_PLACE].calls]
+    first, second = [call.bedrock_model_id for call in world.upstreams[DEFAULT_PROVIDER].calls]
     assert "haiku" in first
     assert "sonnet" in second
 
@@ -277,7 +281,7 @@ def test_another_model_of_the_same_place_does_not():
 def test_a_missing_endpoint_costs_one_request_in_ten_minutes(chain, said):
     world = World(*chain)
     world.script(default=[said, ANSWER, ANSWER, refusal("HTTP404", status=404), ANSWER])
-    fake = world.upstreams[DEFAULT_PLACE]
+    fake = world.upstreams[DEFAULT_PROVIDER]
     assert world.target(model=OPUS) == "default/invoke"
     assert world.target(model=OPUS) == "default/invoke"
     assert [call.operation for call in fake.calls] == ["messages", "invoke", "invoke"]
@@ -292,29 +296,31 @@ def test_a_request_that_is_not_found_anywhere_hides_no_endpoint():
     with pytest.raises(NotFoundError):
         world.ask(model=OPUS)
     assert world.target(model=OPUS) == ""
-    assert world.upstreams[DEFAULT_PLACE].calls[-1].operation == "messages"
+    assert world.upstreams[DEFAULT_PROVIDER].calls[-1].operation == "messages"
 
 
-def test_patience_is_short_while_somebody_else_could_serve():
+def test_deadlines_is_short_while_somebody_else_could_serve():
     world = World("default", "west", "east")
     for stream, seconds in ((False, 9), (True, 2)):
         ok = [STREAM] if stream else ANSWER
         world.script(default=[refusal()], west=[refusal()], east=[ok])
         world.ask(stream=stream, key=str(stream))
-        told = [fake.calls[-1].patience for fake in world.upstreams.values()]
-        assert told == [Patience(max_attempts=1, first_byte_seconds=seconds)] * 2 + [None]
+        told = [fake.calls[-1].deadlines for fake in world.upstreams.values()]
+        assert told == [Deadlines(max_attempts=1, first_byte_seconds=seconds)] * 2 + [None]
 
 
-def test_patience_is_whole_when_the_others_are_cooling():
+def test_deadlines_is_whole_when_the_others_are_cooling():
     world = World("default", "west")
     world.script(default=[ANSWER] * 2, west=[])
     world.ask()
-    assert world.upstreams[DEFAULT_PLACE].calls[0].patience is not None
-    guard = next(guard for (p, _), guard in world.failover.guards.items() if p == "west")
-    passed = guard.begin("key_1", world.now)
-    guard.failed("key_1", passed, world.now, cause="throttling", cooldown_seconds=5)
+    assert world.upstreams[DEFAULT_PROVIDER].calls[0].deadlines is not None
+    breakers = next(
+        breakers for (p, _), breakers in world.failover.all_breakers.items() if p == "west"
+    )
+    passed = breakers.begin("key_1", world.now)
+    breakers.failed("key_1", passed, world.now, cause="throttling", cooldown_seconds=5)
     world.ask()
-    assert world.upstreams[DEFAULT_PLACE].calls[1].patience is None
+    assert world.upstreams[DEFAULT_PROVIDER].calls[1].deadlines is None
 
 
 def test_all_cooling_tells_when_the_first_may_be_tried_again():
@@ -362,7 +368,7 @@ def test_after_the_cooldown_exactly_one_request_probes():
             await gate.wait()
             return await FakeUpstream([ANSWER]).call(call)
 
-    world.upstreams[DEFAULT_PLACE] = slow = Slow()
+    world.upstreams[DEFAULT_PROVIDER] = slow = Slow()
     world.script(west=[ANSWER] * 4)
 
     async def main():
@@ -376,7 +382,7 @@ def test_after_the_cooldown_exactly_one_request_probes():
     assert dict(probe.headers)[b"x-bedrock-target"] == b"default/invoke"
     assert {dict(other.headers)[b"x-bedrock-target"] for other in others} == {b"west/invoke"}
     assert len(slow.calls) == 1
-    assert state(world, DEFAULT_PLACE) == "closed"
+    assert state(world, DEFAULT_PROVIDER) == "closed"
 
 
 def test_a_client_that_leaves_gives_its_probe_back():
@@ -450,7 +456,7 @@ def test_conversations_are_forgotten_when_they_return_and_when_there_are_too_man
         world.ask(key=f"key_{number}")
     assert len(world.failover.conversations) == 5
     world.upstreams["west"].script.append(refusal())
-    world.upstreams[DEFAULT_PLACE].script.clear()
+    world.upstreams[DEFAULT_PROVIDER].script.clear()
     world.script(default=[ANSWER])
     world.now += 60
     world.ask(key="key_19")
@@ -552,7 +558,7 @@ def test_a_key_with_a_provider_goes_there_and_nowhere_else():
     with pytest.raises(RateLimitError):
         world.ask(provider="east")
     assert world.calls() == {"east": 2}
-    assert not world.failover.guards
+    assert not world.failover.all_breakers
     with pytest.raises(PermissionDeniedError, match="bound to the provider gone"):
         world.ask(provider="gone")
 
@@ -580,13 +586,13 @@ def test_a_key_with_a_provider_counts_there_too():
 def test_a_provider_that_goes_while_something_is_fetched():
     class Going:
         async def inline(self, request, key_id):
-            places.replace_stored([])
+            providers.replace_stored([])
             return parse_request(encode({"model": HAIKU, **BODY}), request.version)
 
-    places = Places(FakeUpstream(), {}, build=lambda _: FakeUpstream(), unseal=None)
+    providers = Providers(FakeUpstream(), {}, build=lambda _: FakeUpstream(), unseal=None)
     east = ProviderRecord(name="east", region="us-east-2", created_at=1, updated_at=1)
-    places.replace_stored([east])
-    world = World(upstreams=places)
+    providers.replace_stored([east])
+    world = World(upstreams=providers)
     world.messages._sources = Going()
     image = {"type": "image", "source": {"type": "url", "url": "https://a.example/"}}
     messages = [{"role": "user", "content": [image]}]
@@ -596,7 +602,7 @@ def test_a_provider_that_goes_while_something_is_fetched():
         world.ask(provider="east", messages=messages)
 
 
-def test_a_place_that_cannot_count_says_nothing_about_the_others():
+def test_a_provider_that_cannot_count_says_nothing_about_the_others():
     world = World()
     denied = refusal("UnrecognizedClientException")
     world.script(east=[denied], default=[encode({"input_tokens": 7})])
@@ -629,7 +635,7 @@ def test_breakers_do_not_grow_with_the_names_that_clients_invent():
     world.script(default=[ANSWER] * 1500, west=[ANSWER])
     for number in range(1500):
         world.ask(model=f"anthropic.claude-{number}")
-    assert len(world.failover.guards) <= 1026
+    assert len(world.failover.all_breakers) <= 1026
 
 
 @pytest.mark.parametrize(
@@ -641,22 +647,22 @@ def test_requests_that_fail_leave_nothing_to_the_collector(chain):
             raise UpstreamRefusal("ThrottlingException", "no")
 
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aA"}}
-    world = World(*chain, upstreams={name: Refusing() for name in (DEFAULT_PLACE, *PLACES)})
+    world = World(*chain, upstreams={name: Refusing() for name in (DEFAULT_PROVIDER, *PROVIDERS)})
 
     async def main():
         for number in range(10):
             with suppress(RateLimitError):
                 await world.begin(key=f"{number}", messages=[{"role": "user", "content": [image]}])
 
-    def courses():
-        return sum(isinstance(thing, Course) for thing in gc.get_objects())
+    def attempts_of():
+        return sum(isinstance(thing, Attempts) for thing in gc.get_objects())
 
     gc.collect()
-    before = courses()  # refusals that are parameters of other tests hold theirs
+    before = attempts_of()  # refusals that are parameters of other tests hold theirs
     gc.disable()
     try:
         asyncio.run(main())
-        assert courses() == before
+        assert attempts_of() == before
     finally:
         gc.enable()
 
@@ -664,7 +670,7 @@ def test_requests_that_fail_leave_nothing_to_the_collector(chain):
 def test_a_refused_geography_leaves_nothing_to_the_collector():
     world = World()
     world.messages._registry = Registry(
-        TABLE, RoutingOptions(region="us-east-1", geography="eu", places=PLACES)
+        TABLE, RoutingOptions(region="us-east-1", geography="eu", providers=PROVIDERS)
     )
 
     async def main():

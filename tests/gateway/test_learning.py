@@ -16,10 +16,10 @@ from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Verdicts
+from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -46,19 +46,19 @@ class World:
     def __init__(self, *script):
         self.now, self.records, self.heard = 1_000_000.0, [], []
         self.upstream = FakeUpstream(script)
-        self.verdicts = Verdicts(
+        self.overrides = Overrides(
             REGISTRY.betas.needed_for, learned=self.heard.append, now=lambda: self.now
         )
         self.messages = Messages(
-            upstreams={DEFAULT_PLACE: self.upstream},
+            upstreams={DEFAULT_PROVIDER: self.upstream},
             registry=REGISTRY,
             failover=Failover(monotonic=lambda: self.now),
             admission=Admission(make_desk(self, REGISTRY, monotonic=lambda: self.now)),
             pacing=Pacing(),
-            verdicts=self.verdicts,
+            overrides=self.overrides,
             sources=Sources(NoFetcher()),
-            resolve_backing=None,
-            terms=DEFAULT_TERMS,
+            resolve_profile=None,
+            policy=DEFAULT_POLICY,
             monotonic=lambda: self.now,
         )
 
@@ -89,7 +89,7 @@ def test_a_refusal_costs_each_of_two_keys_one_attempt_and_others_none(stream):
     attempts = [world.ask(key, stream=stream)[0] for key in ("a", "a", "b", "c")]
     assert attempts == [2, 1, 2, 1]
     assert [record.error for record in world.records] == [None] * 4
-    assert [verdict.witnesses for verdict in world.heard] == [("a",), ("a", "b")]
+    assert [override.witnesses for override in world.heard] == [("a",), ("a", "b")]
 
 
 def test_what_a_client_provokes_with_mistakes_of_its_own_changes_nothing_for_others():
@@ -117,7 +117,7 @@ def test_a_refusal_that_the_next_attempt_meets_too_teaches_nothing():
 
 
 def test_numbers_of_any_length_are_sent_as_they_are():
-    """With one stored verdict they gave 500."""
+    """With one stored override they gave 500."""
     world = World(STRICT, ANSWER, STRICT, ANSWER, ANSWER)
     for key in "ab":
         world.ask(key)
@@ -151,7 +151,7 @@ def test_calls_of_a_turn_that_the_proxy_makes_teach_as_well():
     world = World(STRICT, [STREAM], [STREAM], STRICT, [STREAM], [STREAM])
     attempts = [world.ask(key, **change)[0] for key in ("a", "a", "b", "c")]
     assert attempts == [2, 1, 2, 1]
-    assert [verdict.witnesses for verdict in world.heard] == [("a",), ("a", "b")]
+    assert [override.witnesses for override in world.heard] == [("a",), ("a", "b")]
 
 
 def test_a_refusal_of_a_turn_s_first_call_that_teaches_nothing_is_the_answer():

@@ -19,7 +19,7 @@ from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.lease import Desk
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
-from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, Limits
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, RateLimits
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.limits.base import Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
@@ -64,7 +64,7 @@ class Worker:
             monotonic=world.clock,
             holds=holds,
         )
-        limits = Limits(world.limiter, LimitOptions(), now=world.clock)
+        limits = RateLimits(world.limiter, LimitOptions(), now=world.clock)
         pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=world.clock)
         self.admission = Admission(Desk(self, pricing, limits, self.budgets, world.clock))
 
@@ -241,7 +241,7 @@ def test_a_recorder_that_breaks_still_lets_go():
         worker.append = broken
         with pytest.raises(OSError, match="disk"):
             lease.settle()
-        assert all(purse.running == 0 for purse in worker.budgets.purses.values())
+        assert all(slice_.running == 0 for slice_ in worker.budgets.slices.values())
         lease.settle()
 
     asyncio.run(run())
@@ -258,7 +258,7 @@ def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
                 raise broken.pop()
             return clock()
 
-        limits = Limits(world.limiter, LimitOptions(), now=now)
+        limits = RateLimits(world.limiter, LimitOptions(), now=now)
         pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=clock)
         worker.admission = Admission(Desk(worker, pricing, limits, worker.budgets, clock))
         with pytest.raises(ValueError, match="year"):
@@ -282,7 +282,7 @@ def test_a_day_is_over_when_the_clock_steps_back_too():
             exchange, lease = worker.running.pop()
             exchange.target = ROUTE.targets[0]
             lease.settle()
-            periods.append({account.period for account in worker.budgets.purses})
+            periods.append({account.period for account in worker.budgets.slices})
         assert periods == [{"1971-01"}, {"1971-01", "1970-01"}, {"1971-01", "1970-01"}]
 
     asyncio.run(run())

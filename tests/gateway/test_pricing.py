@@ -91,7 +91,7 @@ def test_a_profile_is_priced_once_it_is_known_what_is_behind_it():
     at = 0.0
     pricing = Pricing(registry.behind, lambda _: "us-east-1", now=lambda: at)
     assert pricing.rates(target) is None
-    registry.learn_backing(arn, "anthropic.claude-sonnet-4-5-20250929-v1:0")
+    registry.learn_profile(arn, "anthropic.claude-sonnet-4-5-20250929-v1:0")
     at = 11.0
     assert pricing.rates(target).input == SHIPPED
 

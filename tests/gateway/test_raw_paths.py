@@ -57,7 +57,7 @@ def test_what_is_taken_out_is_what_would_be_taken_out_of_the_tree(tree, path, in
     ],
 )
 def test_numbers_of_any_length_stay_as_they_are(body):
-    """A stored verdict on a field made such a request fail with 500."""
+    """A stored override on a field made such a request fail with 500."""
     left, removed = strip((body % (DIGITS, DIGITS)).encode(), ["tools.*.strict"])
     assert removed == ["tools.*.strict"]
     assert left.decode() == f'{{"tools":[{{"name":"t","n":{DIGITS}}}],"n":{DIGITS}}}'

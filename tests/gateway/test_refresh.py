@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.store.records import ModelMapping, ProviderRecord
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 OPUS = "us.anthropic.claude-opus-4-8"
-PLACE = ProviderRecord(name="west", region="us-west-2", created_at=1, updated_at=1)
+PROVIDER = ProviderRecord(name="west", region="us-west-2", created_at=1, updated_at=1)
 
 
 def mapping(bedrock_id):
@@ -47,10 +47,10 @@ def test_everything_at_first_and_then_what_changed(registry):
         assert not await refresh.refresh_once()
         assert told == [[], []]
         await store.catalog.put_mapping(mapping(OPUS))
-        await store.catalog.put_provider(PLACE)
+        await store.catalog.put_provider(PROVIDER)
         assert await refresh.refresh_once()
         assert goes_to(registry) == OPUS
-        assert told[2:] == [[], [PLACE]]
+        assert told[2:] == [[], [PROVIDER]]
 
     asyncio.run(main())
 

@@ -173,12 +173,12 @@ def test_what_is_behind_an_application_profile():
     arn = f"{ARN}application-inference-profile/x"
     registry = Registry(TABLE, RoutingOptions(region="us-east-1"))
     assert registry.route(arn).opaque
-    registry.learn_backing(arn, "anthropic.claude-opus-4-8")
+    registry.learn_profile(arn, "anthropic.claude-opus-4-8")
     found = registry.route(arn)
     assert not found.opaque
     assert "system_role" in found.targets[0].capabilities.features
     assert {target.bedrock_model_id for target in found.targets} == {arn}
-    registry.learn_backing(arn, "amazon.nova-lite-v1:0")
+    registry.learn_profile(arn, "amazon.nova-lite-v1:0")
     assert [target.dialect for target in registry.route(arn).targets] == ["converse"]
 
 
@@ -200,11 +200,11 @@ def test_bedrock_mantle_runs_in_its_region():
 
 
 def test_a_chain_goes_on_where_the_geography_allows_it():
-    places = {"west": "us-west-2"}
-    chains = {"*": (Link(), Link(place="west"))}
-    options = RoutingOptions(region="eu-west-1", places=places, chains=chains)
+    providers = {"west": "us-west-2"}
+    chains = {"*": (Link(), Link(provider="west"))}
+    options = RoutingOptions(region="eu-west-1", providers=providers, chains=chains)
     found = Registry(TABLE, options).route("zai.glm-4.7", geography="us")
-    assert [target.place for target in found.targets] == ["west"]
+    assert [target.provider for target in found.targets] == ["west"]
     options = structs.replace(options, geography="eu")
     with pytest.raises(InvalidRequestError, match=r"^inference_geo: "):
         Registry(TABLE, structs.replace(options, region="us-east-1")).route("zai.glm-4.7")

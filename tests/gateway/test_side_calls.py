@@ -25,10 +25,10 @@ from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
@@ -54,15 +54,15 @@ class World:
             holds=holds,
         )
         self.messages = Messages(
-            upstreams={DEFAULT_PLACE: self.upstream},
+            upstreams={DEFAULT_PROVIDER: self.upstream},
             registry=self.registry,
             failover=Failover(monotonic=lambda: 1000.0),
             admission=Admission(self.desk),
             pacing=Pacing(),
-            verdicts=Verdicts(self.registry.betas.needed_for),
+            overrides=Overrides(self.registry.betas.needed_for),
             sources=Sources(NoFetcher()),
-            resolve_backing=self.resolve,
-            terms=DEFAULT_TERMS,
+            resolve_profile=self.resolve,
+            policy=DEFAULT_POLICY,
             monotonic=lambda: 1000.0,
         )
         self.caller = Caller(
@@ -72,7 +72,7 @@ class World:
     async def resolve(self, arn, key_id):
         self.asked.append((arn, key_id))
         if self.behind:
-            self.registry.learn_backing(arn, self.behind)
+            self.registry.learn_profile(arn, self.behind)
 
     def append(self, record):
         self.records.append(record)
@@ -128,7 +128,7 @@ def test_a_profile_of_another_model_or_of_none_is_refused_and_nothing_stays_take
         with pytest.raises(PermissionDeniedError, match="this key may not use"):
             world.ask(f"{PROFILE}{number}")
     assert not world.upstream.calls
-    assert [purse.running for purse in world.desk.budgets.purses.values()] == [0]
+    assert [slice_.running for slice_ in world.desk.budgets.slices.values()] == [0]
 
 
 def test_with_holds_the_price_of_what_is_behind_is_held():
@@ -136,8 +136,8 @@ def test_with_holds_the_price_of_what_is_behind_is_held():
     with pytest.raises(PermissionDeniedError, match="not enough left"):
         world.ask(f"{PROFILE}a")
     assert world.asked
-    (purse,) = world.desk.budgets.purses.values()
-    assert (purse.running, purse.held) == (0, 0)
+    (slice_,) = world.desk.budgets.slices.values()
+    assert (slice_.running, slice_.held) == (0, 0)
     rich = World(ANSWER, holds=True, total_budget_nano=10**12)
     rich.ask(f"{PROFILE}a")
     assert rich.records[0].cost_nano > 0

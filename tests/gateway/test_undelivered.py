@@ -338,7 +338,7 @@ def test_what_a_dead_sibling_spent_is_held_by_the_other(kind, holds):
     play(story, kind=kind, holds=holds)
 
 
-def test_a_purse_that_lapsed_holds_what_it_spent_again(kind, holds):
+def test_a_slice_that_lapsed_holds_what_it_spent_again(kind, holds):
     """A process that stood still for minutes, with usage that is not delivered."""
 
     async def story(world):
@@ -385,8 +385,8 @@ def test_a_hold_that_was_set_in_doubt_is_set_again(kind):
         assert (await world.standing())[1] > DOLLAR // 10
         world.way.state = "open"
         await world.idle(30)
-        (purse,) = world.processes[0].budgets.purses.values()
-        assert (await world.standing())[1] == purse.claim <= DOLLAR * 95 // 100 // 8
+        (slice_,) = world.processes[0].budgets.slices.values()
+        assert (await world.standing())[1] == slice_.claim <= DOLLAR * 95 // 100 // 8
         world.processes[0].end_request(0)
 
     play(story, kind=kind)
@@ -480,7 +480,7 @@ def test_an_heir_whose_hold_is_not_answered_sets_it_once_more(kind):
     play(story, kind=kind)
 
 
-def test_a_busy_purse_keeps_nothing_that_it_does_not_know_of(kind):
+def test_a_busy_slice_keeps_nothing_that_it_does_not_know_of(kind):
     """The answer to a question for more is lost, and its other holds are renewed all the time."""
 
     async def story(world):
@@ -491,8 +491,8 @@ def test_a_busy_purse_keeps_nothing_that_it_does_not_know_of(kind):
             world.now += 2
         world.ledger.state = "open"
         await world.idle(120)
-        (purse,) = world.processes[0].budgets.purses.values()
-        assert (await world.standing())[1] == purse.claim < DOLLAR // 8
+        (slice_,) = world.processes[0].budgets.slices.values()
+        assert (await world.standing())[1] == slice_.claim < DOLLAR // 8
 
     play(story, kind=kind)
 

@@ -9,7 +9,7 @@ import pytest
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.answer.whole import whole_as_stream
 from anthropic_bedrock_proxy.gateway.conversion import Conversion
-from anthropic_bedrock_proxy.upstream.base import Answer, Call
+from anthropic_bedrock_proxy.upstream.base import ModelAnswer, ModelCall
 
 
 class Upstream:
@@ -17,12 +17,12 @@ class Upstream:
         self.body = body
 
     async def call(self, call):
-        return Answer(body=self.body)
+        return ModelAnswer(body=self.body)
 
 
 def conversion():
     return Conversion(
-        call=Call(operation="converse", bedrock_model_id="m", body=b"{}"),
+        call=ModelCall(operation="converse", bedrock_model_id="m", body=b"{}"),
         new_decoder=None,
         finish=lambda body: body,
         dropped=[],

@@ -15,11 +15,11 @@ from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.counting import Counting
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover
 from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.overrides.overrides import Verdicts
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.http.routes import Routes
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_secret
@@ -61,20 +61,20 @@ class Proxy:
         self.logged = []
         self.app = Routes(
             messages=Messages(
-                upstreams={DEFAULT_PLACE: self.upstream},
+                upstreams={DEFAULT_PROVIDER: self.upstream},
                 registry=self.registry,
                 failover=Failover(monotonic=monotonic),
                 admission=admission,
                 pacing=pacing or Pacing(),
-                verdicts=Verdicts(self.registry.betas.needed_for),
+                overrides=Overrides(self.registry.betas.needed_for),
                 sources=Sources(NoFetcher()),
-                resolve_backing=self.resolve_backing,
-                terms=DEFAULT_TERMS,
+                resolve_profile=self.resolve_profile,
+                policy=DEFAULT_POLICY,
                 report_cost=report_cost,
                 monotonic=monotonic,
             ),
             counting=Counting(
-                {DEFAULT_PLACE: self.upstream},
+                {DEFAULT_PROVIDER: self.upstream},
                 self.registry,
                 Sources(NoFetcher()),
                 admission,
@@ -109,7 +109,7 @@ class Proxy:
     def append(self, record):
         self.records.append(record)
 
-    async def resolve_backing(self, arn, key_id):
+    async def resolve_profile(self, arn, key_id):
         self.resolved.append(arn)
 
 

@@ -12,7 +12,7 @@ from streams import decode, encode, messages
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.models.betas import BetaRules
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
@@ -29,7 +29,7 @@ def convert(registry, request, *, betas=(), version="2023-06-01"):
 
 
 def on_invoke(registry, name):
-    return registry.target(registry.route(name), DEFAULT_PLACE, "invoke").capabilities
+    return registry.target(registry.route(name), DEFAULT_PROVIDER, "invoke").capabilities
 
 
 def convert_body(registry, body):

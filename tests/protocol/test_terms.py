@@ -7,34 +7,34 @@ from adapting import HAIKU, HELLO, OPUS, REGISTRY, SONNET_4
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER
 from anthropic_bedrock_proxy.protocol.answer.edits import with_applied_edits, without_content
 from anthropic_bedrock_proxy.protocol.native.endpoints import to_messages
 from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.protocol.request.metadata import request_metadata
-from anthropic_bedrock_proxy.protocol.request.policy import Guardrail, Terms
+from anthropic_bedrock_proxy.protocol.request.policy import Guardrail, Policy
 
 GUARDRAIL = Guardrail(identifier="abc", version="1")
 
 
-def invoke(model=HAIKU, terms=None, flags=(), **body):
+def invoke(model=HAIKU, policy=None, flags=(), **body):
     body = {"model": model, "max_tokens": 9, "messages": HELLO, **body}
     request = parse_request(encode(body), "2023-06-01")
-    capabilities = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, "invoke").capabilities
-    return to_invoke(request, list(flags), capabilities, REGISTRY.betas, terms or Terms())
+    capabilities = REGISTRY.target(REGISTRY.route(model), DEFAULT_PROVIDER, "invoke").capabilities
+    return to_invoke(request, list(flags), capabilities, REGISTRY.betas, policy or Policy())
 
 
-def endpoint(model=OPUS, dialect="messages", terms=None, flags=(), version="2023-06-01", **body):
+def endpoint(model=OPUS, dialect="messages", policy=None, flags=(), version="2023-06-01", **body):
     body = {"model": model, "max_tokens": 9, "messages": HELLO, **body}
     request = parse_request(encode(body), version)
-    target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
+    target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PROVIDER, dialect)
     return to_messages(
         request,
         list(flags),
         target.capabilities,
         REGISTRY.betas,
-        terms or Terms(),
+        policy or Policy(),
         model_id=target.bedrock_model_id,
     )
 
@@ -52,23 +52,23 @@ def marked(**control):
 
 def markers(converted):
     body = decode(converted.body)
-    places = (body["system"][0], body["messages"][0]["content"][0], body["tools"][0])
-    return [place.get("cache_control") for place in places]
+    providers = (body["system"][0], body["messages"][0]["content"][0], body["tools"][0])
+    return [provider.get("cache_control") for provider in providers]
 
 
 @pytest.mark.parametrize(
     ("terms", "client", "sent"),
     [
-        (Terms(), {}, {}),
-        (Terms(), {"ttl": "5m"}, {"ttl": "5m"}),
-        (Terms(default_cache_ttl="1h"), {}, {"ttl": "1h"}),
-        (Terms(default_cache_ttl="1h"), {"ttl": "5m"}, {"ttl": "5m"}),
-        (Terms(cache_ttl="1h", default_cache_ttl="5m"), {"ttl": "5m"}, {"ttl": "1h"}),
-        (Terms(cache_ttl="5m"), {"ttl": "1h", "scope": "global"}, {"ttl": "5m"}),
+        (Policy(), {}, {}),
+        (Policy(), {"ttl": "5m"}, {"ttl": "5m"}),
+        (Policy(default_cache_ttl="1h"), {}, {"ttl": "1h"}),
+        (Policy(default_cache_ttl="1h"), {"ttl": "5m"}, {"ttl": "5m"}),
+        (Policy(cache_ttl="1h", default_cache_ttl="5m"), {"ttl": "5m"}, {"ttl": "1h"}),
+        (Policy(cache_ttl="5m"), {"ttl": "1h", "scope": "global"}, {"ttl": "5m"}),
     ],
 )
-def test_the_key_beats_the_client_beats_the_default(terms, client, sent):
-    converted = invoke(terms=terms, **marked(**client))
+def test_the_key_beats_the_client_beats_the_default(policy, client, sent):
+    converted = invoke(policy=policy, **marked(**client))
     assert markers(converted) == [{"type": "ephemeral", **sent}] * 3
 
 
@@ -82,21 +82,21 @@ def test_models_without_the_long_ttl():
 
 
 def test_caching_can_be_switched_off():
-    converted = invoke(terms=Terms(cache=False), **marked())
+    converted = invoke(policy=Policy(cache=False), **marked())
     assert markers(converted) == [None] * 3
     assert len(converted.dropped) == 3
 
 
 def test_what_is_laid_down_goes_into_headers():
-    terms = Terms(service_tier="flex", latency="optimized", guardrail=GUARDRAIL)
-    assert invoke(terms=terms).headers == (
+    policy = Policy(service_tier="flex", latency="optimized", guardrail=GUARDRAIL)
+    assert invoke(policy=policy).headers == (
         ("x-amzn-bedrock-service-tier", "flex"),
         ("x-amzn-bedrock-performanceconfig-latency", "optimized"),
         ("x-amzn-bedrock-guardrailidentifier", "abc"),
         ("x-amzn-bedrock-guardrailversion", "1"),
     )
-    traced = Terms(guardrail=Guardrail(identifier="abc", trace="enabled_full"))
-    assert ("x-amzn-bedrock-trace", "ENABLED_FULL") in invoke(terms=traced).headers
+    traced = Policy(guardrail=Guardrail(identifier="abc", trace="enabled_full"))
+    assert ("x-amzn-bedrock-trace", "ENABLED_FULL") in invoke(policy=traced).headers
     assert invoke().headers == ()
 
 
@@ -118,7 +118,7 @@ def test_the_user_becomes_request_metadata(metadata, sent):
     assert request_metadata(encode(metadata)) == sent
     headers = dict(invoke(metadata=metadata).headers)
     assert decode(headers.get("x-amzn-bedrock-request-metadata", "{}")) == sent
-    assert invoke(metadata=metadata, terms=Terms(request_metadata=False)).headers == ()
+    assert invoke(metadata=metadata, policy=Policy(request_metadata=False)).headers == ()
 
 
 def test_malformed_metadata_is_refused():
@@ -154,14 +154,14 @@ class TestEndpoints:
     @pytest.mark.parametrize(
         ("terms", "word"),
         [
-            (Terms(guardrail=GUARDRAIL), "a guardrail"),
-            (Terms(service_tier="flex"), "the service tier flex"),
-            (Terms(latency="optimized"), "a latency"),
+            (Policy(guardrail=GUARDRAIL), "a guardrail"),
+            (Policy(service_tier="flex"), "the service tier flex"),
+            (Policy(latency="optimized"), "a latency"),
         ],
     )
-    def test_what_the_operator_laid_down_is_never_left_out(self, terms, word):
+    def test_what_the_operator_laid_down_is_never_left_out(self, policy, word):
         with pytest.raises(InvalidRequestError, match=word):
-            endpoint(terms=terms)
+            endpoint(policy=policy)
 
     def test_what_no_check_foresaw_is_the_client_s_mistake(self):
         body = (
@@ -222,10 +222,10 @@ def test_the_default_never_lets_an_hour_follow_upon_five_minutes(asked, sent):
         "system": [{"type": "text", "text": "s", **system}],
         "messages": [{"role": "user", "content": [{"type": "text", "text": "a", **text}]}],
     }
-    found = markers(invoke(terms=Terms(default_cache_ttl="1h"), **body))
+    found = markers(invoke(policy=Policy(default_cache_ttl="1h"), **body))
     assert sorted(str(m.get("ttl")) for m in found) == sorted(map(str, sent))
     top = {"cache_control": {"type": "ephemeral"}, **body}
-    converted = endpoint(terms=Terms(default_cache_ttl="1h"), **top)
+    converted = endpoint(policy=Policy(default_cache_ttl="1h"), **top)
     ttl = decode(converted.body)["cache_control"].get("ttl")
     assert ttl == (None if "5m" in asked else "1h")
 
@@ -233,14 +233,14 @@ def test_the_default_never_lets_an_hour_follow_upon_five_minutes(asked, sent):
 @pytest.mark.parametrize(
     ("terms", "control", "sent", "dropped"),
     [
-        (Terms(), {"ttl": "5m"}, {"ttl": "5m"}, ()),
-        (Terms(), {"scope": "global"}, {}, ("cache_control.scope",)),
-        (Terms(cache_ttl="1h"), {}, {"ttl": "1h"}, ()),
-        (Terms(cache=False), {}, None, ("cache_control",)),
+        (Policy(), {"ttl": "5m"}, {"ttl": "5m"}, ()),
+        (Policy(), {"scope": "global"}, {}, ("cache_control.scope",)),
+        (Policy(cache_ttl="1h"), {}, {"ttl": "1h"}, ()),
+        (Policy(cache=False), {}, None, ("cache_control",)),
     ],
 )
-def test_the_request_s_own_breakpoint_is_under_the_same_terms(terms, control, sent, dropped):
-    converted = endpoint(terms=terms, cache_control={"type": "ephemeral", **control})
+def test_the_request_s_own_breakpoint_is_under_the_same_terms(policy, control, sent, dropped):
+    converted = endpoint(policy=policy, cache_control={"type": "ephemeral", **control})
     body = decode(converted.body)
     assert body.get("cache_control") == (None if sent is None else {"type": "ephemeral", **sent})
     assert converted.dropped == dropped

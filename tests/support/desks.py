@@ -9,7 +9,7 @@ from deliveries import Delivered
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.lease import Desk
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
-from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, Limits
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, RateLimits
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 
@@ -20,7 +20,7 @@ def make_desk(recorder, registry, *, monotonic, store=None, limits=None, holds=F
     return Desk(
         recorder,
         Pricing(registry.behind, lambda _: "us-east-1", now=time.time),
-        Limits(MemoryLimiter(), limits or LimitOptions(enabled=False), now=time.time),
+        RateLimits(MemoryLimiter(), limits or LimitOptions(enabled=False), now=time.time),
         Budgets(ledger, Delivered("w"), now=time.time, monotonic=monotonic, holds=holds),
         monotonic,
     )

@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.sim.converse.validation import validate
 from anthropic_bedrock_proxy.sim.models.lookup import resolve
 from anthropic_bedrock_proxy.turn.loop import Turn
@@ -174,6 +174,6 @@ def converse(made, family):
     """What Bedrock is sent; the simulator refuses what Bedrock would."""
     known = capabilities(family)
     adapted = adapt(made, [], known, rules())
-    body = to_converse(adapted.request, [], known, rules(), DEFAULT_TERMS, stream=True).body
+    body = to_converse(adapted.request, [], known, rules(), DEFAULT_POLICY, stream=True).body
     validate(resolve(JUDGES[family]).model, body, streams=True)
     return msgspec.json.decode(body)

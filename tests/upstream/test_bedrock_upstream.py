@@ -25,14 +25,14 @@ from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
-from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import (
     BedrockUpstream,
     RetryOptions,
     refusal_from_http,
 )
 
-CALL = Call(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
+CALL = ModelCall(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
 KEYS = Credentials("AKID", "secret")
 LONG = 5.0
 
@@ -101,7 +101,7 @@ def test_the_request_on_the_wire():
 
 def test_bearer_tokens_and_extra_headers():
     async def main():
-        call = Call(
+        call = ModelCall(
             operation="converse-stream",
             bedrock_model_id="m",
             body=b"{}",
@@ -577,7 +577,9 @@ def test_paths_are_remembered_but_not_for_ever():
     async def main():
         async with upstream_on(ok()) as (upstream, _):
             for number in range(1100):
-                upstream._path(Call(operation="invoke", bedrock_model_id=str(number), body=b""))
+                upstream._path(
+                    ModelCall(operation="invoke", bedrock_model_id=str(number), body=b"")
+                )
             assert len(upstream._paths) <= 1024
 
     asyncio.run(main())
@@ -593,7 +595,7 @@ class Tracked(bytes):
 
 
 async def one_attempt(upstream, how):
-    call = Call(operation="invoke", bedrock_model_id="m", body=Tracked(b"{}"))
+    call = ModelCall(operation="invoke", bedrock_model_id="m", body=Tracked(b"{}"))
     with suppress(UpstreamRefusal):
         if how == "call":
             await upstream.call(call)

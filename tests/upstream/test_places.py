@@ -17,14 +17,14 @@ from anthropic_bedrock_proxy.aws.resolver.resolver import Identity
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.errors import UpstreamRefusal
 from anthropic_bedrock_proxy.store.records import ProviderRecord
-from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
-from anthropic_bedrock_proxy.upstream.provider import Place, parse_place
-from anthropic_bedrock_proxy.upstream.providers import Places
+from anthropic_bedrock_proxy.upstream.provider import Provider, parse_provider
+from anthropic_bedrock_proxy.upstream.providers import Providers
 
 ROLE = "arn:aws:iam::123456789012:role/bedrock"
-CALL = Call(operation="invoke", bedrock_model_id="m", body=b"{}")
-MANTLE = Call(operation="mantle-messages", bedrock_model_id="m", body=b"{}")
+CALL = ModelCall(operation="invoke", bedrock_model_id="m", body=b"{}")
+MANTLE = ModelCall(operation="mantle-messages", bedrock_model_id="m", body=b"{}")
 
 
 def stored(name="shop", region="eu-west-1", **more):
@@ -34,9 +34,9 @@ def stored(name="shop", region="eu-west-1", **more):
 class Made(FakeUpstream):
     closed = retired = False
 
-    def __init__(self, place, name="default"):
+    def __init__(self, provider, name="default"):
         super().__init__()
-        self.place = place
+        self.provider = provider
         self.name = name
 
     def retire(self):
@@ -55,112 +55,114 @@ def unseal(token):
 
 
 @pytest.fixture
-def places():
-    configured = {"west": Place(region="us-west-2")}
-    return Places(Made(None), configured, build=Made, unseal=unseal)
+def providers():
+    configured = {"west": Provider(region="us-west-2")}
+    return Providers(Made(None), configured, build=Made, unseal=unseal)
 
 
-def test_the_settings_places(places):
-    assert list(places) == ["default", "west"]
-    assert len(places) == 2
-    assert "west" in places
-    assert "north" not in places
-    assert list(places._built) == ["default"]
-    assert places["west"] is places["west"]
-    assert places["west"].place == Place(region="us-west-2")
+def test_the_settings_providers(providers):
+    assert list(providers) == ["default", "west"]
+    assert len(providers) == 2
+    assert "west" in providers
+    assert "north" not in providers
+    assert list(providers._built) == ["default"]
+    assert providers["west"] is providers["west"]
+    assert providers["west"].provider == Provider(region="us-west-2")
     with pytest.raises(UpstreamRefusal, match="removed or disabled"):
-        asyncio.run(places["north"].call(CALL))
-    assert "north" not in places._built
+        asyncio.run(providers["north"].call(CALL))
+    assert "north" not in providers._built
 
 
-def test_the_store_s_places_come_and_go(places):
-    regions = places.regions
-    places.replace_stored([stored(encrypted_credentials=b"x"), stored("off", is_enabled=False)])
+def test_the_store_s_providers_come_and_go(providers):
+    regions = providers.regions
+    providers.replace_stored([stored(encrypted_credentials=b"x"), stored("off", is_enabled=False)])
     assert regions == {"shop": "eu-west-1", "west": "us-west-2"}
-    assert "off" not in places
-    first, west = places["shop"], places["west"]
-    assert (first.place.access_key_id, first.place.region) == ("AKID", "eu-west-1")
-    places.replace_stored([stored(encrypted_credentials=b"x")])
-    assert places["shop"] is first
-    places.replace_stored([stored(region="eu-west-2")])
-    assert places["shop"] is not first
+    assert "off" not in providers
+    first, west = providers["shop"], providers["west"]
+    assert (first.provider.access_key_id, first.provider.region) == ("AKID", "eu-west-1")
+    providers.replace_stored([stored(encrypted_credentials=b"x")])
+    assert providers["shop"] is first
+    providers.replace_stored([stored(region="eu-west-2")])
+    assert providers["shop"] is not first
     assert first.retired
     assert not first.closed  # answers in progress end whole
-    places.replace_stored([])
+    providers.replace_stored([])
     assert regions == {"west": "us-west-2"}
-    assert places["west"] is west
-    asyncio.run(places.close())
+    assert providers["west"] is west
+    asyncio.run(providers.close())
     assert first.closed
     assert west.closed
 
 
-def test_a_place_that_went_is_forgotten_when_nobody_is_served_by_it(places):
-    places.replace_stored([stored(encrypted_credentials=b"x")])
-    gone = weakref.ref(places["shop"])
-    places.replace_stored([])
+def test_a_provider_that_went_is_forgotten_when_nobody_is_served_by_it(providers):
+    providers.replace_stored([stored(encrypted_credentials=b"x")])
+    gone = weakref.ref(providers["shop"])
+    providers.replace_stored([])
     assert gone() is None
 
 
-def test_a_stored_place_never_hides_a_configured_one(places, caplog):
+def test_a_stored_provider_never_hides_a_configured_one(providers, caplog):
     caplog.set_level(logging.WARNING)
-    places.replace_stored(
+    providers.replace_stored(
         [stored("west", region="eu-west-3"), stored("default"), stored("a/b"), stored(region="?")]
     )
-    assert places.regions == {"west": "us-west-2"}
+    assert providers.regions == {"west": "us-west-2"}
     assert len(caplog.records) == 4
 
 
-def test_credentials_that_do_not_open_are_a_refusal(places):
-    places.replace_stored([stored(encrypted_credentials=b"broken")])
-    for go in (places["shop"].call(CALL), places["shop"].stream(CALL, None)):
+def test_credentials_that_do_not_open_are_a_refusal(providers):
+    providers.replace_stored([stored(encrypted_credentials=b"broken")])
+    for go in (providers["shop"].call(CALL), providers["shop"].stream(CALL, None)):
         with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
             asyncio.run(go)
-    asyncio.run(places.close())
+    asyncio.run(providers.close())
 
 
-def test_a_place_tells_none_of_its_secrets():
-    place = Place(region="eu-west-1", access_key_id="AKID", secret_access_key="hidden")
-    assert repr(place) == "Place(eu-west-1)"
+def test_a_provider_tells_none_of_its_secrets():
+    provider = Provider(region="eu-west-1", access_key_id="AKID", secret_access_key="hidden")
+    assert repr(provider) == "Place(eu-west-1)"
 
 
 @pytest.mark.parametrize(
     ("place", "runtime", "mantle"),
     [
         (
-            Place(region="eu-west-1"),
+            Provider(region="eu-west-1"),
             "https://bedrock-runtime.eu-west-1.amazonaws.com",
             "https://bedrock-mantle.eu-west-1.api.aws",
         ),
-        (Place(region="eu-west-1", endpoint_url="http://a"), "http://a", None),
+        (Provider(region="eu-west-1", endpoint_url="http://a"), "http://a", None),
         (
-            Place(region="cn-north-1", mantle_endpoint_url="http://b"),
+            Provider(region="cn-north-1", mantle_endpoint_url="http://b"),
             "https://bedrock-runtime.cn-north-1.amazonaws.com.cn",
             "http://b",
         ),
     ],
 )
-def test_endpoints(place, runtime, mantle):
+def test_endpoints(provider, runtime, mantle):
     network = Network()
-    assert (network.runtime_url(place), network.mantle_url(place)) == (runtime, mantle)
+    assert (network.runtime_url(provider), network.mantle_url(provider)) == (runtime, mantle)
 
 
 def test_fips_endpoints_and_nothing_that_may_not_be_one():
-    network, place = Network(fips=True, dualstack=True), Place(region="us-east-1")
-    assert network.runtime_url(place) == "https://bedrock-runtime-fips.us-east-1.api.aws"
-    assert network.mantle_url(place) is None
+    network, provider = Network(fips=True, dualstack=True), Provider(region="us-east-1")
+    assert network.runtime_url(provider) == "https://bedrock-runtime-fips.us-east-1.api.aws"
+    assert network.mantle_url(provider) is None
 
 
-def test_a_place_that_cannot_be_built_refuses_and_is_tried_again():
+def test_a_provider_that_cannot_be_built_refuses_and_is_tried_again():
     built = []
 
-    def build(place, name):
+    def build(provider, name):
         built.append(name)
         raise ValueError("no such thing")
 
-    places = Places(Made(None), {"west": Place(region="us-west-2")}, build=build, unseal=unseal)
+    providers = Providers(
+        Made(None), {"west": Provider(region="us-west-2")}, build=build, unseal=unseal
+    )
     for _ in range(2):
         with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
-            asyncio.run(places["west"].call(CALL))
+            asyncio.run(providers["west"].call(CALL))
     assert built == ["west", "west"]
 
 
@@ -177,8 +179,10 @@ def wired(default, call=CALL, **fields):
         async with serving(ok(b"{}")) as bedrock:
             url = f"http://127.0.0.1:{bedrock.port}"
             wiring = Wiring(default, Network(), resolve)
-            place = Place(region="eu-west-1", endpoint_url=url, mantle_endpoint_url=url, **fields)
-            upstream = wiring.build(place, "shop")
+            provider = Provider(
+                region="eu-west-1", endpoint_url=url, mantle_endpoint_url=url, **fields
+            )
+            upstream = wiring.build(provider, "shop")
             try:
                 await upstream.call(call)
             finally:
@@ -190,9 +194,9 @@ def wired(default, call=CALL, **fields):
     return asyncio.run(main())
 
 
-KEYS = Place(region="us-east-1", access_key_id="AKIDEFAULT", secret_access_key="s")
-TOKEN = Place(region="us-east-1", bearer_token="default-token")
-CHAIN = Place(region="us-east-1")
+KEYS = Provider(region="us-east-1", access_key_id="AKIDEFAULT", secret_access_key="s")
+TOKEN = Provider(region="us-east-1", bearer_token="default-token")
+CHAIN = Provider(region="us-east-1")
 OWN = {"access_key_id": "AKIDOWN", "secret_access_key": "t"}
 
 
@@ -216,7 +220,7 @@ def test_credentials_that_are_given_are_not_looked_up():
     [
         (CHAIN, {}, Identity(name="the default chain", region="us-east-1")),
         (
-            Place(region="us-east-1", profile="Admin-123456789012"),
+            Provider(region="us-east-1", profile="Admin-123456789012"),
             {},
             Identity(name="the profile Admin-…", region="us-east-1", profile="Admin-123456789012"),
         ),
@@ -266,7 +270,7 @@ def test_identities_that_are_looked_up(default, fields, identity):
 @pytest.mark.parametrize("field", ["endpoint_url", "mantle_endpoint_url"])
 def test_a_url_holds_no_password(field):
     with pytest.raises(ValueError, match="no user name") as refused:
-        parse_place("west", {"region": "us-west-2", field: "https://user:hush@a.example"})
+        parse_provider("west", {"region": "us-west-2", field: "https://user:hush@a.example"})
     assert "hush" not in str(refused.value)
 
 
@@ -278,12 +282,12 @@ def test_credentials_are_what_a_header_carries(field, value):
     fields = {"region": "us-west-2"}
     if field != "bearer_token":
         fields |= {"access_key_id": "AKIA", "secret_access_key": "s"}
-    assert getattr(parse_place("west", fields | {field: " good\n"}), field) == "good"
+    assert getattr(parse_provider("west", fields | {field: " good\n"}), field) == "good"
     with pytest.raises(ValueError, match=field) as refused:
-        parse_place("west", fields | {field: value})
+        parse_provider("west", fields | {field: value})
     assert "hush" not in str(refused.value)
 
 
 def test_a_profile_cannot_write_lines_of_its_own_into_the_log():
     with pytest.raises(ValueError, match="profile contains control characters"):
-        parse_place("west", {"region": "us-west-2", "profile": "x\nERROR forged"})
+        parse_provider("west", {"region": "us-west-2", "profile": "x\nERROR forged"})

@@ -22,11 +22,11 @@ from ..errors import (
     ProxyError,
     UnavailableError,
 )
-from ..store.base import ConflictError as ExistsError
+from ..store.base import AlreadyExistsError as ExistsError
 from ..store.base import KeyNotFoundError, Store, StoreError
 from ..store.records import AuditRecord, KeyRecord
 from ..store.sealing import SealingError
-from .call import Call, Change, Site
+from .call import AdminCall, Change, Site
 from .scopes import LOCAL, MASTER, Actor
 from .table import OPERATIONS, PREFIX, Operation
 from .validation import read_body, read_query
@@ -109,7 +109,7 @@ class AdminAPI:
     ) -> tuple[int, Any]:
         """Runs what `authorise` found; returns (status, document). Raises `ProxyError`."""
         operation = match.operation
-        call: Call[Any, Any] = Call(
+        call: AdminCall[Any, Any] = AdminCall(
             store=self._store,
             site=self._site,
             actor=match.actor,
@@ -126,7 +126,7 @@ class AdminAPI:
         task.add_done_callback(self._writing.discard)
         return await asyncio.shield(task)
 
-    async def _finish(self, match: Match, call: Call[Any, Any]) -> tuple[int, Any]:
+    async def _finish(self, match: Match, call: AdminCall[Any, Any]) -> tuple[int, Any]:
         try:
             if match.operation.writes:
                 await self._check_actor(match.actor)

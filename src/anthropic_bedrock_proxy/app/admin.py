@@ -1,4 +1,4 @@
-"""Composes the admin API for a store, as `app/build.py` does the gateway. Imported when it is needed."""
+"""The admin API over a store. Imported when it is first asked for."""
 
 from __future__ import annotations
 

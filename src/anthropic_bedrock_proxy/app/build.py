@@ -12,7 +12,7 @@ from ..config import Settings
 from ..fetch.base import NoFetcher
 from ..gateway.admission.admission import Admission
 from ..gateway.admission.authenticator import Authenticator, KeyOptions
-from ..gateway.admission.brute_force import Attempts
+from ..gateway.admission.brute_force import BruteForceGuard
 from ..gateway.admission.budgets import Budgets
 from ..gateway.admission.lease import Desk
 from ..gateway.admission.pricing import Pricing
@@ -28,7 +28,7 @@ from ..store.journal import Journal
 from ..store.retention import expire_usage
 from ..telemetry.logs import AccessLog
 from ..telemetry.watchdog import Watchdog
-from ..upstream.providers import Places
+from ..upstream.providers import Providers
 from .live import Live, OnDemandFetcher
 from .parts import (
     make_bounds,
@@ -37,9 +37,9 @@ from .parts import (
     make_failover,
     make_fetcher,
     make_limits,
-    make_places,
+    make_policy,
+    make_providers,
     make_registry,
-    make_terms,
 )
 from .stores import make_limiter
 
@@ -65,7 +65,7 @@ class App:
         journal: Journal,
         resolver: Resolver,
         tasks: Sequence[asyncio.Task[None]],
-        places: Places,
+        providers: Providers,
         live: Live,
         fetcher: OnDemandFetcher,
         budgets: Budgets,
@@ -79,7 +79,7 @@ class App:
         self._journal = journal
         self._resolver = resolver
         self._tasks = tasks
-        self._places = places
+        self._providers = providers
         self._live = live
         self._fetcher = fetcher
         self._budgets = budgets
@@ -92,7 +92,7 @@ class App:
         self._watchdog.stop()
         await self._live.close()
         self._fetcher.close()
-        await self._places.close()
+        await self._providers.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,10 +107,10 @@ class App:
 
 async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
-    places = make_places(settings, resolver)
+    providers = make_providers(settings, resolver)
     opening = await _open(store)
     journal = Journal(settings.store.journal_path, store.ledger)
-    registry = make_registry(settings, places.regions)
+    registry = make_registry(settings, providers.regions)
     limiter = make_limiter(settings)
     budgets = Budgets(
         store.ledger,
@@ -122,7 +122,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     )
     pricing = Pricing(
         registry.behind,
-        lambda place: places.regions.get(place, settings.aws.region),
+        lambda provider: providers.regions.get(provider, settings.aws.region),
         now=time.time,
     )
     desk = Desk(journal, pricing, make_limits(settings, limiter), budgets, time.monotonic)
@@ -131,16 +131,16 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
         new_control=lambda: make_control(settings, resolver),
-        on_providers=places.replace_stored,
+        on_providers=providers.replace_stored,
         on_prices=pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
     admission = Admission(desk)
-    attempts = Attempts()
+    attempts = BruteForceGuard()
     routes = Routes(
         messages=Messages(
-            upstreams=places,
+            upstreams=providers,
             registry=registry,
             failover=make_failover(settings),
             admission=admission,
@@ -149,14 +149,14 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
                 idle_seconds=settings.upstream.idle_timeout_seconds,
                 total_seconds=settings.upstream.total_timeout_seconds,
             ),
-            verdicts=live.verdicts,
+            overrides=live.overrides,
             sources=sources,
-            resolve_backing=live.resolve_backing,
-            terms=make_terms(settings),
+            resolve_profile=live.resolve_profile,
+            policy=make_policy(settings),
             report_cost=settings.budgets.report_cost,
             monotonic=time.monotonic,
         ),
-        counting=Counting(places, registry, sources, admission, monotonic=time.monotonic),
+        counting=Counting(providers, registry, sources, admission, monotonic=time.monotonic),
         registry=registry,
         authenticator=_authenticator(
             settings, store, settings.auth.key_cache_ttl_seconds, attempts
@@ -197,7 +197,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         journal=journal,
         resolver=resolver,
         tasks=tasks,
-        places=places,
+        providers=providers,
         live=live,
         fetcher=fetcher,
         budgets=budgets,
@@ -239,7 +239,7 @@ def _keep_running(loss: str, work: Callable[[], Coroutine[None, None, None]]) ->
 
 
 def _authenticator(
-    settings: Settings, store: Store, ttl_seconds: float, attempts: Attempts
+    settings: Settings, store: Store, ttl_seconds: float, attempts: BruteForceGuard
 ) -> Authenticator:
     auth = settings.auth
     return Authenticator(

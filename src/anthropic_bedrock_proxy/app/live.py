@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ..fetch.base import Fetched
 from ..gateway.catalog_refresh import CatalogRefresh
-from ..gateway.overrides.known import Verdict
-from ..gateway.overrides.overrides import Verdicts
+from ..gateway.overrides.overrides import Overrides
 from ..models.registry import Registry
 from ..store.base import Catalog, StoreError
-from ..store.records import PriceRecord, ProviderRecord
-from ..upstream.profiles import Backing, DescribesProfiles
+from ..store.records import CapabilityOverride, PriceRecord, ProviderRecord
+from ..upstream.profiles import DescribesProfiles, ProfileModels
 
 if TYPE_CHECKING:
     from ..fetch.cache import CachedFetcher
@@ -35,7 +34,7 @@ class Control(DescribesProfiles, _Closing, Protocol):
 
 
 class Live:
-    """Keeps registry, verdicts and places at the state of the store; begin it, close it."""
+    """Keeps registry, overrides and providers at the state of the store; begin it, close it."""
 
     def __init__(
         self,
@@ -48,18 +47,18 @@ class Live:
         on_prices: Callable[[Sequence[PriceRecord]], None],
     ) -> None:
         """`new_control` is called when the first application inference profile is asked for."""
-        self.verdicts = Verdicts(registry.betas.needed_for, learned=self._learned)
+        self.overrides = Overrides(registry.betas.needed_for, learned=self._learned)
         self._catalog = catalog
         self._refresh = CatalogRefresh(
             catalog,
             registry,
-            on_overrides=self.verdicts.replace_stored,
+            on_overrides=self.overrides.replace_stored,
             on_providers=on_providers,
             on_prices=on_prices,
             interval_seconds=interval_seconds,
         )
         self._control = _OnDemand(new_control)
-        self._backing = Backing(self._control, registry.learn_backing)
+        self._backing = ProfileModels(self._control, registry.learn_profile)
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -73,7 +72,7 @@ class Live:
             _log.warning("the catalog cannot be read yet: %s", reason)
         self._run(self._refresh.run())
 
-    async def resolve_backing(self, arn: str, key_id: str) -> None:
+    async def resolve_profile(self, arn: str, key_id: str) -> None:
         """Learns for a key what is behind an application inference profile. Never raises."""
         await self._backing.resolve(arn, key_id)
 
@@ -85,17 +84,17 @@ class Live:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _learned(self, verdict: Verdict) -> None:
-        self._run(self._remember(verdict))
+    def _learned(self, override: CapabilityOverride) -> None:
+        self._run(self._remember(override))
 
-    async def _remember(self, verdict: Verdict) -> None:
+    async def _remember(self, override: CapabilityOverride) -> None:
         try:
             async with self._writing:  # in the order in which they were learned
-                await self._catalog.put_override(verdict)
+                await self._catalog.put_override(override)
                 await self._refresh.refresh_once()
-            self.verdicts.release(verdict)
+            self.overrides.release(override)
         except StoreError as error:
-            _log.warning("only this worker knows what %s refused: %s", verdict.model, error)
+            _log.warning("only this worker knows what %s refused: %s", override.model, error)
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -16,7 +16,7 @@ from ..aws.http import PoolOptions
 from ..aws.resolver.hint import hint
 from ..aws.resolver.resolver import Resolver
 from ..config import Settings, SettingsError, secret_names
-from ..gateway.admission.rate_limits import LimitOptions, Limits
+from ..gateway.admission.rate_limits import LimitOptions, RateLimits
 from ..gateway.failover.chains import parse_chains
 from ..gateway.failover.failover import Failover, FailoverOptions
 from ..http.cors import CORS
@@ -25,11 +25,11 @@ from ..limits.select import check_url as check_limits_url
 from ..models.betas import BetaRules
 from ..models.registry import Link, Registry, RoutingOptions
 from ..models.table import ModelTable, parse_table
-from ..protocol.request.policy import Guardrail, Terms
+from ..protocol.request.policy import Guardrail, Policy
 from ..store.sealing import ProviderCredentials, Seal, SealingError
 from ..upstream.bedrock import RetryOptions
-from ..upstream.provider import Place, parse_place
-from ..upstream.providers import Places
+from ..upstream.provider import Provider, parse_provider
+from ..upstream.providers import Providers
 from .bedrock import Network, Wiring
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ _ANY_PAGE: Final = (
 _MODELS: Final = Path(__file__).parents[1] / "models" / "models.toml"
 
 
-def make_limits(settings: Settings, limiter: Limiter) -> Limits:
+def make_limits(settings: Settings, limiter: Limiter) -> RateLimits:
     """Makes the operator's limits, counted by `limiter`."""
     limits = settings.limits
-    return Limits(
+    return RateLimits(
         limiter,
         LimitOptions(
             enabled=limits.enabled,
@@ -98,18 +98,18 @@ def load_model_table() -> ModelTable:
 def make_registry(settings: Settings, regions: Mapping[str, str] | None = None) -> Registry:
     """Makes the registry of the configured region, with the operator's mapping and betas on top.
 
-    `regions` are those of the places beside the default one, now and later; without them, those of
-    the settings. Raises `SettingsError`.
+    `regions` are those of the providers beside the default one, now and later; without them,
+    those of the settings. Raises `SettingsError`.
     """
     models = settings.models
-    configured = read_places(settings)
+    configured = read_providers(settings)
     if regions is None:
-        regions = {name: place.region for name, place in configured.items()}
+        regions = {name: provider.region for name, provider in configured.items()}
     return Registry(
         load_model_table(),
         RoutingOptions(
             region=settings.aws.region,
-            places=regions,
+            providers=regions,
             chains=read_chains(settings, configured),
             mapping=models.default_model_mapping,
             dialects=models.model_dialects,
@@ -123,26 +123,28 @@ def make_registry(settings: Settings, regions: Mapping[str, str] | None = None) 
     )
 
 
-def read_places(settings: Settings) -> dict[str, Place]:
-    """Reads the places of PROVIDERS. Raises `SettingsError`."""
-    places: dict[str, Place] = {}
+def read_providers(settings: Settings) -> dict[str, Provider]:
+    """Reads the providers of PROVIDERS. Raises `SettingsError`."""
+    providers: dict[str, Provider] = {}
     problems: list[str] = []
     for name, fields in settings.failover.providers.items():
         try:
-            places[name] = parse_place(name, fields)
+            providers[name] = parse_provider(name, fields)
         except ValueError as error:
             problems.append(f"PROVIDERS, {name!r}: {error}")
     if problems:
         raise SettingsError(problems)
-    return places
+    return providers
 
 
-def read_chains(settings: Settings, places: Mapping[str, Place]) -> dict[str, tuple[Link, ...]]:
+def read_chains(
+    settings: Settings, providers: Mapping[str, Provider]
+) -> dict[str, tuple[Link, ...]]:
     """Reads FAILOVER_CHAINS, unless failover is off. Raises `SettingsError`."""
     if not settings.failover.enabled:
         return {}
     try:
-        return parse_chains(settings.failover.chains, places)
+        return parse_chains(settings.failover.chains, providers)
     except ValueError as error:
         problems = [f"FAILOVER_CHAINS, {line}" for line in str(error).splitlines()]
         raise SettingsError(problems) from error
@@ -151,7 +153,7 @@ def read_chains(settings: Settings, places: Mapping[str, Place]) -> dict[str, tu
 def check(settings: Settings) -> None:
     """Raises `SettingsError` for settings that cannot be used together, or here."""
     _check_server(settings)
-    read_chains(settings, read_places(settings))
+    read_chains(settings, read_providers(settings))
     try:
         for network in settings.auth.trusted_proxies:
             ip_network(network)
@@ -176,10 +178,10 @@ def _check_server(settings: Settings) -> None:
         raise SettingsError([_ANY_PAGE])
 
 
-def default_place(settings: Settings) -> Place:
-    """Returns the place of the AWS_* settings."""
+def default_provider(settings: Settings) -> Provider:
+    """Returns the provider of the AWS_* settings."""
     aws = settings.aws
-    return Place(
+    return Provider(
         region=aws.region,
         endpoint_url=aws.bedrock_endpoint_url,
         mantle_endpoint_url=aws.bedrock_mantle_endpoint_url,
@@ -193,7 +195,7 @@ def default_place(settings: Settings) -> Place:
 
 def bedrock_url(settings: Settings) -> str:
     """Returns the runtime endpoint: BEDROCK_ENDPOINT_URL, or the region's own."""
-    return make_network(settings).runtime_url(default_place(settings))
+    return make_network(settings).runtime_url(default_provider(settings))
 
 
 def describe_credentials(settings: Settings) -> str | None:
@@ -206,7 +208,7 @@ def describe_credentials(settings: Settings) -> str | None:
     return hint(aws_environ(settings))
 
 
-def make_terms(settings: Settings) -> Terms:
+def make_policy(settings: Settings) -> Policy:
     """Makes the terms that the operator lays down for every request."""
     models = settings.models
     guardrail = None
@@ -217,7 +219,7 @@ def make_terms(settings: Settings) -> Terms:
             trace=models.guardrail_trace,
             stream_mode=models.guardrail_stream_mode,
         )
-    return Terms(
+    return Policy(
         cache=models.prompt_caching_enabled,
         default_cache_ttl=models.default_cache_ttl,
         service_tier=models.default_service_tier,
@@ -229,12 +231,12 @@ def make_terms(settings: Settings) -> Terms:
 
 def make_failover(settings: Settings) -> Failover:
     """Makes the failover, which bounds the time of a target while others could serve."""
-    failover, upstream = settings.failover, settings.upstream
-    patience = upstream.first_byte_timeout_seconds
+    failover = settings.failover
+    longest = settings.upstream.first_byte_timeout_seconds
     return Failover(
         FailoverOptions(
-            first_byte_seconds=min(failover.first_byte_timeout_seconds, patience),
-            answer_seconds=min(failover.answer_timeout_seconds, patience),
+            first_byte_seconds=min(failover.first_byte_timeout_seconds, longest),
+            answer_seconds=min(failover.answer_timeout_seconds, longest),
             failures=failover.failures,
             cooldown_seconds=failover.cooldown_seconds,
             sticky_seconds=failover.sticky_seconds,
@@ -274,13 +276,13 @@ def make_resolver(settings: Settings) -> Resolver:
 
 
 def make_wiring(settings: Settings, resolver: Resolver) -> Wiring:
-    """Makes the wiring by which places are reached. Needs a running loop."""
-    return Wiring(default_place(settings), make_network(settings), resolver.source)
+    """Makes the wiring by which providers are reached. Needs a running loop."""
+    return Wiring(default_provider(settings), make_network(settings), resolver.source)
 
 
 def make_network(settings: Settings) -> Network:
     """Makes the way in which AWS is reached."""
-    aws, patience = settings.aws, settings.upstream
+    aws, upstream = settings.aws, settings.upstream
     return Network(
         ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
         https_proxy=aws.https_proxy,
@@ -288,21 +290,21 @@ def make_network(settings: Settings) -> Network:
         fips=aws.use_fips_endpoint,
         dualstack=aws.use_dualstack_endpoint,
         pool=PoolOptions(
-            max_connections=patience.max_connections,
-            max_connecting=patience.max_connecting,
-            connect_timeout_seconds=patience.connect_timeout_seconds,
+            max_connections=upstream.max_connections,
+            max_connecting=upstream.max_connecting,
+            connect_timeout_seconds=upstream.connect_timeout_seconds,
         ),
         retry=RetryOptions(
-            max_attempts=patience.max_attempts,
-            retry_seconds=patience.retry_seconds,
-            first_byte_seconds=patience.first_byte_timeout_seconds,
-            idle_seconds=patience.idle_timeout_seconds,
-            total_seconds=patience.total_timeout_seconds,
+            max_attempts=upstream.max_attempts,
+            retry_seconds=upstream.retry_seconds,
+            first_byte_seconds=upstream.first_byte_timeout_seconds,
+            idle_seconds=upstream.idle_timeout_seconds,
+            total_seconds=upstream.total_timeout_seconds,
         ),
     )
 
 
-def make_places(settings: Settings, resolver: Resolver) -> Places:
+def make_providers(settings: Settings, resolver: Resolver) -> Providers:
     """Makes Bedrock in the configured region, and wherever else. Raises `SettingsError`."""
     wiring = make_wiring(settings, resolver)
     seal = Seal(settings.failover.encryption_secret)
@@ -314,7 +316,7 @@ def make_places(settings: Settings, resolver: Resolver) -> Places:
             raise CredentialsError(str(error)) from error
 
     default = wiring.build(wiring.default)
-    return Places(default, read_places(settings), build=wiring.build, unseal=unseal)
+    return Providers(default, read_providers(settings), build=wiring.build, unseal=unseal)
 
 
 def make_control(

@@ -19,7 +19,7 @@ from .base import BusyError
 MAX_WAITING: Final = 200  # of one key: two requests with as many URLs as one may have
 
 
-class Turns:
+class FairSlots:
     """Slots by key. Belongs to one event loop."""
 
     def __init__(self, slots: int, *, max_waiting: int = MAX_WAITING) -> None:

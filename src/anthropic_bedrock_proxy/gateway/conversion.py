@@ -16,9 +16,10 @@ from ..protocol.native.answer import EndpointStream, InvokeStream, finish_messag
 from ..protocol.native.endpoints import to_messages
 from ..protocol.native.invoke import to_invoke
 from ..protocol.request.messages import MessagesRequest
-from ..protocol.request.policy import Terms
+from ..protocol.request.policy import Policy
 from ..protocol.tokens import estimate_input
-from ..upstream.base import Call, StreamDecoder
+from ..store.records import Caller
+from ..upstream.base import ModelCall, StreamDecoder
 
 # (whole, streamed) operation of each dialect.
 _OPERATIONS: Final = {
@@ -32,7 +33,7 @@ _OPERATIONS: Final = {
 class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     """One request for one target."""
 
-    call: Call
+    call: ModelCall
     new_decoder: Callable[[], StreamDecoder]
     finish: Callable[[bytes], bytes]  # a whole answer as the client expects it
     dropped: list[str]
@@ -41,22 +42,39 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     whole_only: bool = False  # the model streams no such request: call it whole, then stream that
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class ConversionOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The wishes that are the same for every target of a request."""
 
     flags: list[str]  # the client's beta flags
     rules: BetaRules
-    terms: Terms
+    policy: Policy
     stream: bool
     request_id: str  # names an answer that comes without an id
     key_id: str = ""  # whose request it is
 
 
-def convert(request: MessagesRequest, target: Target, wanted: Wanted) -> Conversion:
+def policy_for(policy: Policy, caller: Caller | None) -> Policy:
+    """Returns the operator's policy with the choices of the caller's key on top.
+
+    It is the operator's own object for a key that asks for nothing special.
+    """
+    if caller is None:
+        return policy
+    key = caller.key
+    if key.service_tier is None and key.cache_ttl is None:
+        return policy
+    return msgspec.structs.replace(
+        policy,
+        service_tier=key.service_tier or policy.service_tier,
+        cache_ttl=key.cache_ttl or policy.cache_ttl,
+    )
+
+
+def convert(request: MessagesRequest, target: Target, options: ConversionOptions) -> Conversion:
     """Raises `InvalidRequestError` for what the target cannot do, with the path."""
-    adapted = adapt(request, wanted.flags, target.capabilities, wanted.rules)
+    adapted = adapt(request, options.flags, target.capabilities, options.rules)
     made = _converse if target.dialect == "converse" else _native
-    conversion = made(adapted, target, wanted)
+    conversion = made(adapted, target, options)
     if request.view.max_tokens == 0:
         finish = conversion.finish
         return msgspec.structs.replace(
@@ -65,21 +83,21 @@ def convert(request: MessagesRequest, target: Target, wanted: Wanted) -> Convers
     return conversion
 
 
-def _native(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
+def _native(adapted: Adapted, target: Target, options: ConversionOptions) -> Conversion:
     request, model = adapted.request, adapted.request.view.model
-    capabilities, rules, terms = target.capabilities, wanted.rules, wanted.terms
+    capabilities, rules, policy = target.capabilities, options.rules, options.policy
     new_decoder: Callable[[], StreamDecoder]
     if target.dialect == "invoke":
-        made = to_invoke(request, adapted.flags, capabilities, rules, terms)
+        made = to_invoke(request, adapted.flags, capabilities, rules, policy)
         new_decoder = partial(InvokeStream, model)
     else:
         made = to_messages(
-            request, adapted.flags, capabilities, rules, terms, model_id=target.bedrock_model_id
+            request, adapted.flags, capabilities, rules, policy, model_id=target.bedrock_model_id
         )
         new_decoder = partial(EndpointStream, model)
     return Conversion(
-        call=Call(
-            operation=_OPERATIONS[target.dialect][wanted.stream],
+        call=ModelCall(
+            operation=_OPERATIONS[target.dialect][options.stream],
             bedrock_model_id=target.bedrock_model_id,
             body=made.body,
             headers=made.headers,
@@ -92,7 +110,7 @@ def _native(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
     )
 
 
-def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
+def _converse(adapted: Adapted, target: Target, options: ConversionOptions) -> Conversion:
     # Imported at its first use: a proxy that serves only Claude never needs it.
     from ..protocol.converse.answer.stream import ConverseStream  # noqa: PLC0415
     from ..protocol.converse.answer.whole import finish_converse  # noqa: PLC0415
@@ -102,15 +120,15 @@ def _converse(adapted: Adapted, target: Target, wanted: Wanted) -> Conversion:
         adapted.request,
         adapted.flags,
         target.capabilities,
-        wanted.rules,
-        wanted.terms,
-        stream=wanted.stream,
+        options.rules,
+        options.policy,
+        stream=options.stream,
     )
     model = adapted.request.view.model
-    message_id = f"msg_{wanted.request_id.removeprefix('req_')}"
+    message_id = f"msg_{options.request_id.removeprefix('req_')}"
     return Conversion(
-        call=Call(
-            operation=_OPERATIONS[target.dialect][wanted.stream and not made.whole_only],
+        call=ModelCall(
+            operation=_OPERATIONS[target.dialect][options.stream and not made.whole_only],
             bedrock_model_id=target.bedrock_model_id,
             body=made.body,
         ),

@@ -16,7 +16,7 @@ from ..models.registry import Registry, Route, Target
 from ..protocol.answer.cost import dollars
 from ..protocol.answer.edits import with_applied_edits, with_cost
 from ..protocol.request.messages import MessagesRequest, parse_request
-from ..protocol.request.policy import Terms
+from ..protocol.request.policy import Policy
 from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
@@ -25,21 +25,20 @@ from .answer.pacing import PacedStream, Pacing
 from .answer.relay import Relay, answer_headers, answer_lines, refused, told
 from .answer.reply import Reply, StreamReply
 from .answer.whole import open_stream
-from .conversion import Conversion, Wanted
+from .conversion import Conversion, ConversionOptions, policy_for
 from .exchange import Exchange
-from .failover.attempts import Course, OnlyTarget
-from .failover.failover import TARGET_HEADER, Failover, pinned_place
-from .overrides.known import View, capabilities_of
-from .overrides.overrides import Verdicts
+from .failover.attempts import Attempts, SingleTarget
+from .failover.failover import TARGET_HEADER, Failover, pinned_provider
+from .overrides.known import OverrideView, capabilities_of
+from .overrides.overrides import Overrides
 from .sources import Sources, has_urls
-from .terms import terms_for
 from .turnstile import Turnstile
 
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
 class Messages:
-    """Serves the Messages API from the places where its models run."""
+    """Serves the Messages API from the providers where its models run."""
 
     def __init__(
         self,
@@ -49,27 +48,27 @@ class Messages:
         failover: Failover,
         admission: Admission,
         pacing: Pacing,
-        verdicts: Verdicts,
+        overrides: Overrides,
         sources: Sources,
-        resolve_backing: Callable[[str, str], Awaitable[None]],
-        terms: Terms,
+        resolve_profile: Callable[[str, str], Awaitable[None]],
+        policy: Policy,
         report_cost: bool = False,
         monotonic: Callable[[], float],
     ) -> None:
-        """`upstreams` by place; `terms` are the operator's, for every request.
+        """`upstreams` by provider; `policy` are the operator's, for every request.
 
         `report_cost` tells clients what an answer has cost.
-        `resolve_backing` finds out what is behind an application inference profile, for a key.
+        `resolve_profile` finds out what is behind an application inference profile, for a key.
         """
         self._upstreams = upstreams
         self._registry = registry
         self._failover = failover
         self._admission = admission
         self._pacing = pacing
-        self._verdicts = verdicts
+        self._overrides = overrides
         self._sources = sources
-        self._resolve_backing = resolve_backing
-        self._terms = terms
+        self._resolve_profile = resolve_profile
+        self._policy = policy
         self._report_cost = report_cost
         self._monotonic = monotonic
         self._turnstile = Turnstile()
@@ -81,10 +80,10 @@ class Messages:
         exchange.stream = bool(request.view.stream)
         route = self._route(exchange, request)
         exchange.listed = route.listed
-        wanted = Wanted(
+        options = ConversionOptions(
             flags=exchange.betas,
             rules=self._registry.betas,
-            terms=terms_for(self._terms, exchange.caller),
+            policy=policy_for(self._policy, exchange.caller),
             stream=exchange.stream,
             request_id=exchange.request_id,
             key_id=exchange.key_id,
@@ -92,18 +91,18 @@ class Messages:
         lease = await self._admission.admit(exchange, request, route, body)
         try:
             if route.opaque:
-                await self._resolve_backing(route.base_model_id, exchange.key_id)
+                await self._resolve_profile(route.base_model_id, exchange.key_id)
                 route = self._route(exchange, request)
                 exchange.listed = route.listed
                 await self._admission.confirm(exchange, request, route, lease)
             if not request.plain and has_urls(request.view):
                 request = await self._sources.inline(request, exchange.key_id)
             if len(route.targets) == 1:
-                only = OnlyTarget(route.targets[0])
-                reply = await self._attempt(exchange, request, only, wanted, lease)
+                only = SingleTarget(route.targets[0])
+                reply = await self._attempt(exchange, request, only, options, lease)
                 assert reply is not None  # noqa: S101  # there is no next one
                 return reply
-            return await self._try_targets(exchange, request, route, wanted, lease)
+            return await self._try_targets(exchange, request, route, options, lease)
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
@@ -118,31 +117,31 @@ class Messages:
 
     def _route(self, exchange: Exchange, request: MessagesRequest) -> Route:
         geography = request.inference_geo() if "inference_geo" in request.fields else ""
-        place = pinned_place(exchange.caller, self._upstreams)
-        return self._registry.route(exchange.model, place=place, geography=geography)
+        provider = pinned_provider(exchange.caller, self._upstreams)
+        return self._registry.route(exchange.model, provider=provider, geography=geography)
 
     async def _try_targets(
         self,
         exchange: Exchange,
         request: MessagesRequest,
         route: Route,
-        wanted: Wanted,
+        options: ConversionOptions,
         lease: Lease,
     ) -> Reply | StreamReply:
-        course = self._failover.course(route, exchange, request)
+        attempts = self._failover.attempts(route, exchange, request)
         while True:
             try:
-                reply = await self._attempt(exchange, request, course, wanted, lease)
+                reply = await self._attempt(exchange, request, attempts, options, lease)
             except InvalidRequestError:
-                if not course.unsuited():
+                if not attempts.unsuited():
                     raise
                 continue
             except BaseException:
-                course.abandoned()
+                attempts.abandoned()
                 raise
             if reply is None:
                 continue
-            if (served_by := course.succeeded()) is not None:
+            if (served_by := attempts.succeeded()) is not None:
                 reply.headers.append((TARGET_HEADER, served_by))
             return reply
 
@@ -150,21 +149,23 @@ class Messages:
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        course: Course | OnlyTarget,
-        wanted: Wanted,
+        attempts: Attempts | SingleTarget,
+        options: ConversionOptions,
         lease: Lease,
     ) -> Reply | StreamReply | None:
         """Asks one target; again if its refusal taught what to leave out. None: on to the next."""
-        target = course.target
-        view = self._verdicts.view(target, wanted.key_id)
+        target = attempts.target
+        view = self._overrides.view(target, options.key_id)
         while True:
             if not request.plain and needs_turn(
-                request, capabilities_of(target, view), wanted.rules
+                request, capabilities_of(target, view), options.rules
             ):
-                return await self._turn(exchange, request, course, wanted, lease, view=view)
-            conversion = course.patient(self._convert(exchange, request, target, wanted, view))
+                return await self._turn(exchange, request, attempts, options, lease, view=view)
+            conversion = attempts.with_deadlines(
+                self._convert(exchange, request, target, options, view)
+            )
             exchange.target = target
-            upstream = self._upstreams[target.place]
+            upstream = self._upstreams[target.provider]
             reply: Reply | StreamReply
             try:
                 if exchange.stream:
@@ -172,13 +173,13 @@ class Messages:
                 else:
                     reply = await self._whole(exchange, upstream, conversion, lease)
             except UpstreamRefusal as refusal:
-                taught = self._verdicts.learn(
-                    request, target, wanted, conversion.call, refusal, view=view
+                taught = self._overrides.learn(
+                    request, target, options, conversion.call, refusal, view=view
                 )
                 if taught is not None:
                     view = taught
                     continue
-                if course.failed(refusal):
+                if attempts.failed(refusal):
                     return None
                 if refusal.sent:
                     exchange.meter.assume_input(conversion.call.body)
@@ -187,45 +188,45 @@ class Messages:
                 exchange.meter.assume_input(conversion.call.body)
                 raise
             if view is not None:
-                self._verdicts.confirm(target, wanted, conversion.call, view)
+                self._overrides.confirm(target, options, conversion.call, view)
             return reply
 
     async def _turn(
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        course: Course | OnlyTarget,
-        wanted: Wanted,
+        attempts: Attempts | SingleTarget,
+        options: ConversionOptions,
         lease: Lease,
         *,
-        view: View | None,
+        view: OverrideView | None,
     ) -> Reply | StreamReply | None:
         """Asks one target for a turn of several calls, in which the proxy runs the tools."""
         from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
 
-        target = course.target
-        streamed = msgspec.structs.replace(wanted, stream=True)
+        target = attempts.target
+        streamed = msgspec.structs.replace(options, stream=True)
 
-        def convert(made: MessagesRequest, view: View | None) -> Conversion:
+        def convert(made: MessagesRequest, view: OverrideView | None) -> Conversion:
             conversion = self._convert(exchange, made, target, streamed, view)
             exchange.target = target
             return conversion
 
         calls = Calls(
-            self._upstreams[target.place],
+            self._upstreams[target.provider],
             view=view,
             convert=convert,
-            learn=lambda made, call, refusal, view: self._verdicts.learn(
+            learn=lambda made, call, refusal, view: self._overrides.learn(
                 made, target, streamed, call, refusal, view=view
             ),
-            confirm=lambda call, view: self._verdicts.confirm(target, streamed, call, view),
-            patient=course.patient,
+            confirm=lambda call, view: self._overrides.confirm(target, streamed, call, view),
+            patient=attempts.with_deadlines,
             extend=lease.extend,
         )
         try:
             stream = await opened_turn(request, calls, exchange, self._turnstile)
         except UpstreamRefusal as refusal:
-            if course.failed(refusal):
+            if attempts.failed(refusal):
                 return None
             raise
         paced = self._began(exchange, stream)
@@ -249,10 +250,10 @@ class Messages:
         exchange: Exchange,
         request: MessagesRequest,
         target: Target,
-        wanted: Wanted,
-        view: View | None,
+        options: ConversionOptions,
+        view: OverrideView | None,
     ) -> Conversion:
-        conversion = self._verdicts.convert(request, target, wanted, view)
+        conversion = self._overrides.convert(request, target, options, view)
         exchange.warnings = conversion.warnings
         if conversion.dropped or conversion.warnings:
             _log.info(

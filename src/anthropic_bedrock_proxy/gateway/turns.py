@@ -14,13 +14,13 @@ from ..errors import UpstreamRefusal
 from ..protocol.answer.edits import with_applied_edits
 from ..protocol.request.messages import MessagesRequest
 from ..turn.driver import TurnStream, begin_turn, open_turn, whole
-from ..upstream.base import AnswerStream, Call, Upstream
+from ..upstream.base import AnswerStream, ModelCall, Upstream
 from .answer.pacing import PacedStream
 from .answer.relay import count_spent
 from .answer.whole import open_stream
 from .conversion import Conversion
 from .exchange import Exchange
-from .overrides.known import View
+from .overrides.known import OverrideView
 from .turnstile import Turnstile
 
 _encode = msgspec.json.Encoder().encode
@@ -33,17 +33,19 @@ class Calls:
         self,
         upstream: Upstream,
         *,
-        view: View | None,
-        convert: Callable[[MessagesRequest, View | None], Conversion],
-        learn: Callable[[MessagesRequest, Call, UpstreamRefusal, View | None], View | None],
-        confirm: Callable[[Call, View], None],
+        view: OverrideView | None,
+        convert: Callable[[MessagesRequest, OverrideView | None], Conversion],
+        learn: Callable[
+            [MessagesRequest, ModelCall, UpstreamRefusal, OverrideView | None], OverrideView | None
+        ],
+        confirm: Callable[[ModelCall, OverrideView], None],
         patient: Callable[[Conversion], Conversion],
         extend: Callable[[MessagesRequest], Awaitable[None]],
     ) -> None:
         """`patient` bounds the first call only: after it the turn cannot move elsewhere.
 
         `extend` admits each of the others. `view` is what is known when the turn begins; `convert`,
-        `learn` and `confirm` are those of `Verdicts`.
+        `learn` and `confirm` are those of `Overrides`.
         """
         self._upstream = upstream
         self._view = view

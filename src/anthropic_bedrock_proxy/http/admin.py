@@ -94,10 +94,10 @@ def _query(raw: bytes) -> dict[str, str]:
 
 
 def _reply(status: int, document: Any) -> Reply:
-    from ..admin.call import Text  # noqa: PLC0415  # see the top
+    from ..admin.call import TextDocument  # noqa: PLC0415  # see the top
 
     headers = [(b"cache-control", b"no-store")]  # some answers hold a secret
-    if not isinstance(document, Text):
+    if not isinstance(document, TextDocument):
         return Reply(_encode(document), status=status, headers=headers)
     if document.next is not None:
         headers.append((b"x-next-after", document.next.encode("latin-1", "replace")))

@@ -30,7 +30,7 @@ _GEOGRAPHIES: Final = (
 )
 
 
-class Bounds(msgspec.Struct, frozen=True):
+class GeographyBounds(msgspec.Struct, frozen=True):
     """Profile prefixes, best first; `strict`: no other may serve."""
 
     prefixes: Sequence[str]
@@ -65,21 +65,21 @@ class Bounds(msgspec.Struct, frozen=True):
         )
 
 
-def bounds(own: str, region: str, asked: str) -> Bounds:
+def bounds(own: str, region: str, asked: str) -> GeographyBounds:
     """`own` is the operator's word, `asked` the client's or empty. Raises `InvalidRequestError`."""
     near = _near(region)
     if own == WORLDWIDE:
         if asked:
-            return Bounds((asked,), strict=True)
+            return GeographyBounds((asked,), strict=True)
         # The worldwide profile where there is one, as the predecessor chose.
         worldwide = () if region.startswith("us-gov-") else (WORLDWIDE,)
-        return Bounds((*worldwide, *near), strict=False)
+        return GeographyBounds((*worldwide, *near), strict=False)
     allowed = _nearest(region) if own == REGIONAL else (own,)
     if asked and asked not in allowed:
         raise InvalidRequestError(
             f"inference_geo: the operator of this proxy allows only {', '.join(allowed)}"
         )
-    return Bounds((asked,) if asked else allowed, strict=True)
+    return GeographyBounds((asked,) if asked else allowed, strict=True)
 
 
 def prefix_of(name: str) -> str:

@@ -20,7 +20,7 @@ from .betas import BetaRules
 from .geography import PROFILE_PREFIXES, bounds, prefix_of
 from .table import Capabilities, Model, ModelTable, capabilities_on
 
-DEFAULT_PLACE: Final = "default"
+DEFAULT_PROVIDER: Final = "default"
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
 _MAX_NAME: Final = 2048  # Bedrock's own bound of a model id
@@ -31,7 +31,7 @@ _UNRESOLVED_GENERATION: Final = "4.6"
 class Target(msgspec.Struct, frozen=True):
     """One way to serve a request: an account and region, a dialect, Bedrock's name of the model."""
 
-    place: str
+    provider: str
     dialect: str
     bedrock_model_id: str
     capabilities: Capabilities
@@ -52,7 +52,7 @@ class Route(msgspec.Struct, frozen=True):
 class Link(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a failover chain. Empty: as without the chain."""
 
-    place: str = DEFAULT_PLACE
+    provider: str = DEFAULT_PROVIDER
     model: str = ""
     dialect: str = ""
 
@@ -69,7 +69,7 @@ class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's choices about routing."""
 
     region: str
-    places: Mapping[str, str] = {}  # name -> region, beside the default place
+    providers: Mapping[str, str] = {}  # name -> region, beside the default provider
     mapping: Mapping[str, str] = {}  # requested name -> another name or a Bedrock id
     dialects: Mapping[str, str] = {}  # model id -> the dialect to use
     chains: Mapping[str, Sequence[Link]] = {}  # model id or * -> where to try, in order
@@ -128,37 +128,37 @@ class Registry:
         self._stored_dialects = dict(dialects or {})
         self._routes.clear()
 
-    def learn_backing(self, arn: str, base_model_id: str) -> None:
+    def learn_profile(self, arn: str, base_model_id: str) -> None:
         """Learns which model Bedrock said is behind an application inference profile."""
         self._backing[arn] = base_model_id
         self._routes.clear()
 
-    def route(self, requested: str, *, place: str = "", geography: str = "") -> Route:
-        """Returns the route to a model: via `place` only, if one is named, and in `geography`.
+    def route(self, requested: str, *, provider: str = "", geography: str = "") -> Route:
+        """Returns the route to a model: via `provider` only, if one is named, and in `geography`.
 
         Raises `NotFoundError`, and `InvalidRequestError` for a geography the model has not.
         """
-        asked = (requested, place, geography) if place or geography else requested
+        asked = (requested, provider, geography) if provider or geography else requested
         route = self._routes.get(asked)
         if route is None:
             if len(requested) > _MAX_NAME:
                 raise NotFoundError(f"model: {requested[:200]}")
-            route = self._resolve(requested, place, geography)
+            route = self._resolve(requested, provider, geography)
             self._routes[asked] = route
         return route
 
-    def target(self, route: Route, place: str, dialect: str) -> Target:
-        """Returns the target for the model of a route in another place and dialect."""
-        link = Link(place=place, dialect=dialect)
+    def target(self, route: Route, provider: str, dialect: str) -> Target:
+        """Returns the target for the model of a route in another provider and dialect."""
+        link = Link(provider=provider, dialect=dialect)
         return next(self._targets(link, self._asked(route.requested_model, "")))
 
-    def _resolve(self, requested: str, place: str, geography: str) -> Route:
+    def _resolve(self, requested: str, provider: str, geography: str) -> Route:
         asked = self._asked(requested, geography)
         name = asked.name
         model, base = self._identify(name)
         if base is None:
             raise NotFoundError(f"model: {requested[:200]}")
-        chain = self._chain(requested, model) if not place else (Link(place=place),)
+        chain = self._chain(requested, model) if not provider else (Link(provider=provider),)
         if dialect := self._stored_dialects.get(requested):
             chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
         opaque = _is_application_profile(name) and name not in self._backing
@@ -251,7 +251,7 @@ class Registry:
         forced = link.dialect or self._forced_dialect(model, base)
         if "claude" not in generation.features:
             forced = ""  # models of other makers speak one dialect
-        region = self._options.places.get(link.place, self._options.region)
+        region = self._options.providers.get(link.provider, self._options.region)
         for dialect in (forced,) if forced else dialects:
             if dialect == "mantle":  # it knows no inference profiles
                 bounds(self._options.geography, region, geography).check_region(region, name)
@@ -262,7 +262,7 @@ class Registry:
             if "claude" in capabilities.features and not link.model and name == asked.plain:
                 # Who asks for a Claude by its own name knows its limits; Bedrock says if not.
                 capabilities = structs.replace(capabilities, output_tokens=None)
-            yield Target(link.place, dialect, bedrock_id, capabilities)
+            yield Target(link.provider, dialect, bedrock_id, capabilities)
 
     def _forced_dialect(self, model: Model | None, base: str) -> str:
         dialects = self._options.dialects

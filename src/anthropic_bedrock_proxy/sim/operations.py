@@ -23,7 +23,7 @@ from .log import Entry
 from .models.catalog import MODELS
 from .models.lookup import resolve_for_inference
 from .prompt import Prompt
-from .replies import Answer, answer
+from .replies import SimulatedAnswer, answer
 from .routing import Route
 from .script import Step
 from .wire.delivery import Headers, Wire, deliver, exception_frame
@@ -152,12 +152,12 @@ def _stream_headers(request: Request) -> Headers:
     return [_FRAMES]
 
 
-def _bill(entry: Entry, reply: Answer | None, sent: int, total: int) -> None:
+def _bill(entry: Entry, reply: SimulatedAnswer | None, sent: int, total: int) -> None:
     if reply is not None:
         entry.usage = reply.usage.until(sent, total)
 
 
-def _frames(request: Request, reply: Answer | None, step: Step | None) -> list[bytes]:
+def _frames(request: Request, reply: SimulatedAnswer | None, step: Step | None) -> list[bytes]:
     if step is not None and step.raw_body is not None:
         return [step.raw_body.encode()]
     if reply is None:
@@ -178,7 +178,7 @@ def _frames(request: Request, reply: Answer | None, step: Step | None) -> list[b
     return [invoke_stream.frame(event) for event in stream]
 
 
-def _counters(reply: Answer, latency_ms: int) -> Headers:
+def _counters(reply: SimulatedAnswer, latency_ms: int) -> Headers:
     usage = reply.usage
     return [
         (b"x-amzn-bedrock-invocation-latency", str(latency_ms).encode()),

@@ -41,7 +41,7 @@ class _Failure(msgspec.Struct, frozen=True, gc=False):
     key_id: str
 
 
-class Backing:
+class ProfileModels:
     """Resolves application inference profiles. Belongs to one event loop."""
 
     def __init__(

@@ -6,26 +6,26 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..errors import UpstreamRefusal
-from .base import Answer, AnswerStream, Call, StreamDecoder, Upstream
+from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
 
 _MANTLE = "mantle-"
 
 
-class Region:
+class ProviderUpstream:
     """An `Upstream` that sends each call to the endpoint that serves it."""
 
     def __init__(self, runtime: Upstream, new_mantle: Callable[[], Upstream] | None) -> None:
-        """`new_mantle` is called at the first need; None: this place has no bedrock-mantle."""
+        """`new_mantle` is called at the first need; None: this provider has no bedrock-mantle."""
         self._runtime = runtime
         self._new_mantle = new_mantle
         self._mantle: Upstream | None = None
 
-    def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
+    def call(self, call: ModelCall) -> Coroutine[Any, Any, ModelAnswer]:
         """A whole answer. Raises `UpstreamRefusal`."""
         return self._endpoint(call).call(call)
 
     def stream(
-        self, call: Call, new_decoder: Callable[[], StreamDecoder]
+        self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
     ) -> Coroutine[Any, Any, AnswerStream]:
         """A stream with its first events decoded. Raises `UpstreamRefusal`."""
         return self._endpoint(call).stream(call, new_decoder)
@@ -42,7 +42,7 @@ class Region:
         if self._mantle is not None:
             await self._mantle.close()
 
-    def _endpoint(self, call: Call) -> Upstream:
+    def _endpoint(self, call: ModelCall) -> Upstream:
         if not call.operation.startswith(_MANTLE):
             return self._runtime
         if self._mantle is None:

@@ -15,23 +15,27 @@ import msgspec
 
 from ..aws.credentials import CredentialsError
 from ..errors import UpstreamRefusal
-from .base import Answer, AnswerStream, Call, StreamDecoder, Upstream
-from .provider import DEFAULT, NAME, Place, problem_of
+from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
+from .provider import DEFAULT, NAME, Provider, problem_of
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 
 
-class Unusable:
-    """The `Upstream` of a place whose credentials cannot be had."""
+class UnusableProvider:
+    """The `Upstream` of a provider whose credentials cannot be had."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
 
-    async def call(self, call: Call) -> Answer:  # noqa: ARG002  # whatever it is
+    async def call(self, call: ModelCall) -> ModelAnswer:  # noqa: ARG002  # whatever it is
         """Raises `UpstreamRefusal`."""
         raise self._refusal()
 
-    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:  # noqa: ARG002  # as above
+    async def stream(
+        self,
+        call: ModelCall,  # noqa: ARG002  # as above
+        new_decoder: Callable[[], StreamDecoder],  # noqa: ARG002
+    ) -> AnswerStream:
         """Raises `UpstreamRefusal`."""
         raise self._refusal()
 
@@ -46,11 +50,11 @@ class Unusable:
         return UpstreamRefusal("MissingAuthenticationTokenException", self._reason)
 
 
-class StoredPlace(Protocol):
-    """A place as the store keeps it (see `store.records.ProviderRecord`)."""
+class StoredProvider(Protocol):
+    """A provider as the store keeps it (see `store.records.ProviderRecord`)."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102  # as the attributes of `Place`
+    def name(self) -> str: ...  # noqa: D102  # as the attributes of `Provider`
     @property
     def region(self) -> str: ...  # noqa: D102
     @property
@@ -69,39 +73,41 @@ class StoredPlace(Protocol):
     def is_enabled(self) -> bool: ...  # noqa: D102
 
 
-class Places(Mapping[str, Upstream]):
-    """Every place by name, the default one included. One that has gone refuses every call."""
+class Providers(Mapping[str, Upstream]):
+    """Every provider by name, the default one included. One that has gone refuses every call."""
 
     def __init__(
         self,
         default: Upstream,
-        configured: Mapping[str, Place],
+        configured: Mapping[str, Provider],
         *,
-        build: Callable[[Place, str], Upstream],
+        build: Callable[[Provider, str], Upstream],
         unseal: Callable[[bytes], Any],
     ) -> None:
-        """`build` makes the upstream of a place with this name.
+        """`build` makes the upstream of a provider with this name.
 
-        `unseal` opens the credentials of a stored place: an object with the attributes of `Place`
-        that are secret. It raises `CredentialsError`.
+        `unseal` opens the credentials of a stored provider: an object with the attributes of
+        `Provider` that are secret. It raises `CredentialsError`.
         """
         self._configured = configured
-        self._stored: dict[str, StoredPlace] = {}
+        self._stored: dict[str, StoredProvider] = {}
         self._build = build
         self._unseal = unseal
         self._built: dict[str, Upstream] = {DEFAULT: default}
         self._retired: WeakSet[Upstream] = WeakSet()  # whoever is still served by one, holds it
-        self.regions: dict[str, str] = {name: place.region for name, place in configured.items()}
+        self.regions: dict[str, str] = {
+            name: provider.region for name, provider in configured.items()
+        }
 
     def __getitem__(self, name: str) -> Upstream:
         built = self._built.get(name)
         if built is None:
             if name not in self:  # it went while a request was on its way there
-                return Unusable(f"provider {name}: it was removed or disabled")
+                return UnusableProvider(f"provider {name}: it was removed or disabled")
             try:
                 built = self._built[name] = self._make(name)
-            except Exception as error:  # noqa: BLE001  # other places can still serve
-                return Unusable(f"provider {name} cannot be used: {type(error).__name__}")
+            except Exception as error:  # noqa: BLE001  # other providers can still serve
+                return UnusableProvider(f"provider {name} cannot be used: {type(error).__name__}")
         return built
 
     def __contains__(self, name: object) -> bool:
@@ -114,8 +120,8 @@ class Places(Mapping[str, Upstream]):
     def __len__(self) -> int:
         return 1 + len(self.regions)
 
-    def replace_stored(self, records: Iterable[StoredPlace]) -> None:
-        """Takes over the enabled places of the store. Answers in progress go on where they are."""
+    def replace_stored(self, records: Iterable[StoredProvider]) -> None:
+        """Takes over the enabled providers of the store. Answers in progress go on."""
         stored = {record.name: record for record in records if self._is_usable(record)}
         for name, record in self._stored.items():
             if stored.get(name) != record and (built := self._built.pop(name, None)):
@@ -126,14 +132,14 @@ class Places(Mapping[str, Upstream]):
         regions = {name: record.region for name, record in stored.items()}
         # In place: routing looks at the same object.
         self.regions.clear()
-        self.regions.update({**regions, **{name: place.region for name, place in configured}})
+        self.regions.update({**regions, **{name: provider.region for name, provider in configured}})
 
     async def close(self) -> None:
-        """Lets go of every connection of every place."""
+        """Lets go of every connection of every provider."""
         for upstream in (*self._built.values(), *self._retired):
             await upstream.close()
 
-    def _is_usable(self, record: StoredPlace) -> bool:
+    def _is_usable(self, record: StoredProvider) -> bool:
         if not record.is_enabled:
             return False
         if record.name == DEFAULT or record.name in self._configured:
@@ -148,16 +154,16 @@ class Places(Mapping[str, Upstream]):
         if name in self._configured:
             return self._build(self._configured[name], name)
         record = self._stored[name]
-        place = _without_credentials(record)
+        provider = _without_credentials(record)
         if record.encrypted_credentials is None:
-            return self._build(place, name)
+            return self._build(provider, name)
         try:
             secret = self._unseal(record.encrypted_credentials)
         except CredentialsError as error:
-            return Unusable(f"provider {name}: {error}")
+            return UnusableProvider(f"provider {name}: {error}")
         return self._build(
             msgspec.structs.replace(
-                place,
+                provider,
                 access_key_id=secret.access_key_id,
                 secret_access_key=secret.secret_access_key,
                 session_token=secret.session_token,
@@ -167,8 +173,8 @@ class Places(Mapping[str, Upstream]):
         )
 
 
-def _without_credentials(record: StoredPlace) -> Place:
-    return Place(
+def _without_credentials(record: StoredProvider) -> Provider:
+    return Provider(
         region=record.region,
         endpoint_url=record.endpoint_url,
         mantle_endpoint_url=record.mantle_endpoint_url,

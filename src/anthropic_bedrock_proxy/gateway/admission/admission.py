@@ -23,7 +23,7 @@ from .budget_slice import Budget, Hold, budgets_of
 from .lease import Desk, Lease
 from .periods import DAY_MS, today
 from .permissions import check_model, check_request
-from .rate_limits import Plan, Ticket
+from .rate_limits import LimitPlan, Ticket
 
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4
@@ -35,7 +35,7 @@ class _Known(msgspec.Struct, frozen=True):
 
     caller: Caller
     day: int  # since the epoch
-    plan: Plan | None
+    plan: LimitPlan | None
     budgets: Sequence[Budget]  # every one that its requests are paid from
 
 

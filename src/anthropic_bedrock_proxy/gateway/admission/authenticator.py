@@ -29,7 +29,7 @@ from ...errors import (
 )
 from ...store.base import KeyStore, StoreError
 from ...store.records import Caller, KeyRecord
-from .brute_force import Attempts, network_of
+from .brute_force import BruteForceGuard, network_of
 
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
@@ -69,7 +69,7 @@ class Authenticator:
         *,
         monotonic: Callable[[], float],
         now: Callable[[], float],
-        attempts: Attempts | None = None,
+        attempts: BruteForceGuard | None = None,
     ) -> None:
         """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds.
 
@@ -79,7 +79,7 @@ class Authenticator:
         self._options = options
         self._monotonic = monotonic
         self._now = now
-        self._attempts = attempts if attempts is not None else Attempts()
+        self._attempts = attempts if attempts is not None else BruteForceGuard()
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
         self._gates: dict[str, _Gate] = {}  # of addresses that try keys right now

@@ -16,7 +16,7 @@ UNKNOWN: Final = "unknown"
 _MAX_REMEMBERED: Final = 1024
 
 
-class Names:
+class BookedModels:
     """The names of models that this worker has seen answered."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ _HOST_BITS: Final = 64
 _ROUNDING: Final = 1e-6
 
 
-class Attempts:
+class BruteForceGuard:
     """The tries that addresses have left. Times are monotonic seconds."""
 
     def __init__(

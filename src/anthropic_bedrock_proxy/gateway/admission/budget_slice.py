@@ -47,7 +47,7 @@ class Budget(msgspec.Struct, frozen=True):
         )
 
 
-class Purse(msgspec.Struct, eq=False):
+class BudgetSlice(msgspec.Struct, eq=False):
     """What a worker may spend from one account. Times are monotonic seconds."""
 
     budget: Budget
@@ -121,7 +121,7 @@ class Purse(msgspec.Struct, eq=False):
 class Hold(msgspec.Struct, gc=False):
     """A running request's part of its purses, and of which budgets they were then."""
 
-    purses: Sequence[Purse]
+    slices: Sequence[BudgetSlice]
     budgets: Sequence[Budget]
     nano: int
 

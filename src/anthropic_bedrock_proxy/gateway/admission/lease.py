@@ -22,11 +22,11 @@ from ...protocol.answer.metering import Usage
 from ...protocol.request.messages import MessagesRequest
 from ...store.records import MOST, UsageRecord
 from ..exchange import Exchange
-from .booked_models import Names
+from .booked_models import BookedModels
 from .budget_slice import Hold
 from .budgets import Budgets
 from .pricing import Pricing
-from .rate_limits import Limits, Ticket
+from .rate_limits import RateLimits, Ticket
 
 
 class Recorder(Protocol):
@@ -42,10 +42,10 @@ class Desk(msgspec.Struct, frozen=True):
 
     recorder: Recorder
     pricing: Pricing
-    limits: Limits
+    limits: RateLimits
     budgets: Budgets
     monotonic: Callable[[], float]
-    names: Names = msgspec.field(default_factory=Names)
+    names: BookedModels = msgspec.field(default_factory=BookedModels)
 
 
 class Lease(msgspec.Struct, eq=False):
@@ -139,7 +139,7 @@ class Lease(msgspec.Struct, eq=False):
             cost_nano=cost,
             user_id=caller.key.user_id if caller else None,
             team_id=caller.key.team_id if caller else None,
-            place=target.place,
+            place=target.provider,
             upstream_request_id=exchange.upstream_request_id,
             web_search_requests=(tools and tools.web_search_requests) or 0,
             web_fetch_requests=(tools and tools.web_fetch_requests) or 0,

@@ -42,7 +42,7 @@ class LimitOptions(msgspec.Struct, frozen=True, kw_only=True):
     master_requests: int | None = None  # per minute; None: the master key has no limits
 
 
-class Plan(msgspec.Struct, frozen=True):
+class LimitPlan(msgspec.Struct, frozen=True):
     """The buckets of a caller."""
 
     kinds: tuple[int, ...]  # of the buckets, in their order
@@ -58,12 +58,12 @@ class Plan(msgspec.Struct, frozen=True):
 class Ticket(msgspec.Struct, frozen=True, gc=False):
     """The amounts that a running request has drawn."""
 
-    plan: Plan
+    plan: LimitPlan
     decision: Decision
     charged: Sequence[int]  # from each bucket
 
 
-class Limits:
+class RateLimits:
     """Draws for requests, from whatever limiter there is."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Limits:
         self._now = now
         self.refusals = 0
 
-    def plan(self, caller: Caller) -> Plan | None:
+    def plan(self, caller: Caller) -> LimitPlan | None:
         """Returns the limits that apply; None: none at all."""
         if not self._options.enabled or (
             caller is MASTER and self._options.master_requests is None
@@ -90,7 +90,7 @@ class Limits:
             return None
         kinds = tuple(kind for kind, _ in found)
         buckets = tuple(bucket for _, bucket in found)
-        return Plan(
+        return LimitPlan(
             kinds,
             buckets,
             tuple(_line(kind, bucket.limit) for kind, bucket in found),
@@ -101,7 +101,7 @@ class Limits:
             least=min((bucket.limit for kind, bucket in found if kind), default=0),
         )
 
-    def plan_of_counts(self, plan: Plan) -> Plan | None:
+    def plan_of_counts(self, plan: LimitPlan) -> LimitPlan | None:
         """Returns the limits of counting tokens: those of requests, in buckets of their own."""
         buckets = tuple(
             Bucket(f"{bucket.name.rpartition('/')[0]}/{_COUNTS}", bucket.limit, bucket.seconds)
@@ -111,7 +111,7 @@ class Limits:
         if not buckets:
             return None
         kinds = (_REQUESTS,) * len(buckets)
-        return Plan(
+        return LimitPlan(
             kinds,
             buckets,
             tuple(_line(_REQUESTS, bucket.limit) for bucket in buckets),
@@ -122,7 +122,7 @@ class Limits:
             least=0,
         )
 
-    async def take(self, plan: Plan, *, input_tokens: int, max_tokens: int) -> Ticket:
+    async def take(self, plan: LimitPlan, *, input_tokens: int, max_tokens: int) -> Ticket:
         """Draws, or raises `RateLimitError`; `UnavailableError` if nobody can count."""
         output = min(max_tokens, self._options.output_estimate)
         costs = plan.costs((1, input_tokens + output, input_tokens, output))
@@ -156,7 +156,7 @@ class Limits:
         plan, changes = ticket.plan, [-charged for charged in ticket.charged]
         self._limiter.settle(ticket.decision, plan.buckets, changes, plan.slots)
 
-    def lines(self, plan: Plan, decision: Decision) -> bytes:
+    def lines(self, plan: LimitPlan, decision: Decision) -> bytes:
         """Tells where the caller stands, in header lines: the narrowest level of each kind."""
         standing = zip(plan.kinds, plan.lines, decision.levels, strict=True)
         now = self._now()
@@ -185,7 +185,7 @@ class Limits:
             if limit is not None:
                 yield kind, Bucket(f"{owner}/{_KINDS[kind]}", limit, per)
 
-    def _refused(self, plan: Plan, decision: Decision) -> RateLimitError:
+    def _refused(self, plan: LimitPlan, decision: Decision) -> RateLimitError:
         index = decision.denied or 0
         retry_after = max(decision.retry_after, 0.001)
         if index < len(plan.buckets):

@@ -10,22 +10,22 @@ import msgspec
 from ...errors import RateLimitError, UpstreamRefusal, rule_for
 from ...models.registry import Route, Target
 from ...protocol.request.messages import MessagesRequest
-from ...upstream.base import Patience
+from ...upstream.base import Deadlines
 from ..conversion import Conversion
 from ..exchange import Exchange
-from .breakers import Guard, Pass
+from .breakers import BreakerPass, TargetBreakers
 from .conversations import fingerprint
 from .targets import (
     FAILURES,
     THROTTLING,
-    Home,
+    QuotaId,
     has_several,
-    home_of,
     is_broken,
     is_elsewhere,
     is_of_the_request,
     is_unavailable,
     label,
+    quota_of,
 )
 
 if TYPE_CHECKING:
@@ -36,15 +36,15 @@ _LONGEST_COOLDOWN_SECONDS: Final = 300.0  # whatever a target says: a probe is c
 _log = logging.getLogger("anthropic_bedrock_proxy.failover")
 
 
-class OnlyTarget:
-    """The way of most requests: one target, so that nothing has to be kept (like a `Course`)."""
+class SingleTarget:
+    """The way of most requests: one target, so that nothing has to be kept (like a `Attempts`)."""
 
     __slots__ = ("target",)
 
     def __init__(self, target: Target) -> None:
         self.target = target
 
-    def patient(self, conversion: Conversion) -> Conversion:
+    def with_deadlines(self, conversion: Conversion) -> Conversion:
         """Returns the conversion unchanged."""
         return conversion
 
@@ -64,15 +64,15 @@ class OnlyTarget:
         """Does nothing: nothing was held."""
 
 
-class Course:
+class Attempts:
     """One request's way: `target` is the one to call now; tell how that ended, once each."""
 
     __slots__ = (
         "_absent",
+        "_breakers",
         "_cooling",
         "_exchange",
         "_failover",
-        "_guard",
         "_pass",
         "_request",
         "_rest",
@@ -96,21 +96,21 @@ class Course:
         self._cooling: list[Target] = []  # passed over
         self._said: tuple[str, str, int, float | None] | None = None  # the last refusal
         self._sent = False
-        self._guard: Guard | None = None
-        self._pass: Pass | None = None
+        self._breakers: TargetBreakers | None = None
+        self._pass: BreakerPass | None = None
         self.target = self._rest[0]
         if not self._next():
             raise failover.cooling(self._cooling, exchange.key_id)
 
-    def patient(self, conversion: Conversion) -> Conversion:
-        """Shortens a call's patience while another place could serve the request."""
+    def with_deadlines(self, conversion: Conversion) -> Conversion:
+        """Shortens a call's patience while another provider could serve the request."""
         if not self._several or not self._others():
             return conversion
         options = self._failover.options
         streams = conversion.call.operation.endswith("-stream")
         seconds = options.first_byte_seconds if streams else options.answer_seconds
-        patience = Patience(max_attempts=1, first_byte_seconds=seconds)
-        call = msgspec.structs.replace(conversion.call, patience=patience)
+        deadlines = Deadlines(max_attempts=1, first_byte_seconds=seconds)
+        call = msgspec.structs.replace(conversion.call, deadlines=deadlines)
         return msgspec.structs.replace(conversion, call=call)
 
     def unsuited(self) -> bool:
@@ -160,15 +160,15 @@ class Course:
             failover.remember_missing(absent)
         first = self._route.targets[0]
         if self._several:
-            self._remember(home_of(target), home_of(first))
+            self._remember(quota_of(target), quota_of(first))
         elif target is first:
             return None
         return label(target).encode("ascii", "replace")
 
     def abandoned(self) -> None:
         """Notes that nobody waits for the target any more."""
-        if self._guard is not None and self._pass is not None:
-            self._guard.abandoned(self._exchange.key_id, self._pass)
+        if self._breakers is not None and self._pass is not None:
+            self._breakers.abandoned(self._exchange.key_id, self._pass)
 
     def _again(
         self, code: str, message: str, status: int, retry_after: float | None
@@ -182,39 +182,40 @@ class Course:
         while self._rest:
             target, self._rest = self._rest[0], self._rest[1:]
             if self._several:
-                self._guard = self._failover.guard(target)
-                self._pass = self._guard.begin(self._exchange.key_id, self._failover.monotonic())
+                self._breakers = self._failover.breakers(target)
+                self._pass = self._breakers.begin(self._exchange.key_id, self._failover.monotonic())
                 if self._pass is None:
                     self._cooling.append(target)
                     continue
             self.target = target
             return True
-        self._guard = self._pass = None
+        self._breakers = self._pass = None
         return False
 
     def _others(self) -> list[Target]:
-        """Returns the targets left in other places and models that may be called."""
-        now, here, failover = self._failover.monotonic(), home_of(self.target), self._failover
+        """Returns the targets left in other providers and models that may be called."""
+        now, here, failover = self._failover.monotonic(), quota_of(self.target), self._failover
         return [
             target
             for target in self._rest
-            if home_of(target) != here and failover.guard(target).allows(self._exchange.key_id, now)
+            if quota_of(target) != here
+            and failover.breakers(target).allows(self._exchange.key_id, now)
         ]
 
     def _answered(self) -> None:
         if (
-            self._guard is not None
+            self._breakers is not None
             and self._pass is not None
-            and self._guard.succeeded(self._exchange.key_id, self._pass)
+            and self._breakers.succeeded(self._exchange.key_id, self._pass)
         ):
             _log.warning("target answers again", extra={"target": label(self.target)})
 
     def _count(self, refusal: UpstreamRefusal) -> None:
-        guard, key_id = self._guard, self._exchange.key_id
-        if guard is None or self._pass is None:
+        breakers, key_id = self._breakers, self._exchange.key_id
+        if breakers is None or self._pass is None:
             return
         told = refusal.retry_after
-        opened = guard.failed(
+        opened = breakers.failed(
             key_id,
             self._pass,
             self._failover.monotonic(),
@@ -223,19 +224,19 @@ class Course:
             may_be_its_own=is_of_the_request(refusal),
         )
         if opened:
-            seconds = round(guard.common.wait_seconds(self._failover.monotonic()), 1)
+            seconds = round(breakers.common.wait_seconds(self._failover.monotonic()), 1)
             extra = {"target": label(self.target), "code": refusal.code, "seconds": seconds}
             _log.warning("target is left alone", extra=extra)
 
-    def _remember(self, home: Home, first: Home) -> None:
+    def _remember(self, quota: QuotaId, first: QuotaId) -> None:
         conversations = self._failover.conversations
-        if home == first and not len(conversations):
+        if quota == first and not len(conversations):
             return
         conversation = fingerprint(self._exchange.key_id, self._request)
-        if home == first:
+        if quota == first:
             conversations.forget(conversation)
         else:
-            conversations.remember(conversation, home, self._failover.monotonic())
+            conversations.remember(conversation, quota, self._failover.monotonic())
 
     def _note_switch(self, target: Target, code: str) -> None:
         switch = (label(target), label(self.target))

@@ -20,7 +20,7 @@ _MAX_REMEMBERED: Final = 1024  # keys; the oldest is forgotten first
 _AFTER_A_PROBE: Final = 2
 
 
-class Pass(msgspec.Struct, frozen=True, gc=False):
+class BreakerPass(msgspec.Struct, frozen=True, gc=False):
     """Permission for one attempt, to be handed back with its end."""
 
     common: int  # tickets
@@ -28,7 +28,7 @@ class Pass(msgspec.Struct, frozen=True, gc=False):
     probes: bool
 
 
-class Guard:
+class TargetBreakers:
     """When to leave one target alone, and for whom."""
 
     __slots__ = ("_cooldown", "_failures", "_own", "common")
@@ -59,7 +59,7 @@ class Guard:
         wait = self.common.wait_seconds(now)
         return wait if own is None else max(wait, own.wait_seconds(now))
 
-    def begin(self, key_id: str, now: float) -> Pass | None:
+    def begin(self, key_id: str, now: float) -> BreakerPass | None:
         """Lets an attempt of a key pass. Hand it back with its end, whatever that is."""
         if not self.allows(key_id, now):
             return None
@@ -67,9 +67,9 @@ class Guard:
         probes = self.common.state != "closed"
         ticket = self.common.begin(now)
         assert ticket is not None  # noqa: S101  # it allows that
-        return Pass(ticket, own.begin(now) if own is not None else None, probes)
+        return BreakerPass(ticket, own.begin(now) if own is not None else None, probes)
 
-    def succeeded(self, key_id: str, passed: Pass) -> bool:
+    def succeeded(self, key_id: str, passed: BreakerPass) -> bool:
         """Notes that the target answered; returns whether that closed the breaker for all."""
         own = self._own.get(key_id) if self._own else None
         # What came before its breaker opened does not close it: breaker.py.
@@ -82,7 +82,7 @@ class Guard:
     def failed(
         self,
         key_id: str,
-        passed: Pass,
+        passed: BreakerPass,
         now: float,
         *,
         cause: str,
@@ -109,12 +109,12 @@ class Guard:
             witness=key_id if may_be_its_own else None,
         )
 
-    def abandoned(self, key_id: str, passed: Pass) -> None:
+    def abandoned(self, key_id: str, passed: BreakerPass) -> None:
         """Notes that nobody waited for the outcome."""
         self.common.abandoned(passed.common)
         self._give_back(key_id, passed)
 
-    def _give_back(self, key_id: str, passed: Pass) -> None:
+    def _give_back(self, key_id: str, passed: BreakerPass) -> None:
         own = self._own.get(key_id)
         if own is not None and passed.own is not None:
             own.abandoned(passed.own)

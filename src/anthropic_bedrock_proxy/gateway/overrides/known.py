@@ -1,6 +1,6 @@
-"""The verdicts that are in force: those of the store, and what this process has learned since.
+"""The overrides that are in force: those of the store, and what this process has learned since.
 
-A verdict of the operator counts for everybody, and stands over what was learned. One that was
+An override of the operator counts for everybody, and stands over what was learned. One that was
 learned counts for the key that met it, and for everybody once two keys have. It lapses: then one
 request a minute sees it as gone, to try whether it still holds.
 """
@@ -23,19 +23,18 @@ PROBE_SECONDS: Final = 60.0
 ENOUGH: Final = 2  # keys that have to meet a refusal before it counts for all
 _MAX_REMEMBERED: Final = 1024
 
-Verdict = CapabilityOverride
 Key = tuple[str, str, str, str]
 Name = tuple[str, str, str]  # model, dialect, id of the key
 
 
-class View(msgspec.Struct, frozen=True, eq=False):
+class OverrideView(msgspec.Struct, frozen=True, eq=False):
     """The knowledge of one model on one dialect, as one request sees it."""
 
     refused: Mapping[str, frozenset[str]]  # by kind
     allowed: frozenset[str]  # flags
     lapses_at: float = inf
     lessons: tuple[Lesson, ...] = ()  # of this request
-    probed: Verdict | None = None  # left out of account to see whether it still holds
+    probed: CapabilityOverride | None = None  # left out of account to see whether it still holds
 
     def capabilities(self, capabilities: Capabilities) -> Capabilities:
         """Returns the table's capabilities, corrected by what is known."""
@@ -47,47 +46,47 @@ class View(msgspec.Struct, frozen=True, eq=False):
         )
 
 
-def capabilities_of(target: Target, view: View | None) -> Capabilities:
+def capabilities_of(target: Target, view: OverrideView | None) -> Capabilities:
     """Returns what the target's model takes, as far as is known."""
     return target.capabilities if view is None else view.capabilities(target.capabilities)
 
 
-class Known:
-    """Verdicts by model and dialect; without any, nothing is looked up. Times are epoch seconds."""
+class KnownOverrides:
+    """Overrides by model and dialect; without any, nothing is looked up. Times: epoch seconds."""
 
     def __init__(self) -> None:
         # What the store does not hold yet, be it down for long; they win.
-        self._own: Bounded[Key, Verdict] = Bounded(_MAX_REMEMBERED)
-        self._stored: dict[Key, Verdict] = {}
+        self._own: Bounded[Key, CapabilityOverride] = Bounded(_MAX_REMEMBERED)
+        self._stored: dict[Key, CapabilityOverride] = {}
         self._taught: set[str] = set()  # keys that something counts for, maybe alone
-        self._views: Bounded[Name, View | None] = Bounded(_MAX_REMEMBERED)
+        self._views: Bounded[Name, OverrideView | None] = Bounded(_MAX_REMEMBERED)
         self._probed_at: dict[Key, float] = {}
         self.any = False  # for every request: whether there is anything to look up
 
-    def get(self, key: Key) -> Verdict | None:
-        """Returns the newest verdict that is known."""
+    def get(self, key: Key) -> CapabilityOverride | None:
+        """Returns the newest override that is known."""
         return self._own.get(key) or self._stored.get(key)
 
-    def replace_stored(self, verdicts: Iterable[Verdict]) -> None:
+    def replace_stored(self, overrides: Iterable[CapabilityOverride]) -> None:
         """Takes over what the store holds."""
-        self._stored = {verdict.key: verdict for verdict in verdicts}
+        self._stored = {override.key: override for override in overrides}
         for key in self._probed_at.keys() - self._stored.keys() - self._own.keys():
             del self._probed_at[key]
         self._changed()
 
-    def put(self, verdict: Verdict) -> None:
+    def put(self, override: CapabilityOverride) -> None:
         """Adds or replaces one that the store does not hold yet."""
-        self._own[verdict.key] = verdict
-        self._probed_at.pop(verdict.key, None)
+        self._own[override.key] = override
+        self._probed_at.pop(override.key, None)
         self._changed()
 
-    def release(self, verdict: Verdict) -> None:
-        """Drops a verdict that the store holds now: who removes it there is obeyed here."""
-        if self._own.get(verdict.key) is verdict:
-            del self._own[verdict.key]
+    def release(self, override: CapabilityOverride) -> None:
+        """Drops an override that the store holds now: who removes it there is obeyed here."""
+        if self._own.get(override.key) is override:
+            del self._own[override.key]
             self._changed()
 
-    def view(self, model: str, dialect: str, key_id: str, now: float) -> View | None:
+    def view(self, model: str, dialect: str, key_id: str, now: float) -> OverrideView | None:
         """Returns what a request of a key sees; None: nothing."""
         # Most keys see the same.
         name = (model, dialect, key_id if key_id in self._taught else "")
@@ -102,10 +101,10 @@ class Known:
     def is_settled(self, model: str, dialect: str, kind: str, name: str) -> bool:
         """Tells whether the operator has decided: another attempt would send the same again."""
         return any(
-            verdict.source == "operator"
-            and (verdict.kind, verdict.name) == (kind, name)
-            and _concerns(verdict, model, dialect)
-            for verdict in self._stored.values()
+            override.source == "operator"
+            and (override.kind, override.name) == (kind, name)
+            and _concerns(override, model, dialect)
+            for override in self._stored.values()
         )
 
     def judge(
@@ -113,27 +112,27 @@ class Known:
         name: Name,
         now: float,
         lessons: tuple[Lesson, ...] = (),
-        probing: Verdict | None = None,
-    ) -> View | None:
-        """Applies all that concerns a key; later verdicts beat earlier ones, lessons them all."""
-        verdicts = self._in_force(*name, now)
-        if not verdicts and not lessons:
+        probing: CapabilityOverride | None = None,
+    ) -> OverrideView | None:
+        """Applies all that concerns a key; later overrides beat earlier ones, lessons them all."""
+        overrides = self._in_force(*name, now)
+        if not overrides and not lessons:
             return None
         refused: dict[str, set[str]] = {"beta": set(), "field": set(), "tier": set()}
         allowed: set[str] = set()
         lapses_at = inf
-        for verdict in verdicts:
-            lapses_at = min(lapses_at, self._due_at(verdict))
-            if not verdict.allowed:
-                if verdict is not probing:
-                    refused[verdict.kind].add(verdict.name)
+        for override in overrides:
+            lapses_at = min(lapses_at, self._due_at(override))
+            if not override.allowed:
+                if override is not probing:
+                    refused[override.kind].add(override.name)
                 continue
-            refused[verdict.kind].discard(verdict.name)
-            if verdict.kind == "beta":
-                allowed.add(verdict.name)
+            refused[override.kind].discard(override.name)
+            if override.kind == "beta":
+                allowed.add(override.name)
         for lesson in lessons:
             refused[lesson.kind].add(lesson.name)
-        return View(
+        return OverrideView(
             {kind: frozenset(names) for kind, names in refused.items()},
             frozenset(allowed),
             lapses_at,
@@ -141,7 +140,7 @@ class Known:
             probing,
         )
 
-    def _look(self, name: Name, now: float) -> View | None:
+    def _look(self, name: Name, now: float) -> OverrideView | None:
         self._views[name] = view = self.judge(name, now)
         return view
 
@@ -150,60 +149,64 @@ class Known:
         self._views.clear()
         self._taught = {
             key_id
-            for verdicts in (self._stored, self._own)
-            for verdict in verdicts.values()
-            for key_id in verdict.witnesses
+            for overrides in (self._stored, self._own)
+            for override in overrides.values()
+            for key_id in override.witnesses
         }
 
-    def _due(self, name: Name, now: float) -> Verdict | None:
-        """Returns a lapsed verdict, if it is time to try what it is about; counts that as tried."""
-        for verdict in self._in_force(*name, now):
-            if self._due_at(verdict) <= now:
-                self._probed_at[verdict.key] = now
-                return verdict
+    def _due(self, name: Name, now: float) -> CapabilityOverride | None:
+        """Returns a lapsed override, if it is time to try its subject; counts that as tried."""
+        for override in self._in_force(*name, now):
+            if self._due_at(override) <= now:
+                self._probed_at[override.key] = now
+                return override
         return None
 
-    def _due_at(self, verdict: Verdict) -> float:
+    def _due_at(self, override: CapabilityOverride) -> float:
         """Returns the moment when somebody has to look at it again."""
-        if verdict.expires_at is None:
+        if override.expires_at is None:
             return inf
-        probed_at = self._probed_at.get(verdict.key, -inf)
-        return max(verdict.expires_at, probed_at + PROBE_SECONDS)
+        probed_at = self._probed_at.get(override.key, -inf)
+        return max(override.expires_at, probed_at + PROBE_SECONDS)
 
-    def _in_force(self, model: str, dialect: str, key_id: str, now: float) -> Sequence[Verdict]:
-        """Returns the verdicts that apply to a key, in the order in which they do."""
+    def _in_force(
+        self, model: str, dialect: str, key_id: str, now: float
+    ) -> Sequence[CapabilityOverride]:
+        """Returns the overrides that apply to a key, in the order in which they do."""
         # What was learned here is newer than what the store said, and below the operator's word.
         stored = {key: one for key, one in self._stored.items() if one.source == "learned"}
         learned = {**stored, **self._own}
         return [
             *(
-                verdict
-                for verdict in learned.values()
-                if _concerns(verdict, model, dialect) and _holds_for(verdict, key_id, now)
+                override
+                for override in learned.values()
+                if _concerns(override, model, dialect) and _holds_for(override, key_id, now)
             ),
             *(
-                verdict
-                for verdict in self._stored.values()
-                if verdict.source == "operator" and _concerns(verdict, model, dialect)
+                override
+                for override in self._stored.values()
+                if override.source == "operator" and _concerns(override, model, dialect)
             ),
         ]
 
 
-def _concerns(verdict: Verdict, model: str, dialect: str) -> bool:
-    return verdict.model in (model, ANY) and verdict.dialect in (dialect, ANY)
+def _concerns(override: CapabilityOverride, model: str, dialect: str) -> bool:
+    return override.model in (model, ANY) and override.dialect in (dialect, ANY)
 
 
-def is_common(verdict: Verdict) -> bool:
+def is_common(override: CapabilityOverride) -> bool:
     """Tells whether it counts for everybody."""
-    return verdict.source == "operator" or len(verdict.witnesses) >= ENOUGH
+    return override.source == "operator" or len(override.witnesses) >= ENOUGH
 
 
-def _holds_for(verdict: Verdict, key_id: str, now: float) -> bool:
-    """Tells whether a learned verdict counts for a key."""
-    if verdict.allowed:
+def _holds_for(override: CapabilityOverride, key_id: str, now: float) -> bool:
+    """Tells whether a learned override counts for a key."""
+    if override.allowed:
         return False  # withdrawn
-    if is_common(verdict):
+    if is_common(override):
         return True
     return (
-        key_id in verdict.witnesses and verdict.expires_at is not None and now < verdict.expires_at
+        key_id in override.witnesses
+        and override.expires_at is not None
+        and now < override.expires_at
     )

@@ -14,8 +14,8 @@ from typing import Final, Literal, cast
 
 import msgspec
 
-from ...protocol.request.policy import Terms
-from ...upstream.base import Call
+from ...protocol.request.policy import Policy
+from ...upstream.base import ModelCall
 from .raw_paths import EXTRA, Found, fields_of, locate
 
 # What a refusal begins with is Bedrock's; what follows may be the client's own words, of any
@@ -76,12 +76,12 @@ class Lesson(msgspec.Struct, frozen=True):
 
 
 def read_refusal(
-    message: str, call: Call, terms: Terms, needed_for: Mapping[str, str]
+    message: str, call: ModelCall, policy: Policy, needed_for: Mapping[str, str]
 ) -> Iterator[Lesson]:
     """Reads the lessons of the refusal of `call`; `needed_for` is the table of flags by feature."""
-    tier = _TIER.search(message) if terms.service_tier != "default" else None
+    tier = _TIER.search(message) if policy.service_tier != "default" else None
     if tier is not None and tier[0].encode() not in call.body:
-        yield Lesson("tier", terms.service_tier, tier[0])
+        yield Lesson("tier", policy.service_tier, tier[0])
     paths = list(_refused_paths(message))
     for path, words in paths:
         found = locate(call.body, path)
@@ -91,7 +91,7 @@ def read_refusal(
         yield from _of_flags(message, match[0], call, needed_for)
 
 
-def sent_flags(call: Call) -> list[str]:
+def sent_flags(call: ModelCall) -> list[str]:
     """Returns the beta flags of a call, wherever its dialect has them."""
     for name, value in call.headers:
         if name == _BETA_HEADER:
@@ -119,7 +119,7 @@ def _of_path(
 
 
 def _of_flags(
-    message: str, words: str, call: Call, needed_for: Mapping[str, str]
+    message: str, words: str, call: ModelCall, needed_for: Mapping[str, str]
 ) -> Iterator[Lesson]:
     # A path can begin so too: that of a key which the client invented.
     for key in fields_of(call.body):

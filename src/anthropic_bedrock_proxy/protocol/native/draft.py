@@ -11,9 +11,9 @@ from ...models.betas import BetaRules, choose_betas, flag_for
 from ...models.table import Capabilities
 from ..raw import decode, decode_raws, encode
 from ..request.messages import MessagesRequest
-from ..request.policy import Terms
+from ..request.policy import Policy
 
-__all__ = ["Draft", "Headers", "NativeRequest", "decode", "decode_raws", "encode"]
+__all__ = ["Headers", "NativeDraft", "NativeRequest", "decode", "decode_raws", "encode"]
 Headers = tuple[tuple[str, str], ...]  # lower-case names
 _SCOPE: Final = b'"scope"'  # of a cache_control: only Anthropic's own API has it
 _MARKER: Final = b'"cache_control"'
@@ -29,7 +29,7 @@ class NativeRequest(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-class Draft:
+class NativeDraft:
     """The fields that will be sent, the beta flags they need, and what was left out."""
 
     __slots__ = (
@@ -40,10 +40,10 @@ class Draft:
         "dropped",
         "fields",
         "flags",
+        "policy",
         "request",
         "rules",
         "stays",
-        "terms",
     )
 
     def __init__(
@@ -52,7 +52,7 @@ class Draft:
         flags: list[str],
         capabilities: Capabilities,
         rules: BetaRules,
-        terms: Terms,
+        policy: Policy,
     ) -> None:
         """`flags` are the client's beta flags; the request itself is never changed."""
         self.request = request
@@ -60,11 +60,11 @@ class Draft:
         self.flags = flags
         self.capabilities = capabilities
         self.rules = rules
-        self.terms = terms
+        self.policy = policy
         self.dropped: list[str] = []
         self._needed: list[str] = []
-        self._default_ttl = terms.default_cache_ttl
-        self._rewrites_markers = terms.rewrites_markers
+        self._default_ttl = policy.default_cache_ttl
+        self._rewrites_markers = policy.rewrites_markers
         self.stays = request.plain and not self._rewrites_markers  # all but `system` does
 
     def need(self, feature: str) -> bool:
@@ -96,15 +96,15 @@ class Draft:
         control = tree.get("cache_control")
         if not isinstance(control, dict):
             return
-        terms = self.terms
+        policy = self.policy
         where = f"{path}.cache_control".removeprefix(".")
-        if not terms.cache:
+        if not policy.cache:
             del tree["cache_control"]
             self.dropped.append(where)
             return
         if control.pop("scope", None) is not None:  # Bedrock has no cache scopes
             self.dropped.append(f"{where}.scope")
-        ttl = terms.cache_ttl or control.get("ttl") or self._default_ttl
+        ttl = policy.cache_ttl or control.get("ttl") or self._default_ttl
         if ttl == "1h" and "cache_1h" not in self.capabilities.features:
             self.dropped.append(f"{where}.ttl")
             ttl = None

@@ -13,8 +13,8 @@ from ...models.betas import BetaRules
 from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from ..request.messages import VERSIONS, MessagesRequest
-from ..request.policy import DEFAULT_TERMS, Terms
-from .draft import Draft, Headers, NativeRequest, encode
+from ..request.policy import DEFAULT_POLICY, Policy
+from .draft import Headers, NativeDraft, NativeRequest, encode
 from .fields import edit_request
 
 # Every model takes it; what a newer version refuses has been refused while parsing.
@@ -26,7 +26,7 @@ def to_messages(
     flags: list[str],
     capabilities: Capabilities,
     rules: BetaRules,
-    terms: Terms = DEFAULT_TERMS,
+    policy: Policy = DEFAULT_POLICY,
     *,
     model_id: str,
 ) -> NativeRequest:
@@ -34,8 +34,8 @@ def to_messages(
 
     Raises `InvalidRequestError` for what Bedrock cannot do there, with the path.
     """
-    _check_terms(terms)
-    draft = Draft(request, flags, capabilities, rules, terms)
+    _check_policy(policy)
+    draft = NativeDraft(request, flags, capabilities, rules, policy)
     try:
         draft.set("model", model_id)
         edit_request(draft)
@@ -48,12 +48,12 @@ def to_messages(
     return NativeRequest(encode(draft.fields), headers, tuple(draft.dropped))
 
 
-def _check_terms(terms: Terms) -> None:
+def _check_policy(policy: Policy) -> None:
     """What the operator asks for must never be left out silently: another dialect has to do it."""
     for asked, name in (
-        (terms.guardrail is not None, "a guardrail"),
-        (terms.service_tier != "default", f"the service tier {terms.service_tier}"),
-        (terms.latency is not None, "a latency"),
+        (policy.guardrail is not None, "a guardrail"),
+        (policy.service_tier != "default", f"the service tier {policy.service_tier}"),
+        (policy.latency is not None, "a latency"),
     ):
         if asked:
             raise InvalidRequestError(

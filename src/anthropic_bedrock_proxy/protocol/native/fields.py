@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...errors import InvalidRequestError
-from .draft import Draft, decode
+from .draft import NativeDraft, decode
 from .messages import edit_messages, edit_system
 from .tools import edit_tools
 
@@ -57,7 +57,7 @@ _AMAZON: Final = "amazon-bedrock-"
 _EMPTY: Final = (b"null", b"[]")
 
 
-def edit_request(draft: Draft) -> None:
+def edit_request(draft: NativeDraft) -> None:
     """Brings everything but model, stream and flags into Bedrock's form.
 
     Raises `InvalidRequestError` with the path.
@@ -79,7 +79,7 @@ def edit_request(draft: Draft) -> None:
         _check_output_config(draft)
 
 
-def _edit_field(draft: Draft, name: str) -> None:
+def _edit_field(draft: NativeDraft, name: str) -> None:
     if name in UNSUPPORTED:
         reason = UNSUPPORTED[name]
         value = bytes(draft.fields.pop(name))
@@ -91,7 +91,7 @@ def _edit_field(draft: Draft, name: str) -> None:
         raise InvalidRequestError(f"{name[:80]}: not a field of the Messages API; remove it")
 
 
-def _edit_cache_control(draft: Draft) -> None:
+def _edit_cache_control(draft: NativeDraft) -> None:
     raw = draft.fields.pop("cache_control")
     if not draft.marks(raw):
         draft.fields["cache_control"] = raw
@@ -102,14 +102,14 @@ def _edit_cache_control(draft: Draft) -> None:
         draft.set("cache_control", holder["cache_control"])
 
 
-def _flag_context_management(draft: Draft) -> None:
+def _flag_context_management(draft: NativeDraft) -> None:
     """Edits that the model applies itself need a flag each (checked before: it takes them)."""
     for edit in decode(draft.fields["context_management"])["edits"]:
         compacts = str(edit.get("type")).startswith(_COMPACT)
         draft.need("compaction" if compacts else "context_management")
 
 
-def _check_output_config(draft: Draft) -> None:
+def _check_output_config(draft: NativeDraft) -> None:
     config = decode(draft.fields["output_config"])
     if not isinstance(config, dict):
         return

@@ -17,8 +17,8 @@ from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from ..request.messages import MessagesRequest
 from ..request.metadata import request_metadata
-from ..request.policy import DEFAULT_TERMS, Terms
-from .draft import Draft, Headers, NativeRequest, encode
+from ..request.policy import DEFAULT_POLICY, Policy
+from .draft import Headers, NativeDraft, NativeRequest, encode
 from .fields import edit_request
 
 _ANTHROPIC_VERSION: Final = Raw(b'"bedrock-2023-05-31"')  # the one that every Claude takes
@@ -29,13 +29,13 @@ def to_invoke(
     flags: list[str],
     capabilities: Capabilities,
     rules: BetaRules,
-    terms: Terms = DEFAULT_TERMS,
+    policy: Policy = DEFAULT_POLICY,
 ) -> NativeRequest:
     """Converts an adapted request; `flags` are the client's beta flags.
 
     Raises `InvalidRequestError` for what Bedrock cannot do, with the path.
     """
-    draft = Draft(request, flags, capabilities, rules, terms)
+    draft = NativeDraft(request, flags, capabilities, rules, policy)
     fields = draft.fields
     try:
         del fields["model"]
@@ -51,23 +51,23 @@ def to_invoke(
     return NativeRequest(encode(fields), headers, tuple(draft.dropped))
 
 
-def _headers(draft: Draft) -> Headers:
-    terms = draft.terms
-    if terms is DEFAULT_TERMS and "metadata" not in draft.fields:
+def _headers(draft: NativeDraft) -> Headers:
+    policy = draft.policy
+    if policy is DEFAULT_POLICY and "metadata" not in draft.fields:
         return ()
     headers: list[tuple[str, str]] = []
-    if terms.service_tier != "default":
-        headers.append(("x-amzn-bedrock-service-tier", terms.service_tier))
-    if terms.latency is not None:
-        headers.append(("x-amzn-bedrock-performanceconfig-latency", terms.latency))
-    if (guardrail := terms.guardrail) is not None:
+    if policy.service_tier != "default":
+        headers.append(("x-amzn-bedrock-service-tier", policy.service_tier))
+    if policy.latency is not None:
+        headers.append(("x-amzn-bedrock-performanceconfig-latency", policy.latency))
+    if (guardrail := policy.guardrail) is not None:
         headers += [
             ("x-amzn-bedrock-guardrailidentifier", guardrail.identifier),
             ("x-amzn-bedrock-guardrailversion", guardrail.version),
         ]
         if guardrail.trace != "disabled":
             headers.append(("x-amzn-bedrock-trace", guardrail.trace.upper()))
-    if terms.request_metadata and "metadata" in draft.fields:
+    if policy.request_metadata and "metadata" in draft.fields:
         metadata = request_metadata(draft.fields["metadata"])
         if metadata:
             headers.append(("x-amzn-bedrock-request-metadata", encode(metadata).decode()))

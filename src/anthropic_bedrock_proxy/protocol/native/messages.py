@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw
 
 from ...errors import InvalidRequestError
 from ..request.views import BlockView, MessageView, SourceView
-from .draft import Draft, decode, decode_raws, encode
+from .draft import NativeDraft, decode, decode_raws, encode
 
 # Keys of echoed answers that Bedrock's input schema does not have.
 _ECHOED_KEYS: Final = ("caller", "parsed_output", "toolset_name")
@@ -38,7 +38,7 @@ _BILLING_HEADER: Final = b"x-anthropic-billing-header"
 _BILLING_WITHIN: Final = 200  # bytes: it is always the first block
 
 
-def edit_messages(draft: Draft) -> None:
+def edit_messages(draft: NativeDraft) -> None:
     """Brings `messages` into Bedrock's form. Raises `InvalidRequestError` with the path."""
     messages = draft.request.view.messages
     edits = [index for index, message in enumerate(messages) if _needs_edit(draft, message, index)]
@@ -53,7 +53,7 @@ def edit_messages(draft: Draft) -> None:
     draft.set("messages", raws)
 
 
-def edit_system(draft: Draft) -> None:
+def edit_system(draft: NativeDraft) -> None:
     """Brings the top-level `system` into Bedrock's form."""
     raw = draft.fields.get("system")
     if raw is None:
@@ -80,7 +80,7 @@ def edit_system(draft: Draft) -> None:
         del draft.fields["system"]
 
 
-def _needs_edit(draft: Draft, message: MessageView, index: int) -> bool:
+def _needs_edit(draft: NativeDraft, message: MessageView, index: int) -> bool:
     content = message.content
     if isinstance(content, str) or _are_plain(content):
         return False
@@ -110,7 +110,7 @@ def _are_plain(blocks: list[BlockView]) -> bool:
     return True
 
 
-def _block_needs_edit(draft: Draft, block: BlockView, path: str) -> bool:
+def _block_needs_edit(draft: NativeDraft, block: BlockView, path: str) -> bool:
     kind = block.type
     if kind in _SERVER_BLOCKS:
         raise InvalidRequestError(
@@ -143,7 +143,7 @@ def _block_needs_edit(draft: Draft, block: BlockView, path: str) -> bool:
     return _any_needs_edit(draft, block.content, f"{path}.content") or needed
 
 
-def _any_needs_edit(draft: Draft, blocks: object, path: str) -> bool:
+def _any_needs_edit(draft: NativeDraft, blocks: object, path: str) -> bool:
     """For blocks within blocks, if there are any."""
     needed = False
     if isinstance(blocks, list):
@@ -154,7 +154,7 @@ def _any_needs_edit(draft: Draft, blocks: object, path: str) -> bool:
     return needed
 
 
-def _clean(draft: Draft, block: dict[str, Any], path: str) -> None:
+def _clean(draft: NativeDraft, block: dict[str, Any], path: str) -> None:
     """Edits one block in place, and the blocks within it."""
     for key in _ECHOED_KEYS:
         block.pop(key, None)

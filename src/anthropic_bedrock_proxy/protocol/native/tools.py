@@ -12,7 +12,7 @@ from msgspec import UNSET, Raw
 
 from ...errors import InvalidRequestError
 from ..request.views import ToolView
-from .draft import Draft, decode, decode_raws, encode
+from .draft import NativeDraft, decode, decode_raws, encode
 
 _SERVER_TOOLS: Final = (
     "advisor_",
@@ -27,7 +27,7 @@ _TOOL_SEARCH: Final = "tool_search_"
 _HINTS: Final = ("defer_loading", "input_examples")
 
 
-def edit_tools(draft: Draft) -> None:
+def edit_tools(draft: NativeDraft) -> None:
     """Brings `tools` into Bedrock's form. Raises `InvalidRequestError` with the path."""
     tools = draft.request.view.tools
     if not tools:
@@ -43,7 +43,7 @@ def edit_tools(draft: Draft) -> None:
     draft.set("tools", raws)
 
 
-def _needs_edit(draft: Draft, tool: ToolView, index: int) -> bool:
+def _needs_edit(draft: NativeDraft, tool: ToolView, index: int) -> bool:
     kind = tool.type or ""
     if kind.startswith(_SERVER_TOOLS):
         raise _no_server_tool(kind, index)
@@ -60,7 +60,7 @@ def _needs_edit(draft: Draft, tool: ToolView, index: int) -> bool:
     )
 
 
-def _edit(draft: Draft, tree: dict[str, Any], index: int) -> None:
+def _edit(draft: NativeDraft, tree: dict[str, Any], index: int) -> None:
     draft.mark(tree, f"tools.{index}")
     if tree.get("type") == "custom":
         del tree["type"]

@@ -14,7 +14,7 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
     stream_mode: str = "sync"  # Converse streams: sync | async
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Applied while a request is converted. A key's own settings are in it already."""
 
     cache: bool = True  # False: no breakpoint is sent at all
@@ -31,4 +31,4 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.cache_ttl or self.default_cache_ttl or not self.cache)
 
 
-DEFAULT_TERMS = Terms()
+DEFAULT_POLICY = Policy()

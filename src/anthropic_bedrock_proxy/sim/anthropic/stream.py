@@ -19,7 +19,7 @@ import msgspec
 from ...protocol.aws.eventstream import encode_frame
 from .. import guardrail
 from ..prompt import Prompt
-from ..replies import Answer, Counted
+from ..replies import Counted, SimulatedAnswer
 from ..wire.ids import new_id
 
 _encode = msgspec.json.encode
@@ -54,7 +54,7 @@ def usage_document(usage: Counted, output_tokens: int) -> dict[str, Any]:
     }
 
 
-def message(answer: Answer, prompt: Prompt) -> dict[str, Any]:
+def message(answer: SimulatedAnswer, prompt: Prompt) -> dict[str, Any]:
     """The body of InvokeModel and of a Messages answer."""
     document: dict[str, Any] = {
         "model": prompt.model.name,
@@ -73,7 +73,7 @@ def message(answer: Answer, prompt: Prompt) -> dict[str, Any]:
     return {**document, **guardrail.keys(prompt.guardrail)}
 
 
-def events(answer: Answer, prompt: Prompt) -> list[dict[str, Any]]:
+def events(answer: SimulatedAnswer, prompt: Prompt) -> list[dict[str, Any]]:
     """Anthropic's stream, in order."""
     usage = answer.usage
     start: dict[str, Any] = {
@@ -111,7 +111,7 @@ def events(answer: Answer, prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def with_metrics(
-    stream: list[dict[str, Any]], answer: Answer, prompt: Prompt, latency_ms: int = 1
+    stream: list[dict[str, Any]], answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1
 ) -> list[dict[str, Any]]:
     """The stream of InvokeModelWithResponseStream: the last event tells what was billed."""
     usage = answer.usage

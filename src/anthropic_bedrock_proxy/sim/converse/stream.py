@@ -18,12 +18,12 @@ from ...protocol.aws.eventstream import encode_frame
 from .. import guardrail
 from ..anthropic.stream import padding, pieces
 from ..prompt import Prompt
-from ..replies import Answer, Counted
+from ..replies import Counted, SimulatedAnswer
 
 _REASONS = {"refusal": "content_filtered", "pause_turn": "end_turn"}
 
 
-def message(answer: Answer, prompt: Prompt, latency_ms: int = 1) -> dict[str, Any]:
+def message(answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1) -> dict[str, Any]:
     """The body of Converse."""
     blocks = [_block(block) for block in filter(_exists, answer.content)]
     document: dict[str, Any] = {
@@ -37,7 +37,7 @@ def message(answer: Answer, prompt: Prompt, latency_ms: int = 1) -> dict[str, An
     return {**document, **_around(prompt)}
 
 
-def events(answer: Answer, prompt: Prompt, latency_ms: int = 1) -> list[dict[str, Any]]:
+def events(answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1) -> list[dict[str, Any]]:
     """The stream of ConverseStream: objects with one key, the event's name."""
     stream: list[dict[str, Any]] = [{"messageStart": {"role": "assistant"}}]
     for index, block in enumerate(filter(_exists, answer.content)):
@@ -82,7 +82,7 @@ def frame(event: dict[str, Any]) -> bytes:
     return encode_frame(headers, msgspec.json.encode({**payload, "p": padding()}))
 
 
-def _additional(answer: Answer, paths: list[str]) -> dict[str, Any]:
+def _additional(answer: SimulatedAnswer, paths: list[str]) -> dict[str, Any]:
     known = {"/stop_sequence": ("stop_sequence", answer.stop_sequence)}
     return dict(known[path] for path in paths if path in known)
 

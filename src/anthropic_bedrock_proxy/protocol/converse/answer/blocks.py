@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from .shapes import Block, Citation, Media, Reasoning, ResultPart, ToolUse
+from .shapes import Block, ConverseCitation, ConverseToolUse, Media, Reasoning, ResultPart
 
 _NOT_IN_IDS: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _MEDIA: Final = {
@@ -39,12 +39,12 @@ def media_note(kind: str) -> str:
 IMAGE_NOTE: Final = media_note("image")
 
 
-def server_tool_note(call: ToolUse) -> str:
+def server_tool_note(call: ConverseToolUse) -> str:
     """The text in place of the call of a tool that Bedrock runs."""
     return f"[The model used the tool {call.name}.]"
 
 
-def tool_call(call: ToolUse, tool_names: Mapping[str, str]) -> dict[str, Any]:
+def tool_call(call: ConverseToolUse, tool_names: Mapping[str, str]) -> dict[str, Any]:
     """A `tool_use` block without its input. `tool_names`: Bedrock's name -> the client's."""
     return {
         "type": "tool_use",
@@ -59,7 +59,7 @@ def result_text(part: ResultPart) -> str:
     return part.text or bytes(part.json).decode() or _media_text(part)
 
 
-def citation(cited: Citation) -> dict[str, Any] | None:
+def citation(cited: ConverseCitation) -> dict[str, Any] | None:
     """Anthropic's form of a citation; None where it points to nothing that Anthropic knows."""
     location = cited.location
     if location is None:

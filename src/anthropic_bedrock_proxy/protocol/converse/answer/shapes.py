@@ -47,7 +47,7 @@ class Location(Struct, rename="camel", gc=False):
     search_result_location: Span | None = None
 
 
-class Citation(Struct, rename="camel", gc=False):
+class ConverseCitation(Struct, rename="camel", gc=False):
     """A citation, whole or as a delta: they have one shape."""
 
     title: str | None = None
@@ -56,7 +56,7 @@ class Citation(Struct, rename="camel", gc=False):
     location: Location | None = None
 
 
-class ToolUse(Struct, rename="camel", gc=False):
+class ConverseToolUse(Struct, rename="camel", gc=False):
     """A tool call, or the start of one in a stream (which has no `input` yet)."""
 
     tool_use_id: str
@@ -86,7 +86,7 @@ class ResultPart(Media, gc=False, kw_only=True):
     json: Raw = Raw(b"")
 
 
-class ToolResult(Struct, gc=False):
+class ConverseToolResult(Struct, gc=False):
     """What a tool that Bedrock ran has returned."""
 
     content: list[ResultPart] = []
@@ -110,17 +110,17 @@ class CitedText(Struct, gc=False):
     """Text and what it rests on."""
 
     content: list[TextPart] = []
-    citations: list[Citation] = []
+    citations: list[ConverseCitation] = []
 
 
 class Block(Media, rename="camel", gc=False, kw_only=True):
     """A content block of a whole answer (a union)."""
 
     text: str | None = None
-    tool_use: ToolUse | None = None
+    tool_use: ConverseToolUse | None = None
     reasoning_content: Reasoning | None = None
     citations_content: CitedText | None = None
-    tool_result: ToolResult | None = None
+    tool_result: ConverseToolResult | None = None
 
 
 class AnswerMessage(Struct, gc=False):
@@ -129,7 +129,7 @@ class AnswerMessage(Struct, gc=False):
     content: list[Block]
 
 
-class Output(Struct, gc=False):
+class ConverseOutput(Struct, gc=False):
     """The wrapping of that message."""
 
     message: AnswerMessage
@@ -145,7 +145,7 @@ class Stop(Struct, rename="camel", gc=False):
 class WholeAnswer(Stop, rename="camel", gc=False, kw_only=True):
     """The body of Converse. `usage` and `service_tier` are read with care, so they stay trees."""
 
-    output: Output
+    output: ConverseOutput
     usage: Any = None
     service_tier: Any = None
 
@@ -153,7 +153,7 @@ class WholeAnswer(Stop, rename="camel", gc=False, kw_only=True):
 class BlockStarts(Struct, rename="camel", gc=False):
     """How a block of a stream starts (a union); text and reasoning start without."""
 
-    tool_use: ToolUse | None = None
+    tool_use: ConverseToolUse | None = None
     image: Present | None = None
 
 
@@ -184,7 +184,7 @@ class Delta(Struct, rename="camel", gc=False):
     text: str = ""
     tool_use: ToolUseDelta | None = None
     reasoning_content: ReasoningDelta | None = None
-    citation: Citation | None = None
+    citation: ConverseCitation | None = None
     tool_result: list[ResultPart] | None = None
     image: Present | None = None
 

@@ -28,7 +28,7 @@ from .blocks import (
     TextSource,
     UrlSource,
 )
-from .draft import Draft
+from .draft import ConverseDraft
 from .reading import shown
 
 SIBLING: Final = {"text": "(document)"}  # Bedrock wants words beside a document
@@ -63,7 +63,7 @@ def is_blank(text: str) -> bool:
     return not text or text.isspace()
 
 
-def image(draft: Draft, block: Image, path: str) -> Parts:
+def image(draft: ConverseDraft, block: Image, path: str) -> Parts:
     """Raises `InvalidRequestError` with the path."""
     if "images" not in draft.features:
         raise _lacking("images", path)
@@ -80,7 +80,7 @@ def image(draft: Draft, block: Image, path: str) -> Parts:
     return [{"image": {"format": form, "source": {"bytes": data}}}], None
 
 
-def document(draft: Draft, block: Document, path: str) -> Parts:
+def document(draft: ConverseDraft, block: Document, path: str) -> Parts:
     """The document, behind its context where the model has no place for that.
 
     Raises `InvalidRequestError` with the path.
@@ -112,7 +112,9 @@ def document(draft: Draft, block: Document, path: str) -> Parts:
     return [*before, {"document": converted}], inner
 
 
-def search_result(draft: Draft, block: SearchResult, path: str, *, as_text: bool = False) -> Parts:
+def search_result(
+    draft: ConverseDraft, block: SearchResult, path: str, *, as_text: bool = False
+) -> Parts:
     """As itself, or as text where the model lacks search results."""
     texts = [text.text for text in block.content] or [EMPTY]
     inner = inner_control(block.content)
@@ -157,7 +159,7 @@ def check_base64(data: str, path: str) -> str:
     return data
 
 
-def _cited(draft: Draft, block: Document | SearchResult, path: str) -> bool:
+def _cited(draft: ConverseDraft, block: Document | SearchResult, path: str) -> bool:
     if block.citations is None or not block.citations.enabled:
         return False
     if "citations" not in draft.features:
@@ -167,7 +169,7 @@ def _cited(draft: Draft, block: Document | SearchResult, path: str) -> bool:
 
 
 def _document_source(
-    draft: Draft, block: Document, path: str
+    draft: ConverseDraft, block: Document, path: str
 ) -> tuple[str, dict[str, Any], CacheControl | None]:
     """(format, Converse's source, a breakpoint inside)."""
     source = block.source
@@ -194,7 +196,9 @@ def _document_source(
     return form, {"bytes": check_base64(held.data, f"{path}.source.data")}, None
 
 
-def _text_source(draft: Draft, form: str, text: str, path: str) -> tuple[str, dict[str, Any]]:
+def _text_source(
+    draft: ConverseDraft, form: str, text: str, path: str
+) -> tuple[str, dict[str, Any]]:
     """Every model takes bytes; those that cite need the text itself to point into."""
     if is_blank(text):
         raise InvalidRequestError(f"{path}.source: the document is empty; remove it")

@@ -47,7 +47,7 @@ class CitationsSetting(Struct, forbid_unknown_fields=True, gc=False):
     enabled: bool | None = None
 
 
-class Caller(Struct, gc=False):
+class ToolCaller(Struct, gc=False):
     """Who called a tool; code is refused, so its id does not matter."""
 
     type: str
@@ -151,7 +151,7 @@ class ToolUse(Typed, tag="tool_use"):
     id: str
     name: str
     input: Raw
-    caller: Caller | None = None
+    caller: ToolCaller | None = None
     cache_control: CacheControl | None = None
     toolset_name: Ignored = UNSET
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ....errors import InvalidRequestError
-from ...request.policy import Terms
+from ...request.policy import Policy
 from .blocks import CacheControl
 
 _MAX_BREAKPOINTS: Final = 4
@@ -21,12 +21,12 @@ _FIVE_MINUTES: Final = "5m"
 class CachePoints:
     """Counts the breakpoints of a request and applies what the operator says about them."""
 
-    __slots__ = ("_default_ttl", "_dropped", "_features", "_found", "_terms")
+    __slots__ = ("_default_ttl", "_dropped", "_features", "_found", "_policy")
 
-    def __init__(self, features: frozenset[str], terms: Terms, dropped: list[str]) -> None:
+    def __init__(self, features: frozenset[str], policy: Policy, dropped: list[str]) -> None:
         self._features = features
-        self._terms = terms
-        self._default_ttl = terms.default_cache_ttl
+        self._policy = policy
+        self._default_ttl = policy.default_cache_ttl
         self._dropped = dropped
         self._found = 0
 
@@ -62,14 +62,14 @@ class CachePoints:
     def _marker(self, control: CacheControl | None, path: str) -> dict[str, str] | None:
         if control is None:
             return None
-        terms = self._terms
-        if not terms.cache or "cache" not in self._features:
+        policy = self._policy
+        if not policy.cache or "cache" not in self._features:
             self.drop(path)
             return None
         self._found += 1
         if control.scope is not UNSET:  # only Anthropic's own API has scopes
             self._dropped.append(f"{path}.cache_control.scope")
-        ttl = terms.cache_ttl or control.ttl or self._default_ttl
+        ttl = policy.cache_ttl or control.ttl or self._default_ttl
         if ttl == _FIVE_MINUTES:
             self._default_ttl = None  # an hour may not follow upon five minutes
         if ttl != _HOUR:

@@ -8,12 +8,12 @@ from typing import Any
 from ....models.betas import BetaRules, choose_betas, flag_for
 from ....models.table import Capabilities
 from ...request.messages import MessagesRequest
-from ...request.policy import Terms
+from ...request.policy import Policy
 from ..names import DocumentNames, ToolNames
 from .cache import CachePoints
 
 
-class Draft:
+class ConverseDraft:
     """What will be sent (`body`, `additional`), and what the client should know about it."""
 
     __slots__ = (
@@ -29,9 +29,9 @@ class Draft:
         "documents",
         "dropped",
         "features",
+        "policy",
         "request",
         "stop_sequences",
-        "terms",
         "thinks",
         "tool_names",
         "warnings",
@@ -43,11 +43,11 @@ class Draft:
         flags: Sequence[str],
         capabilities: Capabilities,
         rules: BetaRules,
-        terms: Terms,
+        policy: Policy,
     ) -> None:
         """`flags` are the client's beta flags; the request itself is never changed."""
         self.request = request
-        self.terms = terms
+        self.policy = policy
         self.features = capabilities.features
         self.claude = "claude" in capabilities.features
         self.thinks = self.claude and any(f.startswith("thinking_") for f in self.features)
@@ -57,7 +57,7 @@ class Draft:
         self.warnings: list[str] = []
         self.stop_sequences: list[str] = []
         self.called: dict[str, None] = {}  # names of the tools that the history calls
-        self.cache = CachePoints(capabilities.features, terms, self.dropped)
+        self.cache = CachePoints(capabilities.features, policy, self.dropped)
         self.documents = DocumentNames()
         self.tool_names = ToolNames(tool.name for tool in request.view.tools or ())
         self._capabilities = capabilities

@@ -12,7 +12,7 @@ from ....errors import InvalidRequestError
 from ..names import block_id
 from .attachments import check_base64
 from .blocks import Citation, RedactedThinking, Text, Thinking, ToolUse
-from .draft import Draft
+from .draft import ConverseDraft
 
 # Anthropic's type -> member of the location, and the names of index, start and end there.
 _LOCATIONS: Final = {
@@ -34,7 +34,7 @@ _LOCATIONS: Final = {
 _SEARCH: Final = "searchResultLocation"
 
 
-def thinking(draft: Draft, block: Thinking, path: str) -> dict[str, Any] | None:
+def thinking(draft: ConverseDraft, block: Thinking, path: str) -> dict[str, Any] | None:
     """None for thoughts that this model did not have: it would refuse them."""
     if not draft.thinks or not block.signature:
         draft.dropped.append(path)
@@ -43,7 +43,9 @@ def thinking(draft: Draft, block: Thinking, path: str) -> dict[str, Any] | None:
     return {"reasoningContent": {"reasoningText": text}}
 
 
-def redacted_thinking(draft: Draft, block: RedactedThinking, path: str) -> dict[str, Any] | None:
+def redacted_thinking(
+    draft: ConverseDraft, block: RedactedThinking, path: str
+) -> dict[str, Any] | None:
     """None for a model that has none of its own."""
     if not draft.thinks:
         draft.dropped.append(path)
@@ -51,7 +53,7 @@ def redacted_thinking(draft: Draft, block: RedactedThinking, path: str) -> dict[
     return {"reasoningContent": {"redactedContent": check_base64(block.data, f"{path}.data")}}
 
 
-def tool_use(draft: Draft, block: ToolUse, path: str) -> dict[str, Any]:
+def tool_use(draft: ConverseDraft, block: ToolUse, path: str) -> dict[str, Any]:
     """Raises `InvalidRequestError` with the path."""
     if "tools" not in draft.features:
         raise InvalidRequestError(
@@ -74,7 +76,7 @@ def tool_use(draft: Draft, block: ToolUse, path: str) -> dict[str, Any]:
     }
 
 
-def cited_text(draft: Draft, block: Text, path: str) -> dict[str, Any]:
+def cited_text(draft: ConverseDraft, block: Text, path: str) -> dict[str, Any]:
     """With all of its citations, or else as plain text."""
     if "citations" in draft.features:
         citations = [_citation(cited) for cited in block.citations or ()]

@@ -17,9 +17,9 @@ from ....models.betas import BetaRules
 from ....models.table import Capabilities
 from ...raw import MISSHAPEN, UNEXPECTED_FORM, encode
 from ...request.messages import MessagesRequest
-from ...request.policy import Terms
-from .draft import Draft
-from .settings import check_others, convert_inference, convert_terms
+from ...request.policy import Policy
+from .draft import ConverseDraft
+from .settings import check_others, convert_inference, convert_policy
 from .thinking import convert_thinking
 from .tool_choice import settle_tools
 from .tools import convert_tools
@@ -46,7 +46,7 @@ def to_converse(
     flags: Sequence[str],
     capabilities: Capabilities,
     rules: BetaRules,
-    terms: Terms,
+    policy: Policy,
     *,
     stream: bool,
 ) -> ConverseRequest:
@@ -54,7 +54,7 @@ def to_converse(
 
     Raises `InvalidRequestError` for what Bedrock cannot do, with the path.
     """
-    draft = Draft(request, flags, capabilities, rules, terms)
+    draft = ConverseDraft(request, flags, capabilities, rules, policy)
     try:
         streams = _convert(draft, stream=stream)
         body = encode(draft.body)
@@ -71,7 +71,7 @@ def to_converse(
     )
 
 
-def _convert(draft: Draft, *, stream: bool) -> bool:
+def _convert(draft: ConverseDraft, *, stream: bool) -> bool:
     """Whether the answer will be a stream."""
     body = draft.body
     check_others(draft)
@@ -87,7 +87,7 @@ def _convert(draft: Draft, *, stream: bool) -> bool:
     convert_inference(draft)
     convert_thinking(draft)
     streams = stream and ("streamed_tools" in draft.features or "toolConfig" not in body)
-    convert_terms(draft, stream=streams)
+    convert_policy(draft, stream=streams)
     draft.settle_betas()
     if draft.additional:
         body["additionalModelRequestFields"] = draft.additional

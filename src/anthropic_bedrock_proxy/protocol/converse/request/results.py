@@ -13,13 +13,13 @@ from ...adapt.limits import EMPTY
 from ..names import block_id
 from .attachments import SIBLING, document, image, inner_control, is_blank, search_result
 from .blocks import CacheControl, Document, Image, SearchResult, Text, ToolResult
-from .draft import Draft
+from .draft import ConverseDraft
 
 _ERROR: Final = "Error: "
 
 
 def tool_result(
-    draft: Draft, block: ToolResult, path: str
+    draft: ConverseDraft, block: ToolResult, path: str
 ) -> tuple[dict[str, Any], CacheControl | None]:
     """The block, and the breakpoint that stood inside it. Raises `InvalidRequestError`."""
     parts, inner = _content(draft, block, path)
@@ -35,7 +35,7 @@ def tool_result(
 
 
 def _content(
-    draft: Draft, block: ToolResult, path: str
+    draft: ConverseDraft, block: ToolResult, path: str
 ) -> tuple[list[dict[str, Any]], CacheControl | None]:
     content = block.content
     if content is None or isinstance(content, str):
@@ -54,7 +54,7 @@ def _content(
 
 
 def _part(
-    draft: Draft, part: Text | Image | Document | SearchResult, path: str
+    draft: ConverseDraft, part: Text | Image | Document | SearchResult, path: str
 ) -> tuple[list[dict[str, Any]], CacheControl | None]:
     if isinstance(part, Text):
         if part.citations:

@@ -17,7 +17,7 @@ from .reading import shown
 _POINT: Final = "cachePoint"
 
 
-class Turn:
+class RoleGroup:
     """Consecutive messages of one role. `index` is the first message's, `last` the last one's."""
 
     __slots__ = ("answered", "asked", "index", "last", "others", "results", "role")
@@ -80,7 +80,7 @@ class Turn:
         return [*self.results, *others] or [{"text": EMPTY}]
 
 
-def check_calls(before: Turn | None, turn: Turn | None) -> None:
+def check_calls(before: RoleGroup | None, turn: RoleGroup | None) -> None:
     """Every call has its result in the next turn, every result its call in the one before.
 
     Raises `InvalidRequestError` in Anthropic's words; Bedrock's count messages differently.

@@ -14,7 +14,7 @@ from msgspec import Raw
 from ....errors import InvalidRequestError
 from ...native.fields import CONVERTED, UNSUPPORTED
 from ...request.metadata import request_metadata
-from .draft import Draft
+from .draft import ConverseDraft
 from .reading import read, shown, tree_decoder
 
 _REFUSED: Final = {
@@ -31,7 +31,7 @@ _top_k = msgspec.json.Decoder(int | None)
 _probability = msgspec.json.Decoder(float | None)
 
 
-def convert_inference(draft: Draft) -> None:
+def convert_inference(draft: ConverseDraft) -> None:
     """max_tokens, sampling and stop sequences. Raises `InvalidRequestError` with the path."""
     config: dict[str, Any] = {}
     max_tokens = draft.request.view.max_tokens
@@ -50,14 +50,14 @@ def convert_inference(draft: Draft) -> None:
         draft.body["inferenceConfig"] = config
 
 
-def convert_terms(draft: Draft, *, stream: bool) -> None:
+def convert_policy(draft: ConverseDraft, *, stream: bool) -> None:
     """What the operator lays down, and the client's user id."""
-    terms = draft.terms
-    if terms.service_tier != "default":
-        draft.body["serviceTier"] = {"type": terms.service_tier}
-    if terms.latency is not None:
-        draft.body["performanceConfig"] = {"latency": terms.latency}
-    if (guardrail := terms.guardrail) is not None:
+    policy = draft.policy
+    if policy.service_tier != "default":
+        draft.body["serviceTier"] = {"type": policy.service_tier}
+    if policy.latency is not None:
+        draft.body["performanceConfig"] = {"latency": policy.latency}
+    if (guardrail := policy.guardrail) is not None:
         config = {
             "guardrailIdentifier": guardrail.identifier,
             "guardrailVersion": guardrail.version,
@@ -73,13 +73,13 @@ def convert_terms(draft: Draft, *, stream: bool) -> None:
         metadata = request_metadata(raw)
     except (msgspec.MsgspecError, ValueError):
         raise InvalidRequestError("metadata.user_id: Expected `str`") from None
-    if metadata and terms.request_metadata:
+    if metadata and policy.request_metadata:
         draft.body["requestMetadata"] = metadata
     else:
         draft.dropped.append("metadata")
 
 
-def check_others(draft: Draft) -> None:
+def check_others(draft: ConverseDraft) -> None:
     """Fields that Converse has no place for. Raises `InvalidRequestError` with the path."""
     for name, raw in draft.request.fields.items():
         if name in CONVERTED:
@@ -94,7 +94,7 @@ def check_others(draft: Draft) -> None:
             draft.warnings.append(f"{shown(name)}: not available on Bedrock's Converse; left out")
 
 
-def _sampling(draft: Draft, name: str) -> Any:
+def _sampling(draft: ConverseDraft, name: str) -> Any:
     """The number as the client wrote it; None if there is none to send."""
     raw = draft.request.fields.get(name)
     value = None if raw is None else read(raw, _probability, name)
@@ -105,7 +105,7 @@ def _sampling(draft: Draft, name: str) -> Any:
     return read(raw, tree_decoder, name)
 
 
-def _convert_top_k(draft: Draft) -> None:
+def _convert_top_k(draft: ConverseDraft) -> None:
     raw = draft.request.fields.get("top_k")
     value = None if raw is None else read(raw, _top_k, "top_k")
     if value is None:
@@ -122,7 +122,7 @@ def _convert_top_k(draft: Draft) -> None:
         draft.additional["k" if "top_k_k" in features else "top_k"] = value
 
 
-def _stops(draft: Draft) -> list[str]:
+def _stops(draft: ConverseDraft) -> list[str]:
     raw: Raw | None = draft.request.fields.get("stop_sequences")
     stops = None if raw is None else read(raw, _stop_sequences, "stop_sequences")
     for index, stop in enumerate(stops or ()):

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from ....errors import InvalidRequestError
-from .draft import Draft
+from .draft import ConverseDraft
 from .reading import read, shown, tree_decoder
 
 _HIGH_BUDGET: Final = 10_000  # tokens: more is high effort
@@ -47,7 +47,7 @@ _effort = msgspec.json.Decoder(Literal["low", "medium", "high", "xhigh", "max"] 
 _format = msgspec.json.Decoder(_Format | None)
 
 
-def convert_thinking(draft: Draft) -> None:
+def convert_thinking(draft: ConverseDraft) -> None:
     """Raises `InvalidRequestError` with the path. Comes after the sampling settings."""
     raw = draft.request.fields.get("thinking")
     settings = None if raw is None else read(raw, _thinking, "thinking")
@@ -64,7 +64,7 @@ def convert_thinking(draft: Draft) -> None:
         _reason_as_nova(draft, level)
 
 
-def _convert_output_config(draft: Draft) -> str | None:
+def _convert_output_config(draft: ConverseDraft) -> str | None:
     """Returns an effort that is still to be expressed."""
     raw = draft.request.fields.get("output_config")
     members = None if raw is None else read(raw, _members, "output_config")
@@ -86,7 +86,7 @@ def _convert_output_config(draft: Draft) -> str | None:
     return None
 
 
-def _convert_format(draft: Draft, wanted: _Format | None, path: str) -> None:
+def _convert_format(draft: ConverseDraft, wanted: _Format | None, path: str) -> None:
     if wanted is None:
         return
     if "structured_output" not in draft.features:
@@ -105,12 +105,12 @@ def _convert_format(draft: Draft, wanted: _Format | None, path: str) -> None:
     }
 
 
-def _think_natively(draft: Draft, raw: Raw) -> None:
+def _think_natively(draft: ConverseDraft, raw: Raw) -> None:
     """In the kind that the model has: adapt has seen to that."""
     draft.additional["thinking"] = read(raw, tree_decoder, "thinking")
 
 
-def _level(draft: Draft, settings: _Thinking | None, effort: str | None) -> str | None:
+def _level(draft: ConverseDraft, settings: _Thinking | None, effort: str | None) -> str | None:
     """How hard a model with levels shall think; None: as it does by itself."""
     thinks = settings is not None and settings.type != "disabled"
     by_levels = "reasoning_effort" in draft.features
@@ -139,7 +139,7 @@ def _level_of(budget: int | None) -> str:
     return "low" if budget < _MEDIUM_BUDGET else "medium"
 
 
-def _reason_as_nova(draft: Draft, level: str) -> None:
+def _reason_as_nova(draft: ConverseDraft, level: str) -> None:
     draft.additional["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": level}
     if level != "high":
         return

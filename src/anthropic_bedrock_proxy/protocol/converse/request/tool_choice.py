@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Struct
 
 from ....errors import InvalidRequestError
-from .draft import Draft
+from .draft import ConverseDraft
 from .reading import read, shown
-from .tools import Offered
+from .tools import OfferedTools
 
 _FORMER: Final = "A tool of an earlier turn. It cannot be called any more."
 _PLACEHOLDER: Final = "no_tool"
@@ -31,7 +31,7 @@ class _ToolChoice(Struct, forbid_unknown_fields=True, gc=False):
 _decoder = msgspec.json.Decoder(_ToolChoice | None)
 
 
-def settle_tools(draft: Draft, offered: Offered) -> None:
+def settle_tools(draft: ConverseDraft, offered: OfferedTools) -> None:
     """Writes toolConfig and its native counterparts. Raises `InvalidRequestError`."""
     raw = draft.request.fields.get("tool_choice")
     choice = None if raw is None else read(raw, _decoder, "tool_choice")
@@ -58,7 +58,7 @@ def settle_tools(draft: Draft, offered: Offered) -> None:
     _write(draft, offered, kind, name)
 
 
-def _settle_history(draft: Draft, choice: _ToolChoice | None) -> None:
+def _settle_history(draft: ConverseDraft, choice: _ToolChoice | None) -> None:
     """No tools are offered, but the history may have used some."""
     if choice is not None:
         if choice.type in ("any", "tool"):
@@ -69,7 +69,7 @@ def _settle_history(draft: Draft, choice: _ToolChoice | None) -> None:
         draft.body["toolConfig"] = {"tools": _former(draft, draft.called)}
 
 
-def _forced(draft: Draft, offered: Offered, choice: _ToolChoice) -> str:
+def _forced(draft: ConverseDraft, offered: OfferedTools, choice: _ToolChoice) -> str:
     """The kind of choice that this model can be given instead."""
     wanted = None
     if choice.type == "tool":
@@ -99,7 +99,7 @@ def _forced(draft: Draft, offered: Offered, choice: _ToolChoice) -> str:
     return "auto"
 
 
-def _choose_natively(draft: Draft, kind: str, name: str, *, single: bool) -> None:
+def _choose_natively(draft: ConverseDraft, kind: str, name: str, *, single: bool) -> None:
     """What toolChoice cannot say reaches a Claude in Anthropic's own words."""
     if not draft.claude:
         draft.warnings.append("tool_choice: this model cannot be kept from calling a tool")
@@ -112,7 +112,7 @@ def _choose_natively(draft: Draft, kind: str, name: str, *, single: bool) -> Non
     draft.additional["tool_choice"] = choice
 
 
-def _write(draft: Draft, offered: Offered, kind: str, name: str) -> None:
+def _write(draft: ConverseDraft, offered: OfferedTools, kind: str, name: str) -> None:
     if offered.native:
         draft.additional["tools"] = offered.native
     specs = offered.specs
@@ -130,7 +130,7 @@ def _write(draft: Draft, offered: Offered, kind: str, name: str) -> None:
     draft.body["toolConfig"] = config
 
 
-def _former(draft: Draft, names: Iterable[str]) -> list[dict[str, Any]]:
+def _former(draft: ConverseDraft, names: Iterable[str]) -> list[dict[str, Any]]:
     """Bedrock wants a toolConfig for tool blocks in the history."""
     return [
         {

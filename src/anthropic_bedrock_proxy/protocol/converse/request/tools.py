@@ -17,7 +17,7 @@ from ...raw import decode_raws
 from ...request.views import ToolView
 from .blocks import CacheControl
 from .defined_tools import DEFINED_TOOLS, FAMILIES, DefinedTool
-from .draft import Draft
+from .draft import ConverseDraft
 from .reading import read, shown, tree_decoder
 
 
@@ -48,7 +48,7 @@ _custom = msgspec.json.Decoder(_CustomTool)
 _defined = msgspec.json.Decoder(_DefinedTool)
 
 
-class Offered(Struct):
+class OfferedTools(Struct):
     """The tools of a request: `specs` for toolConfig, `native` in Anthropic's form."""
 
     names: dict[str, None] = {}
@@ -56,9 +56,9 @@ class Offered(Struct):
     native: list[dict[str, Any]] = []
 
 
-def convert_tools(draft: Draft) -> Offered:
+def convert_tools(draft: ConverseDraft) -> OfferedTools:
     """Raises `InvalidRequestError` with the path."""
-    offered = Offered()
+    offered = OfferedTools()
     views = draft.request.view.tools
     if not views:
         return offered
@@ -78,7 +78,9 @@ def convert_tools(draft: Draft) -> Offered:
     return offered
 
 
-def _offer_custom(draft: Draft, offered: Offered, tool: _CustomTool, path: str) -> None:
+def _offer_custom(
+    draft: ConverseDraft, offered: OfferedTools, tool: _CustomTool, path: str
+) -> None:
     _check(tool, path)
     if tool.eager_input_streaming:
         draft.dropped.append(f"{path}.eager_input_streaming")
@@ -99,7 +101,9 @@ def _offer_custom(draft: Draft, offered: Offered, tool: _CustomTool, path: str) 
     _offer_spec(draft, offered, tool, told, path)
 
 
-def _offer_defined(draft: Draft, offered: Offered, view: ToolView, raw: Raw, path: str) -> None:
+def _offer_defined(
+    draft: ConverseDraft, offered: OfferedTools, view: ToolView, raw: Raw, path: str
+) -> None:
     kind = view.type or ""
     if kind.rpartition("_")[0] not in FAMILIES:
         raise InvalidRequestError(
@@ -149,7 +153,7 @@ def _schema(raw: Raw, path: str) -> dict[str, Any]:
     return schema
 
 
-def _strict(draft: Draft, tool: _Tool, path: str) -> bool:
+def _strict(draft: ConverseDraft, tool: _Tool, path: str) -> bool:
     if not tool.strict:
         return False
     if "structured_output" in draft.features:
@@ -159,8 +163,8 @@ def _strict(draft: Draft, tool: _Tool, path: str) -> bool:
 
 
 def _offer_native(
-    draft: Draft,
-    offered: Offered,
+    draft: ConverseDraft,
+    offered: OfferedTools,
     tree: dict[str, Any],
     control: CacheControl | None,
     path: str,
@@ -171,7 +175,9 @@ def _offer_native(
     offered.native.append(tree)
 
 
-def _offer_spec(draft: Draft, offered: Offered, tool: _Tool, told: DefinedTool, path: str) -> None:
+def _offer_spec(
+    draft: ConverseDraft, offered: OfferedTools, tool: _Tool, told: DefinedTool, path: str
+) -> None:
     description = told.description
     if tool.input_examples:
         examples = "\n".join(bytes(example).decode() for example in tool.input_examples)

@@ -29,15 +29,15 @@ from .blocks import (
     messages_decoder,
     system_decoder,
 )
-from .draft import Draft
+from .draft import ConverseDraft
 from .reading import read, shown
-from .role_group import Turn, check_calls
+from .role_group import RoleGroup, check_calls
 
 _BILLING_HEADER: Final = "x-anthropic-billing-header"
 _LACKING_CHANGES: Final = "this model takes no tool changes inside the conversation"
 
 
-def convert_system(draft: Draft) -> list[dict[str, Any]]:
+def convert_system(draft: ConverseDraft) -> list[dict[str, Any]]:
     """The system prompt with its breakpoints. Raises `InvalidRequestError` with the path."""
     raw = draft.request.fields.get("system")
     system = None if raw is None else read(raw, system_decoder, "system")
@@ -45,7 +45,7 @@ def convert_system(draft: Draft) -> list[dict[str, Any]]:
         return []
     if isinstance(system, str):
         return [] if attachments.is_blank(system) else [{"text": system}]
-    turn = Turn("system", 0)
+    turn = RoleGroup("system", 0)
     for position, block in enumerate(system):
         path = f"system.{position}"
         if block.text.startswith(_BILLING_HEADER):
@@ -57,7 +57,7 @@ def convert_system(draft: Draft) -> list[dict[str, Any]]:
     return turn.others
 
 
-def convert_messages(draft: Draft, system: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def convert_messages(draft: ConverseDraft, system: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The conversation; `system` goes before it where the model has no system prompt.
 
     Raises `InvalidRequestError` with the path.
@@ -78,7 +78,7 @@ def convert_messages(draft: Draft, system: list[dict[str, Any]]) -> list[dict[st
     return [{"role": turn.role, "content": turn.content()} for turn in turns]
 
 
-def _fold(draft: Draft, turns: list[Turn]) -> None:
+def _fold(draft: ConverseDraft, turns: list[RoleGroup]) -> None:
     folded = sum(turn.fold() for turn in turns)
     if folded:
         draft.warnings.append(
@@ -86,9 +86,9 @@ def _fold(draft: Draft, turns: list[Turn]) -> None:
         )
 
 
-def _turns(draft: Draft, messages: list[Message]) -> list[Turn]:
-    turns: list[Turn] = []
-    turn = Turn("", 0)
+def _turns(draft: ConverseDraft, messages: list[Message]) -> list[RoleGroup]:
+    turns: list[RoleGroup] = []
+    turn = RoleGroup("", 0)
     for index, message in enumerate(messages):
         role = _role(message)
         if role != turn.role:
@@ -96,7 +96,7 @@ def _turns(draft: Draft, messages: list[Message]) -> list[Turn]:
                 raise InvalidRequestError(
                     f'messages.{index}.role: first message must use the "user" role'
                 )
-            turn = Turn(role, index)
+            turn = RoleGroup(role, index)
             turns.append(turn)
         turn.last = index
         content = message.content
@@ -117,7 +117,7 @@ def _role(message: Message) -> str:
     return "system"
 
 
-def _settle_prefill(draft: Draft, turns: list[Turn]) -> None:
+def _settle_prefill(draft: ConverseDraft, turns: list[RoleGroup]) -> None:
     last = turns[-1]
     if last.role != "assistant":
         return
@@ -128,7 +128,7 @@ def _settle_prefill(draft: Draft, turns: list[Turn]) -> None:
         last.trim()
 
 
-def _add(draft: Draft, turn: Turn, block: Block, path: str) -> None:
+def _add(draft: ConverseDraft, turn: RoleGroup, block: Block, path: str) -> None:
     """Converts one block and its breakpoint."""
     inner = None
     match block:
@@ -164,7 +164,7 @@ def _add(draft: Draft, turn: Turn, block: Block, path: str) -> None:
     _mark(draft, turn, block.cache_control or inner, path)
 
 
-def _add_text(draft: Draft, turn: Turn, block: Text, path: str) -> None:
+def _add_text(draft: ConverseDraft, turn: RoleGroup, block: Text, path: str) -> None:
     if block.citations and turn.role == "assistant":
         turn.others.append(history.cited_text(draft, block, path))
         return
@@ -173,7 +173,7 @@ def _add_text(draft: Draft, turn: Turn, block: Text, path: str) -> None:
     turn.others.append({"text": block.text})
 
 
-def _add_result(draft: Draft, turn: Turn, block: ToolResult, path: str) -> None:
+def _add_result(draft: ConverseDraft, turn: RoleGroup, block: ToolResult, path: str) -> None:
     if "tools" not in draft.features:
         raise InvalidRequestError(
             f"{path}: this model has no tool use; remove the block or choose another model"
@@ -191,7 +191,9 @@ def _add_result(draft: Draft, turn: Turn, block: ToolResult, path: str) -> None:
         turn.mark_result(point)
 
 
-def _tool_change(draft: Draft, block: ToolAddition | ToolRemoval, path: str) -> dict[str, Any]:
+def _tool_change(
+    draft: ConverseDraft, block: ToolAddition | ToolRemoval, path: str
+) -> dict[str, Any]:
     if "tool_changes" not in draft.features or not draft.need("tool_changes"):
         raise InvalidRequestError(f"{path}: {_LACKING_CHANGES}; change `tools` instead")
     name = "toolAddition" if isinstance(block, ToolAddition) else "toolRemoval"
@@ -199,7 +201,7 @@ def _tool_change(draft: Draft, block: ToolAddition | ToolRemoval, path: str) -> 
     return {name: {"tool": tool}}
 
 
-def _mark(draft: Draft, turn: Turn, control: CacheControl | None, path: str) -> None:
+def _mark(draft: ConverseDraft, turn: RoleGroup, control: CacheControl | None, path: str) -> None:
     point = draft.cache.point(control, path)
     if point is not None:
         turn.mark(point)

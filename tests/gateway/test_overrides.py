@@ -8,12 +8,12 @@ from streams import decode, encode
 
 from anthropic_bedrock_proxy.app.parts import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.conversion import Wanted
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
 from anthropic_bedrock_proxy.gateway.overrides.known import PROBE_SECONDS, capabilities_of
-from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Verdicts
-from anthropic_bedrock_proxy.models.registry import DEFAULT_PLACE, Registry, RoutingOptions
+from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Overrides
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_TERMS, Terms
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY, Policy
 from anthropic_bedrock_proxy.store.records import CapabilityOverride
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -24,7 +24,7 @@ SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 
 
 def operator(**fields):
-    """A verdict of the operator's."""
+    """An override of the operator's."""
     common = {"model": "*", "dialect": "*", "allowed": False, "source": "operator", "updated_at": 1}
     return CapabilityOverride(**common | fields)
 
@@ -33,26 +33,26 @@ class World:
     """Requests of one body to one target; `key` is whose the next one is."""
 
     def __init__(
-        self, model="claude-sonnet-4-5", dialect="invoke", *, flags=(), terms=None, **body
+        self, model="claude-sonnet-4-5", dialect="invoke", *, flags=(), policy=None, **body
     ):
         self.now = 1_000_000.0
         self.heard = []
-        self.verdicts = Verdicts(
+        self.overrides = Overrides(
             REGISTRY.betas.needed_for, learned=self.heard.append, now=lambda: self.now
         )
-        self.target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
-        self.flags, self.terms, self.key = list(flags), terms or DEFAULT_TERMS, "key_1"
+        self.target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PROVIDER, dialect)
+        self.flags, self.policy, self.key = list(flags), policy or DEFAULT_POLICY, "key_1"
         messages = [{"role": "user", "content": "Hello"}]
         body = {"model": model, "max_tokens": 9, "messages": messages, **body}
         self.request = parse_request(encode(body), "2023-06-01")
         self.view = None  # of the request that is under way
 
     @property
-    def wanted(self):
-        return Wanted(
+    def options(self):
+        return ConversionOptions(
             flags=self.flags,
             rules=REGISTRY.betas,
-            terms=self.terms,
+            policy=self.policy,
             stream=False,
             request_id="req_1",
             key_id=self.key,
@@ -60,26 +60,26 @@ class World:
 
     def convert(self):
         """The next attempt of the request that is under way, or the first of a new one."""
-        view = self.view or self.verdicts.view(self.target, self.key)
-        return self.verdicts.convert(self.request, self.target, self.wanted, view)
+        view = self.view or self.overrides.view(self.target, self.key)
+        return self.overrides.convert(self.request, self.target, self.options, view)
 
     def learn(self, message, code="ValidationException", call=None):
         """The attempt is refused; whether there is another."""
         call = call or self.convert().call
         refusal = UpstreamRefusal(code, message, status=400)
-        view = self.view or self.verdicts.view(self.target, self.key)
-        taught = self.verdicts.learn(
-            self.request, self.target, self.wanted, call, refusal, view=view
+        view = self.view or self.overrides.view(self.target, self.key)
+        taught = self.overrides.learn(
+            self.request, self.target, self.options, call, refusal, view=view
         )
         self.view = taught or self.view
         return taught is not None
 
     def succeed(self, view=None):
         """The attempt is answered."""
-        view = view or self.view or self.verdicts.view(self.target, self.key)
+        view = view or self.view or self.overrides.view(self.target, self.key)
         if view is not None:
-            call = self.verdicts.convert(self.request, self.target, self.wanted, view).call
-            self.verdicts.confirm(self.target, self.wanted, call, view)
+            call = self.overrides.convert(self.request, self.target, self.options, view).call
+            self.overrides.confirm(self.target, self.options, call, view)
         self.view = None
 
     def teach(self, *messages, keys=("key_1", "key_2")):
@@ -95,9 +95,9 @@ class World:
 
     def store(self):
         """The store has what was heard of."""
-        self.verdicts.replace_stored({verdict.key: verdict for verdict in self.heard}.values())
-        for verdict in self.heard:
-            self.verdicts.release(verdict)
+        self.overrides.replace_stored({override.key: override for override in self.heard}.values())
+        for override in self.heard:
+            self.overrides.release(override)
 
 
 TOOL = {"name": "t", "input_schema": {"type": "object"}, "strict": True}
@@ -121,7 +121,7 @@ def test_a_field_is_left_out_of_every_tool_from_then_on(message, name):
     assert name in world.convert().dropped
     assert not world.learn(message)
     world.succeed()
-    assert [verdict.name for verdict in world.heard] == [name]
+    assert [override.name for override in world.heard] == [name]
     assert all("strict" not in tool for tool in world.body()["tools"])
 
 
@@ -129,7 +129,7 @@ def test_a_field_is_left_out_of_every_tool_from_then_on(message, name):
 def test_what_the_operator_has_decided_is_not_learned(model, allowed):
     """Else a request whose next attempt is the same would be sent for ever."""
     world = World(flags=[INTERLEAVED])
-    world.verdicts.replace_stored(
+    world.overrides.replace_stored(
         [operator(model=model, kind="beta", name=INTERLEAVED, allowed=allowed)]
     )
     assert not world.learn(f"invalid beta flag: {INTERLEAVED}")
@@ -230,7 +230,7 @@ def test_deferred_tools_are_left_to_the_proxy_too():
 
 
 def test_a_service_tier_that_the_model_has_not():
-    world = World(terms=Terms(service_tier="flex"))
+    world = World(policy=Policy(service_tier="flex"))
     header = ("x-amzn-bedrock-service-tier", "flex")
     assert header in world.convert().call.headers
     assert world.learn("The provided service tier is not supported for this model.")
@@ -241,7 +241,7 @@ def test_a_service_tier_that_the_model_has_not():
 def test_other_models_and_dialects_are_not_concerned():
     world = World(flags=[SEARCH])
     world.teach("invalid beta flag")
-    world.target = REGISTRY.target(REGISTRY.route("claude-haiku-4-5"), DEFAULT_PLACE, "invoke")
+    world.target = REGISTRY.target(REGISTRY.route("claude-haiku-4-5"), DEFAULT_PROVIDER, "invoke")
     assert world.body()["anthropic_beta"] == [SEARCH]
 
 
@@ -250,30 +250,30 @@ def test_the_operator_s_word_holds_for_all_models_or_one():
     assert world.body()["anthropic_beta"] == [SEARCH]
     allowed = operator(kind="beta", name="new-flag-2027-01-01", allowed=True)
     blocked = operator(kind="beta", name=SEARCH, model=SONNET)
-    world.verdicts.replace_stored([allowed, blocked])
+    world.overrides.replace_stored([allowed, blocked])
     assert world.body()["anthropic_beta"] == ["new-flag-2027-01-01"]
-    world.verdicts.replace_stored([])
+    world.overrides.replace_stored([])
     assert world.body()["anthropic_beta"] == [SEARCH]
 
 
 def test_a_change_of_the_store_forgets_nothing_that_was_learned():
     world = World(flags=[SEARCH])
     world.teach("invalid beta flag")
-    world.verdicts.replace_stored([])
+    world.overrides.replace_stored([])
     assert "anthropic_beta" not in world.body()
 
 
-def test_who_removes_a_verdict_from_the_store_is_obeyed():
+def test_who_removes_a_override_from_the_store_is_obeyed():
     world = World(flags=[SEARCH])
     world.teach("invalid beta flag")
     world.store()
     assert "anthropic_beta" not in world.body()
-    world.verdicts.replace_stored([])
+    world.overrides.replace_stored([])
     assert world.body()["anthropic_beta"] == [SEARCH]
 
 
 def test_the_operator_s_word_beats_what_was_learned():
-    world = World(flags=[SEARCH], terms=Terms(service_tier="flex"), tools=[TOOL])
+    world = World(flags=[SEARCH], policy=Policy(service_tier="flex"), tools=[TOOL])
     world.teach(
         "invalid beta flag",
         "tools.0.custom.strict: Extra inputs are not permitted",
@@ -281,7 +281,7 @@ def test_the_operator_s_word_beats_what_was_learned():
     )
     assert "strict" not in world.body()["tools"][0]
     names = (("beta", SEARCH), ("field", "tools.*.custom.strict"), ("tier", "flex"))
-    world.verdicts.replace_stored(
+    world.overrides.replace_stored(
         [operator(kind=kind, name=name, allowed=True) for kind, name in names]
     )
     assert world.body()["anthropic_beta"] == [SEARCH]
@@ -371,7 +371,7 @@ def test_what_belongs_there_is_learned(path, kind):
     )
     assert world.learn(f"{path}: Extra inputs are not permitted")
     world.succeed()
-    assert [verdict.kind for verdict in world.heard] == [kind]
+    assert [override.kind for override in world.heard] == [kind]
 
 
 STRICT = "tools.0.custom.strict: Extra inputs are not permitted"
@@ -389,22 +389,22 @@ def test_one_key_teaches_only_itself():
         world.succeed()
     assert left_out(world, "key_1")
     assert not left_out(world, "key_2")
-    (verdict,) = world.heard
-    assert (verdict.witnesses, verdict.confirmations) == (("key_1",), 1)
+    (override,) = world.heard
+    assert (override.witnesses, override.confirmations) == (("key_1",), 1)
 
 
 def test_two_keys_teach_everybody():
     world = World(tools=[TOOL])
     world.teach(STRICT)
     assert left_out(world, "key_3")
-    assert [verdict.witnesses for verdict in world.heard] == [("key_1",), ("key_1", "key_2")]
+    assert [override.witnesses for override in world.heard] == [("key_1",), ("key_1", "key_2")]
 
 
 def test_two_workers_learn_together():
     """What the other one's key met comes through the store."""
     one, other = World(tools=[TOOL]), World(tools=[TOOL])
     one.teach(STRICT, keys=("key_1",))
-    other.verdicts.replace_stored(one.heard)
+    other.overrides.replace_stored(one.heard)
     assert left_out(other, "key_1")
     other.teach(STRICT, keys=("key_2",))
     assert left_out(other, "key_3")
@@ -436,13 +436,13 @@ def test_what_earlier_versions_learned_counts_for_nobody_until_it_is_met_again()
         model=SONNET, dialect="invoke", kind="field", name="tools.*.custom.strict",
         allowed=False, source="learned", updated_at=1,
     )  # fmt: skip
-    world.verdicts.replace_stored([old])
+    world.overrides.replace_stored([old])
     assert not left_out(world, "key_1")
     world.teach(STRICT)
     assert left_out(world, "key_3")
 
 
-def test_a_verdict_says_what_it_is_founded_on():
+def test_a_override_says_what_it_is_founded_on():
     world = World(tools=[TOOL])
     world.teach(STRICT)
     told = world.heard[-1]
@@ -451,14 +451,14 @@ def test_a_verdict_says_what_it_is_founded_on():
     assert (told.source, told.confirmations) == ("learned", 2)
 
 
-def test_a_verdict_lapses_and_is_withdrawn_when_bedrock_takes_it_again():
+def test_a_override_lapses_and_is_withdrawn_when_bedrock_takes_it_again():
     world = World(tools=[TOOL])
     world.teach(STRICT)
     world.store()
     world.now += KEEP_SECONDS - 1
     assert left_out(world, "key_3")
     world.now += 1
-    probing = world.verdicts.view(world.target, "key_3")
+    probing = world.overrides.view(world.target, "key_3")
     assert probing.probed is not None
     assert left_out(world, "key_4"), "one probe at a time"
     world.key = "key_3"
@@ -477,7 +477,7 @@ def test_a_probe_that_is_refused_makes_it_hold_for_another_day():
     world.teach(STRICT)
     world.now += KEEP_SECONDS
     world.key = "key_3"
-    world.view = world.verdicts.view(world.target, "key_3")
+    world.view = world.overrides.view(world.target, "key_3")
     assert "strict" in world.body()["tools"][0]
     assert world.learn(STRICT)
     assert "strict" not in world.body()["tools"][0]
@@ -508,7 +508,7 @@ def test_a_probe_that_had_nothing_of_it_proves_nothing_and_comes_again_after_a_m
     [
         ("invalid beta flag", {"flags": [SEARCH]}),
         ("context_management: Extra inputs are not permitted", {"context_management": EDITS}),
-        ("no such service tier", {"terms": Terms(service_tier="flex")}),
+        ("no such service tier", {"terms": Policy(service_tier="flex")}),
     ],
 )
 def test_flags_and_tiers_are_tried_again_too(message, options):
@@ -517,7 +517,7 @@ def test_flags_and_tiers_are_tried_again_too(message, options):
     world.teach(message)
     assert world.convert().call != before
     world.now += KEEP_SECONDS
-    world.view = world.verdicts.view(world.target, "key_3")
+    world.view = world.overrides.view(world.target, "key_3")
     assert world.convert().call == before
     world.succeed()
     assert world.heard[-1].allowed
@@ -527,10 +527,10 @@ def test_flags_and_tiers_are_tried_again_too(message, options):
 def test_a_probe_is_seen_by_whoever_decides_how_to_search_tools():
     world = World(flags=[SEARCH], tools=[TOOL, DEFERRED])
     world.teach("invalid beta flag")
-    view = world.verdicts.view(world.target, "key_3")
+    view = world.overrides.view(world.target, "key_3")
     assert SEARCH not in capabilities_of(world.target, view).betas
     world.now += KEEP_SECONDS
-    view = world.verdicts.view(world.target, "key_3")
+    view = world.overrides.view(world.target, "key_3")
     assert SEARCH in capabilities_of(world.target, view).betas
 
 
@@ -541,7 +541,7 @@ def test_of_flags_that_are_guessed_the_one_that_helped_is_learned():
     assert world.body()["anthropic_beta"] == flags[1:]
     assert world.learn("invalid beta flag")
     world.succeed()
-    assert [verdict.name for verdict in world.heard] == ["computer-use-2025-01-24"]
+    assert [override.name for override in world.heard] == ["computer-use-2025-01-24"]
     assert world.body()["anthropic_beta"] == [INTERLEAVED, SEARCH]
 
 
@@ -571,9 +571,9 @@ def test_what_is_remembered_is_bounded():
     for number in range(1100):
         world.target = msgspec.structs.replace(world.target, bedrock_model_id=f"m{number}")
         world.teach(STRICT, keys=("key_1",))
-        world.verdicts.view(world.target, "key_1")
-        world.verdicts.view(world.target, "key_2")
-    known = world.verdicts._known
+        world.overrides.view(world.target, "key_1")
+        world.overrides.view(world.target, "key_2")
+    known = world.overrides._known
     assert max(len(known._own), len(known._views)) <= 1024
 
 
@@ -603,7 +603,7 @@ def test_what_is_remembered_is_bounded():
 )
 def test_nobody_teaches_the_proxy_with_words_of_their_own(message, body):
     """What is learned holds for every client, and a refusal repeats what this one wrote."""
-    world = World(flags=[INTERLEAVED], terms=Terms(service_tier="flex"), **body)
+    world = World(flags=[INTERLEAVED], policy=Policy(service_tier="flex"), **body)
     assert not world.learn(message)
     world.succeed()
     assert world.heard == []
@@ -616,7 +616,7 @@ def test_of_several_paths_in_one_refusal_those_count_that_were_there():
         "#/tools/0: extraneous key [cache_control] is not permitted, please reformat your input"
     )
     world.succeed()
-    assert [verdict.name for verdict in world.heard] == ["tools.*.strict"]
+    assert [override.name for override in world.heard] == ["tools.*.strict"]
 
 
 def test_paths_of_one_refusal_are_learned_together():
@@ -626,7 +626,10 @@ def test_paths_of_one_refusal_are_learned_together():
         "#/tools/0: extraneous key [cache_control] is not permitted, please reformat your input"
     )
     world.succeed()
-    assert [verdict.name for verdict in world.heard] == ["tools.*.strict", "tools.*.cache_control"]
+    assert [override.name for override in world.heard] == [
+        "tools.*.strict",
+        "tools.*.cache_control",
+    ]
 
 
 def test_a_long_refusal_costs_one_look():
