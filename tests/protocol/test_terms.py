@@ -57,7 +57,7 @@ def markers(converted):
 
 
 @pytest.mark.parametrize(
-    ("terms", "client", "sent"),
+    ("policy", "client", "sent"),
     [
         (Policy(), {}, {}),
         (Policy(), {"ttl": "5m"}, {"ttl": "5m"}),
@@ -152,7 +152,7 @@ class TestEndpoints:
             endpoint(dialect="mantle", output_config=config)
 
     @pytest.mark.parametrize(
-        ("terms", "word"),
+        ("policy", "word"),
         [
             (Policy(guardrail=GUARDRAIL), "a guardrail"),
             (Policy(service_tier="flex"), "the service tier flex"),
@@ -231,7 +231,7 @@ def test_the_default_never_lets_an_hour_follow_upon_five_minutes(asked, sent):
 
 
 @pytest.mark.parametrize(
-    ("terms", "control", "sent", "dropped"),
+    ("policy", "control", "sent", "dropped"),
     [
         (Policy(), {"ttl": "5m"}, {"ttl": "5m"}, ()),
         (Policy(), {"scope": "global"}, {}, ("cache_control.scope",)),

@@ -124,7 +124,7 @@ def test_a_provider_tells_none_of_its_secrets():
 
 
 @pytest.mark.parametrize(
-    ("place", "runtime", "mantle"),
+    ("provider", "runtime", "mantle"),
     [
         (
             Provider(region="eu-west-1"),
