@@ -17,7 +17,7 @@ from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
-GOLDEN = sorted((Path(__file__).parent / "golden" / "invoke").glob("*.json"))
+GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "invoke").glob("*.json"))
 
 
 def convert(registry, request, *, betas=(), version="2023-06-01"):
