@@ -10,7 +10,7 @@ from statistics import median
 from time import process_time
 from typing import Any, Final
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions, convert
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request

@@ -16,15 +16,15 @@ from functools import cache, partial
 from time import process_time
 from typing import Any, Final
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError
 from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
 from anthropic_bedrock_proxy.gateway.overrides.known import OverrideView
 from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import has_urls
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.answer import sse
 from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.protocol.answer.metering import Meter
 from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
@@ -42,6 +42,8 @@ from anthropic_bedrock_proxy.turn.request import without_running
 from . import work
 from .hostile import FULL_BYTES, KINDS
 from .table import Row, render
+
+SSE = ServerSentEvents()
 
 LIMIT_SECONDS: Final = 0.5
 _ROUNDS: Final = 5
@@ -140,7 +142,7 @@ def answer_steps(size: int) -> Iterator[Step]:
     events = InvokeStream(work.MODEL).receive(frames)
     yield "frames", lambda: InvokeStream(work.MODEL).receive(frames)
     yield "fold", lambda: fold(events)
-    yield "to SSE", lambda: sse.encode(events)
+    yield "to SSE", lambda: SSE.events(events)
     meter = Meter()
     yield "meter", lambda: [meter.observe(event) for event in events]
 
@@ -154,7 +156,7 @@ def _registry() -> Registry:
 def _target(name: str) -> Target:
     model, dialect = MODELS[name]
     route = _registry().route(model)
-    return _registry().target(route, route.targets[0].place, dialect)
+    return _registry().target(route, route.targets[0].provider, dialect)
 
 
 def seconds(step: Callable[[], Any]) -> tuple[float, str]:

@@ -7,12 +7,14 @@ import json
 import pytest
 
 from anthropic_bedrock_proxy import errors
-from anthropic_bedrock_proxy.errors import (
+from anthropic_bedrock_proxy.aws_errors import (
     CREDENTIALS_MESSAGE,
-    NotFoundError,
     UpstreamRefusal,
     from_refusal,
+    rule_for,
 )
+from anthropic_bedrock_proxy.errors import NotFoundError
+from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
 
 
 def shown(code, message="m", status=400):
@@ -40,7 +42,7 @@ def test_the_proxy_s_own_credentials_are_never_the_client_s_fault(code):
 
 @pytest.mark.parametrize("code", ["ExpiredToken", "RequestExpired"])
 def test_expired_credentials_are_fetched_again(code):
-    rule = errors.rule_for(UpstreamRefusal(code, "", status=403))
+    rule = rule_for(UpstreamRefusal(code, "", status=403))
     assert rule.retryable
     assert rule.credentials
 
@@ -120,7 +122,7 @@ def test_a_throttled_prompt_is_not_too_long():
 def test_what_looks_like_a_key_is_in_no_message(message, told):
     error = NotFoundError(message)
     assert error.message == str(error) == told
-    assert json.loads(error.body("req_1"))["error"]["message"] == told
+    assert json.loads(ANTHROPIC.error(error, "req_1"))["error"]["message"] == told
 
 
 @pytest.mark.parametrize(
@@ -136,4 +138,4 @@ def test_what_looks_like_a_key_is_in_no_message(message, told):
     ],
 )
 def test_every_error_says_whether_a_retry_can_help(error, expected):
-    assert dict(error.headers())[b"x-should-retry"] == expected
+    assert b"x-should-retry: %b\r\n" % expected in ANTHROPIC.error_lines(error)

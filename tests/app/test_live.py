@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from anthropic_bedrock_proxy.app.live import Live
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.overrides.known import capabilities_of
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.store.base import StoreError

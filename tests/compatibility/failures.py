@@ -16,7 +16,7 @@ from rows import (
 )
 from streams import decode
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 
 BY_KEY = {column.key: column for column in COLUMNS}

@@ -15,8 +15,9 @@ from converse_shapes import check_shapes
 from rows import Column
 from working import no_pause
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
-from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
 from anthropic_bedrock_proxy.gateway.conversion import Conversion, ConversionOptions
 from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides

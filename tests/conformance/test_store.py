@@ -691,7 +691,7 @@ def test_a_record_comes_back_whole(opened):
         disconnected=True,
         user_id="u",
         team_id="t",
-        provider="west",
+        place="west",
         upstream_request_id="aws-1",
     )
 

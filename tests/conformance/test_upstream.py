@@ -11,7 +11,7 @@ from streams import EVENTS, MESSAGE, STREAM, chunk_frame, exception_frame
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.http import Pool
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 from anthropic_bedrock_proxy.upstream.base import ModelCall

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.catalog_refresh import CatalogRefresh
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.store.base import StoreError

@@ -6,20 +6,16 @@ import asyncio
 from base64 import b64decode
 
 import pytest
-from desks import make_desk
+from factories import make_counters, make_counting
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
-from anthropic_bedrock_proxy.errors import (
-    PermissionDeniedError,
-    ProxyError,
-    RateLimitError,
-    UpstreamRefusal,
-)
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import PermissionDeniedError, ProxyError, RateLimitError
 from anthropic_bedrock_proxy.fetch.base import Fetched, NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
-from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
+from anthropic_bedrock_proxy.gateway.counting import Counting, TokenCount
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
@@ -38,13 +34,7 @@ def count(change, *script):
     upstream = FakeUpstream(list(script))
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
-    counting = Counting(
-        {DEFAULT_PROVIDER: upstream},
-        REGISTRY,
-        Sources(NoFetcher()),
-        Admission(None),  # nobody's request is asked for nothing
-        monotonic=lambda: 0.0,
-    )
+    counting = make_counting({DEFAULT_PROVIDER: upstream}, REGISTRY, monotonic=lambda: 0.0)
     reply = asyncio.run(counting.handle(exchange, encode({**BODY, **change})))
     return reply, upstream.calls
 
@@ -81,7 +71,7 @@ def test_max_tokens_is_over_the_budget_for_thinking(change, max_tokens):
 def test_only_base_models_can_be_counted(model, asked):
     reply, calls = count({"model": model}, encode({"inputTokens": 5}))
     assert bool(calls) == asked
-    assert (ESTIMATE_HEADER in reply.headers) != asked
+    assert reply.estimated != asked
 
 
 @pytest.mark.parametrize(
@@ -94,7 +84,7 @@ def test_only_base_models_can_be_counted(model, asked):
 )
 def test_models_without_counting_are_estimated(words):
     reply, _ = count({}, UpstreamRefusal("ValidationException", words))
-    assert ESTIMATE_HEADER in reply.headers
+    assert reply.estimated
 
 
 @pytest.mark.parametrize(
@@ -122,7 +112,7 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
         monotonic=lambda: 0.0,
     )
     body = encode({**BODY, "model": "claude-opus-4-8"})
-    assert ESTIMATE_HEADER in asyncio.run(counting.handle(exchange, body)).headers
+    assert asyncio.run(counting.handle(exchange, body)).estimated
     assert not upstream.calls
 
 
@@ -144,7 +134,7 @@ def test_counting_runs_no_tool():
     }
     reply, calls = count(change)
     assert not calls
-    assert 10 < decode(reply.body)["input_tokens"] < 1000
+    assert 10 < reply.input_tokens < 1000
 
 
 def test_models_that_cannot_be_counted_are_remembered_within_bounds():
@@ -183,8 +173,10 @@ class Keyed:
         store = MemoryStore()
         asyncio.run(store.ledger.import_spent(Account("key:k", "total"), spent_nano))
         limits = LimitOptions(requests=rate)
-        desk = make_desk(self, REGISTRY, monotonic=lambda: self.now, store=store, limits=limits)
-        self.admission = Admission(desk)
+        counters = make_counters(
+            self, REGISTRY, monotonic=lambda: self.now, store=store, limits=limits
+        )
+        self.admission = Admission(counters)
         self.counting = Counting(
             {DEFAULT_PROVIDER: self.upstream},
             REGISTRY,
@@ -214,8 +206,8 @@ def test_a_key_without_budget_gets_an_estimate_and_orders_nothing():
     """20 counts fetched 1000 URLs for a key with a budget of nothing."""
     world = Keyed(total_budget_nano=0)
     for _ in range(20):
-        assert ESTIMATE_HEADER in world.count(messages=WITH_URL).headers
-        assert ESTIMATE_HEADER in world.count().headers
+        assert world.count(messages=WITH_URL).estimated
+        assert world.count().estimated
     assert not world.fetched
     assert not world.upstream.calls
 
@@ -223,9 +215,9 @@ def test_a_key_without_budget_gets_an_estimate_and_orders_nothing():
 def test_a_key_with_budget_left_gets_bedrock_s_count_and_spends_nothing():
     world = Keyed(total_budget_nano=5, script=[encode({"inputTokens": 5})] * 9)
     for _ in range(9):
-        assert world.count(messages=WITH_URL).body == b'{"input_tokens":5}'
+        assert world.count(messages=WITH_URL) == TokenCount(5)
     assert world.fetched == [("https://a.example/", "k")] * 9
-    (slice_,) = world.admission._desk.budgets.slices.values()
+    (slice_,) = world.admission._counters.budgets.slices.values()
     assert (slice_.available, slice_.running) == (
         1,
         0,
@@ -234,7 +226,7 @@ def test_a_key_with_budget_left_gets_bedrock_s_count_and_spends_nothing():
 
 def test_a_budget_that_was_used_up_elsewhere_counts():
     world = Keyed(total_budget_nano=5, spent_nano=5)
-    assert ESTIMATE_HEADER in world.count(messages=WITH_URL).headers
+    assert world.count(messages=WITH_URL).estimated
     assert not world.fetched
 
 
@@ -257,7 +249,7 @@ def test_what_a_key_may_not_use_it_may_not_count(fields, change):
 def test_for_a_profile_that_may_hide_anything_nothing_is_fetched():
     profile = f"{ACCOUNT}:application-inference-profile/a"
     restricted = Keyed(allowed_models=("claude-haiku-*",))
-    assert ESTIMATE_HEADER in restricted.count(messages=WITH_URL, model=profile).headers
+    assert restricted.count(messages=WITH_URL, model=profile).estimated
     assert not restricted.fetched
 
 
@@ -278,5 +270,5 @@ def test_counts_have_a_rate_limit_of_their_own():
 @pytest.mark.parametrize("answer", [b"{}", b"no JSON", b'{"inputTokens": "1"}', b"[" * 5000])
 def test_an_answer_without_a_count_is_made_up_for_by_an_estimate(answer):
     reply, _ = count({}, answer)
-    assert decode(reply.body)["input_tokens"] > 0
-    assert ESTIMATE_HEADER in reply.headers
+    assert reply.input_tokens > 0
+    assert reply.estimated

@@ -5,30 +5,22 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from desks import make_desk
+from factories import make_counters, make_messages
 from streams import MESSAGE, STREAM, encode
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.errors import (
     APIError,
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
-    UpstreamRefusal,
 )
-from anthropic_bedrock_proxy.fetch.base import NoFetcher
-from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.booked_models import UNKNOWN
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
-from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.failover.failover import Failover
-from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
-from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
@@ -46,24 +38,19 @@ class World:
         self.asked, self.records, self.behind = [], [], behind
         self.upstream = FakeUpstream(script)
         self.registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping=dict(mapping)))
-        self.desk = make_desk(
+        self.counters = make_counters(
             self,
             self.registry,
             monotonic=lambda: 1000.0,
             limits=LimitOptions(requests=5000),
             holds=holds,
         )
-        self.messages = Messages(
-            upstreams={DEFAULT_PROVIDER: self.upstream},
-            registry=self.registry,
-            failover=Failover(monotonic=lambda: 1000.0),
-            admission=Admission(self.desk),
-            pacing=Pacing(),
-            overrides=Overrides(self.registry.betas.needed_for),
-            sources=Sources(NoFetcher()),
-            resolve_profile=self.resolve,
-            policy=DEFAULT_POLICY,
+        self.messages = make_messages(
+            {DEFAULT_PROVIDER: self.upstream},
+            self.registry,
+            self.counters,
             monotonic=lambda: 1000.0,
+            resolve_profile=self.resolve,
         )
         self.caller = Caller(
             KeyRecord(id="k", name="", secret_hint="", created_at=0, updated_at=0, **fields)
@@ -128,7 +115,7 @@ def test_a_profile_of_another_model_or_of_none_is_refused_and_nothing_stays_take
         with pytest.raises(PermissionDeniedError, match="this key may not use"):
             world.ask(f"{PROFILE}{number}")
     assert not world.upstream.calls
-    assert [slice_.running for slice_ in world.desk.budgets.slices.values()] == [0]
+    assert [slice_.running for slice_ in world.counters.budgets.slices.values()] == [0]
 
 
 def test_with_holds_the_price_of_what_is_behind_is_held():
@@ -136,7 +123,7 @@ def test_with_holds_the_price_of_what_is_behind_is_held():
     with pytest.raises(PermissionDeniedError, match="not enough left"):
         world.ask(f"{PROFILE}a")
     assert world.asked
-    (slice_,) = world.desk.budgets.slices.values()
+    (slice_,) = world.counters.budgets.slices.values()
     assert (slice_.running, slice_.held) == (0, 0)
     rich = World(ANSWER, holds=True, total_budget_nano=10**12)
     rich.ask(f"{PROFILE}a")
@@ -206,7 +193,7 @@ def test_a_name_is_real_once_its_stream_has_begun(answers):
 
     async def main():
         reply = await world.begin(name, stream=True)
-        reply.source.close()
+        reply.close()
 
     if answers:
         asyncio.run(main())
@@ -220,4 +207,4 @@ def test_what_is_remembered_of_names_is_bounded():
     world = World(*[ANSWER] * 1100)
     for number in range(1100):
         world.ask(f"anthropic.claude-{number}")
-    assert len(world.desk.names._answered) <= 1024
+    assert len(world.counters.names._answered) <= 1024

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from streams import encode
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.turns import opened_turn
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request

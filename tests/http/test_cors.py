@@ -8,7 +8,7 @@ import pytest
 from http_client import Client
 from streams import MESSAGE, STREAM, encode
 
-from anthropic_bedrock_proxy.app.parts import check
+from anthropic_bedrock_proxy.app.build import check
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.http.cors import CORS, EXPOSED

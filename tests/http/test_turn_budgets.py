@@ -9,7 +9,7 @@ import pytest
 from http_client import Client
 from streams import chunk_frame, encode
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.records import PriceRecord

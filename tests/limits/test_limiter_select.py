@@ -7,7 +7,7 @@ import sys
 import pytest
 from draws import Take, draw
 
-from anthropic_bedrock_proxy.app.parts import check
+from anthropic_bedrock_proxy.app.build import check
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.limits.base import Bucket
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, NotFoundError
 from anthropic_bedrock_proxy.models.registry import Link, Registry, RoutingOptions
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.models.table import capabilities_on, parse_table
 from anthropic_bedrock_proxy.sim.models.catalog import MODELS
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt

@@ -24,7 +24,8 @@ from turn_support import (
 )
 from working import no_pause
 
-from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.answer.events import PING, fold
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn, whole

@@ -12,7 +12,7 @@ from fakeserver import ok, serving
 from simprocess import KEY_ID, SECRET, TOKEN, simulator
 from sources import FetchedSource
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
@@ -20,7 +20,7 @@ from anthropic_bedrock_proxy.aws.credentials import (
 )
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.sim.client import SimClient
 from anthropic_bedrock_proxy.upstream.control import ControlPlane

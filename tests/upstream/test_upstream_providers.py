@@ -15,7 +15,7 @@ from anthropic_bedrock_proxy.app.bedrock import Network, Wiring
 from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSource
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.store.records import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
@@ -120,7 +120,7 @@ def test_credentials_that_do_not_open_are_a_refusal(providers):
 
 def test_a_provider_tells_none_of_its_secrets():
     provider = Provider(region="eu-west-1", access_key_id="AKID", secret_access_key="hidden")
-    assert repr(provider) == "Place(eu-west-1)"
+    assert repr(provider) == "Provider(eu-west-1)"
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 
 from ..errors import NotFoundError
 from ..gateway.admission.periods import TOTAL, today
+from ..money import usd
 from ..store.records import Account, Allowance, Standing
 from .call import AdminCall, Nothing
 from .moments import timestamp
-from .money import usd
 
 KINDS = ("key", "user", "team")
 

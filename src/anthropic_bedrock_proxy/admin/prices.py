@@ -11,11 +11,11 @@ from msgspec import Meta
 from ..errors import InvalidRequestError, NotFoundError
 from ..models.registry import Registry
 from ..models.table import Price
+from ..money import nano
 from ..store.records import ANY, PriceRecord
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms
-from .money import nano
 from .validation import field
 
 Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]

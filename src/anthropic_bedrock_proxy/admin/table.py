@@ -42,11 +42,6 @@ class Operation(msgspec.Struct, frozen=True):
         """Whether it changes something, and so leaves a record in the audit log."""
         return self.method != "GET"
 
-    @property
-    def segments(self) -> tuple[str, ...]:
-        """The template after `PREFIX`."""
-        return tuple(self.path.removeprefix(PREFIX).split("/"))
-
 
 def _get(
     name: str,
@@ -111,3 +106,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _write("providers.disable", "POST providers/{name}/disable", providers.disable),
     _get("audit.list", "audit", audit.list_, audit.Trail),
 )
+
+
+def by_path() -> dict[str, dict[str, Operation]]:
+    """Returns the operations by path template and method, for a router."""
+    found: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        found.setdefault(operation.path, {})[operation.method] = operation
+    return found

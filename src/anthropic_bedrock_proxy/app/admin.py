@@ -34,7 +34,7 @@ def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry
 
     @cache
     def base() -> Registry:
-        from .parts import make_registry  # noqa: PLC0415  # heavy
+        from .models import make_registry  # noqa: PLC0415  # heavy
 
         return make_registry(settings)
 

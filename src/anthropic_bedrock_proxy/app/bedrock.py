@@ -1,159 +1,147 @@
-"""From what is said about a provider to an `Upstream` that calls it."""
+"""Amazon Bedrock as the settings describe it: providers, credentials, the control plane."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+import os
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from ..aws.connect import Endpoint, connector, proxy_for
-from ..aws.credentials import CredentialsSource, StaticSource
-from ..aws.endpoints import endpoint_url
-from ..aws.http import Pool, PoolOptions
-from ..aws.resolver.resolver import Identity
-from ..aws.sigv4 import Credentials
-from ..upstream.bedrock import BedrockUpstream, RetryOptions
-from ..upstream.provider import DEFAULT, Provider
-from ..upstream.provider_upstream import ProviderUpstream
+from ..aws.credentials import CredentialsError
+from ..aws.http import PoolOptions
+from ..aws.resolver.hint import hint
+from ..aws.resolver.resolver import Resolver
+from ..config import Settings, SettingsError, secret_names
+from ..store.sealing import ProviderCredentials, Seal, SealingError
+from ..upstream.bedrock import RetryOptions
+from ..upstream.provider import Provider, parse_provider
+from ..upstream.providers import Providers
+from .network import Network, Wiring
 
 if TYPE_CHECKING:
-    from ..aws.dynamodb import DynamoDB
     from ..upstream.control import ControlPlane
 
 
-_ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
+def default_provider(settings: Settings) -> Provider:
+    """Returns the provider of the AWS_* settings."""
+    aws = settings.aws
+    return Provider(
+        region=aws.region,
+        endpoint_url=aws.bedrock_endpoint_url,
+        mantle_endpoint_url=aws.bedrock_mantle_endpoint_url,
+        profile=aws.profile,
+        access_key_id=aws.access_key_id,
+        secret_access_key=aws.secret_access_key,
+        session_token=aws.session_token,
+        bearer_token=aws.bearer_token,
+    )
 
 
-class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """How every provider is reached."""
-
-    ca_bundle: str | None = None
-    https_proxy: str | None = None
-    no_proxy: str | None = None
-    fips: bool = False
-    dualstack: bool = False
-    pool: PoolOptions = PoolOptions()
-    retry: RetryOptions = RetryOptions()
-
-    def runtime_url(self, provider: Provider) -> str:
-        """Returns where a provider's bedrock-runtime is."""
-        return provider.endpoint_url or self.url("bedrock-runtime", provider)
-
-    def mantle_url(self, provider: Provider) -> str | None:
-        """Returns where a provider's bedrock-mantle is.
-
-        None if only the runtime endpoint was moved: then nothing may leave for AWS unasked. Nor is
-        it known to have FIPS endpoints (docs of October 2026).
-        """
-        if provider.mantle_endpoint_url or provider.endpoint_url or self.fips:
-            return provider.mantle_endpoint_url
-        return f"https://bedrock-mantle.{provider.region}.api.aws"
-
-    def url(self, service: str, provider: Provider) -> str:
-        """Returns where AWS has a service in a provider's region."""
-        return endpoint_url(service, provider.region, fips=self.fips, dualstack=self.dualstack)
+def read_providers(settings: Settings) -> dict[str, Provider]:
+    """Reads the providers of PROVIDERS. Raises `SettingsError`."""
+    providers: dict[str, Provider] = {}
+    problems: list[str] = []
+    for name, fields in settings.failover.providers.items():
+        try:
+            providers[name] = parse_provider(name, fields)
+        except ValueError as error:
+            problems.append(f"PROVIDERS, {name!r}: {error}")
+    if problems:
+        raise SettingsError(problems)
+    return providers
 
 
-class Wiring:
-    """Builds the upstreams of providers; needs a running loop."""
+def make_providers(settings: Settings, resolver: Resolver) -> Providers:
+    """Makes Bedrock in the configured region, and wherever else. Raises `SettingsError`."""
+    wiring = make_wiring(settings, resolver)
+    seal = Seal(settings.failover.encryption_secret)
 
-    def __init__(
-        self,
-        default: Provider,
-        network: Network,
-        resolve: Callable[[Identity], CredentialsSource],
-    ) -> None:
-        """`default` lends its credentials; `resolve` gives those that have to be looked up."""
-        self.default = default
-        self._network = network
-        self._resolve = resolve
+    def unseal(token: bytes) -> ProviderCredentials:
+        try:
+            return seal.open(token)
+        except SealingError as error:
+            raise CredentialsError(str(error)) from error
 
-    def build(self, provider: Provider, name: str = DEFAULT) -> ProviderUpstream:
-        """The two endpoints of a provider; bedrock-mantle only when it is needed."""
-        runtime = self._endpoint(provider, name, self._network.runtime_url(provider), "bedrock")
-        url = self._network.mantle_url(provider)
-        if url is None:
-            return ProviderUpstream(runtime, None)
-        return ProviderUpstream(
-            runtime, lambda: self._endpoint(provider, name, url, "bedrock-mantle")
-        )
-
-    def control(self, url: str | None, *, timeout_seconds: float = 5.0) -> ControlPlane:
-        """The control endpoint of the default provider; `url` instead of the region's own."""
-        from ..upstream.control import ControlPlane  # noqa: PLC0415  # seldom needed
-
-        endpoint = Endpoint.from_url(url or self._network.url("bedrock", self.default))
-        return ControlPlane(
-            self._pool(endpoint, PoolOptions()),
-            endpoint,
-            region=self.default.region,
-            credentials=None if self.default.bearer_token else self._default_credentials(),
-            bearer_token=self.default.bearer_token,
-            timeout_seconds=timeout_seconds,
-        )
-
-    def dynamodb(self, url: str | None) -> DynamoDB:
-        """DynamoDB of the default provider; `url` instead of the region's own."""
-        from ..aws.dynamodb import DynamoDB  # noqa: PLC0415  # seldom needed
-
-        endpoint = Endpoint.from_url(url or self._network.url("dynamodb", self.default))
-        return DynamoDB(
-            self._pool(endpoint, PoolOptions()),
-            endpoint,
-            region=self.default.region,
-            credentials=self._default_credentials(),
-        )
-
-    def _endpoint(self, provider: Provider, name: str, url: str, service: str) -> BedrockUpstream:
-        endpoint = Endpoint.from_url(url)
-        token = provider.bearer_token
-        if token is None and not (provider.access_key_id or provider.profile or provider.role_arn):
-            token = self.default.bearer_token
-        return BedrockUpstream(
-            self._pool(endpoint, self._network.pool),
-            endpoint,
-            region=provider.region,
-            credentials=None if token else self._credentials(provider, name),
-            bearer_token=token,
-            service=service,
-            options=self._network.retry,
-        )
-
-    def _default_credentials(self) -> CredentialsSource:
-        return self._credentials(self.default, DEFAULT)
-
-    def _credentials(self, provider: Provider, name: str) -> CredentialsSource:
-        """Keys that are given are used as they are; everything else is looked up."""
-        own = provider if provider.access_key_id or provider.profile else self.default
-        if own.access_key_id and own.secret_access_key and provider.role_arn is None:
-            return StaticSource(
-                Credentials(own.access_key_id, own.secret_access_key, own.session_token)
-            )
-        return self._resolve(
-            Identity(
-                name=_name(provider, own, name),
-                region=provider.region if provider.role_arn else self.default.region,
-                profile=None if own.access_key_id else own.profile,
-                access_key_id=own.access_key_id,
-                secret_access_key=own.secret_access_key,
-                session_token=own.session_token,
-                role_arn=provider.role_arn,
-                external_id=provider.external_id,
-            )
-        )
-
-    def _pool(self, endpoint: Endpoint, options: PoolOptions) -> Pool:
-        network = self._network
-        proxy = proxy_for(endpoint, network.https_proxy, network.no_proxy)
-        return Pool(connector(endpoint, ca_bundle=network.ca_bundle, proxy=proxy), options)
+    default = wiring.build(wiring.default)
+    return Providers(default, read_providers(settings), build=wiring.build, unseal=unseal)
 
 
-def _name(provider: Provider, own: Provider, name: str) -> str:
-    """Returns what the log calls an identity, without its account (SSO names profiles by it)."""
-    if provider.role_arn is not None:
-        return f"the role {provider.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
-    if own.profile is not None:
-        return f"the profile {_ACCOUNT.sub('…', own.profile)}"
-    return "the default chain"
+def make_control(
+    settings: Settings, resolver: Resolver, *, timeout_seconds: float = 5.0
+) -> ControlPlane:
+    """Makes the control endpoint of the configured account and region. Needs a running loop."""
+    aws = settings.aws
+    url = aws.bedrock_control_endpoint_url or aws.bedrock_endpoint_url
+    return make_wiring(settings, resolver).control(url, timeout_seconds=timeout_seconds)
+
+
+def make_wiring(settings: Settings, resolver: Resolver) -> Wiring:
+    """Makes the wiring by which providers are reached. Needs a running loop."""
+    return Wiring(default_provider(settings), make_network(settings), resolver.source)
+
+
+def make_network(settings: Settings) -> Network:
+    """Makes the way in which AWS is reached."""
+    aws, upstream = settings.aws, settings.upstream
+    return Network(
+        ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
+        https_proxy=aws.https_proxy,
+        no_proxy=aws.no_proxy,
+        fips=aws.use_fips_endpoint,
+        dualstack=aws.use_dualstack_endpoint,
+        pool=PoolOptions(
+            max_connections=upstream.max_connections,
+            max_connecting=upstream.max_connecting,
+            connect_timeout_seconds=upstream.connect_timeout_seconds,
+        ),
+        retry=RetryOptions(
+            max_attempts=upstream.max_attempts,
+            retry_seconds=upstream.retry_seconds,
+            first_byte_seconds=upstream.first_byte_timeout_seconds,
+            idle_seconds=upstream.idle_timeout_seconds,
+            total_seconds=upstream.total_timeout_seconds,
+        ),
+    )
+
+
+def bedrock_url(settings: Settings) -> str:
+    """Returns the runtime endpoint: BEDROCK_ENDPOINT_URL, or the region's own."""
+    return make_network(settings).runtime_url(default_provider(settings))
+
+
+def make_resolver(settings: Settings) -> Resolver:
+    """Makes what looks up AWS credentials. Starts nothing; call it before workers are forked."""
+    return Resolver(aws_environ(settings))
+
+
+def describe_credentials(settings: Settings) -> str | None:
+    """Names the place where AWS credentials will come from, without any network; None: nowhere."""
+    aws = settings.aws
+    if aws.bearer_token:
+        return "AWS_BEARER_TOKEN_BEDROCK"
+    if aws.access_key_id:
+        return "AWS_ACCESS_KEY_ID"
+    return hint(aws_environ(settings))
+
+
+def aws_environ(settings: Settings) -> dict[str, str]:
+    """Returns the environment in which AWS credentials are looked up.
+
+    That of this process without the proxy's own secrets, with what .env and the settings say of
+    AWS.
+    """
+    own = secret_names() - {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+    environ = {**settings.sdk_environ, **os.environ}
+    aws = settings.aws
+    given = {
+        "AWS_REGION": aws.region,
+        "AWS_DEFAULT_REGION": aws.region,
+        "AWS_PROFILE": aws.profile,
+        "AWS_CA_BUNDLE": str(aws.ca_bundle) if aws.ca_bundle else None,
+        "HTTPS_PROXY": aws.https_proxy,
+        "NO_PROXY": aws.no_proxy,
+        "AWS_USE_FIPS_ENDPOINT": "true" if aws.use_fips_endpoint else None,
+        "AWS_USE_DUALSTACK_ENDPOINT": "true" if aws.use_dualstack_endpoint else None,
+    }
+    kept = {
+        name: value for name, value in environ.items() if name.upper() not in own | given.keys()
+    }
+    return kept | {name: value for name, value in given.items() if value}

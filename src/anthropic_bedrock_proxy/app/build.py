@@ -1,50 +1,36 @@
-"""The composition root: settings in, a wired application out. Parts open and close in order."""
+"""The composition root: settings in, a wired application out. Parts open and close in order.
+
+The other files of this folder make the parts; each says in its first line which.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ..config import Settings
-from ..fetch.base import NoFetcher
+from ..config import Settings, SettingsError
 from ..gateway.admission.admission import Admission
-from ..gateway.admission.authenticator import Authenticator, KeyOptions
-from ..gateway.admission.brute_force import BruteForceGuard
 from ..gateway.admission.budgets import Budgets
-from ..gateway.admission.lease import Desk
-from ..gateway.admission.pricing import Pricing
-from ..gateway.answer.pacing import Pacing
-from ..gateway.counting import Counting
-from ..gateway.messages import Messages
-from ..gateway.sources import Sources
 from ..http.application import Application
-from ..http.routes import Routes
+from ..http.health import Health
 from ..http.server.bounds import Bounds
+from ..limits.select import check_url as check_limits_url
 from ..store.base import Store, StoreError
 from ..store.journal import Journal
 from ..store.retention import expire_usage
 from ..telemetry.logs import AccessLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
-from .live import Live, OnDemandFetcher
-from .parts import (
-    make_bounds,
-    make_control,
-    make_cors,
-    make_failover,
-    make_fetcher,
-    make_limits,
-    make_policy,
-    make_providers,
-    make_registry,
-)
-from .stores import make_limiter
+from .admission import make_counters, make_limiter
+from .bedrock import make_control, make_providers, read_providers
+from .gateway import OnDemandFetcher, make_fetcher, make_gateway
+from .http import check_http, make_application, make_bounds
+from .live import Live
+from .models import make_registry, read_chains
 
 if TYPE_CHECKING:
-    from ..admin.api import AdminAPI
     from ..aws.resolver.resolver import Resolver
     from ..limits.base import Limiter
 
@@ -59,6 +45,7 @@ class App:
     def __init__(
         self,
         application: Application,
+        health: Health,
         *,
         bounds: Bounds,
         store: Store,
@@ -74,6 +61,7 @@ class App:
         watchdog: Watchdog,
     ) -> None:
         self.application = application
+        self._health = health
         self.bounds = bounds
         self._store = store
         self._journal = journal
@@ -86,6 +74,10 @@ class App:
         self._limiter = limiter
         self._access_log = access_log
         self._watchdog = watchdog
+
+    def drain(self) -> None:
+        """Notes that no new requests are welcome, though each that comes is served."""
+        self._health.draining = True
 
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
@@ -105,6 +97,16 @@ class App:
             self._access_log.flush()
 
 
+def check(settings: Settings) -> None:
+    """Raises `SettingsError` for settings that cannot be used together, or here."""
+    check_http(settings)
+    read_chains(settings, read_providers(settings))
+    try:
+        check_limits_url(settings.limits.url)
+    except ValueError as error:
+        raise SettingsError([f"LIMITS_URL: {error}"]) from error
+
+
 async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
     providers = make_providers(settings, resolver)
@@ -112,99 +114,83 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
     journal = Journal(settings.store.journal_path, store.ledger)
     registry = make_registry(settings, providers.regions)
     limiter = make_limiter(settings)
-    budgets = Budgets(
-        store.ledger,
-        journal,
-        now=time.time,
-        monotonic=time.monotonic,
-        holds=settings.budgets.holds,
-        fail_open=settings.budgets.on_failure == "open",
+    counters = make_counters(
+        settings,
+        journal=journal,
+        ledger=store.ledger,
+        limiter=limiter,
+        registry=registry,
+        providers=providers,
     )
-    pricing = Pricing(
-        registry.behind,
-        lambda provider: providers.regions.get(provider, settings.aws.region),
-        now=time.time,
-    )
-    desk = Desk(journal, pricing, make_limits(settings, limiter), budgets, time.monotonic)
     live = Live(
         store.catalog,
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
         new_control=lambda: make_control(settings, resolver),
         on_providers=providers.replace_stored,
-        on_prices=pricing.replace_stored,
+        on_prices=counters.pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
-    sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
-    admission = Admission(desk)
-    attempts = BruteForceGuard()
-    routes = Routes(
-        messages=Messages(
-            upstreams=providers,
-            registry=registry,
-            failover=make_failover(settings),
-            admission=admission,
-            pacing=Pacing(
-                ping_seconds=settings.streaming.ping_interval_seconds,
-                idle_seconds=settings.upstream.idle_timeout_seconds,
-                total_seconds=settings.upstream.total_timeout_seconds,
-            ),
-            overrides=live.overrides,
-            sources=sources,
-            resolve_profile=live.resolve_profile,
-            policy=make_policy(settings),
-            report_cost=settings.budgets.report_cost,
-            monotonic=time.monotonic,
-        ),
-        counting=Counting(providers, registry, sources, admission, monotonic=time.monotonic),
+    messages, counting = make_gateway(
+        settings,
         registry=registry,
-        authenticator=_authenticator(
-            settings, store, settings.auth.key_cache_ttl_seconds, attempts
-        ),
-        max_body_bytes=settings.server.max_body_bytes,
-        key_header=settings.auth.api_key_header,
-        environment=settings.server.environment,
-        trusted_networks=settings.auth.trusted_proxies,
-        build_admin=lambda: _build_admin(settings, store),
-        admin_authenticator=_authenticator(settings, store, 0.0, attempts),
+        providers=providers,
+        admission=Admission(counters),
+        live=live,
+        fetcher=fetcher,
+    )
+    access_log = _access_log(settings) if settings.server.access_log else None
+    health = Health(environment=settings.server.environment)
+    application = make_application(
+        settings,
+        store=store,
+        registry=registry,
+        messages=messages,
+        counting=counting,
+        health=health,
+        access_log=access_log,
     )
     await live.begin()
-    access_log = _access_log(settings) if settings.server.access_log else None
+    watchdog = Watchdog()
+    watchdog.start()
+    return App(
+        application,
+        health,
+        bounds=make_bounds(settings),
+        store=store,
+        journal=journal,
+        resolver=resolver,
+        tasks=[*opening, *_start_tasks(settings, store, journal, counters.budgets, limiter)],
+        providers=providers,
+        live=live,
+        fetcher=fetcher,
+        budgets=counters.budgets,
+        limiter=limiter,
+        access_log=access_log,
+        watchdog=watchdog,
+    )
+
+
+def _start_tasks(
+    settings: Settings, store: Store, journal: Journal, budgets: Budgets, limiter: Limiter
+) -> list[asyncio.Task[None]]:
+    """Starts what runs beside the requests of a worker."""
+    interval, days = settings.store.journal_interval_seconds, settings.store.usage_ttl_days
     tasks = [
-        *opening,
         _keep_running(
             "usage no longer reaches the store",
-            lambda: journal.run(
-                store.usage, interval_seconds=settings.store.journal_interval_seconds
-            ),
+            lambda: journal.run(store.usage, interval_seconds=interval),
         ),
         _keep_running("what is borrowed from budgets is no longer renewed", budgets.run),
         _keep_running("what runs at once is no longer renewed", limiter.run),
     ]
-    if settings.store.usage_ttl_days:
-        days = settings.store.usage_ttl_days
+    if days:
         tasks.append(
             _keep_running(
                 "usage records no longer expire", lambda: expire_usage(store.usage, days=days)
             )
         )
-    watchdog = Watchdog()
-    watchdog.start()
-    return App(
-        routes.application(access_log, cors=make_cors(settings)),
-        bounds=make_bounds(settings),
-        store=store,
-        journal=journal,
-        resolver=resolver,
-        tasks=tasks,
-        providers=providers,
-        live=live,
-        fetcher=fetcher,
-        budgets=budgets,
-        limiter=limiter,
-        access_log=access_log,
-        watchdog=watchdog,
-    )
+    return tasks
 
 
 async def _open(store: Store) -> list[asyncio.Task[None]]:
@@ -238,30 +224,6 @@ def _keep_running(loss: str, work: Callable[[], Coroutine[None, None, None]]) ->
     return asyncio.create_task(run())
 
 
-def _authenticator(
-    settings: Settings, store: Store, ttl_seconds: float, attempts: BruteForceGuard
-) -> Authenticator:
-    auth = settings.auth
-    return Authenticator(
-        store.keys,
-        KeyOptions(
-            require_api_key=auth.require_api_key,
-            master_api_key=auth.master_api_key,
-            header=auth.api_key_header,
-            ttl_seconds=ttl_seconds,
-        ),
-        monotonic=time.monotonic,
-        now=time.time,
-        attempts=attempts,
-    )
-
-
 def _access_log(settings: Settings) -> AccessLog:
     master = settings.auth.master_api_key
     return AccessLog(settings.server.log_format, secrets=[master] if master else [])
-
-
-def _build_admin(settings: Settings, store: Store) -> AdminAPI:
-    from .admin import build_admin  # noqa: PLC0415  # most workers never need it
-
-    return build_admin(settings, store)

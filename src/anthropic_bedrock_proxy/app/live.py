@@ -8,18 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-from ..fetch.base import Fetched
 from ..gateway.catalog_refresh import CatalogRefresh
 from ..gateway.overrides.overrides import Overrides
 from ..models.registry import Registry
 from ..store.base import Catalog, StoreError
 from ..store.records import CapabilityOverride, PriceRecord, ProviderRecord
 from ..upstream.profiles import DescribesProfiles, ProfileModels
-
-if TYPE_CHECKING:
-    from ..fetch.cache import CachedFetcher
 
 _BEGIN_SECONDS: Final = 1.0  # of a start, while clients wait
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
@@ -118,22 +114,3 @@ class _OnDemand:
     async def close(self) -> None:
         if self._control is not None:
             await self._control.close()
-
-
-class OnDemandFetcher:
-    """A `Fetcher` that is built at its first fetch: TLS and its roots cost memory."""
-
-    def __init__(self, new_fetcher: Callable[[], CachedFetcher]) -> None:
-        self._new_fetcher = new_fetcher
-        self._fetcher: CachedFetcher | None = None
-
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
-        """Fetches as `Fetcher` says, with one that is made at the first call."""
-        if self._fetcher is None:
-            self._fetcher = self._new_fetcher()
-        return await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
-
-    def close(self) -> None:
-        """Lets go of what was built."""
-        if self._fetcher is not None:
-            self._fetcher.close()

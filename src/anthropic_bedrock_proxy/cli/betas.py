@@ -10,8 +10,9 @@ import click
 
 from ..models.table import DIALECTS
 from ..store.records import ANY
-from .client import Where, admin
+from .client import admin
 from .common import json_option, print_json, print_table, where_options
+from .wire import Where
 
 _NAMES: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}")
 Kind = Literal["beta", "field", "tier"]

@@ -12,7 +12,7 @@ import click
 from ..config import Settings, SettingsError
 from ..errors import ProxyError
 from ..store.base import Store, StoreError
-from .client import decode, encode, parameters
+from .wire import decode, encode, parameters
 
 
 class LocalAdmin:
@@ -25,8 +25,8 @@ class LocalAdmin:
 
     def __enter__(self) -> Self:
         from ..app.admin import build_admin  # noqa: PLC0415  # heavy
-        from ..app.parts import make_resolver  # noqa: PLC0415
-        from ..app.stores import make_store  # noqa: PLC0415
+        from ..app.bedrock import make_resolver  # noqa: PLC0415
+        from ..app.store import make_store  # noqa: PLC0415
 
         self._runner.__enter__()
         try:

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from ..models.table import DIALECTS
-from .client import Where, admin, load
+from .client import admin
 from .common import json_option, print_json, print_table, where_options
+from .wire import Where, load
 
 
 @click.group()

@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
+from ..aws_errors import UpstreamRefusal, from_refusal, rule_for
 from ..bounded import Bounded
-from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_for
+from ..errors import InvalidRequestError
 from ..models.registry import Registry, Route, Target
 from ..protocol.request.messages import MessagesRequest, parse_request
 from ..protocol.request.policy import DEFAULT_POLICY
@@ -23,13 +24,11 @@ from ..protocol.tokens import estimate_input
 from ..turn.needed import needs_turn
 from ..upstream.base import Deadlines, ModelCall, Upstream
 from .admission.admission import Admission
-from .answer.reply import Reply
 from .conversion import ConversionOptions, convert
 from .exchange import Exchange
 from .failover.failover import pinned_provider
 from .sources import Sources, has_urls
 
-ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,6 +57,13 @@ class _Counted(msgspec.Struct):
     inputTokens: int = -1  # noqa: N815  # Bedrock's name
 
 
+class TokenCount(msgspec.Struct, frozen=True):
+    """The input tokens of a request; `estimated` if nobody counted them."""
+
+    input_tokens: int
+    estimated: bool = False
+
+
 class Counting:
     """Counts the input tokens of a request that is not made."""
 
@@ -79,13 +85,13 @@ class Counting:
         # (provider, operation, model) -> when to try again
         self._without: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
 
-    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
+    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> TokenCount:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
         provider = pinned_provider(exchange.caller, self._upstreams)
         route = self._registry.route(request.view.model, provider=provider)
         if not await self._admission.admit_count(exchange, request, route):
-            return _reply(estimate_input(body), estimated=True)
+            return TokenCount(estimate_input(body), estimated=True)
         if has_urls(request.view):
             request = await self._sources.inline(request, exchange.key_id)
         # Bedrock checks the whole body.
@@ -102,12 +108,12 @@ class Counting:
             if self._monotonic() < self._without.get(key, 0.0):
                 continue
             try:
-                return _reply(await self._count(target.provider, counting))
+                return TokenCount(await self._count(target.provider, counting))
             except UpstreamRefusal as refusal:
                 if not _cannot_count(counting, refusal):
                     raise from_refusal(refusal) from refusal
                 self._remember_without(key)
-        return _reply(estimate_input(call.body), estimated=True)
+        return TokenCount(estimate_input(call.body), estimated=True)
 
     def _remember_without(self, key: tuple[str, str, str]) -> None:
         self._without[key] = self._monotonic() + _FORGET_SECONDS
@@ -215,7 +221,3 @@ def _least_max_tokens(request: MessagesRequest) -> msgspec.Raw:
     if thinking is None or thinking.type != "enabled":
         return _ONE
     return msgspec.Raw(_encode(max(1, thinking.budget_tokens + 1)))
-
-
-def _reply(tokens: int, *, estimated: bool = False) -> Reply:
-    return Reply(_encode({"input_tokens": tokens}), headers=[ESTIMATE_HEADER] if estimated else [])

@@ -11,24 +11,25 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
+from ..errors import InvalidRequestError, ProxyError
 from ..models.registry import Registry, Route, Target
-from ..protocol.answer.cost import dollars
+from ..money import dollars
 from ..protocol.answer.edits import with_applied_edits, with_cost
 from ..protocol.request.messages import MessagesRequest, parse_request
 from ..protocol.request.policy import Policy
+from ..redaction import shown
 from ..turn.needed import needs_turn
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .admission.lease import Lease
 from .answer.pacing import PacedStream, Pacing
-from .answer.relay import Relay, answer_headers, answer_lines, refused, told
-from .answer.reply import Reply, StreamReply
+from .answer.stream import AnswerEvents, EventSource, refused
 from .answer.whole import open_stream
 from .conversion import Conversion, ConversionOptions, policy_for
 from .exchange import Exchange
 from .failover.attempts import Attempts, SingleTarget
-from .failover.failover import TARGET_HEADER, Failover, pinned_provider
+from .failover.failover import Failover, pinned_provider
 from .overrides.known import OverrideView, capabilities_of
 from .overrides.overrides import Overrides
 from .sources import Sources, has_urls
@@ -73,8 +74,11 @@ class Messages:
         self._monotonic = monotonic
         self._turnstile = Turnstile()
 
-    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
-        """Answers one authenticated request. Raises `ProxyError`."""
+    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> bytes | EventSource:
+        """Answers one authenticated request: with a message document, or with events as they come.
+
+        Raises `ProxyError`.
+        """
         request = parse_request(body, exchange.version)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
@@ -127,8 +131,8 @@ class Messages:
         route: Route,
         options: ConversionOptions,
         lease: Lease,
-    ) -> Reply | StreamReply:
-        attempts = self._failover.attempts(route, exchange, request)
+    ) -> bytes | EventSource:
+        attempts = Attempts(self._failover, route, exchange, request)
         while True:
             try:
                 reply = await self._attempt(exchange, request, attempts, options, lease)
@@ -141,8 +145,7 @@ class Messages:
                 raise
             if reply is None:
                 continue
-            if (served_by := attempts.succeeded()) is not None:
-                reply.headers.append((TARGET_HEADER, served_by))
+            exchange.served_by = attempts.succeeded()
             return reply
 
     async def _attempt(
@@ -152,7 +155,7 @@ class Messages:
         attempts: Attempts | SingleTarget,
         options: ConversionOptions,
         lease: Lease,
-    ) -> Reply | StreamReply | None:
+    ) -> bytes | EventSource | None:
         """Asks one target; again if its refusal taught what to leave out. None: on to the next."""
         target = attempts.target
         view = self._overrides.view(target, options.key_id)
@@ -166,7 +169,7 @@ class Messages:
             )
             exchange.target = target
             upstream = self._upstreams[target.provider]
-            reply: Reply | StreamReply
+            reply: bytes | EventSource
             try:
                 if exchange.stream:
                     reply = await self._stream(exchange, upstream, conversion, lease)
@@ -200,7 +203,7 @@ class Messages:
         lease: Lease,
         *,
         view: OverrideView | None,
-    ) -> Reply | StreamReply | None:
+    ) -> bytes | EventSource | None:
         """Asks one target for a turn of several calls, in which the proxy runs the tools."""
         from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
 
@@ -231,7 +234,7 @@ class Messages:
             raise
         paced = self._began(exchange, stream)
         if exchange.stream:
-            relay = Relay(
+            return AnswerEvents(
                 exchange,
                 stream,
                 paced,
@@ -241,7 +244,6 @@ class Messages:
                 report_cost=self._report_cost,
                 request_body=calls.body,
             )
-            return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
         body = await whole_turn(exchange, stream, paced, calls)
         return self._finished(exchange, body, lease)
 
@@ -260,15 +262,15 @@ class Messages:
                 "left out for Bedrock",
                 extra={
                     "request_id": exchange.request_id,
-                    "dropped": told(conversion.dropped),
-                    "warnings": told(conversion.warnings),
+                    "dropped": shown(conversion.dropped),
+                    "warnings": shown(conversion.warnings),
                 },
             )
         return conversion
 
     async def _whole(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
-    ) -> Reply:
+    ) -> bytes:
         answer = await upstream.call(conversion.call)
         exchange.upstream_request_id = answer.upstream_request_id
         exchange.service_tier = answer.service_tier
@@ -282,21 +284,19 @@ class Messages:
             body = with_applied_edits(body, conversion.applied_edits)
         return self._finished(exchange, body, lease)
 
-    def _finished(self, exchange: Exchange, body: bytes, lease: Lease) -> Reply:
+    def _finished(self, exchange: Exchange, body: bytes, lease: Lease) -> bytes:
         lease.settle()
-        headers = answer_headers(exchange)
         if self._report_cost and (cost := lease.price()) is not None:
-            in_dollars = dollars(cost)
-            body = with_cost(body, in_dollars)
-            headers.append((b"x-cost-usd", in_dollars.encode()))
-        return Reply(body, headers=headers, lines=answer_lines(exchange))
+            exchange.cost_nano = cost
+            body = with_cost(body, dollars(cost))
+        return body
 
     async def _stream(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
-    ) -> StreamReply:
+    ) -> EventSource:
         stream = await open_stream(upstream, conversion)
         paced = self._began(exchange, stream)
-        relay = Relay(
+        return AnswerEvents(
             exchange,
             stream,
             paced,
@@ -305,7 +305,6 @@ class Messages:
             report_cost=self._report_cost,
             request_body=conversion.call.body,
         )
-        return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
 
     def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:
         exchange.upstream_request_id = stream.upstream_request_id

@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from ..errors import InvalidRequestError, NotFoundError
 from ..models.registry import Registry
 from ..models.table import Model
-from .answer.reply import Reply
 
 _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 1000
 _DEFAULT_LIFECYCLES: Final = ("active", "deprecated")
 _LIFECYCLES: Final = (*_DEFAULT_LIFECYCLES, "retired")
-_encode = msgspec.json.Encoder().encode
 
 
-def retrieve(registry: Registry, name: str) -> Reply:
-    """One model, by id or alias. Raises `NotFoundError`."""
+def retrieve(registry: Registry, name: str) -> dict[str, Any]:
+    """Returns one model, by id or alias. Raises `NotFoundError`."""
     model = registry.find(name)
     if model is None:
         raise NotFoundError(f"model: {name[:200]}")
-    return Reply(_encode(_shape(model)))
+    return _shape(model)
 
 
-def list_models(registry: Registry, query: Mapping[str, Sequence[str]]) -> Reply:
-    """One page: `limit`, `after_id`, `before_id`, `lifecycle[]`. Raises `InvalidRequestError`."""
+def list_models(registry: Registry, query: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Returns one page, by `limit`, `after_id`, `before_id` and `lifecycle[]`.
+
+    Raises `InvalidRequestError`.
+    """
     wanted = query.get("lifecycle[]") or query.get("lifecycle") or _DEFAULT_LIFECYCLES
     for lifecycle in wanted:
         if lifecycle not in _LIFECYCLES:
@@ -45,16 +44,12 @@ def list_models(registry: Registry, query: Mapping[str, Sequence[str]]) -> Reply
     else:
         start = _position(models, after[0], "after_id") + 1 if after else 0
         page, has_more = models[start : start + limit], start + limit < len(models)
-    return Reply(
-        _encode(
-            {
-                "data": [_shape(model) for model in page],
-                "has_more": has_more,
-                "first_id": page[0].id if page else None,
-                "last_id": page[-1].id if page else None,
-            }
-        )
-    )
+    return {
+        "data": [_shape(model) for model in page],
+        "has_more": has_more,
+        "first_id": page[0].id if page else None,
+        "last_id": page[-1].id if page else None,
+    }
 
 
 def _limit(query: Mapping[str, Sequence[str]]) -> int:

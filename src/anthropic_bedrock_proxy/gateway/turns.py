@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
-from ..errors import UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
 from ..protocol.answer.edits import with_applied_edits
 from ..protocol.request.messages import MessagesRequest
 from ..turn.driver import TurnStream, begin_turn, open_turn, whole
 from ..upstream.base import AnswerStream, ModelCall, Upstream
 from .answer.pacing import PacedStream
-from .answer.relay import count_spent
+from .answer.stream import count_spent
 from .answer.whole import open_stream
 from .conversion import Conversion
 from .exchange import Exchange

@@ -17,15 +17,14 @@ from .listening import Bound, Listeners
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from ..app.build import App
     from ..config import Settings
-    from .worker import Parent
+    from .worker import Parent, ServedApp
 
 
 def run(
     settings: Settings,
     bound: Bound,
-    build: Callable[[], Awaitable[App]],
+    build: Callable[[], Awaitable[ServedApp]],
     tls: SSLContext | None,
 ) -> int:
     """Serves until told to stop; returns the exit code. `build` is called in each worker.

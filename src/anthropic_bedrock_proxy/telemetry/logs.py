@@ -22,7 +22,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..errors import hide_keys
+from ..redaction import hide_keys
 
 if TYPE_CHECKING:
     from ..gateway.exchange import Exchange

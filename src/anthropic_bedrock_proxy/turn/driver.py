@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import InvalidRequestError, UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
+from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, GrammarError, fold
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest

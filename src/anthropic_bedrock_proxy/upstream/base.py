@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from ..errors import UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
 from ..protocol.answer.events import Event
 
 

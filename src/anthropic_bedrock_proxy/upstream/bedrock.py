@@ -28,8 +28,8 @@ from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
+from ..aws_errors import UpstreamRefusal, rule_for
 from ..bounded import Bounded
-from ..errors import UpstreamRefusal, rule_for
 from ..protocol.answer.events import Event
 from ..protocol.aws.model_errors import code_for
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder

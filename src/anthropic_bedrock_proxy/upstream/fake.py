@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ..errors import UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
 from ..protocol.answer.events import Event
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
 

@@ -16,8 +16,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from ..aws_errors import UpstreamRefusal
 from ..bounded import Bounded
-from ..errors import UpstreamRefusal, redact
+from ..redaction import redact
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 RETRY_SECONDS: Final = 60.0

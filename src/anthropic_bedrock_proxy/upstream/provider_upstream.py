@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..errors import UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
 
 _MANTLE = "mantle-"

@@ -14,7 +14,7 @@ from weakref import WeakSet
 import msgspec
 
 from ..aws.credentials import CredentialsError
-from ..errors import UpstreamRefusal
+from ..aws_errors import UpstreamRefusal
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
 from .provider import DEFAULT, NAME, Provider, problem_of
 

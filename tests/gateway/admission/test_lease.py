@@ -13,11 +13,11 @@ from deliveries import Delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, RateLimitError
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
-from anthropic_bedrock_proxy.gateway.admission.lease import Desk
+from anthropic_bedrock_proxy.gateway.admission.lease import Counters
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, RateLimits
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
@@ -51,7 +51,7 @@ CALLER = Caller(
 
 
 class Worker:
-    """One worker's desk, on a store and a limiter that may outlive it."""
+    """One worker's counters, on a store and a limiter that may outlive it."""
 
     def __init__(self, world, number, holds):
         self.world, self.number = world, number
@@ -66,7 +66,7 @@ class Worker:
         )
         limits = RateLimits(world.limiter, LimitOptions(), now=world.clock)
         pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=world.clock)
-        self.admission = Admission(Desk(self, pricing, limits, self.budgets, world.clock))
+        self.admission = Admission(Counters(self, pricing, limits, self.budgets, world.clock))
 
     def append(self, record):
         self.journal.append(record)
@@ -260,7 +260,7 @@ def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
 
         limits = RateLimits(world.limiter, LimitOptions(), now=now)
         pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=clock)
-        worker.admission = Admission(Desk(worker, pricing, limits, worker.budgets, clock))
+        worker.admission = Admission(Counters(worker, pricing, limits, worker.budgets, clock))
         with pytest.raises(ValueError, match="year"):
             await worker.admit()
         for _ in range(CALLER.key.concurrency_limit):

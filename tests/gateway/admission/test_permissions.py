@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, PermissionDeniedError
 from anthropic_bedrock_proxy.gateway.admission.permissions import (
     check_model,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import msgspec
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from anthropic_bedrock_proxy.app.parts import check, make_registry
+from anthropic_bedrock_proxy.app.build import check
+from anthropic_bedrock_proxy.app.models import make_registry
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.gateway.failover.chains import parse_link
 from anthropic_bedrock_proxy.models.registry import Link
@@ -40,8 +41,8 @@ def test_entries(entry, link):
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ("north", r"no place 'north' \(there are: default, west\)"),
-        ("", "no place ''"),
+        ("north", r"no provider 'north' \(there are: default, west\)"),
+        ("", "no provider ''"),
         ("west/", "no dialect ''"),
         ("west/grpc", r"no dialect 'grpc' \(there are: invoke"),
         ("west=", "no model after"),

@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from desks import make_desk
+from factories import make_counters, make_messages
 from streams import MESSAGE, STREAM, decode, encode
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
-from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
-from anthropic_bedrock_proxy.fetch.base import NoFetcher
-from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.failover.failover import Failover
-from anthropic_bedrock_proxy.gateway.messages import Messages
 from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Overrides
-from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
@@ -49,17 +43,12 @@ class World:
         self.overrides = Overrides(
             REGISTRY.betas.needed_for, learned=self.heard.append, now=lambda: self.now
         )
-        self.messages = Messages(
-            upstreams={DEFAULT_PROVIDER: self.upstream},
-            registry=REGISTRY,
-            failover=Failover(monotonic=lambda: self.now),
-            admission=Admission(make_desk(self, REGISTRY, monotonic=lambda: self.now)),
-            pacing=Pacing(),
-            overrides=self.overrides,
-            sources=Sources(NoFetcher()),
-            resolve_profile=None,
-            policy=DEFAULT_POLICY,
+        self.messages = make_messages(
+            {DEFAULT_PROVIDER: self.upstream},
+            REGISTRY,
+            make_counters(self, REGISTRY, monotonic=lambda: self.now),
             monotonic=lambda: self.now,
+            overrides=self.overrides,
         )
 
     def append(self, record):
@@ -74,7 +63,7 @@ class World:
             exchange.key_id = key
             reply = await self.messages.handle(exchange, body or encode({**BODY, **change}))
             if change.get("stream"):
-                while await reply.source.read() is not None:
+                while await reply.read() is not None:
                     pass
 
         asyncio.run(main())

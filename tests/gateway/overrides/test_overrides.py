@@ -6,8 +6,9 @@ import msgspec
 import pytest
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
-from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
 from anthropic_bedrock_proxy.gateway.overrides.known import PROBE_SECONDS, capabilities_of
 from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Overrides
@@ -508,7 +509,7 @@ def test_a_probe_that_had_nothing_of_it_proves_nothing_and_comes_again_after_a_m
     [
         ("invalid beta flag", {"flags": [SEARCH]}),
         ("context_management: Extra inputs are not permitted", {"context_management": EDITS}),
-        ("no such service tier", {"terms": Policy(service_tier="flex")}),
+        ("no such service tier", {"policy": Policy(service_tier="flex")}),
     ],
 )
 def test_flags_and_tiers_are_tried_again_too(message, options):

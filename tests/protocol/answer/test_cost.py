@@ -8,13 +8,12 @@ from cost_cases import CASES, SONNET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.app.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.money import dollars, nano_rounded_up
 from anthropic_bedrock_proxy.protocol.answer.cost import (
     Rates,
     cost_nano,
-    dollars,
     most_nano,
-    nano,
     rates_of,
 )
 from anthropic_bedrock_proxy.protocol.answer.metering import CacheCreation, Usage
@@ -75,5 +74,5 @@ def test_nothing_told_costs_nothing():
 @given(st.integers(0, 10**18))
 def test_dollars_are_exact(amount):
     text = dollars(amount)
-    assert nano(Decimal(text)) == amount
+    assert nano_rounded_up(Decimal(text)) == amount
     assert msgspec.json.decode(text.encode(), type=Decimal) == Decimal(text)

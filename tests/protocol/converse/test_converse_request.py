@@ -27,7 +27,7 @@ CLAUDE, NOVA = "claude-haiku-4-5", "nova-lite"
 def test_golden(path):
     case = json.loads(path.read_text())
     settings = {name: case[name] for name in ("betas", "stream", "counting") if name in case}
-    settings["terms"] = msgspec.convert(case.get("terms", {}), Policy)
+    settings["policy"] = msgspec.convert(case.get("terms", {}), Policy)
     if "error" in case:
         with pytest.raises(InvalidRequestError) as refused:
             convert(case["model"], case["request"], **settings)

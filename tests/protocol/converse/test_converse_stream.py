@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from streams import decode, encode, exception_frame, split
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
 from anthropic_bedrock_proxy.protocol.answer.metering import Meter
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import EVENTS, MESSAGE, decode, messages
 
-from anthropic_bedrock_proxy.protocol.answer import sse
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, explode, fold
 from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream
 
-STREAM = sse.encode(EVENTS)
+SSE = ServerSentEvents()
+
+STREAM = SSE.events(EVENTS)
 
 
 def read(data, *, size=None, end=True):
@@ -37,7 +39,7 @@ def test_the_model_becomes_the_one_that_was_asked_for():
 
 @given(messages, st.integers(1, 50))
 def test_any_message_survives_any_split(message, size):
-    events, decoder = read(sse.encode(explode(message)), size=size)
+    events, decoder = read(SSE.events(explode(message)), size=size)
     assert fold(events) == {**message, "model": "asked-for"}
     assert decoder.failure is None
 
@@ -75,7 +77,7 @@ def test_nothing_comes_after_message_stop():
     ],
 )  # fmt: skip
 def test_an_error_event_is_a_refusal_after_the_events_before_it(data, code):
-    begun = sse.encode(EVENTS[:3])
+    begun = SSE.events(EVENTS[:3])
     events, decoder = read(begun + b"event: error\ndata: " + data + b"\n\n")
     assert len(events) == 3
     assert decoder.failure.code == code
@@ -98,5 +100,5 @@ def test_what_is_no_stream_of_anthropic_s_breaks(data):
 
 def test_amazon_s_keys_disappear():
     stop = b'{"type":"message_delta","delta":{},"usage":{},"amazon-bedrock-x":{"a":1}}'
-    events, _ = read(sse.encode([EVENTS[0]]) + b"event: message_delta\ndata: " + stop + b"\n\n")
+    events, _ = read(SSE.events([EVENTS[0]]) + b"event: message_delta\ndata: " + stop + b"\n\n")
     assert decode(events[1][1]) == {"type": "message_delta", "delta": {}, "usage": {}}

@@ -138,7 +138,7 @@ def test_an_echoed_answer_is_accepted_as_history(message):
 
 
 def _registry():
-    from anthropic_bedrock_proxy.app.parts import load_model_table  # noqa: PLC0415
+    from anthropic_bedrock_proxy.app.models import load_model_table  # noqa: PLC0415
     from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions  # noqa: PLC0415
 
     return Registry(load_model_table(), RoutingOptions(region="us-east-1"))

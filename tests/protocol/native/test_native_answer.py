@@ -23,7 +23,7 @@ from streams import (
     split,
 )
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, explode, fold
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream, finish_message

@@ -12,11 +12,11 @@ from typing import Final
 import msgspec
 
 from ...errors import PermissionDeniedError
+from ...money import NANO_PER_USD
 from ...store.records import Account, Allowance, Caller, KeyRecord
 from .periods import TOTAL, Today
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
-_NANO_PER_USD: Final = Decimal(10**9)
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -30,7 +30,7 @@ class Budget(msgspec.Struct, frozen=True):
     def exceeded(self, *, left_over: bool) -> PermissionDeniedError:
         """What a client is told. `left_over`: something is left, but less than it may cost."""
         kind, _, name = self.account.owner.partition(":")
-        amount = (Decimal(self.nano) / _NANO_PER_USD).normalize()
+        amount = (Decimal(self.nano) / NANO_PER_USD).normalize()
         until = "It does not reset. Ask the operator for more."
         if self.resets_at is not None:
             moment = datetime.fromtimestamp(self.resets_at, UTC)

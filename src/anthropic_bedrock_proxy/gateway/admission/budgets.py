@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from ...errors import UnavailableError
+from ...money import NANO_PER_USD
 from ...store.base import Ledger, StoreError
 from ...store.records import Account, Standing
 from .budget_slice import Budget, BudgetSlice, Hold
@@ -30,7 +31,7 @@ _ASK_SECONDS: Final = 1.0  # between questions to a ledger that said no
 _ANSWER_SECONDS: Final = 1.0  # a request waits no longer for the ledger
 _GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
 _PARTS: Final = 16  # of what a budget has left, for one slice
-_SLICE_NANO: Final = 1_000_000_000  # the first is a dollar, if the parts are not smaller
+_SLICE_NANO: Final = NANO_PER_USD  # the first is a dollar, if the parts are not smaller
 _SLICE_SECONDS: Final = 1.0
 _RESERVE: Final = 4  # the part of a slice with which the next one is asked for
 _MAX_NOTED: Final = 4096

@@ -37,7 +37,7 @@ class Recorder(Protocol):
         ...
 
 
-class Desk(msgspec.Struct, frozen=True):
+class Counters(msgspec.Struct, frozen=True):
     """The counters that leases are taken from and settled with; the same for all of a worker."""
 
     recorder: Recorder
@@ -52,7 +52,7 @@ class Lease(msgspec.Struct, eq=False):
     """Permission for one request, until it is settled."""
 
     _exchange: Exchange
-    _desk: Desk
+    _counters: Counters
     _ticket: Ticket | None = None
     _hold: Hold | None = None
     state: Literal["open", "settled"] = "open"
@@ -65,30 +65,30 @@ class Lease(msgspec.Struct, eq=False):
 
     async def cover(self, targets: Sequence[Target], request: MessagesRequest) -> None:
         """Covers a model call on any of `targets` that nothing is held for. Raises so too."""
-        desk = self._desk
-        if self._hold is not None and desk.budgets.holds:
-            most = max(desk.pricing.most(target, request) for target in targets)
-            await desk.budgets.extend(self._hold, most)
+        counters = self._counters
+        if self._hold is not None and counters.budgets.holds:
+            most = max(counters.pricing.most(target, request) for target in targets)
+            await counters.budgets.extend(self._hold, most)
 
     def settle(self) -> None:
         """Records what the request used, and lets go. Only the first call counts."""
         if self.state == "settled":
             return
         self.state = "settled"
-        desk, target, meter = self._desk, self._exchange.target, self._exchange.meter
+        counters, target, meter = self._counters, self._exchange.target, self._exchange.meter
         usage, output_tokens, cost = None, 0, None
         try:
             if target is not None:
                 usage, output_tokens = meter.billed(), meter.output_tokens
                 cost = self._cost(target, usage, output_tokens)
                 if cost is None:
-                    desk.pricing.count_unpriced(target)
-                desk.recorder.append(self._record(target, usage, output_tokens, cost))
+                    counters.pricing.count_unpriced(target)
+                counters.recorder.append(self._record(target, usage, output_tokens, cost))
         finally:
             if self._ticket is not None:
-                desk.limits.settle(self._ticket, usage, output_tokens)
+                counters.limits.settle(self._ticket, usage, output_tokens)
             if self._hold is not None:
-                desk.budgets.settle(self._hold, cost or 0)
+                counters.budgets.settle(self._hold, cost or 0)
 
     def price(self) -> int | None:
         """Returns the cost of what was used so far, in nano-dollars; None: nobody knows."""
@@ -99,7 +99,7 @@ class Lease(msgspec.Struct, eq=False):
 
     def _cost(self, target: Target, usage: Usage, output_tokens: int) -> int | None:
         exchange, caller = self._exchange, self._exchange.caller
-        rates = self._desk.pricing.rates(target)
+        rates = self._counters.pricing.rates(target)
         if rates is None:
             return None
         cost = cost_nano(
@@ -120,7 +120,7 @@ class Lease(msgspec.Struct, eq=False):
             id=exchange.request_id,
             key_id=exchange.key_id,
             at_ms=exchange.at_ms,
-            model=exchange.model if exchange.listed else self._desk.names.booked(exchange),
+            model=exchange.model if exchange.listed else self._counters.names.booked(exchange),
             bedrock_model_id=target.bedrock_model_id,
             dialect=target.dialect,
             stream=exchange.stream,
@@ -134,7 +134,7 @@ class Lease(msgspec.Struct, eq=False):
             error=exchange.error_type,
             estimated=exchange.meter.estimated,
             disconnected=exchange.client_gone,
-            latency_ms=round((self._desk.monotonic() - exchange.started) * 1000),
+            latency_ms=round((self._counters.monotonic() - exchange.started) * 1000),
             ttft_ms=exchange.ttft_ms,
             cost_nano=cost,
             user_id=caller.key.user_id if caller else None,

@@ -7,18 +7,15 @@ none. Tokens are estimated when it begins, and the difference is settled when it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from operator import itemgetter, sub
 from typing import Final
 
 import msgspec
 
-from ...errors import RateLimitError, UnavailableError
+from ...errors import LimitState, RateLimitError, UnavailableError
 from ...limits.base import Bucket, Buckets, Decision, Level, Limiter, LimiterError, Slot
 from ...protocol.answer.metering import Usage
 from ...store.records import Allowance, Caller
-from ..answer.reply import parse_lines
 from .authenticator import MASTER
 from .budget_slice import owners_of
 
@@ -47,7 +44,6 @@ class LimitPlan(msgspec.Struct, frozen=True):
 
     kinds: tuple[int, ...]  # of the buckets, in their order
     buckets: Buckets
-    lines: tuple[bytes, ...]  # of headers, per bucket, without what changes
     slots: tuple[Slot, ...]
     counts_tokens: bool
     has_levels: bool  # several buckets of a kind
@@ -93,7 +89,6 @@ class RateLimits:
         return LimitPlan(
             kinds,
             buckets,
-            tuple(_line(kind, bucket.limit) for kind, bucket in found),
             tuple(slots),
             counts_tokens=any(kinds),
             has_levels=len(set(kinds)) < len(kinds),
@@ -114,7 +109,6 @@ class RateLimits:
         return LimitPlan(
             kinds,
             buckets,
-            tuple(_line(_REQUESTS, bucket.limit) for bucket in buckets),
             slots=(),
             counts_tokens=False,
             has_levels=len(buckets) > 1,
@@ -156,18 +150,16 @@ class RateLimits:
         plan, changes = ticket.plan, [-charged for charged in ticket.charged]
         self._limiter.settle(ticket.decision, plan.buckets, changes, plan.slots)
 
-    def lines(self, plan: LimitPlan, decision: Decision) -> bytes:
-        """Tells where the caller stands, in header lines: the narrowest level of each kind."""
-        standing = zip(plan.kinds, plan.lines, decision.levels, strict=True)
+    def states(self, plan: LimitPlan, decision: Decision) -> list[LimitState]:
+        """Returns where the caller stands: the narrowest level of each kind."""
+        levels: Iterable[tuple[int, Level]] = zip(plan.kinds, decision.levels, strict=True)
         now = self._now()
-        lines = b""
-        for kind, line, level in _narrowest(standing) if plan.has_levels else standing:
-            left, full_at = level.remaining, int(now + level.reset_seconds) + 1
-            if kind == _REQUESTS:
-                lines += line % (left, _rfc3339(full_at), left, full_at)
-            else:
-                lines += line % (left, _rfc3339(full_at))
-        return lines
+        return [
+            LimitState(
+                _KINDS[kind], level.limit, level.remaining, int(now + level.reset_seconds) + 1
+            )
+            for kind, level in (_narrowest(levels) if plan.has_levels else levels)
+        ]
 
     def _buckets(self, owner: str, allowance: Allowance) -> Iterator[tuple[int, Bucket]]:
         rate, seconds = allowance.rate_limit, _MINUTE
@@ -201,7 +193,7 @@ class RateLimits:
             "Try again later.",
             retry_after=retry_after,
         )
-        error.extra_headers = parse_lines(self.lines(plan, decision))
+        error.limits = self.states(plan, decision)
         return error
 
 
@@ -212,28 +204,11 @@ def _picker(kinds: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:
     return itemgetter(slice(kinds[0], kinds[0] + 1)) if kinds else itemgetter(slice(0))
 
 
-def _line(kind: int, limit: int) -> bytes:
-    """Returns the headers of a bucket, to be filled in with what is left and when it is full."""
-    head = f"anthropic-ratelimit-{_KINDS[kind]}"
-    lines = f"{head}-limit: {limit}\r\n{head}-remaining: %d\r\n{head}-reset: %b\r\n"
-    if kind == _REQUESTS:  # also in the predecessor's words
-        lines += f"x-ratelimit-limit: {limit}\r\n"
-        lines += "x-ratelimit-remaining: %d\r\nx-ratelimit-reset: %d\r\n"
-    return lines.encode()
-
-
-def _narrowest(
-    standing: Iterable[tuple[int, bytes, Level]],
-) -> Iterable[tuple[int, bytes, Level]]:
+def _narrowest(levels: Iterable[tuple[int, Level]]) -> Iterable[tuple[int, Level]]:
     """Returns the level with the least left, for each kind."""
-    narrowest: dict[int, tuple[int, bytes, Level]] = {}
-    for kind, line, level in standing:
+    narrowest: dict[int, tuple[int, Level]] = {}
+    for kind, level in levels:
         known = narrowest.get(kind)
-        if known is None or level.remaining < known[2].remaining:
-            narrowest[kind] = (kind, line, level)
+        if known is None or level.remaining < known[1].remaining:
+            narrowest[kind] = (kind, level)
     return narrowest.values()
-
-
-@lru_cache(maxsize=256)
-def _rfc3339(at: int) -> bytes:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").encode()

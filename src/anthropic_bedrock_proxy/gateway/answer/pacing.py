@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...errors import UpstreamRefusal
+from ...aws_errors import UpstreamRefusal
 from ...protocol.answer.events import PING, Event
 from ...upstream.base import AnswerStream
 

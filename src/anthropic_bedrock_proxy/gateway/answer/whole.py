@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import UpstreamRefusal
+from ...aws_errors import UpstreamRefusal
 from ...protocol.answer.events import Event, explode
 from ...protocol.raw import MISSHAPEN, decode
 from ...upstream.base import AnswerStream, Upstream

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from ...errors import RateLimitError, UpstreamRefusal, rule_for
+from ...aws_errors import UpstreamRefusal, rule_for
+from ...errors import RateLimitError
 from ...models.registry import Route, Target
 from ...protocol.request.messages import MessagesRequest
 from ...upstream.base import Deadlines
@@ -15,6 +16,7 @@ from ..conversion import Conversion
 from ..exchange import Exchange
 from .breakers import BreakerPass, TargetBreakers
 from .conversations import fingerprint
+from .failover import Failover
 from .targets import (
     FAILURES,
     THROTTLING,
@@ -27,9 +29,6 @@ from .targets import (
     label,
     quota_of,
 )
-
-if TYPE_CHECKING:
-    from .failover import Failover
 
 _LONGEST_COOLDOWN_SECONDS: Final = 300.0  # whatever a target says: a probe is cheap
 
@@ -56,7 +55,7 @@ class SingleTarget:
         """Returns False: there is no other target."""
         return False
 
-    def succeeded(self) -> bytes | None:
+    def succeeded(self) -> str | None:
         """Returns None: there was no choice to tell of."""
         return None
 
@@ -86,6 +85,7 @@ class Attempts:
     def __init__(
         self, failover: Failover, route: Route, exchange: Exchange, request: MessagesRequest
     ) -> None:
+        """Raises `RateLimitError` or `OverloadedError` when every target is cooling."""
         self._failover = failover
         self._route = route
         self._exchange = exchange
@@ -152,7 +152,7 @@ class Attempts:
         self._note_switch(target, refusal.code)
         return True
 
-    def succeeded(self) -> bytes | None:
+    def succeeded(self) -> str | None:
         """Notes that the target answers; returns its label, if there was a choice."""
         target, failover = self.target, self._failover
         self._answered()
@@ -163,7 +163,7 @@ class Attempts:
             self._remember(quota_of(target), quota_of(first))
         elif target is first:
             return None
-        return label(target).encode("ascii", "replace")
+        return label(target)
 
     def abandoned(self) -> None:
         """Notes that nobody waits for the target any more."""

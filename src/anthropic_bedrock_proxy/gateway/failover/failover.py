@@ -3,7 +3,7 @@
 Targets of one provider and one Bedrock model share a quota, and breakers: a failure of one moves a
 request on to another provider or model, never to another dialect of the same. The exception is an
 endpoint that is missing: there the provider may speak another dialect, and that is remembered.
-Only before the first byte: a `Attempts` ends with the first event or the whole answer.
+Only before the first byte: `Attempts` (attempts.py) end with the first event or the whole answer.
 A route with one provider and model pays for nothing of this and keeps the upstream's own retries.
 """
 
@@ -22,12 +22,10 @@ from ...models.registry import Route, Target
 from ...protocol.request.messages import MessagesRequest
 from ...store.records import Caller
 from ..exchange import Exchange
-from .attempts import Attempts
 from .breakers import TargetBreakers
 from .conversations import Conversations, fingerprint
 from .targets import THROTTLING, QuotaId, has_several, identity, quota_of
 
-TARGET_HEADER: Final = b"x-bedrock-target"
 _MISSING_SECONDS: Final = 600.0
 _MAX_REMEMBERED: Final = 1024
 
@@ -61,13 +59,6 @@ class Failover:
         self.monotonic = monotonic
         # A target -> when to ask it again.
         self._missing: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
-
-    def attempts(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Attempts:
-        """Begins one request's way through the targets of its route.
-
-        Raises `RateLimitError` or `OverloadedError` when every target is cooling.
-        """
-        return Attempts(self, route, exchange, request)
 
     def order(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Sequence[Target]:
         """Returns the targets to try, best first, whatever their breakers say."""

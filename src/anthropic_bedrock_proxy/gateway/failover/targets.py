@@ -6,15 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ...errors import (
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    UpstreamRefusal,
-    UpstreamTimeoutError,
-    from_refusal,
-    rule_for,
-)
+from ...aws_errors import UpstreamRefusal, from_refusal, rule_for
+from ...errors import NotFoundError, PermissionDeniedError, RateLimitError, UpstreamTimeoutError
 from ...models.registry import Target
 
 _NO_SUCH_ENDPOINT: Final = frozenset((404, 405, 501))

@@ -20,9 +20,11 @@ from typing import Final
 
 import msgspec
 
-from ...errors import InvalidRequestError, UpstreamRefusal, redact, rule_for
+from ...aws_errors import UpstreamRefusal, rule_for
+from ...errors import InvalidRequestError
 from ...models.registry import Target, base_model_id
 from ...protocol.request.messages import MessagesRequest
+from ...redaction import redact
 from ...store.records import CapabilityOverride
 from ...upstream.base import ModelCall
 from ..conversion import Conversion, ConversionOptions, convert

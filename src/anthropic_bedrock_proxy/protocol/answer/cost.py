@@ -6,15 +6,14 @@ times input), its batch discount (half), and the tier multipliers that the prede
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 import msgspec
 
 from ...models.table import Price
+from ...money import nano_rounded_up
 from .metering import Usage
 
-NANO: Final = 1_000_000_000  # per dollar
 _PER: Final = 1_000_000  # tokens that a rate is for
 _WHOLE: Final = 1000  # multipliers are thousandths
 # Whatever is not listed (default, standard, reserved) costs what the table says.
@@ -56,24 +55,13 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.input, self.cache_read, self.cache_write, self.cache_write_1h)
 
 
-def nano(dollars: Decimal) -> int:
-    """Dollars in nano-dollars, rounded up."""
-    return int((dollars * NANO).to_integral_value(ROUND_CEILING))
-
-
-def dollars(cost: int) -> str:
-    """Nano-dollars as a JSON number of dollars, exactly."""
-    whole, rest = divmod(cost, NANO)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
-
-
 def rates_of(price: Price) -> Rates:
     """The rates of models.toml's dollars."""
     return Rates.of(
-        input=nano(price.input),
-        output=nano(price.output),
-        cache_read=None if price.cache_read is None else nano(price.cache_read),
-        cache_write=None if price.cache_write is None else nano(price.cache_write),
+        input=nano_rounded_up(price.input),
+        output=nano_rounded_up(price.output),
+        cache_read=None if price.cache_read is None else nano_rounded_up(price.cache_read),
+        cache_write=None if price.cache_write is None else nano_rounded_up(price.cache_write),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ...errors import UpstreamRefusal
+from ...aws_errors import UpstreamRefusal
 from .eventstream import FrameError, HeaderValue
 from .model_errors import code_for
 

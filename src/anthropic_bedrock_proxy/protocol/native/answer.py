@@ -13,11 +13,11 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from ...errors import UpstreamRefusal
+from ...aws_errors import UpstreamRefusal
 from ..answer.events import Event
-from ..answer.sse import SSEDecoder
 from ..aws.eventstream import Frame, FrameDecoder, FrameError
 from ..aws.refused_frames import CORRUPT, refusal_of
+from .sse import SSEDecoder
 
 _AMAZON: Final = b'"amazon-bedrock-'
 _STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
-from ....errors import UpstreamRefusal
+from ....aws_errors import UpstreamRefusal
 from .shapes import Stop
 
 _SAME: Final = frozenset(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ....errors import UpstreamRefusal
+from ....aws_errors import UpstreamRefusal
 from ...answer.events import Event
 from ...aws.eventstream import Frame, FrameDecoder, FrameError
 from ...aws.refused_frames import CORRUPT, refusal_of

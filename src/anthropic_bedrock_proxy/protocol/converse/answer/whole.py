@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from ....errors import UpstreamRefusal
+from ....aws_errors import UpstreamRefusal
 from .blocks import convert_blocks
 from .end import ending, usage_of
 from .shapes import WholeAnswer

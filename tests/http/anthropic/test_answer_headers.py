@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from anthropic_bedrock_proxy.gateway.answer.relay import answer_headers
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
 
 
 def warned(*warnings):
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.warnings = list(warnings)
-    (header,) = answer_headers(exchange)
-    assert header[0] == b"x-proxy-warning"
-    return header[1].decode("ascii")
+    name, _, value = ANTHROPIC.lines(exchange).partition(b": ")
+    assert name == b"x-proxy-warning"
+    return value.decode("ascii").removesuffix("\r\n")
 
 
 def test_few_warnings_are_told_as_they_are():
     assert warned("a: left out", "b: became c") == "a: left out; b: became c"
-    assert answer_headers(Exchange("req_1", started=0.0, at_ms=0)) == []
+    assert ANTHROPIC.lines(Exchange("req_1", started=0.0, at_ms=0)) == b""
 
 
 @pytest.mark.parametrize("length", [1, 100, 5000])

@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import EVENTS, messages, split
 
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
 from anthropic_bedrock_proxy.protocol.answer.events import PING, explode
-from anthropic_bedrock_proxy.protocol.answer.sse import SSEDecoder, encode
+from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
+
+encode = ServerSentEvents().events
 
 
 def decoded(chunks):

@@ -1,4 +1,4 @@
-"""The store and the limiter that the settings name. Composition code, like app/build.py."""
+"""The store that the settings name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from ..store.select import store_from_url
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
     from ..aws.resolver.resolver import Resolver
-    from ..limits.base import Limiter
     from ..store.base import Store
     from ..store.dynamodb.tables import TableNames
 
@@ -30,7 +29,7 @@ def make_store(settings: Settings, resolver: Resolver) -> Store:
 
 def make_dynamodb(settings: Settings, resolver: Resolver) -> DynamoDB:
     """DynamoDB with the credentials of the AWS_* settings. Needs a running loop."""
-    from .parts import make_wiring  # noqa: PLC0415  # heavy, and seldom needed
+    from .bedrock import make_wiring  # noqa: PLC0415  # heavy, and seldom needed
 
     return make_wiring(settings, resolver).dynamodb(settings.aws.dynamodb_endpoint_url)
 
@@ -41,17 +40,4 @@ def table_names(settings: Settings) -> TableNames:
 
     return TableNames(
         **{name: getattr(settings.tables, name) for name in TableNames.__struct_fields__}
-    )
-
-
-def make_limiter(settings: Settings) -> Limiter:
-    """The limiter of a worker; made inside it."""
-    from ..limits.select import limiter_from_url  # noqa: PLC0415  # after the fork
-
-    limits = settings.limits
-    return limiter_from_url(
-        limits.url,
-        directory=settings.store.data_path,
-        timeout_seconds=limits.timeout_seconds,
-        fail=limits.on_failure,
     )

@@ -1,8 +1,8 @@
-"""Dollars and nano-dollars, exactly: never through a float."""
+"""Money: whole nano-dollars inside, exact dollars outside. Never through a float."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 NANO_PER_USD: Final = 10**9
@@ -11,7 +11,10 @@ _FINEST_EXPONENT: Final = -9
 
 
 def nano(amount: Decimal) -> int:
-    """USD as nano-dollars. Raises `ValueError` for what is negative, too much or too fine."""
+    """Converts USD to nano-dollars.
+
+    Raises `ValueError` for what is negative, too much or too fine.
+    """
     if not amount.is_finite() or amount.is_signed() or amount > MOST_USD:
         raise ValueError(f"not an amount from 0 to {MOST_USD} USD")
     if not amount:
@@ -26,8 +29,19 @@ def nano(amount: Decimal) -> int:
     raise ValueError("finer than 0.000000001 USD")
 
 
+def nano_rounded_up(amount: Decimal) -> int:
+    """Converts USD to nano-dollars, rounded up."""
+    return int((amount * NANO_PER_USD).to_integral_value(ROUND_CEILING))
+
+
+def dollars(amount_nano: int) -> str:
+    """Writes nano-dollars as a JSON number of dollars, exactly."""
+    whole, rest = divmod(amount_nano, NANO_PER_USD)
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+
+
 def usd(amount_nano: int | None) -> Decimal | None:
-    """Nano-dollars as exact USD, without trailing zeros."""
+    """Converts nano-dollars to exact USD, without trailing zeros."""
     if amount_nano is None:
         return None
     amount = Decimal(amount_nano).scaleb(-9)

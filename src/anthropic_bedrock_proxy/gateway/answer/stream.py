@@ -1,32 +1,48 @@
-"""Answers on their way to the client: streams as SSE bytes, refusals in the client's terms."""
+"""The answer stream: a model's events on their way to the client, until their end.
+
+One place decorates them all, whether one model call answers or a turn of several: pings in its
+silences (pacing.py), metering, applied edits, cost, and the settling of the lease. Whatever breaks
+is raised as the `ProxyError` that the client is told, after the lease was settled.
+"""
 
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Protocol
 
-from ...errors import ProxyError, UpstreamRefusal, from_refusal, hide_keys
-from ...protocol.answer import sse
-from ...protocol.answer.cost import dollars
+from ...aws_errors import UpstreamRefusal, from_refusal
+from ...errors import ProxyError
+from ...money import dollars
 from ...protocol.answer.edits import with_applied_edits, with_cost
 from ...protocol.answer.events import Event
 from ...upstream.base import AnswerStream
 from ..admission.lease import Lease
 from ..exchange import Exchange
 from .pacing import PacedStream
-from .reply import Headers
 
-_MOST_TOLD: Final = 32
-_MOST_TOLD_BYTES: Final = 2000
-_LONGEST_TOLD: Final = 200
-_UNPRINTABLE: Final = re.compile(r"[^ -~]")
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
-class Relay:
-    """A streamed answer as SSE bytes, until its end, whatever that is (a `ByteSource`)."""
+class EventSource(Protocol):
+    """Events for a client that come over time."""
+
+    @property
+    def done(self) -> bool:
+        """Tells whether nothing follows, as far as is known: a look spares a write."""
+        ...
+
+    async def read(self) -> list[Event] | None:
+        """Reads the next events; None at the end. Raises `ProxyError`, and ends with that."""
+        ...
+
+    def close(self) -> None:
+        """Lets go at once, read to the end or not. Idempotent."""
+        ...
+
+
+class AnswerEvents:
+    """The events of one answer (an `EventSource`)."""
 
     __slots__ = (
         "_applied_edits",
@@ -67,8 +83,11 @@ class Relay:
         self._request_body = request_body
         self.done = False
 
-    async def read(self) -> bytes | None:
-        """Returns the next events. Settles the lease before it returns the last of them."""
+    async def read(self) -> list[Event] | None:
+        """Returns the next events. Settles the lease before it returns the last of them.
+
+        Raises `ProxyError`.
+        """
         if self.done:
             return None
         try:
@@ -76,14 +95,13 @@ class Relay:
         except UpstreamRefusal as refusal:
             self.done = True
             self._count_spent()
-            error = refused(self._exchange, refusal, self._lease)
-            return sse.encode([error_event(error, self._exchange.request_id)])
+            raise refused(self._exchange, refusal, self._lease) from None
         except ProxyError as error:  # a further call of a turn is not admitted
             self.done = True
             self._count_spent()
             self._exchange.error_type = error.type
             self._lease.settle()
-            return sse.encode([error_event(error, self._exchange.request_id)])
+            raise
         if events is None:
             return None
         observe = self._exchange.meter.observe
@@ -101,7 +119,7 @@ class Relay:
             if self._stream.usage_estimated:
                 self._exchange.meter.assume_usage()
             self._lease.settle()
-        return sse.encode(events)
+        return events
 
     def close(self) -> None:
         """Stops the model if it still talks, and settles."""
@@ -114,11 +132,6 @@ class Relay:
     def _count_spent(self) -> None:
         if self._spent is not None:
             count_spent(self._exchange, self._spent())
-
-
-def error_event(error: ProxyError, request_id: str) -> Event:
-    """Returns the SSE form of an error that comes after the HTTP status is gone."""
-    return b"error", error.body(request_id)
 
 
 def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
@@ -153,37 +166,3 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
         },
     )
     return error
-
-
-def answer_lines(exchange: Exchange) -> bytes:
-    """Returns the header lines of every answer: see `Reply.lines`."""
-    if exchange.upstream_request_id is None:
-        return exchange.rate_lines
-    told = exchange.upstream_request_id.encode("ascii")
-    return b"%bx-amzn-requestid: %b\r\n" % (exchange.rate_lines, told)
-
-
-def answer_headers(exchange: Exchange) -> Headers:
-    """Returns the headers that only some answers have."""
-    headers: Headers = []
-    if exchange.warnings:
-        headers.append((b"x-proxy-warning", "; ".join(told(exchange.warnings)).encode("ascii")))
-    return headers
-
-
-def told(items: Sequence[str]) -> list[str]:
-    """Returns as many of `items` as a log line takes, printable, and how many more there are.
-
-    A client's own words are in them: a request may cause any number of any length.
-    """
-    shown: list[str] = []
-    left = _MOST_TOLD_BYTES
-    for item in items[:_MOST_TOLD]:
-        text = hide_keys(_UNPRINTABLE.sub("?", item[:_LONGEST_TOLD]))
-        left -= len(text) + 2
-        if left < 0:
-            break
-        shown.append(text)
-    if (more := len(items) - len(shown)) > 0:
-        shown.append(f"and {more} more")
-    return shown

@@ -1,18 +1,8 @@
-"""Events <-> server-sent event bytes, as Anthropic frames them: an `event:` and a `data:` line.
-
-Source: WHATWG HTML, "Server-sent events"; Anthropic API, "Streaming messages".
-"""
+"""Server-sent event bytes -> events. Source: WHATWG HTML, "Server-sent events"."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from .events import Event
-
-
-def encode(events: Iterable[Event]) -> bytes:
-    """The bytes of a run of events, ready for one write."""
-    return b"".join([b"event: %b\ndata: %b\n\n" % event for event in events])
+from ..answer.events import Event
 
 
 class SSEDecoder:
