@@ -10,11 +10,11 @@ from statistics import median
 from time import process_time
 from typing import Any, Final
 
-from anthropic_bedrock_proxy.gateway.dialects import Wanted, convert
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions, convert
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 
 _ROUNDS: Final = 15
 _LOOPS: Final = 400  # each a user turn and an assistant turn
@@ -27,14 +27,14 @@ def milliseconds() -> float:
     body = _conversation()
     registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
     target = registry.route(_MODEL).targets[0]
-    wanted = Wanted(
-        flags=[], rules=registry.betas, terms=DEFAULT_TERMS, stream=True, request_id="req_1"
+    options = ConversionOptions(
+        flags=[], rules=registry.betas, policy=DEFAULT_POLICY, stream=True, request_id="req_1"
     )
     times = []
     for _ in range(_ROUNDS):
         request = parse_request(body, "2023-06-01")
         began = process_time()
-        convert(request, target, wanted)
+        convert(request, target, options)
         times.append((process_time() - began) * 1e3)
     return median(times)
 

@@ -9,10 +9,12 @@ from statistics import median
 from time import perf_counter
 from typing import Final
 
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 
 from . import work
+
+SSE = ServerSentEvents()
 
 _DELTAS: Final = 2000
 _ROUNDS: Final = 9
@@ -26,7 +28,7 @@ def microseconds_per_event() -> float:
         stream = InvokeStream(work.MODEL)
         began = perf_counter()
         for frame in frames:
-            sse.encode(stream.receive(frame))
+            SSE.events(stream.receive(frame))
         times.append((perf_counter() - began) / len(frames) * 1e6)
         if not stream.finished or stream.failure is not None:
             raise RuntimeError(f"the stream was not decoded: {stream.failure}")

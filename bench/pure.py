@@ -17,24 +17,24 @@ from functools import cache, partial
 from time import process_time
 from typing import Any, Final
 
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.dialects import Wanted
-from anthropic_bedrock_proxy.gateway.known import View
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
+from anthropic_bedrock_proxy.gateway.overrides.known import OverrideView
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import has_urls
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol import sse
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.anthropic_invoke import to_invoke
-from anthropic_bedrock_proxy.protocol.anthropic_messages import to_messages
-from anthropic_bedrock_proxy.protocol.bounds import bound_tokens
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.events import fold
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.metering import Meter
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.protocol.answer.metering import Meter
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
+from anthropic_bedrock_proxy.protocol.native.endpoints import to_messages
+from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
+from anthropic_bedrock_proxy.protocol.request.bounds import bound_tokens
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn
@@ -50,6 +50,8 @@ async def _no_pause() -> None:
 
 
 _TOOLSET: Final = Toolset([tool_search(_no_pause, nullcontext)])
+SSE = ServerSentEvents()
+
 LIMIT_SECONDS: Final = 0.5
 _ROUNDS: Final = 5
 IN_SLICES: Final = "tool search"
@@ -64,7 +66,7 @@ MODELS: Final = {
     "converse, Qwen": ("qwen.qwen3-32b-v1:0", "converse"),
 }
 # Fields that Bedrock has refused: they are looked for in every block, and taken out.
-_REFUSED: Final = View(
+_REFUSED: Final = OverrideView(
     {
         "beta": frozenset(),
         "field": frozenset(("messages.*.content.*.cache_control", "tools.*.strict")),
@@ -101,9 +103,11 @@ def steps(body: bytes) -> Iterator[Step]:
         made = _or_else(lambda: without_running(request, _TOOLSET), request)
     for name in MODELS:
         yield from _conversion(made, name)
-    verdicts, target = Verdicts(rules.needed_for), _target("invoke")
-    wanted = Wanted(flags=_FLAGS, rules=rules, terms=DEFAULT_TERMS, stream=True, request_id="req_1")
-    yield "verdicts", lambda: verdicts.convert(request, target, wanted, _REFUSED)
+    overrides, target = Overrides(rules.needed_for), _target("invoke")
+    options = ConversionOptions(
+        flags=_FLAGS, rules=rules, policy=DEFAULT_POLICY, stream=True, request_id="req_1"
+    )
+    yield "overrides", lambda: overrides.convert(request, target, options, _REFUSED)
 
 
 def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:
@@ -121,7 +125,7 @@ def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:
         "converse": partial(to_converse, stream=True),
     }[target.dialect]
     yield f"adapt, {name}", adapted
-    yield name, lambda: to_dialect(made, _FLAGS, capabilities, rules, DEFAULT_TERMS)
+    yield name, lambda: to_dialect(made, _FLAGS, capabilities, rules, DEFAULT_POLICY)
 
 
 def _or_else(step: Callable[[], MessagesRequest], request: MessagesRequest) -> MessagesRequest:
@@ -142,7 +146,7 @@ def answer_steps(size: int) -> Iterator[Step]:
     events = InvokeStream(work.MODEL).receive(frames)
     yield "frames", lambda: InvokeStream(work.MODEL).receive(frames)
     yield "fold", lambda: fold(events)
-    yield "to SSE", lambda: sse.encode(events)
+    yield "to SSE", lambda: SSE.events(events)
     meter = Meter()
     yield "meter", lambda: [meter.observe(event) for event in events]
 
@@ -156,7 +160,7 @@ def _registry() -> Registry:
 def _target(name: str) -> Target:
     model, dialect = MODELS[name]
     route = _registry().route(model)
-    return _registry().target(route, route.targets[0].place, dialect)
+    return _registry().target(route, route.targets[0].provider, dialect)
 
 
 def seconds(step: Callable[[], Any]) -> tuple[float, str]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 
 MODEL: Final = "claude-sonnet-4-5"
 DATED_MODEL: Final = "claude-sonnet-4-5-20250929"

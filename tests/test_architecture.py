@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "anthropic_bedrock_proxy"
-# Folder or module -> what of ours it may import. A name without a dot allows the whole folder.
-ALLOWED = {
-    "errors": set(),
+# The ground: modules that any layer may import, and what they may import of each other.
+GROUND = {
     "bounded": set(),
-    "protocol": {"errors", "protocol"},
-    "aws": {"aws"},
-    "upstream": {"aws", "bounded", "errors", "protocol", "upstream", "__version__"},
-    "fetch": {"aws", "errors", "fetch", "__version__"},
-    "tools": {"errors", "protocol", "tools"},
-    "turn": {"errors", "protocol", "tools", "turn", "upstream.base"},
-    "store": {"aws.dynamodb", "aws.dynamodb_values", "bounded", "store"},
-    "limits": {"limits"},
+    "money": set(),
+    "redaction": set(),
+    "errors": {"redaction"},
+    "aws_errors": {"errors", "redaction"},
+    "router": {"errors"},
+}
+# Layers from below to above: each may import the ground, itself, and what is listed, which stands
+# above it here. A name without a dot allows the whole folder.
+ALLOWED = {
+    "models": set(),
+    "protocol": {"models.betas", "models.table"},
+    "aws": set(),
+    "upstream": {"aws", "protocol", "__version__"},
+    "fetch": {"aws", "__version__"},
+    "tools": {"models.betas", "models.table", "protocol"},
+    "turn": {"models.betas", "models.table", "protocol", "tools", "upstream.base"},
+    "store": {"aws.dynamodb", "aws.dynamodb_values"},
+    "limits": set(),
     "gateway": {
-        "bounded",
-        "errors",
-        "gateway",
+        "models",
         "protocol",
         "fetch.base",
         "limits.base",
@@ -34,26 +42,24 @@ ALLOWED = {
         "upstream.base",
     },
     "admin": {
-        "admin",
-        "errors",
         "gateway.admission.periods",
-        "gateway.routing",
-        "protocol.capabilities",
+        "models.registry",
+        "models.table",
         "store.base",
         "store.records",
         "store.sealing",
         "store.secrets",
         "store.totals",
     },
-    "http/server": {"errors", "http.server"},  # before the folder that it is in
-    "http": {"admin", "errors", "gateway", "http", "protocol", "__version__"},
-    "telemetry": {"errors", "telemetry", "gateway.exchange"},
-    "config": {"config"},
-    "process": {"app", "config", "http.server", "process"},
-    "sim": {"sim", "errors", "http.server", "protocol.eventstream", "__version__"},
+    "telemetry": {"gateway.exchange"},
+    "config": set(),
+    "http/server": set(),  # before the folder that it is in
+    "http": {"admin", "gateway", "models", "protocol", "__version__"},
+    "process": {"config", "http.server"},
+    "sim": {"http.server", "protocol.aws.eventstream", "__version__"},
 }
-COMPOSITION = {"administration", "app", "backends", "cli", "live", "parts", "server", "__main__"}
-PURE_FOLDERS = ("protocol", "tools")
+COMPOSITION = {"app", "cli", "__main__"}
+PURE_FOLDERS = ("models", "protocol", "tools")
 PURE_MODULES = (
     "limits/gcra.py",
     "limits/decide.py",
@@ -90,8 +96,11 @@ IMPURE_MODULES = {"asyncio", "logging", "os", "socket", "threading", "time", "ra
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 
 
-def imports(path):
-    """(ours, others): dotted names relative to the package, and top-level foreign modules."""
+def imports(path, *, names=False):
+    """(ours, others): dotted names relative to the package, and top-level foreign modules.
+
+    With `names`, each imported name is also listed below its module: it may be a module itself.
+    """
     here = list(path.relative_to(PACKAGE).with_suffix("").parts)
     ours, others = set(), set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -107,27 +116,54 @@ def imports(path):
                 ours |= {".".join([*module, alias.name]) for alias in node.names}
             else:
                 ours.add(".".join(module))
+                if names:
+                    ours |= {".".join([*module, alias.name]) for alias in node.names}
     return ours, others
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_only_what_its_layer_may(path):
     inside = path.relative_to(PACKAGE).with_suffix("")
-    layer = next(
-        (folder for folder in ALLOWED if str(inside).startswith(f"{folder}/")), inside.parts[0]
-    )
-    if layer not in ALLOWED:
-        assert layer in COMPOSITION, f"{layer} has no rule"
+    layer = layer_of(str(inside))
+    if layer in COMPOSITION:
         return
+    if layer in GROUND:
+        allowed = GROUND[layer]
+    else:
+        assert layer in ALLOWED, f"{layer} has no rule"
+        allowed = {layer.replace("/", "."), *ALLOWED[layer], *GROUND}
     ours, others = imports(path)
     for name in ours:
         parts = name.split(".")
-        allowed = ALLOWED[layer]
         assert any(".".join(parts[:length]) in allowed for length in range(1, len(parts) + 1)), (
             f"{path.name}: {name}"
         )
-    if layer in PURE_FOLDERS or str(path.relative_to(PACKAGE)) in PURE_MODULES:
+    if layer in PURE_FOLDERS or layer in GROUND or str(path.relative_to(PACKAGE)) in PURE_MODULES:
         assert not others & IMPURE_MODULES
+
+
+def layer_of(inside):
+    """Returns the layer of a module, whose path this is; itself if it is in none."""
+    return next(
+        (folder for folder in ALLOWED if inside.startswith(f"{folder}/")), inside.split("/")[0]
+    )
+
+
+def test_no_layer_imports_one_above_it():
+    below = set()
+    for layer, others in ALLOWED.items():
+        for other in {layer_of(name.replace(".", "/") + "/") for name in others - {"__version__"}}:
+            assert other in below, f"{layer} may import {other}, which is not below it"
+        below.add(layer)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Imports for types and in functions count, too: who reads one file must not need the other."""
+    names = {path: ".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in FILES}
+    known = set(names.values())
+    TopologicalSorter(
+        {name: imports(path, names=True)[0] & known for path, name in names.items()}
+    ).prepare()  # raises CycleError, which names the circle
 
 
 def test_the_hot_path_never_imports_something_heavy():

@@ -12,7 +12,7 @@ def main() -> None:
     """Runs the command line."""
     standard.keep()
     if sys.argv[1:2] == ["serve"]:
-        gc.disable()  # until serving begins: server.py
+        gc.disable()  # until serving begins: process/serve.py
         from .cli.plain import parse_serve, run_serve  # noqa: PLC0415  # other commands need none
 
         options = parse_serve(sys.argv[2:])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 
 import pytest
+from factories import make_application, make_authentication
 from http_client import Client
 
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
-from anthropic_bedrock_proxy.http.routes import Routes
+from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret
@@ -29,31 +28,25 @@ class Site:
 
     def __init__(self, *, require_api_key: bool = True) -> None:
         self.store = MemoryStore()
-        authenticator, fresh = (
-            Authenticator(
-                self.store.keys,
+        authentication, fresh = (
+            make_authentication(
+                self.store,
                 KeyOptions(
                     master_api_key=MASTER_SECRET,
                     require_api_key=require_api_key,
                     ttl_seconds=ttl_seconds,
                 ),
-                monotonic=time.monotonic,
-                now=time.time,
             )
             for ttl_seconds in (60.0, 0.0)
         )
         settings = load_settings(None, environ=ENVIRONMENT, env_file=None)
-        routes = Routes(
-            **dict.fromkeys(("messages", "counting", "registry")),
-            authenticator=authenticator,
-            max_body_bytes=1 << 20,
-            key_header="x-api-key",
-            environment="development",
-            build_admin=lambda: build_admin(settings, self.store),
-            admin_authenticator=fresh,
-        )
         self.logged = []
-        self.app = routes.application(lambda _, exchange: self.logged.append(exchange))
+        self.app = make_application(
+            authentication,
+            build_admin=lambda: build_admin(settings, self.store),
+            admin_authentication=fresh,
+            access_log=lambda _, exchange: self.logged.append(exchange),
+        )
 
     def send(self, method, path, body=None, *, secret=MASTER_SECRET, headers=None):
         headers = dict(headers or {})

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from anthropic_bedrock_proxy.admin.scopes import EVERYTHING, SCOPES, Actor
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.errors import ConflictError
 from anthropic_bedrock_proxy.store.records import NewSecret, OwnerRecord
@@ -207,7 +207,7 @@ def test_a_body_that_takes_its_time_keeps_no_right_alive(site, change):
     async def story():
         api = build_admin(load_settings(None, environ={}, env_file=None), site.store)
         actor = Actor.of_key(await site.store.keys.get(key_id))
-        match = api.authorise(actor, "POST", "/admin/api/keys/key_client/rotate")
+        match = api.authorise(actor, "POST", b"/admin/api/keys/key_client/rotate")
         if "secret_hint" in change:
             await site.store.keys.rotate(key_id, NewSecret(b"n" * 32, "sk-...else"), now=2)
         else:

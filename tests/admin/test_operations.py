@@ -10,7 +10,7 @@ import pytest
 from admin_cases import HAIKU, prepare
 
 from anthropic_bedrock_proxy.admin.scopes import MASTER
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.store.base import StoreError
 from anthropic_bedrock_proxy.store.records import NewSecret, UsageBatch, UsageRecord

@@ -186,7 +186,7 @@ class Rights(RuleBasedStateMachine):
             return
         path = f"/admin/api/{path.format(key=key_id)}"
         try:
-            match = self.api.authorise(actor, method, path)
+            match = self.api.authorise(actor, method, path.encode())
             _, document = await self.api.run(match, {}, json.dumps(body).encode())
         except ProxyError:
             return

@@ -12,10 +12,10 @@ from credential_cases import ROLE
 from fakeaws import FakeAWS
 from fakeserver import TLS
 
+from anthropic_bedrock_proxy.app.bedrock import aws_environ
 from anthropic_bedrock_proxy.aws.credentials import CredentialsError
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity, Resolver
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.parts import aws_environ
 
 CHAIN = Identity(name="the chain", region="us-east-1")
 

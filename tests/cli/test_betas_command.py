@@ -11,7 +11,7 @@ FLAG = "fast-mode-2026-02-01"
 both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
 
 
-def verdicts(document, *words, **options):
+def overrides(document, *words, **options):
     return {
         (row["name"], row["model"], row["dialect"]): (row["allowed"], row["source"])
         for row in document("betas", "list", *words, **options)[
@@ -39,7 +39,7 @@ def test_allow_block_and_forget(run, document):
     }
     words = ("--model", "claude-haiku-4-5", "--dialect", "converse")
     assert document("betas", "block", FLAG, *words)["model"] == HAIKU
-    assert verdicts(document) == {
+    assert overrides(document) == {
         (FLAG, "*", "*"): (True, "operator"),
         (FLAG, HAIKU, "converse"): (False, "operator"),
     }
@@ -50,32 +50,32 @@ def test_allow_block_and_forget(run, document):
     forgotten = document("betas", "forget", FLAG, *words)["forgotten"]
     assert [row["dialect"] for row in forgotten] == ["converse"]
     assert run("betas", "forget", FLAG).stdout == (
-        f"the verdict on {FLAG} for every model in every dialect is forgotten\n"
+        f"the override on {FLAG} for every model in every dialect is forgotten\n"
     )
-    assert verdicts(document) == {}
+    assert overrides(document) == {}
     again = run("betas", "forget", FLAG)
     assert (again.exit_code, again.stderr) == (
         1,
-        f"Error: there is no such verdict on the beta {FLAG}\n",
+        f"Error: there is no such override on the beta {FLAG}\n",
     )
 
 
 @both
 def test_fields_are_apart_from_flags(document):
     document("betas", "block", "context_management", "--field", "--model", f"us.{HAIKU}")
-    assert verdicts(document) == {}
-    assert verdicts(document, "--field") == {
+    assert overrides(document) == {}
+    assert overrides(document, "--field") == {
         ("context_management", HAIKU, "*"): (False, "operator")
     }
     path = "tools.*.custom.eager_input_streaming"
     assert document("betas", "block", path, "--field")["name"] == path
     document("betas", "block", "flex", "--tier", "--dialect", "mantle", "--model", HAIKU)
-    assert verdicts(document, "--tier") == {
+    assert overrides(document, "--tier") == {
         ("flex", "anthropic.claude-haiku-4-5", "mantle"): (False, "operator")
     }, "as bedrock-mantle calls it"
     document("betas", "forget", "context_management", "--field")
     document("betas", "forget", path, "--field")
-    assert verdicts(document, "--field") == {}
+    assert overrides(document, "--field") == {}
 
 
 def test_the_operator_s_word_replaces_a_learned_one(document, catalog):
@@ -85,10 +85,10 @@ def test_the_operator_s_word_replaces_a_learned_one(document, catalog):
     )  # fmt: skip
     document("betas", "list")
     assert catalog("put_override", learned)
-    assert verdicts(document) == {(FLAG, HAIKU, "invoke"): (False, "learned")}
+    assert overrides(document) == {(FLAG, HAIKU, "invoke"): (False, "learned")}
     document("betas", "allow", FLAG, "--model", HAIKU, "--dialect", "invoke")
     assert not catalog("put_override", learned)
-    assert verdicts(document) == {(FLAG, HAIKU, "invoke"): (True, "operator")}
+    assert overrides(document) == {(FLAG, HAIKU, "invoke"): (True, "operator")}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_operator_s_word_replaces_a_learned_one(document, catalog):
         ({}, "counts for nobody"),
     ],
 )
-def test_a_learned_verdict_is_shown_with_its_evidence(run, catalog, fields, told):
+def test_a_learned_override_is_shown_with_its_evidence(run, catalog, fields, told):
     learned = {"allowed": False, "learned_at": 5, "expires_at": 86_400, "updated_at": 7} | fields
     run("betas", "list")
     assert catalog(
@@ -124,7 +124,7 @@ def test_a_model_is_shown_with_everything_that_holds_for_it(document):
     document("betas", "block", FLAG, "--model", "claude-opus-4-8")
     settings = {"BETA_HEADERS_PASSTHROUGH": "a-1", "BETA_HEADERS_BLOCKLIST": "b-1"}
     settings["BETA_HEADER_MAPPING"] = '{"c-1": ["d-1"]}'
-    shown = verdicts(document, "--model", "claude-haiku-4-5", **settings)
+    shown = overrides(document, "--model", "claude-haiku-4-5", **settings)
     assert shown[FLAG, "*", "*"] == (False, "operator")
     assert not any(model == "anthropic.claude-opus-4-8" for _, model, _ in shown)
     assert shown["a-1", "*", "*"] == (True, "settings")

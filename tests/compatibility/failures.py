@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from journey import BASE, arrive, travel, wanted_of
+from journey import BASE, arrive, options_of, travel
 from rows import (
     CALL,
     COLUMNS,
@@ -16,8 +16,8 @@ from rows import (
 )
 from streams import decode
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 
 BY_KEY = {column.key: column for column in COLUMNS}
 every_way = pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.key)
@@ -82,10 +82,10 @@ def refused(column, given, path):
 def taught(column, given, message, flags=()):
     """The body of the next attempt after Bedrock refused the first with these words."""
     request, target = arrive(column, {"model": column.model, **BASE, **given})
-    wanted = wanted_of(request, column, flags)
-    verdicts = Verdicts(wanted.rules.needed_for)
-    call = verdicts.convert(request, target, wanted, None).call
+    options = options_of(request, column, flags)
+    verdicts = Overrides(options.rules.needed_for)
+    call = verdicts.convert(request, target, options, None).call
     refusal = UpstreamRefusal("ValidationException", message, status=400)
-    view = verdicts.learn(request, target, wanted, call, refusal, view=None)
+    view = verdicts.learn(request, target, options, call, refusal, view=None)
     assert view is not None
-    return decode(verdicts.convert(request, target, wanted, view).call.body)
+    return decode(verdicts.convert(request, target, options, view).call.body)

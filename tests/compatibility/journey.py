@@ -15,20 +15,23 @@ from converse_shapes import check_shapes
 from rows import Column
 from working import search_tools
 
-from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
-from anthropic_bedrock_proxy.gateway.dialects import Conversion, Wanted
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.gateway.conversion import Conversion, ConversionOptions
+from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources, has_urls
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
-from anthropic_bedrock_proxy.sim import converse, invoke, messages
-from anthropic_bedrock_proxy.sim.models import resolve_for_inference
-from anthropic_bedrock_proxy.sim.refusal import Refusal
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
+from anthropic_bedrock_proxy.sim.anthropic import endpoints as messages
+from anthropic_bedrock_proxy.sim.anthropic import validation as invoke
+from anthropic_bedrock_proxy.sim.converse import validation as converse
+from anthropic_bedrock_proxy.sim.models.lookup import resolve_for_inference
+from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
 from anthropic_bedrock_proxy.turn.driver import begin_turn
-from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.upstream.base import ModelCall
 
 BASE: dict[str, Any] = {
     "max_tokens": 4096,
@@ -91,12 +94,14 @@ async def _first_call(request: MessagesRequest) -> MessagesRequest:
     return (await begin_turn(request, _TOOLSET)).turn.request
 
 
-def wanted_of(request: MessagesRequest, column: Column, flags: tuple[str, ...] = ()) -> Wanted:
+def options_of(
+    request: MessagesRequest, column: Column, flags: tuple[str, ...] = ()
+) -> ConversionOptions:
     """What is the same for every target."""
-    return Wanted(
+    return ConversionOptions(
         flags=list(flags),
         rules=registry(column.dialect).betas,
-        terms=DEFAULT_TERMS,
+        policy=DEFAULT_POLICY,
         stream=bool(request.view.stream),
         request_id="req_1",
     )
@@ -117,19 +122,19 @@ def _convert(
     column: Column, request: MessagesRequest, target: Target, flags: tuple[str, ...]
 ) -> Outcome:
     rules = registry(column.dialect).betas
-    verdicts = Verdicts(rules.needed_for)
+    overrides = Overrides(rules.needed_for)
     if _TOOLSET.needs_turn(request, target.capabilities, rules):
         request = asyncio.run(_first_call(request))
-    wanted = wanted_of(request, column, flags)
+    options = options_of(request, column, flags)
     view = None
     for lessons in range(_MAX_LESSONS):
-        conversion = verdicts.convert(request, target, wanted, view)
+        conversion = overrides.convert(request, target, options, view)
         call = conversion.call
         try:
             judge(call)
         except Refusal as said:
             refusal = UpstreamRefusal(said.type, said.message, status=400)
-            taught = verdicts.learn(request, target, wanted, call, refusal, view=view)
+            taught = overrides.learn(request, target, options, call, refusal, view=view)
             if taught is not None:
                 view = taught
                 continue
@@ -153,7 +158,7 @@ def _outcome(conversion: Conversion, lessons: int) -> Outcome:
     )
 
 
-def judge(call: Call) -> None:
+def judge(call: ModelCall) -> None:
     """Bedrock's part. Raises `Refusal`."""
     if call.operation.startswith("converse"):
         streams = call.operation.endswith("-stream")

@@ -36,9 +36,11 @@ from rows import (
 from streams import EVENTS, encode
 from wire import converse_frames, folded
 
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.events import fold
-from anthropic_bedrock_proxy.protocol.invoke_answer import EndpointStream
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream
+
+SSE = ServerSentEvents()
 
 
 # 1. litellm#19373, claude-code#49370, CLIProxyAPI#4750
@@ -210,7 +212,7 @@ def test_09_parallel_calls_when_an_index_is_used_twice():
 
 def test_09_mantle_streams_server_sent_events():
     stream = EndpointStream("m")
-    events = [event for byte in sse.encode(EVENTS) for event in stream.receive(bytes([byte]))]
+    events = [event for byte in SSE.events(EVENTS) for event in stream.receive(bytes([byte]))]
     assert stream.finished
     assert fold(events)["content"] == fold(EVENTS)["content"]
 

@@ -21,7 +21,7 @@ from failures import (
     refused,
     sent,
 )
-from journey import BASE, arrive, registry, travel, wanted_of
+from journey import BASE, arrive, options_of, registry, travel
 from rows import (
     HELLO,
     HOUR,
@@ -34,24 +34,26 @@ from streams import EVENTS, STREAM, decode, encode
 from wire import converse_frames, folded
 from working import search_tools
 
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint
-from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.fetch.base import FetchError
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
-from anthropic_bedrock_proxy.gateway.dialects import convert
+from anthropic_bedrock_proxy.gateway.answer.pacing import PacedStream, Pacing
+from anthropic_bedrock_proxy.gateway.conversion import convert
+from anthropic_bedrock_proxy.gateway.counting import Counting, TokenCount
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.pacing import PacedStream, Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol import sse
-from anthropic_bedrock_proxy.protocol.converse.answer import finish_converse
-from anthropic_bedrock_proxy.protocol.events import PING
-from anthropic_bedrock_proxy.protocol.invoke_answer import EndpointStream, InvokeStream
-from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.answer.events import PING
+from anthropic_bedrock_proxy.protocol.converse.answer.whole import finish_converse
+from anthropic_bedrock_proxy.protocol.native.answer import EndpointStream, InvokeStream
+from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
+
+SSE = ServerSentEvents()
 
 
 # 11. litellm#26937, vercel/ai#8861
@@ -77,11 +79,10 @@ def count(model, *script):
     upstream = FakeUpstream(script)
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
-    places = {DEFAULT_PLACE: upstream}
+    providers = {DEFAULT_PROVIDER: upstream}
     admission = Admission(None)  # nobody's request is asked for nothing
-    counting = Counting(
-        places, registry(""), Sources(NoPages()), admission, search_tools(), monotonic=lambda: 0.0
-    )
+    sources, tools = Sources(NoPages()), search_tools()
+    counting = Counting(providers, registry(""), sources, admission, tools, monotonic=lambda: 0.0)
     body = encode({"model": model, "messages": [HELLO]})
     return asyncio.run(counting.handle(exchange, body)), upstream.calls
 
@@ -89,7 +90,7 @@ def count(model, *script):
 def test_12_count_tokens_asks_for_the_base_model():
     profile = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
     reply, (call,) = count(profile, encode({"inputTokens": 7}))
-    assert decode(reply.body) == {"input_tokens": 7}
+    assert reply == TokenCount(7)
     assert call.bedrock_model_id == profile.removeprefix("us.")
     asked = decode(b64decode(decode(call.body)["input"]["invokeModel"]["body"]))
     assert asked["anthropic_version"] == "bedrock-2023-05-31"
@@ -97,7 +98,7 @@ def test_12_count_tokens_asks_for_the_base_model():
 
 def test_12_count_tokens_estimates_where_nobody_counts():
     reply, calls = count("amazon.nova-lite-v1:0")
-    assert ESTIMATE_HEADER in reply.headers
+    assert reply.estimated
     assert not calls
 
 
@@ -132,7 +133,9 @@ def test_14_arns_are_encoded_and_never_prefixed(arn):
     upstream = BedrockUpstream(None, endpoint, region="us-east-1", credentials=None)
     target = registry("").route(arn).targets[0]
     assert target.bedrock_model_id == arn
-    wire_path, signed = upstream._path(Call(operation="invoke", bedrock_model_id=arn, body=b""))
+    wire_path, signed = upstream._path(
+        ModelCall(operation="invoke", bedrock_model_id=arn, body=b"")
+    )
     assert wire_path.count("/") == 3
     assert ":" not in wire_path
     request = AWSRequest("POST", f"https://{endpoint.host}{wire_path}", data=b"")
@@ -161,8 +164,8 @@ def test_15_silence_is_filled_with_pings_until_it_is_too_long():
 
 def test_15_nothing_comes_before_message_start():
     stream = EndpointStream("m")
-    assert stream.receive(sse.encode([PING])) == []
-    assert stream.receive(sse.encode(EVENTS[:1]))[0][0] == b"message_start"
+    assert stream.receive(SSE.events([PING])) == []
+    assert stream.receive(SSE.events(EVENTS[:1]))[0][0] == b"message_start"
 
 
 def test_15_a_stream_without_message_start_is_an_error_and_no_empty_answer():
@@ -233,7 +236,7 @@ def test_18_skills_are_refused_by_name(column):
 @pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
 def test_19_the_version_is_one_that_every_claude_takes(column, version):
     request, target = arrive(column, {"model": column.model, **BASE}, version)
-    call = convert(request, target, wanted_of(request, column)).call
+    call = convert(request, target, options_of(request, column)).call
     body = decode(call.body)
     if column.dialect == "invoke":
         assert body["anthropic_version"] == "bedrock-2023-05-31"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from streams import encode
 
-from anthropic_bedrock_proxy.protocol.converse.stream import ConverseStream
-from anthropic_bedrock_proxy.protocol.events import fold
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.converse.answer.stream import ConverseStream
 
 USAGE = {
     "inputTokens": 12,

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from stores import STORES
 
-from anthropic_bedrock_proxy.store.base import ConflictError, KeyNotFoundError, StoreError
+from anthropic_bedrock_proxy.store.base import AlreadyExistsError, KeyNotFoundError, StoreError
 from anthropic_bedrock_proxy.store.records import (
     ANY,
     Account,
@@ -86,7 +86,7 @@ def a_change(identity: str, **fields) -> AuditRecord:
     )
 
 
-def a_verdict(name: str = "flag-1", **fields) -> CapabilityOverride:
+def an_override(name: str = "flag-1", **fields) -> CapabilityOverride:
     return CapabilityOverride(
         **{"model": ANY, "dialect": ANY, "kind": "beta", "name": name, "allowed": False}
         | {"source": "operator", "updated_at": 1}
@@ -94,7 +94,7 @@ def a_verdict(name: str = "flag-1", **fields) -> CapabilityOverride:
     )
 
 
-def a_place(name: str = "west", **fields) -> ProviderRecord:
+def a_provider(name: str = "west", **fields) -> ProviderRecord:
     return ProviderRecord(
         **{"name": name, "region": "us-west-2", "created_at": 1, "updated_at": 1} | fields
     )
@@ -353,7 +353,7 @@ def test_a_judge_of_an_owner_sees_its_keys_with_scopes_and_what_it_refuses_is_no
                 await owners.create(an_owner(), judge=refuse)
             assert await owners.list("user") == []
             await owners.create(an_owner())
-            with pytest.raises(ConflictError):
+            with pytest.raises(AlreadyExistsError):
                 await owners.create(an_owner(), judge=refuse)
             with pytest.raises(Refused):
                 await owners.update("user", "u", {"is_active": False}, now=20, judge=refuse)
@@ -400,7 +400,7 @@ def test_owners_are_created_once_changed_and_removed(opened):
             await owners.create(full)
             await owners.create(an_owner("team", "u"))
             await owners.create(an_owner("user", "a"))
-            with pytest.raises(ConflictError, match="u"):
+            with pytest.raises(AlreadyExistsError, match="u"):
                 await owners.create(an_owner())
             assert await owners.get("user", "u") == full
             assert await owners.get("user", "v") is None
@@ -1090,72 +1090,72 @@ def test_a_listing_replaces_the_last_or_leaves_it(opened):
     asyncio.run(story())
 
 
-def test_a_learned_verdict_never_replaces_the_operator_s(opened):
-    learned = a_verdict(source="learned", reason="invalid beta flag", updated_at=2)
+def test_a_learned_override_never_replaces_the_operator_s(opened):
+    learned = an_override(source="learned", reason="invalid beta flag", updated_at=2)
 
     async def story():
         async with opened() as store:
             catalog = store.catalog
             assert await catalog.put_override(learned)
-            again = a_verdict(source="learned", updated_at=3)
+            again = an_override(source="learned", updated_at=3)
             assert await catalog.put_override(again)
             assert await catalog.overrides() == [again]
-            word = a_verdict(allowed=True, reason="it works", updated_at=4)
+            word = an_override(allowed=True, reason="it works", updated_at=4)
             assert await catalog.put_override(word)
             version = await catalog.version()
             assert not await catalog.put_override(learned)
             assert await catalog.overrides() == [word]
             assert await catalog.version() == version
-            changed = a_verdict(allowed=False, updated_at=5)
+            changed = an_override(allowed=False, updated_at=5)
             assert await catalog.put_override(changed)
             assert await catalog.overrides() == [changed]
 
     asyncio.run(story())
 
 
-def test_the_evidence_of_a_learned_verdict_comes_back(opened):
-    first = a_verdict(
+def test_the_evidence_of_a_learned_override_comes_back(opened):
+    first = an_override(
         source="learned", learned_at=1, confirmations=1, witnesses=("k1",), expires_at=9
     )
-    second = a_verdict(
+    second = an_override(
         source="learned", learned_at=1, confirmations=2, witnesses=("k1", "k2"), expires_at=10
     )
 
     async def story():
         async with opened() as store:
-            for verdict in (first, second):
-                await store.catalog.put_override(verdict)
-                assert await store.catalog.overrides() == [verdict]
-            word = a_verdict()
+            for override in (first, second):
+                await store.catalog.put_override(override)
+                assert await store.catalog.overrides() == [override]
+            word = an_override()
             await store.catalog.put_override(word)
             assert await store.catalog.overrides() == [word]
 
     asyncio.run(story())
 
 
-def test_there_is_one_verdict_for_each_model_dialect_kind_and_name(opened):
-    verdicts = [
-        a_verdict("a"),
-        a_verdict("a", model="m"),
-        a_verdict("a", model="m", dialect="invoke"),
-        a_verdict("b"),
-        a_verdict("a", kind="field"),
+def test_there_is_one_override_for_each_model_dialect_kind_and_name(opened):
+    overrides = [
+        an_override("a"),
+        an_override("a", model="m"),
+        an_override("a", model="m", dialect="invoke"),
+        an_override("b"),
+        an_override("a", kind="field"),
     ]
 
     async def story():
         async with opened() as store:
-            for verdict in reversed(verdicts):
-                await store.catalog.put_override(verdict)
-            assert await store.catalog.overrides() == verdicts
-            assert await store.catalog.remove_override(verdicts[1].key)
-            assert not await store.catalog.remove_override(verdicts[1].key)
-            assert await store.catalog.overrides() == [verdicts[0], *verdicts[2:]]
+            for override in reversed(overrides):
+                await store.catalog.put_override(override)
+            assert await store.catalog.overrides() == overrides
+            assert await store.catalog.remove_override(overrides[1].key)
+            assert not await store.catalog.remove_override(overrides[1].key)
+            assert await store.catalog.overrides() == [overrides[0], *overrides[2:]]
 
     asyncio.run(story())
 
 
-def test_places_come_back_as_they_were_put(opened):
-    full = a_place(
+def test_providers_come_back_as_they_were_put(opened):
+    full = a_provider(
         endpoint_url="https://e",
         mantle_endpoint_url="https://m",
         role_arn="arn:aws:iam::111122223333:role/r",
@@ -1170,14 +1170,14 @@ def test_places_come_back_as_they_were_put(opened):
             catalog = store.catalog
             assert await catalog.provider("west") is None
             await catalog.put_provider(full)
-            await catalog.put_provider(a_place("east"))
+            await catalog.put_provider(a_provider("east"))
             assert await catalog.provider("west") == full
-            assert await catalog.providers() == [a_place("east"), full]
-            await catalog.put_provider(a_place(updated_at=2))
-            assert await catalog.provider("west") == a_place(updated_at=2)
+            assert await catalog.providers() == [a_provider("east"), full]
+            await catalog.put_provider(a_provider(updated_at=2))
+            assert await catalog.provider("west") == a_provider(updated_at=2)
             assert await catalog.remove_provider("west")
             assert not await catalog.remove_provider("west")
-            assert await catalog.providers() == [a_place("east")]
+            assert await catalog.providers() == [a_provider("east")]
 
     asyncio.run(story())
 
@@ -1197,15 +1197,15 @@ def test_every_change_of_the_catalog_is_counted_and_nothing_else(opened):
             )
             await counted(catalog.remove_mapping("a"))
             await counted(catalog.replace_models([]))
-            await counted(catalog.put_override(a_verdict()))
-            await counted(catalog.remove_override(a_verdict().key))
-            await counted(catalog.put_provider(a_place()))
+            await counted(catalog.put_override(an_override()))
+            await counted(catalog.remove_override(an_override().key))
+            await counted(catalog.put_provider(a_provider()))
             await counted(catalog.remove_provider("west"))
             await counted(catalog.put_price(a_price()))
             await counted(catalog.remove_price(a_price().key))
             assert seen == sorted(set(seen)), "each one greater than the last"
             await catalog.remove_mapping("a")
-            await catalog.remove_override(a_verdict().key)
+            await catalog.remove_override(an_override().key)
             await catalog.remove_provider("west")
             await catalog.remove_price(a_price().key)
             await store.keys.create(a_key(), digest("a"))

@@ -11,14 +11,14 @@ from streams import EVENTS, MESSAGE, STREAM, chunk_frame, exception_frame
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.http import Pool
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.events import fold
-from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
-from anthropic_bedrock_proxy.upstream.base import Call
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
+from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
-CALL = Call(operation="invoke", bedrock_model_id="m", body=b"{}")
+CALL = ModelCall(operation="invoke", bedrock_model_id="m", body=b"{}")
 
 
 @asynccontextmanager

@@ -42,8 +42,8 @@ def start(sim, simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
     def one_more(
         folder: Path | None = None, *, make_key: bool = True, **settings: str
     ) -> RunningProxy:
-        place = folder or tmp_path / f"proxy-{len(running)}"
-        running.append(start_proxy(place, simulator, make_key=make_key, **settings))
+        provider = folder or tmp_path / f"proxy-{len(running)}"
+        running.append(start_proxy(provider, simulator, make_key=make_key, **settings))
         return running[-1]
 
     yield one_more

@@ -18,8 +18,8 @@ import pytest
 from servers import PYTHON, clean_environment, wait_for
 from streaming import post
 
-from anthropic_bedrock_proxy.protocol.events import Grammar
-from anthropic_bedrock_proxy.protocol.sse import SSEDecoder
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar
+from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
 
 PACED = {"event_delay_ms": 20, "times": "forever"}
 

@@ -93,7 +93,7 @@ def test_an_unreachable_sts_ends_no_worker(start, simulator, profile, sts):
     assert ACCOUNT not in proxy.logged()
 
 
-def test_another_place_serves_while_the_first_has_no_credentials(start, simulator, profile):
+def test_another_provider_serves_while_the_first_has_no_credentials(start, simulator, profile):
     second = {
         "region": "us-west-2",
         "endpoint_url": simulator.url,
@@ -113,7 +113,7 @@ def test_another_place_serves_while_the_first_has_no_credentials(start, simulato
 
 
 def test_a_role_and_a_profile_that_cannot_be_had_are_no_error_of_ours(start, simulator, profile):
-    places = {
+    providers = {
         "role": {"role_arn": f"arn:aws:iam::{ACCOUNT}:role/x"},
         "profile": {"profile": "there is none"},
     }
@@ -122,7 +122,9 @@ def test_a_role_and_a_profile_that_cannot_be_had_are_no_error_of_ours(start, sim
         profile(""),
         make_key=False,
         AWS_ENDPOINT_URL_STS=UNREACHABLE[0],
-        PROVIDERS=json.dumps({name: {**common, **place} for name, place in places.items()}),
+        PROVIDERS=json.dumps(
+            {name: {**common, **provider} for name, provider in providers.items()}
+        ),
         FAILOVER_CHAINS='{"*": ["role", "profile", "default"]}',
     )
     assert [ask(proxy)[0] for _ in range(3)] == [200] * 3

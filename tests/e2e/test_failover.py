@@ -11,7 +11,7 @@ import streaming
 from servers import RunningSimulator, wait_for
 from streaming import post
 
-from anthropic_bedrock_proxy.protocol.sse import SSEDecoder
+from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
 
 THROTTLED = {"error": {"type": "ThrottlingException", "message": "Too many tokens"}}
 OPUS = "claude-opus-4-8"  # served by a Messages endpoint, then by invoke

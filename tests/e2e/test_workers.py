@@ -15,7 +15,7 @@ import pytest
 from servers import wait_for
 from streaming import post
 
-from anthropic_bedrock_proxy.protocol.sse import SSEDecoder
+from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
 
 
 def children(pid):

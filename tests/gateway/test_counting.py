@@ -6,26 +6,22 @@ import asyncio
 from base64 import b64decode
 
 import pytest
-from desks import make_desk
+from factories import make_counters, make_counting
 from probe import PROBE, Probe
 from streams import decode, encode
 from working import search_tools
 
-from anthropic_bedrock_proxy.errors import (
-    PermissionDeniedError,
-    ProxyError,
-    RateLimitError,
-    UpstreamRefusal,
-)
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import PermissionDeniedError, ProxyError, RateLimitError
 from anthropic_bedrock_proxy.fetch.base import Fetched, NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
-from anthropic_bedrock_proxy.gateway.counting import ESTIMATE_HEADER, Counting
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
+from anthropic_bedrock_proxy.gateway.counting import Counting, TokenCount
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import Account, Caller, KeyRecord
 from anthropic_bedrock_proxy.tools.toolset import Toolset
@@ -41,14 +37,8 @@ def count(change, *script, toolset=None):
     upstream = FakeUpstream(list(script))
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
-    counting = Counting(
-        {DEFAULT_PLACE: upstream},
-        REGISTRY,
-        Sources(NoFetcher()),
-        Admission(None),  # nobody's request is asked for nothing
-        toolset or search_tools(),
-        monotonic=lambda: 0.0,
-    )
+    upstreams = {DEFAULT_PROVIDER: upstream}
+    counting = make_counting(upstreams, REGISTRY, monotonic=lambda: 0.0, toolset=toolset)
     reply = asyncio.run(counting.handle(exchange, encode({**BODY, **change})))
     return reply, upstream.calls
 
@@ -85,7 +75,7 @@ def test_max_tokens_is_over_the_budget_for_thinking(change, max_tokens):
 def test_only_base_models_can_be_counted(model, asked):
     reply, calls = count({"model": model}, encode({"inputTokens": 5}))
     assert bool(calls) == asked
-    assert (ESTIMATE_HEADER in reply.headers) != asked
+    assert reply.estimated != asked
 
 
 @pytest.mark.parametrize(
@@ -98,7 +88,7 @@ def test_only_base_models_can_be_counted(model, asked):
 )
 def test_models_without_counting_are_estimated(words):
     reply, _ = count({}, UpstreamRefusal("ValidationException", words))
-    assert ESTIMATE_HEADER in reply.headers
+    assert reply.estimated
 
 
 @pytest.mark.parametrize(
@@ -119,7 +109,7 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
     exchange = Exchange("req_1", started=0.0, at_ms=0)
     exchange.version = "2023-06-01"
     counting = Counting(
-        {DEFAULT_PLACE: upstream},
+        {DEFAULT_PROVIDER: upstream},
         registry,
         Sources(NoFetcher()),
         Admission(None),
@@ -127,7 +117,7 @@ def test_what_may_not_be_counted_in_the_region_is_estimated():
         monotonic=lambda: 0.0,
     )
     body = encode({**BODY, "model": "claude-opus-4-8"})
-    assert ESTIMATE_HEADER in asyncio.run(counting.handle(exchange, body)).headers
+    assert asyncio.run(counting.handle(exchange, body)).estimated
     assert not upstream.calls
 
 
@@ -149,7 +139,7 @@ def test_counting_runs_no_tool():
     }
     reply, calls = count(change)
     assert not calls
-    assert 10 < decode(reply.body)["input_tokens"] < 1000
+    assert 10 < reply.input_tokens < 1000
 
 
 def test_counting_does_not_even_prepare_a_tool():
@@ -163,9 +153,9 @@ def test_counting_does_not_even_prepare_a_tool():
     counts = []
     for messages in (BODY["messages"], opened):
         change = {"model": model, "tools": [PROBE], "messages": messages}
-        reply, calls = count(change, toolset=Toolset([Untouchable().kind]))
+        count_of, calls = count(change, toolset=Toolset([Untouchable().kind]))
         assert not calls
-        counts.append(decode(reply.body)["input_tokens"])
+        counts.append(count_of.input_tokens)
     # The call and an empty result are counted, and nothing that it would bring.
     assert counts[0] < counts[1] < counts[0] + 100
 
@@ -175,7 +165,7 @@ def test_models_that_cannot_be_counted_are_remembered_within_bounds():
     refused = UpstreamRefusal("ValidationException", "CountTokens is not available")
     upstream = FakeUpstream([refused] * 1100)
     counting = Counting(
-        {DEFAULT_PLACE: upstream},
+        {DEFAULT_PROVIDER: upstream},
         REGISTRY,
         Sources(NoFetcher()),
         Admission(None),
@@ -207,10 +197,12 @@ class Keyed:
         store = MemoryStore()
         asyncio.run(store.ledger.import_spent(Account("key:k", "total"), spent_nano))
         limits = LimitOptions(requests=rate)
-        desk = make_desk(self, REGISTRY, monotonic=lambda: self.now, store=store, limits=limits)
-        self.admission = Admission(desk)
+        counters = make_counters(
+            self, REGISTRY, monotonic=lambda: self.now, store=store, limits=limits
+        )
+        self.admission = Admission(counters)
         self.counting = Counting(
-            {DEFAULT_PLACE: self.upstream},
+            {DEFAULT_PROVIDER: self.upstream},
             REGISTRY,
             Sources(self),
             self.admission,
@@ -239,8 +231,8 @@ def test_a_key_without_budget_gets_an_estimate_and_orders_nothing():
     """20 counts fetched 1000 URLs for a key with a budget of nothing."""
     world = Keyed(total_budget_nano=0)
     for _ in range(20):
-        assert ESTIMATE_HEADER in world.count(messages=WITH_URL).headers
-        assert ESTIMATE_HEADER in world.count().headers
+        assert world.count(messages=WITH_URL).estimated
+        assert world.count().estimated
     assert not world.fetched
     assert not world.upstream.calls
 
@@ -248,15 +240,18 @@ def test_a_key_without_budget_gets_an_estimate_and_orders_nothing():
 def test_a_key_with_budget_left_gets_bedrock_s_count_and_spends_nothing():
     world = Keyed(total_budget_nano=5, script=[encode({"inputTokens": 5})] * 9)
     for _ in range(9):
-        assert world.count(messages=WITH_URL).body == b'{"input_tokens":5}'
+        assert world.count(messages=WITH_URL) == TokenCount(5)
     assert world.fetched == [("https://a.example/", "k")] * 9
-    (purse,) = world.admission._desk.budgets.purses.values()
-    assert (purse.available, purse.running) == (1, 0)  # the slice that was borrowed, whole
+    (slice_,) = world.admission._counters.budgets.slices.values()
+    assert (slice_.available, slice_.running) == (
+        1,
+        0,
+    )  # the slice that was borrowed, whole
 
 
 def test_a_budget_that_was_used_up_elsewhere_counts():
     world = Keyed(total_budget_nano=5, spent_nano=5)
-    assert ESTIMATE_HEADER in world.count(messages=WITH_URL).headers
+    assert world.count(messages=WITH_URL).estimated
     assert not world.fetched
 
 
@@ -279,7 +274,7 @@ def test_what_a_key_may_not_use_it_may_not_count(fields, change):
 def test_for_a_profile_that_may_hide_anything_nothing_is_fetched():
     profile = f"{ACCOUNT}:application-inference-profile/a"
     restricted = Keyed(allowed_models=("claude-haiku-*",))
-    assert ESTIMATE_HEADER in restricted.count(messages=WITH_URL, model=profile).headers
+    assert restricted.count(messages=WITH_URL, model=profile).estimated
     assert not restricted.fetched
 
 
@@ -300,5 +295,5 @@ def test_counts_have_a_rate_limit_of_their_own():
 @pytest.mark.parametrize("answer", [b"{}", b"no JSON", b'{"inputTokens": "1"}', b"[" * 5000])
 def test_an_answer_without_a_count_is_made_up_for_by_an_estimate(answer):
     reply, _ = count({}, answer)
-    assert decode(reply.body)["input_tokens"] > 0
-    assert ESTIMATE_HEADER in reply.headers
+    assert reply.input_tokens > 0
+    assert reply.estimated

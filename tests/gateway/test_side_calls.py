@@ -5,31 +5,22 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from desks import make_desk
+from factories import make_counters, make_messages
 from streams import MESSAGE, STREAM, encode
-from working import search_tools
 
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.errors import (
     APIError,
     InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
     RateLimitError,
-    UpstreamRefusal,
 )
-from anthropic_bedrock_proxy.fetch.base import NoFetcher
-from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
-from anthropic_bedrock_proxy.gateway.admission.names import UNKNOWN
+from anthropic_bedrock_proxy.gateway.admission.booked_models import UNKNOWN
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
-from anthropic_bedrock_proxy.gateway.failover.failover import Failover
-from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
@@ -47,25 +38,19 @@ class World:
         self.asked, self.records, self.behind = [], [], behind
         self.upstream = FakeUpstream(script)
         self.registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping=dict(mapping)))
-        self.desk = make_desk(
+        self.counters = make_counters(
             self,
             self.registry,
             monotonic=lambda: 1000.0,
             limits=LimitOptions(requests=5000),
             holds=holds,
         )
-        self.messages = Messages(
-            upstreams={DEFAULT_PLACE: self.upstream},
-            registry=self.registry,
-            failover=Failover(monotonic=lambda: 1000.0),
-            admission=Admission(self.desk),
-            pacing=Pacing(),
-            verdicts=Verdicts(self.registry.betas.needed_for),
-            sources=Sources(NoFetcher()),
-            resolve_backing=self.resolve,
-            terms=DEFAULT_TERMS,
-            toolset=search_tools(),
+        self.messages = make_messages(
+            {DEFAULT_PROVIDER: self.upstream},
+            self.registry,
+            self.counters,
             monotonic=lambda: 1000.0,
+            resolve_profile=self.resolve,
         )
         self.caller = Caller(
             KeyRecord(id="k", name="", secret_hint="", created_at=0, updated_at=0, **fields)
@@ -74,7 +59,7 @@ class World:
     async def resolve(self, arn, key_id):
         self.asked.append((arn, key_id))
         if self.behind:
-            self.registry.learn_backing(arn, self.behind)
+            self.registry.learn_profile(arn, self.behind)
 
     def append(self, record):
         self.records.append(record)
@@ -130,7 +115,7 @@ def test_a_profile_of_another_model_or_of_none_is_refused_and_nothing_stays_take
         with pytest.raises(PermissionDeniedError, match="this key may not use"):
             world.ask(f"{PROFILE}{number}")
     assert not world.upstream.calls
-    assert [purse.running for purse in world.desk.budgets.purses.values()] == [0]
+    assert [slice_.running for slice_ in world.counters.budgets.slices.values()] == [0]
 
 
 def test_with_holds_the_price_of_what_is_behind_is_held():
@@ -138,8 +123,8 @@ def test_with_holds_the_price_of_what_is_behind_is_held():
     with pytest.raises(PermissionDeniedError, match="not enough left"):
         world.ask(f"{PROFILE}a")
     assert world.asked
-    (purse,) = world.desk.budgets.purses.values()
-    assert (purse.running, purse.held) == (0, 0)
+    (slice_,) = world.counters.budgets.slices.values()
+    assert (slice_.running, slice_.held) == (0, 0)
     rich = World(ANSWER, holds=True, total_budget_nano=10**12)
     rich.ask(f"{PROFILE}a")
     assert rich.records[0].cost_nano > 0
@@ -208,7 +193,7 @@ def test_a_name_is_real_once_its_stream_has_begun(answers):
 
     async def main():
         reply = await world.begin(name, stream=True)
-        reply.source.close()
+        reply.close()
 
     if answers:
         asyncio.run(main())
@@ -222,4 +207,4 @@ def test_what_is_remembered_of_names_is_bounded():
     world = World(*[ANSWER] * 1100)
     for number in range(1100):
         world.ask(f"anthropic.claude-{number}")
-    assert len(world.desk.names._answered) <= 1024
+    assert len(world.counters.names._answered) <= 1024

@@ -12,7 +12,7 @@ from anthropic_bedrock_proxy.errors import InvalidRequestError, RateLimitError
 from anthropic_bedrock_proxy.fetch.base import BusyError, Fetched, FetchError, TooLargeError
 from anthropic_bedrock_proxy.gateway import sources
 from anthropic_bedrock_proxy.gateway.sources import MAX_IMAGE, MAX_TOTAL, Sources, has_urls
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 A, B = "https://a.example/a", "https://a.example/b"
 PNG = Fetched(b"png", "image/png", A)

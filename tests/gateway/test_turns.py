@@ -8,10 +8,10 @@ import pytest
 from streams import encode
 from working import search_tools
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.turns import opened_turn
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 NAME = "tool_search_tool_regex"
 PENDING = {"type": "server_tool_use", "id": "srvtoolu_1", "name": NAME, "input": {"pattern": "x"}}

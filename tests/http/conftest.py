@@ -4,23 +4,21 @@ import asyncio
 import time
 
 import pytest
-from desks import make_desk
+from factories import (
+    make_application,
+    make_authentication,
+    make_counters,
+    make_counting,
+    make_messages,
+)
 from streams import MESSAGE, STREAM, encode
 from working import search_tools
 
-from anthropic_bedrock_proxy.fetch.base import NoFetcher
-from anthropic_bedrock_proxy.gateway.admission.admission import Admission
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
-from anthropic_bedrock_proxy.gateway.counting import Counting
-from anthropic_bedrock_proxy.gateway.failover.failover import Failover
-from anthropic_bedrock_proxy.gateway.messages import Messages
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.gateway.sources import Sources
-from anthropic_bedrock_proxy.gateway.verdicts import Verdicts
-from anthropic_bedrock_proxy.http.routes import Routes
-from anthropic_bedrock_proxy.parts import load_model_table
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
+from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
+from anthropic_bedrock_proxy.http.health import Health
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_secret
@@ -53,45 +51,38 @@ class Proxy:
         self.registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
         self.store = MemoryStore()
         options = keys or KeyOptions(master_api_key=KEY)
-        self.authenticator = Authenticator(
-            self.store.keys, options, monotonic=monotonic, now=time.time
+        self.authentication = make_authentication(
+            self.store, options, monotonic=monotonic, trusted_networks=trusted_networks
         )
-        desk = make_desk(
+        counters = make_counters(
             self, self.registry, monotonic=monotonic, store=self.store, limits=limits, holds=holds
         )
-        self.pricing, self.budgets = desk.pricing, desk.budgets
-        admission = Admission(desk)
+        self.pricing, self.budgets = counters.pricing, counters.budgets
         self.logged = []
-        self.app = Routes(
-            messages=Messages(
-                upstreams={DEFAULT_PLACE: self.upstream},
-                registry=self.registry,
-                failover=Failover(monotonic=monotonic),
-                admission=admission,
-                pacing=pacing or Pacing(),
-                verdicts=Verdicts(self.registry.betas.needed_for),
-                sources=Sources(NoFetcher()),
-                resolve_backing=self.resolve_backing,
-                terms=DEFAULT_TERMS,
-                toolset=toolset,
-                report_cost=report_cost,
-                monotonic=monotonic,
-            ),
-            counting=Counting(
-                {DEFAULT_PLACE: self.upstream},
-                self.registry,
-                Sources(NoFetcher()),
-                admission,
-                toolset,
-                monotonic=monotonic,
+        upstreams = {DEFAULT_PROVIDER: self.upstream}
+        self.messages = make_messages(
+            upstreams,
+            self.registry,
+            counters,
+            monotonic=monotonic,
+            pacing=pacing or Pacing(),
+            resolve_profile=self.resolve_profile,
+            toolset=toolset,
+            report_cost=report_cost,
+        )
+        self.health = Health(environment="development")
+        self.app = make_application(
+            self.authentication,
+            health=self.health,
+            messages=self.messages,
+            counting=make_counting(
+                upstreams, self.registry, counters, monotonic=monotonic, toolset=toolset
             ),
             registry=self.registry,
-            authenticator=self.authenticator,
             max_body_bytes=max_bytes,
-            key_header=options.header,
-            environment="development",
-            trusted_networks=trusted_networks,
-        ).application(lambda _, exchange: self.logged.append(exchange), cors=cors)
+            access_log=lambda _, exchange: self.logged.append(exchange),
+            cors=cors,
+        )
 
     def add_key(self, *, user=None, team=None, **fields):
         """A new key, with its owners if given; returns its secret."""
@@ -114,7 +105,7 @@ class Proxy:
     def append(self, record):
         self.records.append(record)
 
-    async def resolve_backing(self, arn, key_id):
+    async def resolve_profile(self, arn, key_id):
         self.resolved.append(arn)
 
 

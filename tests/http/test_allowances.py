@@ -8,7 +8,7 @@ import pytest
 from http_client import Client
 from streams import MESSAGE, STREAM, encode
 
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.store.records import OwnerRecord
 
 BODY = {

@@ -8,8 +8,8 @@ import pytest
 from http_client import Client
 from streams import encode
 
-from anthropic_bedrock_proxy.protocol.events import Grammar, fold
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 
 KEY = {"x-api-key": "sk-master"}
 BODY = {

@@ -8,10 +8,10 @@ import pytest
 from http_client import Client
 from streams import MESSAGE, STREAM, encode
 
+from anthropic_bedrock_proxy.app.build import check
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
-from anthropic_bedrock_proxy.gateway.admission.limiting import LimitOptions
+from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.http.cors import CORS, EXPOSED
-from anthropic_bedrock_proxy.parts import check
 
 KEY = {"x-api-key": "sk-master"}
 APP = "https://app.example"

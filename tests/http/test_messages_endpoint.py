@@ -19,10 +19,10 @@ from streams import (
     exception_frame,
 )
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.pacing import Pacing
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.protocol.events import Grammar, fold
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
 
 BODY = {
     "model": "claude-haiku-4-5",
@@ -436,7 +436,7 @@ def test_refused_requests_leave_nothing_for_the_collector(make_proxy):
 
     proxy = make_proxy()
     proxy.app._access_log = None
-    messages = proxy.app._routes["/v1/messages"]["POST"].__self__._messages
+    messages = proxy.messages
     messages._upstreams = {"default": Refusing()}
     body = {**BODY, "messages": [{"role": "user", "content": "x" * 1_000_000}]}
     post(proxy, body)

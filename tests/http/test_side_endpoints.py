@@ -9,9 +9,9 @@ import pytest
 from http_client import Client
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.admission.keys import KeyOptions
-from anthropic_bedrock_proxy.http.application import _render
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
+from anthropic_bedrock_proxy.http.reply import header_lines
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
 
 KEY = {"x-api-key": "sk-master"}
@@ -149,7 +149,7 @@ class TestProbes:
         assert ask(proxy, "POST", path, headers={}, body={"events": []}).json == {"status": "ok"}
 
     def test_draining(self, proxy):
-        proxy.app.draining = True
+        proxy.health.draining = True
         answer = ask(proxy, "GET", "/ready")
         assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
         assert ask(proxy, "GET", "/health").status == 200
@@ -344,8 +344,8 @@ class TestEvents:
 
 def test_no_value_of_a_header_ends_its_line_before_its_time():
     headers = [(b"x-a", b"1"), (b"x-b", b"2\r\nx-c: 3"), (b"x-d", b"4\n5\0\r")]
-    assert _render(headers) == b"x-a: 1\r\nx-b: 2  x-c: 3\r\nx-d: 4 5  \r\n"
-    assert _render(headers[:1]) == b"x-a: 1\r\n"
+    assert header_lines(headers) == b"x-a: 1\r\nx-b: 2  x-c: 3\r\nx-d: 4 5  \r\n"
+    assert header_lines(headers[:1]) == b"x-a: 1\r\n"
 
 
 @pytest.mark.parametrize("limit", ["9" * 5000, "0", "-1", "x", "1001"])

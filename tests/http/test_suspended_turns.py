@@ -9,7 +9,7 @@ from http_client import Client
 from probe import CONTAINER, PROBE, Probe, finished, suspended
 from streams import chunk_frame, decode, encode
 
-from anthropic_bedrock_proxy.protocol.events import explode, fold
+from anthropic_bedrock_proxy.protocol.answer.events import explode, fold
 from anthropic_bedrock_proxy.tools.toolset import Toolset
 
 MODEL = "claude-opus-4-1"

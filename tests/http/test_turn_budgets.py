@@ -9,9 +9,9 @@ import pytest
 from http_client import Client
 from streams import chunk_frame, encode
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.events import explode
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.answer.events import explode
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.records import PriceRecord
 
 MODEL = "claude-opus-4-1"  # it does not search by itself
@@ -85,8 +85,8 @@ def test_each_call_of_a_turn_is_held_for(priced, stream):
     (record,) = proxy.records
     assert (record.error, record.output_tokens) == ("permission_error", 1000)
     assert 0 < record.cost_nano <= most(proxy)
-    (purse,) = proxy.budgets.purses.values()
-    assert (purse.running, purse.held) == (0, 0)
+    (slice_,) = proxy.budgets.slices.values()
+    assert (slice_.running, slice_.held) == (0, 0)
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
@@ -97,8 +97,8 @@ def test_a_turn_with_enough_left_goes_on(priced, stream):
     assert ask(proxy, secret, stream=stream).status == 200
     (record,) = proxy.records
     assert (record.error, record.input_tokens, record.output_tokens) == (None, 1400, 2000)
-    (purse,) = proxy.budgets.purses.values()
-    assert (purse.running, purse.held) == (0, 0)
+    (slice_,) = proxy.budgets.slices.values()
+    assert (slice_.running, slice_.held) == (0, 0)
 
 
 def test_a_request_that_no_model_was_sent_is_not_recorded(proxy):

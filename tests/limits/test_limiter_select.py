@@ -7,13 +7,13 @@ import sys
 import pytest
 from draws import Take, draw
 
+from anthropic_bedrock_proxy.app.build import check
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.limits.base import Bucket
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.limits.redis import RedisLimiter
 from anthropic_bedrock_proxy.limits.select import FILE_NAME, limiter_from_url
 from anthropic_bedrock_proxy.limits.shared import SharedLimiter
-from anthropic_bedrock_proxy.parts import check
 
 
 def test_memory_is_shared_by_the_processes_of_the_machine(tmp_path):

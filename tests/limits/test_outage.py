@@ -8,7 +8,7 @@ from clocks import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.limits.outage import LONGEST_PAUSE, STEADY_SECONDS, Outage
+from anthropic_bedrock_proxy.limits.outage import LONGEST_PAUSE, STEADY_SECONDS, RedisOutage
 
 
 def tried_again(outage, clock):
@@ -21,7 +21,7 @@ def tried_again(outage, clock):
 
 def test_pauses_double_up_to_five_seconds():
     clock = Clock()
-    outage = Outage(clock)
+    outage = RedisOutage(clock)
     assert not outage.due()
     pauses = []
     for _ in range(9):
@@ -32,7 +32,7 @@ def test_pauses_double_up_to_five_seconds():
 
 def test_a_failure_on_trial_belongs_to_the_same_outage():
     clock = Clock()
-    outage = Outage(clock)
+    outage = RedisOutage(clock)
     assert outage.fail()
     assert outage.away
     for _ in range(9):
@@ -53,7 +53,7 @@ def test_a_failure_on_trial_belongs_to_the_same_outage():
 def test_outages_begin_seldom_however_a_server_flaps(history):
     """Whatever answers and fails when: told in turns, no two beginnings within the steady time."""
     clock = Clock()
-    outage = Outage(clock)
+    outage = RedisOutage(clock)
     told = []
     for seconds, works in history:
         clock.now += seconds

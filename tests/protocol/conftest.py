@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 
 
 @pytest.fixture(scope="session")

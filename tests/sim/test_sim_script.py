@@ -10,7 +10,7 @@ from http.client import IncompleteRead
 
 import pytest
 
-from anthropic_bedrock_proxy.protocol.eventstream import FrameDecoder, FrameError
+from anthropic_bedrock_proxy.protocol.aws.eventstream import FrameDecoder, FrameError
 from anthropic_bedrock_proxy.sim.client import SimError
 
 SONNET_45 = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from anthropic_bedrock_proxy.sim import invoke, models
-from anthropic_bedrock_proxy.sim.refusal import Refusal
+from anthropic_bedrock_proxy.sim.anthropic import validation as invoke
+from anthropic_bedrock_proxy.sim.models import lookup as models
+from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
 
 HAIKU_45 = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 SONNET_4 = "us.anthropic.claude-sonnet-4-20250514-v1:0"

@@ -8,7 +8,7 @@ import pytest
 from dynamo_servers import CheckedDynamoDB, client, connected, server
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError
-from anthropic_bedrock_proxy.store.base import ConflictError, KeyNotFoundError
+from anthropic_bedrock_proxy.store.base import AlreadyExistsError, KeyNotFoundError
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import KeyRecord, NewSecret, OwnerRecord
 
@@ -170,7 +170,7 @@ def test_of_two_who_create_an_owner_one_does_and_the_other_is_told(told):
 
     async def story(quiet, hasty):
         other = OwnerRecord(kind="team", id="red", name="other", created_at=1, updated_at=1)
-        with pytest.raises(ConflictError):
+        with pytest.raises(AlreadyExistsError):
             await hasty.owners.create(other, judge=lambda _, __: None)
         assert await quiet.owners.get("team", "red") == OWNER
 

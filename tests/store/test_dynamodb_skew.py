@@ -11,8 +11,8 @@ from deliveries import Delivered
 from dynamo_servers import client, connected, server
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
-from anthropic_bedrock_proxy.gateway.admission.purse import Budget
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.records import (
     Account,

@@ -31,7 +31,7 @@ from anthropic_bedrock_proxy.store.select import store_from_url
 from anthropic_bedrock_proxy.store.sqlite.file import SQLiteFile
 from anthropic_bedrock_proxy.store.sqlite.schema import QUERIES, SQL, connect, migrate, spilling
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
-from anthropic_bedrock_proxy.store.sqlite.usage import Row
+from anthropic_bedrock_proxy.store.sqlite.usage import UsageRow
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 
@@ -209,8 +209,12 @@ def test_what_an_older_version_learned_has_no_evidence(tmp_path):
 
     async def story():
         async with opened(path) as store:
-            (verdict,) = await store.catalog.overrides()
-            assert (verdict.witnesses, verdict.confirmations, verdict.expires_at) == ((), 0, None)
+            (override,) = await store.catalog.overrides()
+            assert (override.witnesses, override.confirmations, override.expires_at) == (
+                (),
+                0,
+                None,
+            )
 
     asyncio.run(story())
 
@@ -632,7 +636,7 @@ def test_rows_are_inserted_by_position_in_the_order_of_fields(query, table, reco
 
 
 def test_a_column_that_was_told_once_stays_bound_so_that_statements_are_few():
-    row = Row()
+    row = UsageRow()
     plain, late = usage(1), msgspec.structs.replace(usage(2), ttft_ms=0)
     failed = msgspec.structs.replace(usage(3), error="api_error", stream=True)
     texts = []

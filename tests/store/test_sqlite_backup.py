@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
 
-from anthropic_bedrock_proxy.store.base import ConflictError, StoreError
+from anthropic_bedrock_proxy.store.base import AlreadyExistsError, StoreError
 from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
@@ -115,7 +115,7 @@ def test_a_backup_overwrites_nothing(tmp_path):
 
     async def story():
         async with opened(tmp_path / "s.db") as store:
-            with pytest.raises(ConflictError, match="precious exists"):
+            with pytest.raises(AlreadyExistsError, match="precious exists"):
                 await store.backup(target)
 
     asyncio.run(story())

@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec import structs
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE, Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -38,7 +38,7 @@ def adapted(
 ):
     body = {"model": model, "max_tokens": 20_000, "messages": HELLO, **body}
     request = parse_request(encode(body), "2023-06-01")
-    target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PLACE, dialect)
+    target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PROVIDER, dialect)
     capabilities = structs.replace(target.capabilities, output_tokens=output_tokens)
     before = {name: bytes(raw) for name, raw in request.fields.items()}
     result = adapt(request, list(flags), capabilities, rules)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from factories import make_application, make_authentication
 from http_client import Client
 
-from anthropic_bedrock_proxy.administration import build_admin
+from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.gateway.admission.keys import Authenticator, KeyOptions
-from anthropic_bedrock_proxy.http.routes import Routes
+from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
 from anthropic_bedrock_proxy.store.select import store_from_url
 
 MASTER = "sk-master-of-the-tests"
@@ -55,25 +54,15 @@ def proxy(environment: Mapping[str, str]) -> Iterator[str]:
 async def _serve(settings, request, body):
     store = store_from_url(settings.store.url)
     await store.open()
-    authenticator = Authenticator(
-        store.keys,
-        KeyOptions(master_api_key=MASTER),
-        monotonic=time.monotonic,
-        now=time.time,
-    )
-    routes = Routes(
-        **dict.fromkeys(("messages", "counting", "registry")),
-        authenticator=authenticator,
-        max_body_bytes=1 << 20,
-        key_header="x-api-key",
-        environment="development",
+    application = make_application(
+        make_authentication(store, KeyOptions(master_api_key=MASTER)),
         build_admin=lambda: build_admin(settings, store),
     )
     headers = {
         name: value for name, value in request.headers.items() if name.lower() not in _OF_THE_HOP
     }
     client = Client(
-        routes.application(None),
+        application,
         request.command,
         request.path,
         headers=headers,

@@ -66,7 +66,7 @@ def role_chain(home, aws):
     return _over_http(aws, {"AWS_ENDPOINT_URL_STS": aws.url}, _identity(profile="outer"))
 
 
-def role_of_a_place(home, aws):
+def role_of_a_provider(home, aws):
     return _over_http(
         aws,
         {"AWS_ENDPOINT_URL_STS": aws.url},
@@ -138,7 +138,7 @@ def sso(home, aws):
 
 EXPIRING = {
     "role chain": role_chain,
-    "role of a place": role_of_a_place,
+    "role of a place": role_of_a_provider,
     "process": process,
     "web identity": web_identity,
     "container": container,

@@ -11,7 +11,7 @@ import h11
 from anthropic_bedrock_proxy.http.server.bounds import Bounds
 from anthropic_bedrock_proxy.http.server.protocol import HTTPProtocol
 from anthropic_bedrock_proxy.http.server.server import Server
-from anthropic_bedrock_proxy.protocol.sse import SSEDecoder
+from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
 
 
 class Answer:

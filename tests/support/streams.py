@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.protocol.events import Event, explode
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.answer.events import Event, explode
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 
 CHUNK_HEADERS = {
     ":event-type": "chunk",

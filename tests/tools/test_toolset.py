@@ -9,9 +9,9 @@ from probe import PROBE, Probe
 from streams import encode
 from working import no_pause, search_tools
 
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import Capabilities
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import Capabilities
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX
 from anthropic_bedrock_proxy.tools.toolset import ToolKind, Toolset, tool_search
 

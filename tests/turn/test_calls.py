@@ -29,8 +29,8 @@ from turn_support import (
 )
 from working import no_pause
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.events import fold
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 

@@ -25,8 +25,9 @@ from turn_support import (
 )
 from working import search_tools
 
-from anthropic_bedrock_proxy.errors import InvalidRequestError, UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.events import PING, fold
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import InvalidRequestError
+from anthropic_bedrock_proxy.protocol.answer.events import PING, fold
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 from anthropic_bedrock_proxy.turn.stream import whole
 

@@ -31,7 +31,7 @@ from turn_support import (
 from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.protocol.events import fold
+from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.tools.base import ClientCall
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.actions import End

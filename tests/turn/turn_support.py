@@ -11,15 +11,15 @@ import msgspec
 from working import outcome, search_tools
 
 import anthropic_bedrock_proxy
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import capabilities_on, parse_table
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import capabilities_on, parse_table
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.events import explode
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS
-from anthropic_bedrock_proxy.sim.converse import validate
-from anthropic_bedrock_proxy.sim.models import resolve
+from anthropic_bedrock_proxy.protocol.answer.events import explode
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
+from anthropic_bedrock_proxy.sim.converse.validation import validate
+from anthropic_bedrock_proxy.sim.models.lookup import resolve
 from anthropic_bedrock_proxy.tools.base import RequestContext, ToolCall
 from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
 from anthropic_bedrock_proxy.turn.loop import Turn
@@ -227,7 +227,7 @@ def fields_of(made, *names):
 
 @cache
 def _table():
-    path = Path(anthropic_bedrock_proxy.__file__).parent / "models.toml"
+    path = Path(anthropic_bedrock_proxy.__file__).parent / "models" / "models.toml"
     return parse_table(tomllib.loads(path.read_text()))
 
 
@@ -251,6 +251,6 @@ def converse(made, family):
     """What Bedrock is sent; the simulator refuses what Bedrock would."""
     known = capabilities(family)
     adapted = adapt(made, [], known, rules())
-    body = to_converse(adapted.request, [], known, rules(), DEFAULT_TERMS, stream=True).body
+    body = to_converse(adapted.request, [], known, rules(), DEFAULT_POLICY, stream=True).body
     validate(resolve(JUDGES[family]).model, body, streams=True)
     return msgspec.json.decode(body)

@@ -12,6 +12,7 @@ from fakeserver import ok, serving
 from simprocess import KEY_ID, SECRET, TOKEN, simulator
 from sources import FetchedSource
 
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import (
     CredentialsError,
@@ -19,12 +20,11 @@ from anthropic_bedrock_proxy.aws.credentials import (
 )
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.routing import Registry, RoutingOptions
-from anthropic_bedrock_proxy.parts import load_model_table
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.sim.client import SimClient
-from anthropic_bedrock_proxy.upstream.backing import MAX_FAILED, Backing
 from anthropic_bedrock_proxy.upstream.control import ControlPlane
+from anthropic_bedrock_proxy.upstream.profiles import MAX_FAILED, ProfileModels
 
 KEYS = Credentials(KEY_ID, SECRET)
 ACCOUNT = "123456789012"
@@ -266,7 +266,7 @@ def test_one_question_for_many_waiters_and_never_again(sim, address):
         registry = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
         assert registry.route(arn).opaque
         async with control_on(address) as control:
-            backing = Backing(control, registry.learn_backing)
+            backing = ProfileModels(control, registry.learn_profile)
             await asyncio.gather(*(backing.resolve(arn, "key_1") for _ in range(20)))
             await backing.resolve(arn, "key_1")
         found = registry.route(arn)
@@ -280,7 +280,7 @@ def test_one_question_for_many_waiters_and_never_again(sim, address):
 def test_a_client_that_leaves_takes_nothing_from_the_others():
     async def main():
         control, learned = Control(SONNET), []
-        backing = Backing(control, lambda *answer: learned.append(answer))
+        backing = ProfileModels(control, lambda *answer: learned.append(answer))
         first = asyncio.create_task(backing.resolve("a", "key_1"))
         second = asyncio.create_task(backing.resolve("a", "key_1"))
         await asyncio.sleep(0)
@@ -300,7 +300,7 @@ def test_a_failure_holds_for_a_minute_and_tells_no_account(caplog):
         refusal = UpstreamRefusal("AccessDeniedException", f"user {ACCOUNT} may not read {arn}")
         control, learned = Control(refusal), []
         control.go.set()
-        backing = Backing(control, lambda *answer: learned.append(answer), now=lambda: now[0])
+        backing = ProfileModels(control, lambda *answer: learned.append(answer), now=lambda: now[0])
         for now[0] in (0.0, 59.0, 60.0, 61.0):
             await backing.resolve(arn, "key_1")
         assert control.asked == [arn, arn]
@@ -319,13 +319,13 @@ def test_a_failure_holds_for_a_minute_and_tells_no_account(caplog):
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):
-    monkeypatch.setattr("anthropic_bedrock_proxy.upstream.backing._MAX_REMEMBERED", 3)
+    monkeypatch.setattr("anthropic_bedrock_proxy.upstream.profiles._MAX_REMEMBERED", 3)
 
     async def main():
         for answer in (SONNET, UpstreamRefusal("ResourceNotFoundException", "no")):
             control = Control(answer)
             control.go.set()
-            backing = Backing(control, lambda *_: None)
+            backing = ProfileModels(control, lambda *_: None)
             for number in range(10):
                 await backing.resolve(f"arn{number}", "key_1")
             assert max(len(backing._known), len(backing._failed)) <= 3
@@ -340,7 +340,7 @@ def test_made_up_profiles_of_one_key_are_not_asked_for_without_end():
         now = [0.0]
         control, learned = Control(UpstreamRefusal("ResourceNotFoundException", "no")), []
         control.go.set()
-        backing = Backing(control, lambda *answer: learned.append(answer), now=lambda: now[0])
+        backing = ProfileModels(control, lambda *answer: learned.append(answer), now=lambda: now[0])
         for number in range(500):
             await backing.resolve(f"arn{number}", "key_1")
         assert len(control.asked) == MAX_FAILED
@@ -360,7 +360,7 @@ def test_profiles_that_are_real_cost_a_key_nothing():
     async def main():
         control = Control(SONNET)
         control.go.set()
-        backing = Backing(control, lambda *_: None)
+        backing = ProfileModels(control, lambda *_: None)
         for number in range(3 * MAX_FAILED):
             await backing.resolve(f"arn{number}", "key_1")
         assert len(control.asked) == 3 * MAX_FAILED
@@ -371,7 +371,7 @@ def test_profiles_that_are_real_cost_a_key_nothing():
 def test_questions_that_are_under_way_count_too():
     async def main():
         control = Control(SONNET)
-        backing = Backing(control, lambda *_: None)
+        backing = ProfileModels(control, lambda *_: None)
         asks = [asyncio.create_task(backing.resolve(f"arn{n}", "key_1")) for n in range(100)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -385,7 +385,7 @@ def test_questions_that_are_under_way_count_too():
 
 def test_closing_gives_up_what_is_asked():
     async def main():
-        backing = Backing(Control(SONNET), lambda *_: None)
+        backing = ProfileModels(Control(SONNET), lambda *_: None)
         waiting = asyncio.create_task(backing.resolve("a", "key_1"))
         await asyncio.sleep(0)
         await backing.close()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from .money import nano
+from ..money import nano
 from .validation import field
 
 Limit = Annotated[int, Meta(ge=1, le=10**12)]

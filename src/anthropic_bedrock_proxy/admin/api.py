@@ -9,32 +9,30 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 
 from ..errors import (
     ConflictError,
     InvalidRequestError,
-    MethodNotAllowedError,
     NotFoundError,
     PermissionDeniedError,
     ProxyError,
     UnavailableError,
 )
-from ..store.base import ConflictError as ExistsError
-from ..store.base import KeyNotFoundError, Store, StoreError
+from ..router import Router, method_not_allowed
+from ..store.base import AlreadyExistsError, KeyNotFoundError, Store, StoreError
 from ..store.records import AuditRecord, KeyRecord
 from ..store.sealing import SealingError
-from .call import Call, Change, Site
+from .call import AdminCall, Change, Site
 from .scopes import LOCAL, MASTER, Actor
-from .table import OPERATIONS, PREFIX, Operation
+from .table import Operation, by_path
 from .validation import read_body, read_query
 
 _log = logging.getLogger("anthropic_bedrock_proxy.admin")
 
 
-class Match(msgspec.Struct, frozen=True):
+class AuthorisedOperation(msgspec.Struct, frozen=True):
     """An operation that its actor may run, and the variable parts of the path."""
 
     operation: Operation
@@ -50,6 +48,7 @@ class AdminAPI:
         self._store = store
         self._site = site
         self._now = now
+        self._router = Router(by_path().items())
         # Ids of audit records: in the order of time, and unlike those of other processes.
         self._id_suffix = os.urandom(6).hex()
         self._id_count = itertools.count(1)
@@ -58,30 +57,24 @@ class AdminAPI:
     async def dispatch(
         self, actor: Actor, method: str, path: str, query: Mapping[str, str], body: bytes
     ) -> tuple[int, Any]:
-        """Runs one request, whose `path` is still percent-encoded; returns (status, document).
+        """Runs one request; `path` is percent-encoded. Returns (status, document).
 
         Raises `ProxyError`.
         """
-        return await self.run(self.authorise(actor, method, path), query, body)
+        return await self.run(self.authorise(actor, method, path.encode()), query, body)
 
-    def authorise(self, actor: Actor, method: str, path: str) -> Match:
+    def authorise(self, actor: Actor, method: str, raw_path: bytes) -> AuthorisedOperation:
         """Returns the operation asked for. Raises `ProxyError` unless `actor` may run it."""
         if not actor.scopes:
             raise PermissionDeniedError("This key may not use the admin API: it has no scopes.")
-        found = {
-            operation.method: (operation, parts)
-            for operation in OPERATIONS
-            if (parts := _match(operation, path)) is not None
-        }
-        if not found:
-            raise NotFoundError(f"No such path: {path[:200]}")
-        if method not in found:
-            allow = ", ".join(found)
-            raise MethodNotAllowedError(f"{path[:200]}: only {allow} is served here", allow=allow)
-        operation, parts = found[method]
+        path = raw_path.decode("latin-1")
+        methods, parts = self._router.find(path, raw_path)
+        operation = methods.get(method)
+        if operation is None:
+            raise method_not_allowed(path, methods)
         if not actor.may((operation.scope,)):
             raise PermissionDeniedError(f"This key lacks the scope {operation.scope}.")
-        return Match(operation, actor, parts)
+        return AuthorisedOperation(operation, actor, parts)
 
     async def _check_actor(self, actor: Actor) -> None:
         """Raises `ConflictError` if a key is not what it was when its request began.
@@ -105,11 +98,11 @@ class AdminAPI:
         return True
 
     async def run(
-        self, match: Match, query: Mapping[str, str], body: bytes | bytearray
+        self, match: AuthorisedOperation, query: Mapping[str, str], body: bytes | bytearray
     ) -> tuple[int, Any]:
         """Runs what `authorise` found; returns (status, document). Raises `ProxyError`."""
         operation = match.operation
-        call: Call[Any, Any] = Call(
+        call: AdminCall[Any, Any] = AdminCall(
             store=self._store,
             site=self._site,
             actor=match.actor,
@@ -126,7 +119,9 @@ class AdminAPI:
         task.add_done_callback(self._writing.discard)
         return await asyncio.shield(task)
 
-    async def _finish(self, match: Match, call: Call[Any, Any]) -> tuple[int, Any]:
+    async def _finish(
+        self, match: AuthorisedOperation, call: AdminCall[Any, Any]
+    ) -> tuple[int, Any]:
         try:
             if match.operation.writes:
                 await self._check_actor(match.actor)
@@ -138,7 +133,7 @@ class AdminAPI:
         await self._record(match, result)
         return result.status, result.document
 
-    async def _record(self, match: Match, change: Change) -> None:
+    async def _record(self, match: AuthorisedOperation, change: Change) -> None:
         at_ms = int(self._now() * 1000)
         record = AuditRecord(
             id=f"aud_{at_ms:011x}{self._id_suffix}{next(self._id_count):06x}",
@@ -160,27 +155,12 @@ class AdminAPI:
             ) from error
 
 
-def _match(operation: Operation, path: str) -> Mapping[str, str] | None:
-    """Returns the variable parts of a path; None if it is another operation's."""
-    segments = path.removeprefix(PREFIX).split("/")
-    template = operation.segments
-    if not path.startswith(PREFIX) or len(segments) != len(template):
-        return None
-    parts: dict[str, str] = {}
-    for segment, expected in zip(segments, template, strict=True):
-        if expected.startswith("{") and segment:
-            parts[expected.strip("{}")] = unquote(segment)
-        elif segment != expected:
-            return None
-    return parts
-
-
 def _translated(error: StoreError) -> ProxyError:
     """Translates a store's refusal into the error that a client sees."""
     message = str(error)
     if isinstance(error, KeyNotFoundError):
         return NotFoundError(message)
-    if isinstance(error, ExistsError):
+    if isinstance(error, AlreadyExistsError):
         return ConflictError(message)
     if isinstance(error, SealingError):
         return InvalidRequestError(message)

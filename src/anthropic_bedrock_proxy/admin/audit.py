@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from .call import Call, Nothing
+from .call import AdminCall, Nothing
 from .documents import shown
 from .moments import timestamp_ms
 
@@ -20,7 +20,7 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
-async def list_(call: Call[Nothing, Trail]) -> dict[str, Any]:
+async def list_(call: AdminCall[Nothing, Trail]) -> dict[str, Any]:
     """A page of records, newest first; `next` is the `before` of the page that follows."""
     query = call.query
     found = await call.store.audit.list(

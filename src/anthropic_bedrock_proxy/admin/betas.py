@@ -1,6 +1,6 @@
-"""Verdicts: which beta flags, body fields and service tiers may be sent to which model.
+"""Overrides: which beta flags, body fields and service tiers may be sent to which model.
 
-A verdict stands over models.toml. It is the operator's, given here, or learned from refusals of
+An override stands over models.toml. It is the operator's, given here, or learned from refusals of
 Bedrock's, and then shown with its evidence; the operator's is never replaced by a learned one.
 """
 
@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
-from ..gateway.routing import DEFAULT_PLACE, Registry, base_model_id
+from ..models.registry import DEFAULT_PROVIDER, Registry, base_model_id
 from ..store.records import ANY, CapabilityOverride
-from .call import Call, Change, Nothing, Site
+from .call import AdminCall, Change, Nothing, Site
 from .documents import document, recorded
 
 Kind = Literal["beta", "field", "tier"]
@@ -23,15 +23,15 @@ Dialect = Literal["invoke", "messages", "mantle", "converse", "*"]
 Flag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}\Z")]
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Verdicts of a kind; with a model, also what the built-in table says of it."""
+class BetaQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Overrides of a kind; with a model, also what the built-in table says of it."""
 
     kind: Kind = "beta"
     model: str | None = None
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A verdict to give."""
+class NewOverride(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An override to give."""
 
     name: Flag
     allowed: bool
@@ -41,8 +41,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
-class Verdicts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every verdict on a name; model and dialect narrow it down."""
+class OverrideKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every override on a name; model and dialect narrow it down."""
 
     name: Flag
     kind: Kind = "beta"
@@ -50,8 +50,8 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dialect: Dialect | None = None
 
 
-async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
-    """Lists the verdicts of the store, then those of the settings and of the built-in table."""
+async def list_(call: AdminCall[Nothing, BetaQuery]) -> dict[str, Any]:
+    """Lists the overrides of the store, then those of the settings and of the built-in table."""
     kind, model = call.query.kind, call.query.model
     registry = call.site.registry(await call.store.catalog.mappings())
     ids = [*_ids(registry, model), ANY] if model else None
@@ -66,8 +66,8 @@ async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
     return {f"{kind}s": rows}
 
 
-async def put(call: Call[Verdict, Nothing]) -> Change:
-    """Gives a verdict."""
+async def put(call: AdminCall[NewOverride, Nothing]) -> Change:
+    """Gives an override."""
     body = call.body
     registry = call.site.registry(await call.store.catalog.mappings())
     override = CapabilityOverride(
@@ -91,8 +91,8 @@ async def put(call: Call[Verdict, Nothing]) -> Change:
     )
 
 
-async def forget(call: Call[Nothing, Verdicts]) -> Change:
-    """Takes back every verdict on a name, learned or given."""
+async def forget(call: AdminCall[Nothing, OverrideKey]) -> Change:
+    """Takes back every override on a name, learned or given."""
     query, catalog = call.query, call.store.catalog
     registry = call.site.registry(await catalog.mappings())
     ids = _ids(registry, query.model) if query.model else None
@@ -105,7 +105,7 @@ async def forget(call: Call[Nothing, Verdicts]) -> Change:
     ]
     removed = [override for override in found if await catalog.remove_override(override.key)]
     if not removed:
-        raise NotFoundError(f"there is no such verdict on the {query.kind} {query.name}")
+        raise NotFoundError(f"there is no such override on the {query.kind} {query.name}")
     return Change(
         document={"forgotten": [document(override) for override in removed]},
         object=query.name,
@@ -114,7 +114,7 @@ async def forget(call: Call[Nothing, Verdicts]) -> Change:
 
 
 def _ids(registry: Registry, model: str, dialect: str = ANY) -> Sequence[str]:
-    """Returns the ids that hold a model's verdicts: bedrock-mantle may have one of its own.
+    """Returns the ids that hold a model's overrides: bedrock-mantle may have one of its own.
 
     Raises `InvalidRequestError` for a model that is not known.
     """
@@ -124,7 +124,7 @@ def _ids(registry: Registry, model: str, dialect: str = ANY) -> Sequence[str]:
         route = registry.route(model)
         targets = list(route.targets)
         if dialect != ANY:
-            targets = [registry.target(route, DEFAULT_PLACE, dialect)]
+            targets = [registry.target(route, DEFAULT_PROVIDER, dialect)]
     except ProxyError as error:
         raise InvalidRequestError(
             f"{model[:200]} cannot be routed: see `models list --all`"
@@ -144,7 +144,7 @@ def _of_settings(site: Site) -> Iterator[dict[str, Any]]:
 
 def _of_table(registry: Registry, model: str) -> Iterator[dict[str, Any]]:
     route = registry.route(model)
-    # The places of a chain differ in neither.
+    # The providers of a chain differ in neither.
     for target in {target.dialect: target for target in reversed(route.targets)}.values():
         for name in sorted(target.capabilities.betas | target.capabilities.on_use):
             row = _row(name, allowed=True, source="table", reason="")

@@ -6,15 +6,15 @@ from typing import Any
 
 from ..errors import NotFoundError
 from ..gateway.admission.periods import TOTAL, today
+from ..money import usd
 from ..store.records import Account, Allowance, Standing
-from .call import Call, Nothing
+from .call import AdminCall, Nothing
 from .moments import timestamp
-from .money import usd
 
 KINDS = ("key", "user", "team")
 
 
-async def standing(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+async def standing(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     """The current month, the current day, and all time, each with its budget if it has one."""
     owner, allowance, standings = await _look_up(call)
     known = {found.account.period: found for found in standings}
@@ -42,7 +42,7 @@ async def standing(call: Call[Nothing, Nothing]) -> dict[str, Any]:
     return {"kind": call.parts["kind"], "id": call.parts["id"], "budgets": rows}
 
 
-async def history(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+async def history(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     """Every period that something was spent in, oldest first; "total" last."""
     _, _, standings = await _look_up(call)
     rows = [
@@ -56,7 +56,7 @@ async def history(call: Call[Nothing, Nothing]) -> dict[str, Any]:
     return {"kind": call.parts["kind"], "id": call.parts["id"], "history": rows}
 
 
-async def _look_up(call: Call[Any, Any]) -> tuple[str, Allowance, list[Standing]]:
+async def _look_up(call: AdminCall[Any, Any]) -> tuple[str, Allowance, list[Standing]]:
     """The owner's name in the ledger, its record, its standings. Raises `NotFoundError`."""
     kind, identifier = call.parts["kind"], call.parts["id"]
     if kind not in KINDS:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from ..gateway.routing import Registry
+from ..models.registry import Registry
 from ..store.base import Store
 from ..store.records import ModelMapping
 from ..store.sealing import Seal
@@ -30,7 +30,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     betas_mapped: Mapping[str, Sequence[str]] = {}
 
 
-class Call(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
+class AdminCall(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     """One call of an operation; `now` in epoch seconds, `parts` from the path."""
 
     store: Store
@@ -56,7 +56,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
 
 
-class Text(msgspec.Struct, frozen=True, kw_only=True):
+class TextDocument(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that is no JSON document."""
 
     body: bytes

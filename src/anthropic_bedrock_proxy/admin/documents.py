@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from ..money import usd
 from ..store.records import Allowance
 from .moments import timestamp
-from .money import usd
 
 SECRET_FIELDS: Final = frozenset(("encrypted_credentials",))
 _FIRST: Final = ("id", "name")

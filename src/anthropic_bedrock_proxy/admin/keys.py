@@ -13,7 +13,7 @@ from ..store.base import KeyNotFoundError
 from ..store.records import KeyRecord, NewSecret
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from .allowances import AllowanceBody, Name, changes
-from .call import Call, Change, Nothing
+from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms
 from .providers import check_provider
@@ -64,7 +64,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     overlap_seconds: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_SECONDS)] = 0
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class KeyQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A page of keys, perhaps of one user or team."""
 
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
@@ -73,7 +73,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     team_id: str | None = None
 
 
-async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
+async def list_(call: AdminCall[Nothing, KeyQuery]) -> dict[str, Any]:
     """Lists keys, oldest first; `next` is the `after` of the page that follows."""
     query, after = call.query, call.query.after
     keys: list[KeyRecord] = []
@@ -95,12 +95,12 @@ async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
     return {"keys": [document(key) for key in shown], "next": shown[-1].id if more else None}
 
 
-async def get(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+async def get(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     """Returns one key."""
     return document(await _key(call))
 
 
-async def create(call: Call[NewKey, Nothing]) -> Change:
+async def create(call: AdminCall[NewKey, Nothing]) -> Change:
     """Makes a key; its secret is in the answer, this once."""
     fields = await _fields(call, call.body)
     secret = mint_secret()
@@ -121,7 +121,7 @@ async def create(call: Call[NewKey, Nothing]) -> Change:
     )
 
 
-async def update(call: Call[ChangedKey, Nothing]) -> Change:
+async def update(call: AdminCall[ChangedKey, Nothing]) -> Change:
     """Changes the given settings; null takes one away.
 
     A key that may administer more by it gets another secret, which is in the answer, this once.
@@ -132,17 +132,17 @@ async def update(call: Call[ChangedKey, Nothing]) -> Change:
     return await _changed(call, fields)
 
 
-async def revoke(call: Call[Nothing, Nothing]) -> Change:
+async def revoke(call: AdminCall[Nothing, Nothing]) -> Change:
     """Makes a key stop working."""
     return await _changed(call, {"is_active": False, "deactivated_reason": "revoked"})
 
 
-async def reactivate(call: Call[Nothing, Nothing]) -> Change:
+async def reactivate(call: AdminCall[Nothing, Nothing]) -> Change:
     """Makes a revoked key work again."""
     return await _changed(call, {"is_active": True, "deactivated_reason": None})
 
 
-async def rotate(call: Call[Rotation, Nothing]) -> Change:
+async def rotate(call: AdminCall[Rotation, Nothing]) -> Change:
     """Gives a key another secret, which is in the answer, this once."""
     secret = mint_secret()
     judgement = _Judgement(call.actor)
@@ -176,7 +176,7 @@ class _Judgement:
         return NewSecret(hash_secret(self._secret), hint_of(self._secret))
 
 
-async def _changed(call: Call[Any, Any], fields: dict[str, Any]) -> Change:
+async def _changed(call: AdminCall[Any, Any], fields: dict[str, Any]) -> Change:
     secret = mint_secret()
     judgement = _Judgement(call.actor, secret)
     after = await call.store.keys.update(
@@ -195,14 +195,14 @@ def _done(judgement: _Judgement, after: KeyRecord, secret: str | None) -> Change
     )
 
 
-async def _key(call: Call[Any, Any]) -> KeyRecord:
+async def _key(call: AdminCall[Any, Any]) -> KeyRecord:
     key = await call.store.keys.get(call.parts["id"])
     if key is None:
         raise KeyNotFoundError(f"no key has the id {call.parts['id']}")
     return key
 
 
-async def _fields(call: Call[Any, Any], body: KeyBody) -> dict[str, Any]:
+async def _fields(call: AdminCall[Any, Any], body: KeyBody) -> dict[str, Any]:
     """Checks what was given, and returns it as fields of the record."""
     fields = changes(body)
     if (expires_at := fields.get("expires_at")) is not None:

@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
-from ..gateway.routing import Registry, Target
-from ..protocol.capabilities import Model
+from ..models.registry import Registry, Target
+from ..models.table import Model
 from ..store.records import BedrockModel, ModelMapping
-from .call import Call, Change, Nothing
+from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 
 Dialect = Literal["invoke", "messages", "mantle", "converse"]
@@ -21,7 +21,7 @@ Alias = Annotated[str, Meta(max_length=200, pattern=r"^\S(.*\S)?\Z")]
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ModelQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`all`: retired models too."""
 
     all: bool = False
@@ -41,7 +41,7 @@ class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     alias: str
 
 
-class Offered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model that Bedrock lists for the account."""
 
     id: Id
@@ -53,10 +53,10 @@ class Offered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole listing."""
 
-    models: tuple[Offered, ...]
+    models: tuple[OfferedModel, ...]
 
 
-async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
+async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
     """Every model with the Bedrock id that its requests go to, and every name given to one."""
     stored = await call.store.catalog.mappings()
     listed = await call.store.catalog.models()
@@ -72,7 +72,7 @@ async def list_(call: Call[Nothing, Listing]) -> dict[str, Any]:
     }
 
 
-async def map_(call: Call[NewMapping, Nothing]) -> Change:
+async def map_(call: AdminCall[NewMapping, Nothing]) -> Change:
     """Lets clients ask for a model by another name."""
     body = call.body
     mapping = ModelMapping(
@@ -97,7 +97,7 @@ async def map_(call: Call[NewMapping, Nothing]) -> Change:
     )
 
 
-async def unmap(call: Call[Nothing, Unmapped]) -> Change:
+async def unmap(call: AdminCall[Nothing, Unmapped]) -> Change:
     """Takes a name back."""
     alias = call.query.alias
     before = await _stored(call, alias)
@@ -108,7 +108,7 @@ async def unmap(call: Call[Nothing, Unmapped]) -> Change:
     return Change(document={"alias": alias, "removed": True}, object=alias, before=recorded(before))
 
 
-async def sync(call: Call[Offer, Nothing]) -> Change:
+async def sync(call: AdminCall[Offer, Nothing]) -> Change:
     """Takes over what Bedrock lists, and says how it differs from the last listing."""
     found = [
         BedrockModel(
@@ -143,7 +143,7 @@ async def sync(call: Call[Offer, Nothing]) -> Change:
     return Change(document=report, object="models", after=difference)
 
 
-async def _stored(call: Call[Any, Any], alias: str) -> ModelMapping | None:
+async def _stored(call: AdminCall[Any, Any], alias: str) -> ModelMapping | None:
     mappings = await call.store.catalog.mappings()
     return next((mapping for mapping in mappings if mapping.alias == alias), None)
 

@@ -12,7 +12,7 @@ from ..errors import InvalidRequestError
 from ..store.base import KeyNotFoundError
 from ..store.records import KeyRecord, OwnerRecord
 from .allowances import AllowanceBody, Id, Name, changes
-from .call import Call, Change, Nothing
+from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .scopes import Actor, check_owned
 
@@ -38,23 +38,23 @@ class Owners(msgspec.Struct, frozen=True):
 
     kind: Kind
 
-    async def list(self, call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    async def list(self, call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
         """Lists all of the kind, by id."""
         owners = await call.store.owners.list(self.kind)
         return {f"{self.kind}s": [document(owner) for owner in owners]}
 
-    async def get(self, call: Call[Nothing, Nothing]) -> dict[str, Any]:
+    async def get(self, call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
         """Returns one."""
         return document(await self._owner(call))
 
-    async def create(self, call: Call[NewOwner, Nothing]) -> Change:
+    async def create(self, call: AdminCall[NewOwner, Nothing]) -> Change:
         """Makes one. Keys may have named it before."""
         fields = {"name": call.body.id} | changes(call.body)
         owner = OwnerRecord(kind=self.kind, created_at=call.now, updated_at=call.now, **fields)
         await call.store.owners.create(owner, judge=_Judgement(call.actor, owner.kind, owner.id))
         return Change(document=document(owner), object=owner.id, after=recorded(owner), status=201)
 
-    async def update(self, call: Call[ChangedOwner, Nothing]) -> Change:
+    async def update(self, call: AdminCall[ChangedOwner, Nothing]) -> Change:
         """Changes the given settings; null takes one away."""
         fields = changes(call.body)
         if not fields:
@@ -73,7 +73,7 @@ class Owners(msgspec.Struct, frozen=True):
             after=recorded(after),
         )
 
-    async def remove(self, call: Call[Nothing, Nothing]) -> Change:
+    async def remove(self, call: AdminCall[Nothing, Nothing]) -> Change:
         """Forgets its limits and budgets; the keys that name it stay."""
         owner_id = call.parts["id"]
         judgement = _Judgement(call.actor, self.kind, owner_id)
@@ -85,7 +85,7 @@ class Owners(msgspec.Struct, frozen=True):
             before=judgement.recorded,
         )
 
-    async def _owner(self, call: Call[Any, Any]) -> OwnerRecord:
+    async def _owner(self, call: AdminCall[Any, Any]) -> OwnerRecord:
         owner = await call.store.owners.get(self.kind, call.parts["id"])
         if owner is None:
             raise self._unknown(call.parts["id"])

@@ -9,13 +9,13 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError
-from ..gateway.routing import Registry
-from ..protocol.capabilities import Price
+from ..models.registry import Registry
+from ..models.table import Price
+from ..money import nano
 from ..store.records import ANY, PriceRecord
-from .call import Call, Change, Nothing
+from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms
-from .money import nano
 from .validation import field
 
 Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]
@@ -45,7 +45,7 @@ class PriceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     valid_from: str | None = None
 
 
-async def list_(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+async def list_(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     """The operator's prices, then the shipped ones."""
     rows = [{**document(price), "source": "store"} for price in await call.store.catalog.prices()]
     registry = call.site.registry(await call.store.catalog.mappings())
@@ -53,7 +53,7 @@ async def list_(call: Call[Nothing, Nothing]) -> dict[str, Any]:
     return {"prices": rows}
 
 
-async def set_(call: Call[NewPrice, Nothing]) -> Change:
+async def set_(call: AdminCall[NewPrice, Nothing]) -> Change:
     """Adds a price, or replaces the one with the same model, region and beginning."""
     body = call.body
     _check_model(call.site.registry(await call.store.catalog.mappings()), body.model)
@@ -83,7 +83,7 @@ async def set_(call: Call[NewPrice, Nothing]) -> Change:
     )
 
 
-async def remove(call: Call[Nothing, PriceKey]) -> Change:
+async def remove(call: AdminCall[Nothing, PriceKey]) -> Change:
     """Forgets a price of the operator's; the shipped one holds again."""
     query = call.query
     valid_from = _moment("valid_from", query.valid_from) or 0
@@ -96,7 +96,7 @@ async def remove(call: Call[Nothing, PriceKey]) -> Change:
     )
 
 
-async def _stored(call: Call[Any, Any], key: tuple[str, str, int]) -> PriceRecord | None:
+async def _stored(call: AdminCall[Any, Any], key: tuple[str, str, int]) -> PriceRecord | None:
     prices = await call.store.catalog.prices()
     return next((price for price in prices if price.key == key), None)
 

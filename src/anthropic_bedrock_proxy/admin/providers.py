@@ -13,7 +13,7 @@ from ..errors import ConflictError, InvalidRequestError, PermissionDeniedError
 from ..store.base import KeyNotFoundError
 from ..store.records import ProviderRecord
 from ..store.sealing import ProviderCredentials, SealingError, mask
-from .call import Call, Change, Nothing
+from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .scopes import EVERYTHING, Actor
 from .validation import field
@@ -51,7 +51,7 @@ class NewProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"NewProvider({self.name})"
 
 
-async def list_(call: Call[Nothing, Nothing]) -> dict[str, Any]:
+async def list_(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     """The providers of the store and of the settings; `problems` says what cannot be unsealed."""
     stored = await call.store.catalog.providers()
     problems: list[str] = []
@@ -65,7 +65,7 @@ async def list_(call: Call[Nothing, Nothing]) -> dict[str, Any]:
     return {"providers": rows, "problems": problems}
 
 
-async def add(call: Call[NewProvider, Nothing]) -> Change:
+async def add(call: AdminCall[NewProvider, Nothing]) -> Change:
     """Adds a provider, or replaces one if asked to."""
     body = call.body
     credentials = _credentials(body)
@@ -99,7 +99,7 @@ async def add(call: Call[NewProvider, Nothing]) -> Change:
     )
 
 
-async def remove(call: Call[Nothing, Nothing]) -> Change:
+async def remove(call: AdminCall[Nothing, Nothing]) -> Change:
     """Removes a provider with its credentials."""
     before = await _provider(call)
     bound = [key.id for key in await call.store.keys.list() if key.provider == before.name]
@@ -117,17 +117,17 @@ async def remove(call: Call[Nothing, Nothing]) -> Change:
     )
 
 
-async def enable(call: Call[Nothing, Nothing]) -> Change:
+async def enable(call: AdminCall[Nothing, Nothing]) -> Change:
     """Sends requests to a provider again."""
     return await _switch(call, on=True)
 
 
-async def disable(call: Call[Nothing, Nothing]) -> Change:
+async def disable(call: AdminCall[Nothing, Nothing]) -> Change:
     """Sends no requests to a provider any more."""
     return await _switch(call, on=False)
 
 
-async def check_provider(call: Call[Any, Any], name: str | None) -> None:
+async def check_provider(call: AdminCall[Any, Any], name: str | None) -> None:
     """Raises `KeyNotFoundError` unless requests may be sent to `name`, or it is None."""
     if name is None or name == DEFAULT_PROVIDER or name in call.site.providers:
         return
@@ -140,7 +140,7 @@ def unknown_provider(name: str) -> KeyNotFoundError:
     return KeyNotFoundError(f"no provider is called {name[:200]}; see `providers list`")
 
 
-async def _switch(call: Call[Any, Any], *, on: bool) -> Change:
+async def _switch(call: AdminCall[Any, Any], *, on: bool) -> Change:
     before = await _provider(call)
     after = msgspec.structs.replace(before, is_enabled=on, updated_at=call.now)
     await call.store.catalog.put_provider(after)
@@ -152,7 +152,7 @@ async def _switch(call: Call[Any, Any], *, on: bool) -> Change:
     )
 
 
-async def _provider(call: Call[Any, Any]) -> ProviderRecord:
+async def _provider(call: AdminCall[Any, Any]) -> ProviderRecord:
     record = await call.store.catalog.provider(call.parts["name"])
     if record is None:
         raise unknown_provider(call.parts["name"])
@@ -201,7 +201,7 @@ def _check_url(url: str) -> None:
         raise ValueError("no host, or no port, is in it")
 
 
-def _masked(call: Call[Any, Any], record: ProviderRecord, problems: list[str]) -> str | None:
+def _masked(call: AdminCall[Any, Any], record: ProviderRecord, problems: list[str]) -> str | None:
     if record.encrypted_credentials is None:
         return None
     try:

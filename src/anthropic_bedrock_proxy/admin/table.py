@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from . import audit, betas, budgets, keys, models, prices, providers, usage
-from .call import Call, Nothing
+from .call import AdminCall, Nothing
 from .owners import TEAMS, USERS, ChangedOwner, NewOwner
 from .scopes import EVERYTHING, SCOPES
 
@@ -26,7 +26,7 @@ class Operation(msgspec.Struct, frozen=True):
     method: str
     path: str  # a template: {id} stands for one percent-encoded segment
     scope: str
-    run: Callable[[Call[Any, Any]], Awaitable[Any]]
+    run: Callable[[AdminCall[Any, Any]], Awaitable[Any]]
     body: type[msgspec.Struct] = Nothing
     query: type[msgspec.Struct] = Nothing
 
@@ -42,16 +42,11 @@ class Operation(msgspec.Struct, frozen=True):
         """Whether it changes something, and so leaves a record in the audit log."""
         return self.method != "GET"
 
-    @property
-    def segments(self) -> tuple[str, ...]:
-        """The template after `PREFIX`."""
-        return tuple(self.path.removeprefix(PREFIX).split("/"))
-
 
 def _get(
     name: str,
     path: str,
-    run: Callable[[Call[Any, Any]], Awaitable[Any]],
+    run: Callable[[AdminCall[Any, Any]], Awaitable[Any]],
     query: type[msgspec.Struct] = Nothing,
 ) -> Operation:
     return Operation(name, "GET", PREFIX + path, f"{name.partition('.')[0]}:read", run, query=query)
@@ -60,7 +55,7 @@ def _get(
 def _write(
     name: str,
     request: str,
-    run: Callable[[Call[Any, Any]], Awaitable[Any]],
+    run: Callable[[AdminCall[Any, Any]], Awaitable[Any]],
     *,
     body: type[msgspec.Struct] = Nothing,
     query: type[msgspec.Struct] = Nothing,
@@ -72,7 +67,7 @@ def _write(
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
-    _get("keys.list", "keys", keys.list_, keys.Listing),
+    _get("keys.list", "keys", keys.list_, keys.KeyQuery),
     _write("keys.create", "POST keys", keys.create, body=keys.NewKey),
     _get("keys.get", "keys/{id}", keys.get),
     _write("keys.update", "PATCH keys/{id}", keys.update, body=keys.ChangedKey),
@@ -97,13 +92,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _get("prices.list", "prices", prices.list_),
     _write("prices.set", "PUT prices", prices.set_, body=prices.NewPrice),
     _write("prices.remove", "DELETE prices", prices.remove, query=prices.PriceKey),
-    _get("models.list", "models", models.list_, models.Listing),
+    _get("models.list", "models", models.list_, models.ModelQuery),
     _write("models.map", "PUT models/mappings", models.map_, body=models.NewMapping),
     _write("models.unmap", "DELETE models/mappings", models.unmap, query=models.Unmapped),
     _write("models.sync", "PUT models/offered", models.sync, body=models.Offer),
-    _get("betas.list", "betas", betas.list_, betas.Listing),
-    _write("betas.put", "PUT betas", betas.put, body=betas.Verdict),
-    _write("betas.forget", "DELETE betas", betas.forget, query=betas.Verdicts),
+    _get("betas.list", "betas", betas.list_, betas.BetaQuery),
+    _write("betas.put", "PUT betas", betas.put, body=betas.NewOverride),
+    _write("betas.forget", "DELETE betas", betas.forget, query=betas.OverrideKey),
     _get("providers.list", "providers", providers.list_),
     _write("providers.add", "POST providers", providers.add, body=providers.NewProvider),
     _write("providers.remove", "DELETE providers/{name}", providers.remove),
@@ -111,3 +106,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _write("providers.disable", "POST providers/{name}/disable", providers.disable),
     _get("audit.list", "audit", audit.list_, audit.Trail),
 )
+
+
+def by_path() -> dict[str, dict[str, Operation]]:
+    """Returns the operations by path template and method, for a router."""
+    found: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        found.setdefault(operation.path, {})[operation.method] = operation
+    return found

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from ..store.records import UsageRecord, UsageTotal
 from ..store.totals import add
-from .call import Call, Nothing, Text
+from .call import AdminCall, Nothing, TextDocument
 from .documents import shown
 from .moments import day, moment_ms, timestamp_ms
 from .validation import field
@@ -51,7 +51,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     format: Literal["json", "jsonl", "csv"] = "json"
 
 
-async def totals(call: Call[Nothing, Sums]) -> dict[str, Any]:
+async def totals(call: AdminCall[Nothing, Sums]) -> dict[str, Any]:
     """Rows of sums and their total."""
     query = call.query
     columns = field("by", _columns, query.by)
@@ -64,7 +64,7 @@ async def totals(call: Call[Nothing, Sums]) -> dict[str, Any]:
     return {"rows": [_row(row, columns) for row in rows], "total": _sums(add(rows))}
 
 
-async def records(call: Call[Nothing, Export]) -> dict[str, Any] | Text:
+async def records(call: AdminCall[Nothing, Export]) -> dict[str, Any] | TextDocument:
     """A page of records, oldest first; `next` is the `after` of the page that follows."""
     query = call.query
     since = 0 if query.since is None else field("since", moment_ms, query.since)
@@ -76,10 +76,10 @@ async def records(call: Call[Nothing, Export]) -> dict[str, Any] | Text:
     following = found[-1].id if len(found) == query.limit else None
     if query.format == "csv":
         body = csv_text(rows, header=query.after is None).encode()
-        return Text(body=body, content_type="text/csv; charset=utf-8", next=following)
+        return TextDocument(body=body, content_type="text/csv; charset=utf-8", next=following)
     if query.format == "jsonl":
         lines = b"".join(_encode(row) + b"\n" for row in rows)
-        return Text(body=lines, content_type="application/jsonl", next=following)
+        return TextDocument(body=lines, content_type="application/jsonl", next=following)
     return {"records": rows, "next": following}
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from .connection import ConnectError, Connection
+from .connection import AWSConnection, ConnectError
 
 if TYPE_CHECKING:
     import ssl
@@ -75,7 +75,7 @@ def connector(
     """A function that opens connections to `endpoint`, through `proxy` if given."""
     context: ssl.SSLContext | None = None
 
-    async def connect(factory: Callable[[], Connection]) -> Connection:
+    async def connect(factory: Callable[[], AWSConnection]) -> AWSConnection:
         nonlocal context
         loop = asyncio.get_running_loop()
         if endpoint.tls and context is None:

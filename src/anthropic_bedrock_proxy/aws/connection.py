@@ -43,7 +43,7 @@ class TransportTimeoutError(TransportError):
     """Nothing arrived in time."""
 
 
-class Connection(asyncio.Protocol):
+class AWSConnection(asyncio.Protocol):
     """A kept-alive connection; `exchange` starts a request, `read` pulls its answer."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

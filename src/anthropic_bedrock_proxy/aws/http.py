@@ -23,16 +23,16 @@ from typing import Final
 import msgspec
 
 from .connection import (
+    AWSConnection,
     ConnectError,
-    Connection,
     ConnectionCutError,
     TransportError,
     TransportTimeoutError,
 )
 
 __all__ = [
+    "AWSConnection",
     "ConnectError",
-    "Connection",
     "ConnectionCutError",
     "Pool",
     "PoolOptions",
@@ -58,7 +58,7 @@ class PoolOptions(msgspec.Struct, frozen=True, kw_only=True):
     resend_seconds: float = 1.0  # a cut within this time means that the connection was dead before
 
 
-Connector = Callable[[Callable[[], Connection]], Awaitable[Connection]]
+Connector = Callable[[Callable[[], AWSConnection]], Awaitable[AWSConnection]]
 
 
 class Response(msgspec.Struct, eq=False):
@@ -67,10 +67,10 @@ class Response(msgspec.Struct, eq=False):
     status: int
     headers: dict[bytes, bytes]
     _pool: Pool
-    _connection: Connection | None
+    _connection: AWSConnection | None
 
     async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
-        """As `Connection.read`: bytes, b"" after `timeout` seconds of silence, None at the end."""
+        """Reads bytes; b"" after `timeout` seconds of silence, None at the end."""
         if self._connection is None:
             return None
         return await self._connection.read(timeout)
@@ -126,9 +126,9 @@ class Pool:
         self._connector = connector
         self._options = options or PoolOptions()
         self._loop = asyncio.get_running_loop()
-        self._free: list[Connection] = []
-        self._waiters: deque[asyncio.Future[Connection]] = deque()
-        self._open: set[Connection] = set()
+        self._free: list[AWSConnection] = []
+        self._waiters: deque[asyncio.Future[AWSConnection]] = deque()
+        self._open: set[AWSConnection] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self._lingering: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -170,7 +170,7 @@ class Pool:
             error.sent = error.sent or sent
             raise
 
-    def release(self, connection: Connection) -> None:
+    def release(self, connection: AWSConnection) -> None:
         """Takes a connection back after an exchange."""
         if not connection.reusable or self._closed or self._retired:
             connection.abort()
@@ -203,7 +203,7 @@ class Pool:
                 waiter.set_exception(ConnectError("the client is closed"))
         await asyncio.sleep(0)
 
-    def _take_free(self, now: float) -> Connection | None:
+    def _take_free(self, now: float) -> AWSConnection | None:
         oldest = now - self._options.idle_seconds
         while self._free:
             connection = self._free.pop()
@@ -214,7 +214,7 @@ class Pool:
             connection.abort()
         return None
 
-    def _offer(self, connection: Connection) -> None:
+    def _offer(self, connection: AWSConnection) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -225,9 +225,9 @@ class Pool:
         if now - self._free[0].idle_since > self._options.idle_seconds:
             self._free.pop(0).abort()
 
-    async def _connect(self, deadline: float) -> Connection:
+    async def _connect(self, deadline: float) -> AWSConnection:
         """A new connection, or one that another exchange has just given back."""
-        waiter: asyncio.Future[Connection] = self._loop.create_future()
+        waiter: asyncio.Future[AWSConnection] = self._loop.create_future()
         self._waiters.append(waiter)
         self._start_connecting()
         try:
@@ -258,7 +258,7 @@ class Pool:
     async def _open_one(self) -> None:
         try:
             async with asyncio.timeout(self._options.connect_timeout_seconds):
-                connection = await self._connector(lambda: Connection(self._loop))
+                connection = await self._connector(lambda: AWSConnection(self._loop))
         except TimeoutError:
             seconds = self._options.connect_timeout_seconds
             self._fail_one(ConnectError(f"no connection within {seconds:g} s"))
@@ -283,7 +283,7 @@ class Pool:
                 waiter.set_exception(error)
                 return
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: AWSConnection) -> None:
         self._open.discard(connection)
         self._start_connecting()
 

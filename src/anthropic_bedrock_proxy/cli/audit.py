@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from .client import Where, admin, pages
+from .client import admin, pages
 from .common import json_option, print_json, print_table, where_options
+from .wire import Where
 
 _PAGE = 1000
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from ..store.base import StoreError
-from .client import load
 from .common import config_option, json_option, print_json
+from .wire import load
 
 
 @click.command()
@@ -18,8 +18,8 @@ from .common import config_option, json_option, print_json
 @config_option
 def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
     """Copy the SQLite store to FILE, which must not exist yet. Proxies go on meanwhile."""
-    from ..backends import make_store  # noqa: PLC0415  # heavy
-    from ..parts import make_resolver  # noqa: PLC0415
+    from ..app.bedrock import make_resolver  # noqa: PLC0415
+    from ..app.store import make_store  # noqa: PLC0415  # heavy
     from ..store.sqlite.store import SQLiteStore  # noqa: PLC0415
 
     if file.exists():

@@ -8,10 +8,11 @@ from typing import Any, Final, Literal
 
 import click
 
-from ..protocol.capabilities import DIALECTS
+from ..models.table import DIALECTS
 from ..store.records import ANY
-from .client import Where, admin
+from .client import admin
 from .common import json_option, print_json, print_table, where_options
+from .wire import Where
 
 _NAMES: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}")
 Kind = Literal["beta", "field", "tier"]
@@ -34,8 +35,8 @@ def _name(text: str) -> str:
     return text
 
 
-def verdict_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of the commands about one verdict."""
+def override_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of the commands about one override."""
     for option in (
         where_options,
         json_option,
@@ -61,7 +62,7 @@ def command() -> None:
 @json_option
 @where_options
 def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) -> None:
-    """List the verdicts; with --model, also what the built-in table says of it."""
+    """List the overrides; with --model, also what the built-in table says of it."""
     kind = kind or "beta"
     with admin(where) as client:
         found = client.call("GET", "betas", query={"kind": kind, "model": model})
@@ -69,7 +70,7 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
         print_json(found)
         return
     print_table(
-        (kind.upper(), "VERDICT", "MODEL", "DIALECT", "SOURCE", "REASON", "EVIDENCE"),
+        (kind.upper(), "OVERRIDE", "MODEL", "DIALECT", "SOURCE", "REASON", "EVIDENCE"),
         [
             (
                 row["name"],
@@ -86,23 +87,23 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
 
 
 @command.command()
-@verdict_options
-@click.option("--reason", default="", help="Why; kept with the verdict.")
+@override_options
+@click.option("--reason", default="", help="Why; kept with the override.")
 def allow(**options: Any) -> None:
     """Send FLAG, whatever the built-in table says."""
     _put(allowed=True, **options)
 
 
 @command.command()
-@verdict_options
-@click.option("--reason", default="", help="Why; kept with the verdict.")
+@override_options
+@click.option("--reason", default="", help="Why; kept with the override.")
 def block(**options: Any) -> None:
     """Leave FLAG out, whatever the built-in table says."""
     _put(allowed=False, **options)
 
 
 @command.command()
-@verdict_options
+@override_options
 def forget(
     *,
     name: str,
@@ -112,7 +113,7 @@ def forget(
     as_json: bool,
     where: Where,
 ) -> None:
-    """Take back every verdict on FLAG, learned or given; --model and --dialect narrow it down."""
+    """Take back every override on FLAG, learned or given; --model and --dialect narrow it down."""
     query = {"name": name, "kind": kind, "model": model, "dialect": dialect}
     with admin(where) as client:
         removed = client.call("DELETE", "betas", query=query)
@@ -120,7 +121,7 @@ def forget(
         print_json(removed)
         return
     for row in removed["forgotten"]:
-        click.echo(f"the verdict on {name} for {_where(row)} is forgotten")
+        click.echo(f"the override on {name} for {_where(row)} is forgotten")
 
 
 def _put(
@@ -137,16 +138,16 @@ def _put(
     body = {"name": name, "allowed": allowed, "model": model, "reason": reason}
     body |= {"kind": kind or "beta", "dialect": dialect or ANY}
     with admin(where) as client:
-        verdict = client.call("PUT", "betas", body=body)
+        override = client.call("PUT", "betas", body=body)
     if as_json:
-        print_json(verdict)
+        print_json(override)
         return
     verb = "is sent" if allowed else "is left out"
-    click.echo(f"{name} {verb} for {_where(verdict)}")
+    click.echo(f"{name} {verb} for {_where(override)}")
 
 
 def _evidence(row: Mapping[str, Any]) -> str:
-    """Tells what a learned verdict is founded on, and for whom it counts."""
+    """Tells what a learned override is founded on, and for whom it counts."""
     if row["source"] != "learned":
         return ""
     if row["allowed"]:
@@ -162,7 +163,7 @@ def _evidence(row: Mapping[str, Any]) -> str:
     )
 
 
-def _where(verdict: Mapping[str, Any]) -> str:
-    model = "every model" if verdict["model"] == ANY else verdict["model"]
-    dialect = "every dialect" if verdict["dialect"] == ANY else verdict["dialect"]
+def _where(override: Mapping[str, Any]) -> str:
+    model = "every model" if override["model"] == ANY else override["model"]
+    dialect = "every dialect" if override["dialect"] == ANY else override["dialect"]
     return f"{model} in {dialect}"

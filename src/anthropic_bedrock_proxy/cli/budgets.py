@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .client import Where, admin, segment
+from .client import admin
 from .common import json_option, print_json, print_table, where_options
 from .values import usd_text
+from .wire import Where, segment
 
 _KINDS = click.Choice(["key", "user", "team"])
 

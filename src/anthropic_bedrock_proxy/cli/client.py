@@ -5,29 +5,13 @@ The same operations in the same shapes, so a command does not know which of the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
-from urllib.parse import quote
+from typing import Any, Protocol, Self
 
 import click
-import msgspec
 
-from ..config import Settings, SettingsError, load_settings
-
-# An amount of money is a number of exactly the digits that it has.
-_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Where(msgspec.Struct, frozen=True):
-    """What the common options said: a configuration, or a proxy's address and a key for it."""
-
-    config_file: Path | None = None
-    url: str | None = None
-    key_file: Path | None = None
+from .wire import Where, load
 
 
 class Admin(Protocol):
@@ -70,14 +54,6 @@ def admin(where: Where) -> Admin:
     return RemoteAdmin(where.url, read_key(where))
 
 
-def load(config_file: Path | None) -> Settings:
-    """The settings. Raises `click.ClickException`."""
-    try:
-        return load_settings(config_file)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
-
-
 def pages(
     client: Admin, path: str, field: str, *, cursor: str = "after", **query: Any
 ) -> Iterator[dict[str, Any]]:
@@ -89,42 +65,3 @@ def pages(
         following = page["next"]
         if following is None:
             return
-
-
-def segment(identifier: str) -> str:
-    """An id as one segment of a path. Raises `click.UsageError`."""
-    return quote(_checked(identifier), safe="")
-
-
-def parameters(query: Mapping[str, Any] | None) -> dict[str, str]:
-    """The parameters of a query string that have a value, as texts. Raises `click.UsageError`."""
-    given = {name: value for name, value in (query or {}).items() if value is not None}
-    return {
-        name: str(value).lower() if isinstance(value, bool) else _checked(str(value))
-        for name, value in given.items()
-    }
-
-
-def encode(document: Any) -> bytes:
-    """A document as JSON. Raises `click.UsageError` for a text of bytes that are no UTF-8."""
-    try:
-        return _encode(document)
-    except UnicodeEncodeError as error:
-        raise _no_text(error.object) from None
-
-
-def decode(raw: bytes) -> Any:
-    """The document of an answer. Raises `ValueError`."""
-    return json.loads(raw, parse_float=Decimal)
-
-
-def _checked(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _no_text(text) from None
-    return text
-
-
-def _no_text(text: str) -> click.UsageError:
-    return click.UsageError(f"{text!r} is not written in UTF-8")

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from .client import Where
 from .values import usd_text
+from .wire import Where
 
 F = TypeVar("F", bound=Callable[..., Any])
 

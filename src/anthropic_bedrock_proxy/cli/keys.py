@@ -15,9 +15,10 @@ import click
 from ..admin.keys import LONGEST_OVERLAP_SECONDS
 from ..admin.scopes import SCOPES
 from .allowances import ALLOWANCE_OPTIONS, options_of
-from .client import Where, admin, pages, segment
+from .client import admin, pages
 from .common import json_option, print_fields, print_json, print_table, where_options
 from .values import given, moment, usd_text
+from .wire import Where, segment
 
 TIERS = ["default", "flex", "priority", "reserved"]
 TTLS = ["5m", "1h"]

@@ -12,7 +12,7 @@ import click
 from ..config import Settings, SettingsError
 from ..errors import ProxyError
 from ..store.base import Store, StoreError
-from .client import decode, encode, parameters
+from .wire import decode, encode, parameters
 
 
 class LocalAdmin:
@@ -24,9 +24,9 @@ class LocalAdmin:
         self._store: Store | None = None
 
     def __enter__(self) -> Self:
-        from ..administration import build_admin  # noqa: PLC0415  # heavy
-        from ..backends import make_store  # noqa: PLC0415
-        from ..parts import make_resolver  # noqa: PLC0415
+        from ..app.admin import build_admin  # noqa: PLC0415  # heavy
+        from ..app.bedrock import make_resolver  # noqa: PLC0415
+        from ..app.store import make_store  # noqa: PLC0415
 
         self._runner.__enter__()
         try:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from ..protocol.capabilities import DIALECTS
-from .client import Where, admin, load
+from ..models.table import DIALECTS
+from .client import admin
 from .common import json_option, print_json, print_table, where_options
+from .wire import Where, load
 
 
 @click.group()

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from .allowances import ALLOWANCE_OPTIONS, options_of
-from .client import Where, admin, segment
+from .client import admin
 from .common import json_option, print_fields, print_json, print_table, where_options
 from .values import given, usd_text
+from .wire import Where, segment
 
 
 def owner_commands(kind: str) -> click.Group:

@@ -6,9 +6,10 @@ from decimal import Decimal
 
 import click
 
-from .client import Where, admin
+from .client import admin
 from .common import json_option, print_fields, print_json, print_table, where_options
 from .values import dollars, moment, usd_text
+from .wire import Where
 
 _COLUMNS = ("input_usd", "output_usd", "cache_read_usd", "cache_write_usd", "cache_write_1h_usd")
 from_option = click.option(

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from .client import Where, admin, segment
+from .client import admin
 from .common import json_option, print_fields, print_json, print_table, where_options
 from .provider_input import NAME, REGION, ROLE, read_credentials, url
+from .wire import Where, segment
 
 
 @click.group()

@@ -77,14 +77,16 @@ def _serve(
     config_file: Path | None,
     overrides: dict[str, str],
 ) -> int:
-    from .. import app, parts, server  # noqa: PLC0415  # after the bind
-    from ..backends import make_store  # noqa: PLC0415
+    from ..app import bedrock  # noqa: PLC0415
+    from ..app import build as app  # noqa: PLC0415  # after the bind
+    from ..app.store import make_store  # noqa: PLC0415
+    from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
     from .banner import banner  # noqa: PLC0415
 
-    credentials = parts.describe_credentials(settings)
+    credentials = bedrock.describe_credentials(settings)
     if credentials is None and demo_without_aws:
         demo = True
     if credentials is None and not demo:
@@ -94,11 +96,11 @@ def _serve(
             raise StartError(_NO_AWS_IN_DEMOS)
         settings = _with_demo_upstream(config_file, overrides, bound)
     try:
-        parts.check(settings)
+        app.check(settings)
     except SettingsError as error:
         raise StartError(str(error)) from error
     logs.configure(settings.server.log_level, settings.server.log_format)
-    resolver = parts.make_resolver(settings)
+    resolver = bedrock.make_resolver(settings)
     try:
         store = make_store(settings, resolver)
     except StoreError as error:
@@ -113,7 +115,7 @@ def _serve(
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         standard.say(f"The store does not answer yet: {error}", descriptor=2)
-    upstream = "the built-in simulator (demo)" if demo else parts.bedrock_url(settings)
+    upstream = "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings)
     signals.hold()
     shown = None if demo else credentials
     try:
@@ -184,7 +186,7 @@ async def _make_key(settings: Settings, store: Store) -> str:
     """Makes a key as `keys create` does, so that the audit log tells of it; returns the secret."""
     from ..admin.scopes import LOCAL  # noqa: PLC0415  # once in the life of a store
     from ..admin.table import PREFIX  # noqa: PLC0415
-    from ..administration import build_admin  # noqa: PLC0415
+    from ..app.admin import build_admin  # noqa: PLC0415
     from ..errors import ProxyError  # noqa: PLC0415
     from ..store.base import StoreError  # noqa: PLC0415
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from ..aws_errors import UpstreamRefusal
 from ..config import Settings, SettingsError
-from ..errors import UpstreamRefusal
 from ..upstream.control import FoundationModel, InferenceProfile
 
 
@@ -17,7 +17,7 @@ def offered(settings: Settings) -> list[dict[str, Any]]:
     """The models of the configured account and region. Raises `click.ClickException`."""
 
     async def ask() -> list[dict[str, Any]]:
-        from ..parts import make_control, make_resolver  # noqa: PLC0415  # heavy
+        from ..app.bedrock import make_control, make_resolver  # noqa: PLC0415  # heavy
 
         # Somebody waits who asked for it.
         control = make_control(settings, make_resolver(settings), timeout_seconds=20.0)

@@ -12,8 +12,8 @@ import msgspec
 
 from ..config import Settings
 from ..store.base import StoreError
-from .client import load
 from .common import config_option, json_option, print_fields
+from .wire import load
 
 
 @click.group()
@@ -47,8 +47,8 @@ def migrate(*, dry_run: bool, as_json: bool, config_file: Path | None) -> None:
 
 def _run(settings: Settings, work: Callable[[Any, Any], Awaitable[msgspec.Struct]]) -> Any:
     """The report of `work(client, names)` on the configured account. `click.ClickException`."""
-    from ..backends import make_dynamodb, table_names  # noqa: PLC0415  # heavy
-    from ..parts import make_resolver  # noqa: PLC0415  # heavy
+    from ..app.bedrock import make_resolver  # noqa: PLC0415  # heavy
+    from ..app.store import make_dynamodb, table_names  # noqa: PLC0415  # heavy
 
     async def run() -> msgspec.Struct:
         client = make_dynamodb(settings, make_resolver(settings))

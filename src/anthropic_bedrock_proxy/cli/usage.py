@@ -11,9 +11,10 @@ import click
 import msgspec
 
 from ..admin.usage import COLUMNS, csv_text
-from .client import Where, admin, pages
+from .client import admin, pages
 from .common import json_option, print_json, print_table, where_options
 from .values import day, moment, usd_text
+from .wire import Where
 
 HEADER = ("REQUESTS", "ERRORS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "COST USD")
 _PAGE = 10_000

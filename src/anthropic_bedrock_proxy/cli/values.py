@@ -13,7 +13,7 @@ from typing import TypeVar
 import click
 
 from ..admin import moments
-from ..admin.money import NANO_PER_USD, nano, usd
+from ..money import NANO_PER_USD, nano, usd
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from .aws_names import SDK
 from .parse import allowed, parse
 from .predecessor import IGNORED
 from .schema import MASK, Field, fields
-from .sections.aws import AWS
+from .sections.aws import AWSSettings
 from .settings import SECTIONS, NoEffect, SDKEnviron, Settings
 
 DEFAULT = "default"
@@ -190,7 +190,7 @@ def _shown(field: Field, raw: object) -> str:
 
 
 def _check_credentials(
-    aws: AWS, origins: Mapping[str, str], problems: list[str], warnings: list[str]
+    aws: AWSSettings, origins: Mapping[str, str], problems: list[str], warnings: list[str]
 ) -> None:
     key_id, secret, token = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
     if aws.access_key_id and not aws.secret_access_key:

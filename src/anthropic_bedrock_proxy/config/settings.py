@@ -11,13 +11,13 @@ from collections.abc import Mapping
 import msgspec
 
 from .schema import Section, fields
-from .sections.aws import AWS, Upstream
-from .sections.features import Features
-from .sections.fetch import Fetch
-from .sections.limits import Budgets, Limits
-from .sections.models import Failover, Models
-from .sections.server import CORS, Auth, Server, Streaming
-from .sections.store import Store, Tables
+from .sections.aws import AWSSettings, UpstreamSettings
+from .sections.features import FeatureSettings
+from .sections.fetch import FetchSettings
+from .sections.limits import BudgetSettings, LimitSettings
+from .sections.models import FailoverSettings, ModelSettings
+from .sections.server import AuthSettings, CORSSettings, ServerSettings, StreamingSettings
+from .sections.store import StoreSettings, TableSettings
 
 
 class SDKEnviron(dict[str, str]):
@@ -43,20 +43,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     code (see `aws_names`).
     """
 
-    server: Server = Server()
-    aws: AWS = AWS()
-    upstream: Upstream = Upstream()
-    cors: CORS = CORS()
-    auth: Auth = Auth()
-    store: Store = Store()
-    limits: Limits = Limits()
-    budgets: Budgets = Budgets()
-    streaming: Streaming = Streaming()
-    models: Models = Models()
-    failover: Failover = Failover()
-    fetch: Fetch = Fetch()
-    features: Features = Features()
-    tables: Tables = Tables()
+    server: ServerSettings = ServerSettings()
+    aws: AWSSettings = AWSSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    cors: CORSSettings = CORSSettings()
+    auth: AuthSettings = AuthSettings()
+    store: StoreSettings = StoreSettings()
+    limits: LimitSettings = LimitSettings()
+    budgets: BudgetSettings = BudgetSettings()
+    streaming: StreamingSettings = StreamingSettings()
+    models: ModelSettings = ModelSettings()
+    failover: FailoverSettings = FailoverSettings()
+    fetch: FetchSettings = FetchSettings()
+    features: FeatureSettings = FeatureSettings()
+    tables: TableSettings = TableSettings()
     sources: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
     no_effect: tuple[NoEffect, ...] = ()

@@ -21,7 +21,7 @@ _FIRST_FINAL_STATUS: Final = 200
 _BROKEN: Final = "the server's answer is not valid HTTP"
 
 
-class Answer:
+class FetchAnswer:
     """`receive` takes what came from the network; the rest is what it amounts to."""
 
     def __init__(self, max_bytes: int) -> None:
@@ -103,7 +103,7 @@ def too_large(max_bytes: int) -> TooLargeError:
     return TooLargeError(f"it is over {max_bytes} bytes")
 
 
-def check_head(answer: Answer, max_bytes: int) -> None:
+def check_head(answer: FetchAnswer, max_bytes: int) -> None:
     """Refuses a body that cannot be taken before it is read. Raises `FetchError`."""
     headers = answer.headers
     encoding = headers.get("content-encoding", "").strip().lower()

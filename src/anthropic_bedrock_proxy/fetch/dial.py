@@ -19,7 +19,7 @@ import msgspec
 from ..aws.connect import Endpoint, through_proxy, tls_context
 from ..aws.connection import ConnectError
 from .base import FetchError
-from .turns import Turns
+from .fair_slots import FairSlots
 
 _READ_AHEAD: Final = 64 * 1024
 _LOOKUPS: Final = 8  # threads
@@ -62,7 +62,7 @@ class Lookup:
         """`find` blocks, and raises as `__call__` does."""
         self._find = find
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fetch-lookup")
-        self._turns = Turns(threads)
+        self._turns = FairSlots(threads)
 
     async def __call__(self, host: str, port: int, *, key: str) -> list[str]:
         """Returns the addresses of `host`.

@@ -22,11 +22,11 @@ import msgspec
 from .. import __version__
 from ..aws.connect import Endpoint, proxy_for
 from . import media
-from .answer import Answer, check_head
+from .answer import FetchAnswer, check_head
 from .base import Fetched, FetchError
 from .dial import Dialer, Lookup, NetworkDialer, Stream, literal_address
+from .fair_slots import FairSlots
 from .guard import NOT_PUBLIC, Parts, check_address, check_host, check_url
-from .turns import Turns
 
 _CHUNK: Final = 64 * 1024
 _TRIED: Final = 4  # addresses of one host
@@ -82,7 +82,7 @@ class WebFetcher:
         self._lookup = Lookup()
         self._resolver = resolver
         self._dialer = dialer or NetworkDialer(self._options.ca_bundle)
-        self._turns = Turns(self._options.max_concurrent)
+        self._turns = FairSlots(self._options.max_concurrent)
 
     async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         """See `Fetcher`."""
@@ -131,11 +131,11 @@ class WebFetcher:
             raise FetchError("it redirects from https to http")
         return target
 
-    async def _hop(self, parts: Parts, wish: _Wish) -> Answer:
+    async def _hop(self, parts: Parts, wish: _Wish) -> FetchAnswer:
         """Makes one request; the body is read only where the status is 200."""
         endpoint = Endpoint(parts.host, parts.port, parts.scheme == "https")
         stream = await self._connect(endpoint, wish.key)
-        answer = Answer(wish.max_bytes)
+        answer = FetchAnswer(wish.max_bytes)
         try:
             stream.transport.write(_request(endpoint, parts.target, wish.accept))
             while not answer.status:

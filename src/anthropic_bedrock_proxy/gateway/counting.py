@@ -14,22 +14,21 @@ from typing import Final
 
 import msgspec
 
+from ..aws_errors import UpstreamRefusal, from_refusal, rule_for
 from ..bounded import Bounded
-from ..errors import InvalidRequestError, UpstreamRefusal, from_refusal, rule_for
-from ..protocol.messages import MessagesRequest, parse_request
-from ..protocol.terms import DEFAULT_TERMS
+from ..errors import InvalidRequestError
+from ..models.registry import Registry, Route, Target
+from ..protocol.request.messages import MessagesRequest, parse_request
+from ..protocol.request.policy import DEFAULT_POLICY
 from ..protocol.tokens import estimate_input
 from ..tools.toolset import Toolset
-from ..upstream.base import Call, Patience, Upstream
+from ..upstream.base import Deadlines, ModelCall, Upstream
 from .admission.admission import Admission
-from .dialects import Wanted, convert
+from .conversion import ConversionOptions, convert
 from .exchange import Exchange
-from .failover.failover import pinned_place
-from .reply import Reply
-from .routing import Registry, Route, Target
+from .failover.failover import pinned_provider
 from .sources import Sources, has_urls
 
-ESTIMATE_HEADER: Final = (b"x-token-count", b"estimate")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -40,7 +39,7 @@ _NO_COUNT: Final = "NoCount"  # no code of AWS's
 _FORGET_SECONDS: Final = 600.0
 _MAX_REMEMBERED: Final = 1024
 # A count is a courtesy: nobody waits long for it.
-_PATIENCE: Final = Patience(max_attempts=1, first_byte_seconds=10.0)
+_DEADLINES: Final = Deadlines(max_attempts=1, first_byte_seconds=10.0)
 # What a count has no place for on the Messages endpoints.
 _NOT_COUNTED: Final = ("max_tokens", "stream", "metadata", "stop_sequences", "temperature")
 
@@ -58,6 +57,13 @@ class _Counted(msgspec.Struct):
     inputTokens: int = -1  # noqa: N815  # Bedrock's name
 
 
+class TokenCount(msgspec.Struct, frozen=True):
+    """The input tokens of a request; `estimated` if nobody counted them."""
+
+    input_tokens: int
+    estimated: bool = False
+
+
 class Counting:
     """Counts the input tokens of a request that is not made."""
 
@@ -71,23 +77,23 @@ class Counting:
         *,
         monotonic: Callable[[], float],
     ) -> None:
-        """`upstreams` by place."""
+        """`upstreams` by provider."""
         self._upstreams = upstreams
         self._registry = registry
         self._sources = sources
         self._admission = admission
         self._toolset = toolset
         self._monotonic = monotonic
-        # (place, operation, model) -> when to try again
+        # (provider, operation, model) -> when to try again
         self._without: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
 
-    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply:
+    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> TokenCount:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
-        place = pinned_place(exchange.caller, self._upstreams)
-        route = self._registry.route(request.view.model, place=place)
+        provider = pinned_provider(exchange.caller, self._upstreams)
+        route = self._registry.route(request.view.model, provider=provider)
         if not await self._admission.admit_count(exchange, request, route):
-            return _reply(estimate_input(body), estimated=True)
+            return TokenCount(estimate_input(body), estimated=True)
         if has_urls(request.view):
             request = await self._sources.inline(request, exchange.key_id)
         # Bedrock checks the whole body.
@@ -100,16 +106,16 @@ class Counting:
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):
-            key = (target.place, counting.operation, counting.bedrock_model_id)
+            key = (target.provider, counting.operation, counting.bedrock_model_id)
             if self._monotonic() < self._without.get(key, 0.0):
                 continue
             try:
-                return _reply(await self._count(target.place, counting))
+                return TokenCount(await self._count(target.provider, counting))
             except UpstreamRefusal as refusal:
                 if not _cannot_count(counting, refusal):
                     raise from_refusal(refusal) from refusal
                 self._remember_without(key)
-        return _reply(estimate_input(call.body), estimated=True)
+        return TokenCount(estimate_input(call.body), estimated=True)
 
     def _remember_without(self, key: tuple[str, str, str]) -> None:
         self._without[key] = self._monotonic() + _FORGET_SECONDS
@@ -121,7 +127,7 @@ class Counting:
         route: Route,
         target: Target,
         body: bytes,
-    ) -> list[Call]:
+    ) -> list[ModelCall]:
         """Returns the calls that may count, in the order to try them; none: only estimate."""
         if route.model.count_tokens if route.model else not _is_profile(route.base_model_id):
             return [_count_tokens(route.base_model_id, body)] if _is_claude(target) else []
@@ -135,31 +141,31 @@ class Counting:
         fields = msgspec.json.decode(call.body, type=dict[str, msgspec.Raw])
         counted = {name: raw for name, raw in fields.items() if name not in _NOT_COUNTED}
         return [
-            Call(
+            ModelCall(
                 operation="mantle-count-tokens",
                 bedrock_model_id=mantle.bedrock_model_id,
                 body=_encode(counted),
                 headers=call.headers,
-                patience=_PATIENCE,
+                deadlines=_DEADLINES,
             )
         ]
 
     def _as(self, route: Route, target: Target, dialect: str) -> Target:
         """Returns the target for the same model in another dialect."""
-        return self._registry.target(route, target.place, dialect)
+        return self._registry.target(route, target.provider, dialect)
 
-    def _convert(self, exchange: Exchange, request: MessagesRequest, target: Target) -> Call:
-        wanted = Wanted(
+    def _convert(self, exchange: Exchange, request: MessagesRequest, target: Target) -> ModelCall:
+        options = ConversionOptions(
             flags=exchange.betas,
             rules=self._registry.betas,
-            terms=DEFAULT_TERMS,
+            policy=DEFAULT_POLICY,
             stream=False,
             request_id="",
         )
-        return convert(request, target, wanted).call
+        return convert(request, target, options).call
 
-    async def _count(self, place: str, call: Call) -> int:
-        answer = await self._upstreams[place].call(call)
+    async def _count(self, provider: str, call: ModelCall) -> int:
+        answer = await self._upstreams[provider].call(call)
         try:
             counted = msgspec.json.decode(answer.body, type=_Counted)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
@@ -175,8 +181,8 @@ def _no_count(why: str) -> UpstreamRefusal:
     return UpstreamRefusal(_NO_COUNT, f"Amazon Bedrock did not count the tokens: {why}.")
 
 
-def _count_tokens(base_model_id: str, body: bytes) -> Call:
-    return Call(
+def _count_tokens(base_model_id: str, body: bytes) -> ModelCall:
+    return ModelCall(
         operation="count-tokens",
         bedrock_model_id=base_model_id,
         body=_encode({"input": {"invokeModel": {"body": b64encode(body).decode()}}}),
@@ -187,7 +193,7 @@ def _is_claude(target: Target) -> bool:
     return "claude" in target.capabilities.features
 
 
-def _cannot_count(call: Call, refusal: UpstreamRefusal) -> bool:
+def _cannot_count(call: ModelCall, refusal: UpstreamRefusal) -> bool:
     """Tells whether the refusal is about counting, not about the request."""
     if refusal.code == _NO_COUNT:
         return True
@@ -217,7 +223,3 @@ def _least_max_tokens(request: MessagesRequest) -> msgspec.Raw:
     if thinking is None or thinking.type != "enabled":
         return _ONE
     return msgspec.Raw(_encode(max(1, thinking.budget_tokens + 1)))
-
-
-def _reply(tokens: int, *, estimated: bool = False) -> Reply:
-    return Reply(_encode({"input_tokens": tokens}), headers=[ESTIMATE_HEADER] if estimated else [])

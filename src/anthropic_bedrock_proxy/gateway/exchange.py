@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..protocol.metering import Meter
+from ..errors import LimitState
+from ..protocol.answer.metering import Meter
 
 if TYPE_CHECKING:
+    from ..models.registry import Target
     from ..store.records import Caller
     from ..turn.driver import BegunTurn
-    from .routing import Target
 
 
 class Exchange(msgspec.Struct, eq=False):
@@ -27,12 +29,14 @@ class Exchange(msgspec.Struct, eq=False):
     stream: bool = False
     key_id: str = ""
     caller: Caller | None = None  # None: the master key, or no key at all
-    rate_lines: bytes = b""  # headers about rate limits: see `Reply.lines`
+    limits: Sequence[LimitState] = ()  # where the caller stands, once it was admitted
     target: Target | None = None  # the one that serves it, or was tried last
     turn: BegunTurn | None = None  # if the proxy runs tools for the model
+    served_by: str | None = None  # the label of `target`, where there was a choice
     service_tier: str | None = None  # the one that Bedrock used, if it said so
     warnings: list[str] = []
     meter: Meter = msgspec.field(default_factory=Meter)
+    cost_nano: int | None = None  # of a whole answer, if clients are told
     status: int = 0
     error_type: str | None = None
     ttft_ms: int | None = None

@@ -11,34 +11,34 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from ..errors import InvalidRequestError, ProxyError, UpstreamRefusal
-from ..protocol.answer_edits import with_applied_edits, with_cost
-from ..protocol.cost import dollars
-from ..protocol.messages import MessagesRequest, parse_request
-from ..protocol.terms import Terms
+from ..aws_errors import UpstreamRefusal
+from ..errors import InvalidRequestError, ProxyError
+from ..models.registry import Registry, Route, Target
+from ..money import dollars
+from ..protocol.answer.edits import with_applied_edits, with_cost
+from ..protocol.request.messages import MessagesRequest, parse_request
+from ..protocol.request.policy import Policy
+from ..redaction import shown
 from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .admission.lease import Lease
-from .dialects import Conversion, Wanted
+from .answer.pacing import PacedStream, Pacing
+from .answer.stream import AnswerEvents, EventSource, refused
+from .answer.whole import open_stream
+from .conversion import Conversion, ConversionOptions, policy_for
 from .exchange import Exchange
-from .failover.course import Course, OnlyTarget
-from .failover.failover import TARGET_HEADER, Failover, pinned_place
-from .known import View, capabilities_of
-from .pacing import PacedStream, Pacing
-from .relay import Relay, answer_headers, answer_lines, refused, told
-from .reply import Reply, StreamReply
-from .routing import Registry, Route, Target
+from .failover.attempts import Attempts, SingleTarget
+from .failover.failover import Failover, pinned_provider
+from .overrides.known import OverrideView, capabilities_of
+from .overrides.overrides import Overrides
 from .sources import Sources, has_urls
-from .terms import terms_for
-from .unstreamed import open_stream
-from .verdicts import Verdicts
 
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
 class Messages:
-    """Serves the Messages API from the places where its models run."""
+    """Serves the Messages API from the providers where its models run."""
 
     def __init__(
         self,
@@ -48,43 +48,46 @@ class Messages:
         failover: Failover,
         admission: Admission,
         pacing: Pacing,
-        verdicts: Verdicts,
+        overrides: Overrides,
         sources: Sources,
-        resolve_backing: Callable[[str, str], Awaitable[None]],
-        terms: Terms,
+        resolve_profile: Callable[[str, str], Awaitable[None]],
+        policy: Policy,
         toolset: Toolset,
         report_cost: bool = False,
         monotonic: Callable[[], float],
     ) -> None:
-        """`upstreams` by place; `terms` are the operator's, for every request.
+        """`upstreams` by provider; `policy` are the operator's, for every request.
 
         `report_cost` tells clients what an answer has cost.
-        `resolve_backing` finds out what is behind an application inference profile, for a key.
+        `resolve_profile` finds out what is behind an application inference profile, for a key.
         """
         self._upstreams = upstreams
         self._registry = registry
         self._failover = failover
         self._admission = admission
         self._pacing = pacing
-        self._verdicts = verdicts
+        self._overrides = overrides
         self._sources = sources
-        self._resolve_backing = resolve_backing
-        self._terms = terms
+        self._resolve_profile = resolve_profile
+        self._policy = policy
         self._toolset = toolset
         self._report_cost = report_cost
         self._monotonic = monotonic
 
-    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> Reply | StreamReply:
-        """Answers one authenticated request. Raises `ProxyError`."""
+    async def handle(self, exchange: Exchange, body: bytes | bytearray) -> bytes | EventSource:
+        """Answers one authenticated request: with a message document, or with events as they come.
+
+        Raises `ProxyError`.
+        """
         request = parse_request(body, exchange.version)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
         route = self._route(exchange, request)
         exchange.listed = route.listed
-        wanted = Wanted(
+        options = ConversionOptions(
             flags=exchange.betas,
             rules=self._registry.betas,
-            terms=terms_for(self._terms, exchange.caller),
+            policy=policy_for(self._policy, exchange.caller),
             stream=exchange.stream,
             request_id=exchange.request_id,
             key_id=exchange.key_id,
@@ -92,18 +95,18 @@ class Messages:
         lease = await self._admission.admit(exchange, request, route, body)
         try:
             if route.opaque:
-                await self._resolve_backing(route.base_model_id, exchange.key_id)
+                await self._resolve_profile(route.base_model_id, exchange.key_id)
                 route = self._route(exchange, request)
                 exchange.listed = route.listed
                 await self._admission.confirm(exchange, request, route, lease)
             if not request.plain and has_urls(request.view):
                 request = await self._sources.inline(request, exchange.key_id)
             if len(route.targets) == 1:
-                only = OnlyTarget(route.targets[0])
-                reply = await self._attempt(exchange, request, only, wanted, lease)
+                only = SingleTarget(route.targets[0])
+                reply = await self._attempt(exchange, request, only, options, lease)
                 assert reply is not None  # noqa: S101  # there is no next one
                 return reply
-            return await self._try_targets(exchange, request, route, wanted, lease)
+            return await self._try_targets(exchange, request, route, options, lease)
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
@@ -118,67 +121,68 @@ class Messages:
 
     def _route(self, exchange: Exchange, request: MessagesRequest) -> Route:
         geography = request.inference_geo() if "inference_geo" in request.fields else ""
-        place = pinned_place(exchange.caller, self._upstreams)
-        return self._registry.route(exchange.model, place=place, geography=geography)
+        provider = pinned_provider(exchange.caller, self._upstreams)
+        return self._registry.route(exchange.model, provider=provider, geography=geography)
 
     async def _try_targets(
         self,
         exchange: Exchange,
         request: MessagesRequest,
         route: Route,
-        wanted: Wanted,
+        options: ConversionOptions,
         lease: Lease,
-    ) -> Reply | StreamReply:
-        course = self._failover.course(route, exchange, request)
+    ) -> bytes | EventSource:
+        attempts = Attempts(self._failover, route, exchange, request)
         while True:
             try:
-                reply = await self._attempt(exchange, request, course, wanted, lease)
+                reply = await self._attempt(exchange, request, attempts, options, lease)
             except InvalidRequestError:
-                if not course.unsuited():
+                if not attempts.unsuited():
                     raise
                 continue
             except BaseException:
-                course.abandoned()
+                attempts.abandoned()
                 raise
             if reply is None:
                 continue
-            if (served_by := course.succeeded()) is not None:
-                reply.headers.append((TARGET_HEADER, served_by))
+            exchange.served_by = attempts.succeeded()
             return reply
 
     async def _attempt(
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        course: Course | OnlyTarget,
-        wanted: Wanted,
+        attempts: Attempts | SingleTarget,
+        options: ConversionOptions,
         lease: Lease,
-    ) -> Reply | StreamReply | None:
+    ) -> bytes | EventSource | None:
         """Asks one target; again if its refusal taught what to leave out. None: on to the next."""
-        target = course.target
-        view = self._verdicts.view(target, wanted.key_id)
+        target = attempts.target
+        view = self._overrides.view(target, options.key_id)
         while True:
             if not request.plain and self._toolset.needs_turn(
-                request, capabilities_of(target, view), wanted.rules
+                request, capabilities_of(target, view), options.rules
             ):
-                return await self._turn(exchange, request, course, wanted, lease, view=view)
-            conversion = course.patient(self._convert(exchange, request, target, wanted, view))
+                return await self._turn(exchange, request, attempts, options, lease, view=view)
+            conversion = attempts.with_deadlines(
+                self._convert(exchange, request, target, options, view)
+            )
             exchange.target = target
-            upstream = self._upstreams[target.place]
-            reply: Reply | StreamReply
+            upstream = self._upstreams[target.provider]
+            reply: bytes | EventSource
             try:
                 if exchange.stream:
                     reply = await self._stream(exchange, upstream, conversion, lease)
                 else:
                     reply = await self._whole(exchange, upstream, conversion, lease)
             except UpstreamRefusal as refusal:
-                taught = self._verdicts.learn(
-                    request, target, wanted, conversion.call, refusal, view=view
+                taught = self._overrides.learn(
+                    request, target, options, conversion.call, refusal, view=view
                 )
                 if taught is not None:
                     view = taught
                     continue
-                if course.failed(refusal):
+                if attempts.failed(refusal):
                     return None
                 if refusal.sent:
                     exchange.meter.assume_input(conversion.call.body)
@@ -187,50 +191,50 @@ class Messages:
                 exchange.meter.assume_input(conversion.call.body)
                 raise
             if view is not None:
-                self._verdicts.confirm(target, wanted, conversion.call, view)
+                self._overrides.confirm(target, options, conversion.call, view)
             return reply
 
     async def _turn(
         self,
         exchange: Exchange,
         request: MessagesRequest,
-        course: Course | OnlyTarget,
-        wanted: Wanted,
+        attempts: Attempts | SingleTarget,
+        options: ConversionOptions,
         lease: Lease,
         *,
-        view: View | None,
-    ) -> Reply | StreamReply | None:
+        view: OverrideView | None,
+    ) -> bytes | EventSource | None:
         """Asks one target for a turn of several calls, in which the proxy runs the tools."""
         from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
 
-        target = course.target
-        streamed = msgspec.structs.replace(wanted, stream=True)
+        target = attempts.target
+        streamed = msgspec.structs.replace(options, stream=True)
 
-        def convert(made: MessagesRequest, view: View | None) -> Conversion:
+        def convert(made: MessagesRequest, view: OverrideView | None) -> Conversion:
             conversion = self._convert(exchange, made, target, streamed, view)
             exchange.target = target
             return conversion
 
         calls = Calls(
-            self._upstreams[target.place],
+            self._upstreams[target.provider],
             view=view,
             convert=convert,
-            learn=lambda made, call, refusal, view: self._verdicts.learn(
+            learn=lambda made, call, refusal, view: self._overrides.learn(
                 made, target, streamed, call, refusal, view=view
             ),
-            confirm=lambda call, view: self._verdicts.confirm(target, streamed, call, view),
-            patient=course.patient,
+            confirm=lambda call, view: self._overrides.confirm(target, streamed, call, view),
+            patient=attempts.with_deadlines,
             extend=lease.extend,
         )
         try:
             stream = await opened_turn(request, calls, exchange, self._toolset)
         except UpstreamRefusal as refusal:
-            if course.failed(refusal):
+            if attempts.failed(refusal):
                 return None
             raise
         paced = self._began(exchange, stream)
         if exchange.stream:
-            relay = Relay(
+            return AnswerEvents(
                 exchange,
                 stream,
                 paced,
@@ -240,7 +244,6 @@ class Messages:
                 report_cost=self._report_cost,
                 request_body=calls.body,
             )
-            return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
         body = await whole_turn(exchange, stream, paced, calls)
         return self._finished(exchange, body, lease)
 
@@ -249,25 +252,25 @@ class Messages:
         exchange: Exchange,
         request: MessagesRequest,
         target: Target,
-        wanted: Wanted,
-        view: View | None,
+        options: ConversionOptions,
+        view: OverrideView | None,
     ) -> Conversion:
-        conversion = self._verdicts.convert(request, target, wanted, view)
+        conversion = self._overrides.convert(request, target, options, view)
         exchange.warnings = conversion.warnings
         if conversion.dropped or conversion.warnings:
             _log.info(
                 "left out for Bedrock",
                 extra={
                     "request_id": exchange.request_id,
-                    "dropped": told(conversion.dropped),
-                    "warnings": told(conversion.warnings),
+                    "dropped": shown(conversion.dropped),
+                    "warnings": shown(conversion.warnings),
                 },
             )
         return conversion
 
     async def _whole(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
-    ) -> Reply:
+    ) -> bytes:
         answer = await upstream.call(conversion.call)
         exchange.upstream_request_id = answer.upstream_request_id
         exchange.service_tier = answer.service_tier
@@ -281,21 +284,19 @@ class Messages:
             body = with_applied_edits(body, conversion.applied_edits)
         return self._finished(exchange, body, lease)
 
-    def _finished(self, exchange: Exchange, body: bytes, lease: Lease) -> Reply:
+    def _finished(self, exchange: Exchange, body: bytes, lease: Lease) -> bytes:
         lease.settle()
-        headers = answer_headers(exchange)
         if self._report_cost and (cost := lease.price()) is not None:
-            in_dollars = dollars(cost)
-            body = with_cost(body, in_dollars)
-            headers.append((b"x-cost-usd", in_dollars.encode()))
-        return Reply(body, headers=headers, lines=answer_lines(exchange))
+            exchange.cost_nano = cost
+            body = with_cost(body, dollars(cost))
+        return body
 
     async def _stream(
         self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
-    ) -> StreamReply:
+    ) -> EventSource:
         stream = await open_stream(upstream, conversion)
         paced = self._began(exchange, stream)
-        relay = Relay(
+        return AnswerEvents(
             exchange,
             stream,
             paced,
@@ -304,7 +305,6 @@ class Messages:
             report_cost=self._report_cost,
             request_body=conversion.call.body,
         )
-        return StreamReply(relay, answer_headers(exchange), answer_lines(exchange))
 
     def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:
         exchange.upstream_request_id = stream.upstream_request_id

@@ -18,9 +18,9 @@ from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError, ProxyError, RateLimitError
 from ..fetch.base import BusyError, Fetched, Fetcher, FetchError, TooLargeError
-from ..protocol.messages import MessagesRequest, decode_message
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
-from ..protocol.views import BlockView, MessageView, RequestView, SourceView
+from ..protocol.request.messages import MessagesRequest, decode_message
+from ..protocol.request.views import BlockView, MessageView, RequestView, SourceView
 
 MAX_IMAGE: Final = 5 * 1024 * 1024  # of base64, one image; Bedrock's own bound
 MAX_TOTAL: Final = 20 * 1024 * 1024  # of all that is put in: InvokeModel takes 25,000,000 bytes
@@ -49,7 +49,7 @@ class _Spot(msgspec.Struct, frozen=True):
 _Wanted = dict[tuple[str, str], list[_Spot]]  # by URL and type of block
 
 
-class _Draft:
+class _Inlining:
     """A request being filled in: only the messages that name URLs are taken apart."""
 
     def __init__(self, request: MessagesRequest) -> None:
@@ -92,7 +92,7 @@ class Sources:
         if not has_urls(request.view):
             return request
         try:
-            draft = _Draft(request)
+            draft = _Inlining(request)
         except MISSHAPEN:
             raise InvalidRequestError(UNEXPECTED_FORM) from None
         if len(draft.wanted) > MAX_URLS:
@@ -101,7 +101,7 @@ class Sources:
         return draft.finish()
 
     async def _fetch_all(self, wanted: _Wanted, key_id: str) -> None:
-        budget = _Budget()
+        budget = _FetchAllowance()
         at_once = asyncio.Semaphore(_AT_ONCE)
         # Not exceptions: a group of them would keep the request alive.
         refusals: list[tuple[type[ProxyError], str]] = []
@@ -138,7 +138,9 @@ class Sources:
             refused, message = refusals[0]
             raise refused(message)
 
-    async def _fetch(self, url: str, spots: list[_Spot], budget: _Budget, key_id: str) -> Fetched:
+    async def _fetch(
+        self, url: str, spots: list[_Spot], budget: _FetchAllowance, key_id: str
+    ) -> Fetched:
         kind = spots[0].block["type"]
         limit = budget.limit(kind, len(spots))
         path = f"{spots[0].path}.source.url"
@@ -162,7 +164,7 @@ class Sources:
             raise InvalidRequestError(f"{path}: could not be fetched: {error.reason}") from None
 
 
-class _Budget:
+class _FetchAllowance:
     """The bytes that the fetched content of one request may still amount to, as base64."""
 
     def __init__(self) -> None:

@@ -10,19 +10,19 @@ from typing import Any
 
 import msgspec
 
-from ..errors import UpstreamRefusal
-from ..protocol.answer_edits import with_applied_edits
-from ..protocol.messages import MessagesRequest
+from ..aws_errors import UpstreamRefusal
+from ..protocol.answer.edits import with_applied_edits
+from ..protocol.request.messages import MessagesRequest
 from ..tools.toolset import Toolset
 from ..turn.driver import begin_turn, open_turn
 from ..turn.stream import TurnStream, whole
-from ..upstream.base import AnswerStream, Call, Upstream
-from .dialects import Conversion
+from ..upstream.base import AnswerStream, ModelCall, Upstream
+from .answer.pacing import PacedStream
+from .answer.stream import count_spent
+from .answer.whole import open_stream
+from .conversion import Conversion
 from .exchange import Exchange
-from .known import View
-from .pacing import PacedStream
-from .relay import count_spent
-from .unstreamed import open_stream
+from .overrides.known import OverrideView
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,17 +34,19 @@ class Calls:
         self,
         upstream: Upstream,
         *,
-        view: View | None,
-        convert: Callable[[MessagesRequest, View | None], Conversion],
-        learn: Callable[[MessagesRequest, Call, UpstreamRefusal, View | None], View | None],
-        confirm: Callable[[Call, View], None],
+        view: OverrideView | None,
+        convert: Callable[[MessagesRequest, OverrideView | None], Conversion],
+        learn: Callable[
+            [MessagesRequest, ModelCall, UpstreamRefusal, OverrideView | None], OverrideView | None
+        ],
+        confirm: Callable[[ModelCall, OverrideView], None],
         patient: Callable[[Conversion], Conversion],
         extend: Callable[[MessagesRequest], Awaitable[None]],
     ) -> None:
         """`patient` bounds the first call only: after it the turn cannot move elsewhere.
 
         `extend` admits each of the others. `view` is what is known when the turn begins; `convert`,
-        `learn` and `confirm` are those of `Verdicts`.
+        `learn` and `confirm` are those of `Overrides`.
         """
         self._upstream = upstream
         self._view = view

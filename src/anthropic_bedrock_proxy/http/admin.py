@@ -5,24 +5,24 @@ Nothing of admin/ is imported before the first request comes: who only sends mes
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from ..errors import AuthenticationError, InvalidRequestError
-from ..gateway.admission.keys import ANONYMOUS, MASTER
-from ..gateway.reply import Reply
-from .application import Handler, Request
+from ..gateway.admission.authenticator import ANONYMOUS, MASTER
+from .application import Request, Route
+from .authentication import Authentication
 from .body import read_body
+from .reply import Reply, header_lines
 
 if TYPE_CHECKING:
     from ..admin.api import AdminAPI
     from ..admin.scopes import Actor
 
-ADMIN_PREFIX: Final = "/admin/api/"
-METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MAX_BODY_BYTES: Final = 1 << 20
 # An amount of money is a number of exactly the digits that it has.
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
@@ -35,32 +35,31 @@ class AdminRoutes:
         self,
         *,
         build: Callable[[], AdminAPI],
-        authenticate: Callable[[Request], Awaitable[None]],
+        authentication: Authentication,
         forget: Callable[[], None],
     ) -> None:
         """`build` makes the API when it is first asked for.
 
-        `authenticate` sets the exchange's caller, or raises; `forget` is told that keys or owners
-        may have changed.
+        `authentication` best remembers nothing: a key that was revoked a moment ago must not have
+        the time to reactivate itself. `forget` is told that keys or owners may have changed.
         """
         self._build = build
-        self._authenticate = authenticate
+        self._authenticate = authentication.authenticate
         self._forget = forget
         self._api: AdminAPI | None = None
 
-    def prefixes(self) -> Mapping[str, Mapping[str, Handler]]:
-        """Returns the routes for the route table."""
-        return {ADMIN_PREFIX: dict.fromkeys(METHODS, self.handle)}
+    def routes(self) -> Iterable[Route]:
+        """Returns one route for all operations: who may know which there are is checked first."""
+        return (Route("/admin/api/{rest:path}", dict.fromkeys(_METHODS, self.handle)),)
 
-    async def handle(self, request: Request) -> Reply:
+    async def handle(self, request: Request, **_: str) -> Reply:
         """Runs one operation. Raises `ProxyError`."""
         await self._authenticate(request)
         actor = _actor(request)
         if self._api is None:
             self._api = self._build()
-        # With its escapes: an id may have a slash in it.
-        path = request.head.raw_path.decode("latin-1")
-        match = self._api.authorise(actor, request.method, path)
+        # By the path with its escapes: an id may have a slash in it.
+        match = self._api.authorise(actor, request.method, request.head.raw_path)
         body = await read_body(request, _MAX_BODY_BYTES)
         try:
             status, document = await self._api.run(match, _query(request.head.query), body)
@@ -94,12 +93,12 @@ def _query(raw: bytes) -> dict[str, str]:
 
 
 def _reply(status: int, document: Any) -> Reply:
-    from ..admin.call import Text  # noqa: PLC0415  # see the top
+    from ..admin.call import TextDocument  # noqa: PLC0415  # see the top
 
-    headers = [(b"cache-control", b"no-store")]  # some answers hold a secret
-    if not isinstance(document, Text):
-        return Reply(_encode(document), status=status, headers=headers)
+    lines = b"cache-control: no-store\r\n"  # some answers hold a secret
+    if not isinstance(document, TextDocument):
+        return Reply(_encode(document), status=status, lines=lines)
     if document.next is not None:
-        headers.append((b"x-next-after", document.next.encode("latin-1", "replace")))
+        lines += header_lines(((b"x-next-after", document.next.encode("latin-1", "replace")),))
     content_type = document.content_type.encode()
-    return Reply(document.body, status=status, headers=headers, content_type=content_type)
+    return Reply(document.body, status=status, lines=lines, content_type=content_type)

@@ -1,8 +1,8 @@
-"""The application: routes by table, errors in one shape, one log line per answer.
+"""The application: one router, errors in the client's shape, one log line per answer.
 
 No framework on purpose: nothing but this is imported or run for /v1/messages. Every answer carries
-`request-id`; every error is Anthropic's document, for unknown paths and methods too, and for what
-was no request at all (`refuse`).
+`request-id`; every error has the shape of the route's clients, for unknown paths and methods too,
+and for what was no request at all (`refuse`).
 """
 
 from __future__ import annotations
@@ -10,58 +10,71 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from time import monotonic, time
 from typing import Any, Final
 
-from ..errors import APIError, MethodNotAllowedError, NotFoundError, ProxyError, UnavailableError
+import msgspec
+
+from ..errors import APIError, ProxyError, UnavailableError
 from ..gateway.exchange import Exchange
-from ..gateway.relay import error_event
-from ..gateway.reply import Headers, Reply, StreamReply
-from ..protocol import sse
+from ..router import Router, method_not_allowed
 from .cors import CORS
+from .encoder import Encoder, StreamEncoder
+from .reply import Reply, StreamReply, header_lines
 from .server.errors import ClientGoneError
 from .server.request import Request as ServerRequest
 
 Request = ServerRequest[Exchange]
-Handler = Callable[[Request], Awaitable[Reply | StreamReply]]
+# Gets the request, and the variable segments of its path as keywords.
+Handler = Callable[..., Awaitable[Reply | StreamReply]]
 AccessLog = Callable[[Any, Exchange], None]  # gets method, path and client as a `Request` has them
 
 _SHUTTING_DOWN: Final = "The proxy is shutting down."
+_INTERNAL: Final = "Internal error of the proxy."
 _log = logging.getLogger("anthropic_bedrock_proxy.http")
 _STREAM_LINES: Final = (
-    b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+    b"content-type: %b\r\ncache-control: no-cache\r\n"
     b"x-accel-buffering: no\r\n"  # nginx would hold events back
-    b"request-id: %b\r\n%b%b"
+    b"request-id: %b\r\n%b"
 )
 _COMMENT: Final = b":\n\n"  # of server-sent events: whoever reads them passes over it
-_NO_VALUE: Final = re.compile(rb"[\x00\r\n]")
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A path template (see router.py) and its handlers by method.
+
+    `encoder` is that of its clients, for errors; None: the application's.
+    """
+
+    template: str
+    methods: Mapping[str, Handler]
+    encoder: Encoder | None = None
 
 
 class Application:
-    """Serves the routes; `draining` is for whoever stops it."""
+    """Serves the routes."""
 
     def __init__(
         self,
-        routes: Mapping[str, Mapping[str, Handler]],
-        prefixes: Mapping[str, Mapping[str, Handler]],
+        routes: Iterable[Route],
+        encoder: Encoder,
         *,
         access_log: AccessLog | None = None,
         cors: CORS | None = None,
     ) -> None:
-        """`routes` by exact path, then `prefixes`; each maps methods to handlers.
+        """`encoder` renders errors of no route.
 
         `cors` lets pages of other origins read the answers; None lets none.
         """
-        self._routes = routes
-        self._prefixes = prefixes
+        self._router = Router((route.template, route) for route in routes)
+        self._encoder = encoder
         self._access_log = access_log
         self._cors = cors
         # Of this process alone: applications are made after the fork.
         self._id_prefix = os.urandom(6).hex()
         self._id_count = 0
-        self.draining = False  # /ready says no
 
     async def serve(self, request: Request) -> None:
         """Answers one request."""
@@ -90,7 +103,7 @@ class Application:
     def refuse(self, error: ProxyError, client: str) -> tuple[int, bytes, bytes]:
         """The answer to what was no request, as status, header lines and body."""
         exchange = self._new_exchange()
-        reply = error_reply(exchange, error)
+        reply = _error_reply(exchange, error, self._encoder)
         exchange.status = reply.status
         if self._access_log is not None:
             self._access_log(_NoRequest(client), exchange)
@@ -104,54 +117,43 @@ class Application:
         return Exchange(request_id, started=monotonic(), at_ms=at_ms)
 
     async def _answer(self, request: Request, exchange: Exchange) -> Reply | StreamReply:
+        encoder = self._encoder
         try:
-            return await self._find(request)(request)
+            route, parameters = self._router.find(request.path, request.head.raw_path)
+            encoder = route.encoder or encoder
+            handler = self._handler(route.methods, request)
+            return await (handler(request, **parameters) if parameters else handler(request))
         except ProxyError as error:
             if isinstance(error, UnavailableError):
                 request.close_after_answer()
-            return error_reply(exchange, error)
+            return _error_reply(exchange, error, encoder)
         except asyncio.CancelledError:
             if exchange.client_gone:
                 raise
             _stay(asyncio.current_task())
-            return error_reply(exchange, UnavailableError(_SHUTTING_DOWN, retry_after=1.0))
+            stopping = UnavailableError(_SHUTTING_DOWN, retry_after=1.0)
+            return _error_reply(exchange, stopping, encoder)
         except ClientGoneError:
             raise
         except Exception:  # noqa: BLE001  # the last line of defence: nothing may leak to clients
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
-            return error_reply(exchange, APIError("Internal error of the proxy."))
+            return _error_reply(exchange, APIError(_INTERNAL), encoder)
 
-    def _find(self, request: Request) -> Handler:
-        path = request.path
-        methods = self._routes.get(path)
-        if methods is None:
-            for prefix, candidates in self._prefixes.items():
-                if path.startswith(prefix) and len(path) > len(prefix):
-                    methods = candidates
-                    break
-            else:
-                if path != "*":
-                    raise NotFoundError(f"No such path: {path[:200]}")
-                methods = {}
+    def _handler(self, methods: Mapping[str, Handler], request: Request) -> Handler:
         handler = methods.get(request.method)
-        if handler is None:
-            if request.method == "OPTIONS":
-                return self._options(methods)
-            allow = ", ".join((*methods, "OPTIONS"))
-            raise MethodNotAllowedError(f"{path[:200]}: only {allow} is served here", allow=allow)
-        return handler
+        if handler is not None:
+            return handler
+        allowed = (*methods, "OPTIONS")
+        if request.method == "OPTIONS":
+            return partial(self._options, ", ".join(allowed))
+        raise method_not_allowed(request.path, allowed)
 
-    def _options(self, methods: Iterable[str]) -> Handler:
+    async def _options(self, allow: str, request: Request, **_: str) -> Reply:
         """Says what a path serves; for a browser that asks, what a page may send (preflight)."""
-        allow = ", ".join((*methods, "OPTIONS"))
-
-        async def handle(request: Request) -> Reply:
-            headers = [(b"allow", allow.encode())]
-            if self._cors is not None:
-                headers += self._cors.preflight(request.headers, allow)
-            return Reply(b"", status=204, headers=headers)
-
-        return handle
+        headers = [(b"allow", allow.encode())]
+        if self._cors is not None:
+            headers += self._cors.preflight(request.headers, allow)
+        return Reply(b"", status=204, lines=header_lines(headers))
 
     def _send_reply(self, request: Request, exchange: Exchange, reply: Reply) -> None:
         exchange.status = reply.status
@@ -162,36 +164,40 @@ class Application:
 
     async def _send_stream(self, request: Request, exchange: Exchange, reply: StreamReply) -> None:
         exchange.status = 200
-        more = (_render(reply.headers), reply.lines)
-        lines = _STREAM_LINES % (exchange.request_id.encode(), *more)
+        source, encoder, last = reply.source, reply.encoder, b""
+        lines = _STREAM_LINES % (encoder.content_type, exchange.request_id.encode(), reply.lines)
         if self._cors is not None:
             lines += self._cors.lines(request.headers)
-        source, last = reply.source, b""
+        encode = encoder.events
         try:
             request.begin(200, lines, filler=_COMMENT)
-            while (chunk := await source.read()) is not None:
+            while (events := await source.read()) is not None:
                 if source.done:
-                    last = chunk
+                    last = encode(events)
                     break
-                if not request.write(chunk):
+                if not request.write(encode(events)):
                     await request.drain()
+        except ProxyError as error:  # the model broke off, or a further call was not admitted
+            last = encoder.error(error, exchange.request_id)
         except asyncio.CancelledError:
             if exchange.client_gone:
                 raise
             _stay(asyncio.current_task())  # the server stops before the answer did: say so
-            self._break_off(request, exchange, UnavailableError(_SHUTTING_DOWN))
+            last = self._broken_off(request, exchange, encoder, UnavailableError(_SHUTTING_DOWN))
         except Exception:  # noqa: BLE001  # as in _answer: no stream may end in silence
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
-            self._break_off(request, exchange, APIError("Internal error of the proxy."))
+            last = self._broken_off(request, exchange, encoder, APIError(_INTERNAL))
         finally:
             source.close()  # settles
         request.end(last)
 
-    def _break_off(self, request: Request, exchange: Exchange, error: ProxyError) -> None:
-        """Ends a stream with an error event."""
+    def _broken_off(
+        self, request: Request, exchange: Exchange, encoder: StreamEncoder, error: ProxyError
+    ) -> bytes:
+        """Ends the connection with this stream; returns the error that it ends with."""
         exchange.error_type = error.type
         request.close_after_answer()
-        request.write(sse.encode([error_event(error, exchange.request_id)]))
+        return encoder.error(error, exchange.request_id)
 
 
 class _NoRequest:
@@ -204,28 +210,19 @@ class _NoRequest:
         self.client = client
 
 
-def error_reply(exchange: Exchange, error: ProxyError) -> Reply:
-    """The answer for an error that comes before the answer began."""
+def _error_reply(exchange: Exchange, error: ProxyError, encoder: Encoder) -> Reply:
+    """Returns the answer for an error that comes before the answer began."""
     exchange.error_type = error.type
-    body = error.body(exchange.request_id)
-    return Reply(body, status=error.status, headers=error.headers())
+    body = encoder.error(error, exchange.request_id)
+    return Reply(body, status=error.status, lines=encoder.error_lines(error))
 
 
 def _lines_of(exchange: Exchange, reply: Reply) -> bytes:
-    return b"content-type: %b\r\nrequest-id: %b\r\n%b%b" % (
+    return b"content-type: %b\r\nrequest-id: %b\r\n%b" % (
         reply.content_type,
         exchange.request_id.encode(),
-        _render(reply.headers),
         reply.lines,
     )
-
-
-def _render(headers: Headers) -> bytes:
-    """Header lines; what could end one before its time becomes a blank."""
-    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-    if lines.count(b"\n") == lines.count(b"\r") == len(headers) and b"\0" not in lines:
-        return lines
-    return _render([(name, _NO_VALUE.sub(b" ", value)) for name, value in headers])
 
 
 def _stay(task: asyncio.Task[Any] | None) -> None:

@@ -11,8 +11,6 @@ from typing import Final
 
 import msgspec
 
-from ..gateway.reply import Headers
-
 # What a page may read beside the few headers that the Fetch standard lists: every one by its name,
 # because `*` means nothing with credentials, and within a name it never does.
 EXPOSED: Final = (
@@ -48,7 +46,7 @@ class CORS(msgspec.Struct, frozen=True, kw_only=True):
             lines += b"access-control-allow-credentials: true\r\n"
         return lines
 
-    def preflight(self, headers: Mapping[bytes, bytes], served: str) -> Headers:
+    def preflight(self, headers: Mapping[bytes, bytes], served: str) -> list[tuple[bytes, bytes]]:
         """Headers that say what a page may send to a path, which serves the methods `served`."""
         method = headers.get(b"access-control-request-method")
         if method is None or self._allowed(headers) is None:

@@ -31,7 +31,7 @@ _ONE_OF_SEVERAL: Final[_Options] = {"socket_connect_timeout": 0.3}
 _A_SENTINEL: Final[_Options] = {**_ONE_OF_SEVERAL, "socket_timeout": 0.3}
 
 
-class Server:
+class RedisServer:
     """Connects to what a URL names when it is first asked, and again after `leave`."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Server:
             await client.aclose()
 
 
-def server_from_url(url: str) -> Server:
+def server_from_url(url: str) -> RedisServer:
     """Returns the server that `url` names, without connecting to it.
 
     Raises `ValueError` for a URL that is none; the message may repeat parts of it.
@@ -73,7 +73,7 @@ def server_from_url(url: str) -> Server:
             return _cluster(f"{{{prefix}}}:", [first, *others], options)
         if kind or others:
             raise ValueError(url)
-        return Server(f"{prefix}:", _checked(Redis(**options)))
+        return RedisServer(f"{prefix}:", _checked(Redis(**options)))
     except (TypeError, RedisError, RedisClusterException) as error:  # no such parameter
         raise ValueError(url) from error
 
@@ -88,7 +88,7 @@ def _options(url: str) -> _Options:
     return options
 
 
-def _by_sentinel(prefix: str, service: str, hosts: list[str], options: _Options) -> Server:
+def _by_sentinel(prefix: str, service: str, hosts: list[str], options: _Options) -> RedisServer:
     shared = {
         name: options[name] for name in options if name.startswith(("ssl", "retry", "protocol"))
     }
@@ -103,10 +103,10 @@ def _by_sentinel(prefix: str, service: str, hosts: list[str], options: _Options)
         **_ONE_OF_SEVERAL | options,
     )
     client = _checked(sentinel.master_for(service))
-    return Server(prefix, client, tuple(sentinel.sentinels))
+    return RedisServer(prefix, client, tuple(sentinel.sentinels))
 
 
-def _cluster(prefix: str, hosts: list[str], options: _Options) -> Server:
+def _cluster(prefix: str, hosts: list[str], options: _Options) -> RedisServer:
     del options["host"]
     port = options.pop("port", 6379)
     client = RedisCluster(
@@ -116,7 +116,7 @@ def _cluster(prefix: str, hosts: list[str], options: _Options) -> Server:
         require_full_coverage=False,  # only one slot matters
         **_ONE_OF_SEVERAL | options,
     )
-    return Server(prefix, client)
+    return RedisServer(prefix, client)
 
 
 def _address(host: str, port: int) -> tuple[str, int]:

@@ -15,7 +15,7 @@ LONGEST_PAUSE: Final = 5.0
 STEADY_SECONDS: Final = 10.0
 
 
-class Outage:
+class RedisOutage:
     """`lasts` from its first failure to its end; `away` while Redis is not asked."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:

@@ -25,8 +25,8 @@ from redis.exceptions import NoScriptError
 
 from .base import Bucket, Buckets, Decision, Limiter, LimiterError, Slot
 from .connect import server_from_url
-from .outage import STEADY_SECONDS, Outage
-from .script import SCRIPT, SHA, Call, Question, decisions
+from .outage import STEADY_SECONDS, RedisOutage
+from .script import SCRIPT, SHA, Question, ScriptCall, decisions
 
 REFRESH_SECONDS: Final = 15.0
 _SETTLE_SECONDS = 0.01  # how long what is settled may wait for company
@@ -81,7 +81,7 @@ class RedisLimiter:
         self._fail = fail
         self._lapse_us = int(lapse_seconds * 1e6)
         self._most_kept = most_kept
-        self._outage = Outage(monotonic)
+        self._outage = RedisOutage(monotonic)
         self._holder = ""
         self._waiting: list[_Waiting] = []
         self._changes: Counter[Bucket] = Counter()
@@ -217,7 +217,7 @@ class RedisLimiter:
                     "Redis counts the limits again, for %.0f s without a failure", STEADY_SECONDS
                 )
 
-    def _next_call(self, asked: Sequence[_Waiting]) -> tuple[Call, int]:
+    def _next_call(self, asked: Sequence[_Waiting]) -> tuple[ScriptCall, int]:
         """The call, and how many changes it tells."""
         call = self._new_call(writing=self._outage.lasts)
         changes = list(self._changes.items())[:_MOST_CHANGES]
@@ -232,15 +232,15 @@ class RedisLimiter:
             call.ask(waiting.question, self._held)
         return call, len(changes)
 
-    def _new_call(self, *, writing: bool) -> Call:
+    def _new_call(self, *, writing: bool) -> ScriptCall:
         """Begins a call. `writing` makes it show that Redis takes what is written."""
         self._holder = self._holder or token_hex(8)
-        call = Call(prefix=self._server.prefix, holder=self._holder, lapse_us=self._lapse_us)
+        call = ScriptCall(prefix=self._server.prefix, holder=self._holder, lapse_us=self._lapse_us)
         if writing:
             call.change(_PROOF, 1000)
         return call
 
-    async def _call(self, call: Call, seconds: float) -> bytes:
+    async def _call(self, call: ScriptCall, seconds: float) -> bytes:
         self.counts.calls += 1
         arguments = call.arguments()
         async with asyncio.timeout(seconds):

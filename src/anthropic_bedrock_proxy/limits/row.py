@@ -15,7 +15,7 @@ _AHEAD: Final = 15  # requests to draw for beside the one that asks
 _PART: Final = 16  # of the whole bucket, that may be drawn ahead
 
 
-class Row(Cell):
+class BucketRow(Cell):
     """A bucket's cell as the table has it: under `key`, `place` being where it was last.
 
     This process drew from it at `drawn_at`: `ahead` tokens for requests that are still to come.
@@ -46,7 +46,7 @@ class Row(Cell):
             self.left, self.full_in = level.remaining - more, level.reset_seconds
 
 
-def serve(rows: Sequence[Row], costs: Sequence[int]) -> list[Level]:
+def serve(rows: Sequence[BucketRow], costs: Sequence[int]) -> list[Level]:
     """Takes from what was drawn ahead of each, or nothing from any."""
     for row, cost in zip(rows, costs, strict=True):
         if not 0 <= cost < row.ahead:
@@ -58,7 +58,7 @@ def serve(rows: Sequence[Row], costs: Sequence[int]) -> list[Level]:
     return levels
 
 
-def read(table: Table, row: Row, now: int) -> None:
+def read(table: Table, row: BucketRow, now: int) -> None:
     """Takes over what the table says, and gives back what was drawn ahead.
 
     That as of when it was drawn, and not beyond full: it must not hide a charge that is pending.

@@ -35,7 +35,7 @@ class Question(msgspec.Struct, frozen=True):
         return [b.charged(cost) for b, cost in zip(self.buckets, self.costs, strict=True)]
 
 
-class Call:
+class ScriptCall:
     """The arguments of a call, put together bit by bit."""
 
     def __init__(self, *, prefix: str, holder: str, lapse_us: int) -> None:

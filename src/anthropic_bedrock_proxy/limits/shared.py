@@ -22,7 +22,7 @@ from typing import Final
 from .base import Bucket, Buckets, Decision, Slot
 from .decide import decide
 from .memory import MemoryLimiter
-from .row import Row, key_of, read, serve
+from .row import BucketRow, key_of, read, serve
 from .table import Table
 
 REFRESH_SECONDS: Final = 15.0
@@ -54,9 +54,9 @@ class SharedLimiter:
         self._alone = MemoryLimiter(now=now)
         self._pause = 0.0  # before the file is tried again; 0: it could be opened
         self._retry_at = 0.0
-        self._rows: dict[Bucket, Row] = {}
-        self._rows_of: dict[Buckets, Sequence[Row]] = {}  # the same, as they are asked for
-        self._unsettled: dict[Row, None] = {}  # with something pending, or lately so
+        self._rows: dict[Bucket, BucketRow] = {}
+        self._rows_of: dict[Buckets, Sequence[BucketRow]] = {}  # the same, as they are asked for
+        self._unsettled: dict[BucketRow, None] = {}  # with something pending, or lately so
         self._later: asyncio.TimerHandle | None = None
         self._slots: dict[str, bytes] = {}
         self._held: dict[str, int] = {}  # of this process
@@ -180,7 +180,7 @@ class SharedLimiter:
         self._unsettled.clear()
         self._later = None
 
-    def _rows_for(self, buckets: Buckets) -> Sequence[Row]:
+    def _rows_for(self, buckets: Buckets) -> Sequence[BucketRow]:
         rows = self._rows_of.get(buckets)
         if rows is not None:
             return rows
@@ -189,11 +189,15 @@ class SharedLimiter:
             self._rows.clear()
             self._rows_of.clear()
         known = self._rows
-        rows = [known.get(bucket) or known.setdefault(bucket, Row(bucket)) for bucket in buckets]
+        rows = [
+            known.get(bucket) or known.setdefault(bucket, BucketRow(bucket)) for bucket in buckets
+        ]
         self._rows_of[buckets] = rows
         return rows
 
-    def _draw_ahead(self, rows: Sequence[Row], costs: Sequence[int], decision: Decision) -> None:
+    def _draw_ahead(
+        self, rows: Sequence[BucketRow], costs: Sequence[int], decision: Decision
+    ) -> None:
         for row, cost, level in zip(rows, costs, decision.levels, strict=True):
             row.draw_ahead(cost, level)
             if row.ahead:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ssl import SSLContext, SSLObject, SSLSocket
 
-    from ..config.sections.server import Server as ServerSettings
+    from ..config.sections.server import ServerSettings
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 

@@ -16,7 +16,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from . import systemd
 from .listening import Bound, Listeners
@@ -26,8 +26,9 @@ from .tls import renew, tls_context_of_now
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from ..app import App
     from ..config import Settings
+    from ..http.server.bounds import Bounds
+    from ..http.server.protocol import Application
 
 # What a worker tells its parent.
 READY: Final = b"R"  # it serves, or has done what SIGHUP asks for
@@ -58,13 +59,30 @@ class Parent:
             return  # it has gone, or stands still
 
 
+class ServedApp(Protocol):
+    """An application with everything that it needs, as the composition builds it."""
+
+    @property
+    def application(self) -> Application: ...  # noqa: D102  # see the class
+    @property
+    def bounds(self) -> Bounds: ...  # noqa: D102
+
+    def drain(self) -> None:
+        """Notes that no new requests are welcome, though each that comes is served."""
+        ...
+
+    async def close(self) -> None:
+        """Lets go of everything."""
+        ...
+
+
 class Worker:
     """Serves an application until it is told to end."""
 
     def __init__(
         self,
         settings: Settings,
-        app: App,
+        app: ServedApp,
         listeners: Listeners,
         *,
         parent: Parent | None,
@@ -75,7 +93,7 @@ class Worker:
         from ..http.server.server import Server  # noqa: PLC0415  # after the bind
 
         self._options = settings.server
-        self._application = app.application
+        self._app = app
         self._listeners = listeners
         self._bound = bound
         self._parent = parent
@@ -126,7 +144,7 @@ class Worker:
         if self._alone:  # others go on, and one more on this very socket: the proxy is ready
             self._report(LEAVING, None)
         else:
-            self._application.draining = True
+            self._app.drain()
             await asyncio.sleep(delay)
             self._bound.file.remove()
         await self._server.stop(
@@ -188,7 +206,7 @@ class Worker:
 def serve(
     settings: Settings,
     listeners: Listeners,
-    build: Callable[[], Awaitable[App]],
+    build: Callable[[], Awaitable[ServedApp]],
     *,
     parent: Parent | None,
     watchdog_seconds: float | None,

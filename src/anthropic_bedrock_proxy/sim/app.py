@@ -16,19 +16,19 @@ from ..errors import ProxyError
 from ..http.server.errors import ClientGoneError
 from ..http.server.request import Request as ServerRequest
 from . import operations
+from .anthropic.endpoints import named
+from .anthropic.validation import decode_body
 from .control import control
-from .delivery import ClientGone, Cut, Wire
-from .envelope import answered
-from .ids import new_request_id
-from .invoke import decode_body
-from .listing import get_inference_profile, list_foundation_models, list_inference_profiles
-from .log import Entry, RequestLog
-from .messages import named
-from .options import MAX_BODY_BYTES, SimulatorOptions
-from .refusal import Refusal, invalid
+from .log import Entry
+from .models.listing import get_inference_profile, list_foundation_models, list_inference_profiles
+from .options import MAX_BODY_BYTES
 from .routing import Route, route
-from .script import Error, Script, Seen, Step
-from .signature import Verifier
+from .script import Error, Seen, Step
+from .state import SimulatorState
+from .wire.delivery import ClientGone, Cut, Wire
+from .wire.envelope import answered
+from .wire.ids import new_request_id
+from .wire.refusal import Refusal, invalid
 
 Request = ServerRequest[Any]
 _JSON_LINE: Final = b"content-type: application/json\r\n"
@@ -45,22 +45,8 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str
 
 
-class Simulator:
-    """The application and its state: script, log, known credentials."""
-
-    def __init__(self, options: SimulatorOptions) -> None:
-        self.options = options
-        self.script = Script(options.script)
-        self.log = RequestLog(options.log_file)
-        self.verifier = Verifier(options.credentials, options.bearer_tokens)
-        self.profiles = dict(options.application_profiles)
-
-    def reset(self) -> None:
-        """Goes back to the state at start: its script, its credentials, an empty log."""
-        self.script = Script(self.options.script)
-        self.verifier.replace(self.options.credentials, self.options.bearer_tokens)
-        self.profiles = dict(self.options.application_profiles)
-        self.log.reset()
+class Simulator(SimulatorState):
+    """The application over its state."""
 
     async def serve(self, request: Request) -> None:
         """Answers one request."""

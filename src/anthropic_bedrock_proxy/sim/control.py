@@ -6,16 +6,14 @@ when asked for. Documented in docs/how-to/simulator.md; `client.py` speaks it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from .models import TARGETS
+from .models.lookup import TARGETS
 from .options import Credential
 from .script import parse_steps
-
-if TYPE_CHECKING:
-    from .app import Simulator
+from .state import SimulatorState
 
 
 class _Credentials(msgspec.Struct, forbid_unknown_fields=True):
@@ -33,7 +31,7 @@ class _Profiles(msgspec.Struct, forbid_unknown_fields=True):
                 raise ValueError(f"profiles.{name}: no model or inference profile {source!r}")
 
 
-def control(simulator: Simulator, method: str, path: str, body: bytes) -> tuple[int, Any]:
+def control(simulator: SimulatorState, method: str, path: str, body: bytes) -> tuple[int, Any]:
     """Status and JSON document for one control request."""
     action = _ROUTES.get((method, path))
     if action is None:
@@ -45,46 +43,46 @@ def control(simulator: Simulator, method: str, path: str, body: bytes) -> tuple[
         return 400, {"error": str(error)}
 
 
-def _add_script(simulator: Simulator, body: bytes) -> Any:
+def _add_script(simulator: SimulatorState, body: bytes) -> Any:
     steps = parse_steps(body)
     simulator.script.extend(steps)
     return {"added": len(steps), "queued": len(simulator.script)}
 
 
-def _show_script(simulator: Simulator, _: bytes) -> Any:
+def _show_script(simulator: SimulatorState, _: bytes) -> Any:
     return {"steps": simulator.script.remaining()}
 
 
-def _clear_script(simulator: Simulator, _: bytes) -> Any:
+def _clear_script(simulator: SimulatorState, _: bytes) -> Any:
     simulator.script.clear()
     return {"queued": 0}
 
 
-def _show_requests(simulator: Simulator, _: bytes) -> Any:
+def _show_requests(simulator: SimulatorState, _: bytes) -> Any:
     return {"requests": simulator.log.entries()}
 
 
-def _clear_requests(simulator: Simulator, _: bytes) -> Any:
+def _clear_requests(simulator: SimulatorState, _: bytes) -> Any:
     simulator.log.clear()
     return {"requests": []}
 
 
-def _reset(simulator: Simulator, _: bytes) -> Any:
+def _reset(simulator: SimulatorState, _: bytes) -> Any:
     simulator.reset()
     return {"queued": len(simulator.script)}
 
 
-def _stats(simulator: Simulator, _: bytes) -> Any:
+def _stats(simulator: SimulatorState, _: bytes) -> Any:
     return simulator.log.stats()
 
 
-def _credentials(simulator: Simulator, body: bytes) -> Any:
+def _credentials(simulator: SimulatorState, body: bytes) -> Any:
     given = msgspec.json.decode(body, type=_Credentials)
     simulator.verifier.replace(given.credentials, given.bearer_tokens)
     return {"credentials": len(given.credentials), "bearer_tokens": len(given.bearer_tokens)}
 
 
-def _profiles(simulator: Simulator, body: bytes) -> Any:
+def _profiles(simulator: SimulatorState, body: bytes) -> Any:
     given = msgspec.json.decode(body, type=_Profiles)
     simulator.profiles = given.profiles
     options = simulator.options

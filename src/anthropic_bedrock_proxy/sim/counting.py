@@ -12,10 +12,11 @@ from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any
 
-from . import converse, invoke
-from .models import resolve
+from .anthropic import validation as invoke
+from .converse import validation as converse
+from .models.lookup import resolve
 from .prompt import Prompt
-from .refusal import invalid
+from .wire.refusal import invalid
 
 _UNSUPPORTED = "The provided model doesn't support counting tokens."
 

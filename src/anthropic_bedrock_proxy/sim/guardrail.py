@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .fields import one_of
 from .prompt import Guardrail
-from .refusal import invalid
-from .shapes import constraint
+from .wire.fields import one_of
+from .wire.refusal import invalid
+from .wire.shapes import constraint
 
 WORD = b"GUARDRAIL_BLOCK"
 BLOCKED_TEXT = "Sorry, the guardrail of the simulator does not let this through."

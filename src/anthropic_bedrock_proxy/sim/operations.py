@@ -13,17 +13,22 @@ from typing import Any
 
 import msgspec
 
-from . import converse, converse_stream, counting, guardrail, invoke, invoke_stream, messages, tier
-from .catalog import MODELS
-from .delivery import Headers, Wire, deliver, exception_frame
-from .envelope import JSON, anthropic_type, error_event
-from .ids import new_id
+from . import counting, guardrail, tier
+from .anthropic import endpoints as messages
+from .anthropic import stream as invoke_stream
+from .anthropic import validation as invoke
+from .converse import stream as converse_stream
+from .converse import validation as converse
 from .log import Entry
-from .models import resolve_for_inference
+from .models.catalog import MODELS
+from .models.lookup import resolve_for_inference
 from .prompt import Prompt
-from .replies import Answer, answer
+from .replies import SimulatedAnswer, answer
 from .routing import Route
 from .script import Step
+from .wire.delivery import Headers, Wire, deliver, exception_frame
+from .wire.envelope import JSON, anthropic_type, error_event
+from .wire.ids import new_id
 
 _FRAMES = (b"content-type", b"application/vnd.amazon.eventstream")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -147,12 +152,12 @@ def _stream_headers(request: Request) -> Headers:
     return [_FRAMES]
 
 
-def _bill(entry: Entry, reply: Answer | None, sent: int, total: int) -> None:
+def _bill(entry: Entry, reply: SimulatedAnswer | None, sent: int, total: int) -> None:
     if reply is not None:
         entry.usage = reply.usage.until(sent, total)
 
 
-def _frames(request: Request, reply: Answer | None, step: Step | None) -> list[bytes]:
+def _frames(request: Request, reply: SimulatedAnswer | None, step: Step | None) -> list[bytes]:
     if step is not None and step.raw_body is not None:
         return [step.raw_body.encode()]
     if reply is None:
@@ -173,7 +178,7 @@ def _frames(request: Request, reply: Answer | None, step: Step | None) -> list[b
     return [invoke_stream.frame(event) for event in stream]
 
 
-def _counters(reply: Answer, latency_ms: int) -> Headers:
+def _counters(reply: SimulatedAnswer, latency_ms: int) -> Headers:
     usage = reply.usage
     return [
         (b"x-amzn-bedrock-invocation-latency", str(latency_ms).encode()),

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from .model import Model
+from .models.model import Model
 
 _CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MESSAGE = 3

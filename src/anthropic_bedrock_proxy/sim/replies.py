@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from .guardrail import BLOCKED_TEXT
-from .ids import new_id
 from .prompt import Prompt, signature, tokens
 from .script import Reply, Step
+from .wire.ids import new_id
 
 _ECHO_CHARACTERS = 200
 _MAX_DEPTH = 8
@@ -43,7 +43,7 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, output_tokens=self.output_tokens * sent // total)
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A complete reply, ready to be rendered."""
 
     content: list[dict[str, Any]]
@@ -54,13 +54,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     chunk_chars: int | None = None
 
 
-def answer(prompt: Prompt, step: Step | None) -> Answer:
+def answer(prompt: Prompt, step: Step | None) -> SimulatedAnswer:
     """The scripted reply if the step has one, else the built-in reply.
 
     What a guardrail stops never reaches a model.
     """
     if prompt.guardrail is not None and prompt.guardrail.blocks:
-        return Answer(
+        return SimulatedAnswer(
             content=[{"type": "text", "text": BLOCKED_TEXT}],
             stop_reason="guardrail_intervened",
             usage=Counted(input_tokens=0, output_tokens=0),
@@ -70,14 +70,14 @@ def answer(prompt: Prompt, step: Step | None) -> Answer:
     return _built_in(prompt)
 
 
-def _scripted(prompt: Prompt, reply: Reply) -> Answer:
+def _scripted(prompt: Prompt, reply: Reply) -> SimulatedAnswer:
     content = _completed(prompt, reply.content)
     reason = reply.stop_reason
     if reason is None:
         calls = any(block.get("type") == "tool_use" for block in content)
         reason = "tool_use" if calls else "end_turn"
     usage = reply.usage
-    return Answer(
+    return SimulatedAnswer(
         content=content,
         stop_reason=reason,
         stop_sequence=reply.stop_sequence,
@@ -116,7 +116,7 @@ def _completed(prompt: Prompt, content: list[dict[str, Any]]) -> list[dict[str, 
     return completed
 
 
-def _built_in(prompt: Prompt) -> Answer:
+def _built_in(prompt: Prompt) -> SimulatedAnswer:
     content: list[dict[str, Any]] = []
     room = prompt.max_tokens
     if prompt.thinking != "off":
@@ -135,7 +135,7 @@ def _built_in(prompt: Prompt) -> Answer:
             content.append({"type": "text", "text": text})
     output = min(_output_tokens(content), prompt.max_tokens)
     usage = Counted(input_tokens=prompt.input_tokens, output_tokens=max(output, 1))
-    return Answer(content=content, stop_reason=reason, stop_sequence=matched, usage=usage)
+    return SimulatedAnswer(content=content, stop_reason=reason, stop_sequence=matched, usage=usage)
 
 
 def _text(prompt: Prompt) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from .signature import MANTLE_SERVICE, signed_service
+from .wire.signature import MANTLE_SERVICE, signed_service
 
 _MODEL_ACTIONS = {
     "invoke": "InvokeModel",

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .faults import Fault
+from .wire.faults import Fault
 
 Operation = Literal[
     "InvokeModel",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .delivery import Headers
-from .model import Model
-from .refusal import Refusal, invalid
+from .models.model import Model
+from .wire.delivery import Headers
+from .wire.refusal import Refusal, invalid
 
 _HEADER = "x-amzn-bedrock-service-tier"
 _TIERS = ("priority", "default", "flex", "reserved")

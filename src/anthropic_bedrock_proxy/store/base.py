@@ -32,7 +32,7 @@ class KeyNotFoundError(StoreError):
     """No key has this id."""
 
 
-class ConflictError(StoreError):
+class AlreadyExistsError(StoreError):
     """An object to be created that exists already."""
 
 
@@ -102,7 +102,7 @@ class OwnerStore(Protocol):
     async def create(self, owner: OwnerRecord, *, judge: OwnerJudge | None = None) -> None:
         """Stores a new one.
 
-        Raises `ConflictError` if this kind has one with its id, and whatever `judge` raises.
+        Raises `AlreadyExistsError` if this kind has one with its id, and whatever `judge` raises.
         """
         ...
 
@@ -259,7 +259,7 @@ class AuditLog(Protocol):
 
 
 class Catalog(Protocol):
-    """The statements of the operator, and of Bedrock itself, about models and places.
+    """The statements of the operator, and of Bedrock itself, about models and providers.
 
     Small enough to be read as a whole; who wants to know of changes polls `version`.
     """
@@ -289,15 +289,15 @@ class Catalog(Protocol):
         ...
 
     async def put_override(self, override: CapabilityOverride) -> bool:
-        """Adds or replaces a verdict; False if it is learned and the operator's word stands."""
+        """Adds or replaces an override; False if it is learned and the operator's word stands."""
         ...
 
     async def remove_override(self, key: tuple[str, str, str, str]) -> bool:
-        """Forgets a verdict by its (model, dialect, kind, name); False if there was none."""
+        """Forgets an override by its (model, dialect, kind, name); False if there was none."""
         ...
 
     async def overrides(self) -> Sequence[CapabilityOverride]:
-        """Lists every verdict, by kind, name, model and dialect."""
+        """Lists every override, by kind, name, model and dialect."""
         ...
 
     async def put_price(self, price: PriceRecord) -> None:
@@ -313,19 +313,19 @@ class Catalog(Protocol):
         ...
 
     async def put_provider(self, provider: ProviderRecord) -> None:
-        """Adds or replaces a place."""
+        """Adds or replaces a provider."""
         ...
 
     async def remove_provider(self, name: str) -> bool:
-        """Removes a place; returns False if there was none."""
+        """Removes a provider; returns False if there was none."""
         ...
 
     async def providers(self) -> Sequence[ProviderRecord]:
-        """Lists every place, enabled or not, by name."""
+        """Lists every provider, enabled or not, by name."""
         ...
 
     async def provider(self, name: str) -> ProviderRecord | None:
-        """Returns the place with this name."""
+        """Returns the provider with this name."""
         ...
 
 
@@ -359,7 +359,7 @@ class Store(Protocol):
 
     @property
     def catalog(self) -> Catalog:
-        """Models, verdicts and places."""
+        """Models, overrides and providers."""
         ...
 
     async def open(self) -> None:

@@ -47,7 +47,7 @@ class KeyRecord(Allowance, frozen=True, kw_only=True):
     expires_at: int | None = None
     service_tier: str | None = None
     cache_ttl: str | None = None
-    provider: str | None = None  # the place its requests go to; None: as routing says
+    provider: str | None = None  # where its requests go; None: as routing says
     allowed_models: tuple[str, ...] = ()  # patterns with *; empty: every model
     allowed_tools: tuple[str, ...] = ()  # patterns of a tool's type or name; empty: every tool
     allowed_networks: tuple[str, ...] = ()  # CIDR of clients; empty: from anywhere
@@ -151,7 +151,7 @@ class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     cost_nano: Count | None = None  # None: not priced
     user_id: str | None = None
     team_id: str | None = None
-    place: str = ""  # the provider that served it; empty: the default one
+    place: str = ""  # the provider that served it (as stored and exported); empty: the default one
     upstream_request_id: str | None = None  # as in the logs of AWS
     web_search_requests: Count = 0
     web_fetch_requests: Count = 0
@@ -264,7 +264,7 @@ class BedrockModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CapabilityOverride(msgspec.Struct, frozen=True, kw_only=True):
-    """A verdict on one beta flag, body field or service tier, over what models.toml says."""
+    """An override on one beta flag, body field or service tier, over what models.toml says."""
 
     model: str  # Bedrock's id without a profile prefix, or `ANY`
     dialect: str  # or `ANY`
@@ -282,12 +282,12 @@ class CapabilityOverride(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Identifies a verdict: there is one for each model, dialect, kind and name."""
+        """Identifies an override: there is one for each model, dialect, kind and name."""
         return (self.model, self.dialect, self.kind, self.name)
 
 
 class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A place to send requests to: a region, perhaps of another account."""
+    """A provider to send requests to: a region, perhaps of another account."""
 
     name: str
     region: str

@@ -22,7 +22,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from ..errors import hide_keys
+from ..redaction import hide_keys
 
 if TYPE_CHECKING:
     from ..gateway.exchange import Exchange
@@ -112,7 +112,7 @@ class _Line(msgspec.Struct, omit_defaults=True, gc=False):
     disconnected: bool = False
 
 
-class Answered(Protocol):
+class LoggedRequest(Protocol):
     """The facts about a request that the access log tells."""
 
     @property
@@ -177,7 +177,7 @@ class AccessLog:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, request: Answered, exchange: Exchange) -> None:
+    def __call__(self, request: LoggedRequest, exchange: Exchange) -> None:
         """Notes one answer."""
         usage = exchange.meter.billed()
         target = exchange.target

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..protocol.betas import BetaRules, flag_for
-from ..protocol.capabilities import Capabilities
-from ..protocol.messages import MessagesRequest
+from ..models.betas import BetaRules, flag_for
+from ..models.table import Capabilities
+from ..protocol.request.messages import MessagesRequest
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager

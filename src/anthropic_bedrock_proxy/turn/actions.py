@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from ..protocol.events import Event
-from ..protocol.messages import MessagesRequest
+from ..protocol.answer.events import Event
+from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Outcome, Run, ServerTool, ToolCall
 from .suspended import SuspendedTurn
 

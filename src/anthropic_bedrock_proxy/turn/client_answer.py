@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from ..protocol.events import Event, explode_block
+from ..protocol.answer.events import Event, explode_block
 from ..protocol.raw import encode
 from .server_call import ServerCall
 

@@ -10,7 +10,7 @@ import asyncio
 import msgspec
 
 from ..errors import InvalidRequestError
-from ..protocol.messages import MessagesRequest
+from ..protocol.request.messages import MessagesRequest
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn

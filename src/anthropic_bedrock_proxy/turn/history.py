@@ -26,7 +26,7 @@ from msgspec import Raw
 
 from ..errors import InvalidRequestError
 from ..protocol.raw import decode
-from ..protocol.views import MessageView
+from ..protocol.request.views import MessageView
 from ..tools.base import Json, ServerTool
 from ..tools.toolset import Toolset
 from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content

@@ -39,9 +39,9 @@ from typing import Final
 import msgspec
 
 from ..errors import InvalidRequestError
-from ..protocol.events import Event
-from ..protocol.messages import MessagesRequest
+from ..protocol.answer.events import Event
 from ..protocol.raw import decode, encode
+from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Json, RequestContext, Run, ToolCall
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell

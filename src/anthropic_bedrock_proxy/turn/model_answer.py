@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ..protocol.events import Event, explode_block, fold
+from ..protocol.answer.events import Event, explode_block, fold
 from ..protocol.raw import decode
 from ..protocol.tokens import estimate_output
 from ..tools.base import Json, ServerTool

@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.messages import MessagesRequest, decode_message, decode_tools
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
+from ..protocol.request.messages import MessagesRequest, decode_message, decode_tools
 from ..tools.base import Json, ServerTool
 from ..tools.toolset import Toolset
 from .history import History

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from ..protocol.views import MessageView
+from ..protocol.request.views import MessageView
 from ..tools.base import Json, ServerTool
 
 BlockPath = tuple[int, int]  # message and block of the client's

@@ -18,10 +18,11 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import InvalidRequestError, UpstreamRefusal
-from ..protocol.events import Event, GrammarError, fold
-from ..protocol.messages import MessagesRequest
+from ..aws_errors import UpstreamRefusal
+from ..errors import InvalidRequestError
+from ..protocol.answer.events import Event, GrammarError, fold
 from ..protocol.raw import MISSHAPEN
+from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Finished, Outcome
 from ..upstream.base import AnswerStream
 from .actions import Action, CallModel, CallOutcome, RunCall, Tell

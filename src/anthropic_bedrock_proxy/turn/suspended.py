@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import InvalidRequestError
-from ..protocol.events import Event, explode
+from ..protocol.answer.events import Event, explode
 from ..tools.base import ClientCall, Container, Json, Suspended
 
 _ID_DIGITS: Final = 24

@@ -7,18 +7,18 @@ from typing import Protocol
 
 import msgspec
 
-from ..errors import UpstreamRefusal
-from ..protocol.events import Event
+from ..aws_errors import UpstreamRefusal
+from ..protocol.answer.events import Event
 
 
-class Patience(msgspec.Struct, frozen=True, kw_only=True):
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     """How long a call may keep a client waiting that could be served elsewhere."""
 
     max_attempts: int = 1
     first_byte_seconds: float = 300.0
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
     """One model call, ready for the wire."""
 
     # invoke | invoke-with-response-stream | converse | converse-stream | count-tokens, and on the
@@ -28,10 +28,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     bedrock_model_id: str
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()  # lower-case names, signed with the rest
-    patience: Patience | None = None  # None: as the upstream is configured
+    deadlines: Deadlines | None = None  # None: as the upstream is configured
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ModelAnswer(msgspec.Struct, frozen=True):
     """A whole answer with HTTP status 200."""
 
     body: bytes
@@ -84,11 +84,13 @@ class AnswerStream(Protocol):
 class Upstream(Protocol):
     """What the gateway calls. Retries before the first byte and deadlines are its business."""
 
-    async def call(self, call: Call) -> Answer:
+    async def call(self, call: ModelCall) -> ModelAnswer:
         """A whole answer. Raises `UpstreamRefusal`."""
         ...
 
-    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
+    async def stream(
+        self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
+    ) -> AnswerStream:
         """A stream of which at least one event has been decoded. Raises `UpstreamRefusal`.
 
         `new_decoder` makes a decoder for each attempt.

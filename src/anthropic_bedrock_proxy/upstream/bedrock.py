@@ -28,11 +28,11 @@ from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
+from ..aws_errors import UpstreamRefusal, rule_for
 from ..bounded import Bounded
-from ..errors import UpstreamRefusal, rule_for
-from ..protocol.events import Event
-from ..protocol.model_errors import code_for
-from .base import Answer, AnswerStream, Call, StreamDecoder
+from ..protocol.answer.events import Event
+from ..protocol.aws.model_errors import code_for
+from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _decode_any: Any = msgspec.json.Decoder().decode
@@ -109,12 +109,12 @@ class BedrockUpstream:
         self._skew = Skew(f"AWS ({service} in {region})")
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
 
-    def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
+    def call(self, call: ModelCall) -> Coroutine[Any, Any, ModelAnswer]:
         """Makes a call and returns its whole answer. Raises `UpstreamRefusal`."""
         return self._attempts(call, self._call_once)
 
     def stream(
-        self, call: Call, new_decoder: Callable[[], StreamDecoder]
+        self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
     ) -> Coroutine[Any, Any, AnswerStream]:
         """Opens a stream, with its first events decoded. Raises `UpstreamRefusal`."""
         return self._attempts(
@@ -129,10 +129,12 @@ class BedrockUpstream:
         """Lets go of every connection."""
         await self._pool.close()
 
-    async def _attempts(self, call: Call, once: Callable[[Call, float], Awaitable[T]]) -> T:
+    async def _attempts(
+        self, call: ModelCall, once: Callable[[ModelCall, float], Awaitable[T]]
+    ) -> T:
         """Retries `once`, which gets the moment by which it must be done (monotonic clock)."""
         options = self._options
-        max_attempts = call.patience.max_attempts if call.patience else options.max_attempts
+        max_attempts = call.deadlines.max_attempts if call.deadlines else options.max_attempts
         started = monotonic()
         attempt = 1
         sent = False
@@ -159,7 +161,7 @@ class BedrockUpstream:
         ceiling: float = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
         return max(self._jitter() * ceiling, refusal.retry_after or 0.0)
 
-    async def _call_once(self, call: Call, deadline: float) -> Answer:
+    async def _call_once(self, call: ModelCall, deadline: float) -> ModelAnswer:
         response = await self._send(call, deadline)
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
@@ -167,10 +169,10 @@ class BedrockUpstream:
             raise _broken(error, sent=True, kind=_BilledRefusal) from error
         finally:
             response.close()
-        return Answer(body, _request_id(response), _service_tier(response))
+        return ModelAnswer(body, _request_id(response), _service_tier(response))
 
     async def _stream_once(
-        self, call: Call, decoder: StreamDecoder, deadline: float
+        self, call: ModelCall, decoder: StreamDecoder, deadline: float
     ) -> AnswerStream:
         deadline = min(deadline, monotonic() + self._first_byte_seconds(call))
         response = await self._send(call, deadline)
@@ -182,7 +184,7 @@ class BedrockUpstream:
             raise
         return stream
 
-    async def _send(self, call: Call, deadline: float) -> Response:
+    async def _send(self, call: ModelCall, deadline: float) -> Response:
         """Sends one request; returns only answers with status 200. Raises `UpstreamRefusal`."""
         begin_by = min(deadline, monotonic() + self._first_byte_seconds(call))
         keys = None
@@ -191,11 +193,11 @@ class BedrockUpstream:
             keys = (source.current if source is not None else None) or await self._keys(begin_by)
         head = self._head(call, keys)
         began = monotonic()
-        patience = begin_by - began
-        if patience <= 0:  # AWS would bill a request whose answer nobody waits for
+        deadlines = begin_by - began
+        if deadlines <= 0:  # AWS would bill a request whose answer nobody waits for
             raise _broken(TransportTimeoutError("no time was left to send it"), sent=False)
         try:
-            response = await self._pool.request(head, call.body, patience)
+            response = await self._pool.request(head, call.body, deadlines)
         except TransportError as error:
             raise _broken(error, sent=error.sent) from error
         if response.status == _HTTP_OK:
@@ -216,9 +218,11 @@ class BedrockUpstream:
         self._skew.learn(response.headers.get(b"date"), sent=came - (now - began), came=came)
         self._skew.looked(now)
 
-    def _first_byte_seconds(self, call: Call) -> float:
-        patience = call.patience
-        return self._options.first_byte_seconds if patience is None else patience.first_byte_seconds
+    def _first_byte_seconds(self, call: ModelCall) -> float:
+        deadlines = call.deadlines
+        return (
+            self._options.first_byte_seconds if deadlines is None else deadlines.first_byte_seconds
+        )
 
     def _refused(
         self, response: Response, body: bytes, keys: Credentials | None
@@ -230,7 +234,7 @@ class BedrockUpstream:
             self._credentials.invalidate(keys)
         return refusal
 
-    def _head(self, call: Call, keys: Credentials | None) -> bytes:
+    def _head(self, call: ModelCall, keys: Credentials | None) -> bytes:
         wire, canonical = self._path(call)
         if keys is None:
             lines = (
@@ -262,7 +266,7 @@ class BedrockUpstream:
             reason = str(error) or "AWS credentials did not come in time"
             raise UpstreamRefusal("MissingAuthenticationTokenException", reason) from error
 
-    def _path(self, call: Call) -> tuple[str, str]:
+    def _path(self, call: ModelCall) -> tuple[str, str]:
         """Returns (path on the wire, path as signed); an ARN's slash and colons must be encoded."""
         key = (call.bedrock_model_id, call.operation)
         paths = self._paths.get(key)

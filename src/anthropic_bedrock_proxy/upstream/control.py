@@ -22,7 +22,7 @@ from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, TransportError
 from ..aws.sigv4 import Credentials, Signer, canonical_path, canonical_query
-from ..errors import UpstreamRefusal, rule_for
+from ..aws_errors import UpstreamRefusal, rule_for
 from .bedrock import refusal_from_http
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")

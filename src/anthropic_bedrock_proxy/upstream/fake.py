@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ..errors import UpstreamRefusal
-from ..protocol.events import Event
-from .base import Answer, AnswerStream, Call, StreamDecoder
+from ..aws_errors import UpstreamRefusal
+from ..protocol.answer.events import Event
+from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
 
 Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | BaseException]
 
@@ -21,18 +21,20 @@ class FakeUpstream:
 
     def __init__(self, script: Iterable[Step] = ()) -> None:
         self.script = deque(script)
-        self.calls: list[Call] = []
+        self.calls: list[ModelCall] = []
         self.streams: list[FakeStream] = []
         self.service_tier: str | None = None  # that every answer says it was served in
 
-    async def call(self, call: Call) -> Answer:
+    async def call(self, call: ModelCall) -> ModelAnswer:
         """The next step as a whole answer."""
         step = self._next(call)
         if not isinstance(step, bytes):
             raise TypeError("the script has a stream where a whole answer was asked for")
-        return Answer(step, "fake-request", self.service_tier)
+        return ModelAnswer(step, "fake-request", self.service_tier)
 
-    async def stream(self, call: Call, new_decoder: Callable[[], StreamDecoder]) -> AnswerStream:
+    async def stream(
+        self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
+    ) -> AnswerStream:
         """The next step as a stream, with its first events decoded."""
         step = self._next(call)
         if not isinstance(step, list):
@@ -52,7 +54,7 @@ class FakeUpstream:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _next(self, call: Call) -> Step:
+    def _next(self, call: ModelCall) -> Step:
         self.calls.append(call)
         step = self.script.popleft()
         if isinstance(step, BaseException):

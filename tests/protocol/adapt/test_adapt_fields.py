@@ -7,11 +7,11 @@ from adapting import HAIKU, HELLO, OPUS, QWEN, adapted
 from streams import encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.adapt.limits import PREFILL
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import Capabilities
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 EMPTY = {"type": "text", "text": "(empty)"}
 CONTROL = {"type": "ephemeral"}

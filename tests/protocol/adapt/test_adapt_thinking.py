@@ -7,9 +7,9 @@ from adapting import HAIKU, HELLO, OPUS, QWEN, REGISTRY, adapted
 from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.gateway.routing import DEFAULT_PLACE
+from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 ADAPTIVE = {"type": "adaptive"}
 BETWEEN = {"type": "between_tools"}
@@ -215,6 +215,6 @@ def test_a_model_that_never_thinks_need_not_be_told_not_to():
 def test_a_request_that_is_only_counted_has_no_max_tokens():
     body = {"model": HAIKU, "messages": HELLO, "thinking": ADAPTIVE}
     request = parse_request(encode(body), "2023-06-01", counting=True)
-    capabilities = REGISTRY.target(REGISTRY.route(HAIKU), DEFAULT_PLACE, "invoke").capabilities
+    capabilities = REGISTRY.target(REGISTRY.route(HAIKU), DEFAULT_PROVIDER, "invoke").capabilities
     result = adapt(request, [], capabilities, REGISTRY.betas)
     assert decode(result.request.fields["thinking"])["type"] == "enabled"

@@ -13,9 +13,10 @@ from botocore.parsers import create_parser
 from botocore.validate import ParamValidator
 from streams import decode, encode
 
-from anthropic_bedrock_proxy.errors import APIError, UpstreamRefusal, from_refusal
-from anthropic_bedrock_proxy.protocol.converse.answer import finish_converse
-from anthropic_bedrock_proxy.protocol.converse.answer_end import usage_of
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.errors import APIError
+from anthropic_bedrock_proxy.protocol.converse.answer.end import usage_of
+from anthropic_bedrock_proxy.protocol.converse.answer.whole import finish_converse
 
 ALIAS = "nova-pro"
 ID = "msg_01"

@@ -12,12 +12,12 @@ from streams import encode
 from test_converse_request_models import RULES, capabilities, convert, convert_bytes
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import Capabilities
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.converse.names import DocumentNames, ToolNames
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.protocol.terms import DEFAULT_TERMS, Guardrail, Terms
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY, Guardrail, Policy
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden" / "converse").glob("*.json"))
 CLAUDE, NOVA = "claude-haiku-4-5", "nova-lite"
@@ -27,7 +27,7 @@ CLAUDE, NOVA = "claude-haiku-4-5", "nova-lite"
 def test_golden(path):
     case = json.loads(path.read_text())
     settings = {name: case[name] for name in ("betas", "stream", "counting") if name in case}
-    settings["terms"] = msgspec.convert(case.get("terms", {}), Terms)
+    settings["policy"] = msgspec.convert(case.get("terms", {}), Policy)
     if "error" in case:
         with pytest.raises(InvalidRequestError) as refused:
             convert(case["model"], case["request"], **settings)
@@ -124,7 +124,7 @@ def test_a_request_that_no_parser_made_is_refused_as_well():
     ):
         strange = MessagesRequest(fields, request.view, request.version)
         with pytest.raises(InvalidRequestError) as refused:
-            to_converse(strange, [], capabilities(NOVA), RULES, DEFAULT_TERMS, stream=False)
+            to_converse(strange, [], capabilities(NOVA), RULES, DEFAULT_POLICY, stream=False)
         assert refused.value.message.startswith(message)
 
 
@@ -153,7 +153,7 @@ def test_the_request_itself_is_never_changed():
     before = {name: bytes(raw) for name, raw in request.fields.items()}
     bodies = {
         to_converse(
-            request, [], capabilities("nova-2-lite"), RULES, DEFAULT_TERMS, stream=False
+            request, [], capabilities("nova-2-lite"), RULES, DEFAULT_POLICY, stream=False
         ).body
         for _ in range(2)
     }
@@ -199,8 +199,8 @@ def test_a_model_that_streams_no_tools_gets_a_guardrail_for_a_whole_answer(tools
     body = {"tools": [{"name": "a", "input_schema": {"type": "object"}}]} if tools else {}
     body |= {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
     request = parse_request(encode(body), "2023-06-01")
-    terms = Terms(guardrail=Guardrail(identifier="abc", version="1"))
-    made = to_converse(request, [], capabilities("llama-3-3"), RULES, terms, stream=True)
+    policy = Policy(guardrail=Guardrail(identifier="abc", version="1"))
+    made = to_converse(request, [], capabilities("llama-3-3"), RULES, policy, stream=True)
     assert made.whole_only is tools
     assert ("streamProcessingMode" in json.loads(made.body)["guardrailConfig"]) is not tools
     check_shapes(made.body, stream=not tools)
@@ -218,4 +218,4 @@ def test_tool_changes_that_slipped_through_are_refused():
     features = frozenset(("claude", "system", "system_role", "tools"))
     capabilities = Capabilities(dialect="converse", features=features)
     with pytest.raises(InvalidRequestError, match=r"^messages\.1\.content\.0: "):
-        to_converse(request, [], capabilities, BetaRules(), DEFAULT_TERMS, stream=False)
+        to_converse(request, [], capabilities, BetaRules(), DEFAULT_POLICY, stream=False)

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from converse_shapes import check_shapes
 
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import FEATURES, Capabilities
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
-from anthropic_bedrock_proxy.protocol.betas import BetaRules
-from anthropic_bedrock_proxy.protocol.capabilities import FEATURES, Capabilities
-from anthropic_bedrock_proxy.protocol.converse.request import to_converse
-from anthropic_bedrock_proxy.protocol.messages import parse_request
-from anthropic_bedrock_proxy.protocol.terms import Terms
-from anthropic_bedrock_proxy.sim.converse import validate
-from anthropic_bedrock_proxy.sim.models import resolve
+from anthropic_bedrock_proxy.protocol.converse.request.request import to_converse
+from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import Policy
+from anthropic_bedrock_proxy.sim.converse.validation import validate
+from anthropic_bedrock_proxy.sim.models.lookup import resolve
 
 RULES = BetaRules(
     mapping={"advanced-tool-use-2025-11-20": ("tool-search-tool-2025-10-19",)},
@@ -152,7 +152,7 @@ def capabilities(name: str) -> Capabilities:
 
 
 def convert(
-    name, request, *, betas=(), terms=None, stream=False, counting=False, rules=RULES, judge=True
+    name, request, *, betas=(), policy=None, stream=False, counting=False, rules=RULES, judge=True
 ):
     """What `request` becomes for the model; every body is judged before anybody looks at it."""
     body = {"model": name, "messages": [{"role": "user", "content": "hi"}], **request}
@@ -162,7 +162,7 @@ def convert(
         name,
         msgspec.json.encode(body),
         betas=betas,
-        terms=terms,
+        policy=policy,
         stream=stream,
         counting=counting,
         rules=rules,
@@ -171,12 +171,12 @@ def convert(
 
 
 def convert_bytes(
-    name, body, *, betas=(), terms=None, stream=False, counting=False, rules=RULES, judge=True
+    name, body, *, betas=(), policy=None, stream=False, counting=False, rules=RULES, judge=True
 ):
     parsed = parse_request(body, "2023-06-01", counting=counting)
     adapted = adapt(parsed, list(betas), capabilities(name), rules)
     converted = to_converse(
-        adapted.request, adapted.flags, capabilities(name), rules, terms or Terms(), stream=stream
+        adapted.request, adapted.flags, capabilities(name), rules, policy or Policy(), stream=stream
     )
     converted = msgspec.structs.replace(
         converted,

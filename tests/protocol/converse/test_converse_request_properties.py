@@ -13,7 +13,7 @@ from test_converse_request_models import MODELS, convert
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.adapt.limits import PREFILL
-from anthropic_bedrock_proxy.protocol.terms import Guardrail, Terms
+from anthropic_bedrock_proxy.protocol.request.policy import Guardrail, Policy
 
 PATH = re.compile(
     r"(messages|system|tools|tool_choice|thinking|output_config|temperature|top_p|top_k|metadata"
@@ -184,7 +184,7 @@ requests = st.fixed_dictionaries(
     },
 )
 settings_of_keys = st.builds(
-    Terms,
+    Policy,
     cache=st.booleans(),
     cache_ttl=st.sampled_from([None, "5m"]),
     service_tier=st.sampled_from(["default", "priority"]),
@@ -205,13 +205,13 @@ def convert_or_refuse(model, request, **options):
 
 @pytest.mark.parametrize("model", MODELS)
 @settings(max_examples=10)
-@given(request_=requests, terms=settings_of_keys, stream=st.booleans())
-def test_a_well_formed_request_becomes_a_valid_body(model, request_, terms, stream):
+@given(request_=requests, policy=settings_of_keys, stream=st.booleans())
+def test_a_well_formed_request_becomes_a_valid_body(model, request_, policy, stream):
     # The older Claude models know no tier but their own.
     if model.startswith("claude-3"):
-        terms = msgspec.structs.replace(terms, service_tier="default")
+        policy = msgspec.structs.replace(policy, service_tier="default")
     stream = stream and model not in NO_STREAMED_TOOLS
-    body = convert_or_refuse(model, request_, terms=terms, stream=stream)
+    body = convert_or_refuse(model, request_, policy=policy, stream=stream)
     if body is not None:
         assert body["messages"][0]["role"] == "user"
 

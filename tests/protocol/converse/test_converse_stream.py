@@ -24,12 +24,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from streams import decode, encode, exception_frame, split
 
-from anthropic_bedrock_proxy.errors import UpstreamRefusal
-from anthropic_bedrock_proxy.protocol.converse.answer import finish_converse
-from anthropic_bedrock_proxy.protocol.converse.stream import ConverseStream
-from anthropic_bedrock_proxy.protocol.events import Grammar, fold
-from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
-from anthropic_bedrock_proxy.protocol.metering import Meter
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
+from anthropic_bedrock_proxy.protocol.answer.metering import Meter
+from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
+from anthropic_bedrock_proxy.protocol.converse.answer.stream import ConverseStream
+from anthropic_bedrock_proxy.protocol.converse.answer.whole import finish_converse
 
 ALIAS = "nova-pro"
 ID = "msg_01"

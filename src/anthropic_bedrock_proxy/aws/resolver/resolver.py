@@ -162,7 +162,7 @@ class Resolver:
         self._host = Host(self._meeting, environ, pace)
         self._patience_seconds = patience_seconds
         self._now = now
-        # Who uses a source holds it: one of a place that has gone is not kept fresh any longer.
+        # Who uses a source holds it: one of a provider that has gone is not kept fresh any longer.
         self._sources: WeakValueDictionary[Identity, ResolvedSource] = WeakValueDictionary()
         self._by_id: WeakValueDictionary[int, ResolvedSource] = WeakValueDictionary()
         self._ids = count()

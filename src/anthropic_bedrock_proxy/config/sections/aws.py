@@ -8,7 +8,7 @@ from .. import rules
 from ..schema import Section, Setting
 
 
-class AWS(Section, frozen=True):
+class AWSSettings(Section, frozen=True):
     """Where Amazon Bedrock is and who we are to it."""
 
     region: Annotated[
@@ -137,7 +137,7 @@ class AWS(Section, frozen=True):
     ] = None
 
 
-class Upstream(Section, frozen=True):
+class UpstreamSettings(Section, frozen=True):
     """Patience with Amazon Bedrock."""
 
     connect_timeout_seconds: Annotated[

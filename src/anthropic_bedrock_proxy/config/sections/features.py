@@ -9,7 +9,7 @@ from ..schema import Section, Setting
 _LATER = "used by a later version"
 
 
-class Features(Section, frozen=True):
+class FeatureSettings(Section, frozen=True):
     """Server-side tools and observability."""
 
     enable_programmatic_tool_calling: Annotated[

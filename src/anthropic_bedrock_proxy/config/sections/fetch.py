@@ -6,7 +6,7 @@ from typing import Annotated
 from ..schema import Section, Setting
 
 
-class Fetch(Section, frozen=True):
+class FetchSettings(Section, frozen=True):
     """Images and documents that requests name by URL."""
 
     enabled: Annotated[

@@ -7,7 +7,7 @@ from .. import rules
 from ..schema import Section, Setting
 
 
-class Limits(Section, frozen=True):
+class LimitSettings(Section, frozen=True):
     """Rate limits. A key's own rate replaces the default one."""
 
     url: Annotated[
@@ -64,7 +64,7 @@ class Limits(Section, frozen=True):
     ] = "open"
 
 
-class Budgets(Section, frozen=True):
+class BudgetSettings(Section, frozen=True):
     """Money that keys, users and teams may spend."""
 
     holds: Annotated[

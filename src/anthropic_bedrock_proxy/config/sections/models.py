@@ -8,7 +8,7 @@ from .. import rules
 from ..schema import Section, Setting
 
 
-class Models(Section, frozen=True):
+class ModelSettings(Section, frozen=True):
     """Which Bedrock model serves a name, and with which betas."""
 
     default_model_mapping: Annotated[
@@ -117,8 +117,8 @@ class Models(Section, frozen=True):
     ] = ()
 
 
-class Failover(Section, frozen=True):
-    """Other places to run a request when the first cannot."""
+class FailoverSettings(Section, frozen=True):
+    """Other providers to run a request on when the first cannot."""
 
     enabled: Annotated[bool, Setting("FAILOVER_ENABLED", "Try the other targets of a chain.")] = (
         True

@@ -8,7 +8,7 @@ from .. import rules
 from ..schema import Section, Setting
 
 
-class Server(Section, frozen=True):
+class ServerSettings(Section, frozen=True):
     """How the proxy listens, logs and stops."""
 
     host: Annotated[
@@ -116,7 +116,7 @@ class Server(Section, frozen=True):
     ] = 75.0
 
 
-class CORS(Section, frozen=True):
+class CORSSettings(Section, frozen=True):
     """Which web pages of other origins may call the proxy from a browser."""
 
     origins: Annotated[
@@ -145,7 +145,7 @@ class CORS(Section, frozen=True):
     ] = ("*",)
 
 
-class Auth(Section, frozen=True):
+class AuthSettings(Section, frozen=True):
     """Who may use the proxy."""
 
     trusted_proxies: Annotated[
@@ -192,7 +192,7 @@ class Auth(Section, frozen=True):
     ] = 2.0
 
 
-class Streaming(Section, frozen=True):
+class StreamingSettings(Section, frozen=True):
     """Streamed answers."""
 
     ping_interval_seconds: Annotated[

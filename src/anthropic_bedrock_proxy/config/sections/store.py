@@ -8,7 +8,7 @@ from .. import rules
 from ..schema import Section, Setting
 
 
-class Store(Section, frozen=True):
+class StoreSettings(Section, frozen=True):
     """Where keys, usage and models are kept."""
 
     url: Annotated[
@@ -65,7 +65,7 @@ class Store(Section, frozen=True):
         return self.data_path / "journal" if self.journal_dir is None else self.journal_dir
 
 
-class Tables(Section, frozen=True):
+class TableSettings(Section, frozen=True):
     """Names of the DynamoDB tables, for `STORE_URL=dynamodb://`."""
 
     api_keys: Annotated[

@@ -13,17 +13,16 @@ import msgspec
 
 from ...bounded import Bounded
 from ...errors import PermissionDeniedError, ProxyError, UnavailableError
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Route
+from ...protocol.request.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
 from ...store.records import Caller
 from ..exchange import Exchange
-from ..reply import parse_lines
-from ..routing import Route
-from .lease import Desk, Lease
-from .limiting import Plan, Ticket
+from .budget_slice import Budget, Hold, budgets_of
+from .lease import Counters, Lease
 from .periods import DAY_MS, today
 from .permissions import check_model, check_request
-from .purse import Budget, Hold, budgets_of
+from .rate_limits import LimitPlan, Ticket
 
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4
@@ -35,15 +34,15 @@ class _Known(msgspec.Struct, frozen=True):
 
     caller: Caller
     day: int  # since the epoch
-    plan: Plan | None
+    plan: LimitPlan | None
     budgets: Sequence[Budget]  # every one that its requests are paid from
 
 
 class Admission:
     """Grants leases."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
         self._known: Bounded[str, _Known] = Bounded(_MAX_REMEMBERED)
 
     async def admit(
@@ -54,9 +53,9 @@ class Admission:
         Raises `PermissionDeniedError` for what the key may not do and for a budget that is used
         up, `RateLimitError`, and `UnavailableError` where nobody can tell.
         """
-        caller, desk = exchange.caller, self._desk
+        caller, counters = exchange.caller, self._counters
         if caller is None:  # nobody's request: the master key, or no key at all
-            return Lease(exchange, desk)
+            return Lease(exchange, counters)
         key = caller.key
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
@@ -65,7 +64,7 @@ class Admission:
         ticket: Ticket | None = None
         if plan is not None:
             size = len(body) if plan.counts_tokens else 0
-            ticket = await desk.limits.take(
+            ticket = await counters.limits.take(
                 plan,
                 input_tokens=estimate_input(body) if size >= _LARGE else size // _BYTES_PER_TOKEN,
                 max_tokens=asked if isinstance(asked := request.view.max_tokens, int) else 0,
@@ -73,19 +72,19 @@ class Admission:
         hold: Hold | None = None
         try:
             if ticket is not None:
-                exchange.rate_lines = desk.limits.lines(ticket.plan, ticket.decision)
+                exchange.limits = counters.limits.states(ticket.plan, ticket.decision)
             if known.budgets:
                 most = 0
-                if desk.budgets.holds and not route.opaque:  # else see `confirm`
-                    most = max(desk.pricing.most(target, request) for target in route.targets)
-                hold = await desk.budgets.take(known.budgets, most)
+                if counters.budgets.holds and not route.opaque:  # else see `confirm`
+                    most = max(counters.pricing.most(target, request) for target in route.targets)
+                hold = await counters.budgets.take(known.budgets, most)
         except BaseException as error:
             if ticket is not None:
-                desk.limits.undo(ticket)
+                counters.limits.undo(ticket)
                 if isinstance(error, ProxyError):
-                    error.extra_headers = parse_lines(exchange.rate_lines)
+                    error.limits = exchange.limits
             raise
-        return Lease(exchange, desk, ticket, hold)
+        return Lease(exchange, counters, ticket, hold)
 
     async def confirm(
         self, exchange: Exchange, request: MessagesRequest, route: Route, lease: Lease
@@ -102,19 +101,20 @@ class Admission:
         Counts have a rate limit of their own, as high as that of requests. Raises
         `PermissionDeniedError` for what the key may not do, and `RateLimitError`.
         """
-        caller, desk = exchange.caller, self._desk
+        caller, counters = exchange.caller, self._counters
         if caller is None:
             return True
         key = caller.key
         if key.allowed_models or key.allowed_tools:
             check_request(key, request, route)
         known = self._known_of(caller, exchange.at_ms)
-        if known.plan is not None and (plan := desk.limits.plan_of_counts(known.plan)) is not None:
-            await desk.limits.take(plan, input_tokens=0, max_tokens=0)
+        plan = None if known.plan is None else counters.limits.plan_of_counts(known.plan)
+        if plan is not None:
+            await counters.limits.take(plan, input_tokens=0, max_tokens=0)
         if route.opaque and key.allowed_models:
             return False  # nobody knows yet whether the key may use it
         try:
-            desk.budgets.settle(await desk.budgets.take(known.budgets, 0), 0)
+            counters.budgets.settle(await counters.budgets.take(known.budgets, 0), 0)
         except (PermissionDeniedError, UnavailableError):
             return False
         return True
@@ -128,6 +128,6 @@ class Admission:
 
     def _learn(self, caller: Caller, at_ms: int) -> _Known:
         budgets = budgets_of(caller, today(at_ms / 1000))
-        known = _Known(caller, at_ms // DAY_MS, self._desk.limits.plan(caller), budgets)
+        known = _Known(caller, at_ms // DAY_MS, self._counters.limits.plan(caller), budgets)
         self._known[caller.key.id] = known
         return known

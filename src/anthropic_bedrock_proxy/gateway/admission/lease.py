@@ -16,17 +16,17 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from ...protocol.cost import cost_nano
-from ...protocol.messages import MessagesRequest
-from ...protocol.metering import Usage
+from ...models.registry import Target
+from ...protocol.answer.cost import cost_nano
+from ...protocol.answer.metering import Usage
+from ...protocol.request.messages import MessagesRequest
 from ...store.records import MOST, UsageRecord
 from ..exchange import Exchange
-from ..routing import Target
+from .booked_models import BookedModels
+from .budget_slice import Hold
 from .budgets import Budgets
-from .limiting import Limits, Ticket
-from .names import Names
 from .pricing import Pricing
-from .purse import Hold
+from .rate_limits import RateLimits, Ticket
 
 
 class Recorder(Protocol):
@@ -37,22 +37,22 @@ class Recorder(Protocol):
         ...
 
 
-class Desk(msgspec.Struct, frozen=True):
+class Counters(msgspec.Struct, frozen=True):
     """The counters that leases are taken from and settled with; the same for all of a worker."""
 
     recorder: Recorder
     pricing: Pricing
-    limits: Limits
+    limits: RateLimits
     budgets: Budgets
     monotonic: Callable[[], float]
-    names: Names = msgspec.field(default_factory=Names)
+    names: BookedModels = msgspec.field(default_factory=BookedModels)
 
 
 class Lease(msgspec.Struct, eq=False):
     """Permission for one request, until it is settled."""
 
     _exchange: Exchange
-    _desk: Desk
+    _counters: Counters
     _ticket: Ticket | None = None
     _hold: Hold | None = None
     state: Literal["open", "settled"] = "open"
@@ -65,30 +65,30 @@ class Lease(msgspec.Struct, eq=False):
 
     async def cover(self, targets: Sequence[Target], request: MessagesRequest) -> None:
         """Covers a model call on any of `targets` that nothing is held for. Raises so too."""
-        desk = self._desk
-        if self._hold is not None and desk.budgets.holds:
-            most = max(desk.pricing.most(target, request) for target in targets)
-            await desk.budgets.extend(self._hold, most)
+        counters = self._counters
+        if self._hold is not None and counters.budgets.holds:
+            most = max(counters.pricing.most(target, request) for target in targets)
+            await counters.budgets.extend(self._hold, most)
 
     def settle(self) -> None:
         """Records what the request used, and lets go. Only the first call counts."""
         if self.state == "settled":
             return
         self.state = "settled"
-        desk, target, meter = self._desk, self._exchange.target, self._exchange.meter
+        counters, target, meter = self._counters, self._exchange.target, self._exchange.meter
         usage, output_tokens, cost = None, 0, None
         try:
             if target is not None:
                 usage, output_tokens = meter.billed(), meter.output_tokens
                 cost = self._cost(target, usage, output_tokens)
                 if cost is None:
-                    desk.pricing.count_unpriced(target)
-                desk.recorder.append(self._record(target, usage, output_tokens, cost))
+                    counters.pricing.count_unpriced(target)
+                counters.recorder.append(self._record(target, usage, output_tokens, cost))
         finally:
             if self._ticket is not None:
-                desk.limits.settle(self._ticket, usage, output_tokens)
+                counters.limits.settle(self._ticket, usage, output_tokens)
             if self._hold is not None:
-                desk.budgets.settle(self._hold, cost or 0)
+                counters.budgets.settle(self._hold, cost or 0)
 
     def price(self) -> int | None:
         """Returns the cost of what was used so far, in nano-dollars; None: nobody knows."""
@@ -99,7 +99,7 @@ class Lease(msgspec.Struct, eq=False):
 
     def _cost(self, target: Target, usage: Usage, output_tokens: int) -> int | None:
         exchange, caller = self._exchange, self._exchange.caller
-        rates = self._desk.pricing.rates(target)
+        rates = self._counters.pricing.rates(target)
         if rates is None:
             return None
         cost = cost_nano(
@@ -120,7 +120,7 @@ class Lease(msgspec.Struct, eq=False):
             id=exchange.request_id,
             key_id=exchange.key_id,
             at_ms=exchange.at_ms,
-            model=exchange.model if exchange.listed else self._desk.names.booked(exchange),
+            model=exchange.model if exchange.listed else self._counters.names.booked(exchange),
             bedrock_model_id=target.bedrock_model_id,
             dialect=target.dialect,
             stream=exchange.stream,
@@ -134,12 +134,12 @@ class Lease(msgspec.Struct, eq=False):
             error=exchange.error_type,
             estimated=exchange.meter.estimated,
             disconnected=exchange.client_gone,
-            latency_ms=round((self._desk.monotonic() - exchange.started) * 1000),
+            latency_ms=round((self._counters.monotonic() - exchange.started) * 1000),
             ttft_ms=exchange.ttft_ms,
             cost_nano=cost,
             user_id=caller.key.user_id if caller else None,
             team_id=caller.key.team_id if caller else None,
-            place=target.place,
+            place=target.provider,
             upstream_request_id=exchange.upstream_request_id,
             web_search_requests=(tools and tools.web_search_requests) or 0,
             web_fetch_requests=(tools and tools.web_fetch_requests) or 0,

@@ -10,7 +10,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.budgets")
 _ASK_SECONDS: Final = 1.0  # between questions to a ledger that did not answer
 
 
-class Outage:
+class LedgerOutage:
     """The ledger's last silence: when it began, unless it is over, and when it was last asked."""
 
     def __init__(self, *, monotonic: Callable[[], float], fail_open: bool) -> None:

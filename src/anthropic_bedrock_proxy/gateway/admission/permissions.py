@@ -14,11 +14,11 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ...errors import InvalidRequestError, PermissionDeniedError
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Route
 from ...protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws
-from ...protocol.views import MessageView
+from ...protocol.request.messages import MessagesRequest
+from ...protocol.request.views import MessageView
 from ...store.records import KeyRecord
-from ..routing import Route
 
 _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
 

@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from ...bounded import Bounded
-from ...protocol.bounds import bound_tokens
-from ...protocol.capabilities import Model
-from ...protocol.cost import Rates, most_nano, rates_of
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Target, base_model_id
+from ...models.table import Model
+from ...protocol.answer.cost import Rates, most_nano, rates_of
+from ...protocol.request.bounds import bound_tokens
+from ...protocol.request.messages import MessagesRequest
 from ...store.records import PriceRecord
-from ..routing import Target, base_model_id
 
 _MAX_REMEMBERED: Final = 1024
 _FOREVER: Final = float("inf")
@@ -40,7 +40,7 @@ class Pricing:
         *,
         now: Callable[[], float],
     ) -> None:
-        """`find` the model behind a Bedrock id or ARN; `region_of` a place."""
+        """`find` the model behind a Bedrock id or ARN; `region_of` a provider."""
         self._find = find
         self._region_of = region_of
         self._now = now
@@ -58,7 +58,7 @@ class Pricing:
 
     def rates(self, target: Target) -> Rates | None:
         """The rates of a target now; None: nobody knows."""
-        key = (target.bedrock_model_id, target.place)
+        key = (target.bedrock_model_id, target.provider)
         known = self._known.get(key)
         if known is None or known.until <= self._now():
             known = self._known[key] = self._resolve(*key)
@@ -86,12 +86,12 @@ class Pricing:
         if name in self.unpriced or len(self.unpriced) < _MAX_REMEMBERED:
             self.unpriced[name] = self.unpriced.get(name, 0) + 1
 
-    def _resolve(self, bedrock_model_id: str, place: str) -> _Known:
+    def _resolve(self, bedrock_model_id: str, provider: str) -> _Known:
         model = self._find(bedrock_model_id)
         names = [bedrock_model_id, base_model_id(bedrock_model_id)]
         if model is not None:
             names += [model.bedrock, model.id, *model.aliases]
-        region, now = self._region_of(place), self._now()
+        region, now = self._region_of(provider), self._now()
         candidates = [
             price
             for name in dict.fromkeys(names)

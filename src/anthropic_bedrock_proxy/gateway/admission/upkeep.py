@@ -14,8 +14,8 @@ from typing import Final, Protocol
 
 from ...store.base import LASTING_SECONDS, Ledger, StoreError
 from ...store.records import Account
-from .outage import Outage
-from .purse import Purse
+from .budget_slice import BudgetSlice
+from .outage import LedgerOutage
 
 LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last renewal
 # A worker takes it for lapsed so much earlier: that covers how far two workers may be apart in
@@ -52,8 +52,8 @@ class Upkeep:
         self,
         ledger: Ledger,
         deliveries: Deliveries,
-        purses: dict[Account, Purse],
-        outage: Outage,
+        slices: dict[Account, BudgetSlice],
+        outage: LedgerOutage,
         *,
         now: Callable[[], float],
         monotonic: Callable[[], float],
@@ -61,7 +61,7 @@ class Upkeep:
         self._ledger = ledger
         self._deliveries = deliveries
         self._holder = deliveries.writer
-        self._purses = purses
+        self._slices = slices
         self._outage = outage
         self._now = now
         self._monotonic = monotonic
@@ -69,20 +69,24 @@ class Upkeep:
     async def give_back(self, *, idle_seconds: float = 0.0) -> None:
         """Empties the purses that nothing uses. Raises `StoreError`."""
         now = self._monotonic()
-        for account, purse in list(self._purses.items()):
-            idle = now - purse.used_at
-            if purse.running or purse.borrowing is not None or idle < idle_seconds:
+        for account, slice_ in list(self._slices.items()):
+            idle = now - slice_.used_at
+            if slice_.running or slice_.borrowing is not None or idle < idle_seconds:
                 continue
             # All before the wait: what comes meanwhile begins with nothing.
-            purse.has_reached(self._deliveries.delivered)
-            purse.lapse(now)
-            left, purse.available, purse.surplus = purse.available + purse.surplus, 0, 0
-            if purse.unpaid or purse.due or purse.lasting:
-                purse.due = purse.due or left != 0
+            slice_.has_reached(self._deliveries.delivered)
+            slice_.lapse(now)
+            left, slice_.available, slice_.surplus = (
+                slice_.available + slice_.surplus,
+                0,
+                0,
+            )
+            if slice_.unpaid or slice_.due or slice_.lasting:
+                slice_.due = slice_.due or left != 0
                 continue
-            lapses_at, purse.lapses_at = purse.lapses_at, inf
-            if not purse.refused or idle >= _REMEMBER_SECONDS:
-                del self._purses[account]
+            lapses_at, slice_.lapses_at = slice_.lapses_at, inf
+            if not slice_.refused or idle >= _REMEMBER_SECONDS:
+                del self._slices[account]
             if left and lapses_at < inf:
                 # Less than nothing: a debt, for which the ledger then holds as much.
                 await self._ledger.give_back(account, holder=self._holder, amount_nano=left)
@@ -90,26 +94,26 @@ class Upkeep:
     async def mend(self) -> None:
         """Sets the holds that may not be what they should, some at once."""
         for lasting in (False, True):
-            while purses := self._to_set(lasting=lasting):
-                task = asyncio.create_task(self._try_to_set(purses, lasting=lasting))
-                for purse in purses:
+            while slices := self._to_set(lasting=lasting):
+                task = asyncio.create_task(self._try_to_set(slices, lasting=lasting))
+                for slice_ in slices:
                     # Who wants to borrow waits.
-                    purse.borrowing, purse.asked_at = task, self._monotonic()
+                    slice_.borrowing, slice_.asked_at = task, self._monotonic()
                 if not await task:
                     return
 
-    def _to_set(self, *, lasting: bool) -> list[Purse]:
+    def _to_set(self, *, lasting: bool) -> list[BudgetSlice]:
         """Returns purses whose hold is to be set, for a day or for a lease."""
-        found: list[Purse] = []
+        found: list[BudgetSlice] = []
         now = self._monotonic()
-        for purse in self._purses.values():
-            if purse.borrowing is not None:
+        for slice_ in self._slices.values():
+            if slice_.borrowing is not None:
                 continue
-            purse.has_reached(self._deliveries.delivered)
-            purse.lapse(now)
-            lasts = self._deliveries.failing and purse.empty and bool(purse.unpaid)
-            if lasts == lasting and (purse.due or purse.lasting != lasts):
-                found.append(purse)
+            slice_.has_reached(self._deliveries.delivered)
+            slice_.lapse(now)
+            lasts = self._deliveries.failing and slice_.empty and bool(slice_.unpaid)
+            if lasts == lasting and (slice_.due or slice_.lasting != lasts):
+                found.append(slice_)
                 if len(found) == _AT_ONCE:
                     break
         return found
@@ -119,19 +123,19 @@ class Upkeep:
         now = self._monotonic()
         accounts = [
             account
-            for account, purse in self._purses.items()
-            if now < purse.lapses_at < inf and not purse.lasting
+            for account, slice_ in self._slices.items()
+            if now < slice_.lapses_at < inf and not slice_.lasting
         ]
         if not accounts:
             return
         until = int(self._now()) + LEASE_SECONDS
         await self._ledger.renew(accounts, holder=self._holder, until=until)
         for account in accounts:
-            purse = self._purses.get(account)
-            if purse is not None and purse.lapses_at != inf:
-                purse.lapses_at = max(purse.lapses_at, now + LEASE_SECONDS - MARGIN_SECONDS)
+            slice_ = self._slices.get(account)
+            if slice_ is not None and slice_.lapses_at != inf:
+                slice_.lapses_at = max(slice_.lapses_at, now + LEASE_SECONDS - MARGIN_SECONDS)
 
-    async def set(self, purses: Sequence[Purse], *, lasting: bool = False) -> None:
+    async def set(self, slices: Sequence[BudgetSlice], *, lasting: bool = False) -> None:
         """Sets holds to what their purses claim. Raises `StoreError`.
 
         Nobody may borrow for them meanwhile. What is delivered meanwhile, or was of a round that
@@ -140,27 +144,27 @@ class Upkeep:
         seconds = LASTING_SECONDS if lasting else LEASE_SECONDS
         now, deliveries = self._monotonic(), self._deliveries
         before = (deliveries.round, deliveries.delivered)
-        claims = {purse.budget.account: purse.claim for purse in purses}
-        unpaid = [bool(purse.unpaid) for purse in purses]
+        claims = {slice_.budget.account: slice_.claim for slice_ in slices}
+        unpaid = [bool(slice_.unpaid) for slice_ in slices]
         until = int(self._now()) + seconds
-        for purse in purses:
-            purse.due = True  # also if this fails, since it may have been done
+        for slice_ in slices:
+            slice_.due = True  # also if this fails, since it may have been done
         await self._ledger.hold(claims, holder=self._holder, until=until)
         after = (deliveries.round, deliveries.delivered)
         quiet = before == after and deliveries.delivered == deliveries.round - 1
-        for purse, owed in zip(purses, unpaid, strict=True):
-            purse.due, purse.lasting = False, lasting
-            purse.doubtful = 0 if quiet or not owed else deliveries.round
-            held = claims[purse.budget.account] != 0
-            purse.lapses_at = now + seconds - MARGIN_SECONDS if held else inf
+        for slice_, owed in zip(slices, unpaid, strict=True):
+            slice_.due, slice_.lasting = False, lasting
+            slice_.doubtful = 0 if quiet or not owed else deliveries.round
+            held = claims[slice_.budget.account] != 0
+            slice_.lapses_at = now + seconds - MARGIN_SECONDS if held else inf
 
-    async def _try_to_set(self, purses: Sequence[Purse], *, lasting: bool) -> bool:
+    async def _try_to_set(self, slices: Sequence[BudgetSlice], *, lasting: bool) -> bool:
         try:
-            await self.set(purses, lasting=lasting)
+            await self.set(slices, lasting=lasting)
         except StoreError as error:
             self._outage.begin(error)
             return False
         finally:
-            for purse in purses:
-                purse.borrowing = None
+            for slice_ in slices:
+                slice_.borrowing = None
         return True

@@ -1,17 +1,17 @@
-"""FAILOVER_CHAINS: the operator's words for where to try, `PLACE[/DIALECT][=MODEL]`."""
+"""FAILOVER_CHAINS: the operator's words for where to try, `PROVIDER[/DIALECT][=MODEL]`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ...protocol.capabilities import DIALECTS
-from ..routing import DEFAULT_PLACE, Link
+from ...models.registry import DEFAULT_PROVIDER, Link
+from ...models.table import DIALECTS
 
 
 def parse_chains(
-    chains: Mapping[str, Sequence[str]], places: Collection[str]
+    chains: Mapping[str, Sequence[str]], providers: Collection[str]
 ) -> dict[str, tuple[Link, ...]]:
-    """The links of every chain; `places` are the names beside the default place.
+    """The links of every chain; `providers` are the names beside the default provider.
 
     Raises ValueError with a line for everything that is wrong.
     """
@@ -23,7 +23,7 @@ def parse_chains(
         links = []
         for entry in entries:
             try:
-                links.append(parse_link(entry, places))
+                links.append(parse_link(entry, providers))
             except ValueError as error:
                 problems.append(f"{entry!r} in the chain of {model!r}: {error}")
         parsed[model] = tuple(links)
@@ -32,16 +32,16 @@ def parse_chains(
     return parsed
 
 
-def parse_link(entry: str, places: Collection[str]) -> Link:
-    """One `PLACE[/DIALECT][=MODEL]`. Raises ValueError that says what would be right."""
+def parse_link(entry: str, providers: Collection[str]) -> Link:
+    """One `PROVIDER[/DIALECT][=MODEL]`. Raises ValueError that says what would be right."""
     # The model may be an ARN, which has slashes and, in a name of a profile, equals signs.
     where, has_model, model = entry.partition("=")
-    place, has_dialect, dialect = where.partition("/")
-    if place != DEFAULT_PLACE and place not in places:
-        known = ", ".join((DEFAULT_PLACE, *sorted(places)))
-        raise ValueError(f"there is no place {place!r} (there are: {known})")
+    provider, has_dialect, dialect = where.partition("/")
+    if provider != DEFAULT_PROVIDER and provider not in providers:
+        known = ", ".join((DEFAULT_PROVIDER, *sorted(providers)))
+        raise ValueError(f"there is no provider {provider!r} (there are: {known})")
     if has_dialect and dialect not in DIALECTS:
         raise ValueError(f"there is no dialect {dialect!r} (there are: {', '.join(DIALECTS)})")
     if has_model and not model:
         raise ValueError("there is no model after the equals sign")
-    return Link(place=place, dialect=dialect, model=model)
+    return Link(provider=provider, dialect=dialect, model=model)

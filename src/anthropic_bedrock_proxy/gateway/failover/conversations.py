@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from ...bounded import Bounded
-from ...protocol.messages import MessagesRequest
+from ...protocol.request.messages import MessagesRequest
 
 _MAX_REMEMBERED: Final = 10_000
 _LOOKED_AT: Final = 4096  # bytes of the system prompt, and of the first message
@@ -31,31 +31,31 @@ class Conversations:
 
     def __init__(self, keep_seconds: float, *, capacity: int = _MAX_REMEMBERED) -> None:
         self._keep_seconds = keep_seconds
-        self._homes: Bounded[bytes, tuple[tuple[str, str], float]] = Bounded(capacity)
+        self._quotas: Bounded[bytes, tuple[tuple[str, str], float]] = Bounded(capacity)
 
     def __len__(self) -> int:
-        return len(self._homes)
+        return len(self._quotas)
 
-    def home(self, conversation: bytes, now: float) -> tuple[str, str] | None:
-        """The (place, Bedrock model id) that served it last, if that is not too long ago."""
-        found = self._homes.get(conversation)
+    def quota(self, conversation: bytes, now: float) -> tuple[str, str] | None:
+        """The (provider, Bedrock model id) that served it last, if that is not too long ago."""
+        found = self._quotas.get(conversation)
         if found is None:
             return None
-        home, until = found
+        quota, until = found
         if now >= until:
-            del self._homes[conversation]
+            del self._quotas[conversation]
             return None
-        return home
+        return quota
 
-    def remember(self, conversation: bytes, home: tuple[str, str], now: float) -> None:
+    def remember(self, conversation: bytes, quota: tuple[str, str], now: float) -> None:
         """It was served there now."""
         if self._keep_seconds <= 0:
             return
-        self._homes[conversation] = (home, now + self._keep_seconds)
+        self._quotas[conversation] = (quota, now + self._keep_seconds)
 
     def forget(self, conversation: bytes) -> None:
         """It is back where it would go anyway."""
-        self._homes.pop(conversation, None)
+        self._quotas.pop(conversation, None)
 
 
 def fingerprint(key_id: str, request: MessagesRequest) -> bytes:

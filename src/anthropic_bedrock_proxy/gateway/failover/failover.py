@@ -1,10 +1,10 @@
 """Orders the targets of a request, and learns from their failures for the next.
 
-Targets of one place and one Bedrock model share a quota, and breakers: a failure of one moves a
-request on to another place or model, never to another dialect of the same. The exception is an
-endpoint that is missing: there the place may speak another dialect, and that is remembered.
-Only before the first byte: a `Course` ends with the first event or the whole answer.
-A route with one place and model pays for nothing of this and keeps the upstream's own retries.
+Targets of one provider and one Bedrock model share a quota, and breakers: a failure of one moves a
+request on to another provider or model, never to another dialect of the same. The exception is an
+endpoint that is missing: there the provider may speak another dialect, and that is remembered.
+Only before the first byte: `Attempts` (attempts.py) end with the first event or the whole answer.
+A route with one provider and model pays for nothing of this and keeps the upstream's own retries.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ import msgspec
 
 from ...bounded import Bounded
 from ...errors import OverloadedError, PermissionDeniedError, ProxyError, RateLimitError
-from ...protocol.messages import MessagesRequest
+from ...models.registry import Route, Target
+from ...protocol.request.messages import MessagesRequest
 from ...store.records import Caller
 from ..exchange import Exchange
-from ..routing import Route, Target
+from .breakers import TargetBreakers
 from .conversations import Conversations, fingerprint
-from .course import Course
-from .guard import Guard
-from .targets import THROTTLING, Home, has_several, home_of, identity
+from .targets import THROTTLING, QuotaId, has_several, identity, quota_of
 
-TARGET_HEADER: Final = b"x-bedrock-target"
 _MISSING_SECONDS: Final = 600.0
 _MAX_REMEMBERED: Final = 1024
 
@@ -45,7 +43,7 @@ class FailoverOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Failover:
     """The knowledge that this worker has of its targets.
 
-    `switches` counts by (from, to); `guards` are those of targets that were called at all.
+    `switches` counts by (from, to); `all_breakers` are those of targets that were called at all.
     """
 
     def __init__(
@@ -56,18 +54,11 @@ class Failover:
     ) -> None:
         self.options = options or FailoverOptions()
         self.switches: dict[tuple[str, str], int] = {}
-        self.guards: dict[Home, Guard] = {}
+        self.all_breakers: dict[QuotaId, TargetBreakers] = {}
         self.conversations = Conversations(self.options.sticky_seconds)
         self.monotonic = monotonic
         # A target -> when to ask it again.
         self._missing: Bounded[tuple[str, str, str], float] = Bounded(_MAX_REMEMBERED)
-
-    def course(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Course:
-        """Begins one request's way through the targets of its route.
-
-        Raises `RateLimitError` or `OverloadedError` when every target is cooling.
-        """
-        return Course(self, route, exchange, request)
 
     def order(self, route: Route, exchange: Exchange, request: MessagesRequest) -> Sequence[Target]:
         """Returns the targets to try, best first, whatever their breakers say."""
@@ -76,22 +67,22 @@ class Failover:
             targets = [target for target in targets if not self._is_missing(target)] or targets
         if len(self.conversations) and has_several(targets):
             conversation = fingerprint(exchange.key_id, request)
-            home = self.conversations.home(conversation, self.monotonic())
-            if home is not None:
-                targets = sorted(targets, key=lambda target: home_of(target) != home)
+            quota = self.conversations.quota(conversation, self.monotonic())
+            if quota is not None:
+                targets = sorted(targets, key=lambda target: quota_of(target) != quota)
         return targets
 
-    def guard(self, target: Target) -> Guard:
+    def breakers(self, target: Target) -> TargetBreakers:
         """Returns the breakers of a target."""
-        home = home_of(target)
-        guard = self.guards.get(home)
-        if guard is None:
-            if len(self.guards) >= _MAX_REMEMBERED:  # ARNs are the clients' words
-                self._forget_guards()
-            guard = self.guards[home] = Guard(
+        quota = quota_of(target)
+        breakers = self.all_breakers.get(quota)
+        if breakers is None:
+            if len(self.all_breakers) >= _MAX_REMEMBERED:  # ARNs are the clients' words
+                self._forget_breakers()
+            breakers = self.all_breakers[quota] = TargetBreakers(
                 failures=self.options.failures, cooldown_seconds=self.options.cooldown_seconds
             )
-        return guard
+        return breakers
 
     def remember_missing(self, target: Target) -> None:
         """Remembers that the endpoint of a target's dialect does not exist there."""
@@ -100,11 +91,13 @@ class Failover:
     def cooling(self, targets: Sequence[Target], key_id: str) -> ProxyError:
         """Returns the error for a request whose targets are all cooling."""
         now = self.monotonic()
-        guards = [self.guard(target) for target in targets]
-        seconds = max(1, math.ceil(min(guard.wait_seconds(key_id, now) for guard in guards)))
-        throttled = all(guard.cause(key_id) == THROTTLING for guard in guards)
+        all_breakers = [self.breakers(target) for target in targets]
+        seconds = max(
+            1, math.ceil(min(breakers.wait_seconds(key_id, now) for breakers in all_breakers))
+        )
+        throttled = all(breakers.cause(key_id) == THROTTLING for breakers in all_breakers)
         message = (
-            f"Every place that serves this model is left alone after "
+            f"Every provider that serves this model is left alone after "
             f"{'throttling' if throttled else 'failures'}; the next is tried in {seconds} s."
         )
         error = RateLimitError if throttled else OverloadedError
@@ -119,23 +112,27 @@ class Failover:
         del self._missing[identity(target)]
         return False
 
-    def _forget_guards(self) -> None:
-        troubled = {home: guard for home, guard in self.guards.items() if guard.state != "closed"}
-        self.guards = troubled if len(troubled) < _MAX_REMEMBERED else {}
+    def _forget_breakers(self) -> None:
+        troubled = {
+            quota: breakers
+            for quota, breakers in self.all_breakers.items()
+            if breakers.state != "closed"
+        }
+        self.all_breakers = troubled if len(troubled) < _MAX_REMEMBERED else {}
 
 
-def pinned_place(caller: Caller | None, places: Container[str]) -> str:
-    """Returns the place that a key is bound to; empty: as routing says.
+def pinned_provider(caller: Caller | None, providers: Container[str]) -> str:
+    """Returns the provider that a key is bound to; empty: as routing says.
 
     Raises `PermissionDeniedError`.
     """
-    place = caller.key.provider if caller is not None else None
-    if not place:
+    provider = caller.key.provider if caller is not None else None
+    if not provider:
         return ""
-    if place not in places:
+    if provider not in providers:
         raise PermissionDeniedError(
-            f"This key is bound to the provider {place}, which the proxy does not have or which is "
-            "disabled. Ask the operator.",
+            f"This key is bound to the provider {provider}, which the proxy does not have or which "
+            "is disabled. Ask the operator.",
             should_retry=False,
         )
-    return place
+    return provider

@@ -6,16 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ...errors import (
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-    UpstreamRefusal,
-    UpstreamTimeoutError,
-    from_refusal,
-    rule_for,
-)
-from ..routing import Target
+from ...aws_errors import UpstreamRefusal, from_refusal, rule_for
+from ...errors import NotFoundError, PermissionDeniedError, RateLimitError, UpstreamTimeoutError
+from ...models.registry import Target
 
 _NO_SUCH_ENDPOINT: Final = frozenset((404, 405, 501))
 _NOT_IN_REGION: Final = re.compile(
@@ -29,29 +22,29 @@ _OF_THE_MODEL: Final = frozenset(("ModelErrorException", "ModelStreamErrorExcept
 THROTTLING: Final = "throttling"
 FAILURES: Final = "failures"
 
-Home = tuple[str, str]  # place, Bedrock model id: what has a quota and a breaker of its own
+QuotaId = tuple[str, str]  # provider, Bedrock model id: what has a quota and a breaker of its own
 
 
-def home_of(target: Target) -> Home:
+def quota_of(target: Target) -> QuotaId:
     """Returns the pair that has a quota and a breaker of its own."""
-    return target.place, target.bedrock_model_id
+    return target.provider, target.bedrock_model_id
 
 
 def label(target: Target) -> str:
     """Returns a target's name for headers, logs and metrics."""
-    return f"{target.place}/{target.dialect}"
+    return f"{target.provider}/{target.dialect}"
 
 
 def has_several(targets: Sequence[Target]) -> bool:
-    """Tells whether there is more than one place or model to choose from."""
+    """Tells whether there is more than one provider or model to choose from."""
     if len(targets) == 1:
         return False
-    home = home_of(targets[0])
-    return any(home_of(target) != home for target in targets)
+    quota = quota_of(targets[0])
+    return any(quota_of(target) != quota for target in targets)
 
 
 def is_elsewhere(target: Target, refusal: UpstreamRefusal) -> bool:
-    """Tells whether the endpoint itself is missing: the same place may speak another dialect."""
+    """Tells whether the endpoint itself is missing: the same provider may speak another dialect."""
     return target.dialect in ("messages", "mantle") and (
         refusal.status in _NO_SUCH_ENDPOINT or rule_for(refusal).error is NotFoundError
     )
@@ -78,4 +71,4 @@ def is_unavailable(refusal: UpstreamRefusal) -> bool:
 
 def identity(target: Target) -> tuple[str, str, str]:
     """Returns the key under which a missing endpoint is remembered."""
-    return target.place, target.dialect, target.bedrock_model_id
+    return target.provider, target.dialect, target.bedrock_model_id

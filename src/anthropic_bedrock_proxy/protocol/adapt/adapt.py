@@ -8,10 +8,10 @@ import msgspec
 from msgspec import UNSET
 
 from ...errors import InvalidRequestError
-from ..betas import BetaRules
-from ..capabilities import Capabilities
-from ..messages import MessagesRequest
+from ...models.betas import BetaRules
+from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
+from ..request.messages import MessagesRequest
 from .breakpoint import place_breakpoint
 from .context import adapt_context
 from .fields import adapt_fields

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ...errors import InvalidRequestError
-from ..views import BlockView, ToolView
+from ..request.views import BlockView, ToolView
 from .limits import UNMARKABLE
 from .rewrite import Rewrite
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ...errors import InvalidRequestError
-from ..betas import split_header
+from ...models.betas import split_header
 from .rewrite import Rewrite
 
 _CHOICES: Final = ("auto", "any", "none")

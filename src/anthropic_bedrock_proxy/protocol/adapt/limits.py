@@ -6,8 +6,8 @@ import re
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
-from ..messages import MessagesRequest
-from ..views import MessageView
+from ..request.messages import MessagesRequest
+from ..request.views import MessageView
 from .rewrite import Rewrite
 
 PREFILL: Final = (

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Raw
 
 from ...errors import InvalidRequestError
-from ..betas import BetaRules, flag_for
-from ..capabilities import Capabilities
-from ..messages import MessagesRequest, decode_message, decode_tools, explain
+from ...models.betas import BetaRules, flag_for
+from ...models.table import Capabilities
 from ..raw import MISSHAPEN, decode, decode_raws, encode
-from ..views import MessageView, ToolView
+from ..request.messages import MessagesRequest, decode_message, decode_tools, explain
+from ..request.views import MessageView, ToolView
 
 
 class Rewrite:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ...errors import InvalidRequestError
-from ..views import BlockView, MessageView
+from ..request.views import BlockView, MessageView
 from .rewrite import Rewrite
 
 TOOL_SEARCH: Final = "tool_search_"

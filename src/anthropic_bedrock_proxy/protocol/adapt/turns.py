@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ...errors import InvalidRequestError
-from ..views import MessageView
+from ..request.views import MessageView
 from .rewrite import Rewrite
 
 _ONE_TURN: Final = b'"next_user_message"'

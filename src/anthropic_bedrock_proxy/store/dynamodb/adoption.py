@@ -18,8 +18,8 @@ from ..records import KeyRecord
 from ..secrets import hash_secret
 from . import legacy
 from .ledger import DynamoDBLedger
-from .listing import Listing
-from .tables import Change, Tables, new_write, plain
+from .listing import KeyListing
+from .tables import ItemChange, Tables, new_write, plain
 
 _DERIVED: Final = re.compile(r"key_[0-9a-f]{16}")
 _MOST_ATTEMPTS: Final = 5
@@ -30,7 +30,7 @@ _WATCHED: Final = ("is_active", "deactivated_reason", "monthly_budget", "updated
 class Adoption:
     """Takes over keys of the predecessor."""
 
-    def __init__(self, tables: Tables, ledger: DynamoDBLedger, listing: Listing) -> None:
+    def __init__(self, tables: Tables, ledger: DynamoDBLedger, listing: KeyListing) -> None:
         self._tables = tables
         self._ledger = ledger
         self._listing = listing
@@ -68,7 +68,9 @@ class Adoption:
         raise StoreError(f"the predecessor keeps changing the key {key.id}; stop it and try again")
 
 
-_UNLESS_CHANGED: Final = Change(condition="attribute_not_exists(pk) OR attribute_exists(adopting)")
+_UNLESS_CHANGED: Final = ItemChange(
+    condition="attribute_not_exists(pk) OR attribute_exists(adopting)"
+)
 
 
 def record_item(key: KeyRecord, secrets: dict[str, int], write: str) -> Item:
@@ -87,18 +89,18 @@ def pointer(digest: str) -> Item:
     return {"api_key": f"{legacy.HASHED}{digest}"}
 
 
-def pointing(digest: str, key_id: str) -> tuple[Item, Change]:
+def pointing(digest: str, key_id: str) -> tuple[Item, ItemChange]:
     """The item that points from a secret to its key, and the condition to write it under."""
     # Not active: the predecessor takes the hash key of an item for a secret.
     item = {**pointer(digest), "key_id": key_id, "is_active": False}
-    unless = Change(
+    unless = ItemChange(
         condition="attribute_not_exists(api_key) OR key_id = :key_id",
         values={":key_id": key_id},
     )
     return item, unless
 
 
-def _as_seen(item: Item) -> Change:
+def _as_seen(item: Item) -> ItemChange:
     """That an item of the predecessor is as it was read."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
@@ -110,4 +112,4 @@ def _as_seen(item: Item) -> Change:
             conditions.append(f"#{name} = :{name}")
         else:
             conditions.append(f"attribute_not_exists(#{name})")
-    return Change(condition=" AND ".join(conditions), names=names, values=values)
+    return ItemChange(condition=" AND ".join(conditions), names=names, values=values)

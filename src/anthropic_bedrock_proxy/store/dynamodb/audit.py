@@ -13,9 +13,9 @@ import msgspec
 
 from ...aws.dynamodb_values import Item
 from ..records import AuditRecord
-from .tables import Change, Tables
+from .tables import ItemChange, Tables
 
-_UNLESS_THERE = Change(condition="attribute_not_exists(pk)")
+_UNLESS_THERE = ItemChange(condition="attribute_not_exists(pk)")
 
 
 class DynamoDBAudit:

@@ -24,7 +24,7 @@ from ..records import (
     ProviderRecord,
 )
 from . import legacy
-from .tables import Change, Tables, new_write, plain, read
+from .tables import ItemChange, Tables, new_write, plain, read
 
 _VERSION: Final = {"pk": "catalog", "sk": "version"}
 _LISTING: Final = {"pk": "catalog", "sk": "models"}
@@ -90,9 +90,9 @@ class DynamoDBCatalog:
     async def put_override(self, override: CapabilityOverride) -> bool:
         """See `Catalog.put_override`."""
         item = {"pk": "override", "sk": _sort_key(override.key), **plain(override)}
-        unless = Change()
+        unless = ItemChange()
         if override.source == "learned":
-            unless = Change(
+            unless = ItemChange(
                 condition="attribute_not_exists(pk) OR #source = :learned",
                 names={"#source": "source"},
                 values={":learned": "learned"},
@@ -179,7 +179,9 @@ class DynamoDBCatalog:
         return True
 
     async def _changed(self) -> None:
-        one = Change(update="ADD #version :one", names={"#version": "version"}, values={":one": 1})
+        one = ItemChange(
+            update="ADD #version :one", names={"#version": "version"}, values={":one": 1}
+        )
         await self._tables.update(self._state, _VERSION, one)
 
 

@@ -21,9 +21,9 @@ from ..records import Caller, KeyRecord, NewSecret
 from . import legacy
 from .adoption import Adoption, pointer, pointing, record_item
 from .ledger import DynamoDBLedger
-from .listing import Listing
+from .listing import KeyListing
 from .owners import DynamoDBOwners
-from .tables import Change, Tables, new_write, read
+from .tables import ItemChange, Tables, new_write, read
 
 _MOST_ATTEMPTS: Final = 24
 _EXISTS: Final = "this key or secret exists already"
@@ -38,7 +38,7 @@ class DynamoDBKeys:
         self._tables = tables
         self._owners = owners
         self._ledger = ledger
-        self._listing = Listing(tables)
+        self._listing = KeyListing(tables)
         self._adoption = Adoption(tables, ledger, self._listing)
         self._imported: set[tuple[str, str]] = set()  # key id, month
 
@@ -46,7 +46,7 @@ class DynamoDBKeys:
         """See `KeyStore.create`."""
         write = new_write()
         state = self._tables.names.state
-        mine = Change(
+        mine = ItemChange(
             condition="attribute_not_exists(pk) OR #write = :mine",
             names={"#write": "write"},
             values={":mine": write},
@@ -56,7 +56,7 @@ class DynamoDBKeys:
             raise StoreError(_EXISTS)
         await self._listing.add(key)
         if not await self._point(secret_hash, key.id):
-            ours = Change(
+            ours = ItemChange(
                 condition="#write = :mine", names={"#write": "write"}, values={":mine": write}
             )
             await self._tables.delete(state, _key(key.id), ours)
@@ -187,7 +187,7 @@ class DynamoDBKeys:
                     raise StoreError(_EXISTS)
                 secrets, gone = _rotated(secrets, secret, self._tables.at(now))
                 key = key.rotated(secret.hint, now=now)
-            unchanged = Change(
+            unchanged = ItemChange(
                 condition="#write = :seen",
                 names={"#write": "write"},
                 values={":seen": item["write"]},

@@ -25,7 +25,7 @@ from ..base import StoreError
 from ..records import Account, Standing
 from .once import Delivery, change_once
 from .spent import Spent
-from .tables import Change, Tables, each, new_write
+from .tables import ItemChange, Tables, each, new_write
 
 _HOLD: Final = "h#"
 _ACCOUNT: Final = "account#"
@@ -101,7 +101,7 @@ class DynamoDBLedger:
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """See `Ledger.renew`."""
         until = self._tables.at(until)
-        change = Change(
+        change = ItemChange(
             update="SET #h.#until = :until, #write = :mine",
             condition="attribute_exists(#h) AND #h.#until < :until",
             names={**_NAMES, "#h": f"{_HOLD}{holder}", "#until": "until"},
@@ -145,7 +145,7 @@ class DynamoDBLedger:
         if account.period in await self._spent.by_period(account.owner, account.period):
             return False
         mine = new_write()
-        unless = Change(
+        unless = ItemChange(
             condition="attribute_not_exists(pk) OR #write = :mine",
             names=_NAMES,
             values={":mine": mine},
@@ -197,7 +197,7 @@ class DynamoDBLedger:
     async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
         """Takes what was spent off what the writer holds, if it holds anything."""
         mine = new_write()
-        change = Change(
+        change = ItemChange(
             update="SET #h.#held = #h.#held - :nano, #h.#write = :mine, #write = :mine",
             condition="attribute_exists(#h)",
             names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}", "#held": "held"},
@@ -233,7 +233,7 @@ class DynamoDBLedger:
         return await self._tables.get(self._tables.names.state, _key(account)) or {}
 
 
-def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> Change:
+def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> ItemChange:
     """Sets a hold, and removes those that have lapsed, if nobody wrote in between."""
     removed = {f"#l{n}": f"{_HOLD}{name}" for n, name in enumerate(lapsed)}
     update = "SET #h = :h, #write = :mine"
@@ -246,10 +246,10 @@ def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None)
     else:
         condition = "#write = :seen OR #write = :mine"
         values[":seen"] = seen
-    return Change(update=update, condition=condition, names=names, values=values)
+    return ItemChange(update=update, condition=condition, names=names, values=values)
 
 
-def _setting(holder: str, hold: Item, seen: str | None) -> Change:
+def _setting(holder: str, hold: Item, seen: str | None) -> ItemChange:
     """Puts a hold in the place of the one whose last write was `seen`; one of nothing goes."""
     values = {":mine": hold["write"]}
     if hold["held"]:
@@ -260,7 +260,7 @@ def _setting(holder: str, hold: Item, seen: str | None) -> Change:
         condition = "attribute_not_exists(#h)"
     else:
         condition, values[":seen"] = "#h.#write = :seen", seen
-    return Change(
+    return ItemChange(
         update=update,
         condition=condition,
         names={**_NAMES, "#h": f"{_HOLD}{holder}"},
@@ -268,9 +268,9 @@ def _setting(holder: str, hold: Item, seen: str | None) -> Change:
     )
 
 
-def _lowering(holder: str, hold: Item, nano: int, mine: str) -> Change:
+def _lowering(holder: str, hold: Item, nano: int, mine: str) -> ItemChange:
     """Takes `nano` off a hold if it is still what was seen."""
-    return Change(
+    return ItemChange(
         update="SET #h.#held = :held, #h.#write = :mine, #write = :mine",
         condition="#h.#write = :seen",
         names={**_NAMES, "#h": f"{_HOLD}{holder}", "#held": "held"},

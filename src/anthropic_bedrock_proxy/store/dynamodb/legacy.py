@@ -20,11 +20,11 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
+from ...money import NANO_PER_USD
 from ..records import Account, KeyRecord, PriceRecord, UsageRecord
 from ..secrets import hash_secret, hint_of
 
 HASHED: Final = "sha256:"
-_NANO: Final = 1_000_000_000
 _DEFAULT_TPM: Final = 100_000
 _CACHE_TTLS: Final = frozenset(("5m", "1h"))
 _PROFILE_PREFIXES: Final = frozenset(
@@ -152,7 +152,7 @@ def nano(dollars: Any) -> int | None:
     if dollars is None or isinstance(dollars, bool):
         return None
     try:
-        amount = Decimal(str(dollars)) * _NANO
+        amount = Decimal(str(dollars)) * NANO_PER_USD
         return max(0, int(amount.to_integral_value()))
     except (InvalidOperation, ValueError, OverflowError):
         return None

@@ -22,7 +22,7 @@ _PARTITION: Final = "keys"
 _PART: Final = 100  # records that are read at once
 
 
-class Listing:
+class KeyListing:
     """The order of the keys in the state table."""
 
     def __init__(self, tables: Tables) -> None:

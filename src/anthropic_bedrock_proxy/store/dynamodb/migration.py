@@ -22,7 +22,7 @@ from ..totals import sums_of
 from . import legacy
 from .adoption import Adoption
 from .ledger import DynamoDBLedger
-from .listing import Listing
+from .listing import KeyListing
 from .once import Delivery
 from .tables import TableNames, Tables
 from .usage import DynamoDBUsage, row_of
@@ -73,7 +73,7 @@ class _Migration:
         self._names = tables.names
         self._dry_run = dry_run
         self._delivery = Delivery(_WRITER, 1, int(now()), 1)
-        self._listing = Listing(tables)
+        self._listing = KeyListing(tables)
         self._adoption = Adoption(tables, ledger, self._listing)
         self._usage = DynamoDBUsage(tables, ledger, ttl_days=None, now=now)
 

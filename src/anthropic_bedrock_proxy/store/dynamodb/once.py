@@ -21,7 +21,7 @@ import msgspec
 
 from ...aws.dynamodb_values import Item
 from ..records import UsageBatch
-from .tables import Change, Tables
+from .tables import ItemChange, Tables
 
 _PREFIX: Final = "w#"
 _UNNAMED: Final = "~"
@@ -64,12 +64,12 @@ class Delivery(msgspec.Struct, frozen=True):
         last = item.get(self.mark)
         return last is not None and last["n"] >= self.number
 
-    def once(self, change: Change) -> Change:
+    def once(self, change: ItemChange) -> ItemChange:
         """`change`, for an item that was not changed so before."""
         condition = "(attribute_not_exists(#w) OR #w.#n < :n)"
         more = change.update.removeprefix("SET ")
         comma = ", " if more != change.update else " "
-        return Change(
+        return ItemChange(
             update=f"SET #w = :w{comma}{more}",
             condition=f"{condition} AND {change.condition}" if change.condition else condition,
             names={**change.names, "#w": self.mark, "#n": "n"},
@@ -104,7 +104,7 @@ async def is_done(tables: Tables, delivery: Delivery) -> bool:
 
 async def mark_done(tables: Tables, delivery: Delivery) -> None:
     """Remembers that everything of a batch, and of those before it, is counted."""
-    change = Change(
+    change = ItemChange(
         update="SET #n = :n, #ttl = :ttl",
         condition="attribute_not_exists(#n) OR #n < :n",
         names={"#n": "n", "#ttl": "ttl"},
@@ -113,7 +113,7 @@ async def mark_done(tables: Tables, delivery: Delivery) -> None:
     await tables.update(tables.names.state, _key(delivery.writer), change)
 
 
-async def change_once(tables: Tables, key: Item, delivery: Delivery, change: Change) -> bool:
+async def change_once(tables: Tables, key: Item, delivery: Delivery, change: ItemChange) -> bool:
     """Changes an item, once for a delivery; False if it was, or if a condition did not hold."""
     after = await tables.update(tables.names.state, key, delivery.once(change))
     if after is None:
@@ -138,7 +138,7 @@ async def _forget_writers(tables: Tables, key: Item, item: Item, *, now: int) ->
     await tables.update(
         tables.names.state,
         key,
-        Change(
+        ItemChange(
             update="REMOVE " + ", ".join(f"#w{n}" for n in range(len(old))),
             condition=" AND ".join(f"#w{n}.#n = :n{n}" for n in range(len(old))),
             names={f"#w{n}": name for n, name in enumerate(old)} | {"#n": "n"},

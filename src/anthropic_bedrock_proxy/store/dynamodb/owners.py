@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import ConflictError, KeyNotFoundError, OwnerJudge, StoreError
+from ..base import AlreadyExistsError, KeyNotFoundError, OwnerJudge, StoreError
 from ..records import KeyRecord, OwnerRecord
 from . import legacy
-from .tables import Change, Tables, new_write, plain, read
+from .tables import ItemChange, Tables, new_write, plain, read
 
 _MOST_ATTEMPTS: Final = 24
 _PENDING_SECONDS: Final = 3600
@@ -121,7 +121,7 @@ class DynamoDBOwners:
             return
         for kind, owner_id in (("user", key.user_id), ("team", key.team_id)):
             if owner_id is not None:
-                change = Change(
+                change = ItemChange(
                     update="SET #write = :mine",
                     condition="attribute_exists(pk)",
                     names={"#write": "write"},
@@ -134,7 +134,7 @@ class DynamoDBOwners:
         item = await self._tables.get(self._tables.names.state, _key(kind, owner_id))
         return item if item is not None and _is_made(item) else None
 
-    async def _put(self, item: Item, unless: Change) -> bool:
+    async def _put(self, item: Item, unless: ItemChange) -> bool:
         return await self._tables.put(self._tables.names.state, item, unless)
 
     async def _scoped(self, kind: str, owner_id: str) -> Sequence[KeyRecord]:
@@ -150,16 +150,16 @@ class DynamoDBOwners:
         return [key for key in found if key.admin_scopes and key.names(kind, owner_id)]
 
 
-def _unchanged(item: Item) -> Change:
+def _unchanged(item: Item) -> ItemChange:
     """Demands that an item is as it was read or written."""
-    return Change(
+    return ItemChange(
         condition="#write = :seen", names={"#write": "write"}, values={":seen": item["write"]}
     )
 
 
-def _unless_made(write: str) -> Change:
+def _unless_made(write: str) -> ItemChange:
     """Demands that there is no such owner, or the one that was written with this name."""
-    return Change(
+    return ItemChange(
         condition="attribute_not_exists(pk) OR attribute_exists(pending) OR #write = :write",
         names={"#write": "write"},
         values={":write": write},
@@ -176,8 +176,8 @@ def _is_made(item: Item) -> bool:
     return "pending" not in item
 
 
-def _exists(owner: OwnerRecord) -> ConflictError:
-    return ConflictError(f"there is a {owner.kind} {owner.id} already")
+def _exists(owner: OwnerRecord) -> AlreadyExistsError:
+    return AlreadyExistsError(f"there is a {owner.kind} {owner.id} already")
 
 
 def _busy(kind: str, owner_id: str) -> StoreError:

@@ -13,7 +13,7 @@ from typing import Final
 from ...aws.dynamodb_values import Item
 from ..records import Account
 from .once import Delivery, change_once
-from .tables import Change, Tables, each
+from .tables import ItemChange, Tables, each
 
 TOTAL: Final = "total"
 _DAY: Final = re.compile(r"d\d\d")
@@ -57,8 +57,8 @@ class Spent:
         return spent
 
 
-def _adding(spent: Mapping[str, int]) -> Change:
-    return Change(
+def _adding(spent: Mapping[str, int]) -> ItemChange:
+    return ItemChange(
         update="ADD " + ", ".join(f"#{name} :{name}" for name in spent),
         names={f"#{name}": name for name in spent},
         values={f":{name}": nano for name, nano in spent.items()},

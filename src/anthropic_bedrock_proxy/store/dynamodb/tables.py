@@ -51,7 +51,7 @@ class TableNames(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "anthropic-proxy-state"
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
     """An UpdateItem, or the condition of another write; `names` (#x) and `values` (:x) as there."""
 
     update: str = ""
@@ -109,18 +109,18 @@ class Tables:
         answer = await self.call("GetItem", request)
         return from_item(answer["Item"]) if "Item" in answer else None
 
-    async def put(self, table: str, item: Item, unless: Change = Change()) -> bool:  # noqa: B008  # frozen
+    async def put(self, table: str, item: Item, unless: ItemChange = ItemChange()) -> bool:  # noqa: B008  # frozen
         """Writes a whole item; False if the condition of `unless` did not hold."""
         request = {"TableName": table, "Item": to_item(item), **unless.fields()}
         return await self._conditional("PutItem", request) is not None
 
-    async def update(self, table: str, key: Item, change: Change) -> Item | None:
+    async def update(self, table: str, key: Item, change: ItemChange) -> Item | None:
         """Changes an item, or makes it; what it is then, or None if the condition did not hold."""
         request = {"TableName": table, "Key": to_item(key), "ReturnValues": "ALL_NEW"}
         answer = await self._conditional("UpdateItem", request | change.fields())
         return None if answer is None else from_item(answer.get("Attributes", {}))
 
-    async def delete(self, table: str, key: Item, only: Change = Change()) -> Item | None:  # noqa: B008  # frozen
+    async def delete(self, table: str, key: Item, only: ItemChange = ItemChange()) -> Item | None:  # noqa: B008  # frozen
         """Deletes an item and returns it; None if there was none or the condition did not hold."""
         request = {"TableName": table, "Key": to_item(key), "ReturnValues": "ALL_OLD"}
         answer = await self._conditional("DeleteItem", request | only.fields())

@@ -36,7 +36,7 @@ from ..totals import (
 )
 from .ledger import DynamoDBLedger
 from .once import Delivery, change_once, delivery_of, is_done, is_unnamed, mark_done
-from .tables import Change, Tables, each, plain, read
+from .tables import ItemChange, Tables, each, plain, read
 
 _DAY_SECONDS: Final = 86_400
 _ROW_NAMES: Final = {"#pk": "api_key", "#sk": "timestamp"}
@@ -267,10 +267,10 @@ def _bounds(day: str) -> tuple[int, int]:
     return start, start + DAY_MS - 1
 
 
-def _addition(columns: Item, counted: dict[str, Any]) -> Change:
+def _addition(columns: Item, counted: dict[str, Any]) -> ItemChange:
     """Names the columns and adds what is counted."""
     names = {f"#{name}": name for name in (*columns, *counted)}
     values = {f":{name}": value for name, value in (columns | counted).items()}
     update = "SET " + ", ".join(f"#{name} = :{name}" for name in columns)
     update += " ADD " + ", ".join(f"#{name} :{name}" for name in counted)
-    return Change(update=update, names=names, values=values)
+    return ItemChange(update=update, names=names, values=values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..base import ConflictError, KeyJudge, KeyNotFoundError, OwnerJudge
+from ..base import AlreadyExistsError, KeyJudge, KeyNotFoundError, OwnerJudge
 from ..records import AuditRecord, Caller, KeyRecord, NewSecret, OwnerRecord
 
 
@@ -22,7 +22,7 @@ class MemoryOwners:
         """See `OwnerStore.create`."""
         self._check()
         if (owner.kind, owner.id) in self._owners:
-            raise ConflictError(f"there is a {owner.kind} {owner.id} already")
+            raise AlreadyExistsError(f"there is a {owner.kind} {owner.id} already")
         self._judge(judge, owner.kind, owner.id)
         self._owners[owner.kind, owner.id] = owner
 
@@ -98,7 +98,7 @@ class MemoryKeys:
         """See `KeyStore.create`."""
         self._check()
         if key.id in self._keys or secret_hash in self._secrets:
-            raise ConflictError("this key or secret exists already")
+            raise AlreadyExistsError("this key or secret exists already")
         self._keys[key.id] = key
         self._secrets[secret_hash] = (key.id, None)
 
@@ -153,7 +153,7 @@ class MemoryKeys:
     def _write(self, key: KeyRecord, secret: NewSecret | None, now: int) -> KeyRecord:
         if secret is not None:
             if secret.hash in self._secrets:
-                raise ConflictError("this secret exists already")
+                raise AlreadyExistsError("this secret exists already")
             lapse = now + secret.overlap_seconds
             for old, (owner, expires_at) in self._secrets.items():
                 if owner == key.id and (expires_at is None or expires_at > lapse):

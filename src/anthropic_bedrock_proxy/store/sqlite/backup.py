@@ -12,12 +12,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ..base import ConflictError
+from ..base import AlreadyExistsError
 from .file import explained
 
 
 async def back_up(source: Path, target: Path) -> None:
-    """Copies the database to a new file. Raises `StoreError`, `ConflictError` if it exists."""
+    """Copies the database to a new file. Raises `StoreError`, `AlreadyExistsError` if it exists."""
 
     def work() -> None:
         with explained(target):
@@ -43,7 +43,7 @@ def _claim(target: Path) -> None:
     try:
         _create_private(target)
     except FileExistsError:
-        raise ConflictError(f"{target} exists; a backup overwrites nothing") from None
+        raise AlreadyExistsError(f"{target} exists; a backup overwrites nothing") from None
 
 
 def _create_private(path: Path) -> None:

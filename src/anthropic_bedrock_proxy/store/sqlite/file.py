@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..base import ConflictError, StoreError
+from ..base import AlreadyExistsError, StoreError
 from .schema import connect, identity_of
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class SQLiteFile:
 
 
 def _take_no_signals() -> None:
-    """A stop signal is for the main thread, which may hold it back (see server.py).
+    """A stop signal is for the main thread, which may hold it back (see process/serve.py).
 
     Joining a thread returns a moment before the system has ended it: until then a signal that
     nobody else takes would go to it, and end the process.
@@ -178,7 +178,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        kind = ConflictError if _code(error) in TAKEN else StoreError
+        kind = AlreadyExistsError if _code(error) in TAKEN else StoreError
         raise kind(f"{path}: {_explain(error)}") from error
     except (sqlite3.Error, OverflowError, OSError) as error:
         raise StoreError(f"{path}: {_explain(error)}") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..base import ConflictError, KeyNotFoundError, OwnerJudge
+from ..base import AlreadyExistsError, KeyNotFoundError, OwnerJudge
 from ..records import KeyRecord, OwnerRecord
 from .file import SQLiteFile
 from .schema import QUERIES, transaction
@@ -28,7 +28,7 @@ class SQLiteOwners:
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 if owner_of(connection, owner.kind, owner.id) is not None:
-                    raise ConflictError(f"there is a {owner.kind} {owner.id} already")
+                    raise AlreadyExistsError(f"there is a {owner.kind} {owner.id} already")
                 _ask(judge, connection, owner.kind, owner.id)
                 connection.execute(QUERIES["create_owner"], msgspec.structs.asdict(owner))
 

@@ -34,7 +34,7 @@ class SQLiteUsage:
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
-        self._row = Row()  # of the file's thread
+        self._row = UsageRow()  # of the file's thread
 
     async def append(self, batch: UsageBatch) -> None:
         """See `UsageLog.append`."""
@@ -145,7 +145,7 @@ def _exact_total(fields: dict[str, Any]) -> UsageTotal:
     return UsageTotal(**fields)
 
 
-class Row:
+class UsageRow:
     """The row of values in the statement that appends usage.
 
     What no record has told yet stands there as it is, and that is most of a record: binding None or
@@ -169,7 +169,7 @@ class Row:
 
 
 def _insert(
-    connection: sqlite3.Connection, records: Sequence[UsageRecord], row: Row
+    connection: sqlite3.Connection, records: Sequence[UsageRecord], row: UsageRow
 ) -> Sequence[UsageRecord]:
     """Inserts `records`; returns those that were not there before."""
     connection.execute(QUERIES["before_append"])

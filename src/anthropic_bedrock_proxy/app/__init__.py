@@ -1,0 +1,1 @@
+"""Composition: every part made from the settings, and all of them joined."""

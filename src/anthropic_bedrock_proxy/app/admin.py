@@ -1,0 +1,50 @@
+"""The admin API over a store. Imported when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+from ..admin.api import AdminAPI
+from ..admin.call import Site
+from ..config import Settings
+from ..models.registry import Registry
+from ..store.base import Store
+from ..store.records import ModelMapping
+from ..store.sealing import Seal
+
+
+def build_admin(settings: Settings, store: Store) -> AdminAPI:
+    """The API over an open store."""
+    models, failover = settings.models, settings.failover
+    site = Site(
+        registry=_registry(settings),
+        seal=Seal(failover.encryption_secret),
+        model_mapping=models.default_model_mapping,
+        providers=failover.providers,
+        betas_passed=models.beta_headers_passthrough,
+        betas_blocked=models.beta_headers_blocklist,
+        betas_mapped=models.beta_header_mapping,
+    )
+    return AdminAPI(store, site)
+
+
+def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry]:
+    """Makes registries: the models as a running proxy would see them under some mappings."""
+
+    @cache
+    def base() -> Registry:
+        from .models import make_registry  # noqa: PLC0415  # heavy
+
+        return make_registry(settings)
+
+    def under(mappings: Sequence[ModelMapping]) -> Registry:
+        # One for all, as nobody keeps it: every operation puts its own mappings in first.
+        registry = base()
+        registry.replace_stored(
+            {mapping.alias: mapping.bedrock_id for mapping in mappings},
+            {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
+        )
+        return registry
+
+    return under

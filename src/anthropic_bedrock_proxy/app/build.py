@@ -1,0 +1,229 @@
+"""The composition root: settings in, a wired application out. Parts open and close in order.
+
+The other files of this folder make the parts; each says in its first line which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Final
+
+from ..config import Settings, SettingsError
+from ..gateway.admission.admission import Admission
+from ..gateway.admission.budgets import Budgets
+from ..http.application import Application
+from ..http.health import Health
+from ..http.server.bounds import Bounds
+from ..limits.select import check_url as check_limits_url
+from ..store.base import Store, StoreError
+from ..store.journal import Journal
+from ..store.retention import expire_usage
+from ..telemetry.logs import AccessLog
+from ..telemetry.watchdog import Watchdog
+from ..upstream.providers import Providers
+from .admission import make_counters, make_limiter
+from .bedrock import make_control, make_providers, read_providers
+from .gateway import OnDemandFetcher, make_fetcher, make_gateway
+from .http import check_http, make_application, make_bounds
+from .live import Live
+from .models import make_registry, read_chains
+
+if TYPE_CHECKING:
+    from ..aws.resolver.resolver import Resolver
+    from ..limits.base import Limiter
+
+_RESTART_SECONDS: Final = 5.0
+_OPEN_SECONDS: Final = 1.0
+_log = logging.getLogger("anthropic_bedrock_proxy")
+
+
+class App:
+    """A running application; `close` ends it in the reverse order of `build`."""
+
+    def __init__(
+        self,
+        application: Application,
+        health: Health,
+        *,
+        bounds: Bounds,
+        store: Store,
+        journal: Journal,
+        resolver: Resolver,
+        tasks: Sequence[asyncio.Task[None]],
+        providers: Providers,
+        live: Live,
+        fetcher: OnDemandFetcher,
+        budgets: Budgets,
+        limiter: Limiter,
+        access_log: AccessLog | None,
+        watchdog: Watchdog,
+    ) -> None:
+        self.application = application
+        self._health = health
+        self.bounds = bounds
+        self._store = store
+        self._journal = journal
+        self._resolver = resolver
+        self._tasks = tasks
+        self._providers = providers
+        self._live = live
+        self._fetcher = fetcher
+        self._budgets = budgets
+        self._limiter = limiter
+        self._access_log = access_log
+        self._watchdog = watchdog
+
+    def drain(self) -> None:
+        """Notes that no new requests are welcome, though each that comes is served."""
+        self._health.draining = True
+
+    async def close(self) -> None:
+        """Lets go of AWS, delivers the usage that is left, closes the store."""
+        self._watchdog.stop()
+        await self._live.close()
+        self._fetcher.close()
+        await self._providers.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._journal.close(self._store.usage)
+        await self._budgets.close()
+        await self._limiter.close()
+        await self._store.close()
+        await self._resolver.close()
+        if self._access_log is not None:
+            self._access_log.flush()
+
+
+def check(settings: Settings) -> None:
+    """Raises `SettingsError` for settings that cannot be used together, or here."""
+    check_http(settings)
+    read_chains(settings, read_providers(settings))
+    try:
+        check_limits_url(settings.limits.url)
+    except ValueError as error:
+        raise SettingsError([f"LIMITS_URL: {error}"]) from error
+
+
+async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
+    """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
+    providers = make_providers(settings, resolver)
+    opening = await _open(store)
+    journal = Journal(settings.store.journal_path, store.ledger)
+    registry = make_registry(settings, providers.regions)
+    limiter = make_limiter(settings)
+    counters = make_counters(
+        settings,
+        journal=journal,
+        ledger=store.ledger,
+        limiter=limiter,
+        registry=registry,
+        providers=providers,
+    )
+    live = Live(
+        store.catalog,
+        registry,
+        interval_seconds=settings.models.catalog_refresh_seconds,
+        new_control=lambda: make_control(settings, resolver),
+        on_providers=providers.replace_stored,
+        on_prices=counters.pricing.replace_stored,
+    )
+    fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
+    messages, counting = make_gateway(
+        settings,
+        registry=registry,
+        providers=providers,
+        admission=Admission(counters),
+        live=live,
+        fetcher=fetcher,
+    )
+    access_log = _access_log(settings) if settings.server.access_log else None
+    health = Health(environment=settings.server.environment)
+    application = make_application(
+        settings,
+        store=store,
+        registry=registry,
+        messages=messages,
+        counting=counting,
+        health=health,
+        access_log=access_log,
+    )
+    await live.begin()
+    watchdog = Watchdog()
+    watchdog.start()
+    return App(
+        application,
+        health,
+        bounds=make_bounds(settings),
+        store=store,
+        journal=journal,
+        resolver=resolver,
+        tasks=[*opening, *_start_tasks(settings, store, journal, counters.budgets, limiter)],
+        providers=providers,
+        live=live,
+        fetcher=fetcher,
+        budgets=counters.budgets,
+        limiter=limiter,
+        access_log=access_log,
+        watchdog=watchdog,
+    )
+
+
+def _start_tasks(
+    settings: Settings, store: Store, journal: Journal, budgets: Budgets, limiter: Limiter
+) -> list[asyncio.Task[None]]:
+    """Starts what runs beside the requests of a worker."""
+    interval, days = settings.store.journal_interval_seconds, settings.store.usage_ttl_days
+    tasks = [
+        _keep_running(
+            "usage no longer reaches the store",
+            lambda: journal.run(store.usage, interval_seconds=interval),
+        ),
+        _keep_running("what is borrowed from budgets is no longer renewed", budgets.run),
+        _keep_running("what runs at once is no longer renewed", limiter.run),
+    ]
+    if days:
+        tasks.append(
+            _keep_running(
+                "usage records no longer expire", lambda: expire_usage(store.usage, days=days)
+            )
+        )
+    return tasks
+
+
+async def _open(store: Store) -> list[asyncio.Task[None]]:
+    """Opens the store; returns the task if that takes long, for nobody waits at a start."""
+    opening = asyncio.create_task(store.open())
+    _, late = await asyncio.wait((opening,), timeout=_OPEN_SECONDS)
+    error = TimeoutError("no answer in time") if late else opening.exception()
+    if isinstance(error, StoreError | TimeoutError):
+        _log.error("the store does not answer yet: %s", error)  # no bug of ours
+    elif error is not None:
+        raise error
+    return list(late)
+
+
+def _keep_running(loss: str, work: Callable[[], Coroutine[None, None, None]]) -> asyncio.Task[None]:
+    """Starts a task that lasts as long as the application.
+
+    If it fails, its `loss` is logged and it begins anew after a pause.
+    """
+
+    async def run() -> None:
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  # whatever it is, the application goes on
+                _log.critical("%s for %g s: %r", loss, _RESTART_SECONDS, error)
+            else:
+                return  # there was nothing to keep running
+            await asyncio.sleep(_RESTART_SECONDS)
+
+    return asyncio.create_task(run())
+
+
+def _access_log(settings: Settings) -> AccessLog:
+    master = settings.auth.master_api_key
+    return AccessLog(settings.server.log_format, secrets=[master] if master else [])

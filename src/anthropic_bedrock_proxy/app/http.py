@@ -1,0 +1,130 @@
+"""The HTTP side as the settings describe it: routes, bounds of clients, pages of other origins."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Final
+
+from ..config import Settings, SettingsError
+from ..gateway.admission.brute_force import BruteForceGuard
+from ..gateway.counting import Counting
+from ..gateway.messages import Messages
+from ..http.admin import AdminRoutes
+from ..http.anthropic.encoder import ANTHROPIC
+from ..http.anthropic.handlers import MessagesAPI
+from ..http.application import Application
+from ..http.authentication import Authentication
+from ..http.cors import CORS
+from ..http.health import Health
+from ..http.server.bounds import Bounds
+from ..models.registry import Registry
+from ..store.base import Store
+from ..telemetry.logs import AccessLog
+from .admission import make_authenticator
+
+if TYPE_CHECKING:
+    from ..admin.api import AdminAPI
+
+_ORIGIN: Final = r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+_ANY_PAGE: Final = (
+    "CORS_ALLOW_CREDENTIALS with CORS_ORIGINS=*: any page could act for whoever visits it. Name "
+    "the origins, or set CORS_ALLOW_CREDENTIALS=false (API keys in headers need no credentials in "
+    "this sense)"
+)
+
+
+def make_application(
+    settings: Settings,
+    *,
+    store: Store,
+    registry: Registry,
+    messages: Messages,
+    counting: Counting,
+    health: Health,
+    access_log: AccessLog | None,
+) -> Application:
+    """Makes the application: every route that the proxy serves."""
+    guard = BruteForceGuard()
+    authentication = _authentication(settings, store, guard, settings.auth.key_cache_ttl_seconds)
+    admin = AdminRoutes(
+        build=lambda: _build_admin(settings, store),
+        authentication=_authentication(settings, store, guard, 0.0),
+        forget=authentication.forget,
+    )
+    api = MessagesAPI(
+        messages,
+        counting,
+        registry,
+        authentication,
+        max_body_bytes=settings.server.max_body_bytes,
+    )
+    return Application(
+        (*api.routes(), *health.routes(), *admin.routes()),
+        ANTHROPIC,
+        access_log=access_log,
+        cors=make_cors(settings),
+    )
+
+
+def _authentication(
+    settings: Settings, store: Store, guard: BruteForceGuard, ttl_seconds: float
+) -> Authentication:
+    auth = settings.auth
+    return Authentication(
+        make_authenticator(settings, store.keys, guard, ttl_seconds=ttl_seconds),
+        key_header=auth.api_key_header,
+        trusted_networks=auth.trusted_proxies,
+    )
+
+
+def _build_admin(settings: Settings, store: Store) -> AdminAPI:
+    from .admin import build_admin  # noqa: PLC0415  # most workers never need it
+
+    return build_admin(settings, store)
+
+
+def make_bounds(settings: Settings) -> Bounds:
+    """Makes the bounds of what one client may take of a worker."""
+    options = settings.server
+    stall = settings.upstream.idle_timeout_seconds
+    times = (options.body_timeout_seconds, options.keep_alive_seconds, stall)
+    return Bounds(
+        tick_seconds=min(1.0, max(0.05, min(times) / 4)),
+        body_seconds=options.body_timeout_seconds,
+        idle_seconds=options.keep_alive_seconds,
+        stall_seconds=stall,
+        connections=options.max_connections,
+    )
+
+
+def make_cors(settings: Settings) -> CORS | None:
+    """Makes the rule of pages that may call the proxy; None for none of other origins."""
+    cors = settings.cors
+    if not cors.origins:
+        return None
+    return CORS(
+        origins=frozenset(cors.origins),
+        methods=cors.methods,
+        headers=cors.headers,
+        credentials=cors.credentials,
+    )
+
+
+def check_http(settings: Settings) -> None:
+    """Raises `SettingsError` for settings of the HTTP side that cannot be used together."""
+    server, cors = settings.server, settings.cors
+    if (server.tls_certificate is None) != (server.tls_key is None):
+        raise SettingsError(["TLS_CERT_FILE and TLS_KEY_FILE belong together"])
+    odd = [one for one in cors.origins if one != "*" and not re.fullmatch(_ORIGIN, one)]
+    if odd:
+        raise SettingsError(
+            [f"CORS_ORIGINS: {one!r} is not scheme://host[:port] in lower case" for one in odd]
+        )
+    if cors.credentials and "*" in cors.origins:
+        raise SettingsError([_ANY_PAGE])
+    try:
+        for network in settings.auth.trusted_proxies:
+            ip_network(network)
+    except ValueError as error:
+        raise SettingsError([f"TRUSTED_PROXIES: {error}"]) from error

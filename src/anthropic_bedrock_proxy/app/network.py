@@ -1,0 +1,159 @@
+"""From what is said about a provider to an `Upstream` that calls it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from ..aws.connect import Endpoint, connector, proxy_for
+from ..aws.credentials import CredentialsSource, StaticSource
+from ..aws.endpoints import endpoint_url
+from ..aws.http import Pool, PoolOptions
+from ..aws.resolver.resolver import Identity
+from ..aws.sigv4 import Credentials
+from ..upstream.bedrock import BedrockUpstream, RetryOptions
+from ..upstream.provider import DEFAULT, Provider
+from ..upstream.provider_upstream import ProviderUpstream
+
+if TYPE_CHECKING:
+    from ..aws.dynamodb import DynamoDB
+    from ..upstream.control import ControlPlane
+
+
+_ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """How every provider is reached."""
+
+    ca_bundle: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    fips: bool = False
+    dualstack: bool = False
+    pool: PoolOptions = PoolOptions()
+    retry: RetryOptions = RetryOptions()
+
+    def runtime_url(self, provider: Provider) -> str:
+        """Returns where a provider's bedrock-runtime is."""
+        return provider.endpoint_url or self.url("bedrock-runtime", provider)
+
+    def mantle_url(self, provider: Provider) -> str | None:
+        """Returns where a provider's bedrock-mantle is.
+
+        None if only the runtime endpoint was moved: then nothing may leave for AWS unasked. Nor is
+        it known to have FIPS endpoints (docs of October 2026).
+        """
+        if provider.mantle_endpoint_url or provider.endpoint_url or self.fips:
+            return provider.mantle_endpoint_url
+        return f"https://bedrock-mantle.{provider.region}.api.aws"
+
+    def url(self, service: str, provider: Provider) -> str:
+        """Returns where AWS has a service in a provider's region."""
+        return endpoint_url(service, provider.region, fips=self.fips, dualstack=self.dualstack)
+
+
+class Wiring:
+    """Builds the upstreams of providers; needs a running loop."""
+
+    def __init__(
+        self,
+        default: Provider,
+        network: Network,
+        resolve: Callable[[Identity], CredentialsSource],
+    ) -> None:
+        """`default` lends its credentials; `resolve` gives those that have to be looked up."""
+        self.default = default
+        self._network = network
+        self._resolve = resolve
+
+    def build(self, provider: Provider, name: str = DEFAULT) -> ProviderUpstream:
+        """The two endpoints of a provider; bedrock-mantle only when it is needed."""
+        runtime = self._endpoint(provider, name, self._network.runtime_url(provider), "bedrock")
+        url = self._network.mantle_url(provider)
+        if url is None:
+            return ProviderUpstream(runtime, None)
+        return ProviderUpstream(
+            runtime, lambda: self._endpoint(provider, name, url, "bedrock-mantle")
+        )
+
+    def control(self, url: str | None, *, timeout_seconds: float = 5.0) -> ControlPlane:
+        """The control endpoint of the default provider; `url` instead of the region's own."""
+        from ..upstream.control import ControlPlane  # noqa: PLC0415  # seldom needed
+
+        endpoint = Endpoint.from_url(url or self._network.url("bedrock", self.default))
+        return ControlPlane(
+            self._pool(endpoint, PoolOptions()),
+            endpoint,
+            region=self.default.region,
+            credentials=None if self.default.bearer_token else self._default_credentials(),
+            bearer_token=self.default.bearer_token,
+            timeout_seconds=timeout_seconds,
+        )
+
+    def dynamodb(self, url: str | None) -> DynamoDB:
+        """DynamoDB of the default provider; `url` instead of the region's own."""
+        from ..aws.dynamodb import DynamoDB  # noqa: PLC0415  # seldom needed
+
+        endpoint = Endpoint.from_url(url or self._network.url("dynamodb", self.default))
+        return DynamoDB(
+            self._pool(endpoint, PoolOptions()),
+            endpoint,
+            region=self.default.region,
+            credentials=self._default_credentials(),
+        )
+
+    def _endpoint(self, provider: Provider, name: str, url: str, service: str) -> BedrockUpstream:
+        endpoint = Endpoint.from_url(url)
+        token = provider.bearer_token
+        if token is None and not (provider.access_key_id or provider.profile or provider.role_arn):
+            token = self.default.bearer_token
+        return BedrockUpstream(
+            self._pool(endpoint, self._network.pool),
+            endpoint,
+            region=provider.region,
+            credentials=None if token else self._credentials(provider, name),
+            bearer_token=token,
+            service=service,
+            options=self._network.retry,
+        )
+
+    def _default_credentials(self) -> CredentialsSource:
+        return self._credentials(self.default, DEFAULT)
+
+    def _credentials(self, provider: Provider, name: str) -> CredentialsSource:
+        """Keys that are given are used as they are; everything else is looked up."""
+        own = provider if provider.access_key_id or provider.profile else self.default
+        if own.access_key_id and own.secret_access_key and provider.role_arn is None:
+            return StaticSource(
+                Credentials(own.access_key_id, own.secret_access_key, own.session_token)
+            )
+        return self._resolve(
+            Identity(
+                name=_name(provider, own, name),
+                region=provider.region if provider.role_arn else self.default.region,
+                profile=None if own.access_key_id else own.profile,
+                access_key_id=own.access_key_id,
+                secret_access_key=own.secret_access_key,
+                session_token=own.session_token,
+                role_arn=provider.role_arn,
+                external_id=provider.external_id,
+            )
+        )
+
+    def _pool(self, endpoint: Endpoint, options: PoolOptions) -> Pool:
+        network = self._network
+        proxy = proxy_for(endpoint, network.https_proxy, network.no_proxy)
+        return Pool(connector(endpoint, ca_bundle=network.ca_bundle, proxy=proxy), options)
+
+
+def _name(provider: Provider, own: Provider, name: str) -> str:
+    """Returns what the log calls an identity, without its account (SSO names profiles by it)."""
+    if provider.role_arn is not None:
+        return f"the role {provider.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
+    if own.profile is not None:
+        return f"the profile {_ACCOUNT.sub('…', own.profile)}"
+    return "the default chain"

@@ -1,0 +1,173 @@
+"""The one table from AWS exceptions to the errors of errors.py, and what may be tried again.
+
+Sources: Bedrock service model (botocore); reference of the Anthropic API, section "Errors".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from .errors import (
+    APIError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProxyError,
+    RateLimitError,
+    RequestTooLargeError,
+    UnavailableError,
+    UpstreamTimeoutError,
+)
+from .redaction import redact
+
+
+class UpstreamRefusal(Exception):  # noqa: N818  # not an error of ours: a value that may be retried
+    """An answer of AWS that refuses, before it is decided whether to try again.
+
+    `code` is the AWS exception name (`ThrottlingException`), `status` the HTTP status or 0 for
+    exception frames, `message` AWS's own words, `retry_after` seconds if AWS said so. `sent` tells
+    whether the model may have run all the same (and AWS bills it).
+    """
+
+    sent: bool = False
+
+    def __init__(
+        self, code: str, message: str, *, status: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+
+
+class AWSRule(msgspec.Struct, frozen=True):
+    """The rule for one AWS exception: what a client sees, and whether the proxy tries again."""
+
+    error: type[ProxyError]
+    retryable: bool = False
+    credentials: bool = False  # the operator's credentials are at fault, never the client's
+
+
+# One row per exception of the bedrock-runtime service model plus the signature errors of the AWS
+# front door, which drops the suffix of some names. 424 ModelErrorException keeps the model's own
+# status where AWS passes it on (protocol/aws/model_errors.py).
+AWS_ERRORS: dict[str, AWSRule] = {
+    "ValidationException": AWSRule(InvalidRequestError),
+    "AccessDeniedException": AWSRule(PermissionDeniedError),
+    "ResourceNotFoundException": AWSRule(NotFoundError),
+    "ConflictException": AWSRule(ConflictError),
+    "ThrottlingException": AWSRule(RateLimitError, retryable=True),
+    "TooManyRequestsException": AWSRule(RateLimitError, retryable=True),
+    "ServiceQuotaExceededException": AWSRule(RateLimitError),
+    "ModelNotReadyException": AWSRule(OverloadedError, retryable=True),
+    "ModelTimeoutException": AWSRule(UpstreamTimeoutError, retryable=True),
+    "ModelErrorException": AWSRule(APIError, retryable=True),
+    "ModelStreamErrorException": AWSRule(APIError, retryable=True),
+    "InternalServerException": AWSRule(APIError, retryable=True),
+    "InternalFailure": AWSRule(APIError, retryable=True),
+    "ServiceUnavailableException": AWSRule(OverloadedError, retryable=True),
+    "ExpiredTokenException": AWSRule(APIError, retryable=True, credentials=True),
+    "UnrecognizedClientException": AWSRule(APIError, credentials=True),
+    "InvalidSignatureException": AWSRule(APIError, credentials=True),
+    "MissingAuthenticationTokenException": AWSRule(APIError, credentials=True),
+    "IncompleteSignatureException": AWSRule(APIError, credentials=True),
+    "UnknownOperationException": AWSRule(APIError),
+    # The same by their older and shorter names.
+    "ValidationError": AWSRule(InvalidRequestError),
+    "AccessDenied": AWSRule(PermissionDeniedError),
+    "ResourceNotFound": AWSRule(NotFoundError),
+    "Throttling": AWSRule(RateLimitError, retryable=True),
+    "ThrottledException": AWSRule(RateLimitError, retryable=True),
+    "RequestThrottled": AWSRule(RateLimitError, retryable=True),
+    "RequestThrottledException": AWSRule(RateLimitError, retryable=True),
+    "RequestLimitExceeded": AWSRule(RateLimitError, retryable=True),
+    "TooManyRequests": AWSRule(RateLimitError, retryable=True),
+    "ServiceQuotaExceeded": AWSRule(RateLimitError),
+    "InternalError": AWSRule(APIError, retryable=True),
+    "InternalServerError": AWSRule(APIError, retryable=True),
+    "ServiceUnavailable": AWSRule(OverloadedError, retryable=True),
+    "ExpiredToken": AWSRule(APIError, retryable=True, credentials=True),
+    "RequestExpired": AWSRule(APIError, retryable=True, credentials=True),
+    "UnrecognizedClient": AWSRule(APIError, credentials=True),
+    "InvalidClientTokenId": AWSRule(APIError, credentials=True),
+    "InvalidAccessKeyId": AWSRule(APIError, credentials=True),
+    "InvalidSignature": AWSRule(APIError, credentials=True),
+    "SignatureDoesNotMatch": AWSRule(APIError, credentials=True),
+    "IncompleteSignature": AWSRule(APIError, credentials=True),
+    "MissingAuthenticationToken": AWSRule(APIError, credentials=True),
+    # Anthropic's own envelope, which models served by the newer infrastructure return.
+    "invalid_request_error": AWSRule(InvalidRequestError),
+    "authentication_error": AWSRule(APIError, credentials=True),
+    "permission_error": AWSRule(PermissionDeniedError),
+    "not_found_error": AWSRule(NotFoundError),
+    "conflict_error": AWSRule(ConflictError),
+    "request_too_large": AWSRule(RequestTooLargeError),
+    "rate_limit_error": AWSRule(RateLimitError, retryable=True),
+    "timeout_error": AWSRule(UpstreamTimeoutError, retryable=True),
+    "overloaded_error": AWSRule(OverloadedError, retryable=True),
+    "api_error": AWSRule(APIError, retryable=True),
+}
+
+_BY_STATUS: Mapping[int, AWSRule] = {
+    400: AWSRule(InvalidRequestError),
+    403: AWSRule(PermissionDeniedError),
+    404: AWSRule(NotFoundError),
+    408: AWSRule(UpstreamTimeoutError, retryable=True),
+    409: AWSRule(ConflictError),
+    413: AWSRule(RequestTooLargeError),
+    429: AWSRule(RateLimitError, retryable=True),
+    503: AWSRule(OverloadedError, retryable=True),
+    504: AWSRule(UpstreamTimeoutError, retryable=True),
+}
+
+CREDENTIALS_MESSAGE = (
+    "The proxy could not authenticate to Amazon Bedrock. Ask the operator to check its AWS "
+    "credentials."
+)
+_INPUT_TOO_LONG = re.compile(r"input is too long for requested model", re.IGNORECASE)
+_USE_A_PROFILE = (
+    "Use an inference profile of this model (for example us.anthropic...), or have the operator "
+    "map the name to one with DEFAULT_MODEL_MAPPING."
+)
+_PROMPT_TOO_LONG = re.compile(r"prompt is too long", re.IGNORECASE)
+_NO_SUCH_MODEL = re.compile(r"model identifier is invalid", re.IGNORECASE)
+_NEEDS_PROFILE = re.compile(r"on-demand throughput isn['\u2019]t supported", re.IGNORECASE)
+
+
+def rule_for(refusal: UpstreamRefusal) -> AWSRule:
+    """Returns the table row for a refusal; by HTTP status where the exception name is unknown."""
+    rule = AWS_ERRORS.get(refusal.code) or _BY_STATUS.get(refusal.status)
+    return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
+
+
+def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
+    """Returns the error that a client sees for what AWS answered."""
+    rule = rule_for(refusal)
+    if rule.credentials:
+        return UnavailableError(CREDENTIALS_MESSAGE)
+    message = redact(refusal.message) or f"Amazon Bedrock answered {refusal.code}."
+    if rule.error is InvalidRequestError:
+        if _NO_SUCH_MODEL.search(message):
+            return NotFoundError(message)
+        if _NEEDS_PROFILE.search(message):
+            return NotFoundError(f"{message} {_USE_A_PROFILE}")
+        message = _begin_with_the_words(message)
+    retry_after = refusal.retry_after
+    if retry_after is None and rule.error in (RateLimitError, OverloadedError):
+        retry_after = 1.0 if rule.error is OverloadedError else 5.0
+    return rule.error(message, retry_after=retry_after)
+
+
+def _begin_with_the_words(message: str) -> str:
+    """Moves the words that Claude Code compacts its history at to the beginning of a message."""
+    if match := _PROMPT_TOO_LONG.search(message):
+        return f"prompt is too long{message[match.end() :]}"
+    if _INPUT_TOO_LONG.search(message):
+        return f"prompt is too long: {message}"
+    return message

@@ -1,0 +1,151 @@
+"""Values of budgets: what may be spent, what a worker has of it, what a running request holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from math import inf
+from typing import Final
+
+import msgspec
+
+from ...errors import PermissionDeniedError
+from ...money import NANO_PER_USD
+from ...store.records import Account, Allowance, Caller, KeyRecord
+from .periods import TOTAL, Today
+
+BUDGET_EXCEEDED: Final = "budget_exceeded"
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """What may be spent from an account."""
+
+    account: Account
+    nano: int
+    period: str  # monthly | daily | total
+    resets_at: int | None  # epoch seconds; None: never
+
+    def exceeded(self, *, left_over: bool) -> PermissionDeniedError:
+        """What a client is told. `left_over`: something is left, but less than it may cost."""
+        kind, _, name = self.account.owner.partition(":")
+        amount = (Decimal(self.nano) / NANO_PER_USD).normalize()
+        until = "It does not reset. Ask the operator for more."
+        if self.resets_at is not None:
+            moment = datetime.fromtimestamp(self.resets_at, UTC)
+            until = f"It resets at {moment:%Y-%m-%dT%H:%M:%SZ}."
+        what = (
+            "has not enough left for what this request may cost (a smaller max_tokens may fit)"
+            if left_over
+            else "is used up"
+        )
+        return PermissionDeniedError(
+            f"The {self.period} budget of {amount:f} USD of the {kind} {name} {what}. {until}",
+            error_code=BUDGET_EXCEEDED,
+            should_retry=False,
+        )
+
+
+class BudgetSlice(msgspec.Struct, eq=False):
+    """What a worker may spend from one account. Times are monotonic seconds."""
+
+    budget: Budget
+    available: int = 0  # borrowed and neither spent nor held; below 0: running requests overshot
+    low: int = 1  # with less than this, it is time to ask for more
+    slice: int = 0  # how much to ask for
+    lent_at: float = -inf
+    held: int = 0  # by running requests
+    surplus: int = 0  # borrowed and not to be spent any more: to be given back
+    running: int = 0
+    used_at: float = 0.0
+    lapses_at: float = inf  # what was borrowed may be another's from then on; inf: nothing was
+    left: int | None = None  # of the whole budget, when the ledger was last asked
+    refused: int = 0  # the least that the ledger had not left, when it was last asked; 0: nothing
+    refused_at: float = 0.0
+    borrowing: asyncio.Task[bool] | None = None  # a question that the ledger has not answered yet
+    asked_at: float = 0.0
+    unpaid: dict[int, int] = msgspec.field(default_factory=dict)  # by the round that delivers it
+    due: bool = False  # the ledger may hold something else than `claim`: to be set
+    doubtful: int = 0  # the round of which a part was delivered before the hold was set; 0: none
+    lasting: bool = False  # the ledger holds what is unpaid, nothing else, and for long
+
+    @property
+    def claim(self) -> int:
+        """Returns what the ledger has to hold for this purse."""
+        return self.available + self.surplus + self.held + sum(self.unpaid.values())
+
+    @property
+    def empty(self) -> bool:
+        """Says whether nothing is in it, and nobody runs who could put something in."""
+        return not (self.running or self.available or self.surplus or self.held)
+
+    def has_reached(self, delivered: int) -> None:
+        """Forgets what it owes for the rounds up to this one: the ledger has spent it."""
+        for round_ in [one for one in self.unpaid if one <= delivered]:
+            del self.unpaid[round_]
+        if 0 < self.doubtful <= delivered:
+            self.doubtful, self.due = 0, True
+
+    def adjust(self, budget: Budget, now: float) -> None:
+        """Takes over a changed budget, and forgets what has lapsed."""
+        if budget is not self.budget and budget.nano != self.budget.nano:
+            if budget.nano < self.budget.nano and self.available > 0:
+                self.surplus += self.available  # lent out of a larger budget
+                self.available = 0
+            self.left = None
+            self.refused = 0
+        self.budget = budget
+        self.lapse(now)
+
+    def lapse(self, now: float) -> None:
+        """Forgets what has lapsed.
+
+        What running requests hold has to be borrowed anew. What was spent, also beyond the hold,
+        is unpaid, and held again as soon as the hold is set.
+        """
+        if now >= self.lapses_at:
+            self.available, self.surplus, self.lapses_at = -self.held, 0, inf
+            self.due, self.lasting = True, False
+
+    def let_go(self, held: int, spent: int, budget: Budget) -> None:
+        """A request that held so much, while the budget was `budget`, has spent so much."""
+        rest = held - spent
+        self.held -= held
+        if rest > 0 and self.budget.nano < budget.nano and self.lapses_at != inf:
+            self.surplus += rest  # lent out of a larger budget
+        else:
+            self.available += rest
+
+
+class Hold(msgspec.Struct, gc=False):
+    """A running request's part of its purses, and of which budgets they were then."""
+
+    slices: Sequence[BudgetSlice]
+    budgets: Sequence[Budget]
+    nano: int
+
+
+def budgets_of(caller: Caller, today: Today) -> list[Budget]:
+    """Every budget that a request of this caller is paid from."""
+    budgets: list[Budget] = []
+    for owner, allowance in owners_of(caller):
+        for nano, period, name, ends in (
+            (allowance.monthly_budget_nano, today.month, "monthly", today.month_ends),
+            (allowance.daily_budget_nano, today.day, "daily", today.day_ends),
+            (allowance.total_budget_nano, TOTAL, "total", None),
+        ):
+            if nano is not None:
+                budgets.append(Budget(Account(owner, period), nano, name, ends))
+    return budgets
+
+
+def owners_of(caller: Caller) -> list[tuple[str, Allowance]]:
+    """Whom a request is charged to: the name of the ledger, and what it may use."""
+    key: KeyRecord = caller.key
+    owners: list[tuple[str, Allowance]] = [(f"key:{key.id}", key)]
+    if caller.user is not None:
+        owners.append((f"user:{caller.user.id}", caller.user))
+    if caller.team is not None:
+        owners.append((f"team:{caller.team.id}", caller.team))
+    return owners

@@ -1,0 +1,168 @@
+"""The answer stream: a model's events on their way to the client, until their end.
+
+One place decorates them all, whether one model call answers or a turn of several: pings in its
+silences (pacing.py), metering, applied edits, cost, and the settling of the lease. Whatever breaks
+is raised as the `ProxyError` that the client is told, after the lease was settled.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ...aws_errors import UpstreamRefusal, from_refusal
+from ...errors import ProxyError
+from ...money import dollars
+from ...protocol.answer.edits import with_applied_edits, with_cost
+from ...protocol.answer.events import Event
+from ...upstream.base import AnswerStream
+from ..admission.lease import Lease
+from ..exchange import Exchange
+from .pacing import PacedStream
+
+_log = logging.getLogger("anthropic_bedrock_proxy.gateway")
+
+
+class EventSource(Protocol):
+    """Events for a client that come over time."""
+
+    @property
+    def done(self) -> bool:
+        """Tells whether nothing follows, as far as is known: a look spares a write."""
+        ...
+
+    async def read(self) -> list[Event] | None:
+        """Reads the next events; None at the end. Raises `ProxyError`, and ends with that."""
+        ...
+
+    def close(self) -> None:
+        """Lets go at once, read to the end or not. Idempotent."""
+        ...
+
+
+class AnswerEvents:
+    """The events of one answer (an `EventSource`)."""
+
+    __slots__ = (
+        "_applied_edits",
+        "_exchange",
+        "_lease",
+        "_paced",
+        "_report_cost",
+        "_request_body",
+        "_spent",
+        "_stream",
+        "done",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        stream: AnswerStream,
+        paced: PacedStream,
+        lease: Lease,
+        *,
+        applied_edits: list[dict[str, Any]] | None = None,
+        spent: Callable[[], Event] | None = None,
+        report_cost: bool = False,
+        request_body: bytes = b"",
+    ) -> None:
+        """`spent` tells the usage of finished model calls when the turn is left before its end.
+
+        `request_body` is kept until the first events have come: for an answer that begins without
+        telling its input.
+        """
+        self._exchange = exchange
+        self._stream = stream
+        self._paced = paced
+        self._lease = lease
+        self._applied_edits = applied_edits
+        self._spent = spent
+        self._report_cost = report_cost
+        self._request_body = request_body
+        self.done = False
+
+    async def read(self) -> list[Event] | None:
+        """Returns the next events. Settles the lease before it returns the last of them.
+
+        Raises `ProxyError`.
+        """
+        if self.done:
+            return None
+        try:
+            events = await self._paced.read()
+        except UpstreamRefusal as refusal:
+            self.done = True
+            self._count_spent()
+            raise refused(self._exchange, refusal, self._lease) from None
+        except ProxyError as error:  # a further call of a turn is not admitted
+            self.done = True
+            self._count_spent()
+            self._exchange.error_type = error.type
+            self._lease.settle()
+            raise
+        if events is None:
+            return None
+        observe = self._exchange.meter.observe
+        for event in events:
+            observe(event)
+        if self._request_body:
+            self._exchange.meter.assume_input(self._request_body)  # unless it was told
+            self._request_body = b""
+        if self._applied_edits is not None:
+            events = [_with_edits(event, self._applied_edits) for event in events]
+        if self._report_cost and (cost := self._lease.price()) is not None:
+            events = [_with_cost(event, cost) for event in events]
+        if events[-1][0] == b"message_stop":
+            self.done = True
+            if self._stream.usage_estimated:
+                self._exchange.meter.assume_usage()
+            self._lease.settle()
+        return events
+
+    def close(self) -> None:
+        """Stops the model if it still talks, and settles."""
+        self._stream.close()
+        if not self.done:
+            self.done = True
+            self._count_spent()
+        self._lease.settle()
+
+    def _count_spent(self) -> None:
+        if self._spent is not None:
+            count_spent(self._exchange, self._spent())
+
+
+def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
+    if event[0] != b"message_delta":
+        return event
+    return event[0], with_applied_edits(event[1], applied_edits)
+
+
+def _with_cost(event: Event, cost: int) -> Event:
+    if event[0] != b"message_delta":
+        return event
+    return event[0], with_cost(event[1], dollars(cost))
+
+
+def count_spent(exchange: Exchange, spent: Event) -> None:
+    """Charges what the finished model calls of a turn used that did not come to its end."""
+    exchange.meter.observe(spent)
+    exchange.meter.assume_usage()
+
+
+def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> ProxyError:
+    """Returns the error that the client gets for a refusal; settles, and logs it."""
+    error = from_refusal(refusal)
+    exchange.error_type = error.type
+    lease.settle()
+    _log.warning(
+        "upstream refused",
+        extra={
+            "request_id": exchange.request_id,
+            "code": refusal.code,
+            "upstream_status": refusal.status,
+        },
+    )
+    return error

@@ -1,0 +1,1 @@
+"""Exceptions to models.toml: learned from refusals, or set by the operator."""

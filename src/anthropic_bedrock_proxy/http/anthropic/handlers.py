@@ -1,0 +1,93 @@
+"""The handlers of the Messages API: each takes a request to the gateway and encodes its answer.
+
+A handler authenticates before it reads a byte of the body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+
+import msgspec
+
+from ...gateway.counting import Counting
+from ...gateway.messages import Messages
+from ...gateway.model_list import list_models, retrieve
+from ...models.betas import split_header
+from ...models.registry import Registry
+from ...protocol.request.messages import check_version
+from ..application import Request, Route
+from ..authentication import Authentication
+from ..body import read_body
+from ..reply import Reply, StreamReply
+from .encoder import ANTHROPIC
+
+_encode = msgspec.json.Encoder().encode
+_ESTIMATE = b"x-token-count: estimate\r\n"
+
+
+class MessagesAPI:
+    """Messages, token counts and the list of models."""
+
+    def __init__(
+        self,
+        messages: Messages,
+        counting: Counting,
+        registry: Registry,
+        authentication: Authentication,
+        *,
+        max_body_bytes: int,
+    ) -> None:
+        self._messages = messages
+        self._counting = counting
+        self._registry = registry
+        self._authenticate = authentication.authenticate
+        self._max_body_bytes = max_body_bytes
+
+    def routes(self) -> Iterable[Route]:
+        """Returns the routes of this API."""
+        list_, get = self.list_models, self.get_model
+        return (
+            Route("/v1/messages", {"POST": self.create_message}),
+            Route("/v1/messages/count_tokens", {"POST": self.count_tokens}),
+            Route("/v1/models", {"GET": list_, "HEAD": list_}),
+            Route("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}),
+        )
+
+    async def create_message(self, request: Request) -> Reply | StreamReply:
+        """Creates a message, whole or streamed."""
+        body = await self._enter(request)
+        exchange = request.exchange
+        answer = await self._messages.handle(exchange, body)
+        lines = ANTHROPIC.lines(exchange)
+        if isinstance(answer, bytes):
+            return Reply(answer, lines=lines)
+        return StreamReply(answer, ANTHROPIC.stream(exchange), lines)
+
+    async def count_tokens(self, request: Request) -> Reply:
+        """Counts the tokens that a message would take."""
+        body = await self._enter(request)
+        count = await self._counting.handle(request.exchange, body)
+        lines = _ESTIMATE if count.estimated else b""
+        return Reply(_encode({"input_tokens": count.input_tokens}), lines=lines)
+
+    async def list_models(self, request: Request) -> Reply:
+        """Lists the models, a page at a time."""
+        await self._authenticate(request)
+        query = parse_qs(request.head.query.decode("latin-1"))
+        return Reply(_encode(list_models(self._registry, query)))
+
+    async def get_model(self, request: Request, *, model_id: str) -> Reply:
+        """Returns one model, by id or alias."""
+        await self._authenticate(request)
+        return Reply(_encode(retrieve(self._registry, model_id)))
+
+    async def _enter(self, request: Request) -> bytes | bytearray:
+        """Begins every Messages endpoint: checks key and headers, and returns the body."""
+        await self._authenticate(request)
+        exchange, headers = request.exchange, request.headers
+        version = headers.get(b"anthropic-version")
+        exchange.version = check_version(version.decode("latin-1") if version else None)
+        if b"anthropic-beta" in headers:
+            exchange.betas = split_header((headers[b"anthropic-beta"].decode("latin-1"),))
+        return await read_body(request, self._max_body_bytes)

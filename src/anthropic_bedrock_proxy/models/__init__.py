@@ -1,0 +1,1 @@
+"""Models as data: what each accepts where, its names, its places, its beta flags."""

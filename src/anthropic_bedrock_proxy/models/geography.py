@@ -1,0 +1,97 @@
+"""Where a request may run: which inference profiles, and which regions without one.
+
+What the operator fixed (`INFERENCE_GEOGRAPHY`) cannot be left by a client, whether it asks for a
+geography, names a profile itself, or a model that needs none: it may only choose within.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import msgspec
+
+from ..errors import InvalidRequestError
+
+PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "us-gov")
+WORLDWIDE: Final = "global"
+REGIONAL: Final = "regional"
+# The inference profiles of a region's own geography, nearest first, by the region's prefix.
+_GEOGRAPHIES: Final = (
+    ("us-gov-", ("us-gov",)),
+    ("us-", ("us",)),
+    ("ca-", ("us",)),
+    ("eu-", ("eu",)),
+    ("ap-northeast-1", ("jp", "apac")),
+    ("ap-northeast-3", ("jp", "apac")),
+    ("ap-southeast-2", ("au", "apac")),
+    ("ap-southeast-4", ("au", "apac")),
+    ("ap-", ("apac",)),
+)
+
+
+class GeographyBounds(msgspec.Struct, frozen=True):
+    """Profile prefixes, best first; `strict`: no other may serve."""
+
+    prefixes: Sequence[str]
+    strict: bool
+
+    def choose(self, profiles: Collection[str], name: str) -> str:
+        """The profile of a model that has some. Raises `InvalidRequestError`."""
+        for prefix in self.prefixes:
+            if prefix in profiles:
+                return prefix
+        if self.strict:
+            raise self.refusal(name)
+        return next(iter(profiles))
+
+    def check_profile(self, prefix: str, name: str) -> None:
+        """Raises `InvalidRequestError` for a profile that a client named itself."""
+        if self.strict and prefix not in self.prefixes:
+            raise self.refusal(name)
+
+    def check_region(self, region: str, name: str) -> None:
+        """Raises `InvalidRequestError` where a model would run in the region itself."""
+        if not self.strict or not self.prefixes:  # none: its own region, which has no profiles
+            return
+        if not {WORLDWIDE, *_near(region)}.intersection(self.prefixes):
+            raise self.refusal(name)
+
+    def refusal(self, name: str) -> InvalidRequestError:
+        """What is said of a model that does not run there."""
+        return InvalidRequestError(
+            f"inference_geo: {name[:200]} does not run in {', '.join(self.prefixes)[:80]} here; "
+            "choose another geography or model"
+        )
+
+
+def bounds(own: str, region: str, asked: str) -> GeographyBounds:
+    """`own` is the operator's word, `asked` the client's or empty. Raises `InvalidRequestError`."""
+    near = _near(region)
+    if own == WORLDWIDE:
+        if asked:
+            return GeographyBounds((asked,), strict=True)
+        # The worldwide profile where there is one, as the predecessor chose.
+        worldwide = () if region.startswith("us-gov-") else (WORLDWIDE,)
+        return GeographyBounds((*worldwide, *near), strict=False)
+    allowed = _nearest(region) if own == REGIONAL else (own,)
+    if asked and asked not in allowed:
+        raise InvalidRequestError(
+            f"inference_geo: the operator of this proxy allows only {', '.join(allowed)}"
+        )
+    return GeographyBounds((asked,) if asked else allowed, strict=True)
+
+
+def prefix_of(name: str) -> str:
+    """The profile prefix of a Bedrock id; empty if it has none. Also of a profile's ARN."""
+    head, _, rest = name.rpartition("/")[2].partition(".")
+    return head if rest and head in PROFILE_PREFIXES else ""
+
+
+def _near(region: str) -> tuple[str, ...]:
+    found = [names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)]
+    return tuple(dict.fromkeys(name for names in found for name in names))
+
+
+def _nearest(region: str) -> tuple[str, ...]:
+    return next((names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)), ())

@@ -1,0 +1,300 @@
+"""Requested model -> route: the targets that can serve it, in the order to try them.
+
+A name is looked up in this order: the store's map (`models map`), the operator's
+DEFAULT_MODEL_MAPPING, Anthropic ids and aliases (a `[1m]` suffix is ignored: the window is the
+model's own), Bedrock ids with or without an inference profile prefix, ARNs. Everything is resolved
+once and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import structs
+
+from ..bounded import Bounded
+from ..errors import InvalidRequestError, NotFoundError
+from .betas import BetaRules
+from .geography import PROFILE_PREFIXES, bounds, prefix_of
+from .table import Capabilities, Model, ModelTable, capabilities_on
+
+DEFAULT_PROVIDER: Final = "default"
+_LARGE_CONTEXT_SUFFIX: Final = "[1m]"
+_MAX_REMEMBERED: Final = 1024
+_MAX_NAME: Final = 2048  # Bedrock's own bound of a model id
+# What an ARN gets while nobody could tell the model behind it: the generation in the middle.
+_UNRESOLVED_GENERATION: Final = "4.6"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """One way to serve a request: an account and region, a dialect, Bedrock's name of the model."""
+
+    provider: str
+    dialect: str
+    bedrock_model_id: str
+    capabilities: Capabilities
+
+
+class Route(msgspec.Struct, frozen=True):
+    """The way of requests for a model: their targets, and what is known of the model."""
+
+    requested_model: str
+    base_model_id: str  # without the profile prefix: CountTokens knows only this one
+    model: Model | None  # None: an id or ARN that the registry does not know
+    targets: tuple[Target, ...]
+    opaque: bool = False  # an application inference profile: ask Bedrock what is behind it
+    listed: bool = True  # False: the name is one of any number that a client may think of
+    possible_names: tuple[str, ...] = ()  # of an opaque one: all that may turn out to be behind it
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a failover chain. Empty: as without the chain."""
+
+    provider: str = DEFAULT_PROVIDER
+    model: str = ""
+    dialect: str = ""
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """The model that a client asks for: the name as it says it, and what it is mapped to."""
+
+    plain: str
+    name: str
+    geography: str
+
+
+class RoutingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The operator's choices about routing."""
+
+    region: str
+    providers: Mapping[str, str] = {}  # name -> region, beside the default provider
+    mapping: Mapping[str, str] = {}  # requested name -> another name or a Bedrock id
+    dialects: Mapping[str, str] = {}  # model id -> the dialect to use
+    chains: Mapping[str, Sequence[Link]] = {}  # model id or * -> where to try, in order
+    geography: str = "global"  # global | regional | an inference profile prefix
+
+
+class Registry:
+    """The models, and the routes to them."""
+
+    def __init__(
+        self, table: ModelTable, options: RoutingOptions, betas: BetaRules | None = None
+    ) -> None:
+        """`betas` are the operator's, on top of the table's."""
+        self._table = table
+        self._options = options
+        self._stored: Mapping[str, str] = {}
+        self._stored_dialects: Mapping[str, str] = {}
+        self._backing: dict[str, str] = {}  # application profile ARN -> base id
+        operator = betas or BetaRules()
+        self.betas = BetaRules(
+            mapping={**table.betas.mapping, **operator.mapping},
+            passthrough=operator.passthrough,
+            blocklist=operator.blocklist,
+            needed_for=table.betas.needed_for,
+        )
+        self._by_name = {name: m for m in table.model for name in (m.id, *m.aliases)}
+        self._by_bedrock_id = {
+            name: m for m in table.model for name in (m.bedrock, m.mantle or m.bedrock)
+        }
+        self._all_names = (*self._by_name, *self._by_bedrock_id, *table.families)
+        self._routes: Bounded[str | tuple[str, str, str], Route] = Bounded(_MAX_REMEMBERED)
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """Every model, newest first."""
+        return self._table.model
+
+    @property
+    def mapping(self) -> dict[str, str]:
+        """Requested name -> what it stands for: the settings' and, over them, the store's."""
+        return {**self._options.mapping, **self._stored}
+
+    def find(self, name: str) -> Model | None:
+        """Finds the model behind an Anthropic id, an alias or a Bedrock id."""
+        return self._by_name.get(name) or self._by_bedrock_id.get(base_model_id(name))
+
+    def behind(self, name: str) -> Model | None:
+        """Finds the model behind any name, ARNs of profiles included as far as they are known."""
+        return self._identify(name)[0]
+
+    def replace_stored(
+        self, mapping: Mapping[str, str], dialects: Mapping[str, str] | None = None
+    ) -> None:
+        """Takes over the store's map, and the dialects it names by alias."""
+        self._stored = dict(mapping)
+        self._stored_dialects = dict(dialects or {})
+        self._routes.clear()
+
+    def learn_profile(self, arn: str, base_model_id: str) -> None:
+        """Learns which model Bedrock said is behind an application inference profile."""
+        self._backing[arn] = base_model_id
+        self._routes.clear()
+
+    def route(self, requested: str, *, provider: str = "", geography: str = "") -> Route:
+        """Returns the route to a model: via `provider` only, if one is named, and in `geography`.
+
+        Raises `NotFoundError`, and `InvalidRequestError` for a geography the model has not.
+        """
+        asked = (requested, provider, geography) if provider or geography else requested
+        route = self._routes.get(asked)
+        if route is None:
+            if len(requested) > _MAX_NAME:
+                raise NotFoundError(f"model: {requested[:200]}")
+            route = self._resolve(requested, provider, geography)
+            self._routes[asked] = route
+        return route
+
+    def target(self, route: Route, provider: str, dialect: str) -> Target:
+        """Returns the target for the model of a route in another provider and dialect."""
+        link = Link(provider=provider, dialect=dialect)
+        return next(self._targets(link, self._asked(route.requested_model, "")))
+
+    def _resolve(self, requested: str, provider: str, geography: str) -> Route:
+        asked = self._asked(requested, geography)
+        name = asked.name
+        model, base = self._identify(name)
+        if base is None:
+            raise NotFoundError(f"model: {requested[:200]}")
+        chain = self._chain(requested, model) if not provider else (Link(provider=provider),)
+        if dialect := self._stored_dialects.get(requested):
+            chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
+        opaque = _is_application_profile(name) and name not in self._backing
+        return Route(
+            requested,
+            base,
+            model,
+            self._reachable(chain, asked),
+            opaque=opaque,
+            listed=self._is_listed(requested),
+            possible_names=self._all_names if opaque else (),
+        )
+
+    def _is_listed(self, requested: str) -> bool:
+        """Tells whether the operator, the table or Bedrock itself has named the model."""
+        plain = _plain(requested)
+        names: tuple[Mapping[str, object], ...] = (
+            self._by_name,
+            self._stored,
+            self._options.mapping,
+            self._options.chains,
+            self._backing,
+        )
+        return base_model_id(plain) in self._by_bedrock_id or any(
+            name in known for name in (requested, plain) for known in names
+        )
+
+    def _reachable(self, chain: Sequence[Link], asked: _Asked) -> tuple[Target, ...]:
+        """Returns the targets in the geography. Raises `InvalidRequestError` if there is none."""
+        targets: list[Target] = []
+        refusal = ""  # no exception: with its traceback it would keep the request's body alive
+        for link in chain:
+            try:
+                targets += self._targets(link, asked)
+            except InvalidRequestError as error:
+                refusal = error.message
+        if not targets:
+            raise InvalidRequestError(refusal)
+        return tuple(targets)
+
+    def _asked(self, requested: str, geography: str) -> _Asked:
+        return _Asked(_plain(requested), self._mapped(requested), geography)
+
+    def _mapped(self, requested: str) -> str:
+        plain = _plain(requested)
+        for mapping in (self._stored, self._options.mapping):
+            for name in (requested, plain):
+                if name in mapping:
+                    return mapping[name]
+        return plain
+
+    def _identify(self, name: str) -> tuple[Model | None, str | None]:
+        """Identifies (model, base id); a base id of None: the name is not known at all."""
+        model = self._by_name.get(name)
+        if model is not None:
+            return model, model.bedrock
+        base = base_model_id(self._backing.get(name, name))
+        if base.startswith("arn:"):
+            inner = base_model_id(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
+            model = self._by_bedrock_id.get(inner)
+            return model, model.bedrock if model else base
+        model = self._by_bedrock_id.get(base)
+        if model is not None:
+            return model, model.bedrock
+        return None, base if self._family(base) is not None else None
+
+    def _family(self, base: str) -> str | None:
+        """Finds the generation of an id that the registry does not list, by its longest prefix."""
+        prefixes = [prefix for prefix in self._table.families if base.startswith(prefix)]
+        return self._table.families[max(prefixes, key=len)] if prefixes else None
+
+    def _chain(self, requested: str, model: Model | None) -> Sequence[Link]:
+        chains = self._options.chains
+        for name in (requested, model.id if model else "", "*"):
+            if name in chains:
+                return chains[name]
+        return (Link(),)
+
+    def _targets(self, link: Link, asked: _Asked) -> Iterator[Target]:
+        name, geography = asked.name, asked.geography
+        if link.model:
+            name = self._mapped(link.model)
+        model, base = self._identify(name)
+        if base is None:
+            raise NotFoundError(f"model: {name[:200]}")
+        generation = self._table.generation[
+            model.generation if model else self._family(base) or _UNRESOLVED_GENERATION
+        ]
+        dialects = (model.dialects if model else ()) or generation.dialects
+        forced = link.dialect or self._forced_dialect(model, base)
+        if "claude" not in generation.features:
+            forced = ""  # models of other makers speak one dialect
+        region = self._options.providers.get(link.provider, self._options.region)
+        for dialect in (forced,) if forced else dialects:
+            if dialect == "mantle":  # it knows no inference profiles
+                bounds(self._options.geography, region, geography).check_region(region, name)
+                bedrock_id = (model and model.mantle) or base
+            else:
+                bedrock_id = self._bedrock_id(name, model, region, geography)
+            capabilities = capabilities_on(generation, dialect, model)
+            if "claude" in capabilities.features and not link.model and name == asked.plain:
+                # Who asks for a Claude by its own name knows its limits; Bedrock says if not.
+                capabilities = structs.replace(capabilities, output_tokens=None)
+            yield Target(link.provider, dialect, bedrock_id, capabilities)
+
+    def _forced_dialect(self, model: Model | None, base: str) -> str:
+        dialects = self._options.dialects
+        return (model and dialects.get(model.id)) or dialects.get(base) or dialects.get("*", "")
+
+    def _bedrock_id(self, name: str, model: Model | None, region: str, geography: str) -> str:
+        """Returns the profile or id to call. Raises `InvalidRequestError` outside the geography."""
+        within = bounds(self._options.geography, region, geography)
+        by_name = name in self._by_name
+        if (
+            model is not None
+            and model.profiles
+            and (by_name or (name == model.bedrock and geography))
+        ):
+            return f"{within.choose(model.profiles, name)}.{model.bedrock}"
+        prefix = prefix_of(name)
+        if prefix:
+            within.check_profile(prefix, name)
+        elif not name.startswith("arn:"):  # whoever may use an ARN is IAM's matter
+            within.check_region(region, name)
+        return model.bedrock if model is not None and by_name else name
+
+
+def _plain(requested: str) -> str:
+    return requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
+
+
+def _is_application_profile(name: str) -> bool:
+    return name.startswith("arn:") and ":application-inference-profile/" in name
+
+
+def base_model_id(name: str) -> str:
+    """Returns a Bedrock id without its inference profile prefix."""
+    prefix, _, rest = name.partition(".")
+    return rest if prefix in PROFILE_PREFIXES and rest else name

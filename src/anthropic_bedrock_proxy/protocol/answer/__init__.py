@@ -1,0 +1,1 @@
+"""An answer: events, their grammar, usage and cost."""

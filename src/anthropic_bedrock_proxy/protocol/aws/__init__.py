@@ -1,0 +1,1 @@
+"""Amazon's event streams, and what can go wrong inside one."""

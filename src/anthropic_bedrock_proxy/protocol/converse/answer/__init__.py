@@ -1,0 +1,1 @@
+"""Answers of Converse and ConverseStream -> Anthropic's messages and events."""

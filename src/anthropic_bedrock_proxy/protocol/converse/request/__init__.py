@@ -1,0 +1,1 @@
+"""Anthropic Messages -> the body of Converse and ConverseStream."""

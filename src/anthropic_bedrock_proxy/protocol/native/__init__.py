@@ -1,0 +1,1 @@
+"""Bedrock's native dialects: InvokeModel and the two Messages endpoints."""

@@ -1,0 +1,1 @@
+"""A client's request: types, checks, estimates; read as little as possible."""

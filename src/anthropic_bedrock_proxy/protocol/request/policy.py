@@ -1,0 +1,34 @@
+"""What the operator and the key lay down for a request, whatever its dialect."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
+    """An Amazon Bedrock guardrail that every request passes through."""
+
+    identifier: str
+    version: str = "DRAFT"
+    trace: str = "disabled"  # enabled | disabled | enabled_full
+    stream_mode: str = "sync"  # Converse streams: sync | async
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """Applied while a request is converted. A key's own settings are in it already."""
+
+    cache: bool = True  # False: no breakpoint is sent at all
+    cache_ttl: str | None = None  # 5m | 1h on every breakpoint, whatever the client asked for
+    default_cache_ttl: str | None = None  # on breakpoints for which the client named none
+    service_tier: str = "default"  # default | flex | priority | reserved
+    latency: str | None = None  # standard | optimized
+    guardrail: Guardrail | None = None
+    request_metadata: bool = True  # metadata.user_id also becomes Bedrock's request metadata
+
+    @property
+    def rewrites_markers(self) -> bool:
+        """Whether cache breakpoints change for it."""
+        return bool(self.cache_ttl or self.default_cache_ttl or not self.cache)
+
+
+DEFAULT_POLICY = Policy()

@@ -1,0 +1,59 @@
+"""Takes out of texts what must not reach clients or logs: keys, ARNs, account ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+_ARN: Final = re.compile(r"arn:aws[\w-]*:[^\s\"',]+")
+_MOST_SHOWN: Final = 32
+_MOST_SHOWN_BYTES: Final = 2000
+_LONGEST_SHOWN: Final = 200
+_UNPRINTABLE: Final = re.compile(r"[^ -~]")
+_ACCOUNT: Final = re.compile(r"(?<![\d.])\d{12}(?![\d.])")
+
+
+@cache
+def _keys() -> re.Pattern[str]:
+    """Finds keys by how they begin: ours (escaped, too), AWS's and Bedrock's, tokens."""
+    # Compiled when it is first needed, as most starts never need it. What is matched has no
+    # character that ends a text in JSON.
+    return re.compile(
+        r"(?<![A-Za-z0-9])(?:"
+        r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
+        r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
+        r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"
+        r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{8,}"
+        r")"
+    )
+
+
+def hide_keys(text: str) -> str:
+    """Hides in `text` what begins as a key does; "sk-...wxyz", a hint, stays."""
+    return _keys().sub(lambda match: f"{match['ours'] or ''}(hidden)", text)
+
+
+def redact(message: str) -> str:
+    """Returns `message` without ARNs and account ids."""
+    return _ACCOUNT.sub("(account)", _ARN.sub("(arn)", message))
+
+
+def shown(items: Sequence[str]) -> list[str]:
+    """Returns as many of `items` as a header or a log line takes, printable, without keys.
+
+    A client's own words are in them: a request may cause any number of any length. Says how many
+    more there are.
+    """
+    texts: list[str] = []
+    left = _MOST_SHOWN_BYTES
+    for item in items[:_MOST_SHOWN]:
+        text = hide_keys(_UNPRINTABLE.sub("?", item[:_LONGEST_SHOWN]))
+        left -= len(text) + 2
+        if left < 0:
+            break
+        texts.append(text)
+    if (more := len(items) - len(texts)) > 0:
+        texts.append(f"and {more} more")
+    return texts

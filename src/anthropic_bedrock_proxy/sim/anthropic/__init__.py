@@ -1,0 +1,1 @@
+"""The simulator's judgement of Anthropic bodies: InvokeModel and the Messages endpoints."""

@@ -1,0 +1,1 @@
+"""The simulator's wire: errors, signatures, shapes, delivery."""
