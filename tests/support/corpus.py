@@ -25,10 +25,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h11
+from anthropic_bedrock_proxy.gateway.answer.reply import Reply, StreamReply
 from http_client import Connection
 
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.answer.reply import Reply, StreamReply
 from anthropic_bedrock_proxy.http.application import Application
 from anthropic_bedrock_proxy.http.body import read_body
 from anthropic_bedrock_proxy.http.server.head import Head
