@@ -1,8 +1,8 @@
 """The application: one router, errors in the client's shape, one log line per answer.
 
 No framework on purpose: nothing but this is imported or run for /v1/messages. Every answer carries
-`request-id`; every error has the shape of the route's clients, for unknown paths and methods too,
-and for what was no request at all (`refuse`).
+`request-id`; every error has the shape of the endpoint's clients, for unknown paths and methods
+too, and for what was no request at all (`refuse`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STREAM_LINES: Final = (
 _COMMENT: Final = b":\n\n"  # of server-sent events: whoever reads them passes over it
 
 
-class Route(msgspec.Struct, frozen=True):
+class Endpoint(msgspec.Struct, frozen=True):
     """A path template (see router.py) and its handlers by method.
 
     `encoder` is that of its clients, for errors; None: the application's.
@@ -54,21 +54,21 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Application:
-    """Serves the routes."""
+    """Serves the endpoints."""
 
     def __init__(
         self,
-        routes: Iterable[Route],
+        endpoints: Iterable[Endpoint],
         encoder: Encoder,
         *,
         access_log: AccessLog | None = None,
         cors: CORS | None = None,
     ) -> None:
-        """`encoder` renders errors of no route.
+        """`encoder` renders errors where no endpoint does.
 
         `cors` lets pages of other origins read the answers; None lets none.
         """
-        self._router = Router((route.template, route) for route in routes)
+        self._router = Router((endpoint.template, endpoint) for endpoint in endpoints)
         self._encoder = encoder
         self._access_log = access_log
         self._cors = cors
@@ -119,9 +119,9 @@ class Application:
     async def _answer(self, request: Request, exchange: Exchange) -> Reply | StreamReply:
         encoder = self._encoder
         try:
-            route, parameters = self._router.find(request.path, request.head.raw_path)
-            encoder = route.encoder or encoder
-            handler = self._handler(route.methods, request)
+            endpoint, parameters = self._router.find(request.path, request.head.raw_path)
+            encoder = endpoint.encoder or encoder
+            handler = self._handler(endpoint.methods, request)
             return await (handler(request, **parameters) if parameters else handler(request))
         except ProxyError as error:
             if isinstance(error, UnavailableError):

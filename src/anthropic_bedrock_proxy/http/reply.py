@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from ..gateway.answer.stream import EventSource
-from .encoder import StreamEncoder
+from ..gateway.exchange import Exchange
+from .encoder import Encoder, StreamEncoder
 
 _NO_VALUE: Final = re.compile(rb"[\x00\r\n]")
 
@@ -29,6 +30,16 @@ class StreamReply(msgspec.Struct):
     source: EventSource
     encoder: StreamEncoder
     lines: bytes = b""
+
+
+def encoded(
+    answer: bytes | EventSource, exchange: Exchange, encoder: Encoder
+) -> Reply | StreamReply:
+    """Encodes what the gateway answers: a message document, or events as they come."""
+    lines = encoder.lines(exchange)
+    if isinstance(answer, bytes):
+        return Reply(encoder.message(answer, exchange), lines=lines)
+    return StreamReply(answer, encoder.stream(exchange), lines)
 
 
 def header_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

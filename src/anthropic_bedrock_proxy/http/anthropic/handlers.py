@@ -16,10 +16,10 @@ from ...gateway.model_list import list_models, retrieve
 from ...models.betas import split_header
 from ...models.registry import Registry
 from ...protocol.request.messages import check_version
-from ..application import Request, Route
+from ..application import Endpoint, Request
 from ..authentication import Authentication
 from ..body import read_body
-from ..reply import Reply, StreamReply
+from ..reply import Reply, StreamReply, encoded
 from .encoder import ANTHROPIC
 
 _encode = msgspec.json.Encoder().encode
@@ -44,25 +44,21 @@ class MessagesAPI:
         self._authenticate = authentication.authenticate
         self._max_body_bytes = max_body_bytes
 
-    def routes(self) -> Iterable[Route]:
-        """Returns the routes of this API."""
+    def endpoints(self) -> Iterable[Endpoint]:
+        """Returns the endpoints of this API."""
         list_, get = self.list_models, self.get_model
         return (
-            Route("/v1/messages", {"POST": self.create_message}),
-            Route("/v1/messages/count_tokens", {"POST": self.count_tokens}),
-            Route("/v1/models", {"GET": list_, "HEAD": list_}),
-            Route("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}),
+            Endpoint("/v1/messages", {"POST": self.create_message}),
+            Endpoint("/v1/messages/count_tokens", {"POST": self.count_tokens}),
+            Endpoint("/v1/models", {"GET": list_, "HEAD": list_}),
+            Endpoint("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}),
         )
 
     async def create_message(self, request: Request) -> Reply | StreamReply:
         """Creates a message, whole or streamed."""
         body = await self._enter(request)
-        exchange = request.exchange
-        answer = await self._messages.handle(exchange, body)
-        lines = ANTHROPIC.lines(exchange)
-        if isinstance(answer, bytes):
-            return Reply(answer, lines=lines)
-        return StreamReply(answer, ANTHROPIC.stream(exchange), lines)
+        answer = await self._messages.handle(request.exchange, body)
+        return encoded(answer, request.exchange, ANTHROPIC)
 
     async def count_tokens(self, request: Request) -> Reply:
         """Counts the tokens that a message would take."""
