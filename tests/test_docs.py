@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from factories import make_endpoints
+from factories import make_routes
 
 from anthropic_bedrock_proxy import errors
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
@@ -32,7 +32,7 @@ SOURCES_OF_ANSWERS = "".join(
 
 def routes():
     """The routes by their templates, as the page has them; `*` is no path."""
-    made = make_endpoints(build_admin=lambda: None)
+    made = make_routes(build_admin=lambda: None)
     return {
         route.template.replace(":path", ""): route.methods
         for route in made

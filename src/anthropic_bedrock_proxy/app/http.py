@@ -60,7 +60,7 @@ def make_application(
         max_body_bytes=settings.server.max_body_bytes,
     )
     return Application(
-        (*api.endpoints(), *health.endpoints(), *admin.endpoints()),
+        (*api.routes(), *health.routes(), *admin.routes()),
         ANTHROPIC,
         access_log=access_log,
         cors=make_cors(settings),

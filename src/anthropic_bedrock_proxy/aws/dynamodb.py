@@ -2,7 +2,7 @@
 
 It speaks the JSON 1.0 protocol and knows operations only by name. What is throttled, fails inside
 DynamoDB or does not arrive is sent again with exponential pauses and full jitter until
-`patience_seconds` are over; so an operation may run twice, and its sender must make that harmless.
+`wait_seconds` are over; so an operation may run twice, and its sender must make that harmless.
 Source: DynamoDB developer guide, "Error handling" and the low-level API.
 """
 
@@ -72,12 +72,12 @@ class DynamoDB:
         *,
         region: str,
         credentials: CredentialsSource,
-        patience_seconds: float = 5.0,
+        wait_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = monotonic,
         now: Callable[[], float] = time,
     ) -> None:
-        """`patience_seconds` bounds one call with all its attempts, but for the last answer.
+        """`wait_seconds` bounds one call with all its attempts, but for the last answer.
 
         `now` is this machine's time; how far DynamoDB's is ahead is in `skew`.
         """
@@ -85,7 +85,7 @@ class DynamoDB:
         self._credentials = credentials
         self._signer = Signer(host=endpoint.authority, region=region, service="dynamodb")
         self._path = f"{endpoint.path}/"
-        self._patience_seconds = patience_seconds
+        self._wait_seconds = wait_seconds
         self._sleep = sleep
         self._clock = clock
         self._now = now
@@ -94,7 +94,7 @@ class DynamoDB:
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Calls one operation by its name, in the shapes of the wire. Raises `DynamoDBError`."""
         body = msgspec.json.encode(request)
-        deadline = self._clock() + self._patience_seconds
+        deadline = self._clock() + self._wait_seconds
         attempt = 0
         fresh_keys = right_time = False
         while True:

@@ -27,8 +27,8 @@ BUCKETS, HOLDERS, SLOTS = 65_536, 128, 8192
 NEIGHBOURS = 16  # rows that a key may be in
 MOST_HELD = 65_535
 LAPSE_US = 45_000_000
-_PATIENCE_SECONDS = 0.05
-_PATIENCE_TO_MAKE_SECONDS = 5.0
+_WAIT_SECONDS = 0.05
+_WAIT_TO_MAKE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.000_02, 0.001
 
 _BUCKET = Struct("<16sqqq")
@@ -71,7 +71,7 @@ class Table:
         try:
             _flock(self._descriptor, _TRY)
         except OSError:
-            self._wait(self._descriptor, _PATIENCE_SECONDS)
+            self._wait(self._descriptor, _WAIT_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         _flock(self._descriptor, _RELEASE)
@@ -188,7 +188,7 @@ class Table:
             try:
                 if _fits(descriptor):
                     return descriptor
-                self._wait(descriptor, _PATIENCE_TO_MAKE_SECONDS)
+                self._wait(descriptor, _WAIT_TO_MAKE_SECONDS)
                 if _is_at(descriptor, path):  # else another process has just replaced it
                     _replace(path)
             except BaseException:

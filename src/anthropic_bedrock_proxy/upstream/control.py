@@ -35,7 +35,7 @@ Kind = Literal["SYSTEM_DEFINED", "APPLICATION"]
 T = TypeVar("T")
 
 
-class _Backing(msgspec.Struct, frozen=True):
+class _ProfileModel(msgspec.Struct, frozen=True):
     arn: str = msgspec.field(name="modelArn", default="")
 
     @property
@@ -51,7 +51,7 @@ class InferenceProfile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     name: str = msgspec.field(name="inferenceProfileName", default="")
     type: str = "SYSTEM_DEFINED"
     status: str = "ACTIVE"
-    models: tuple[_Backing, ...] = ()  # the same model, once for each region
+    models: tuple[_ProfileModel, ...] = ()  # the same model, once for each region
 
     @property
     def base_model_id(self) -> str:

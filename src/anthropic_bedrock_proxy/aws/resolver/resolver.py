@@ -30,7 +30,7 @@ from .meeting import Meeting
 from .pace import Pace
 
 _TOO_OLD_SECONDS: Final = 10.0  # never sign with keys that are about to expire in flight
-_PATIENCE_SECONDS: Final = 15.0  # of a request for which there are no keys yet
+_WAIT_SECONDS: Final = 15.0  # of a request for which there are no keys yet
 _CANDIDACY_SECONDS: Final = 2.0  # between looks whether a child has to be started
 _RECONNECT_SECONDS: Final = 0.25
 
@@ -83,14 +83,14 @@ class ResolvedSource:
         identity: Identity,
         refuse: Callable[[str], None],
         *,
-        patience_seconds: float,
+        wait_seconds: float,
         now: Callable[[], float],
     ) -> None:
         """`refuse` tells the child that AWS refused the keys with this id."""
         self.identity = identity
         self._refuse = refuse
         self._now = now
-        self._patience_seconds = patience_seconds
+        self._wait_seconds = wait_seconds
         self._keys: Credentials | None = None
         self._refused: Credentials | None = None
         self._failure: str | None = None
@@ -106,7 +106,7 @@ class ResolvedSource:
 
     async def get(self) -> Credentials:
         """Returns fresh keys, waiting for the first ones. Raises `CredentialsError`."""
-        deadline = asyncio.get_running_loop().time() + self._patience_seconds
+        deadline = asyncio.get_running_loop().time() + self._wait_seconds
         while (keys := self.current) is None:
             if self._failure is not None:
                 raise CredentialsError(f"{self.identity.name}: {self._failure}")
@@ -154,13 +154,13 @@ class Resolver:
         environ: Mapping[str, str],
         *,
         pace: Pace = Pace(),  # noqa: B008  # immutable
-        patience_seconds: float = _PATIENCE_SECONDS,
+        wait_seconds: float = _WAIT_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`environ` is the environment in which the child looks for credentials."""
         self._meeting = Meeting()
         self._host = Host(self._meeting, environ, pace)
-        self._patience_seconds = patience_seconds
+        self._wait_seconds = wait_seconds
         self._now = now
         # Who uses a source holds it: one of a provider that has gone is not kept fresh any longer.
         self._sources: WeakValueDictionary[Identity, ResolvedSource] = WeakValueDictionary()
@@ -177,7 +177,7 @@ class Resolver:
             source = ResolvedSource(
                 identity,
                 lambda key: self._send(_Refusal(number, key)),
-                patience_seconds=self._patience_seconds,
+                wait_seconds=self._wait_seconds,
                 now=self._now,
             )
             self._sources[identity] = source

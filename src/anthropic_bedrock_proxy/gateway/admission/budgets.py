@@ -173,8 +173,8 @@ class Budgets:
                 self._send_for(slice_, needed)
             asked = slice_.borrowing
             assert asked is not None  # noqa: S101  # asked for just now, or before
-            patience = slice_.asked_at + _ANSWER_SECONDS - self._monotonic()
-            await asyncio.wait((asked,), timeout=max(0.0, patience))
+            longest = slice_.asked_at + _ANSWER_SECONDS - self._monotonic()
+            await asyncio.wait((asked,), timeout=max(0.0, longest))
             if not asked.done():
                 self._outage.begin(TimeoutError())
             if not asked.done() or not asked.result():

@@ -15,7 +15,7 @@ from ..base import StoreError
 SQL = Path(__file__).parent / "sql"
 # How much longer one process waits for another to make the schema than for a statement: a
 # migration may rewrite what years have written.
-_PATIENCE = 6
+_WAITS = 6
 _POLL_SECONDS = 0.01
 
 
@@ -40,7 +40,7 @@ def connect(
     Creates what is missing. Raises `StoreError`, `sqlite3.Error`, `OSError`.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(path.parent, busy_timeout_seconds * _PATIENCE):
+    with _locked(path.parent, busy_timeout_seconds * _WAITS):
         _create(path)
         # Before the connection: should the file be replaced in between, that is seen next time.
         identity = identity_of(path)
@@ -125,7 +125,7 @@ def _statements(script: str) -> Iterator[str]:
 
 
 @contextmanager
-def _locked(directory: Path, patience_seconds: float) -> Iterator[None]:
+def _locked(directory: Path, wait_seconds: float) -> Iterator[None]:
     """One process at a time makes the file and its schema.
 
     SQLite's own locks are not enough: the switch of a new file to WAL fails at once, whatever the
@@ -133,7 +133,7 @@ def _locked(directory: Path, patience_seconds: float) -> Iterator[None]:
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        deadline = time.monotonic() + patience_seconds
+        deadline = time.monotonic() + wait_seconds
         while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise StoreError(f"{directory}: locked by another process for too long")

@@ -1,4 +1,4 @@
-"""Everything around the conversation: limits, sampling, the operator's terms, other fields.
+"""Everything around the conversation: limits, sampling, the operator's policy, other fields.
 
 Source: bedrock-runtime service model (InferenceConfiguration, GuardrailConfiguration and the
 rest of ConverseRequest); names of `top_k` by family from the AWS pages of their parameters.
