@@ -23,7 +23,7 @@ from .gateway.pacing import Pacing
 from .gateway.sources import Sources
 from .http.application import Application
 from .http.routes import Routes
-from .http.server.bounds import Bounds
+from .http.server.bounds import ConnectionBounds
 from .live import Live, OnDemandFetcher
 from .parts import (
     make_bounds,
@@ -60,7 +60,7 @@ class App:
         self,
         application: Application,
         *,
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         store: Store,
         journal: Journal,
         resolver: Resolver,

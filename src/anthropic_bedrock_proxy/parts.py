@@ -21,7 +21,7 @@ from .gateway.failover.chains import parse_chains
 from .gateway.failover.failover import Failover, FailoverOptions
 from .gateway.routing import Link, Registry, RoutingOptions
 from .http.cors import CORS
-from .http.server.bounds import Bounds
+from .http.server.bounds import ConnectionBounds
 from .limits.select import check_url as check_limits_url
 from .protocol.betas import BetaRules
 from .protocol.capabilities import ModelTable, parse_table
@@ -63,12 +63,12 @@ def make_limits(settings: Settings, limiter: Limiter) -> Limits:
     )
 
 
-def make_bounds(settings: Settings) -> Bounds:
+def make_bounds(settings: Settings) -> ConnectionBounds:
     """Makes the bounds of what one client may take of a worker."""
     options = settings.server
     stall = settings.upstream.idle_timeout_seconds
     times = (options.body_timeout_seconds, options.keep_alive_seconds, stall)
-    return Bounds(
+    return ConnectionBounds(
         tick_seconds=min(1.0, max(0.05, min(times) / 4)),
         body_seconds=options.body_timeout_seconds,
         idle_seconds=options.keep_alive_seconds,

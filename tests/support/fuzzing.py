@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from corpus import load
 from peers import by_ours
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
 from anthropic_bedrock_proxy.http.server.errors import ProtocolError
 
 # Small, so that small inputs reach them.
-BOUNDS = Bounds(
+BOUNDS = ConnectionBounds(
     head_bytes=4096,
     headers=50,
     target_bytes=1024,

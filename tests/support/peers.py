@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import h11
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
 from anthropic_bedrock_proxy.http.server.head import Head
 
@@ -34,9 +34,11 @@ class Outcome:
     closed: bool = False
 
 
-def by_ours(data: bytes, cuts: Iterable[int] = (), bounds: Bounds | None = None) -> Outcome:
+def by_ours(
+    data: bytes, cuts: Iterable[int] = (), bounds: ConnectionBounds | None = None
+) -> Outcome:
     """What our connection reads, when every request is read to its end and answered at once."""
-    connection, outcome = Connection(bounds or Bounds(), Clock()), Outcome()
+    connection, outcome = Connection(bounds or ConnectionBounds(), Clock()), Outcome()
     for start, end in pairwise([0, *sorted(cuts), len(data)]):
         if start < end and connection.reading:
             connection.receive(data[start:end])

@@ -15,10 +15,10 @@ import weakref
 import pytest
 from http_client import Connection
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.errors import ClientGoneError, ProtocolError
 
-BOUNDS = Bounds()
+BOUNDS = ConnectionBounds()
 READ = 64 * 1024  # the server's one buffer: a read may go over a bound by as much
 MIB = 1 << 20  # what the application takes of a body
 PIECE = 4096  # what holds a few parts
@@ -439,7 +439,7 @@ async def rounds():
 
 def crowd(run, connections):
     async def main():
-        some = Crowd(Bounds(connections=connections))
+        some = Crowd(ConnectionBounds(connections=connections))
         await run(some)
         await rounds()
         for index in some.stand:

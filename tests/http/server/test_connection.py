@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
 from anthropic_bedrock_proxy.http.server.errors import BodyTooSlowError, ProtocolError
 
-BOUNDS = Bounds(
+BOUNDS = ConnectionBounds(
     head_bytes=400,
     head_seconds=10,
     idle_seconds=20,
@@ -202,7 +202,7 @@ def test_a_rest_of_a_body_that_may_be_long_ends_the_connection(connection, reque
 
 @pytest.mark.parametrize("ahead", [False, True])
 def test_a_body_or_requests_in_crumbs_take_no_more_memory_than_their_bytes(ahead, clock):
-    connection = Connection(Bounds(), clock)
+    connection = Connection(ConnectionBounds(), clock)
     head = b"POST / HTTP/1.1\r\nHost: x\r\n"
     connection.receive(GET if ahead else head + b"Transfer-Encoding: chunked\r\n\r\n")
     crumb = b"ab" if ahead else b"2\r\nab\r\n"
@@ -427,7 +427,7 @@ def test_a_client_is_not_asked_where_there_is_no_way_to(connection):
 
 
 def test_a_client_that_ends_its_side_has_left_where_that_is_what_it_means(clock):
-    connection = Connection(Bounds(half_closed=False), clock)
+    connection = Connection(ConnectionBounds(half_closed=False), clock)
     connection.receive(GET)
     connection.eof()
     assert connection.leave is Leave.ABORT
@@ -602,7 +602,7 @@ def test_many_small_chunks_are_held_as_the_bytes_that_they_are(connection):
 
 
 def test_chunks_that_nobody_has_asked_for_are_held_and_not_read(clock):
-    connection = Connection(Bounds(), clock)
+    connection = Connection(ConnectionBounds(), clock)
     connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     body = b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n"
     connection.receive(body)
@@ -613,7 +613,7 @@ def test_chunks_that_nobody_has_asked_for_are_held_and_not_read(clock):
 
 
 def test_chunks_that_nobody_asks_for_are_dropped_with_the_answer(clock):
-    connection = Connection(Bounds(), clock)
+    connection = Connection(ConnectionBounds(), clock)
     connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     connection.receive(b"1\r\nx\r\n" * 3000)
     connection.answer(401, b"", b"")
@@ -622,7 +622,7 @@ def test_chunks_that_nobody_asks_for_are_dropped_with_the_answer(clock):
 
 
 def test_a_client_that_ends_its_side_behind_chunks_is_judged_by_all_of_them(clock):
-    connection = Connection(Bounds(), clock)
+    connection = Connection(ConnectionBounds(), clock)
     connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     connection.receive(b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n")
     connection.eof()

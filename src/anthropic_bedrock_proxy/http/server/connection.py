@@ -24,7 +24,7 @@ the answer that means nothing (in server-sent events, a comment): who has left a
 (the owner sees it), who still reads gets the answer.
 
     >>> clock = Clock()
-    >>> connection = Connection(Bounds(), clock)
+    >>> connection = Connection(ConnectionBounds(), clock)
     >>> connection.receive(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     >>> connection.request.path, connection.reading
     ('/health', True)
@@ -37,7 +37,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .bounds import Bounds
+from .bounds import ConnectionBounds
 from .chunked import ChunkedReader
 from .clock import Clock
 from .errors import BodyTooSlowError, ProtocolError
@@ -94,7 +94,7 @@ class Connection:
         "request",
     )
 
-    def __init__(self, bounds: Bounds, clock: Clock) -> None:
+    def __init__(self, bounds: ConnectionBounds, clock: Clock) -> None:
         self._bounds = bounds
         self._clock = clock
         self._phase = _HEAD

@@ -11,7 +11,7 @@ from operator import itemgetter
 from ssl import SSLContext
 from typing import Any, Final
 
-from .bounds import Bounds
+from .bounds import ConnectionBounds
 from .clock import Clock
 from .closing import accept_all, begin_none
 from .descriptors import room_for
@@ -47,7 +47,7 @@ class Server:
     def __init__(
         self,
         application: Application,
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         *,
         tls: SSLContext | None = None,
         monotonic: Callable[[], float] | None = None,
