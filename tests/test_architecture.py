@@ -59,6 +59,7 @@ PURE_MODULES = (
     *(
         f"http/server/{name}.py"
         for name in (
+            "body_reader",
             "bounds",
             "chunked",
             "clock",
@@ -67,6 +68,7 @@ PURE_MODULES = (
             "head",
             "head_reader",
             "phrases",
+            "request_reader",
         )
     ),
 )

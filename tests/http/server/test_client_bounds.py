@@ -154,10 +154,10 @@ class Peer:
     def held(self):
         """Bytes that wait for the application or for the client, and what holds them."""
         connection, transport = self.connection.protocol.connection, self.connection.transport
-        chunks = connection._chunks
+        chunks = connection.body._chunks
         return (
-            sum(map(sys.getsizeof, connection._received))
-            + sys.getsizeof(connection._received)
+            sum(map(sys.getsizeof, connection.body._received))
+            + sys.getsizeof(connection.body._received)
             + sum(map(sys.getsizeof, connection._ahead))
             + sys.getsizeof(connection._ahead)
             + len(connection._head_reader._held)

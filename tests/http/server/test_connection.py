@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from peers import take_body
 
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
-from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
+from anthropic_bedrock_proxy.http.server.clock import Clock
+from anthropic_bedrock_proxy.http.server.connection import Connection
 from anthropic_bedrock_proxy.http.server.errors import BodyTooSlowError, ProtocolError
+from anthropic_bedrock_proxy.http.server.request_reader import Leave
 
 BOUNDS = ConnectionBounds(
     head_bytes=400,
@@ -85,10 +88,10 @@ def test_reading_pauses_where_nobody_takes_the_body(connection):
     connection.receive(post(200, b"x" * 49))
     assert connection.reading
     connection.receive(b"x")
-    assert (connection.reading, connection.has_body) == (False, True)
-    assert connection.take_body() == b"x" * 50
-    assert (connection.reading, connection.has_body) == (True, False)
-    assert connection.take_body() == b""
+    assert (connection.reading, connection.body.here) == (False, True)
+    assert take_body(connection) == b"x" * 50
+    assert (connection.reading, connection.body.here) == (True, False)
+    assert take_body(connection) == b""
 
 
 def test_further_requests_wait_while_the_client_reads_no_answers(connection, later):
@@ -127,7 +130,7 @@ def test_a_body_that_ended_with_the_clients_side_is_known_to_be_cut_short(connec
     connection.eof()
     connection.answer(200, b"", b"")
     with pytest.raises(ProtocolError, match="ended before"):
-        connection.take_body()
+        take_body(connection)
     connection.answer(400, b"", b"")
     assert connection.leave is Leave.CLOSE
 
@@ -148,14 +151,14 @@ def test_a_body_is_late_from_when_it_is_waited_for(connection, later):
     assert later(100) is Leave.STAY
     connection.await_body()
     later(29)
-    assert connection.body_error is None
+    assert connection.body.error is None
     connection.receive(b"he")
-    assert connection.take_body() == b"he"
+    assert take_body(connection) == b"he"
     connection.await_body()
     later(1)
-    assert isinstance(connection.body_error, BodyTooSlowError)
+    assert isinstance(connection.body.error, BodyTooSlowError)
     with pytest.raises(BodyTooSlowError, match="30 s"):
-        connection.take_body()
+        take_body(connection)
     connection.answer(400, b"", b"")
     assert connection.leave is Leave.LINGER
 
@@ -209,7 +212,7 @@ def test_a_body_or_requests_in_crumbs_take_no_more_memory_than_their_bytes(ahead
     connection.ask_for_body()  # else they are held as they came
     for _ in range(8000):
         connection.receive(crumb)
-    parts = connection._ahead if ahead else connection._received
+    parts = connection._ahead if ahead else connection.body._received
     assert sum(map(sys.getsizeof, parts)) < 16_000 + 4096
     assert b"".join(parts) == b"ab" * 8000
 
@@ -220,7 +223,7 @@ def test_a_client_is_told_once_to_send_its_body(connection):
     connection.await_body()
     assert written(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
     connection.receive(b"hello")
-    assert connection.take_body() == b"hello"
+    assert take_body(connection) == b"hello"
     connection.answer(200, b"", b"")
     assert connection.leave is Leave.STAY
 
@@ -230,7 +233,7 @@ def test_a_client_that_did_not_wait_is_not_told(connection):
     connection.await_body()
     assert written(connection) == b""
     connection.receive(b"llo")
-    assert connection.take_body() == b"hello"
+    assert take_body(connection) == b"hello"
 
 
 def test_nothing_is_told_where_nothing_is_to_come(connection):
@@ -383,7 +386,7 @@ def test_a_status_without_words_of_its_own_is_written(connection):
 
 def test_bad_chunks_end_the_body_and_the_connection(connection, later):
     connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
-    assert isinstance(connection.body_error, ProtocolError)
+    assert isinstance(connection.body.error, ProtocolError)
     connection.receive(GET)
     assert later(1000) is Leave.STAY
     connection.eof()
@@ -491,10 +494,10 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def take(self):
         try:
-            self.connection.take_body()
+            take_body(self.connection)
         except ProtocolError:
             return
-        if not self.connection.body_done:
+        if not self.connection.body.done:
             self.connection.await_body()
 
     @precondition(lambda self: self.connection.request is not None and not self.begun)
@@ -530,8 +533,8 @@ class Machine(RuleBasedStateMachine):
             assert connection.leave in (Leave.LINGER, Leave.CLOSE)
         assert connection._ahead_bytes == sum(map(len, connection._ahead))
         assert connection._ahead_bytes <= BOUNDS.ahead_bytes + self.read
-        assert connection._received_bytes == sum(map(len, connection._received))
-        assert connection._received_bytes <= BOUNDS.unread_body_bytes + self.read
+        assert connection.body.size == sum(map(len, connection.body._received))
+        assert connection.body.size <= BOUNDS.unread_body_bytes + self.read
         assert len(connection._head_reader._held) <= BOUNDS.head_bytes + self.read
         if connection.leave is Leave.STAY and self.ended:
             assert connection.request is not None or not connection._may_write
@@ -560,10 +563,10 @@ def test_whatever_a_client_leaves_unfinished_its_connection_ends(state, draw):
         connection.answer(400, b"", b"")
     for _ in range(60):
         clock.now += 1
-        if state == "body" and connection.request is not None and connection.body_error is None:
+        if state == "body" and connection.request is not None and connection.body.error is None:
             connection.await_body()
         connection.tick(unsent=unsent)
-        if connection.body_error is not None and connection.request is not None:
+        if connection.body.error is not None and connection.request is not None:
             connection.answer(400, b"", b"")
         if connection.refusal is not None:
             connection.answer(408, b"", b"")
@@ -586,10 +589,10 @@ def test_nothing_of_a_body_that_was_refused_is_kept_while_the_connection_lingers
     connection.receive(CHUNKED + b"1\r\na\r\n")
     connection.receive(Data(b"1;" + b"a" * 200))
     with pytest.raises(ProtocolError):
-        connection.take_body()
+        take_body(connection)
     connection.answer(431, b"", b"")
     assert connection.leave == Leave.LINGER
-    assert connection.body_error is None
+    assert connection.body.error is None
     assert Data.gone == before + 1
 
 
@@ -597,8 +600,12 @@ def test_many_small_chunks_are_held_as_the_bytes_that_they_are(connection):
     connection.receive(CHUNKED)
     connection.receive(b"1\r\na\r\n" * 30)
     connection.receive(b"2\r\nbb\r\n" * 10)
-    assert sys.getsizeof(connection._received) + sum(map(sys.getsizeof, connection._received)) < 300
-    assert connection.take_body() == b"a" * 30 + b"b" * 20
+    assert (
+        sys.getsizeof(connection.body._received)
+        + sum(map(sys.getsizeof, connection.body._received))
+        < 300
+    )
+    assert take_body(connection) == b"a" * 30 + b"b" * 20
 
 
 def test_chunks_that_nobody_has_asked_for_are_held_and_not_read(clock):
@@ -606,10 +613,10 @@ def test_chunks_that_nobody_has_asked_for_are_held_and_not_read(clock):
     connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     body = b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n"
     connection.receive(body)
-    assert (connection.body_done, connection.has_body) == (False, False)
+    assert (connection.body.done, connection.body.here) == (False, False)
     connection.ask_for_body()
-    assert connection.body_done
-    assert connection.take_body() == b"x" * 3000
+    assert connection.body.done
+    assert take_body(connection) == b"x" * 3000
 
 
 def test_chunks_that_nobody_asks_for_are_dropped_with_the_answer(clock):
@@ -618,7 +625,7 @@ def test_chunks_that_nobody_asks_for_are_dropped_with_the_answer(clock):
     connection.receive(b"1\r\nx\r\n" * 3000)
     connection.answer(401, b"", b"")
     assert connection.leave is Leave.LINGER
-    assert connection._held == []
+    assert connection.body.held == []
 
 
 def test_a_client_that_ends_its_side_behind_chunks_is_judged_by_all_of_them(clock):
@@ -626,5 +633,5 @@ def test_a_client_that_ends_its_side_behind_chunks_is_judged_by_all_of_them(cloc
     connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
     connection.receive(b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n")
     connection.eof()
-    assert connection.body_error is None
-    assert connection.take_body() == b"x" * 3000
+    assert connection.body.error is None
+    assert take_body(connection) == b"x" * 3000

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from peers import by_h11, by_ours
 
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
-from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
+from anthropic_bedrock_proxy.http.server.clock import Clock
+from anthropic_bedrock_proxy.http.server.connection import Connection
+from anthropic_bedrock_proxy.http.server.request_reader import Leave
 
 # Refused by us and taken by h11, on purpose: what two readers may understand in two ways.
 STRICTER = (

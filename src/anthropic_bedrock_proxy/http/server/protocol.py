@@ -14,9 +14,10 @@ import struct
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ...errors import ProxyError
-from .connection import Connection, Leave
+from .connection import Connection
 from .errors import ClientGoneError
 from .request import Request
+from .request_reader import Leave
 
 if TYPE_CHECKING:
     from .server import Server
@@ -146,7 +147,8 @@ class HTTPProtocol(asyncio.BufferedProtocol):
     async def read_body(self) -> bytes:
         """The next part of the body: see `Request.read`."""
         connection, request = self.connection, self._request
-        while not (body := connection.take_body()) and not connection.body_done:
+        connection.ask_for_body()
+        while not (body := connection.body.take()) and not connection.body.done:
             connection.await_body()
             self.act()
             self._body_waiter = asyncio.get_running_loop().create_future()
@@ -260,7 +262,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             # Not by `create_task`: it would make up a name for each.
             self._task = asyncio.Task(self._serve(request), loop=self._server.loop, name="request")
         if self._body_waiter is not None and (
-            connection.body_done or connection.has_body or connection.body_error is not None
+            connection.body.done or connection.body.here or connection.body.error is not None
         ):
             self._wake()
         if connection.leave != self._leaving:
@@ -307,7 +309,7 @@ class HTTPProtocol(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
-            if self.connection.body_done:  # else the application will soon read on
+            if self.connection.body.done:  # else the application will soon read on
                 self._begin_probing()
 
     def _await_turn(self) -> None:

@@ -38,7 +38,8 @@ class Request(Generic[E]):
         """The whole body if all of it is here, else None. Raises `ProtocolError`."""
         connection = self._protocol.connection
         connection.ask_for_body()
-        return connection.take_body() if connection.body_done else None
+        body = connection.body
+        return body.take() if body.done else None
 
     async def read(self) -> bytes:
         """The next part of the body, b"" at its end.
