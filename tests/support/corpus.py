@@ -253,9 +253,9 @@ async def _settle(connection: Connection) -> None:
     for _ in range(4):
         await asyncio.sleep(0)
     for _ in range(1000):
-        protocol = connection.protocol
-        waits_for_turn = bool(connection.server._flooding)
-        if not (protocol.serving or waits_for_turn) or protocol._body_waiter is not None:
+        request = connection.protocol._request
+        waits_for_body = request is not None and request.body_waiter is not None
+        if waits_for_body or not (connection.protocol.serving or connection.server.turns):
             return
         await asyncio.sleep(0)
     raise AssertionError("a request is served without end")

@@ -378,7 +378,7 @@ def nothing_is_left_of(peer):
     connection = peer.connection
     assert not connection.server._connections
     assert connection.protocol._task is None
-    assert connection.protocol._prober is None or connection.protocol._prober.cancelled()
+    assert connection.protocol._prober is None
     assert peer.desk.cancelled <= 1
     # A protocol has no weak references, but nothing outlives its transport that it holds.
     transport = weakref.ref(connection.transport)
@@ -446,7 +446,7 @@ def crowd(run, connections):
             some.leave(index)
         await rounds()
         assert not some.server._connections
-        assert not some.server._longest
+        assert not some.server._eviction._longest
 
     asyncio.run(main())
 

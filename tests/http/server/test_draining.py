@@ -14,8 +14,8 @@ import pytest
 import uvloop
 
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
-from anthropic_bedrock_proxy.http.server.closing import accept_all, begin_none
 from anthropic_bedrock_proxy.http.server.server import Server
+from anthropic_bedrock_proxy.http.server.sockets import accept_all, begin_none
 
 TLS = Path(__file__).parents[2] / "support" / "tls"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

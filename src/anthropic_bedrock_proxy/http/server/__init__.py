@@ -16,8 +16,11 @@ Bytes in, actions out, without I/O:
 On sockets:
 
     protocol.py       the connection on a transport, its requests as tasks
-    request.py        what an application gets, and answers through
-    server.py         all connections of a worker: listening, clock, room, drain
+    request.py        what an application gets, and answers through; the application
+    prober.py         the question whether a client that is not read is still there
+    round_robin.py    turns of those that send faster than they are served
+    server.py         all connections of a worker: listening, the clock, the drain
+    eviction.py       who ends for a new one, where there is no more room
     descriptors.py    how many of them there may be
-    closing.py        the end of a listening socket
+    sockets.py        a port's end, a reset, the address of a client
 """

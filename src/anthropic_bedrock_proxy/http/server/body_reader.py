@@ -27,7 +27,7 @@ _UNASKED_BYTES: Final = 4096  # of a body in chunks that are read before anybody
 
 
 class BodyReader:
-    """Reads the bodies of a connection, one after the other."""
+    """Reader of the bodies of a connection, one after the other."""
 
     __slots__ = (
         "_bounds",

@@ -27,7 +27,7 @@ _SIZE_LINE_BYTES: Final = 20  # what a size without an extension may take, its l
 
 
 class ChunkedReader:
-    """Reads one body; `done` tells whether it has ended."""
+    """Reader of one body; `done` tells whether it has ended."""
 
     __slots__ = ("_bounds", "_in_trailers", "_left", "_line", "_spare", "done")
 
@@ -40,7 +40,7 @@ class ChunkedReader:
         self.done = False
 
     def receive(self, data: bytes) -> tuple[list[bytes], int]:
-        """The data that came, and how many bytes of `data` belong to the body.
+        """Returns the pieces that came, and how many bytes of `data` belong to the body.
 
         Raises `ProtocolError`.
         """

@@ -66,7 +66,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Fields:
-    """Gathers header fields (llhttp's callback)."""
+    """Header fields, gathered (llhttp's callback)."""
 
     __slots__ = ("headers",)
 
@@ -124,7 +124,7 @@ def check_line_ends(data: bytes | bytearray, lines: int) -> None:
 
 
 def parse_line(line: bytes, bounds: ConnectionBounds) -> tuple[str, bytes, bool]:
-    """Method, target and whether it is HTTP/1.1, of a request line without its line feed.
+    """Splits a request line, without its line feed: method, target, whether it is HTTP/1.1.
 
     Raises `ProtocolError`.
     """
@@ -147,7 +147,7 @@ def check_method(data: bytes | bytearray) -> None:
 
 
 def longest_line(bounds: ConnectionBounds) -> int:
-    """The bytes that a request line may take, its end included."""
+    """Returns how many bytes a request line may take, its end included."""
     return bounds.target_bytes + _LINE_BYTES
 
 
@@ -166,7 +166,7 @@ def _bad_line(line: bytes, bounds: ConnectionBounds) -> ProtocolError:
 
 
 def target_too_long(bounds: ConnectionBounds) -> ProtocolError:
-    """The error for a request target over its bound."""
+    """Returns the error for a request target over its bound."""
     return ProtocolError(f"The request target is over {bounds.target_bytes} bytes.", status=414)
 
 
@@ -185,7 +185,7 @@ def _is_host(host: bytes) -> bool:
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of any form of the target. Raises `ProtocolError`."""
+    """Splits any form of the target into path and query. Raises `ProtocolError`."""
     if b"#" in target:
         raise ProtocolError("The request target has a fragment (#).")
     if not target.startswith(b"/") and target != b"*":

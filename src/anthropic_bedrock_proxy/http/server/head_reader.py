@@ -24,7 +24,7 @@ _END: Final = b"\r\n\r\n"
 
 
 class HeadReader:
-    """Reads heads, one after the other."""
+    """Reader of heads, one after the other."""
 
     __slots__ = ("_bounds", "_held", "_line_checked", "head")
 

@@ -40,13 +40,13 @@ HEAD, BODY, AHEAD, DISCARD = range(4)
 
 
 class Leave:
-    """The end that a connection is to come to: see connection.py. No Enum, for the same reason."""
+    """Ends that a connection may come to: see connection.py. No Enum, for the same reason."""
 
     STAY, CLOSE, LINGER, ABORT = range(4)
 
 
 class RequestReader:
-    """Reads the requests of one client."""
+    """Reader of the requests of one client."""
 
     __slots__ = (
         "_ahead",
