@@ -26,11 +26,8 @@ from anthropic_bedrock_proxy.errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.protocol.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.invoke_answer import InvokeStream
 from anthropic_bedrock_proxy.upstream.base import Call
-from anthropic_bedrock_proxy.upstream.bedrock import (
-    BedrockUpstream,
-    RetryOptions,
-    refusal_from_http,
-)
+from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
+from anthropic_bedrock_proxy.upstream.refusals import refusal_from_http
 
 CALL = Call(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
 KEYS = Credentials("AKID", "secret")
