@@ -65,6 +65,7 @@ PURE_MODULES = (
     *(
         f"http/server/{name}.py"
         for name in (
+            "body_reader",
             "bounds",
             "chunked",
             "clock",
@@ -73,6 +74,7 @@ PURE_MODULES = (
             "head",
             "head_reader",
             "phrases",
+            "request_reader",
         )
     ),
 )

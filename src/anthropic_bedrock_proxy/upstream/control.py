@@ -23,7 +23,7 @@ from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, TransportError
 from ..aws.sigv4 import Credentials, Signer, canonical_path, canonical_query
 from ..aws_errors import UpstreamRefusal, rule_for
-from .bedrock import refusal_from_http
+from .refusals import refusal_from_http
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _HTTP_OK: Final = 200
