@@ -11,12 +11,12 @@ from .events import Event
 
 
 def encode(events: Iterable[Event]) -> bytes:
-    """The bytes of a run of events, ready for one write."""
+    """Encodes a run of events as bytes for one write."""
     return b"".join([b"event: %b\ndata: %b\n\n" % event for event in events])
 
 
 class SSEDecoder:
-    """Feed it chunks cut anywhere; it returns the events that are complete.
+    """Decoder of events: takes chunks cut anywhere, returns the events that are complete.
 
     Accepts LF, CR LF and CR line ends, several `data:` lines and comments, as the standard says.
     """

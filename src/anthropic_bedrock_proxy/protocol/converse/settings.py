@@ -32,7 +32,10 @@ _probability = msgspec.json.Decoder(float | None)
 
 
 def convert_inference(draft: Draft) -> None:
-    """max_tokens, sampling and stop sequences. Raises `InvalidRequestError` with the path."""
+    """Converts max_tokens, sampling and stop sequences.
+
+    Raises `InvalidRequestError` with the path.
+    """
     config: dict[str, Any] = {}
     max_tokens = draft.request.view.max_tokens
     if isinstance(max_tokens, int):
@@ -51,7 +54,7 @@ def convert_inference(draft: Draft) -> None:
 
 
 def convert_terms(draft: Draft, *, stream: bool) -> None:
-    """What the operator lays down, and the client's user id."""
+    """Adds the settings of the operator (guardrail, tier, latency) and the client's user id."""
     terms = draft.terms
     if terms.service_tier != "default":
         draft.body["serviceTier"] = {"type": terms.service_tier}
@@ -80,7 +83,10 @@ def convert_terms(draft: Draft, *, stream: bool) -> None:
 
 
 def check_others(draft: Draft) -> None:
-    """Fields that Converse has no place for. Raises `InvalidRequestError` with the path."""
+    """Drops or refuses the fields that Converse has no place for.
+
+    Raises `InvalidRequestError` with the path.
+    """
     for name, raw in draft.request.fields.items():
         if name in CONVERTED:
             continue
