@@ -53,7 +53,7 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
 
 
 class ChangedKey(KeyBody, frozen=True, kw_only=True):
-    """Another setting for a key."""
+    """Changes of a key's settings."""
 
     name: Name | UnsetType = UNSET
 

@@ -11,7 +11,7 @@ _FINEST_EXPONENT: Final = -9
 
 
 def nano(amount: Decimal) -> int:
-    """USD as nano-dollars. Raises `ValueError` for what is negative, too much or too fine."""
+    """Converts USD to nano-dollars. Raises `ValueError`: negative, too much or too fine."""
     if not amount.is_finite() or amount.is_signed() or amount > MOST_USD:
         raise ValueError(f"not an amount from 0 to {MOST_USD} USD")
     if not amount:
@@ -27,7 +27,7 @@ def nano(amount: Decimal) -> int:
 
 
 def usd(amount_nano: int | None) -> Decimal | None:
-    """Nano-dollars as exact USD, without trailing zeros."""
+    """Converts nano-dollars to exact USD, without trailing zeros."""
     if amount_nano is None:
         return None
     amount = Decimal(amount_nano).scaleb(-9)

@@ -53,7 +53,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._unsent = _NOTHING  # a request, until the end of this turn
+        self._unsent = _NOTHING  # (head, body) of a request, until the end of this turn of the loop
         self._sent = True
         self._write_blocked = False
         self.closed = False
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._paused = False
-        self._failure = ""  # why there will be no more of this answer
+        self._failure = ""  # the reason why the answer ends here; empty: none
 
     # The exchange
 

@@ -70,7 +70,7 @@ class Response(msgspec.Struct, eq=False):
     _connection: Connection | None
 
     async def read(self, timeout: float) -> bytes | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
-        """As `Connection.read`: bytes, b"" after `timeout` seconds of silence, None at the end."""
+        """Reads the next bytes; b"" after `timeout` seconds of silence, None at the end."""
         if self._connection is None:
             return None
         return await self._connection.read(timeout)
@@ -82,7 +82,7 @@ class Response(msgspec.Struct, eq=False):
         deadline: float = float("inf"),
         limit: int = MAX_BODY_BYTES,
     ) -> bytes:
-        """The whole body.
+        """Reads the whole body.
 
         Raises `TransportTimeoutError` after `timeout` seconds of silence or past `deadline`, a
         moment of the monotonic clock.
@@ -105,7 +105,7 @@ class Response(msgspec.Struct, eq=False):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def finish(self, timeout: float) -> None:
-        """Like `close`, but waits in the background for the end of an almost finished answer."""
+        """Closes the answer; one that is almost finished is read to its end in the background."""
         if self._connection is None or self._connection.drained:
             self.close()
         else:
@@ -226,7 +226,7 @@ class Pool:
             self._free.pop(0).abort()
 
     async def _connect(self, deadline: float) -> Connection:
-        """A new connection, or one that another exchange has just given back."""
+        """Returns a new connection, or one that another exchange has just given back."""
         waiter: asyncio.Future[Connection] = self._loop.create_future()
         self._waiters.append(waiter)
         self._start_connecting()
@@ -264,7 +264,7 @@ class Pool:
             self._fail_one(ConnectError(f"no connection within {seconds:g} s"))
         except ConnectError as error:
             self._fail_one(error)
-        except Exception as error:  # noqa: BLE001  # whatever it is, somebody waits for the outcome
+        except Exception as error:  # noqa: BLE001  # any failure goes to the exchange that waits for it
             _log.exception("connecting failed in an unexpected way")
             self._fail_one(ConnectError(f"cannot connect: {error!r}"))
         else:

@@ -1,4 +1,4 @@
-"""Who runs the operations: this process on the configured store, or a proxy asked over HTTP.
+"""Clients of the operations: this process on the configured store, or a proxy over HTTP.
 
 The same operations in the same shapes, so a command does not know which of the two it talks to.
 """
@@ -23,7 +23,7 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Where(msgspec.Struct, frozen=True):
-    """What the common options said: a configuration, or a proxy's address and a key for it."""
+    """The common options: a configuration, or a proxy's address and a key for it."""
 
     config_file: Path | None = None
     url: str | None = None
@@ -31,7 +31,7 @@ class Where(msgspec.Struct, frozen=True):
 
 
 class Admin(Protocol):
-    """Runs operations, until it is closed."""
+    """The port of the operations, until it is closed."""
 
     def call(
         self,
@@ -41,7 +41,7 @@ class Admin(Protocol):
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The document of one operation; `path` follows /admin/api/.
+        """Runs one operation and returns its document; `path` follows /admin/api/.
 
         Parameters of None are left out. Raises `click.ClickException`.
         """
@@ -58,7 +58,7 @@ class Admin(Protocol):
 
 
 def admin(where: Where) -> Admin:
-    """The one that the options ask for. Raises `click.ClickException`."""
+    """Makes the client that the options ask for. Raises `click.ClickException`."""
     if where.url is None:
         if where.key_file is not None:
             raise click.UsageError("--admin-key-file belongs to --url")
@@ -71,7 +71,7 @@ def admin(where: Where) -> Admin:
 
 
 def load(config_file: Path | None) -> Settings:
-    """The settings. Raises `click.ClickException`."""
+    """Loads the settings. Raises `click.ClickException`."""
     try:
         return load_settings(config_file)
     except SettingsError as error:
@@ -81,7 +81,7 @@ def load(config_file: Path | None) -> Settings:
 def pages(
     client: Admin, path: str, field: str, *, cursor: str = "after", **query: Any
 ) -> Iterator[dict[str, Any]]:
-    """The items of every page of a listing; `cursor` names the parameter that asks for the next."""
+    """Yields the items of a listing's pages; `cursor` names the parameter for the next page."""
     following = None
     while True:
         page = client.call("GET", path, query={**query, cursor: following})
@@ -92,12 +92,12 @@ def pages(
 
 
 def segment(identifier: str) -> str:
-    """An id as one segment of a path. Raises `click.UsageError`."""
+    """Encodes an id as one segment of a path. Raises `click.UsageError`."""
     return quote(_checked(identifier), safe="")
 
 
 def parameters(query: Mapping[str, Any] | None) -> dict[str, str]:
-    """The parameters of a query string that have a value, as texts. Raises `click.UsageError`."""
+    """Returns the query parameters that have a value, as texts. Raises `click.UsageError`."""
     given = {name: value for name, value in (query or {}).items() if value is not None}
     return {
         name: str(value).lower() if isinstance(value, bool) else _checked(str(value))
@@ -106,7 +106,7 @@ def parameters(query: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def encode(document: Any) -> bytes:
-    """A document as JSON. Raises `click.UsageError` for a text of bytes that are no UTF-8."""
+    """Encodes a document as JSON. Raises `click.UsageError` for bytes that are no UTF-8."""
     try:
         return _encode(document)
     except UnicodeEncodeError as error:
@@ -114,7 +114,7 @@ def encode(document: Any) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """The document of an answer. Raises `ValueError`."""
+    """Decodes the document of an answer. Raises `ValueError`."""
     return json.loads(raw, parse_float=Decimal)
 
 

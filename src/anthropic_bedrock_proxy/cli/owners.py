@@ -14,7 +14,7 @@ from .values import given, usd_text
 
 
 def owner_commands(kind: str) -> click.Group:
-    """The group for "user" or "team"."""
+    """Makes the group of commands for "user" or "team"."""
     kinds = f"{kind}s"
     group = click.Group(
         kinds,

@@ -56,7 +56,7 @@ class Simulator:
         self.profiles = dict(options.application_profiles)
 
     def reset(self) -> None:
-        """Goes back to the state at start: its script, its credentials, an empty log."""
+        """Restores the state at start: the script, the credentials, an empty log."""
         self.script = Script(self.options.script)
         self.verifier.replace(self.options.credentials, self.options.bearer_tokens)
         self.profiles = dict(self.options.application_profiles)
@@ -73,10 +73,10 @@ class Simulator:
         await self._serve(request, raw_path)
 
     def left(self, request: Request) -> None:
-        """Does nothing: a client has gone, and the request itself knows."""
+        """Does nothing when a client has left: the request itself knows."""
 
     def refuse(self, error: ProxyError, client: str) -> tuple[int, bytes, bytes]:  # noqa: ARG002  # the seam's signature
-        """Returns the answer to what was no request."""
+        """Returns the answer (status, headers, body) to bytes that were no valid request."""
         return error.status, _JSON_LINE, msgspec.json.encode({"message": error.message})
 
     async def _serve(self, request: Request, raw_path: str) -> None:

@@ -49,7 +49,7 @@ _FIXED_PATHS: Final = {
     "mantle-messages-stream": "/anthropic/v1/messages",
     "mantle-count-tokens": "/anthropic/v1/messages/count_tokens",
 }
-_SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: a day, or nobody means it
+_SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: about a day at most
 _MAX_CACHED_PATHS: Final = 1024
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class _BilledRefusal(UpstreamRefusal):
 
 
 class _UntimelyRefusal(UpstreamRefusal):
-    """A signature of another time than AWS's, which the next one has."""
+    """A refusal of a signature for its time, which the next attempt corrects."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,7 +251,7 @@ class BedrockUpstream:
         ).encode("latin-1")
 
     async def _keys(self, deadline: float) -> Credentials:
-        """Returns keys that have to be waited for."""
+        """Waits for keys. Raises `UpstreamRefusal`."""
         source = self._credentials
         if source is None:
             raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")

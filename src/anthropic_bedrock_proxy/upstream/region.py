@@ -21,13 +21,13 @@ class Region:
         self._mantle: Upstream | None = None
 
     def call(self, call: Call) -> Coroutine[Any, Any, Answer]:
-        """A whole answer. Raises `UpstreamRefusal`."""
+        """Returns a whole answer. Raises `UpstreamRefusal`."""
         return self._endpoint(call).call(call)
 
     def stream(
         self, call: Call, new_decoder: Callable[[], StreamDecoder]
     ) -> Coroutine[Any, Any, AnswerStream]:
-        """A stream with its first events decoded. Raises `UpstreamRefusal`."""
+        """Returns a stream with its first events decoded. Raises `UpstreamRefusal`."""
         return self._endpoint(call).stream(call, new_decoder)
 
     def retire(self) -> None:
