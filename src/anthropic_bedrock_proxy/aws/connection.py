@@ -6,8 +6,7 @@ Rules of the file:
   so a slow client slows the model down instead of filling memory.
 - It may be used again only when the whole answer was read, nothing of the request is left to be
   written and the server allowed it; anything else ends in `abort()`.
-- No exception is kept: one that is held refers, by its traceback, to the frames that hold it, and
-  such a cycle keeps the request's body until the collector looks.
+- No exception is kept with its traceback (docs/decisions/0020).
 """
 
 from __future__ import annotations

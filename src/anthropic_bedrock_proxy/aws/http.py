@@ -241,7 +241,7 @@ class Pool:
         except TimeoutError:
             raise TransportTimeoutError("no connection was free in time") from None
         finally:
-            del waiter  # it holds the exception whose traceback holds this frame
+            del waiter  # it holds an exception: docs/decisions/0020
 
     def _start_connecting(self) -> None:
         waiting = sum(not waiter.done() for waiter in self._waiters)

@@ -54,7 +54,7 @@ class Answer:
         self._check_size()
 
     def close(self) -> None:
-        """Drops the parser, which refers to this object: the cycle would keep the body alive."""
+        """Drops the parser, which refers to this object (docs/decisions/0020)."""
         self._parser = None
 
     def _end(self) -> None:

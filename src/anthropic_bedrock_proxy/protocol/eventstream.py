@@ -78,7 +78,7 @@ class FrameDecoder:
                 frames.append(_frame(buffer, position, end))
                 position = end
         except FrameError as error:
-            # A copy: with its traceback the error would keep this decoder alive, and the reverse.
+            # A copy without a traceback: docs/decisions/0020.
             self.broken = FrameError(str(error))
             if not frames:
                 raise

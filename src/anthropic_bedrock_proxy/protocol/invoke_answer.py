@@ -79,8 +79,7 @@ class NativeStream:
         try:
             self._decode(chunk, events)
         except UpstreamRefusal as refusal:
-            # Its traceback holds this frame, and this frame the failure: a cycle.
-            self.failure = refusal.with_traceback(None)
+            self.failure = refusal.with_traceback(None)  # docs/decisions/0020
         except CORRUPT as error:
             self.failure = UpstreamRefusal(
                 "ModelStreamErrorException", f"The model's stream is corrupt: {error}"

@@ -4,8 +4,7 @@ Retried, with exponential backoff and full jitter, until `max_attempts` or `retr
 up: throttling, 5xx, connection failures, and streams whose very first frame is such an exception.
 Never retried: 4xx, whole answers of which the 200 had come (AWS has billed them), and anything once
 an event has been handed out.
-An exception is never kept in a variable or an attribute while it is raised: its traceback refers to
-the frames that refer to it, and the cycle keeps the request's body until the collector looks.
+No exception is kept with its traceback (docs/decisions/0020).
 Source: bedrock-runtime service model; "Exponential Backoff And Jitter", AWS Architecture Blog.
 """
 
@@ -372,7 +371,7 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
 
 def _copy(failure: UpstreamRefusal) -> UpstreamRefusal:
     """Copies a failure that its decoder keeps, to be raised in its place."""
-    failure.__traceback__ = None  # it may have been raised, and caught, inside the decoder
+    failure.__traceback__ = None  # of a raise inside the decoder: docs/decisions/0020
     copy = UpstreamRefusal(
         failure.code, failure.message, status=failure.status, retry_after=failure.retry_after
     )
