@@ -39,7 +39,7 @@ def day(text: str) -> str:
 
 
 def timestamp(seconds: int | None) -> str | None:
-    """Epoch seconds as ISO-8601; what is after 9999, in tables that others wrote, as its end."""
+    """Writes epoch seconds as ISO-8601; a moment after 9999, from others' tables, as its end."""
     if seconds is None:
         return None
     seconds = min(seconds, _LAST_MS // 1000)

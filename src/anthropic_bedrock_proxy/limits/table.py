@@ -126,7 +126,7 @@ class Table:
         return best, False
 
     def held(self, row: int) -> int:
-        """Counts what all holders have of a slot."""
+        """Returns how many of a slot all holders have together."""
         return sum(self._counts[row * HOLDERS : (row + 1) * HOLDERS])
 
     def hold(self, key: bytes, holder: int, count: int) -> None:

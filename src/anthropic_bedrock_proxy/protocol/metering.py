@@ -1,4 +1,4 @@
-"""Counts what an answer cost in tokens, from its events or from its whole body.
+"""Metering: the tokens that an answer cost, from its events or from its whole body.
 
 `message_start` brings the input side, each `message_delta` the cumulative rest; a field that is
 null or absent there keeps its earlier value, as the SDKs' accumulators do. When a stream ends

@@ -113,7 +113,7 @@ def events(answer: Answer, prompt: Prompt) -> list[dict[str, Any]]:
 def with_metrics(
     stream: list[dict[str, Any]], answer: Answer, prompt: Prompt, latency_ms: int = 1
 ) -> list[dict[str, Any]]:
-    """Adds to the last event what was billed, as InvokeModelWithResponseStream does."""
+    """Adds the billed tokens to the last event, as InvokeModelWithResponseStream does."""
     usage = answer.usage
     metrics = {
         "inputTokenCount": usage.input_tokens,

@@ -248,7 +248,7 @@ class Ledger(Protocol):
 
 
 class AuditLog(Protocol):
-    """Records who changed what. Nothing in it is ever changed or removed."""
+    """The log of changes by operators. Nothing in it is ever changed or removed."""
 
     async def append(self, record: AuditRecord) -> None:
         """Stores a record; storing it again changes nothing."""

@@ -69,7 +69,7 @@ class Journal:
         memory_limit: int = 100_000,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`ledger` holds what dead processes spent until it is delivered."""
+        """`ledger` holds the costs of dead processes until they are delivered."""
         self._directory = directory
         self._memory_limit = memory_limit
         self._pid = os.getpid()

@@ -83,7 +83,7 @@ class NewSecret(msgspec.Struct, frozen=True):
 
 
 class OwnerRecord(Allowance, frozen=True, kw_only=True):
-    """A user or a team: what its keys may use together."""
+    """A user or a team, whose keys share its limits and budgets."""
 
     kind: Literal["user", "team"]
     id: str  # what keys name it by

@@ -20,7 +20,7 @@ _SHORTEST_SHOWN = 16  # the ends of a shorter secret would tell too much
 
 
 class SealingError(StoreError):
-    """Credentials cannot be encrypted or decrypted; the message says what is missing."""
+    """A failure to encrypt or decrypt credentials; the message says what is missing."""
 
 
 class ProviderCredentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

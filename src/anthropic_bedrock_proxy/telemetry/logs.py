@@ -208,7 +208,7 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Writes what has gathered."""
+        """Writes the lines that have gathered."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Decodes the fields of a request; what does not fit is refused with its path."""
+"""Decoding of a request's fields; a value that does not fit is refused with its path."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Turn:
         self.answered: dict[str, str] = {}  # id of a call -> path of its result
 
     def mark(self, point: dict[str, Any]) -> None:
-        """Sets a breakpoint behind what stands there."""
+        """Sets a breakpoint behind the last block so far."""
         blocks = self.others or self.results
         if _POINT not in blocks[-1]:
             blocks.append(point)

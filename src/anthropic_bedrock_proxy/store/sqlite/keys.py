@@ -103,7 +103,7 @@ class SQLiteKeys:
 
 
 class SQLiteAudit:
-    """The audit log: who changed what."""
+    """The audit log: changes by operators."""
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
