@@ -159,7 +159,7 @@ class _Judgement:
     """Judges whether an actor may change a key, and keeps the key as it was before."""
 
     def __init__(self, actor: Actor, secret: str | None = None) -> None:
-        """`secret` is given to a key that gains rights by the change; by default it keeps its own."""
+        """`secret` is for a key that gains rights by the change; by default it keeps its own."""
         self._actor = actor
         self._secret = secret
         self.before: KeyRecord | None = None
