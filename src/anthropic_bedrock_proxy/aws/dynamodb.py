@@ -79,7 +79,7 @@ class DynamoDB:
     ) -> None:
         """`wait_seconds` bounds one call with all its attempts, but for the last answer.
 
-        `now` is this machine's time; how far DynamoDB's is ahead is in `skew`.
+        `now` is this machine's time; `skew` holds by how much DynamoDB's is ahead.
         """
         self._pool = pool
         self._credentials = credentials
@@ -116,7 +116,7 @@ class DynamoDB:
             attempt += 1
 
     def pause(self, attempt: int) -> float:
-        """Seconds to wait before the attempt after this one (from 0): full jitter."""
+        """Returns the seconds to wait after this attempt (from 0): full jitter."""
         most = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
         return random.uniform(0, most)  # noqa: S311  # spreads load, guards nothing
 
@@ -179,9 +179,9 @@ def _refused(status: int, answer: bytes) -> DynamoDBError:
         refusal = _Refusal()
     code = refusal.kind.rpartition("#")[2]
     if status >= _HTTP_SERVER_ERROR:
-        # Whatever it is called: worth another attempt.
+        # Worth another attempt, whatever its code.
         return DynamoDBError("InternalServerError", f"HTTP {status} {code}".rstrip())
-    # It names the caller and the table by their ARNs; whose account it is, is nobody's business.
+    # The message names caller and table by their ARNs: account ids are not for logs and clients.
     message = _ACCOUNT.sub("…", refusal.message or refusal.capital)
     return DynamoDBError(code or f"HTTP {status}", message[:500])
 

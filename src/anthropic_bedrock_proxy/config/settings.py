@@ -41,8 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, and where they came from.
 
     `sources` maps the name of every setting to "default", "command line", "environment" or the name
-    of a file. `warnings` are lines for the operator. `sdk_environ` is what `.env` says to AWS's own
-    code (see `aws_names`).
+    of a file. `warnings` are lines for the operator. `sdk_environ` holds the variables of `.env`
+    for AWS's own code (see `aws_names`).
     """
 
     server: ServerSettings = ServerSettings()

@@ -10,8 +10,7 @@ an event has been handed out.
     attempt 3   200, the first frame is an exception    wait for 0 to 2 s
     attempt 4   200, its first events are handed out    what fails from now on is told
 
-An exception is never kept in a variable or an attribute while it is raised: its traceback refers to
-the frames that refer to it, and the cycle keeps the request's body until the collector looks.
+No exception is kept with its traceback (docs/decisions/0020).
 Source: bedrock-runtime service model; "Exponential Backoff And Jitter", AWS Architecture Blog.
 """
 
@@ -251,7 +250,7 @@ class BedrockUpstream:
         ).encode("latin-1")
 
     async def _keys(self, deadline: float) -> Credentials:
-        """Returns keys that have to be waited for."""
+        """Waits for keys. Raises `UpstreamRefusal`."""
         source = self._credentials
         if source is None:
             raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")

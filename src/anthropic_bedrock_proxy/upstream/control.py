@@ -1,4 +1,4 @@
-"""Bedrock's control plane: which models and inference profiles there are, and what is behind one.
+"""Bedrock's control plane: lists of models and inference profiles, and the model behind one.
 
 Three reads, asked rarely and never in the path of every request. Service model: `bedrock`
 (ListFoundationModels, ListInferenceProfiles, GetInferenceProfile); signed for the same name as the
@@ -55,7 +55,7 @@ class InferenceProfile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 
     @property
     def base_model_id(self) -> str:
-        """The foundation model behind it; empty if Bedrock names none."""
+        """Returns the id of the foundation model behind it; empty if Bedrock names none."""
         return next((model.base_id for model in self.models), "")
 
 

@@ -1,7 +1,7 @@
 """Refusals of a model call: what AWS, Anthropic's envelope or the connection said, in AWS's terms.
 
-Whatever went wrong is worded as one of AWS's errors, so that one table decides about it (errors.py,
-`rule_for`). For example:
+Whatever went wrong is worded as one of AWS's errors, so that one table decides about it
+(aws_errors.py, `rule_for`). For example:
 
     429, x-amzn-errortype: ThrottlingException:http://…    ThrottlingException
     400, {"error": {"type": "invalid_request_error", …}}   invalid_request_error

@@ -9,7 +9,7 @@ from ..schema import Section, Setting
 
 
 class AWSSettings(Section, frozen=True):
-    """Where Amazon Bedrock is and who we are to it."""
+    """Amazon Bedrock: its region and endpoints, and the credentials for it."""
 
     region: Annotated[
         str,
