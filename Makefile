@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Hard, pure, and held to every branch.
 SRC := src/anthropic_bedrock_proxy
 SERVER := $(SRC)/http/server
-WHOLLY_COVERED := $(SRC)/protocol/*,$(SRC)/turn/*,$(SRC)/limits/gcra.py,$(SERVER)/head.py,$(SERVER)/head_reader.py,$(SERVER)/chunked.py,$(SERVER)/connection.py
+WHOLLY_COVERED := $(SRC)/protocol/*,$(SRC)/turn/*,$(SRC)/limits/gcra.py,$(SERVER)/head.py,$(SERVER)/head_reader.py,$(SERVER)/chunked.py,$(SERVER)/body_reader.py,$(SERVER)/request_reader.py,$(SERVER)/connection.py
 
 .PHONY: run test check bench bench-peers format requirements clean
 

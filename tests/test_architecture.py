@@ -70,7 +70,7 @@ PURE_MODULES = (
             "client_answer",
             "history",
             "loop",
-            "model_answer",
+            "answer_reader",
             "request",
             "server_call",
             "shown",
@@ -81,6 +81,7 @@ PURE_MODULES = (
     *(
         f"http/server/{name}.py"
         for name in (
+            "body_reader",
             "bounds",
             "chunked",
             "clock",
@@ -89,6 +90,7 @@ PURE_MODULES = (
             "head",
             "head_reader",
             "phrases",
+            "request_reader",
         )
     ),
 )

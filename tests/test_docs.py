@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from factories import make_endpoints
+from factories import make_routes
 
 from anthropic_bedrock_proxy import errors
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
 from anthropic_bedrock_proxy.config.aws_names import SDK
 from anthropic_bedrock_proxy.http.cors import EXPOSED
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
@@ -32,7 +32,7 @@ SOURCES_OF_ANSWERS = "".join(
 
 def routes():
     """The routes by their templates, as the page has them; `*` is no path."""
-    made = make_endpoints(build_admin=lambda: None)
+    made = make_routes(build_admin=lambda: None)
     return {
         route.template.replace(":path", ""): route.methods
         for route in made
@@ -161,7 +161,7 @@ def shown(name, value):
 def test_every_bound_of_a_connection_is_documented_with_its_default_and_the_reverse():
     table = SECURITY.partition("### Of a connection")[2].partition("\n### ")[0]
     documented = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", table, re.MULTILINE)
-    bounds = msgspec.structs.asdict(Bounds())
+    bounds = msgspec.structs.asdict(ConnectionBounds())
     assert dict(documented) == {name: shown(name, value) for name, value in bounds.items()}
     assert len(documented) == len(bounds)
 

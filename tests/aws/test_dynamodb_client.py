@@ -33,7 +33,7 @@ class Story:
         self.requests: list[bytes] = []
         self.slept: list[float] = []
         self.credentials = StaticSource(KEYS)
-        self.patience_seconds = 5.0
+        self.wait_seconds = 5.0
 
     async def _answer(self, _, writer):
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -52,7 +52,7 @@ class Story:
                 endpoint,
                 region="eu-west-1",
                 credentials=self.credentials,
-                patience_seconds=self.patience_seconds,
+                wait_seconds=self.wait_seconds,
                 sleep=self._sleep,
                 clock=lambda: sum(self.slept),
             )
@@ -99,7 +99,7 @@ def test_what_passes_is_tried_again(passing):
     assert story.slept[1] <= 0.1
 
 
-def test_attempts_end_with_patience():
+def test_attempts_end_after_the_longest_wait():
     story = Story(refused("ThrottlingException", "slow down"))
     with pytest.raises(DynamoDBError, match="slow down") as caught:
         asyncio.run(story.call())
@@ -158,7 +158,7 @@ def test_keys_that_do_not_come_are_not_waited_for_longer_than_the_call_may_take(
         await asyncio.Event().wait()
 
     story = Story(ok(b"{}"))
-    story.patience_seconds = 0.01
+    story.wait_seconds = 0.01
     story.credentials = FetchedSource(fetch)
     with pytest.raises(DynamoDBError, match="did not come in time"):
         asyncio.run(story.call())

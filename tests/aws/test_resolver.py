@@ -31,7 +31,7 @@ class Story:
             CHAIN,
             self.refused.append,
             now=lambda: self.now,
-            **{"patience_seconds": 60.0, **options},
+            **{"wait_seconds": 60.0, **options},
         )
 
 
@@ -61,7 +61,7 @@ class TestSource:
 
     def test_nobody_waits_for_ever(self):
         async def main():
-            story = Story(patience_seconds=0.01)
+            story = Story(wait_seconds=0.01)
             with pytest.raises(CredentialsError, match="the chain: no answer yet"):
                 await story.source.get()
             story.source.tell(OLD, None)

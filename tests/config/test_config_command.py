@@ -56,13 +56,13 @@ def test_json_is_one_document(run):
     assert by_name["JOURNAL_DIR"]["value"] == "/j"
     assert by_name["WEB_SEARCH_MAX_RESULTS"] == {
         "name": "WEB_SEARCH_MAX_RESULTS",
-        "section": "features",
+        "section": "web",
         "key": "web_search_max_results",
         "value": 10,
         "source": "environment",
         "secret": False,
         "effective": False,
-        "reason": "used by a later version",
+        "reason": "waits for the web search tool",
     }
     assert document["no_effect"][0]["name"] == "WEB_SEARCH_MAX_RESULTS"
     assert document["warnings"] == []

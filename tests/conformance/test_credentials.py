@@ -59,7 +59,7 @@ async def live(name, home, told):
                 **origin.environ,
             },
             pace=PACE,
-            patience_seconds=LONG,
+            wait_seconds=LONG,
             # Workers let go of keys ten seconds before they expire; these live for three.
             now=lambda: time.time() - 10,
         )

@@ -21,7 +21,7 @@ from streams import (
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
 
 BODY = {
@@ -265,7 +265,7 @@ def test_a_client_that_leaves_while_the_model_thinks_is_charged_its_request(prox
 async def begin_stuck(proxy):
     """A client that takes no byte of its stream, and the task that serves it, stuck in sending."""
     proxy.upstream.script.append([chunk_frame(data) for _, data in EVENTS])
-    bounds = Bounds(unsent_bytes=0)
+    bounds = ConnectionBounds(unsent_bytes=0)
     client = Client(proxy.app, headers=KEY, body={**BODY, "stream": True}, bounds=bounds)
     client.blocked = True
     task = asyncio.create_task(client.send())
@@ -397,7 +397,7 @@ def test_a_client_that_takes_nothing_is_let_go(make_proxy):
     async def main():
         proxy = make_proxy()
         client, task = await begin_stuck(proxy)
-        client.connection.pass_time(Bounds().stall_seconds - 1)
+        client.connection.pass_time(ConnectionBounds().stall_seconds - 1)
         await asyncio.sleep(0)
         assert not proxy.records
         client.connection.pass_time(1)

@@ -17,7 +17,7 @@ from streams import EVENTS, MESSAGE, chunk_frame, encode, exception_frame
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.http.application import Application, Endpoint
+from anthropic_bedrock_proxy.http.application import Application, HTTPRoute
 from anthropic_bedrock_proxy.http.body import read_body
 from anthropic_bedrock_proxy.http.encoder import Encoder, StreamEncoder
 from anthropic_bedrock_proxy.http.reply import encoded
@@ -87,7 +87,7 @@ def asked(make_proxy):
         }
         return encoded(await proxy.messages.handle(exchange, encode(body)), exchange, ENCODER)
 
-    app = Application([Endpoint("/ask", {"POST": ask}, ENCODER)], ANTHROPIC)
+    app = Application([HTTPRoute("/ask", {"POST": ask}, ENCODER)], ANTHROPIC)
 
     def send(body, path="/ask", method="POST", headers=KEY):
         client = Client(app, method, path, headers=headers, body=body)

@@ -12,7 +12,7 @@ from streams import decode, encode
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
 from anthropic_bedrock_proxy.http.reply import header_lines
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 
 KEY = {"x-api-key": "sk-master"}
 BODY = {"model": "claude-haiku-4-5", "messages": [{"role": "user", "content": "Hello"}]}
@@ -303,7 +303,7 @@ class TestBodies:
             task = asyncio.create_task(client.send())
             for _ in range(10):
                 await asyncio.sleep(0)
-            client.connection.pass_time(Bounds().body_seconds - 1)
+            client.connection.pass_time(ConnectionBounds().body_seconds - 1)
             await asyncio.sleep(0)
             assert not client.answer.status
             client.connection.pass_time(1)

@@ -25,12 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import h11
-from anthropic_bedrock_proxy.gateway.answer.reply import Reply, StreamReply
 from http_client import Connection
 
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.http.application import Application
+from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
+from anthropic_bedrock_proxy.http.application import Application, HTTPRoute
 from anthropic_bedrock_proxy.http.body import read_body
+from anthropic_bedrock_proxy.http.reply import Reply, StreamReply
 from anthropic_bedrock_proxy.http.server.head import Head
 
 FOLDER = Path(__file__).parents[1] / "http" / "server" / "corpus"
@@ -159,11 +160,18 @@ class Parts:
 
     done = False  # it does not know
 
-    async def read(self) -> bytes | None:
-        return self._parts.pop(0) if self._parts else None
+    async def read(self) -> list[bytes] | None:
+        return [self._parts.pop(0)] if self._parts else None
 
     def close(self) -> None:
         pass
+
+
+class AsTheyAre:
+    """The encoder of parts that are bytes already."""
+
+    content_type = b"text/event-stream; charset=utf-8"
+    events = b"".join
 
 
 class Recorder:
@@ -171,7 +179,8 @@ class Recorder:
 
     def __init__(self) -> None:
         handlers = dict.fromkeys(METHODS, self._handle)
-        self.application = Application({}, {"/": handlers})
+        routes = (HTTPRoute("*", {}), HTTPRoute("/{rest:path}", handlers))
+        self.application = Application(routes, ANTHROPIC)
         self.seen: list[Seen] = []
 
     async def serve(self, request) -> None:
@@ -184,14 +193,14 @@ class Recorder:
     def refuse(self, error, client):
         return self.application.refuse(error, client)
 
-    async def _handle(self, request):
+    async def _handle(self, request, **_):
         seen = next(one for one in self.seen if one.head is request.head)
         if request.path.startswith("/early"):
             raise EarlyError
         seen.body = bytes(await read_body(request, BODY_LIMIT))
         said = json.dumps({"method": request.method, "path": request.path}).encode()
         if request.path.startswith("/stream"):
-            return StreamReply(Parts(said, b"!"))
+            return StreamReply(Parts(said, b"!"), AsTheyAre())
         if request.path.startswith("/none"):
             return Reply(b"", status=204)
         return Reply(said)
@@ -253,9 +262,9 @@ async def _settle(connection: Connection) -> None:
     for _ in range(4):
         await asyncio.sleep(0)
     for _ in range(1000):
-        protocol = connection.protocol
-        waits_for_turn = bool(connection.server._flooding)
-        if not (protocol.serving or waits_for_turn) or protocol._body_waiter is not None:
+        request = connection.protocol._request
+        waits_for_body = request is not None and request.body_waiter is not None
+        if waits_for_body or not (connection.protocol.serving or connection.server.turns):
             return
         await asyncio.sleep(0)
     raise AssertionError("a request is served without end")

@@ -83,7 +83,7 @@ def make_authentication(
     )
 
 
-def make_endpoints(
+def make_routes(
     authentication=None,
     *,
     messages=None,
@@ -98,18 +98,18 @@ def make_endpoints(
     authentication = authentication or make_authentication(MemoryStore(), KeyOptions())
     api = MessagesAPI(messages, counting, registry, authentication, max_body_bytes=max_body_bytes)
     health = health or Health(environment="development")
-    routes = [*api.endpoints(), *health.endpoints()]
+    routes = [*api.routes(), *health.routes()]
     if build_admin is not None:
         admin = AdminRoutes(
             build=build_admin,
             authentication=admin_authentication or authentication,
             forget=authentication.forget,
         )
-        routes += admin.endpoints()
+        routes += admin.routes()
     return routes
 
 
 def make_application(*args, access_log=None, cors=None, **parts) -> Application:
-    """The application over `make_endpoints`, whose parameters these are."""
-    routes = make_endpoints(*args, **parts)
+    """The application over `make_routes`, whose parameters these are."""
+    routes = make_routes(*args, **parts)
     return Application(routes, ANTHROPIC, access_log=access_log, cors=cors)

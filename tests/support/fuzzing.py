@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterator
 
 from corpus import load
-from peers import by_ours
+from peers import by_ours, take_body
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
+from anthropic_bedrock_proxy.http.server.clock import Clock
+from anthropic_bedrock_proxy.http.server.connection import Connection
 from anthropic_bedrock_proxy.http.server.errors import ProtocolError
+from anthropic_bedrock_proxy.http.server.request_reader import Leave
 
 # Small, so that small inputs reach them.
-BOUNDS = Bounds(
+BOUNDS = ConnectionBounds(
     head_bytes=4096,
     headers=50,
     target_bytes=1024,
@@ -144,13 +146,13 @@ class Fuzz:
         status = 200
         if not head.path.startswith("/early"):
             try:
-                connection.take_body()
+                take_body(connection)
             except ProtocolError as error:
                 status = error.status
             else:
-                if not connection.body_done:
+                if not connection.body.done:
                     connection.await_body()
-                    return connection.body_error is not None
+                    return connection.body.error is not None
         self.counts["answered" if status == 200 else f"refused with {status} for its body"] += 1
         if head.path.startswith("/stream"):
             connection.begin(status, b"")
@@ -163,7 +165,7 @@ class Fuzz:
     def _check(self, connection: Connection, largest: int) -> None:
         assert connection.request is None or connection.refusal is None
         assert connection._ahead_bytes <= BOUNDS.ahead_bytes + largest
-        assert connection._received_bytes <= BOUNDS.unread_body_bytes + largest
+        assert connection.body.size <= BOUNDS.unread_body_bytes + largest
         assert len(connection._head_reader._held) <= BOUNDS.head_bytes + largest
-        chunks = connection._chunks
+        chunks = connection.body._chunks
         assert chunks is None or len(chunks._line) <= BOUNDS.framing_bytes + 20

@@ -8,7 +8,7 @@ from typing import Any
 
 import h11
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.protocol import HTTPProtocol
 from anthropic_bedrock_proxy.http.server.server import Server
 from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
@@ -123,7 +123,7 @@ class Connection:
 
     def __init__(self, app, on_write, *, bounds=None, client="127.0.0.1", server=None):
         """`server` is another's, to be one of its connections."""
-        self.server = server or Server(app, bounds or Bounds(), monotonic=lambda: 0.0)
+        self.server = server or Server(app, bounds or ConnectionBounds(), monotonic=lambda: 0.0)
         self.transport = Transport(on_write, (client, 1))
         self.protocol = self.transport.protocol = HTTPProtocol(self.server)
         self.protocol.connection_made(self.transport)

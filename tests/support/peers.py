@@ -8,9 +8,11 @@ from itertools import pairwise
 
 import h11
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
+from anthropic_bedrock_proxy.http.server.clock import Clock
+from anthropic_bedrock_proxy.http.server.connection import Connection
 from anthropic_bedrock_proxy.http.server.head import Head
+from anthropic_bedrock_proxy.http.server.request_reader import Leave
 
 
 @dataclass
@@ -34,9 +36,17 @@ class Outcome:
     closed: bool = False
 
 
-def by_ours(data: bytes, cuts: Iterable[int] = (), bounds: Bounds | None = None) -> Outcome:
+def take_body(connection: Connection) -> bytes:
+    """Returns what has come of a body, as an application gets it: by asking first."""
+    connection.ask_for_body()
+    return connection.body.take()
+
+
+def by_ours(
+    data: bytes, cuts: Iterable[int] = (), bounds: ConnectionBounds | None = None
+) -> Outcome:
     """What our connection reads, when every request is read to its end and answered at once."""
-    connection, outcome = Connection(bounds or Bounds(), Clock()), Outcome()
+    connection, outcome = Connection(bounds or ConnectionBounds(), Clock()), Outcome()
     for start, end in pairwise([0, *sorted(cuts), len(data)]):
         if start < end and connection.reading:
             connection.receive(data[start:end])
@@ -52,18 +62,18 @@ def _serve(connection: Connection, outcome: Outcome) -> bool:
     head = connection.request
     if head is not None:
         connection.ask_for_body()
-    done = connection.body_done
+    done = connection.body.done
     if head is not None and (not outcome.requests or outcome.requests[-1].complete):
         outcome.requests.append(_as_read(head))
-    if connection.refusal is not None or connection.body_error is not None:
-        outcome.refusal = str(connection.refusal or connection.body_error)
-        if connection.body_error is not None:
+    if connection.refusal is not None or connection.body.error is not None:
+        outcome.refusal = str(connection.refusal or connection.body.error)
+        if connection.body.error is not None:
             outcome.requests[-1].body = b""  # what came before a bad chunk, or in one piece with it
         return False
     if head is None:
         return False
     read = outcome.requests[-1]
-    read.body += connection.take_body()
+    read.body += connection.body.take()
     if not done:
         connection.await_body()
         return False

@@ -26,11 +26,8 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 from anthropic_bedrock_proxy.upstream.base import ModelCall
-from anthropic_bedrock_proxy.upstream.bedrock import (
-    BedrockUpstream,
-    RetryOptions,
-    refusal_from_http,
-)
+from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
+from anthropic_bedrock_proxy.upstream.refusals import refusal_from_http
 
 CALL = ModelCall(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
 KEYS = Credentials("AKID", "secret")

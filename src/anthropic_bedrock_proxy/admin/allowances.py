@@ -16,14 +16,14 @@ from .validation import field
 
 Limit = Annotated[int, Meta(ge=1, le=10**12)]
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
-# As keys and owners are called: what a header, a log line and a path can carry.
+# Names of keys and owners: what a header, a log line and a path can carry.
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+\Z")]
 
 
 class AllowanceBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """What `Allowance` holds, money in USD."""
+    """The fields of `Allowance` in a body, money in USD."""
 
     rate_limit: Limit | UnsetType | None = UNSET
     tpm_limit: Limit | UnsetType | None = UNSET
@@ -36,7 +36,7 @@ class AllowanceBody(
 
 
 def changes(body: msgspec.Struct) -> dict[str, Any]:
-    """The fields that were given, money in nano-dollars. Raises `InvalidRequestError`."""
+    """Returns the fields that were given, money in nano-dollars. Raises `InvalidRequestError`."""
     found: dict[str, Any] = {}
     for name, value in msgspec.structs.asdict(body).items():
         if value is UNSET:

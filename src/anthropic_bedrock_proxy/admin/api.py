@@ -1,4 +1,4 @@
-"""Finds the operation for a request, checks who asks, runs it, and writes down what changed."""
+"""The admin API: finds the operation for a request, checks its actor, runs it, records changes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AuthorisedOperation(msgspec.Struct, frozen=True):
 
 
 class AdminAPI:
-    """Every operation, over one store."""
+    """The operations over one store."""
 
     def __init__(self, store: Store, site: Site, *, now: Callable[[], float] = time.time) -> None:
         """`now` in epoch seconds."""
@@ -77,9 +77,9 @@ class AdminAPI:
         return AuthorisedOperation(operation, actor, parts)
 
     async def _check_actor(self, actor: Actor) -> None:
-        """Raises `ConflictError` if a key is not what it was when its request began.
+        """Raises `ConflictError` if the actor's key has changed since its request began.
 
-        A body may take its time: whoever is about to lose a key must not have it in stock.
+        A body may take long to arrive: a request begun with a key must not outlive its revocation.
         """
         if actor in (MASTER, LOCAL):
             return
@@ -113,7 +113,7 @@ class AdminAPI:
         )
         if not operation.writes:
             return await self._finish(match, call)
-        # To its end, though the client may leave: it must not take the record of the change along.
+        # Runs to its end though the client may leave: else the record of the change could be lost.
         task = asyncio.create_task(self._finish(match, call))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -147,7 +147,7 @@ class AdminAPI:
         try:
             await self._store.audit.append(record)
         except StoreError as error:
-            # It has no secrets in it, and the log is where it is kept then.
+            # The record has no secrets in it, and the log is the only place left for it.
             _log.critical("not in the audit log: %s", msgspec.json.encode(record).decode())
             raise UnavailableError(
                 f"{record.action} of {record.object} was done, but the audit log did not take it: "

@@ -1,4 +1,4 @@
-"""Who changed what."""
+"""The audit log: records of changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .moments import timestamp_ms
 
 
 class Trail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which records; `before` is the last id seen."""
+    """A query of records; `before` is the last id seen."""
 
     object: str | None = None
     before: str | None = None
@@ -21,7 +21,7 @@ class Trail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 async def list_(call: AdminCall[Nothing, Trail]) -> dict[str, Any]:
-    """A page of records, newest first; `next` is the `before` of the page that follows."""
+    """Lists a page of records, newest first; `next` is the `before` of the page that follows."""
     query = call.query
     found = await call.store.audit.list(
         before=query.before, object_id=query.object, limit=query.limit

@@ -1,4 +1,4 @@
-"""Where a key, a user or a team stands: what was spent, what is held, what is left."""
+"""Standings of a key, a user or a team: money spent, held and left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS = ("key", "user", "team")
 
 
 async def standing(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-    """The current month, the current day, and all time, each with its budget if it has one."""
+    """Returns the current month, the current day, and all time, each with its budget, if any."""
     owner, allowance, standings = await _look_up(call)
     known = {found.account.period: found for found in standings}
     now = today(call.now)
@@ -43,7 +43,7 @@ async def standing(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
 
 
 async def history(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-    """Every period that something was spent in, oldest first; "total" last."""
+    """Lists every period in which something was spent, oldest first; "total" last."""
     _, _, standings = await _look_up(call)
     rows = [
         {
@@ -57,7 +57,7 @@ async def history(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
 
 
 async def _look_up(call: AdminCall[Any, Any]) -> tuple[str, Allowance, list[Standing]]:
-    """The owner's name in the ledger, its record, its standings. Raises `NotFoundError`."""
+    """Returns (name in the ledger, record, standings) of an owner. Raises `NotFoundError`."""
     kind, identifier = call.parts["kind"], call.parts["id"]
     if kind not in KINDS:
         raise NotFoundError(f"{kind[:100]} has no budgets: {', '.join(KINDS)} have")

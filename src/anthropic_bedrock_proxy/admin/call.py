@@ -1,4 +1,4 @@
-"""What an operation is given, and what it gives back."""
+"""Input and output of operations: calls, changes, documents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Q = TypeVar("Q")
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What this installation's settings say, as far as operations show it or check against it."""
+    """The parts of the settings that operations show or check against."""
 
     # The models under stored mappings; to be used before the next `await`, as there is only one.
     registry: Callable[[Sequence[ModelMapping]], Registry]
@@ -47,7 +47,7 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a writing operation did: `document` is the answer, the rest goes into the audit log."""
+    """The result of a writing operation: the answer is `document`, the rest for the audit log."""
 
     document: Any
     object: str

@@ -18,12 +18,12 @@ _MOMENTS: Final = ("_at", "valid_from", "valid_until")
 
 
 def document(record: msgspec.Struct) -> dict[str, Any]:
-    """A record for people and programs: times as ISO-8601, money in USD, no secrets."""
+    """Renders a record for people and programs: times as ISO-8601, money in USD, no secrets."""
     return shown(recorded(record))
 
 
 def recorded(record: msgspec.Struct) -> dict[str, Any]:
-    """A record as plain values, for the audit log: exact, and without secrets."""
+    """Renders a record as plain values, for the audit log: exact, and without secrets."""
     fields = msgspec.structs.asdict(record)
     names: list[str] = [name for name in _FIRST if name in fields]
     names += [name for name in fields if name not in (*_FIRST, *_LAST, *SECRET_FIELDS)]
@@ -33,13 +33,13 @@ def recorded(record: msgspec.Struct) -> dict[str, Any]:
 
 
 def shown(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """What `recorded` gave, with times as ISO-8601 and money in USD."""
+    """Renders plain values of `recorded` with times as ISO-8601 and money in USD."""
     fields: dict[str, Any] = {}
     for name, value in plain.items():
         if name.endswith("_nano"):
             fields[f"{name.removesuffix('_nano')}_usd"] = usd(value)
         elif name == "valid_from" and not value:
-            fields[name] = None  # it always held
+            fields[name] = None  # valid since ever
         elif name.endswith(_MOMENTS):
             fields[name] = timestamp(value)
         else:

@@ -53,7 +53,7 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
 
 
 class ChangedKey(KeyBody, frozen=True, kw_only=True):
-    """Another setting for a key."""
+    """Changes of a key's settings."""
 
     name: Name | UnsetType = UNSET
 
@@ -159,7 +159,7 @@ class _Judgement:
     """Judges whether an actor may change a key, and keeps the key as it was before."""
 
     def __init__(self, actor: Actor, secret: str | None = None) -> None:
-        """`secret` is for a key that gains by the change; without one it keeps those it has."""
+        """`secret` is for a key that gains rights by the change; by default it keeps its own."""
         self._actor = actor
         self._secret = secret
         self.before: KeyRecord | None = None

@@ -1,4 +1,4 @@
-"""What clients may ask for, the operator's own names, and what Bedrock has for us."""
+"""Models: those that clients may ask for, the operator's names for them, Bedrock's listing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ModelQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`all`: retired models too."""
+    """A query of models; `all`: retired ones too."""
 
     all: bool = False
 
 
 class NewMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A name and what it is to stand for."""
+    """A name to give to a model."""
 
     alias: Alias
     bedrock_id: str
@@ -36,7 +36,7 @@ class NewMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A name that is to stand for nothing."""
+    """A name to take from a model."""
 
     alias: str
 
@@ -51,13 +51,13 @@ class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole listing."""
+    """A whole listing of the account's models, to be stored."""
 
     models: tuple[OfferedModel, ...]
 
 
 async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
-    """Every model with the Bedrock id that its requests go to, and every name given to one."""
+    """Lists models with the Bedrock ids that their requests go to, and the names given to them."""
     stored = await call.store.catalog.mappings()
     listed = await call.store.catalog.models()
     registry = call.site.registry(stored)
@@ -78,7 +78,7 @@ async def map_(call: AdminCall[NewMapping, Nothing]) -> Change:
     mapping = ModelMapping(
         alias=body.alias, bedrock_id=body.bedrock_id, dialect=body.dialect, updated_at=call.now
     )
-    # Alone: an alias stands for a model, not for another alias.
+    # Without stored aliases: an alias stands for a model, not for another alias.
     targets = _targets(call.site.registry([mapping]), mapping.alias)
     if not targets:
         raise InvalidRequestError(
@@ -109,7 +109,7 @@ async def unmap(call: AdminCall[Nothing, Unmapped]) -> Change:
 
 
 async def sync(call: AdminCall[Offer, Nothing]) -> Change:
-    """Takes over what Bedrock lists, and says how it differs from the last listing."""
+    """Stores Bedrock's listing, and returns how it differs from the last one."""
     found = [
         BedrockModel(
             id=model.id,
@@ -165,7 +165,7 @@ def _model(
 def _mapped(
     registry: Registry, configured: Mapping[str, str], stored: Sequence[ModelMapping]
 ) -> list[dict[str, Any]]:
-    """The operator's names: of the store, then of the settings."""
+    """Lists the operator's names: those of the store, then of the settings."""
     rows = [{**_mapping(mapping), "source": "store", "in_force": True} for mapping in stored]
     hidden = {mapping.alias for mapping in stored}
     rows += [
@@ -185,7 +185,7 @@ def _mapping(mapping: ModelMapping) -> dict[str, Any]:
 
 
 def _targets(registry: Registry, name: str) -> Sequence[Target]:
-    """Where requests for a name go; nothing if they cannot be routed."""
+    """Returns the targets of requests for a name; none if they cannot be routed."""
     try:
         return registry.route(name).targets
     except ProxyError:
@@ -193,7 +193,7 @@ def _targets(registry: Registry, name: str) -> Sequence[Target]:
 
 
 def _names(models: Iterable[BedrockModel]) -> set[str]:
-    """Everything in a listing that can come and go: models and profiles."""
+    """Returns the ids in a listing that can come and go: models and profiles."""
     return {name for model in models for name in (model.id, *model.profiles)}
 
 

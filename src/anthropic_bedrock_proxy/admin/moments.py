@@ -10,7 +10,7 @@ _LAST_MS: Final = 253_402_300_799_999  # what can be written as a date ends with
 
 
 def moment_ms(text: str) -> int:
-    """A date (its first moment) or an ISO-8601 timestamp as epoch milliseconds.
+    """Converts a date (its first moment) or an ISO-8601 timestamp to epoch milliseconds.
 
     Raises `ValueError`, also for what is before 1970 or after 9999.
     """
@@ -31,7 +31,7 @@ def moment_ms(text: str) -> int:
 
 
 def day(text: str) -> str:
-    """A day as YYYY-MM-DD; a timestamp only if a UTC day begins with it. Raises `ValueError`."""
+    """Reads a day as YYYY-MM-DD, or a timestamp that begins a UTC day. Raises `ValueError`."""
     since, rest = divmod(moment_ms(text), 24 * 3600 * 1000)
     if rest:
         raise ValueError(f"{text!r} is within a day: sums are kept per day (UTC), so give a date")
@@ -39,7 +39,7 @@ def day(text: str) -> str:
 
 
 def timestamp(seconds: int | None) -> str | None:
-    """Epoch seconds as ISO-8601; what is after 9999, in tables that others wrote, as its end."""
+    """Writes epoch seconds as ISO-8601; a moment after 9999, from others' tables, as its end."""
     if seconds is None:
         return None
     seconds = min(seconds, _LAST_MS // 1000)
@@ -47,6 +47,6 @@ def timestamp(seconds: int | None) -> str | None:
 
 
 def timestamp_ms(at_ms: int) -> str:
-    """Epoch milliseconds as ISO-8601."""
+    """Writes epoch milliseconds as ISO-8601."""
     at = _EPOCH + timedelta(milliseconds=at_ms)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Users and teams: what their keys may use together."""
+"""Users and teams, whose limits and budgets their keys share."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ class NewOwner(AllowanceBody, frozen=True, kw_only=True):
 
 
 class ChangedOwner(AllowanceBody, frozen=True, kw_only=True):
-    """Another setting; without `is_active` none of its keys works."""
+    """Changes of a user or team; with `is_active` false none of its keys works."""
 
     name: Name | UnsetType = UNSET
     is_active: bool | UnsetType = UNSET
 
 
 class Owners(msgspec.Struct, frozen=True):
-    """The operations on one kind."""
+    """The operations on users, or on teams."""
 
     kind: Kind
 
     async def list(self, call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-        """Lists all of the kind, by id."""
+        """Lists all users or teams, by id."""
         owners = await call.store.owners.list(self.kind)
         return {f"{self.kind}s": [document(owner) for owner in owners]}
 
     async def get(self, call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-        """Returns one."""
+        """Returns one user or team."""
         return document(await self._owner(call))
 
     async def create(self, call: AdminCall[NewOwner, Nothing]) -> Change:
-        """Makes one. Keys may have named it before."""
+        """Makes a user or team. Keys may have named it before."""
         fields = {"name": call.body.id} | changes(call.body)
         owner = OwnerRecord(kind=self.kind, created_at=call.now, updated_at=call.now, **fields)
         await call.store.owners.create(owner, judge=_Judgement(call.actor, owner.kind, owner.id))
@@ -74,7 +74,7 @@ class Owners(msgspec.Struct, frozen=True):
         )
 
     async def remove(self, call: AdminCall[Nothing, Nothing]) -> Change:
-        """Forgets its limits and budgets; the keys that name it stay."""
+        """Removes a user or team with its limits and budgets; the keys that name it stay."""
         owner_id = call.parts["id"]
         judgement = _Judgement(call.actor, self.kind, owner_id)
         if not await call.store.owners.remove(self.kind, owner_id, judge=judgement):

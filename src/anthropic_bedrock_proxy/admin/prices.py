@@ -24,7 +24,7 @@ ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")
 
 
 class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A price to set; what is left out has Anthropic's ratio to `input_usd`."""
+    """A price to set; amounts left out have Anthropic's ratio to `input_usd`."""
 
     model: ModelName
     input_usd: Decimal
@@ -38,7 +38,7 @@ class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class PriceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of the operator's prices; without `valid_from` the one that always held."""
+    """The key of one of the operator's prices; without `valid_from`, the one valid since ever."""
 
     model: ModelName
     region: Region = ANY
@@ -46,7 +46,7 @@ class PriceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 async def list_(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-    """The operator's prices, then the shipped ones."""
+    """Lists the operator's prices, then the shipped ones."""
     rows = [{**document(price), "source": "store"} for price in await call.store.catalog.prices()]
     registry = call.site.registry(await call.store.catalog.mappings())
     rows += [_shipped(model.id, model.price) for model in registry.models if model.price]
@@ -124,7 +124,7 @@ def _amount(name: str, amount: Decimal | None) -> int | None:
 
 
 def _shipped(model: str, price: Price) -> dict[str, Any]:
-    """A price of models.toml in the same shape."""
+    """Renders a price of models.toml in the shape of the operator's."""
     record = PriceRecord(
         model=model,
         updated_at=0,

@@ -52,7 +52,7 @@ class NewProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 async def list_(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-    """The providers of the store and of the settings; `problems` says what cannot be unsealed."""
+    """Lists the providers of the store and of the settings; `problems`: what cannot be unsealed."""
     stored = await call.store.catalog.providers()
     problems: list[str] = []
     rows = [_document(record, _masked(call, record, problems)) for record in stored]
@@ -136,7 +136,7 @@ async def check_provider(call: AdminCall[Any, Any], name: str | None) -> None:
 
 
 def unknown_provider(name: str) -> KeyNotFoundError:
-    """What is said of a name that no provider has."""
+    """Makes the error for a name that no provider has."""
     return KeyNotFoundError(f"no provider is called {name[:200]}; see `providers list`")
 
 
@@ -160,7 +160,10 @@ async def _provider(call: AdminCall[Any, Any]) -> ProviderRecord:
 
 
 def _credentials(body: NewProvider) -> ProviderCredentials | None:
-    """What is to be sealed. Raises `InvalidRequestError` for half a pair or several kinds."""
+    """Returns the credentials to seal, None if there are none.
+
+    Raises `InvalidRequestError` for half a pair or several kinds.
+    """
     if (body.access_key_id is None) != (body.secret_access_key is None):
         raise InvalidRequestError("secret_access_key: it and access_key_id belong together")
     if body.session_token and not body.access_key_id:
@@ -174,10 +177,10 @@ def _credentials(body: NewProvider) -> ProviderCredentials | None:
 
 
 def _check_endpoints(actor: Actor, body: NewProvider) -> None:
-    """Raises `InvalidRequestError`, or `PermissionDeniedError` where it would give away too much.
+    """Raises `InvalidRequestError` for a bad URL, `PermissionDeniedError` without all scopes.
 
-    Whoever answers at an address is shown the credentials: the installation's own ones if the
-    provider has none (a bearer token as it is), and those are for nobody with less than all scopes.
+    The server at an endpoint is shown the credentials: the installation's own if the provider has
+    none (a bearer token even in the clear). Only an actor with all scopes may give those away.
     """
     borrowed = not (body.access_key_id or body.bearer_token)
     for name, url in (
@@ -195,7 +198,7 @@ def _check_endpoints(actor: Actor, body: NewProvider) -> None:
 
 
 def _check_url(url: str) -> None:
-    """Raises `ValueError`."""
+    """Raises `ValueError` for a URL without a host or with a bad port."""
     parts = urlsplit(url)
     if not parts.hostname or parts.port == 0:  # asking for the port checks it
         raise ValueError("no host, or no port, is in it")
@@ -216,12 +219,12 @@ def _document(record: ProviderRecord, masked: str | None) -> dict[str, Any]:
 
 
 def _recorded(record: ProviderRecord) -> dict[str, Any]:
-    """For the audit log: whether there are credentials, never which."""
+    """Renders a provider for the audit log: whether it has credentials, never which."""
     return {**recorded(record), "has_credentials": record.encrypted_credentials is not None}
 
 
 def _configured(name: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """A provider of the settings, in the same shape."""
+    """Renders a provider of the settings in the shape of the store's."""
     secret = fields.get("bearer_token") or fields.get("access_key_id")
     shown = document(ProviderRecord(name=name, region="", created_at=0, updated_at=0))
     for column in shown.keys() - {"name", "is_enabled"}:

@@ -1,4 +1,4 @@
-"""Every operation: how it is asked for, who may, and what it takes. The only such list.
+"""The table of operations: method and path, scope, body and query. The only such list.
 
 The HTTP adapter, the command line, the tests of who may do what and the reference page are made
 from it.
@@ -31,7 +31,7 @@ class Operation(msgspec.Struct, frozen=True):
     query: type[msgspec.Struct] = Nothing
 
     def __post_init__(self) -> None:
-        """Nothing is served that everybody may call, or that no scope covers."""
+        """Raises `ValueError` for an operation without a scope, or with an unknown one."""
         if self.scope not in SCOPES - {EVERYTHING}:
             raise ValueError(f"{self.name} has no scope")
         if self.writes != self.scope.endswith(":write"):
@@ -39,7 +39,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     @property
     def writes(self) -> bool:
-        """Whether it changes something, and so leaves a record in the audit log."""
+        """Tells whether it changes something, and so leaves a record in the audit log."""
         return self.method != "GET"
 
 
@@ -60,7 +60,7 @@ def _write(
     body: type[msgspec.Struct] = Nothing,
     query: type[msgspec.Struct] = Nothing,
 ) -> Operation:
-    """`request` is the method and the path after `PREFIX`."""
+    """Makes a writing operation; `request` is the method and the path after `PREFIX`."""
     method, _, path = request.partition(" ")
     scope = f"{name.partition('.')[0]}:write"
     return Operation(name, method, PREFIX + path, scope, run, body=body, query=query)

@@ -1,4 +1,4 @@
-"""What was used and what it cost: sums, and the records behind them."""
+"""Usage and its cost: sums, and the records behind them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .documents import shown
 from .moments import day, moment_ms, timestamp_ms
 from .validation import field
 
-# How a user names a column, and how records do.
+# A user's name of a column -> the records'.
 COLUMNS: Final = {
     "key": "key_id",
     "user": "user_id",
@@ -26,13 +26,13 @@ COLUMNS: Final = {
     "day": "day",
 }
 _ALWAYS: Final = ("key_id", "model")  # in a row, whatever it is grouped by
-# What a spreadsheet begins a formula with, also in full width and behind a line of nothing.
+# Characters that begin a formula in a spreadsheet, also in full width and after a line end.
 _FORMULAS: Final = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Sums(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which sums: `by` is a comma list, `since` (inclusive) and `until` (exclusive) are days."""
+    """A query of sums: `by` is a comma list, `since` (inclusive), `until` (exclusive) are days."""
 
     by: str = "key,model"
     since: str | None = None
@@ -41,7 +41,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which records: since and until are days or timestamps, `after` the last id seen."""
+    """A query of records: since and until are days or timestamps, `after` the last id seen."""
 
     key: str | None = None
     since: str | None = None
@@ -52,7 +52,7 @@ class Export(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 async def totals(call: AdminCall[Nothing, Sums]) -> dict[str, Any]:
-    """Rows of sums and their total."""
+    """Returns rows of sums and their total."""
     query = call.query
     columns = field("by", _columns, query.by)
     rows = await call.store.usage.totals(
@@ -65,7 +65,7 @@ async def totals(call: AdminCall[Nothing, Sums]) -> dict[str, Any]:
 
 
 async def records(call: AdminCall[Nothing, Export]) -> dict[str, Any] | TextDocument:
-    """A page of records, oldest first; `next` is the `after` of the page that follows."""
+    """Returns a page of records, oldest first; `next` is the `after` of the following page."""
     query = call.query
     since = 0 if query.since is None else field("since", moment_ms, query.since)
     until = None if query.until is None else field("until", moment_ms, query.until)
@@ -84,7 +84,7 @@ async def records(call: AdminCall[Nothing, Export]) -> dict[str, Any] | TextDocu
 
 
 def record_document(record: UsageRecord) -> dict[str, Any]:
-    """A record, its time as ISO-8601 and its cost in USD."""
+    """Renders a record with its time as ISO-8601 and its cost in USD."""
     fields = msgspec.structs.asdict(record)
     at_ms = fields.pop("at_ms")
     return {"id": fields.pop("id"), "at": timestamp_ms(at_ms), **shown(fields)}
@@ -98,7 +98,7 @@ FIELDS: Final = tuple(
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], *, header: bool) -> str:
-    """Records as CSV; a cell that a spreadsheet would take for a formula begins with a quote."""
+    """Renders rows as CSV; a quote goes before what a spreadsheet would take for a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     if header:

@@ -1,4 +1,4 @@
-"""Bodies and query strings to typed values; an error begins with the field that is wrong."""
+"""Decoding of bodies and query strings; an error begins with the field that is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(?P<name>.*)`")
 
 
 def read_body(body: bytes | bytearray, kind: type[T]) -> T:
-    """The JSON of a body. Raises `InvalidRequestError`."""
+    """Decodes the JSON of a body. Raises `InvalidRequestError`."""
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
@@ -29,7 +29,7 @@ def read_body(body: bytes | bytearray, kind: type[T]) -> T:
 
 
 def read_query(query: Mapping[str, str], kind: type[T]) -> T:
-    """The parameters of a query string. Raises `InvalidRequestError`."""
+    """Decodes the parameters of a query string. Raises `InvalidRequestError`."""
     try:
         return msgspec.convert(dict(query), kind, strict=False)
     except msgspec.ValidationError as error:
@@ -37,7 +37,7 @@ def read_query(query: Mapping[str, str], kind: type[T]) -> T:
 
 
 def field(name: str, convert: Callable[[Any], V], value: Any) -> V:
-    """`convert(value)`; its `ValueError` becomes an `InvalidRequestError` that names the field."""
+    """Returns `convert(value)`; its `ValueError` becomes an `InvalidRequestError` with `name`."""
     try:
         return convert(value)
     except ValueError as error:
@@ -45,7 +45,7 @@ def field(name: str, convert: Callable[[Any], V], value: Any) -> V:
 
 
 def named(message: str) -> str:
-    """What msgspec says, as "path: what"."""
+    """Turns msgspec's message into "path: message"."""
     path, what = "", message
     if match := _AT.fullmatch(message):
         path, what = match["path"], match["what"]

@@ -15,7 +15,7 @@ from ..gateway.admission.admission import Admission
 from ..gateway.admission.budgets import Budgets
 from ..http.application import Application
 from ..http.health import Health
-from ..http.server.bounds import Bounds
+from ..http.server.bounds import ConnectionBounds
 from ..limits.select import check_url as check_limits_url
 from ..store.base import Store, StoreError
 from ..store.journal import Journal
@@ -47,7 +47,7 @@ class App:
         application: Application,
         health: Health,
         *,
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         store: Store,
         journal: Journal,
         resolver: Resolver,

@@ -17,7 +17,7 @@ from ..http.application import Application
 from ..http.authentication import Authentication
 from ..http.cors import CORS
 from ..http.health import Health
-from ..http.server.bounds import Bounds
+from ..http.server.bounds import ConnectionBounds
 from ..models.registry import Registry
 from ..store.base import Store
 from ..telemetry.logs import AccessLog
@@ -60,7 +60,7 @@ def make_application(
         max_body_bytes=settings.server.max_body_bytes,
     )
     return Application(
-        (*api.endpoints(), *health.endpoints(), *admin.endpoints()),
+        (*api.routes(), *health.routes(), *admin.routes()),
         ANTHROPIC,
         access_log=access_log,
         cors=make_cors(settings),
@@ -84,12 +84,12 @@ def _build_admin(settings: Settings, store: Store) -> AdminAPI:
     return build_admin(settings, store)
 
 
-def make_bounds(settings: Settings) -> Bounds:
+def make_bounds(settings: Settings) -> ConnectionBounds:
     """Makes the bounds of what one client may take of a worker."""
     options = settings.server
     stall = settings.upstream.idle_timeout_seconds
     times = (options.body_timeout_seconds, options.keep_alive_seconds, stall)
-    return Bounds(
+    return ConnectionBounds(
         tick_seconds=min(1.0, max(0.05, min(times) / 4)),
         body_seconds=options.body_timeout_seconds,
         idle_seconds=options.keep_alive_seconds,

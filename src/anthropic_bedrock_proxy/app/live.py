@@ -54,7 +54,7 @@ class Live:
             interval_seconds=interval_seconds,
         )
         self._control = _OnDemand(new_control)
-        self._backing = ProfileModels(self._control, registry.learn_profile)
+        self._profile_models = ProfileModels(self._control, registry.learn_profile)
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,11 +70,11 @@ class Live:
 
     async def resolve_profile(self, arn: str, key_id: str) -> None:
         """Learns for a key what is behind an application inference profile. Never raises."""
-        await self._backing.resolve(arn, key_id)
+        await self._profile_models.resolve(arn, key_id)
 
     async def close(self) -> None:
         """Stops asking and polling."""
-        await self._backing.close()
+        await self._profile_models.close()
         await self._control.close()
         for task in self._tasks:
             task.cancel()

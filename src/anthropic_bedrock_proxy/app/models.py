@@ -66,7 +66,7 @@ def read_chains(
 
 
 def make_policy(settings: Settings) -> Policy:
-    """Makes the terms that the operator lays down for every request."""
+    """Makes the policy that the operator lays down for every request."""
     models = settings.models
     guardrail = None
     if models.guardrail_identifier is not None:

@@ -1,4 +1,4 @@
-"""From what is said about a provider to an `Upstream` that calls it."""
+"""The network: from the description of a provider to an `Upstream` that calls it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
-    """How every provider is reached."""
+    """The network settings that all providers share."""
 
     ca_bundle: str | None = None
     https_proxy: str | None = None

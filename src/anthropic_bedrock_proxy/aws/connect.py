@@ -1,4 +1,4 @@
-"""How a connection to an endpoint is made: plain TCP, TLS, or TLS through an egress proxy.
+"""Connections to an endpoint: plain TCP, TLS, or TLS through an egress proxy.
 
 TLS uses the system's roots, or AWS_CA_BUNDLE. HTTPS_PROXY is honoured with CONNECT (RFC 9110
 9.3.6), except for the hosts of NO_PROXY.
@@ -26,7 +26,7 @@ _Inner = TypeVar("_Inner", bound=asyncio.Protocol)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """Where requests go."""
+    """The address that requests go to."""
 
     host: str
     port: int
@@ -35,7 +35,7 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_url(cls, url: str) -> Endpoint:
-        """From an http(s) URL. Raises ValueError."""
+        """Parses an http(s) URL. Raises ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http(s) URL with a host: {url}")
@@ -44,20 +44,20 @@ class Endpoint(msgspec.Struct, frozen=True):
 
     @property
     def authority(self) -> str:
-        """The Host header: the port only where it is not the scheme's own."""
+        """Returns the Host header: the port only where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """A verifying context; `ca_bundle` is a PEM file, None for the system's roots."""
+    """Makes a verifying context; `ca_bundle` is a PEM file, None for the system's roots."""
     import ssl  # noqa: PLC0415  # plain endpoints never pay for it
 
     return ssl.create_default_context(cafile=ca_bundle)
 
 
 def proxy_for(endpoint: Endpoint, https_proxy: str | None, no_proxy: str | None) -> str | None:
-    """The egress proxy's URL for an endpoint, or None for a direct connection."""
+    """Returns the egress proxy's URL for an endpoint, or None for a direct connection."""
     if not https_proxy or not endpoint.tls:
         return None
     if not no_proxy:
@@ -72,7 +72,7 @@ def proxy_for(endpoint: Endpoint, https_proxy: str | None, no_proxy: str | None)
 def connector(
     endpoint: Endpoint, *, ca_bundle: str | None = None, proxy: str | None = None
 ) -> Connector:
-    """A function that opens connections to `endpoint`, through `proxy` if given."""
+    """Makes a function that opens connections to `endpoint`, through `proxy` if given."""
     context: ssl.SSLContext | None = None
 
     async def connect(factory: Callable[[], AWSConnection]) -> AWSConnection:
@@ -111,7 +111,7 @@ async def through_proxy(
     context: ssl.SSLContext,
     proxy: str,
 ) -> _Inner:
-    """Connects `connection` to `endpoint` by TLS in a tunnel; it is the proxy that resolves.
+    """Connects `connection` to `endpoint` by TLS in a tunnel; the proxy resolves the name.
 
     Raises `ConnectError` or OSError.
     """
@@ -143,7 +143,7 @@ async def through_proxy(
 
 
 class _Tunnel(asyncio.Protocol):
-    """Waits for the proxy's answer to CONNECT."""
+    """The protocol of a connection until the proxy has answered CONNECT."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.established: asyncio.Future[None] = loop.create_future()

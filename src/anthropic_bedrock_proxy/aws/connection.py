@@ -6,8 +6,7 @@ Rules of the file:
   so a slow client slows the model down instead of filling memory.
 - It may be used again only when the whole answer was read, nothing of the request is left to be
   written and the server allowed it; anything else ends in `abort()`.
-- No exception is kept: one that is held refers, by its traceback, to the frames that hold it, and
-  such a cycle keeps the request's body until the collector looks.
+- No exception is kept with its traceback (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class AWSConnection(asyncio.Protocol):
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
-        self._unsent = _NOTHING  # a request, until the end of this turn
+        self._unsent = _NOTHING  # (head, body) of a request, until the end of this turn of the loop
         self._sent = True
         self._write_blocked = False
         self.closed = False
@@ -72,7 +71,7 @@ class AWSConnection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._buffered = 0
         self._paused = False
-        self._failure = ""  # why there will be no more of this answer
+        self._failure = ""  # the reason why the answer ends here; empty: none
 
     # The exchange
 

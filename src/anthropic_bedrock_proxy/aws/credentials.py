@@ -1,4 +1,4 @@
-"""AWS credentials as those who sign requests see them.
+"""The port of AWS credentials, as signers of requests use it.
 
 Keys from the settings are there at once (`StaticSource`); everything else is looked up by a child
 process (`resolver/`). Nothing here is called per request while there are fresh keys: see `current`.
@@ -16,11 +16,11 @@ class CredentialsError(Exception):
 
 
 class CredentialsSource(Protocol):
-    """Gives the AWS keys to sign with."""
+    """A source of AWS keys to sign with."""
 
     @property
     def current(self) -> Credentials | None:
-        """Fresh keys without waiting, or None: then `get`."""
+        """Returns fresh keys without waiting; None if `get` has to be awaited."""
         ...
 
     async def get(self) -> Credentials:
@@ -28,7 +28,7 @@ class CredentialsSource(Protocol):
         ...
 
     def invalidate(self, refused: Credentials | None = None) -> None:
-        """Forgets keys that AWS refused, unless there are fresher ones. None: whatever there is."""
+        """Forgets keys that AWS refused, unless there are fresher ones; None: the present ones."""
         ...
 
 

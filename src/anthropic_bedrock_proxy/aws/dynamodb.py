@@ -2,7 +2,7 @@
 
 It speaks the JSON 1.0 protocol and knows operations only by name. What is throttled, fails inside
 DynamoDB or does not arrive is sent again with exponential pauses and full jitter until
-`patience_seconds` are over; so an operation may run twice, and its sender must make that harmless.
+`wait_seconds` are over; so an operation may run twice, and its sender must make that harmless.
 Source: DynamoDB developer guide, "Error handling" and the low-level API.
 """
 
@@ -72,20 +72,20 @@ class DynamoDB:
         *,
         region: str,
         credentials: CredentialsSource,
-        patience_seconds: float = 5.0,
+        wait_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = monotonic,
         now: Callable[[], float] = time,
     ) -> None:
-        """`patience_seconds` bounds one call with all its attempts, but for the last answer.
+        """`wait_seconds` bounds one call with all its attempts, but for the last answer.
 
-        `now` is this machine's time; how far DynamoDB's is ahead is in `skew`.
+        `now` is this machine's time; `skew` holds by how much DynamoDB's is ahead.
         """
         self._pool = pool
         self._credentials = credentials
         self._signer = Signer(host=endpoint.authority, region=region, service="dynamodb")
         self._path = f"{endpoint.path}/"
-        self._patience_seconds = patience_seconds
+        self._wait_seconds = wait_seconds
         self._sleep = sleep
         self._clock = clock
         self._now = now
@@ -94,7 +94,7 @@ class DynamoDB:
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Calls one operation by its name, in the shapes of the wire. Raises `DynamoDBError`."""
         body = msgspec.json.encode(request)
-        deadline = self._clock() + self._patience_seconds
+        deadline = self._clock() + self._wait_seconds
         attempt = 0
         fresh_keys = right_time = False
         while True:
@@ -116,7 +116,7 @@ class DynamoDB:
             attempt += 1
 
     def pause(self, attempt: int) -> float:
-        """Seconds to wait before the attempt after this one (from 0): full jitter."""
+        """Returns the seconds to wait after this attempt (from 0): full jitter."""
         most = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** min(attempt, 10))
         return random.uniform(0, most)  # noqa: S311  # spreads load, guards nothing
 
@@ -179,9 +179,9 @@ def _refused(status: int, answer: bytes) -> DynamoDBError:
         refusal = _Refusal()
     code = refusal.kind.rpartition("#")[2]
     if status >= _HTTP_SERVER_ERROR:
-        # Whatever it is called: worth another attempt.
+        # Worth another attempt, whatever its code.
         return DynamoDBError("InternalServerError", f"HTTP {status} {code}".rstrip())
-    # It names the caller and the table by their ARNs; whose account it is, is nobody's business.
+    # The message names caller and table by their ARNs: account ids are not for logs and clients.
     message = _ACCOUNT.sub("…", refusal.message or refusal.capital)
     return DynamoDBError(code or f"HTTP {status}", message[:500])
 

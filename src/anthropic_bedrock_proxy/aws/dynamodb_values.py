@@ -16,7 +16,7 @@ WireItem = dict[str, Any]  # attribute name -> attribute value
 
 
 def to_wire(value: Any) -> dict[str, Any]:
-    """The attribute value of a plain one. Raises `TypeError`."""
+    """Converts a plain value to an attribute value. Raises `TypeError`."""
     match value:
         case None:
             return {"NULL": True}
@@ -41,7 +41,7 @@ def to_wire(value: Any) -> dict[str, Any]:
 
 
 def from_wire(wire: Mapping[str, Any]) -> Any:
-    """The plain value of an attribute value. Raises `ValueError` for a kind we do not use."""
+    """Converts an attribute value to a plain one. Raises `ValueError` for a kind we do not use."""
     ((kind, value),) = wire.items()
     match kind:
         case "NULL":
@@ -67,7 +67,7 @@ def from_wire(wire: Mapping[str, Any]) -> Any:
 
 
 def number(text: str) -> int | Decimal:
-    """A number as DynamoDB writes it: int if it is whole."""
+    """Reads a number as DynamoDB writes it: int if it is whole, else Decimal."""
     try:
         return int(text)
     except ValueError:
@@ -76,10 +76,10 @@ def number(text: str) -> int | Decimal:
 
 
 def to_item(item: Mapping[str, Any]) -> WireItem:
-    """The attribute values of plain ones."""
+    """Converts an item of plain values to attribute values."""
     return {name: to_wire(value) for name, value in item.items()}
 
 
 def from_item(item: Mapping[str, Any]) -> Item:
-    """The plain values of an item."""
+    """Converts an item of attribute values to plain ones."""
     return {name: from_wire(value) for name, value in item.items()}

@@ -1,4 +1,4 @@
-"""Names the endpoints of AWS's services.
+"""The endpoints of AWS's services, by service and region.
 
 Source: AWS's own endpoint rules (partitions.json and the rule sets of bedrock-runtime, bedrock and
 dynamodb, as botocore ships them); `tests/aws/test_endpoints.py` holds this against them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-# By the beginning of a region's name: the domain, and that of endpoints for IPv4 and IPv6.
+# Prefix of a region's name, its domain, and the domain of its dualstack endpoints.
 _DOMAINS: Final = (
     ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),

@@ -82,7 +82,7 @@ class Response(msgspec.Struct, eq=False):
         deadline: float = float("inf"),
         limit: int = MAX_BODY_BYTES,
     ) -> bytes:
-        """The whole body.
+        """Reads the whole body.
 
         Raises `TransportTimeoutError` after `timeout` seconds of silence or past `deadline`, a
         moment of the monotonic clock.
@@ -105,7 +105,7 @@ class Response(msgspec.Struct, eq=False):
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def finish(self, timeout: float) -> None:
-        """Like `close`, but waits in the background for the end of an almost finished answer."""
+        """Closes the answer; one that is almost finished is read to its end in the background."""
         if self._connection is None or self._connection.drained:
             self.close()
         else:
@@ -226,7 +226,7 @@ class Pool:
             self._free.pop(0).abort()
 
     async def _connect(self, deadline: float) -> AWSConnection:
-        """A new connection, or one that another exchange has just given back."""
+        """Returns a new connection, or one that another exchange has just given back."""
         waiter: asyncio.Future[AWSConnection] = self._loop.create_future()
         self._waiters.append(waiter)
         self._start_connecting()
@@ -241,7 +241,7 @@ class Pool:
         except TimeoutError:
             raise TransportTimeoutError("no connection was free in time") from None
         finally:
-            del waiter  # it holds the exception whose traceback holds this frame
+            del waiter  # it holds an exception: docs/decisions/0020
 
     def _start_connecting(self) -> None:
         waiting = sum(not waiter.done() for waiter in self._waiters)
@@ -264,7 +264,7 @@ class Pool:
             self._fail_one(ConnectError(f"no connection within {seconds:g} s"))
         except ConnectError as error:
             self._fail_one(error)
-        except Exception as error:  # noqa: BLE001  # whatever it is, somebody waits for the outcome
+        except Exception as error:  # noqa: BLE001  # any failure goes to the exchange that waits for it
             _log.exception("connecting failed in an unexpected way")
             self._fail_one(ConnectError(f"cannot connect: {error!r}"))
         else:

@@ -1,4 +1,4 @@
-"""NO_PROXY: which hosts are reached without the egress proxy.
+"""NO_PROXY: the hosts that are reached without the egress proxy.
 
 There is no standard; this is what curl and Go agree on. Entries are separated by commas or blanks:
 

@@ -29,12 +29,12 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 def canonical_path(wire_path: str) -> str:
-    """The path as it is signed: every service but S3 encodes the wire path once more."""
+    """Returns the path to sign: every service but S3 encodes the wire path once more."""
     return quote(wire_path, safe="/~-._")
 
 
 def canonical_query(parameters: Iterable[tuple[str, str]]) -> str:
-    """The query string without its question mark, as it is signed and as it may be sent."""
+    """Returns the query string to sign and to send, without its question mark."""
     encoded = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in parameters)
     return "&".join(f"{name}={value}" for name, value in encoded)
 
@@ -57,7 +57,7 @@ class Signer:
         self._amz_date = ""
         self._day = ""
         self._keys = ("", "")  # day, secret
-        self._inner = self._outer = sha256()  # HMAC with the signing key, begun
+        self._inner = self._outer = sha256()  # HMAC states that have taken in the signing key
         self._asked: tuple[object, ...] = ()
         self._answer = _Signed()
 
@@ -73,7 +73,7 @@ class Signer:
         query: str = "",
         now: float | None = None,
     ) -> str:
-        """The header lines (host, content-type, x-amz-*, authorization) for one request.
+        """Returns the header lines (host, content-type, x-amz-*, authorization) for one request.
 
         `path` and `query` are the canonical ones (see `canonical_path`, `canonical_query`); `extra`
         are further lower-case headers to send and sign.
@@ -89,7 +89,7 @@ class Signer:
     def _signed(
         self, credentials: Credentials, content_type: str, extra: tuple[tuple[str, str], ...]
     ) -> _Signed:
-        """What all requests of one second share; the last is remembered."""
+        """Returns the parts of a signature that requests of one second share; keeps the last."""
         asked = (self._second, credentials, content_type, extra)
         if asked == self._asked:
             return self._answer
@@ -119,7 +119,7 @@ class Signer:
             self._day = self._amz_date[:8]
 
     def _sign(self, secret: str, text: str) -> str:
-        """HMAC-SHA256 with the signing key of the day.
+        """Computes HMAC-SHA256 with the signing key of the day.
 
         RFC 2104, "pads": hashing the key once a day leaves a third of what `hmac.digest` costs.
         """

@@ -12,7 +12,7 @@ from .values import clearable, dollars
 PER_MINUTE: Final = click.IntRange(min=1, max=10**12)
 
 Option = tuple[str, str, Callable[[str], Any], str]
-# Field of the body -> how the option is called, shown, read and explained.
+# Field of the body -> (option, metavar, converter, help).
 ALLOWANCE_OPTIONS: Final[Mapping[str, Option]] = {
     "rate_limit": ("--rate-limit", "N", PER_MINUTE, "Requests per minute."),
     "tpm_limit": ("--tpm-limit", "N", PER_MINUTE, "Tokens per minute."),
@@ -26,7 +26,7 @@ ALLOWANCE_OPTIONS: Final[Mapping[str, Option]] = {
 
 
 def options_of(table: Mapping[str, Option]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """A decorator that adds the options of a table; each takes `none` too."""
+    """Makes a decorator that adds the options of a table; each takes `none` too."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         for field, (option, metavar, convert, text) in reversed(list(table.items())):

@@ -1,4 +1,4 @@
-"""`audit`: who changed what."""
+"""`audit`: changes by operators, with their actors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(*, object_id: str | None, limit: int, as_json: bool, where: Where) -
 
 
 def _changed(row: Mapping[str, Any]) -> list[str]:
-    """The fields that differ, where there is a before and an after."""
+    """Lists the fields that differ, where there is a before and an after."""
     before, after = row["before"], row["after"]
     if before is None or after is None:
         return []

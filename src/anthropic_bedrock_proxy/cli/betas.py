@@ -52,7 +52,7 @@ def override_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group()
 def command() -> None:
-    """Which beta flags and body fields reach which model."""
+    """Allow or block beta flags and body fields for models."""
 
 
 @command.command("list")

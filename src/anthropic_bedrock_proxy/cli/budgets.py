@@ -1,4 +1,4 @@
-"""`budgets`: where a key, a user or a team stands."""
+"""`budgets`: money spent, held and left of a key, a user or a team."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = click.Choice(["key", "user", "team"])
 
 @click.group()
 def command() -> None:
-    """What was spent, and what is left of budgets."""
+    """Show what was spent, and what is left of budgets."""
 
 
 @command.command()

@@ -1,4 +1,4 @@
-"""Who runs the operations: this process on the configured store, or a proxy asked over HTTP.
+"""Clients of the operations: this process on the configured store, or a proxy over HTTP.
 
 The same operations in the same shapes, so a command does not know which of the two it talks to.
 """
@@ -15,7 +15,7 @@ from .wire import Where, load
 
 
 class Admin(Protocol):
-    """Runs operations, until it is closed."""
+    """The port of the operations, until it is closed."""
 
     def call(
         self,
@@ -25,7 +25,7 @@ class Admin(Protocol):
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The document of one operation; `path` follows /admin/api/.
+        """Runs one operation and returns its document; `path` follows /admin/api/.
 
         Parameters of None are left out. Raises `click.ClickException`.
         """
@@ -42,7 +42,7 @@ class Admin(Protocol):
 
 
 def admin(where: Where) -> Admin:
-    """The one that the options ask for. Raises `click.ClickException`."""
+    """Makes the client that the options ask for. Raises `click.ClickException`."""
     if where.url is None:
         if where.key_file is not None:
             raise click.UsageError("--admin-key-file belongs to --url")
@@ -57,7 +57,7 @@ def admin(where: Where) -> Admin:
 def pages(
     client: Admin, path: str, field: str, *, cursor: str = "after", **query: Any
 ) -> Iterator[dict[str, Any]]:
-    """The items of every page of a listing; `cursor` names the parameter that asks for the next."""
+    """Yields the items of a listing's pages; `cursor` names the parameter for the next page."""
     following = None
     while True:
         page = client.call("GET", path, query={**query, cursor: following})

@@ -1,4 +1,4 @@
-"""What the commands share: their common options, a client, one way to print and to fail.
+"""The shared parts of commands: common options, a client, one way to print and to fail.
 
 Everything that can go wrong for a user ends as a message on stderr without a traceback: exit status
 1 when the work could not be done, 2 when the command was wrong. With --json, stdout holds one
@@ -46,7 +46,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def where_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that say where the operations run; the command gets them as `where`."""
+    """Adds the options that say where operations run; the command gets them as `where`."""
 
     @wraps(command)
     def gathered(
@@ -62,12 +62,12 @@ def where_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def print_json(document: Any) -> None:
-    """One indented JSON document."""
+    """Prints one indented JSON document."""
     click.echo(msgspec.json.format(_encoder.encode(document)).decode())
 
 
 def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
-    """One object: a line for each field, or JSON."""
+    """Prints one object: a line for each field, or JSON."""
     if as_json:
         print_json(document)
         return
@@ -78,7 +78,7 @@ def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns as wide as they need to be, numbers to the right; a dash for None."""
+    """Prints columns as wide as they need to be, numbers to the right; a dash for None."""
     texts = [[_text(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     numeric = [any(_is_number(cell) for cell in column) for column in zip(*rows, strict=True)]

@@ -16,7 +16,7 @@ from .wire import decode, encode, parameters
 
 
 class LocalAdmin:
-    """On the configured store, opened before and closed after."""
+    """The operations on the configured store, opened before and closed after."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

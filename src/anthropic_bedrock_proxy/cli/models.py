@@ -1,4 +1,4 @@
-"""`models`: what clients may ask for, the operator's own names, and what Bedrock has for us."""
+"""`models`: those that clients may ask for, the operator's names, and Bedrock's listing."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .wire import Where, segment
 
 
 def owner_commands(kind: str) -> click.Group:
-    """The group for "user" or "team"."""
+    """Makes the group of commands for "user" or "team"."""
     kinds = f"{kind}s"
     group = click.Group(
         kinds,

@@ -1,4 +1,4 @@
-"""What a user says about a provider: checked texts, and secrets that are no arguments."""
+"""A user's input about a provider: checked texts, and secrets that are no arguments."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ ROLE = _matching(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+", "the ARN of an 
 
 
 def url(text: str) -> str:
-    """An endpoint, without a slash at its end. Raises `click.BadParameter`."""
+    """Checks an endpoint; cuts a slash at its end. Raises `click.BadParameter`."""
     from ..aws.connect import Endpoint  # noqa: PLC0415  # heavy
 
     try:
         Endpoint.from_url(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    if "@" in text:  # it would be shown
+    if "@" in text:  # a password would be shown with the URL
         raise click.BadParameter("no user name or password belongs in it")
     return text.rstrip("/")
 
 
 def read_credentials(access_key_id: str | None, bearer: bool) -> dict[str, str]:
-    """From the environment, else one line of stdin; nothing if neither kind is asked for.
+    """Reads a secret from the environment, else one line of stdin; empty if none is asked for.
 
     Raises `click.UsageError` if nothing comes.
     """

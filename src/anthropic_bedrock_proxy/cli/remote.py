@@ -21,10 +21,10 @@ _TIMEOUT_SECONDS: Final = 60.0
 
 
 class RemoteAdmin:
-    """By the admin API of a running proxy."""
+    """The operations of a running proxy, asked over HTTP."""
 
     def __init__(self, url: str, key: str) -> None:
-        """`url` as clients know the proxy."""
+        """`url` is the address of the proxy, as clients use it."""
         if not _is_address(url):
             raise click.UsageError("--url takes the http(s) address of a proxy, without a password")
         self._url = url.rstrip("/")
@@ -39,7 +39,7 @@ class RemoteAdmin:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Nothing is kept open."""
+        """Does nothing: no connection is kept open."""
 
     def call(
         self,
@@ -100,10 +100,10 @@ def _is_address(url: str) -> bool:
 
 
 class _Stay(HTTPRedirectHandler):
-    """A redirect is an error: the key goes to the address that was typed, and no further."""
+    """A handler that follows no redirect: the key goes only to the address that was typed."""
 
     def redirect_request(self, *_: Any) -> None:
-        """No other request."""
+        """Returns None: there is no other request."""
         return
 
 
@@ -112,7 +112,7 @@ def _opener() -> OpenerDirector:
 
 
 def read_key(where: Where) -> str:
-    """The key for a remote proxy. Raises `click.ClickException`."""
+    """Reads the key for a remote proxy. Raises `click.ClickException`."""
     if where.key_file is not None:
         try:
             key = where.key_file.read_text(encoding="utf-8").strip()
@@ -130,7 +130,7 @@ def read_key(where: Where) -> str:
 
 
 def _message(status: int, raw: bytes) -> str:
-    """What an error says; the status where it is not one of ours."""
+    """Returns the message of an error; its status if it has not our form."""
     try:
         message = json.loads(raw)["error"]["message"]
     except (ValueError, KeyError, TypeError):

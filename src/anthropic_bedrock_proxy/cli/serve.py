@@ -1,4 +1,4 @@
-"""`serve` on the command line: its options and its help. What it does is in `start.py`."""
+"""`serve` on the command line: its options and its help. Its steps are in `start.py`."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _serve(
 def _with_demo_upstream(
     config_file: Path | None, overrides: dict[str, str], bound: Bound
 ) -> Settings:
-    """Starts the simulator, which has no part in what is `bound`, and points the settings at it."""
+    """Starts the simulator, without the `bound` sockets, and points the settings at it."""
     from ..sim.options import SimulatorOptions  # noqa: PLC0415  # only for the demo
     from ..sim.server import serve_in_child  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What Bedrock offers this account: asked for here, for `models sync`."""
+"""The models that Bedrock offers this account, for `models sync`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..upstream.control import FoundationModel, InferenceProfile
 
 
 def offered(settings: Settings) -> list[dict[str, Any]]:
-    """The models of the configured account and region. Raises `click.ClickException`."""
+    """Lists the models of the configured account and region. Raises `click.ClickException`."""
 
     async def ask() -> list[dict[str, Any]]:
         from ..app.bedrock import make_control, make_resolver  # noqa: PLC0415  # heavy
@@ -39,7 +39,7 @@ def offered(settings: Settings) -> list[dict[str, Any]]:
 def merge(
     models: Sequence[FoundationModel], profiles: Iterable[InferenceProfile]
 ) -> list[dict[str, Any]]:
-    """One entry for each model that writes text, by id.
+    """Makes one entry for each model that writes text, by id.
 
     A profile may lead to a model that the region itself does not list.
     """

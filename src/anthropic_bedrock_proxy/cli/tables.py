@@ -46,7 +46,10 @@ def migrate(*, dry_run: bool, as_json: bool, config_file: Path | None) -> None:
 
 
 def _run(settings: Settings, work: Callable[[Any, Any], Awaitable[msgspec.Struct]]) -> Any:
-    """The report of `work(client, names)` on the configured account. `click.ClickException`."""
+    """Returns the report of `work(client, names)` on the configured account.
+
+    Raises `click.ClickException`.
+    """
     from ..app.bedrock import make_resolver  # noqa: PLC0415  # heavy
     from ..app.store import make_dynamodb, table_names  # noqa: PLC0415  # heavy
 

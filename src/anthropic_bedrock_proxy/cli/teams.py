@@ -1,4 +1,4 @@
-"""`teams`: what the keys of a team may use together."""
+"""`teams`: limits and budgets that the keys of a team share."""
 
 from __future__ import annotations
 

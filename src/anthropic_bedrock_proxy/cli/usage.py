@@ -1,4 +1,4 @@
-"""`usage`: what was used and what it cost, summed; and the records behind the sums.
+"""`usage`: sums of usage and cost, and the records behind them.
 
 It reads the store; the last second or so may still be in the journal of a running proxy.
 """

@@ -1,4 +1,4 @@
-"""`users`: what the keys of a user may use together."""
+"""`users`: limits and budgets that the keys of a user share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user types and what is printed, exactly: dollars, moments, and values that can be cleared.
+"""Values typed and printed, exactly: dollars, moments, and values that can be cleared.
 
 Dollars never pass through a float, in neither direction.
 """
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class Cleared(Enum):
-    """An option given as `none` or as the empty text: the field is to have no value."""
+    """The value of an option given as `none` or as the empty text: the field is cleared."""
 
     CLEARED = "none"
 
 
 def dollars(text: str) -> Decimal:
-    """USD in the digits that they have, checked against what nano-dollars can tell apart.
+    """Reads USD exactly; finer amounts than a nano-dollar are refused.
 
     Raises `click.BadParameter`.
     """
@@ -40,17 +40,17 @@ def dollars(text: str) -> Decimal:
 
 
 def moment(text: str) -> str:
-    """A date or timestamp as ISO-8601 that says its offset. Raises `click.BadParameter`."""
+    """Reads a date or timestamp as ISO-8601 with its offset. Raises `click.BadParameter`."""
     return moments.timestamp_ms(_checked(moments.moment_ms, text))
 
 
 def day(text: str) -> str:
-    """A day, YYYY-MM-DD; a timestamp only at a day's beginning. Raises `click.BadParameter`."""
+    """Reads a day, YYYY-MM-DD, or a timestamp that begins one. Raises `click.BadParameter`."""
     return _checked(moments.day, text)
 
 
 def clearable(convert: Callable[[str], T]) -> Callable[[str], T | Cleared]:
-    """`convert`, or `Cleared.CLEARED` for `none` and for the empty text."""
+    """Wraps `convert`: `none` and the empty text become `Cleared.CLEARED`."""
 
     def converted(text: str) -> T | Cleared:
         return Cleared.CLEARED if text in ("", "none") else convert(text)
@@ -59,7 +59,7 @@ def clearable(convert: Callable[[str], T]) -> Callable[[str], T | Cleared]:
 
 
 def given(options: dict[str, object]) -> dict[str, object]:
-    """The body's fields for the options that were given; null for those to be cleared."""
+    """Returns the body's fields for the options that were given; null for cleared ones."""
     fields: dict[str, object] = {}
     for name, value in options.items():
         if value is Cleared.CLEARED:
@@ -73,7 +73,7 @@ def given(options: dict[str, object]) -> dict[str, object]:
 
 
 def usd_text(amount: Decimal | int | None) -> str:
-    """USD for people, at least two decimals; a dash where nothing is priced."""
+    """Writes USD for people, at least two decimals; a dash where nothing is priced."""
     if amount is None:
         return "-"
     whole, rest = divmod(int(Decimal(amount).scaleb(9)), NANO_PER_USD)

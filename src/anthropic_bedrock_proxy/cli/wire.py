@@ -19,7 +19,7 @@ _encode: Final = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Where(msgspec.Struct, frozen=True):
-    """What the common options said: a configuration, or a proxy's address and a key for it."""
+    """The common options: a configuration, or a proxy's address and a key for it."""
 
     config_file: Path | None = None
     url: str | None = None
@@ -27,7 +27,7 @@ class Where(msgspec.Struct, frozen=True):
 
 
 def load(config_file: Path | None) -> Settings:
-    """The settings. Raises `click.ClickException`."""
+    """Loads the settings. Raises `click.ClickException`."""
     try:
         return load_settings(config_file)
     except SettingsError as error:
@@ -35,12 +35,12 @@ def load(config_file: Path | None) -> Settings:
 
 
 def segment(identifier: str) -> str:
-    """An id as one segment of a path. Raises `click.UsageError`."""
+    """Encodes an id as one segment of a path. Raises `click.UsageError`."""
     return quote(_checked(identifier), safe="")
 
 
 def parameters(query: Mapping[str, Any] | None) -> dict[str, str]:
-    """The parameters of a query string that have a value, as texts. Raises `click.UsageError`."""
+    """Returns the query parameters that have a value, as texts. Raises `click.UsageError`."""
     given = {name: value for name, value in (query or {}).items() if value is not None}
     return {
         name: str(value).lower() if isinstance(value, bool) else _checked(str(value))
@@ -49,7 +49,7 @@ def parameters(query: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def encode(document: Any) -> bytes:
-    """A document as JSON. Raises `click.UsageError` for a text of bytes that are no UTF-8."""
+    """Encodes a document as JSON. Raises `click.UsageError` for bytes that are no UTF-8."""
     try:
         return _encode(document)
     except UnicodeEncodeError as error:
@@ -57,7 +57,7 @@ def encode(document: Any) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """The document of an answer. Raises `ValueError`."""
+    """Decodes the document of an answer. Raises `ValueError`."""
     return json.loads(raw, parse_float=Decimal)
 
 

@@ -1,4 +1,4 @@
-"""Names that AWS's own code reads, which looks up credentials; but for one no settings of ours.
+"""Names of variables that AWS's own code reads to look up credentials; one is our setting too.
 
 From the environment it reads them itself; those in `.env` are handed on to it.
 Source: the credential providers and configuration variables of botocore 1.44; AWS SDKs and Tools

@@ -1,4 +1,4 @@
-"""Settings for people: what `config` prints, `.env.example` and the reference page.
+"""Settings for people: the output of `config`, `.env.example` and the reference page.
 
 All of it is rendered from the declarations, so a field that exists is documented; a test compares
 the two files with what is rendered here. Values pass through `Field.masked` before they are shown.
@@ -49,7 +49,7 @@ Names of the predecessor that a `.env` may hold; they have no effect.
 
 
 def as_json(settings: Settings) -> dict[str, Any]:
-    """The document of `config --json`."""
+    """Renders the document of `config --json`."""
     return {
         "settings": [
             {
@@ -70,7 +70,7 @@ def as_json(settings: Settings) -> dict[str, Any]:
 
 
 def as_text(settings: Settings) -> str:
-    """The page of `config`; a star marks what this version does not act on."""
+    """Renders the page of `config`; a star marks settings without effect in this version."""
     rows: list[tuple[str, str, str] | str] = []
     last = ""
     for name, section, field in _walk(settings):
@@ -98,7 +98,7 @@ def as_text(settings: Settings) -> str:
 
 
 def env_example() -> str:
-    """The text of `.env.example`."""
+    """Renders `.env.example`."""
     parts = [_ENV_EXAMPLE]
     for name, cls in SECTIONS.items():
         parts.append(f"\n# == {name}: {_title(cls)}\n")
@@ -110,7 +110,7 @@ def env_example() -> str:
 
 
 def markdown() -> str:
-    """The text of the reference page."""
+    """Renders the reference page."""
     parts = [_MARKDOWN]
     for name, cls in SECTIONS.items():
         parts.append(f"\n## {name}\n\n{_title(cls)}\n\n")
@@ -161,12 +161,12 @@ def _values(field: Field) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON has it."""
+    """Converts a value to JSON's types."""
     return str(value) if isinstance(value, Path) else value
 
 
 def _written(value: Any) -> str:
-    """`value` as one would write it in the environment; empty if unset."""
+    """Writes a value as in the environment; empty if unset."""
     if value is None:
         return ""
     if isinstance(value, bool):

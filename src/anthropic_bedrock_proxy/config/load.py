@@ -1,9 +1,9 @@
-"""Where settings come from, and which source wins.
+"""Loading of settings: their sources, and the order in which these win.
 
 Command line over environment over `.env` over the TOML file over the default; names are
-case-insensitive everywhere. Every problem is collected, then all are raised at once. A name that
-is not known is an error in the TOML file, which is ours alone, and a warning in `.env`, which
-compose files and other programs share; in the environment it is nobody's business.
+case-insensitive everywhere. Every problem is collected, then all are raised at once. An unknown
+name is an error in the TOML file, which is ours alone, and a warning in `.env`, which compose files
+and other programs share; in the environment it is ignored.
 An alias (AWS_DEFAULT_REGION) counts only where no source has the setting's own name. An empty text
 in a stronger source unsets an optional value of a weaker one.
 """
@@ -54,7 +54,7 @@ def load_settings(
     environ: Mapping[str, str] | None = None,
     env_file: Path | None = Path(".env"),
 ) -> Settings:
-    """The effective settings.
+    """Loads the effective settings.
 
     `overrides` are command line options by environment name; `environ` is the process's environment
     unless given. A missing `env_file` is no error, a missing `config_file` is.
@@ -104,7 +104,7 @@ def load_settings(
 
 
 def _folded(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` by upper-case name; of two spellings the upper-case one counts."""
+    """Returns values by upper-case name; of two spellings the upper-case one counts."""
     given = {name: value for name, value in values.items() if value is not None}
     folded = {name.upper(): value for name, value in given.items()}
     return folded | {name: value for name, value in given.items() if name == name.upper()}
@@ -181,7 +181,7 @@ def _resolve(field: Field, sources: list[_Source], problems: list[str]) -> tuple
 
 
 def _shown(field: Field, raw: object) -> str:
-    """`raw` for an error message."""
+    """Returns a raw value for an error message, masked if it may be secret."""
     rule = field.setting.rule
     if field.setting.secret or (rule is not None and rule.hides):
         return MASK

@@ -1,4 +1,4 @@
-"""Raw values (text, or what TOML has typed already) to the types that fields declare. Pure.
+"""Parsing of raw values (text, or TOML's types) to the types that fields declare. Pure.
 
 `parse` raises `ValueError`; its text may add what is wrong, but never quotes the value, which may
 be secret. `allowed` says what would be right, in the words of the error messages and the docs.
@@ -20,7 +20,7 @@ _FALSE = frozenset({"false", "0", "no", "off", "f", "n"})
 
 
 def parse(field: Field, raw: object) -> Any:
-    """The typed value of `field`; an empty text is None where that is allowed.
+    """Parses the value of a field; an empty text is None where that is allowed.
 
     Raises `ValueError`.
     """
@@ -36,7 +36,7 @@ def parse(field: Field, raw: object) -> Any:
 
 
 def allowed(field: Field) -> str:
-    """What the field takes."""
+    """Describes the values that a field takes, for errors and docs."""
     if field.choices:
         return "one of " + ", ".join(field.choices)
     if field.setting.rule is not None:

@@ -1,4 +1,4 @@
-"""Names of the predecessor that mean nothing here: its `.env` loads, and `config` says why not."""
+"""The predecessor's settings that are ignored here, each with the reason that `config` shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that settings take, one rule each: `allowed` is what errors and docs say about it.
+"""Rules for the texts of settings; `allowed` is a rule's description in errors and docs.
 
 Patterns are compiled when a value meets them: defaults never do, so most starts compile none.
 """
@@ -84,7 +84,7 @@ def _existing(text: str) -> str | None:
 
 
 LISTEN = Rule("a host name, an IP address or unix:///PATH", _listen)
-# What a header carries unchanged (RFC 9110 5.5); blanks around a value are cut before.
+# Characters that a header carries unchanged (RFC 9110 5.5); outer blanks are cut before.
 TOKEN = Rule(
     "letters, digits and signs of ASCII, without blanks",
     lambda text: text if re.fullmatch(r"[!-~]+", text) else None,

@@ -1,4 +1,4 @@
-"""What a declared setting is: the annotation on a field, and the list of all fields.
+"""The declaration of settings: the annotation on a field, and the list of all fields.
 
 A field of a `Section` is written `name: Annotated[type, Setting("NAME", "doc")] = default`, and
 everything else (loading, errors, `config`, `.env.example`, the reference page) is read from there.
@@ -20,9 +20,9 @@ _QUERY = re.compile(r"\?.*", re.DOTALL)
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """Says which texts a setting takes: `canonical` returns the text to keep, None to refuse it.
+    """A rule for the text of a setting: `canonical` returns the text to keep, None to refuse it.
 
-    A rule that `hides` has texts that no message repeats: a secret may be in the wrong place.
+    `hides`: no error message repeats the text, in which a secret may stand in the wrong place.
     """
 
     allowed: str
@@ -53,7 +53,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One declared field. `type` is without `None`; `optional` says that None is a value."""
+    """One declared field. `type` is without `None`; `optional`: None is a value too."""
 
     attribute: str
     type: Any
@@ -63,16 +63,16 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The name in the environment."""
+        """Returns the name in the environment."""
         return self.setting.name
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values of a closed list, else nothing."""
+        """Returns the values of a closed list; empty for other types."""
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
     def masked(self, value: Any) -> Any:
-        """`value` as it may be shown: secrets and passwords in URLs replaced by `MASK`."""
+        """Masks a value for display: secrets and passwords in URLs are replaced by `MASK`."""
         if self.setting.secret and value is not None and value != "":
             return MASK
         if self.setting.url and isinstance(value, str):
@@ -81,7 +81,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 def fields(section: Section | type[Section]) -> list[Field]:
-    """The declared fields of a section, in order."""
+    """Lists the declared fields of a section, in order."""
     cls = section if isinstance(section, type) else type(section)
     defaults = cls()
     return [

@@ -12,12 +12,14 @@ import msgspec
 
 from .schema import Section, fields
 from .sections.aws import AWSSettings, UpstreamSettings
-from .sections.features import FeatureSettings
 from .sections.fetch import FetchSettings
 from .sections.limits import BudgetSettings, LimitSettings
 from .sections.models import FailoverSettings, ModelSettings
+from .sections.sandbox import SandboxSettings
 from .sections.server import AuthSettings, CORSSettings, ServerSettings, StreamingSettings
 from .sections.store import StoreSettings, TableSettings
+from .sections.telemetry import TelemetrySettings
+from .sections.web import WebSettings
 
 
 class SDKEnviron(dict[str, str]):
@@ -39,8 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, and where they came from.
 
     `sources` maps the name of every setting to "default", "command line", "environment" or the name
-    of a file. `warnings` are lines for the operator. `sdk_environ` is what `.env` says to AWS's own
-    code (see `aws_names`).
+    of a file. `warnings` are lines for the operator. `sdk_environ` holds the variables of `.env`
+    for AWS's own code (see `aws_names`).
     """
 
     server: ServerSettings = ServerSettings()
@@ -55,7 +57,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     models: ModelSettings = ModelSettings()
     failover: FailoverSettings = FailoverSettings()
     fetch: FetchSettings = FetchSettings()
-    features: FeatureSettings = FeatureSettings()
+    sandbox: SandboxSettings = SandboxSettings()
+    web: WebSettings = WebSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     tables: TableSettings = TableSettings()
     sources: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ _BROKEN: Final = "the server's answer is not valid HTTP"
 
 
 class FetchAnswer:
-    """`receive` takes what came from the network; the rest is what it amounts to."""
+    """An answer while it arrives: `receive` takes bytes; the attributes tell what has come."""
 
     def __init__(self, max_bytes: int) -> None:
         """`max_bytes` bounds the body."""
@@ -37,7 +37,7 @@ class FetchAnswer:
 
     @property
     def body(self) -> bytes:
-        """What has arrived of it."""
+        """Returns the part of the body that has arrived."""
         return b"".join(self._parts)
 
     def receive(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class FetchAnswer:
         self._check_size()
 
     def close(self) -> None:
-        """Lets go of the parser: the two refer to each other, and would keep the body alive."""
+        """Drops the parser, which refers to this object (docs/decisions/0020)."""
         self._parser = None
 
     def _end(self) -> None:
@@ -99,12 +99,12 @@ class FetchAnswer:
 
 
 def too_large(max_bytes: int) -> TooLargeError:
-    """The error for a body over `max_bytes`."""
+    """Makes the error for a body over `max_bytes`."""
     return TooLargeError(f"it is over {max_bytes} bytes")
 
 
 def check_head(answer: FetchAnswer, max_bytes: int) -> None:
-    """Refuses a body that cannot be taken before it is read. Raises `FetchError`."""
+    """Refuses a body by its head, before it is read. Raises `FetchError`."""
     headers = answer.headers
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):

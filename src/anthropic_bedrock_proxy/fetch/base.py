@@ -8,7 +8,7 @@ import msgspec
 
 
 class FetchError(Exception):
-    """Nothing was fetched.
+    """A fetch that failed.
 
     `reason` ends a sentence that a client reads ("could not be fetched: ..."). It holds nothing
     that the client may not know: no address, no name of another host, nothing of the content.
@@ -28,7 +28,7 @@ class BusyError(FetchError):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """The content that a URL led to."""
+    """The content of a URL, after its redirects."""
 
     body: bytes
     media_type: str  # lower case, without parameters
@@ -37,13 +37,13 @@ class Fetched(msgspec.Struct, frozen=True):
 
 
 class Fetcher(Protocol):
-    """Gets what a client's URL names."""
+    """The port of fetching: a client's URL in, its content out."""
 
     async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
         """Fetches the content of `url`.
 
         `accept` are the media types to take, each `type/subtype` or `type/*`; `max_bytes` bounds
-        the body; `key` is whose fetch it is: keys get equal shares. Raises `FetchError`, and
+        the body; `key` is the API key's id: keys get equal shares. Raises `FetchError`, and
         nothing else whatever `url` is.
         """
         ...
@@ -60,5 +60,5 @@ class NoFetcher:
         max_bytes: int,  # noqa: ARG002
         key: str,  # noqa: ARG002
     ) -> Fetched:
-        """Raises `FetchError`."""
+        """Raises `FetchError`, always."""
         raise FetchError("the operator of this proxy has switched URLs off; send it as base64")

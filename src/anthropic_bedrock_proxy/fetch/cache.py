@@ -1,6 +1,6 @@
-"""Remembers fetches for a moment, by key: a conversation names its URLs with each turn.
+"""A short memory of fetches, by key: a conversation names its URLs with each turn.
 
-Contents are kept for a minute, reasons why there are none for ten seconds. A key never gets what
+Contents are kept for a minute, reasons of failures for ten seconds. A key never gets a content that
 was fetched for another one. Nothing is evicted early: what finds no room is not kept.
 """
 
@@ -19,7 +19,7 @@ CONTENT_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 10.0
 MAX_BYTES: Final = 16 * 1024 * 1024
 _OVERHEAD: Final = 1024  # bytes of an entry without content, about
-_PART: Final = 4  # of the memory; a key gets one
+_PART: Final = 4  # a key gets at most this part of the memory
 _MAX_URL: Final = 2048  # longer ones are refused at once
 
 
@@ -59,14 +59,14 @@ class CachedFetcher:
         now: Callable[[], float] = monotonic,
         later: Callable[[float, Callable[[], None]], _Timer] | None = None,
     ) -> None:
-        """`max_bytes` bounds what is kept, a quarter of it what is kept for one key.
+        """`max_bytes` bounds the memory, a quarter of it that of one key.
 
-        `later` calls after so many seconds; None: as the running loop does.
+        `later` calls a function after so many seconds; None: the running loop does.
         """
         self._fetcher = fetcher
         self._max_bytes = max_bytes
         self._now = now
-        # Each in the order of time, so that what lapses stands at the beginning.
+        # Each in the order of time: entries that lapse stand at the beginning.
         self._contents: dict[_Name, _Kept] = {}
         self._refusals: dict[_Name, _Kept] = {}
         self._sizes: dict[str, int] = {}  # by key
@@ -96,14 +96,14 @@ class CachedFetcher:
         return fetched
 
     def forget_lapsed(self) -> None:
-        """Drops what is too old."""
+        """Drops entries that have lapsed."""
         now = self._now()
         for kept in (self._contents, self._refusals):
             while kept and kept[name := next(iter(kept))].until <= now:
                 self._drop(kept, name)
 
     def close(self) -> None:
-        """Forgets everything and lets go of what the fetcher holds."""
+        """Forgets everything, and closes the fetcher."""
         for kept in (self._contents, self._refusals):
             for name in list(kept):
                 self._drop(kept, name)
@@ -134,7 +134,7 @@ class CachedFetcher:
             del self._sizes[name.key]
 
     def _sweep_up(self) -> None:
-        """Gives the memory back although nobody fetches any more."""
+        """Drops lapsed entries by timer, also when nobody fetches any more."""
         self._sweep = None
         self.forget_lapsed()
         self._plan_sweep()

@@ -81,7 +81,7 @@ class Lookup:
         return await asyncio.wrap_future(work)
 
     def close(self) -> None:
-        """Starts no more lookups."""
+        """Ends the threads; running lookups are left to themselves."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -95,7 +95,7 @@ def literal_address(host: str) -> str | None:
 
 
 class NetworkDialer:
-    """The one that really connects."""
+    """The `Dialer` of real connections."""
 
     def __init__(self, ca_bundle: str | None = None) -> None:
         """`ca_bundle` is a PEM file, None for the system's roots."""
@@ -143,7 +143,7 @@ class NetworkDialer:
 
 
 class _Reading(asyncio.StreamReaderProtocol):
-    """Knows its transport, which `through_proxy` does not tell."""
+    """A reader's protocol that remembers its transport, which `through_proxy` does not return."""
 
     transport: asyncio.Transport
 
@@ -158,7 +158,7 @@ def _reading(loop: asyncio.AbstractEventLoop) -> tuple[_Reading, asyncio.StreamR
 
 
 def _unconnected(error: Exception) -> FetchError:
-    """Says what a client can mend; an operating system's error text would tell the address."""
+    """Words a failed connection for the client: the system's own text would tell the address."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return FetchError(f"its certificate is not accepted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):

@@ -1,8 +1,8 @@
 """Slots that keys share: no key can hold, or queue for, so many that others do not get theirs.
 
 A key may take a slot while it has fewer than are free. So alone it gets half of them, a second key
-half of the rest, and so on: the last slots go only to those who have none. Who has to wait is
-served before those who have more. Prior art: Choudhury and Hahne, "Dynamic queue length
+half of the rest, and so on: the last slots go only to keys that have none. Of the keys that wait,
+the one with the fewest slots is served first. Prior art: Choudhury and Hahne, "Dynamic queue length
 thresholds", 1998.
 """
 
@@ -16,7 +16,7 @@ from typing import Final
 
 from .base import BusyError
 
-MAX_WAITING: Final = 200  # of one key: two requests with as many URLs as one may have
+MAX_WAITING: Final = 200  # of one key: the most URLs of two requests
 
 
 class FairSlots:
@@ -53,12 +53,12 @@ class FairSlots:
         except asyncio.CancelledError:
             if granted.cancelled():
                 self._leave(key, granted)
-            else:  # it was granted, and nobody is there to use it
+            else:  # it was granted just before the waiter was cancelled
                 self.give_back(key)
             raise
 
     def give_back(self, key: str) -> None:
-        """Lets the next one have the slot."""
+        """Frees a slot, and grants it to the key that is next."""
         self._free += 1
         self._running[key] -= 1
         if not self._running[key]:

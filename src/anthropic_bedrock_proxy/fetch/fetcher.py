@@ -29,7 +29,7 @@ from .fair_slots import FairSlots
 from .guard import NOT_PUBLIC, Parts, check_address, check_host, check_url
 
 _CHUNK: Final = 64 * 1024
-_TRIED: Final = 4  # addresses of one host
+_TRIED: Final = 4  # addresses of one host that are tried
 _OK: Final = 200
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
@@ -37,7 +37,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class _Wish(msgspec.Struct, frozen=True):
-    """The wishes that are the same for every hop of a fetch."""
+    """The arguments of `fetch` that are the same for every hop."""
 
     accept: frozenset[str]
     max_bytes: int
@@ -68,7 +68,7 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebFetcher:
-    """Fetches from the web (a `Fetcher`). Belongs to one event loop."""
+    """The `Fetcher` of the web. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class WebFetcher:
             ) from None
 
     def close(self) -> None:
-        """Lets go of the threads that resolve names."""
+        """Ends the threads that resolve names."""
         self._lookup.close()
 
     async def _follow(self, url: str, wish: _Wish) -> Fetched:

@@ -1,4 +1,4 @@
-"""What may be fetched for a client: which URLs, which hosts, which addresses. Pure.
+"""The SSRF guard: rules for the URLs, hosts and addresses that may be fetched. Pure.
 
 Rules of the file:
 - A URL is taken apart here and nowhere else, by RFC 3986 and strictly, so that no two readers can
@@ -48,7 +48,7 @@ def _networks(*texts: str) -> tuple[_Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-# Somebody's own network: for tests and development these can be allowed.
+# Private networks: these can be allowed, for tests and development.
 _PRIVATE: Final = _networks(
     "10.0.0.0/8",
     "100.64.0.0/10",  # carrier-grade NAT; clouds use it for their own services too
@@ -58,7 +58,7 @@ _PRIVATE: Final = _networks(
     "::1/128",
     "fc00::/7",
 )
-# Never, whatever is allowed.
+# Networks that are refused even where private ones are allowed.
 _FORBIDDEN: Final = _networks(
     "0.0.0.0/8",  # 0.0.0.0 is this machine
     "100.100.100.200/32",  # metadata at Alibaba Cloud
@@ -93,7 +93,7 @@ class Parts(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The whole of it, without a fragment."""
+        """Returns the whole URL, without a fragment."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = self.port == _DEFAULT_PORTS[self.scheme]
         return f"{self.scheme}://{host}{'' if default else f':{self.port}'}{self.target}"
@@ -166,9 +166,9 @@ def _matches(host: str, pattern: str) -> bool:
 
 
 def check_address(address: str, *, allow_private: bool = False) -> None:
-    """Refuses what is no globally routable unicast address. Raises `FetchError`.
+    """Refuses an address that is not global unicast. Raises `FetchError`.
 
-    `allow_private` lets loopback and private networks through; what is forbidden stays so.
+    `allow_private` lets loopback and private networks through, `_FORBIDDEN` ones never.
     """
     try:
         parsed = ip_address(address)

@@ -1,4 +1,4 @@
-"""Of what kind a body is: what its server says, checked against its first bytes. Pure.
+"""Media types of bodies: the server's word, checked against the first bytes. Pure.
 
 Object stores serve pictures as application/octet-stream and call PNGs JPEGs; Bedrock refuses a
 picture whose bytes are of another kind than its media type. So the bytes decide between pictures,
@@ -57,7 +57,7 @@ def parse_content_type(value: str) -> Declared:
 
 
 def sniff(body: bytes) -> str | None:
-    """The media type that the first bytes prove, of the five that Claude reads."""
+    """Returns the media type that the first bytes prove, of the five that Claude reads."""
     if body.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if body.startswith(b"\xff\xd8\xff"):
@@ -72,14 +72,17 @@ def sniff(body: bytes) -> str | None:
 
 
 def check_declared(declared: Declared, accept: frozenset[str]) -> None:
-    """Refuses before the body is read what its bytes could not mend. Raises `FetchError`."""
+    """Refuses, before the body is read, a type that the bytes cannot correct to a wanted one.
+
+    Raises `FetchError`.
+    """
     media_type = declared.media_type
     if media_type and not media_type.startswith("image/"):
         _check_accepted(media_type, accept)
 
 
 def media_type_of(declared: Declared, body: bytes, accept: frozenset[str]) -> str:
-    """The media type of a whole body. Raises `FetchError` if it is not among `accept`."""
+    """Returns the media type of a whole body. Raises `FetchError` if it is not in `accept`."""
     media_type = declared.media_type
     if not media_type or media_type.startswith("image/"):
         proven = sniff(body)

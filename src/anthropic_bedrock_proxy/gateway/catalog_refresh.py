@@ -1,4 +1,4 @@
-"""What was changed in the catalog reaches a running worker: polled, because every store can be.
+"""The way of changes of the catalog to a running worker: polled, because every store can be.
 
 A poll is one tiny query while nothing changes. The version is read before what it stands for, so a
 change in between is seen by the next poll.

@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import AuthenticationError, InvalidRequestError
 from ..gateway.admission.authenticator import ANONYMOUS, MASTER
-from .application import Endpoint, Request
+from .application import HTTPRoute, Request
 from .authentication import Authentication
 from .body import read_body
 from .reply import Reply, header_lines
@@ -48,9 +48,9 @@ class AdminRoutes:
         self._forget = forget
         self._api: AdminAPI | None = None
 
-    def endpoints(self) -> Iterable[Endpoint]:
-        """Returns one endpoint for all operations: who may know of them is checked first."""
-        return (Endpoint("/admin/api/{rest:path}", dict.fromkeys(_METHODS, self.handle)),)
+    def routes(self) -> Iterable[HTTPRoute]:
+        """Returns one route for all operations: who may know of them is checked first."""
+        return (HTTPRoute("/admin/api/{rest:path}", dict.fromkeys(_METHODS, self.handle)),)
 
     async def handle(self, request: Request, **_: str) -> Reply:
         """Runs one operation. Raises `ProxyError`."""

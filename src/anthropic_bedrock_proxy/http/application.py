@@ -1,7 +1,7 @@
 """The application: one router, errors in the client's shape, one log line per answer.
 
 No framework on purpose: nothing but this is imported or run for /v1/messages. Every answer carries
-`request-id`; every error has the shape of the endpoint's clients, for unknown paths and methods
+`request-id`; every error has the shape of the clients of the route, for unknown paths and methods
 too, and for what was no request at all (`refuse`).
 """
 
@@ -42,7 +42,7 @@ _STREAM_LINES: Final = (
 _COMMENT: Final = b":\n\n"  # of server-sent events: whoever reads them passes over it
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class HTTPRoute(msgspec.Struct, frozen=True):
     """A path template (see router.py) and its handlers by method.
 
     `encoder` is that of its clients, for errors; None: the application's.
@@ -54,21 +54,21 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Application:
-    """Serves the endpoints."""
+    """Serves the routes."""
 
     def __init__(
         self,
-        endpoints: Iterable[Endpoint],
+        routes: Iterable[HTTPRoute],
         encoder: Encoder,
         *,
         access_log: AccessLog | None = None,
         cors: CORS | None = None,
     ) -> None:
-        """`encoder` renders errors where no endpoint does.
+        """`encoder` renders errors where no route does.
 
         `cors` lets pages of other origins read the answers; None lets none.
         """
-        self._router = Router((endpoint.template, endpoint) for endpoint in endpoints)
+        self._router = Router((route.template, route) for route in routes)
         self._encoder = encoder
         self._access_log = access_log
         self._cors = cors
@@ -119,9 +119,9 @@ class Application:
     async def _answer(self, request: Request, exchange: Exchange) -> Reply | StreamReply:
         encoder = self._encoder
         try:
-            endpoint, parameters = self._router.find(request.path, request.head.raw_path)
-            encoder = endpoint.encoder or encoder
-            handler = self._handler(endpoint.methods, request)
+            route, parameters = self._router.find(request.path, request.head.raw_path)
+            encoder = route.encoder or encoder
+            handler = self._handler(route.methods, request)
             return await (handler(request, **parameters) if parameters else handler(request))
         except ProxyError as error:
             if isinstance(error, UnavailableError):

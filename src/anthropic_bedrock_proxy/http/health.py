@@ -8,7 +8,7 @@ import msgspec
 
 from .. import __version__
 from ..errors import UnavailableError
-from .application import Endpoint, Handler, Request
+from .application import Handler, HTTPRoute, Request
 from .body import skip_body
 from .reply import Reply
 
@@ -27,13 +27,13 @@ class Health:
         self.draining = False
         self._environment = environment
 
-    def endpoints(self) -> Iterable[Endpoint]:
-        """Returns the endpoints that need no key."""
+    def routes(self) -> Iterable[HTTPRoute]:
+        """Returns the routes that need no key."""
         return (
-            Endpoint("*", {}),  # of the server as a whole: only OPTIONS
+            HTTPRoute("*", {}),  # of the server as a whole: only OPTIONS
             _look("/", self.get_root),
             _look("/api/hello", self.get_root),  # a probe of Claude Code: any 200 will do
-            Endpoint("/api/event_logging/batch", {"POST": self.post_event_logging}),
+            HTTPRoute("/api/event_logging/batch", {"POST": self.post_event_logging}),
             _look("/health", self.get_health),
             _look("/ready", self.get_ready),
             _look("/liveness", self.get_liveness),
@@ -64,5 +64,5 @@ class Health:
         return Reply(b'{"status":"ready"}')
 
 
-def _look(path: str, handler: Handler) -> Endpoint:
-    return Endpoint(path, {"GET": handler, "HEAD": handler})
+def _look(path: str, handler: Handler) -> HTTPRoute:
+    return HTTPRoute(path, {"GET": handler, "HEAD": handler})

@@ -1,4 +1,4 @@
-"""The port of the limiter: what the gateway asks before a request runs, and tells it after."""
+"""The port of the limiter: asked before a request runs, told its true cost after."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Bucket(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
         return int(self.seconds * 1e6) or 1
 
     def charged(self, cost: int) -> int:
-        """What taking `cost` tokens takes: never more than the bucket holds.
+        """Returns the tokens that a request of `cost` draws: never more than the bucket holds.
 
-        Whoever settles tells the difference from this.
+        `settle` is told the difference between this and the true cost.
         """
         return gcra.charged(cost, self.limit)
 
@@ -41,14 +41,14 @@ Buckets = tuple[Bucket, ...]
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
-    """One place among those that run at once."""
+    """A limit of requests that run at once; a request takes one place of it."""
 
     name: str
     limit: int
 
 
 class Level(msgspec.Struct, frozen=True, gc=False):
-    """How full a bucket is."""
+    """The state of a bucket after a decision."""
 
     limit: int
     remaining: int  # 0 also in debt
@@ -56,22 +56,24 @@ class Level(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decision(msgspec.Struct, gc=False):
-    """What came of a take. Hand it back when the request is settled."""
+    """The result of a take, to be given to `settle` when the request is over."""
 
     allowed: bool
     levels: list[Level]  # one per bucket, after the decision
-    denied: int | None = None  # the bucket, or len(buckets) + the slot, one waits for longest
+    denied: int | None = None  # index of the longest wait: a bucket, or len(buckets) + a slot
     retry_after: float = 0.0  # seconds; a slot may be free earlier or later
-    by: object = None  # the limiter's own note
+    by: object = None  # the limiter that decided, where that was a stand-in
 
 
 class Limiter(Protocol):
-    """Counts what is used, for as many processes as share its state."""
+    """The counter of rates and slots for all processes that share its state."""
 
     async def take(
         self, buckets: Buckets, costs: Sequence[int], slots: Sequence[Slot] = ()
     ) -> Decision:
-        """Takes each bucket's cost of it, or nothing of any. None may be named twice.
+        """Draws each bucket's cost and a place of each slot, or nothing at all.
+
+        No bucket may be named twice.
 
         Raises `LimiterError` if the shared state cannot be reached and nothing may stand in.
         """
@@ -96,5 +98,5 @@ class Limiter(Protocol):
         ...
 
     async def close(self) -> None:
-        """Tells the shared state what is known, and lets go."""
+        """Writes what is pending to the shared state, and lets go of it."""
         ...

@@ -32,7 +32,7 @@ _A_SENTINEL: Final[_Options] = {**_ONE_OF_SEVERAL, "socket_timeout": 0.3}
 
 
 class RedisServer:
-    """Connects to what a URL names when it is first asked, and again after `leave`."""
+    """The server or cluster of a URL; it connects when first asked, and again after `leave`."""
 
     def __init__(
         self, prefix: str, client: Redis | RedisCluster, sentinels: tuple[Redis, ...] = ()

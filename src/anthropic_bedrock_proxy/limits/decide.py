@@ -1,6 +1,6 @@
 """One decision over several buckets: everything or nothing. Pure, for every limiter in here.
 
-Every request comes through here: steps that nearly always do nothing are asked for first.
+Every request comes through here, so steps that seldom have work are skipped by a test.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from .base import Bucket, Decision, Level, Slot
 from .gcra import HIGHEST, charged, drained, moved, remaining, reset, wait
 
-# Microseconds, after which to ask again for a slot: nobody knows when a request ends.
+# Microseconds after which to ask again for a slot: nobody knows when a request ends.
 SLOT_PAUSE = 1_000_000
 
 
 class Cell:
-    """A bucket, its level, and when it was that in microseconds.
+    """A bucket with its `level` (see gcra.py) at the moment `at`, in microseconds.
 
-    `pending` tokens are still to be charged, or given back. `full_at` is when it will be full, as
-    of the last time that it was `told`.
+    `pending` tokens are still to be charged, or given back if negative. `full_at` is the moment
+    when it will be full, as of the last `told`.
     """
 
     __slots__ = ("_after", "_room", "at", "full_at", "level", "limit", "pending", "window")
@@ -48,7 +48,7 @@ class Cell:
         return wait(level, cost, limit, window)
 
     def told(self, *, drawn: bool = False) -> Level:
-        """Where it stands; `drawn`: after what was last looked at."""
+        """Returns the state for the answer; `drawn`: takes what `look` judged last."""
         if drawn:
             self.level = self._after
         level, limit, window = self.level, self.limit, self.window
@@ -64,9 +64,9 @@ def decide(
     slots: Sequence[Slot],
     held: Sequence[int],
 ) -> Decision:
-    """Decides by the buckets' cells and by how many hold each slot.
+    """Decides by the buckets' cells and by the numbers that hold each slot.
 
-    Moves the cells if it allows.
+    Draws from the cells if the decision is to allow.
     """
     denied, longest = None, 0
     for index, cell in enumerate(cells):

@@ -7,7 +7,7 @@ bucket, `limit * window` an empty one, and anything above is debt. Rules:
 - Pure: no clock, no I/O. Times are whole microseconds; a clock that stepped back drains nothing.
 - A bucket admits while what it would miss then is at most all it holds.
 - More than the bucket holds weighs as much as it holds, so it passes when the bucket is full.
-- Debt ends: at most a day after the bucket is only empty.
+- Debt ends: it keeps a bucket closed for a day at most.
 Prior art: ITU-T I.371; Brandur Leach, "Rate Limiting, Cells, and GCRA".
 """
 
@@ -20,14 +20,14 @@ HIGHEST: Final = 2**62  # levels are kept in 64 bits
 
 
 def charged(cost: int, limit: int) -> int:
-    """What taking `cost` tokens takes."""
+    """Returns the tokens that a request of `cost` draws: from 0 to `limit`."""
     if 0 <= cost <= limit:
         return cost
     return max(0, min(cost, limit))
 
 
 def drained(level: int, elapsed: int, limit: int) -> int:
-    """The level after `elapsed` microseconds."""
+    """Returns the level after `elapsed` microseconds."""
     if elapsed > 0:
         level -= elapsed * limit
     if level > 0:
@@ -36,7 +36,10 @@ def drained(level: int, elapsed: int, limit: int) -> int:
 
 
 def wait(level: int, amount: int, limit: int, window: int) -> int:
-    """Microseconds until the bucket admits what is `charged`; 0: now. Never is `window`."""
+    """Returns microseconds until the bucket admits `amount`; 0: now.
+
+    For a limit below 1, which admits nothing ever, that is `window`.
+    """
     if limit < 1:
         return window
     missing = level + (amount - limit) * window
@@ -44,7 +47,7 @@ def wait(level: int, amount: int, limit: int, window: int) -> int:
 
 
 def moved(level: int, change: int, limit: int, window: int) -> int:
-    """The level after `change` more tokens, maybe into debt; a negative change gives back."""
+    """Returns the level after `change` more tokens, maybe in debt; a negative change gives back."""
     level += change * window
     if level <= 0 or limit < 1:
         return 0
@@ -54,10 +57,10 @@ def moved(level: int, change: int, limit: int, window: int) -> int:
 
 
 def remaining(level: int, limit: int, window: int) -> int:
-    """Whole tokens that the bucket holds."""
+    """Returns the whole tokens that the bucket holds."""
     return max(0, limit - -(-level // window))
 
 
 def reset(level: int, limit: int, window: int) -> int:
-    """Microseconds until the bucket is full."""
+    """Returns microseconds until the bucket is full."""
     return -(-level // limit) if limit > 0 else window

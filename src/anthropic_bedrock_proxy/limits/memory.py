@@ -11,7 +11,7 @@ from .decide import Cell, decide
 
 
 class MemoryLimiter:
-    """Forgets full buckets, and beyond `most` of them those that are nearest to full."""
+    """The counter of one process; beyond `most` buckets it forgets those nearest to full."""
 
     def __init__(self, *, now: Callable[[], float] = time.time, most: int = 65_536) -> None:
         self._now = now
@@ -55,10 +55,10 @@ class MemoryLimiter:
         self._forget(now)
 
     async def run(self) -> None:
-        """Nothing lapses here."""
+        """Does nothing: slots of one process do not lapse."""
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: there is no shared state."""
 
     def _cell(self, bucket: Bucket) -> Cell:
         cell = self._cells.get(bucket)

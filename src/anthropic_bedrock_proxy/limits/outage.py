@@ -1,4 +1,4 @@
-"""When Redis is asked, left alone and tried again; where an outage begins and ends. Pure.
+"""Outages of Redis: their beginning and end, and the pauses between tries. Pure.
 
 An outage begins with a failure. It ends when Redis has counted for a while without another one:
 until then a failure belongs to the same outage, and the pauses before the next try go on growing.
@@ -16,7 +16,7 @@ STEADY_SECONDS: Final = 10.0
 
 
 class RedisOutage:
-    """`lasts` from its first failure to its end; `away` while Redis is not asked."""
+    """The current outage: it `lasts` from a failure to its end; `away` while Redis is not asked."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.lasts = False
@@ -39,7 +39,7 @@ class RedisOutage:
         self._next = self._monotonic() + STEADY_SECONDS
 
     def due(self) -> bool:
-        """Returns whether it is time: while `away` for another try, else for the end."""
+        """Tells whether it is time for another try (while `away`), or to end the outage (else)."""
         return self.lasts and self._monotonic() >= self._next
 
     def end(self) -> None:

@@ -41,12 +41,12 @@ logger = logging.getLogger("anthropic_bedrock_proxy.limits")
 
 
 class Counts(msgspec.Struct):
-    """For metrics; they only grow."""
+    """Counters for metrics; they only grow."""
 
     calls: int = 0
     failures: int = 0  # of calls
     stood_in: int = 0  # takes that the limiter of this machine decided
-    refused: int = 0  # takes that nobody decided
+    refused: int = 0  # takes that failed: neither Redis nor this machine was to decide
     lost: int = 0  # changes that Redis never heard of
 
 
@@ -56,7 +56,7 @@ class _Waiting(msgspec.Struct):
 
 
 class RedisLimiter:
-    """Connects when it runs or is first used, so after a fork. Owns `fallback`."""
+    """The limiter over Redis; connects at `run` or first use, after a fork; owns `fallback`."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class RedisLimiter:
         most_kept: int = 16_384,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Keeps the changes of so many buckets while Redis is away.
+        """Keeps the changes of up to `most_kept` buckets while Redis is away.
 
         Raises `ValueError` for a URL that is none; the message may repeat parts of it.
         """
@@ -92,7 +92,7 @@ class RedisLimiter:
 
     @property
     def degraded(self) -> bool:
-        """Says that Redis is not asked for now."""
+        """Tells whether Redis is left alone for now."""
         return self._outage.away
 
     async def take(
@@ -160,14 +160,14 @@ class RedisLimiter:
         await self._fallback.close()
 
     def _send_soon(self) -> None:
-        """Nobody waits for what is settled: the next request's call takes it along, or a timer."""
+        """Lets the next request's call take pending changes along, or else a timer send them."""
         if self._later is None and self._courier is None:
             with contextlib.suppress(RuntimeError):  # the loop has ended: what is held lapses
                 loop = asyncio.get_running_loop()
                 self._later = loop.call_later(_SETTLE_SECONDS, self._send)
 
     def _send(self) -> None:
-        """Sees to it that what waits is sent, or that Redis is tried again when it is time."""
+        """Starts the task that sends what waits, or that tries Redis again when it is time."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -218,7 +218,7 @@ class RedisLimiter:
                 )
 
     def _next_call(self, asked: Sequence[_Waiting]) -> tuple[ScriptCall, int]:
-        """The call, and how many changes it tells."""
+        """Returns the call for these requests, and the number of changes in it."""
         call = self._new_call(writing=self._outage.lasts)
         changes = list(self._changes.items())[:_MOST_CHANGES]
         for bucket, change in changes:
@@ -267,7 +267,7 @@ class RedisLimiter:
             self.settle(decision, question.buckets, given_back, question.slots)
 
     async def _lose(self, asked: Sequence[_Waiting], error: Exception) -> None:
-        """From here on without Redis, beginning with those that wait."""
+        """Begins to do without Redis, first for the requests that wait."""
         self.counts.failures += 1
         if self._outage.fail():
             logger.error(
@@ -314,7 +314,7 @@ class RedisLimiter:
             raise LimiterError("Redis, which counts the limits, cannot be reached")
         self.counts.stood_in += 1
         decision = await self._fallback.take(question.buckets, question.costs, question.slots)
-        decision.by = decision.by or self._fallback  # whose own note is for itself
+        decision.by = decision.by or self._fallback  # a note of the fallback's own stays
         return decision
 
 

@@ -1,4 +1,17 @@
-"""A bucket as a process knows it from the table, and what it has drawn ahead from it."""
+"""A bucket's row as one process knows it, with the tokens that the process has drawn ahead.
+
+Theory of operation: `read` takes over the level from the table and gives back what was drawn ahead;
+`Cell.look` (decide.py) then drains the level, applies what is pending and judges the draw;
+`draw_ahead` takes more where that is safe; `serve` spends it without the table. The level in the
+table therefore always contains what any process may still hand out.
+
+Example: a bucket of 600 a minute (a token weighs 60 000 000, see gcra.py), cost 1.
+
+    draw_ahead(1, remaining 598)   598 > 300 + 15, 15 <= 600 / 16: level += 15 tokens, ahead = 15
+    serve(cost 1), twice           ahead 14, 13; the table is not touched, `remaining` goes down
+    serve(cost 14)                 refused (14 > 13): a draw on the table follows
+    read                           level -= 13 tokens, ahead = 0; then this draw is exact again
+"""
 
 from __future__ import annotations
 
@@ -11,15 +24,16 @@ from .decide import Cell
 from .table import NOWHERE, Table
 
 _BUSY_US: Final = 1000  # from one draw to the next
-_AHEAD: Final = 15  # requests to draw for beside the one that asks
+_AHEAD: Final = 15  # requests to draw for beside the one at hand
 _PART: Final = 16  # of the whole bucket, that may be drawn ahead
 
 
 class BucketRow(Cell):
-    """A bucket's cell as the table has it: under `key`, `place` being where it was last.
+    """A bucket's cell with its `key` in the table and the `place` where its row was last.
 
-    This process drew from it at `drawn_at`: `ahead` tokens for requests that are still to come.
-    The bucket had `left` beside them, and would have been full `full_in` seconds later.
+    `drawn_at` is the moment of this process's last exact draw (microseconds), `ahead` the tokens
+    drawn then for requests to come; `left` tokens remained beside them, and the bucket would have
+    been full `full_in` seconds later.
     """
 
     __slots__ = ("ahead", "drawn_at", "full_in", "key", "left", "place")
@@ -32,9 +46,9 @@ class BucketRow(Cell):
         self.full_in = 0.0
 
     def draw_ahead(self, cost: int, level: Level) -> None:
-        """Takes more than was asked for, if there is plenty and this process is busy.
+        """Draws for `_AHEAD` further requests, if the bucket has plenty and this process is busy.
 
-        Not much more: another process may want nearly all that the bucket holds.
+        At most a sixteenth of the limit: another process may want nearly all of the bucket.
         """
         more, last = cost * _AHEAD, self.drawn_at
         self.drawn_at = self.at
@@ -47,7 +61,7 @@ class BucketRow(Cell):
 
 
 def serve(rows: Sequence[BucketRow], costs: Sequence[int]) -> list[Level]:
-    """Takes from what was drawn ahead of each, or nothing from any."""
+    """Takes the costs from what was drawn ahead; empty, and none taken, if one has too little."""
     for row, cost in zip(rows, costs, strict=True):
         if not 0 <= cost < row.ahead:
             return []
@@ -59,9 +73,9 @@ def serve(rows: Sequence[BucketRow], costs: Sequence[int]) -> list[Level]:
 
 
 def read(table: Table, row: BucketRow, now: int) -> None:
-    """Takes over what the table says, and gives back what was drawn ahead.
+    """Takes over the level from the table, and gives back what was drawn ahead.
 
-    That as of when it was drawn, and not beyond full: it must not hide a charge that is pending.
+    It is given back to the level as it was, not beyond full: else it would hide a pending charge.
     """
     key, level, at, _ = table.read(row.place)
     if key != row.key:
@@ -73,5 +87,5 @@ def read(table: Table, row: BucketRow, now: int) -> None:
 
 
 def key_of(name: str) -> bytes:
-    """What a bucket or a slot is found by in the table."""
+    """Hashes the name of a bucket or slot to its key in the table (16 bytes)."""
     return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()

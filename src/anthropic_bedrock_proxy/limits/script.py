@@ -1,7 +1,7 @@
-"""One call of limits.lua: everything a process has to tell and to ask at that moment.
+"""One call of limits.lua: all changes and questions that a process has at that moment.
 
-A call names each bucket and slot once, whatever number of requests draw from it. Of slots it tells
-how many this process holds altogether, so that a call which got lost is made good by the next.
+A call names each bucket and slot once, however many requests draw from it. For a slot it tells the
+total that this process holds, so that the next call makes good a lost one.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ _decode = msgspec.msgpack.Decoder(list[list[int]]).decode
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What one request wants."""
+    """The buckets, costs and slots of one request."""
 
     buckets: Buckets
     costs: Sequence[int]
     slots: Sequence[Slot]
 
     def charged(self) -> list[int]:
-        """What it takes of each bucket, if it is allowed."""
+        """Returns the tokens that the request draws from each bucket, if it is allowed."""
         return [b.charged(cost) for b, cost in zip(self.buckets, self.costs, strict=True)]
 
 
 class ScriptCall:
-    """The arguments of a call, put together bit by bit."""
+    """The arguments of a call while they are collected."""
 
     def __init__(self, *, prefix: str, holder: str, lapse_us: int) -> None:
         self._prefix = prefix
         self._head = [holder, lapse_us]
         self._buckets: dict[Bucket, int] = {}
-        self.slots: dict[str, int] = {}  # by name: where among the keys
+        self.slots: dict[str, int] = {}  # name -> its number among the slots, from 1
         self._changes: list[tuple[int, int]] = []
         self._held: list[int] = []
         self._takes: list[tuple[list[tuple[int, int]], list[tuple[int, int]]]] = []
 
     def change(self, bucket: Bucket, change: int) -> None:
-        """Tells what to charge, or to give back."""
+        """Adds a change to a bucket: tokens to charge, or to give back if negative."""
         self._changes.append((self._bucket(bucket), max(-_MOST, min(change, _MOST))))
 
     def hold(self, name: str, count: int) -> None:
-        """Tells how many of a slot this process has."""
+        """Adds the number of a slot that this process holds."""
         if name not in self.slots:
             self.slots[name] = len(self._held) + 1
             self._held.append(count)
 
     def ask(self, question: Question, held: Mapping[str, int]) -> None:
-        """Asks for a request. `held` is what this process has of the slots."""
+        """Adds the question of a request; `held` is how many this process has of each slot."""
         for slot in question.slots:
             self.hold(slot.name, held.get(slot.name, 0))
         charged = zip(question.buckets, question.charged(), strict=True)
@@ -70,7 +70,7 @@ class ScriptCall:
         )
 
     def arguments(self) -> list[bytes | int]:
-        """What follows the script: the number of keys, the keys, the rest."""
+        """Returns the arguments of EVALSHA after the hash: number of keys, keys, packed rest."""
         prefix = self._prefix
         names = [f"{prefix}b:{b.limit}:{b.window_us}:{b.name}" for b in self._buckets]
         names += [f"{prefix}s:{name}" for name in self.slots]
@@ -87,7 +87,10 @@ class ScriptCall:
 
 
 def decisions(questions: Sequence[Question], answer: bytes) -> list[Decision]:
-    """The answer of a call. Raises `msgspec.MsgspecError` or `ValueError` if it is none."""
+    """Decodes the answer of a call.
+
+    Raises `msgspec.MsgspecError` or `ValueError` if it is none.
+    """
     return [
         _decision(question.buckets, *told)
         for question, told in zip(questions, _decode(answer), strict=True)

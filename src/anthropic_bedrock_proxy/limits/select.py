@@ -30,7 +30,7 @@ def limiter_from_url(
     fail: Literal["open", "closed"] = "open",
     now: Callable[[], float] = time.time,
 ) -> Limiter:
-    """The limiter for `url`; what a machine counts for itself is in a file in `directory`.
+    """Makes the limiter for `url`; this machine's own counts are in a file in `directory`.
 
     Raises `ValueError` for a URL that it cannot serve.
     """

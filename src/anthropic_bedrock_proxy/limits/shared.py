@@ -1,12 +1,26 @@
 """The limiter of one machine: all processes that were given the same path count together.
 
-What requests draw is in the file at once. What they settle waits for the next draw of its process
-from the same bucket, which has the row at hand anyway, but no longer than 10 ms. A slot is free at
-once.
+Theory of operation:
+- The file (table.py) has a row for each bucket: its level, as gcra.py counts it, and the moment of
+  that level. `take` locks the file, brings its rows up to date, decides (decide.py), writes them.
+  What it admits is in the file at once: together, processes never admit more than the limit.
+- `settle` does not lock for buckets. Its change is `pending` in the row of its process until that
+  draws from the same bucket again, but no longer than 10 ms. A slot is free at once.
+- A process that draws within 1 ms of its last draw, from a bucket that stays more than half full,
+  draws for 15 requests ahead and serves those without the file. Within 10 ms it gives back the
+  rest. Where the limit is near nothing is drawn ahead, so each draw is exact.
+- So the file is locked twice a request at most, and seldom when there is much to do.
 
-The file is locked twice a request at most. From a bucket that is more than half full, a process
-that draws every millisecond draws for sixteen requests at once, and gives back within 10 ms what
-they do not need: never more than the limit is admitted, and where it is near, each draw is exact.
+Example: processes A and B, one bucket of 600 tokens a minute, full (a token drains in 0.1 s).
+
+    ms    call            missing in the file   ahead in A   answer
+    0.0   A takes 1                1                 0       599 remain
+    0.5   A takes 1               17                15       598 remain; 15 more were drawn
+    1.0   A takes 1               17                14       597 remain; no lock
+    1.0   A takes 1               17                13       596 remain; no lock
+    1.0   B takes 10              27                13       573 remain: A's 13 count as used
+    1.0   A settles +5            27                13       (5 pending in A)
+    10.5  A's timer               19                 0       (-13 given back, +5 charged)
 """
 
 from __future__ import annotations
@@ -34,10 +48,10 @@ logger = logging.getLogger("anthropic_bedrock_proxy.limits")
 
 
 class SharedLimiter:
-    """Opens the file with its first use in a process, so after a fork each has its own lock.
+    """The limiter over one file, which each process opens at first use, so each has its own lock.
 
-    A process that cannot open it counts alone until it can, and says so. What it decided alone is
-    settled there, too.
+    A process that cannot open the file counts alone (`MemoryLimiter`) until it can, and logs that.
+    A decision made alone is settled alone.
     """
 
     def __init__(
@@ -52,15 +66,15 @@ class SharedLimiter:
         self._monotonic = monotonic
         self._table: Table | None = None
         self._alone = MemoryLimiter(now=now)
-        self._pause = 0.0  # before the file is tried again; 0: it could be opened
+        self._pause = 0.0  # before the next try to open the file; 0: the last try succeeded
         self._retry_at = 0.0
         self._rows: dict[Bucket, BucketRow] = {}
-        self._rows_of: dict[Buckets, Sequence[BucketRow]] = {}  # the same, as they are asked for
-        self._unsettled: dict[BucketRow, None] = {}  # with something pending, or lately so
+        self._rows_of: dict[Buckets, Sequence[BucketRow]] = {}  # by what a request asks for
+        self._unsettled: dict[BucketRow, None] = {}  # rows to look at in `_settle_now`
         self._later: asyncio.TimerHandle | None = None
         self._slots: dict[str, bytes] = {}
-        self._held: dict[str, int] = {}  # of this process
-        self._name = b""  # of this process among the holders
+        self._held: dict[str, int] = {}  # by slot: how many this process holds
+        self._name = b""  # of this process in its holder row, random
         self._holder = -1
         self._refresh_at = 0
 
@@ -103,7 +117,7 @@ class SharedLimiter:
             return
         table = self._opened()
         if table is None:
-            return  # it was inherited, and what was drawn there drains
+            return  # drawn in a file that is no longer open here: it drains there
         rows = self._rows_for(buckets)
         for row, change in zip(rows, changes, strict=True):
             if change:
@@ -117,7 +131,7 @@ class SharedLimiter:
         self._settle_soon()
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Says every now and then that this process lives; until cancelled."""
+        """Renews the holder row of this process every 15 s, until cancelled."""
         while True:
             await sleep(REFRESH_SECONDS)
             if self._held and (table := self._opened()) is not None:
@@ -125,7 +139,7 @@ class SharedLimiter:
                     self._enlisted(table, int(self._now() * 1e6))
 
     async def close(self) -> None:
-        """Writes down what is settled, frees the slots of this process, lets go of the file."""
+        """Writes pending changes, frees the slots of this process, closes the file."""
         self._settle_now()
         table = self._table
         if table is None:
@@ -174,7 +188,7 @@ class SharedLimiter:
         table.close()
         self._table = None
         self._held.clear()
-        # What is pending in an inherited one is for the parent to settle.
+        # After a fork, pending changes are the parent's to settle.
         self._rows.clear()
         self._rows_of.clear()
         self._unsettled.clear()
@@ -208,13 +222,13 @@ class SharedLimiter:
         if self._unsettled and self._later is None:
             try:
                 loop = asyncio.get_running_loop()
-            except RuntimeError:  # it has ended
+            except RuntimeError:  # the loop has ended
                 self._settle_now()
             else:
                 self._later = loop.call_later(SETTLE_SECONDS, self._settle_now)
 
     def _settle_now(self) -> None:
-        """Charges or gives back what no draw of this process has taken along."""
+        """Writes pending changes to the file and gives back what was drawn ahead."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -255,7 +269,10 @@ class SharedLimiter:
             table.hold(self._slot_key(slot.name), self._holder, count)
 
     def _enlisted(self, table: Table, now: int) -> None:
-        """Renews the row of this process; if it was believed dead, says again what it holds."""
+        """Renews the holder row of this process; makes another if it was given up as dead.
+
+        A new row is told every slot that the process holds.
+        """
         self._refresh_at = now + int(REFRESH_SECONDS * 1e6)
         if self._holder >= 0 and table.is_holder(self._holder, self._name):
             table.keep(self._holder, self._name, now)

@@ -1,12 +1,28 @@
-"""The file that the processes of a machine count in: mapped into each, one at a time in it.
+"""The file that the processes of a machine count in: mapped into each, used by one at a time.
 
-Three tables of fixed size. Buckets: key, level, when it was that, when it will be full; a full
-bucket's row is free. Holders: the processes that hold slots, and until when they are believed to
-live. Slots: a key, and how many each holder has; a row without any is free. A key is looked for in
-the few rows from where its hash points, so a row is found, made and given up without moving others.
-The kernel lets go of a dead process's lock. What it left half written is one row with numbers that
-do not fit together; they drain, lapse or are overwritten like any others.
-Times are microseconds of the wall clock.
+Theory of operation: four tables of fixed size, little-endian, behind a header of 64 bytes.
+
+    holders   128 rows      name 16 B | lives until 8 B
+    buckets   65 536 rows   key 16 B | level 8 B | moment of the level 8 B | full at 8 B
+    slots     8192 rows     key 16 B
+    counts    8192 x 128    2 B each: how many of a slot a holder has
+
+- A key is in one of the 16 rows from where its first four bytes point, so rows are found, made and
+  given up without moving others. The row of a full bucket is free; so is a slot that nobody holds.
+  Without a free row, the bucket that is nearest to full is forgotten (it begins full again).
+- A holder is a process. It renews its row every 15 s; 45 s without that and its slots are freed.
+- The kernel releases a dead process's lock. What it left half written is one row with numbers that
+  do not fit together; they drain, lapse or are overwritten like any others.
+- Times are microseconds of the wall clock.
+
+Example: the key 2a 00 01 00 ... points to row 0x1002a % 65 536 = 42 of the buckets; rows 42 to 57
+are looked at.
+
+    row 42   another key, full at 12:00:20
+    row 43   another key, full at 12:00:05
+    ...      (42 to 57 are all taken by other keys)
+
+At 12:00:10 the bucket of row 43 has long been full, so the key gets row 43, with level 0.
 """
 
 from __future__ import annotations
@@ -27,8 +43,8 @@ BUCKETS, HOLDERS, SLOTS = 65_536, 128, 8192
 NEIGHBOURS = 16  # rows that a key may be in
 MOST_HELD = 65_535
 LAPSE_US = 45_000_000
-_PATIENCE_SECONDS = 0.05
-_PATIENCE_TO_MAKE_SECONDS = 5.0
+_WAIT_SECONDS = 0.05
+_WAIT_TO_MAKE_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.000_02, 0.001
 
 _BUCKET = Struct("<16sqqq")
@@ -39,7 +55,7 @@ _SLOTS_AT = _BUCKETS_AT + BUCKETS * _BUCKET.size
 _COUNTS_AT = _SLOTS_AT + SLOTS * 16
 _SIZE = _COUNTS_AT + SLOTS * HOLDERS * 2
 _NO_KEY = bytes(16)
-NOWHERE = 0  # the header, which is no row of anybody
+NOWHERE = 0  # the header, which is never a row
 _TRY, _RELEASE = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
 _flock = fcntl.flock
 
@@ -49,12 +65,12 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         """Makes the file if there is none that fits. Raises `OSError`."""
-        self.inherited = False  # opened before a fork: the parent's, lock and all
+        self.inherited = False  # True after a fork in the child: file and lock are the parent's
         _opened.add(self)
         self._impatient_until = 0.0
         self._descriptor = self._open(path)
         self._map = mmap.mmap(self._descriptor, _SIZE)
-        # A row by its place: key, level, when it was that, when it will be full. In C all the way.
+        # Reads and writes a bucket's row by its place, in C all the way.
         self.read = partial(_BUCKET.unpack_from, self._map)
         self.write = partial(_BUCKET.pack_into, self._map)
         self._view = memoryview(self._map)[_COUNTS_AT:]
@@ -71,13 +87,13 @@ class Table:
         try:
             _flock(self._descriptor, _TRY)
         except OSError:
-            self._wait(self._descriptor, _PATIENCE_SECONDS)
+            self._wait(self._descriptor, _WAIT_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         _flock(self._descriptor, _RELEASE)
 
     def bucket(self, key: bytes, now: int) -> tuple[int, int, int]:
-        """Where the bucket's row is, its level and when it was that. A new row is full."""
+        """Returns (place, level, moment of the level) of a bucket; makes a row of a full one."""
         first = int.from_bytes(key[:4], "little")
         best, soonest = NOWHERE, 0
         for index in range(first, first + NEIGHBOURS):
@@ -87,12 +103,12 @@ class Table:
                 return at, level, since
             if best == NOWHERE or full_at < soonest:
                 best, soonest = at, full_at
-        # A full one, or the nearest to it. Taken at once: a request may need several rows.
+        # The one nearest to full, maybe long full. Written now: a request may need several rows.
         self.write(best, key, 0, now, now + 1)
         return best, 0, now
 
     def slot(self, key: bytes) -> tuple[int, bool]:
-        """The row of a slot, or the one it would get; and whether it is there."""
+        """Returns (a slot's row, True), or (the row that it would get, False)."""
         first = int.from_bytes(key[:4], "little")
         best, least = 0, -1
         for index in range(first, first + NEIGHBOURS):
@@ -110,11 +126,11 @@ class Table:
         return best, False
 
     def held(self, row: int) -> int:
-        """How many hold a slot, together."""
+        """Returns how many of a slot all holders have together."""
         return sum(self._counts[row * HOLDERS : (row + 1) * HOLDERS])
 
     def hold(self, key: bytes, holder: int, count: int) -> None:
-        """Says how many of a slot a holder has."""
+        """Writes how many of a slot a holder has."""
         row, found = self.slot(key)
         if not found:
             at = _SLOTS_AT + row * 16
@@ -123,12 +139,12 @@ class Table:
         self._counts[row * HOLDERS + holder] = min(count, MOST_HELD)
 
     def is_holder(self, holder: int, name: bytes) -> bool:
-        """Whether the row is still that process's."""
+        """Tells whether a holder row still belongs to the process of this name."""
         at = _HOLDERS_AT + holder * _HOLDER.size
         return self._map[at : at + 16] == name
 
     def enlist(self, name: bytes, now: int) -> int:
-        """A row for a new holder: a free one, or that of whoever was seen longest ago."""
+        """Makes the row of a new holder: a free one, or that of the holder seen longest ago."""
         self.bury(now)
         rows = [_HOLDER.unpack_from(self._map, self._holder_at(row)) for row in range(HOLDERS)]
         holder = min(range(HOLDERS), key=lambda row: rows[row][1])
@@ -137,19 +153,19 @@ class Table:
         return holder
 
     def keep(self, holder: int, name: bytes, now: int) -> None:
-        """The holder lives."""
+        """Writes that a holder lives for another 45 s."""
         _HOLDER.pack_into(self._map, self._holder_at(holder), name, now + LAPSE_US)
 
     def leave(self, holder: int) -> None:
-        """The holder ends, and holds nothing."""
+        """Frees a holder's row and all its slots."""
         self._clear(holder)
         _HOLDER.pack_into(self._map, self._holder_at(holder), _NO_KEY, 0)
 
     def bury(self, now: int) -> None:
-        """Frees what holders have that were not heard of for too long."""
+        """Frees the rows and slots of holders that have not renewed in time."""
         for holder in range(HOLDERS):
             name, until = _HOLDER.unpack_from(self._map, self._holder_at(holder))
-            # Far in the future it was promised by a clock that has stepped back since.
+            # A moment far in the future comes from a clock that has stepped back since.
             if name != _NO_KEY and not now < until <= now + 2 * LAPSE_US:
                 self.leave(holder)
 
@@ -178,9 +194,9 @@ class Table:
         self._impatient_until = time.monotonic() + 1.0
 
     def _open(self, path: Path) -> int:
-        """The descriptor of a file that fits.
+        """Opens the file; returns its descriptor. Raises `OSError`.
 
-        One that does not is replaced, never changed: somebody may have it mapped.
+        One of another layout is replaced, never changed: somebody may have it mapped.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         while True:
@@ -188,7 +204,7 @@ class Table:
             try:
                 if _fits(descriptor):
                     return descriptor
-                self._wait(descriptor, _PATIENCE_TO_MAKE_SECONDS)
+                self._wait(descriptor, _WAIT_TO_MAKE_SECONDS)
                 if _is_at(descriptor, path):  # else another process has just replaced it
                     _replace(path)
             except BaseException:
@@ -211,7 +227,7 @@ _NO_COUNTS = memoryview(bytes(2 * SLOTS)).cast("H")
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the name still leads to the open file."""
+    """Tells whether `path` still names the open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:

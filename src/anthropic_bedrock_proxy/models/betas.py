@@ -25,7 +25,7 @@ class BetaRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_header(values: Iterable[str]) -> list[str]:
-    """The flags of `anthropic-beta` headers: comma lists that may repeat, in order, each once."""
+    """Returns the flags of `anthropic-beta` headers (comma lists): in order, each once."""
     flags = (flag.strip() for value in values for flag in value.split(","))
     return list(dict.fromkeys(flag for flag in flags if flag))
 
@@ -33,7 +33,7 @@ def split_header(values: Iterable[str]) -> list[str]:
 def choose_betas(
     flags: Sequence[str], accepted: frozenset[str], rules: BetaRules
 ) -> tuple[list[str], list[str]]:
-    """(flags to send, flags dropped), both in the client's order."""
+    """Returns (flags to send, flags dropped), both in the client's order."""
     send: dict[str, None] = {}
     dropped: list[str] = []
     for flag in flags:
@@ -46,7 +46,7 @@ def choose_betas(
 
 
 def flag_for(feature: str, capabilities: Capabilities, rules: BetaRules) -> str | None:
-    """The flag that Bedrock wants with `feature`; None if the model does not take it."""
+    """Returns the flag that Bedrock wants with `feature`; None if the model does not take it."""
     flag = rules.needed_for.get(feature, "")
     if flag in rules.blocklist:
         return None

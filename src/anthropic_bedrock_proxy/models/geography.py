@@ -1,4 +1,4 @@
-"""Where a request may run: which inference profiles, and which regions without one.
+"""The geography in which a request may run: inference profiles, and regions without one.
 
 What the operator fixed (`INFERENCE_GEOGRAPHY`) cannot be left by a client, whether it asks for a
 geography, names a profile itself, or a model that needs none: it may only choose within.
@@ -58,7 +58,7 @@ class GeographyBounds(msgspec.Struct, frozen=True):
             raise self.refusal(name)
 
     def refusal(self, name: str) -> InvalidRequestError:
-        """What is said of a model that does not run there."""
+        """Returns the error for a model that does not run there."""
         return InvalidRequestError(
             f"inference_geo: {name[:200]} does not run in {', '.join(self.prefixes)[:80]} here; "
             "choose another geography or model"

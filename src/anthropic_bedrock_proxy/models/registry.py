@@ -87,7 +87,7 @@ class Registry:
         self._options = options
         self._stored: Mapping[str, str] = {}
         self._stored_dialects: Mapping[str, str] = {}
-        self._backing: dict[str, str] = {}  # application profile ARN -> base id
+        self._profile_models: dict[str, str] = {}  # application profile ARN -> base id
         operator = betas or BetaRules()
         self.betas = BetaRules(
             mapping={**table.betas.mapping, **operator.mapping},
@@ -130,7 +130,7 @@ class Registry:
 
     def learn_profile(self, arn: str, base_model_id: str) -> None:
         """Learns which model Bedrock said is behind an application inference profile."""
-        self._backing[arn] = base_model_id
+        self._profile_models[arn] = base_model_id
         self._routes.clear()
 
     def route(self, requested: str, *, provider: str = "", geography: str = "") -> Route:
@@ -161,7 +161,7 @@ class Registry:
         chain = self._chain(requested, model) if not provider else (Link(provider=provider),)
         if dialect := self._stored_dialects.get(requested):
             chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
-        opaque = _is_application_profile(name) and name not in self._backing
+        opaque = _is_application_profile(name) and name not in self._profile_models
         return Route(
             requested,
             base,
@@ -180,7 +180,7 @@ class Registry:
             self._stored,
             self._options.mapping,
             self._options.chains,
-            self._backing,
+            self._profile_models,
         )
         return base_model_id(plain) in self._by_bedrock_id or any(
             name in known for name in (requested, plain) for known in names
@@ -215,7 +215,7 @@ class Registry:
         model = self._by_name.get(name)
         if model is not None:
             return model, model.bedrock
-        base = base_model_id(self._backing.get(name, name))
+        base = base_model_id(self._profile_models.get(name, name))
         if base.startswith("arn:"):
             inner = base_model_id(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
             model = self._by_bedrock_id.get(inner)

@@ -1,4 +1,4 @@
-"""What a model accepts on a dialect, as data: parsed from models.toml.
+"""Capabilities of models on dialects, as data: parsed from models.toml.
 
 Three names of a model are kept apart: the requested one (what the client says), Bedrock's (base
 id, inference profile id or ARN) and the answered one (always the requested name again).
@@ -81,12 +81,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     count_tokens: bool = False  # Bedrock's CountTokens serves it
     dialects: tuple[str, ...] = ()  # in order of preference; empty: the generation's
     mantle: str | None = None  # its id on bedrock-mantle, where that differs from `bedrock`
-    lacks: frozenset[str] = frozenset()  # features of its generation that it has not
-    price: Price | None = None  # None: nobody has confirmed one
+    lacks: frozenset[str] = frozenset()  # features that its generation has and it has not
+    price: Price | None = None  # None: no confirmed price
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """What a dialect adds to a generation, and what it takes away."""
+    """Betas and features that a dialect adds to a generation, and those that it lacks."""
 
     betas: frozenset[str] = frozenset()
     features: frozenset[str] = frozenset()
@@ -94,7 +94,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
-    """What models of one generation accept; `on` holds the differences of each dialect."""
+    """One generation of models: the betas and features they accept; `on` differs by dialect."""
 
     betas: frozenset[str] = frozenset()
     on_use: frozenset[str] = frozenset()  # flags sent only with the feature that needs them
@@ -105,7 +105,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What one model accepts on one dialect."""
+    """The betas and features that one model accepts on one dialect."""
 
     dialect: str
     betas: frozenset[str] = frozenset()
@@ -154,7 +154,10 @@ def parse_table(data: Mapping[str, Any]) -> ModelTable:
 def capabilities_on(
     generation: Generation, dialect: str, model: Model | None = None
 ) -> Capabilities:
-    """What a model of a generation accepts on `dialect`; None: one that the table does not list."""
+    """Joins what a generation says with its dialect's and a model's differences.
+
+    `model` is None for one that the table does not list.
+    """
     difference = generation.on.get(dialect, Difference())
     missing = difference.lacks | (model.lacks if model else frozenset())
     return Capabilities(
@@ -167,7 +170,7 @@ def capabilities_on(
 
 
 def _check(name: str, generation: Generation) -> None:
-    """Raises ValueError for a feature or dialect that nothing knows: surely a misprint."""
+    """Raises ValueError for an unknown feature or dialect: surely a misprint."""
     features = generation.features.union(*(d.features for d in generation.on.values()))
     for unknown in (features - FEATURES.keys()) | {*generation.dialects, *generation.on}.difference(
         DIALECTS

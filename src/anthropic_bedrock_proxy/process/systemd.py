@@ -16,7 +16,7 @@ from typing import Final
 _FIRST_DESCRIPTOR: Final = 3  # SD_LISTEN_FDS_START
 READY: Final = "READY=1"
 ALIVE: Final = "WATCHDOG=1"
-_PATIENCE_SECONDS: Final = 0.5  # with a service manager that does not read just now
+_WAIT_SECONDS: Final = 0.5  # with a service manager that does not read just now
 _LONGEST_SECONDS: Final = 1e9  # more means never (systemd's USEC_INFINITY), and no clock takes it
 
 
@@ -28,7 +28,7 @@ def notify(state: str) -> None:
     address = f"\0{path[1:]}" if path.startswith("@") else path  # an abstract one
     # Nobody who does not listen may stop us: with a full queue `sendto` would wait for ever.
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.settimeout(0 if state == ALIVE else _PATIENCE_SECONDS)  # the former comes again
+        sender.settimeout(0 if state == ALIVE else _WAIT_SECONDS)  # the former comes again
         sender.sendto(state.encode(), address)
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from ..config import Settings
-    from ..http.server.bounds import Bounds
-    from ..http.server.protocol import Application
+    from ..http.server.bounds import ConnectionBounds
+    from ..http.server.request import ServerApplication
 
 # What a worker tells its parent.
 READY: Final = b"R"  # it serves, or has done what SIGHUP asks for
@@ -63,9 +63,9 @@ class ServedApp(Protocol):
     """An application with everything that it needs, as the composition builds it."""
 
     @property
-    def application(self) -> Application: ...  # noqa: D102  # see the class
+    def application(self) -> ServerApplication: ...  # noqa: D102  # see the class
     @property
-    def bounds(self) -> Bounds: ...  # noqa: D102
+    def bounds(self) -> ConnectionBounds: ...  # noqa: D102
 
     def drain(self) -> None:
         """Notes that no new requests are welcome, though each that comes is served."""

@@ -12,7 +12,7 @@ encode = msgspec.json.Encoder().encode
 decode: Any = msgspec.json.Decoder(float_hook=Raw).decode
 decode_raws = msgspec.json.Decoder(list[Raw]).decode
 
-# What code that walks a client's JSON may raise when a field has not the form it should have.
+# Exceptions of code that walks a client's JSON and meets a field of another form.
 MISSHAPEN: Final = (
     msgspec.MsgspecError,
     TypeError,

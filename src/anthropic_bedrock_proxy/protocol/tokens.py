@@ -1,4 +1,4 @@
-"""Token estimates, for when nobody told the true number. Every use is flagged as an estimate.
+"""Token estimates, where AWS did not tell the number. Every use is flagged as an estimate.
 
 Claude's tokenizer is not public. Four bytes of JSON a token is close for English and code; an
 image costs about 1 500 tokens whatever its bytes, so base64 data must not be counted as text.
@@ -11,7 +11,7 @@ from typing import Final
 
 _BYTES_PER_TOKEN: Final = 4
 _IMAGE_TOKENS: Final = 1500
-# As clients and as Converse call it.
+# Anthropic calls the field `data`, Converse `bytes`.
 _BASE64_DATA: Final = re.compile(rb'"(?:data|bytes)"\s*:\s*"[A-Za-z0-9+/=]{256,}"')
 # JSON around the text of one streamed delta event.
 _DELTA_FRAME_BYTES: Final = 85

@@ -59,10 +59,10 @@ class Simulator(SimulatorState):
         await self._serve(request, raw_path)
 
     def left(self, request: Request) -> None:
-        """Does nothing: a client has gone, and the request itself knows."""
+        """Does nothing when a client has left: the request itself knows."""
 
     def refuse(self, error: ProxyError, client: str) -> tuple[int, bytes, bytes]:  # noqa: ARG002  # the seam's signature
-        """Returns the answer to what was no request."""
+        """Returns the answer (status, headers, body) to bytes that were no valid request."""
         return error.status, _JSON_LINE, msgspec.json.encode({"message": error.message})
 
     async def _serve(self, request: Request, raw_path: str) -> None:

@@ -36,7 +36,7 @@ class SimClient:
         self._call("POST", "/_sim/script", list(steps))
 
     def queued(self) -> list[dict[str, Any]]:
-        """The steps not used up yet."""
+        """Lists the steps not used up yet."""
         return cast("list[dict[str, Any]]", self._call("GET", "/_sim/script")["steps"])
 
     def clear_script(self) -> None:
@@ -44,7 +44,7 @@ class SimClient:
         self._call("DELETE", "/_sim/script")
 
     def requests(self) -> list[dict[str, Any]]:
-        """The last requests, oldest first."""
+        """Lists the last requests, oldest first."""
         return cast("list[dict[str, Any]]", self._call("GET", "/_sim/requests")["requests"])
 
     def clear_requests(self) -> None:
@@ -52,11 +52,11 @@ class SimClient:
         self._call("DELETE", "/_sim/requests")
 
     def stats(self) -> dict[str, Any]:
-        """Counters and sums since the start or the last reset."""
+        """Returns counters and sums since the start or the last reset."""
         return self._call("GET", "/_sim/stats")
 
     def reset(self) -> None:
-        """Back to the state at start."""
+        """Restores the state at start: script, credentials, log."""
         self._call("POST", "/_sim/reset")
 
     def set_credentials(

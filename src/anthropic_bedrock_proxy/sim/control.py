@@ -25,14 +25,14 @@ class _Profiles(msgspec.Struct, forbid_unknown_fields=True):
     profiles: dict[str, str]
 
     def __post_init__(self) -> None:
-        """A profile is made from a model or from a system-defined profile."""
+        """Raises `ValueError` for a profile of anything but a model or a system profile."""
         for name, source in self.profiles.items():
             if not name or source not in TARGETS:
                 raise ValueError(f"profiles.{name}: no model or inference profile {source!r}")
 
 
 def control(simulator: SimulatorState, method: str, path: str, body: bytes) -> tuple[int, Any]:
-    """Status and JSON document for one control request."""
+    """Answers one control request: (status, JSON document)."""
     action = _ROUTES.get((method, path))
     if action is None:
         known = sorted(f"{method} {path}" for method, path in _ROUTES)

@@ -22,7 +22,7 @@ _UNSUPPORTED = "The provided model doesn't support counting tokens."
 
 
 def validate(identifier: str, data: bytes, profiles: Mapping[str, str]) -> Prompt:
-    """The prompt to count. Raises `Refusal`."""
+    """Checks a request; returns the prompt to count. Raises `Refusal`."""
     target = resolve(identifier, profiles)
     if target.via_profile or not target.model.counts_tokens:
         raise invalid(_UNSUPPORTED)

@@ -26,7 +26,7 @@ _TRACES = ("ENABLED", "DISABLED", "ENABLED_FULL")
 
 
 def from_headers(headers: Mapping[str, str], body: bytes) -> Guardrail | None:
-    """The guardrail an InvokeModel request names. Raises `Refusal`."""
+    """Reads the guardrail of an InvokeModel request. Raises `Refusal`."""
     trace = headers.get("x-amzn-bedrock-trace")
     if trace is not None:
         one_of("trace", trace, _TRACES)
@@ -39,7 +39,7 @@ def from_headers(headers: Mapping[str, str], body: bytes) -> Guardrail | None:
 
 
 def from_config(config: dict[str, Any] | None, body: bytes) -> Guardrail | None:
-    """The guardrail of a Converse request's `guardrailConfig`. Raises `Refusal`."""
+    """Reads the guardrail of a Converse request's `guardrailConfig`. Raises `Refusal`."""
     if config is None:
         return None
     return _guardrail(
@@ -68,7 +68,7 @@ def _guardrail(
 
 
 def keys(guardrail: Guardrail | None) -> dict[str, Any]:
-    """What InvokeModel adds to the body."""
+    """Returns the keys that InvokeModel adds to the body."""
     if guardrail is None:
         return {}
     added: dict[str, Any] = {
@@ -80,7 +80,7 @@ def keys(guardrail: Guardrail | None) -> dict[str, Any]:
 
 
 def trace(guardrail: Guardrail | None) -> dict[str, Any]:
-    """What Converse adds to the answer or to `metadata`."""
+    """Returns the members that Converse adds to the answer or to `metadata`."""
     if guardrail is None or not guardrail.traced:
         return {}
     return {"trace": {"guardrail": {"inputAssessment": _assessment(guardrail)}}}

@@ -1,4 +1,4 @@
-"""What the simulator remembers: the last requests in full, counters of all of them.
+"""The simulator's log: the last requests in full, counters of all of them.
 
 Memory is bounded twice, by the number of requests and by the bytes of their bodies. Counters and
 sums never forget until a reset. `outcome` is `finished`, `refused` (an error instead of an
@@ -26,7 +26,7 @@ _HEADERS = (
     b"x-amz-",
     b"anthropic-",
 )
-# Shown nowhere: they are credentials.
+# Headers that are shown nowhere: they are credentials.
 _SECRET = (b"x-amz-security-token",)
 
 
@@ -50,7 +50,7 @@ class Entry(msgspec.Struct, kw_only=True):
     duration_ms: float = 0.0
 
     def document(self) -> dict[str, Any]:
-        """The entry as the control API shows it."""
+        """Returns the entry as the control API shows it."""
         usage = self.usage
         return {
             "number": self.number,

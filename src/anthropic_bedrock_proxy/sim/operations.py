@@ -136,7 +136,7 @@ async def respond(
     broken = error_event if request.anthropic else exception_frame
     try:
         ended_by = await deliver(wire, frames, step, event_delay_seconds, broken)
-    finally:  # whatever came of it, what was sent is billed
+    finally:  # events that were sent are billed, however the answer ended
         _bill(entry, reply, wire.sent, len(frames))
     if ended_by is not None:
         entry.outcome = "faulted"

@@ -1,4 +1,4 @@
-"""What a simulator instance is told at start. Plain values; nothing here does anything.
+"""Options of a simulator at its start: plain values.
 
 Without credentials and bearer tokens every caller is let in, signed or not, as a local fake
 usually should; with at least one of either, requests are verified as AWS verifies them.
@@ -13,7 +13,7 @@ import msgspec
 from .script import Step
 
 MAX_BODY_BYTES = 25_000_000  # InvokeModelRequest.body in the service model
-# Application inference profiles: opaque id -> what it was made from.
+# Application inference profiles: opaque id -> the model or profile that it was made from.
 APPLICATION_PROFILES = {"sim0sonnet45": "us.anthropic.claude-sonnet-4-5-20250929-v1:0"}
 
 

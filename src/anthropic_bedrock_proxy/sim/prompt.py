@@ -1,4 +1,4 @@
-"""What a validated request means to the simulator, whichever dialect it came in.
+"""A validated request, in the one form that the simulator answers, whatever its dialect.
 
 Token counts are an estimate that depends on nothing but the request: a token is four characters
 of text or JSON, an image or a document of bytes is a flat amount, each message costs a little.
@@ -55,7 +55,7 @@ class Prompt(msgspec.Struct, kw_only=True):
 
     @property
     def input_tokens(self) -> int:
-        """The estimate that usage and CountTokens report."""
+        """Returns the estimate that usage and CountTokens report."""
         return (
             tokens(self.characters)
             + TOKENS_PER_MESSAGE * self.messages
@@ -64,18 +64,18 @@ class Prompt(msgspec.Struct, kw_only=True):
 
 
 def tokens(characters: int) -> int:
-    """Tokens for a number of characters, at least one for any text."""
+    """Returns the tokens for a number of characters, at least one for any text."""
     return -(-characters // _CHARACTERS_PER_TOKEN)
 
 
 def signature(thinking: str) -> str:
-    """An opaque signature of a thinking text that `signature_fits` can check later."""
+    """Makes an opaque signature of a thinking text, for `signature_fits` to check."""
     digest = hashlib.sha256(thinking.encode()).digest()
     return b2a_base64(_SIGNED + digest, newline=False).decode()
 
 
 def signature_fits(thinking: str, given: str) -> bool:
-    """False for a signature of ours over other words; strangers' signatures are not judged."""
+    """Tells whether a signature may belong to a text; any stranger's may."""
     if not given:
         return False
     return not given.startswith(_PREFIX) or given == signature(thinking)

@@ -33,11 +33,11 @@ class Counted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def cache_write(self) -> int:
-        """Tokens written to the cache, whatever their time to live."""
+        """Returns the tokens written to the cache, whatever their time to live."""
         return self.cache_5m + self.cache_1h
 
     def until(self, sent: int, total: int) -> Counted:
-        """What is billed when `sent` of `total` stream events went out."""
+        """Returns the counts to bill when `sent` of `total` stream events went out."""
         if sent >= total:
             return self
         return msgspec.structs.replace(self, output_tokens=self.output_tokens * sent // total)
@@ -55,9 +55,9 @@ class SimulatedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def answer(prompt: Prompt, step: Step | None) -> SimulatedAnswer:
-    """The scripted reply if the step has one, else the built-in reply.
+    """Returns the scripted reply if the step has one, else the built-in reply.
 
-    What a guardrail stops never reaches a model.
+    A prompt that a guardrail stops gets the guardrail's reply instead.
     """
     if prompt.guardrail is not None and prompt.guardrail.blocks:
         return SimulatedAnswer(
@@ -96,7 +96,7 @@ def _scripted(prompt: Prompt, reply: Reply) -> SimulatedAnswer:
 
 
 def _completed(prompt: Prompt, content: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The blocks with ids and signatures; a search result belongs to the search before it."""
+    """Adds missing ids and signatures; a search result gets the id of the search before it."""
     completed: list[dict[str, Any]] = []
     search = ""
     for block in content:
@@ -171,7 +171,7 @@ def _output_tokens(content: list[dict[str, Any]]) -> int:
 
 
 def minimal(schema: Any, root: Any = None, depth: int = 0) -> Any:
-    """The smallest value with the shape of a JSON schema (keywords of shape only)."""
+    """Makes the smallest value with the shape of a JSON schema (keywords of shape only)."""
     root = schema if root is None else root
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return {}

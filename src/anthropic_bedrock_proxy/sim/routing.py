@@ -1,4 +1,4 @@
-"""From method, path and signature to an operation.
+"""Routing: from method, path and signature to an operation.
 
 The path is read as it was sent, because a model ARN in it must be percent-encoded: a bare slash
 is another operation. The two Messages endpoints of AWS are two hosts; here they share one, so the
@@ -25,7 +25,7 @@ _MODEL_ACTIONS = {
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a request goes. `anthropic` says in whose words errors are told."""
+    """The operation of a request; `anthropic`: its errors have Anthropic's form."""
 
     operation: str
     identifier: str = ""
@@ -34,12 +34,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def takes_messages(self) -> bool:
-        """Whether the model is named in the body, as at Anthropic."""
+        """Tells whether the model is named in the body, as at Anthropic."""
         return self.anthropic and self.operation != "Unknown"
 
 
 def route(method: str, raw_path: str, headers: Mapping[str, str]) -> Route:
-    """The operation; `Unknown` when there is none. Header names are lower case."""
+    """Returns the operation; `Unknown` if there is none. Header names are lower case."""
     parts = raw_path.split("/")[1:]
     match (method, *parts):
         case ("POST", "model", identifier, action) if identifier and action in _MODEL_ACTIONS:

@@ -36,7 +36,7 @@ Operation = Literal[
 
 
 class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All given conditions must hold.
+    """Conditions of a step, all of which must hold.
 
     `model` is a substring of the id in the path, `text` of the last user message, `body` a
     regular expression searched in the raw body; `service_tier` is the tier asked for.
@@ -49,7 +49,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     service_tier: str | None = None
 
     def __post_init__(self) -> None:
-        """A regular expression that does not compile is refused with the script."""
+        """Raises `ValueError` for a regular expression that does not compile."""
         if self.body is not None:
             try:
                 re.compile(self.body)
@@ -68,7 +68,7 @@ class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the model says, as Anthropic content blocks, for either dialect.
+    """The model's reply as Anthropic content blocks, for either dialect.
 
     Missing ids and signatures are filled in. `chunk_chars` is the length of each streamed delta
     in characters; by default text is cut at word boundaries. `stop_details` goes out as given.
@@ -117,7 +117,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     chunk_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        """Two answers in one step, or sizes below one, are mistakes."""
+        """Raises `ValueError` for two answers in one step, or sizes below one."""
         answers = (self.reply, self.error, self.raw_events, self.raw_body)
         if sum(answer is not None for answer in answers) + self.hang > 1:
             raise ValueError("a step holds at most one of reply, error, raw_events, raw_body, hang")
@@ -135,7 +135,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What a matcher looks at."""
+    """The parts of a request that conditions look at."""
 
     operation: str
     model: str
@@ -167,11 +167,11 @@ class Script:
         self._steps.clear()
 
     def remaining(self) -> list[dict[str, Any]]:
-        """Every step still queued, with `times` reduced by what was served."""
+        """Lists the steps still queued, with `times` reduced by the requests served."""
         return [{**msgspec.to_builtins(step), "times": left} for step, left in self._steps]
 
     def take(self, seen: Seen) -> Step | None:
-        """The first fitting step, counted as used; None when nothing fits."""
+        """Takes the first fitting step, counted as used; None if none fits."""
         for position, entry in enumerate(self._steps):
             step: Step = entry[0]
             if step.raw_events is not None and not seen.operation.endswith("Stream"):
@@ -204,7 +204,7 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def parse_steps(data: bytes) -> list[Step]:
-    """Steps from JSON: one step, a list of steps, or `{"steps": […]}`.
+    """Decodes steps from JSON: one step, a list of steps, or `{"steps": […]}`.
 
     Raises `msgspec.ValidationError` or `msgspec.DecodeError` with the place of the mistake.
     """

@@ -75,7 +75,7 @@ def serve_in_child(
 ) -> tuple[int, int]:
     """Forks a simulator on a free loopback port; returns its process id and port.
 
-    It closes the sockets that are `not_its`: as long as it had them, no port would be closed.
+    It closes `not_its`, sockets of the parent: else their ports would stay open with the child.
 
     Call it before threads or an event loop run in this process. The caller reaps the child.
     """
@@ -120,13 +120,13 @@ def _watch(alive: int) -> None:
 def _serve(listener: socket.socket, options: SimulatorOptions, *, ignore_interrupt: bool) -> None:
     import uvloop  # noqa: PLC0415  # the command line's other commands do without it
 
-    from ..http.server.bounds import Bounds  # noqa: PLC0415
+    from ..http.server.bounds import ConnectionBounds  # noqa: PLC0415
     from ..http.server.server import Server  # noqa: PLC0415
     from .app import Simulator  # noqa: PLC0415
 
     simulator = Simulator(options)
-    # Its clients do not end one side only, and its log is to show soon who has left.
-    bounds = Bounds(skipped_body_bytes=MAX_BODY_BYTES, half_closed=False, quiet_seconds=0)
+    # Clients never half-close here, so an end of file is one that left: the log shows it soon.
+    bounds = ConnectionBounds(skipped_body_bytes=MAX_BODY_BYTES, half_closed=False, quiet_seconds=0)
 
     async def main() -> None:
         server = Server(simulator, bounds)

@@ -19,7 +19,7 @@ _LATENCIES = ("standard", "optimized")
 
 
 def echoed(headers: Mapping[str, str]) -> Headers:
-    """The request headers that InvokeModel repeats in its answer, checked."""
+    """Checks and returns the request headers that InvokeModel repeats in its answer."""
     repeated: Headers = []
     for name, key, allowed in (
         (_HEADER, "serviceTier", _TIERS),
@@ -38,12 +38,12 @@ def echoed(headers: Mapping[str, str]) -> Headers:
 
 
 def asked(headers: Mapping[str, str]) -> str | None:
-    """The tier in the header."""
+    """Reads the tier in the header; None if there is none."""
     return headers.get(_HEADER)
 
 
 def check(model: Model, tier: str | None) -> None:
-    """Refuses a tier the model has not."""
+    """Refuses a tier that the model lacks."""
     if tier == "reserved":
         raise Refusal("ValidationException", "Reservation not found.")
     if tier is not None and tier not in model.service_tiers:

@@ -1,1 +1,1 @@
-"""Where keys, usage and the catalog live: narrow ports and their implementations."""
+"""The stores of keys, usage and the catalog: narrow ports and their implementations."""

@@ -40,9 +40,9 @@ class AlreadyExistsError(StoreError):
 # between the judgement and the change. Whatever one raises ends the write, with nothing done; it
 # may be asked more than once, on another thread, and must not wait.
 #
-# A key before and after; may give it a secret, before which all others give way.
+# Judges a key before and after; may give it a new secret, which replaces all others.
 KeyJudge = Callable[[KeyRecord, KeyRecord], NewSecret | None]
-# A user or team as it is (None: not recorded yet), and the keys with admin scopes that name it.
+# Judges a user or team (None: not recorded yet) and the keys with admin scopes that name it.
 OwnerJudge = Callable[[OwnerRecord | None, Sequence[KeyRecord]], None]
 
 
@@ -56,7 +56,7 @@ class KeyStore(Protocol):
     async def find(
         self, secret_hash: bytes, *, now: int, secret: str | None = None
     ) -> Caller | None:
-        """Finds the key that owns this secret, active or not; None if that lapsed after a rotation.
+        """Finds the key of this secret, active or not; None if the secret lapsed after a rotation.
 
         `secret` is for tables of the predecessor, which hold secrets as they are.
         """
@@ -88,7 +88,7 @@ class KeyStore(Protocol):
     async def rotate(
         self, key_id: str, secret: NewSecret, *, now: int, judge: KeyJudge | None = None
     ) -> KeyRecord:
-        """Adds a secret; what `judge` returns is of no account.
+        """Adds a secret; the return value of `judge` is not used.
 
         Never lengthens what an earlier rotation granted. Raises `KeyNotFoundError`, and whatever
         `judge` raises.
@@ -123,7 +123,7 @@ class OwnerStore(Protocol):
         now: int,
         judge: OwnerJudge | None = None,
     ) -> OwnerRecord:
-        """Replaces the named fields and returns what it is then.
+        """Replaces the named fields and returns the changed owner.
 
         Raises `KeyNotFoundError`, `ValueError` for a field that cannot be changed, and whatever
         `judge` raises.
@@ -150,7 +150,7 @@ class UsageLog(Protocol):
         """Stores the records that are not there yet (by id), counts them, all or none.
 
         In the same step their cost is spent from the accounts of their key, user and team (month,
-        day and total), and leaves what the batch's writer holds there.
+        day and total), and taken off the holds of the batch's writer there.
         """
         ...
 
@@ -179,28 +179,31 @@ class UsageLog(Protocol):
         after: str | None = None,
         limit: int = 1000,
     ) -> Sequence[UsageRecord]:
-        """Records in the order of their ids, which is that of time; `after` the last one seen.
+        """Lists records by id, which is the order of time; `after` is the id of the last one seen.
 
         With `key_id` only that key's. For exports: never on a request's path.
         """
         ...
 
     async def expire(self, before_ms: int) -> int:
-        """Deletes records (not sums) from before; how many. A store may do so by itself: 0."""
+        """Deletes records (not sums) from before that moment; returns how many.
+
+        0 from a store that expires records by itself.
+        """
         ...
 
 
-# What is spent and undelivered, and nothing else, is held for so long: nobody may be lent it, and
-# it is to outlive a restart. The store takes it off when it is delivered.
+# Seconds for which a hold lasts that is only for undelivered usage: nobody may borrow that money,
+# and the hold is to outlive a restart. The store ends it when the usage is delivered.
 LASTING_SECONDS: Final = 86_400
 
 
 class Ledger(Protocol):
     """The money spent per account, and what processes hold of the rest.
 
-    A hold lapses unless its process renews it, so that a dead one blocks nobody. It may be below
-    nothing: what a process spent beyond it. For others that counts as nothing; what the process
-    borrows next makes good for it first.
+    A hold lapses unless its process renews it, so that a dead one blocks nobody. It may be
+    negative: the process has spent more than it held. For others that counts as 0; what the process
+    borrows next makes up for it first.
     """
 
     async def borrow(
@@ -221,7 +224,7 @@ class Ledger(Protocol):
         ...
 
     async def give_back(self, account: Account, *, holder: str, amount_nano: int) -> None:
-        """Lets go of what was held and not spent; below 0, holds what was spent beyond it."""
+        """Ends a part of a hold that was not spent; a negative amount adds to the hold."""
         ...
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
@@ -229,9 +232,9 @@ class Ledger(Protocol):
         ...
 
     async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
-        """Makes what `holder` holds exactly this until then, also what had lapsed; 0 ends it.
+        """Sets the holds of `holder` to these amounts until then, lapsed ones too; 0 ends one.
 
-        It may exceed what a budget has left: it is what is known to be spent already.
+        They may exceed what a budget has left: the money is known to be spent already.
         """
         ...
 
@@ -245,10 +248,10 @@ class Ledger(Protocol):
 
 
 class AuditLog(Protocol):
-    """Records who changed what. Nothing in it is ever changed or removed."""
+    """The log of changes by operators. Nothing in it is ever changed or removed."""
 
     async def append(self, record: AuditRecord) -> None:
-        """Stores a record; once more is the same."""
+        """Stores a record; storing it again changes nothing."""
         ...
 
     async def list(
@@ -265,7 +268,7 @@ class Catalog(Protocol):
     """
 
     async def version(self) -> int:
-        """Grows with every change of anything below, in every process. Cheap."""
+        """Returns a number that grows with every change of the catalog by any process. Cheap."""
         ...
 
     async def put_mapping(self, mapping: ModelMapping) -> None:
@@ -281,7 +284,7 @@ class Catalog(Protocol):
         ...
 
     async def replace_models(self, models: Sequence[BedrockModel]) -> None:
-        """Takes a new listing in place of the last, all or nothing."""
+        """Replaces the last listing by a new one, all or nothing."""
         ...
 
     async def models(self) -> Sequence[BedrockModel]:
@@ -370,5 +373,5 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finishes what was accepted and lets go."""
+        """Finishes what was accepted, and closes connections and files."""
         ...

@@ -1,6 +1,6 @@
-"""Holds what dead processes spent, until whoever found their journals has delivered it.
+"""Holds for dead processes' usage, until the process that found their journals has delivered it.
 
-Their own holds lapse, and what the store does not know to be spent would be lent again.
+Their own holds lapse, and money that the store does not know to be spent would be lent again.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ Costs = Mapping[str, Mapping[Account, int]]  # by writer
 
 
 class Inheritance:
-    """The holds of the dead whose usage this process has to deliver."""
+    """The holds of dead processes whose usage this process has to deliver."""
 
     def __init__(self, ledger: Ledger, *, now: Callable[[], float]) -> None:
         self._ledger = ledger
         self._now = now
-        # By writer, as this process has set it: how much, and when (epoch seconds).
+        # By writer: (nano-dollars, epoch seconds) as this process has set them last.
         self._held: dict[str, dict[Account, tuple[int, int]]] = {}
 
     async def hold(self, tell: Callable[[], Awaitable[Costs]], only: Account | None = None) -> None:
-        """Makes the ledger hold what `tell` says, of all accounts or one. Raises `StoreError`.
+        """Makes the ledger hold the costs that `tell` returns, of all accounts or one.
 
-        It goes on until nothing has changed meanwhile: what was delivered is not to stay held.
+        It repeats until nothing has changed meanwhile: delivered costs must not stay held. Raises
+        `StoreError`.
         """
         while wanted := self._wanted(await tell(), only):
             for writer, holds in wanted.items():
@@ -48,7 +49,7 @@ class Inheritance:
                     del self._held[writer]
 
     def _wanted(self, costs: Costs, only: Account | None) -> dict[str, dict[Account, int]]:
-        """Returns the holds that are not what they should be, some at once."""
+        """Returns holds that differ from the costs or lapse soon, up to `_AT_ONCE`."""
         wanted: dict[str, dict[Account, int]] = {}
         left, lapsing = _AT_ONCE, int(self._now()) - LASTING_SECONDS // 2
         for writer in costs.keys() | self._held.keys():

@@ -1,14 +1,31 @@
-"""The usage journal: what a request used is in a local file before its answer ends.
+"""The usage journal: a request's usage is in a local file before its answer ends.
 
-`append` is one write, without a store round trip; once it has returned, the death of the process
-(kill -9 included) does not lose the record. `drain` moves closed segments, the own one and those
-of dead processes, into the store in batches, and deletes a segment only when the store has all of
-it. The store counts a record once however often it comes, so doubt is settled by sending again.
-If the disk refuses a line, it stays in memory and goes to the store from there; callers of
-`append` never see it. Everything here runs on the thread of one event loop.
+Theory of operation:
+- `append` writes one line to the active segment, without a store round trip. Once it has returned,
+  the death of the process (kill -9 included) does not lose the record.
+- `drain` closes the active segment and moves closed ones into the store in batches: its own, then
+  those of dead processes (orphans.py). A segment is deleted only when the store has all of it. The
+  store counts a record once however often it comes, so doubt is settled by sending again.
+- A line that the disk refuses stays in memory and goes to the store from there; callers of `append`
+  never see it.
+- A store may rely on order: the batches of a writer reach it with growing numbers, and one that
+  failed comes again before the next, also when another process goes on with it.
+- Budgets ask for rounds: `round` is the round of delivery that will take what is appended now, and
+  the store has everything up to round `delivered`.
+- Everything here runs on the thread of one event loop.
 
-A store may rely on order: the batches of a writer reach it with growing numbers, and one that
-failed comes again before the next, also when another process goes on with it.
+Example: process a1 drains every second; at 2 s the store is down, at 3 s the process is killed.
+
+    second  files of a1                            round  delivered
+    0       1200 lines in segment 1                  1        0
+    1       segment 1 delivered and deleted          2        1      batches of 500, 500, 200
+    1-2     3 lines in segment 2                     2        1
+    2       segment 2 closed; its batch failed       3        1
+    2-3     2 lines in segment 3                     3        1
+    3       segments 2 and 3, no longer locked
+    4       (none)                                                   process b2 delivers both
+
+Process b2 sends segment 2 first, as the same batch that a1 tried, so nothing is counted twice.
 """
 
 from __future__ import annotations
@@ -31,7 +48,7 @@ from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
-SETTLE_SECONDS = 15.0  # in which budgets look at their holds more than once
+SETTLE_SECONDS = 15.0  # long enough for budgets to correct their holds more than once
 
 logger = logging.getLogger("anthropic_bedrock_proxy.journal")
 
@@ -52,31 +69,32 @@ class Journal:
         memory_limit: int = 100_000,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`ledger` holds what dead processes spent until it is delivered."""
+        """`ledger` holds the costs of dead processes until they are delivered."""
         self._directory = directory
         self._memory_limit = memory_limit
         self._pid = os.getpid()
         self._writer = writer or _new_writer()
-        self._numbers = 0  # given to what this writer writes, in the order of delivery
+        self._numbers = 0  # the last number of a segment (or `Lines`) of this writer
         self._active: Segment | None = None  # opened by the first append, so after the fork
-        self._in_memory: list[bytes] = []  # goes behind the active segment
-        self._closed: list[Lines] = []  # what the store has not taken yet, in order
-        self._settling: list[tuple[float, Lines]] = []  # what it took at another try, and when
+        self._in_memory: list[bytes] = []  # refused by the disk; for after `_active`
+        self._closed: list[Lines] = []  # to be delivered, in order
+        self._settling: list[
+            tuple[float, Lines]
+        ] = []  # (when delivered, segment), after a failed try
         self._dropped = 0
         self._refused = False
         self._orphans = Orphans(directory)
         self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
         self._draining = asyncio.Lock()
         self._now = now
-        # What budgets ask for: which round of delivery takes what is appended now, and up to which
-        # the store has everything; whether the last one failed.
+        # For budgets, see above; `failing`: the last round failed.
         self.round = 1
         self.delivered = 0
         self.failing = False
 
     @property
     def writer(self) -> str:
-        """Names this process in its usage (`UsageBatch.writer`); another name after a fork."""
+        """Returns the name of this process in its usage (`UsageBatch.writer`); new after a fork."""
         self._forget_parent()
         return self._writer
 
@@ -96,7 +114,7 @@ class Journal:
                 logger.warning("usage is written to %s again", self._directory)
 
     async def hold_inherited(self, account: Account | None = None) -> None:
-        """Sees that the ledger holds what dead processes spent, from all accounts or one.
+        """Makes the ledger hold what dead processes spent, from all accounts or one.
 
         Raises `StoreError`, and `OSError` of the folder.
         """
@@ -110,7 +128,7 @@ class Journal:
         """
         async with self._draining:
             self._forget_parent()
-            with contextlib.suppress(StoreError, OSError):  # which keep no usage of our own back
+            with contextlib.suppress(StoreError, OSError):  # our own usage does not wait for these
                 self._orphans.adopt()
                 await self.hold_inherited()
             try:
@@ -179,10 +197,10 @@ class Journal:
         return Name(self._writer, self._numbers)
 
     def _rotate(self) -> None:
-        """Closes what was written, in the order of numbers; what comes from now on is later."""
+        """Closes the active segment and the lines in memory, and begins the next round."""
         self.round += 1
         if self._active is not None and (self._active.size or self._in_memory):
-            # Even empty: it is numbered before the lines in memory.
+            # Also if it is empty: its number comes before that of the lines in memory.
             self._closed.append(self._active)
             self._active = None
         if self._in_memory:
@@ -244,19 +262,20 @@ class Journal:
         return delivered
 
     def _discard_settled(self, before: float) -> None:
-        """Deletes what the store took at another try before then.
+        """Deletes segments that were delivered after a failed try, `before` that moment.
 
-        While it failed, more may have come to be held than is undelivered, and be set right in the
-        seconds after. Who finds the file of a process that died in between sets it right, too.
+        While delivery failed, the ledger may have come to hold more than is undelivered; budgets
+        correct that in the seconds after. Until then the file stays: if this process dies, whoever
+        finds it corrects that too.
         """
         while self._settling and self._settling[0][0] <= before:
             self._discard(self._settling.pop(0)[1])
 
     async def _deliver_adopted(self, log: UsageLog) -> int:
-        """Delivers what is adopted now.
+        """Delivers the adopted segments; returns how many records.
 
-        The files stay until nothing is held for them any more: who finds them next, if this process
-        dies, has to know of these holds.
+        The files stay until the ledger holds nothing for them any more: if this process dies, the
+        next one learns of these holds from them.
         """
         delivered = 0
         await self.hold_inherited()
@@ -279,7 +298,7 @@ class Journal:
             return 0
 
     def _discard(self, segment: Lines) -> None:
-        """Deletes what is delivered and lets go of it, but not what could not be read."""
+        """Deletes and unlocks a delivered segment; only unlocks one that could not be read."""
         try:
             if not segment.left_alone:
                 if segment.corrupt and isinstance(segment, Segment):

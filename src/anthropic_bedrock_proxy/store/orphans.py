@@ -1,4 +1,4 @@
-"""Takes over files of the usage journal whose owners are dead, and keeps them until delivered."""
+"""Orphans: files of the usage journal whose owners are dead, taken over to be delivered."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Orphans:
         self.adopted: list[Segment] = []
 
     def adopt(self) -> None:
-        """Takes over the segments whose owners are dead, until they are delivered.
+        """Takes over segments whose owners are dead.
 
-        None behind one of the same writer that somebody else has or that cannot be read: that one's
+        Not those after one of the same writer that another process has or that cannot be read: its
         batches come first.
         """
         self._looked = True
@@ -59,7 +59,7 @@ class Orphans:
     async def costs(self) -> Costs:
         """Returns what dead processes spent that the store does not have, by writer.
 
-        Rather too much than too little. What another living process delivers is that one's to tell.
+        Rather too much than too little. Orphans that another process has adopted are not counted.
         """
         if not self._looked:
             self.adopt()
@@ -76,7 +76,7 @@ class Orphans:
         logger.error("%s: %s; left for the next start", path, error.strerror or error)
 
     def close(self) -> None:
-        """Leaves them to others."""
+        """Unlocks the adopted files, for other processes."""
         for segment in self.adopted:
             segment.close()
         self.adopted = []

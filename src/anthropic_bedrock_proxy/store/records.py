@@ -72,9 +72,9 @@ class KeyRecord(Allowance, frozen=True, kw_only=True):
 
 
 class NewSecret(msgspec.Struct, frozen=True):
-    """A secret that a key gets, told by its 32-byte SHA-256 and its hint.
+    """A new secret of a key: its 32-byte SHA-256 and its hint.
 
-    Earlier ones stop working `overlap_seconds` later, 0 meaning at once.
+    Earlier secrets stop working `overlap_seconds` later, 0 meaning at once.
     """
 
     hash: bytes
@@ -83,7 +83,7 @@ class NewSecret(msgspec.Struct, frozen=True):
 
 
 class OwnerRecord(Allowance, frozen=True, kw_only=True):
-    """A user or a team: what its keys may use together."""
+    """A user or a team, whose keys share its limits and budgets."""
 
     kind: Literal["user", "team"]
     id: str  # what keys name it by
@@ -105,7 +105,7 @@ class OwnerRecord(Allowance, frozen=True, kw_only=True):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A key with those it belongs to, as far as they are recorded."""
+    """A key with its user and team, if they are recorded."""
 
     key: KeyRecord
     user: OwnerRecord | None = None
@@ -127,7 +127,7 @@ CHANGEABLE_OF_OWNERS = frozenset(OwnerRecord.__struct_fields__) - {
 
 
 class UsageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """One request that reached the model, told once. `id` is the request id."""
+    """One request that reached the model; `id` is the request id."""
 
     id: str
     key_id: str
@@ -195,14 +195,14 @@ class UsageBatch(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
-    """The account that a budget is spent from: an owner in a period."""
+    """An account that budgets are spent from: an owner in a period."""
 
     owner: str  # "key:<id>", "user:<id>" or "team:<id>"
     period: str  # "2026-11", "2026-11-23" (UTC) or "total"
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """An account: what recorded usage has cost, and what processes hold beside that."""
+    """The money spent from an account by recorded usage, and the holds of processes beside it."""
 
     account: Account
     spent_nano: int = 0
@@ -230,7 +230,7 @@ class PriceRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One change that somebody made: who, what, before and after."""
+    """One change by an operator: the actor, the object, its state before and after."""
 
     id: str  # in the order of time
     at_ms: Moment
@@ -274,11 +274,11 @@ class CapabilityOverride(msgspec.Struct, frozen=True, kw_only=True):
     source: Literal["learned", "operator"]  # learned: from refusals of Bedrock's
     updated_at: int
     reason: str = ""
-    # Of what was learned; `allowed` then means that it was withdrawn.
+    # For learned ones, of which `allowed` means withdrawn:
     learned_at: int | None = None  # the first time
     confirmations: int = 0  # requests that were refused with it and answered without
     witnesses: tuple[str, ...] = ()  # ids of the first two keys that made them
-    expires_at: int | None = None  # when it is tried again
+    expires_at: int | None = None  # when its subject is tried again
 
     @property
     def key(self) -> tuple[str, str, str, str]:

@@ -1,4 +1,4 @@
-"""How long single usage records are kept, in stores that do not see to it themselves."""
+"""Expiry of single usage records, in stores that do not expire them by themselves."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def expire_usage(
 ) -> None:
     """Deletes the records that are older than `days` every hour, until cancelled; sums stay.
 
-    Not before the first hour is over: what a dead process left in its journal comes back earlier,
-    and a record that is gone already would be counted again.
+    Begins after an hour: by then the journals of dead processes are delivered. A record that comes
+    again after it was deleted would be counted again.
     """
     while True:
         await sleep(_EVERY_SECONDS)

@@ -16,15 +16,15 @@ import msgspec
 from .base import StoreError
 
 _SHOWN = 4
-_SHORTEST_SHOWN = 16  # of less, the ends would tell too much
+_SHORTEST_SHOWN = 16  # the ends of a shorter secret would tell too much
 
 
 class SealingError(StoreError):
-    """Credentials cannot be encrypted or decrypted; the message says what is missing."""
+    """A failure to encrypt or decrypt credentials; the message says what is missing."""
 
 
 class ProviderCredentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is sealed: a pair of AWS keys, or an Amazon Bedrock API key."""
+    """Credentials to seal: a pair of AWS keys, or an Amazon Bedrock API key."""
 
     access_key_id: str | None = None
     secret_access_key: str | None = None
@@ -36,12 +36,12 @@ class ProviderCredentials(msgspec.Struct, frozen=True, kw_only=True, omit_defaul
 
     @property
     def masked(self) -> str:
-        """Enough to recognise them by: "AKIA****MPLE"."""
+        """Returns enough to recognise the credentials by: "AKIA****MPLE"."""
         return mask(self.bearer_token or self.access_key_id or "")
 
 
 def mask(secret: str) -> str:
-    """The ends of a secret around four stars; only the stars where it is short."""
+    """Returns the ends of a secret around four stars; only the stars where it is short."""
     if len(secret) < _SHORTEST_SHOWN:
         return "****"
     return f"{secret[:_SHOWN]}****{secret[-_SHOWN:]}"
@@ -56,14 +56,14 @@ class Seal:
         self._fernet: Any = None
 
     def close(self, credentials: ProviderCredentials) -> bytes:
-        """The token to store. Raises `SealingError`."""
+        """Encrypts credentials; returns the token to store. Raises `SealingError`."""
         token: bytes = self._cipher().encrypt(msgspec.json.encode(credentials))
         return token
 
     def open(self, token: bytes) -> ProviderCredentials:
-        """What was sealed. Raises `SealingError`, also for a token under another secret.
+        """Decrypts a token. Raises `SealingError`, also for a token under another secret.
 
-        The predecessor sealed bare API keys: they come as bearer tokens.
+        Bare API keys, which the predecessor sealed, are returned as bearer tokens.
         """
         cipher = self._cipher()
         from cryptography.fernet import InvalidToken  # noqa: PLC0415  # optional

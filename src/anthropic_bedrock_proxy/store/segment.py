@@ -1,16 +1,29 @@
 """One file of the usage journal: lines of JSON, locked for as long as its owner lives.
 
-The kernel drops the lock when the owner dies, however it dies; that is how an orphan is known.
-Whoever holds the lock may read the file, deliver it and delete it, and nobody else may. A lock is
-on the open file, not on its name, so after taking one it is checked that the name still leads
-there: another process may have delivered and deleted the file in between.
+Theory of operation:
+- The kernel drops the lock when the owner dies, however it dies: an unlocked file is an orphan.
+  Whoever holds the lock may read the file, deliver it and delete it, and nobody else may. A lock is
+  on the open file, not on its name, so after taking one `_lock` checks that the name still leads
+  there: another process may have delivered and deleted the file in between.
+- A file is always cut into the same batches of 500 lines, and a batch is numbered by the number of
+  its file and its offset there. So a batch that is delivered once more, by whomever, is the same.
+- What was never tried may be several batches at once (`UsageBatch.through`), if the store takes
+  that; what was tried comes again one by one, since some of it may have arrived.
+- A line begins with the CRC-32 of the rest, as one more member of its JSON: a flipped bit may leave
+  valid JSON with another price in it. The version before wrote lines that begin with `{"id":`, and
+  reads ours, as it skips members that it does not know.
 
-What a file holds is cut into batches always in the same way, and its name tells who wrote it and
-the how-manieth it is, so that a batch that is delivered once more is the same batch.
+Example: writer a1 writes 1200 records of 140 bytes.
 
-A line begins with the CRC-32 of the rest, as one more member of its JSON: a flipped bit may leave
-valid JSON with another price in it. The version before wrote lines that begin with the record's
-first member, and reads ours, as it skips members that it does not know.
+    usage-a1-00000001-bd71bc53.jsonl    writer, number, and a random part
+    {"crc":"cd19a7d3","id":"r00001","key_id":"key_a",...}
+
+    batch   lines         number                   through
+    1       0 to 499      1 * 2**36 + 0            the same
+    2       500 to 999    1 * 2**36 + 70000        the same
+    3       1000 to 1199  1 * 2**36 + 140000       the same
+
+A store with `batches_at_once` of 4 gets all three as one: number 2**36, through 2**36 + 140000.
 """
 
 from __future__ import annotations
@@ -39,7 +52,7 @@ from .totals import spending_of
 # is delivered for the first time may be several of them at once (`UsageBatch.through`).
 BATCH = 500
 _CLOSED = -1
-_LARGEST = 2**36  # bytes of a segment, of which the batches before the next one are numbered
+_LARGEST = 2**36  # bytes of a segment: the numbers of its batches end before those of the next
 _NAME = re.compile(r"usage-(?P<writer>.+)-(?P<number>\d+)-[0-9a-f]+\.jsonl")
 _decode = msgspec.json.Decoder(UsageRecord).decode
 _encode = msgspec.json.Encoder().encode
@@ -50,7 +63,7 @@ _UNCHECKED = b'{"id":'
 
 
 class Name(NamedTuple):
-    """The name of a segment; a writer's are delivered in its order."""
+    """The writer and number in a segment's name, by which segments are delivered in order."""
 
     writer: str
     number: int  # grows within a writer
@@ -69,7 +82,7 @@ def encode(record: UsageRecord) -> bytes:
 
 
 def decode(lines: list[bytes]) -> tuple[list[UsageRecord], list[bytes]]:
-    """Reads lines; returns their records, and the lines that hold none or are not as written."""
+    """Decodes lines; returns (records, lines that hold no record or fail their checksum)."""
     records: list[UsageRecord] = []
     corrupt: list[bytes] = []
     for line in lines:
@@ -86,15 +99,15 @@ def decode(lines: list[bytes]) -> tuple[list[UsageRecord], list[bytes]]:
 
 
 class Lines:
-    """Lines in memory, which the disk refused, on their way to the log."""
+    """Lines that the disk refused, in memory, on their way to the usage log."""
 
     def __init__(self, name: Name, lines: list[bytes]) -> None:
         self.name = name
         self.corrupt: list[bytes] = []
         self.lines = lines
-        self.taken = 0  # bytes that the log has taken
-        self.tried = 0  # bytes of which it may have taken some
-        self.left_alone = False  # the disk failed: for the next start
+        self.taken = 0  # bytes that the usage log has taken
+        self.tried = 0  # bytes that were sent, of which the log may have taken some
+        self.left_alone = False  # it cannot be read: kept for the next start
 
     async def deliver(self, log: UsageLog) -> int:
         """Appends what was not delivered yet to `log`; returns how many records.
@@ -102,7 +115,7 @@ class Lines:
         Goes on where it stopped if it is called again after a `StoreError`. Raises `OSError`.
         """
         delivered = 0
-        # What was tried comes again in single batches: of several, some may have arrived.
+        # See above for what comes at once.
         while lines := self._next_lines(BATCH * (log.batches_at_once if self._fresh else 1)):
             records: list[UsageRecord] = []
             corrupt: list[bytes] = []
@@ -115,7 +128,7 @@ class Lines:
                 records += found[0]
                 corrupt += found[1]
                 end += sum(map(len, batch))
-                # Neither this nor a store that answers at once may keep every other task waiting.
+                # Decoding and a store that answers at once must not keep every other task waiting.
                 await asyncio.sleep(0)
             if records:
                 last = through if self._fresh else None
@@ -128,7 +141,7 @@ class Lines:
 
     @property
     def _fresh(self) -> bool:
-        """Tells whether what comes next was never tried."""
+        """Tells whether the next batch was never sent."""
         return self.taken >= self.tried
 
     def _next_lines(self, most: int) -> list[bytes]:
@@ -138,7 +151,7 @@ class Lines:
         return list(islice(lines, most))
 
     def save(self, directory: Path) -> Segment:
-        """Copies the lines to a file, which goes on from where they have come. Raises `OSError`."""
+        """Copies the lines to a file that goes on where delivery stopped. Raises `OSError`."""
         segment = Segment.create(directory, self.name)
         try:
             segment.append(b"".join(self.lines))
@@ -164,7 +177,7 @@ class Segment(Lines):
         self.path = path
         self.torn = False
         self.size = os.fstat(descriptor).st_size
-        self.costs: Counter[Account] | None = None  # of what was not taken when they were summed
+        self.costs: Counter[Account] | None = None  # of undelivered records: `sum_up`
         self._descriptor = descriptor
 
     @classmethod
@@ -183,7 +196,7 @@ class Segment(Lines):
         """Takes over the file of a dead process; None if its owner lives. Raises `OSError`."""
         segment = cls._lock(path, os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC))
         if segment is not None:
-            segment.tried = segment.size  # as far as anybody knows
+            segment.tried = segment.size  # its owner may have sent all of it
         return segment
 
     @classmethod
@@ -223,7 +236,7 @@ class Segment(Lines):
             return list(islice(file, most))
 
     async def sum_up(self) -> None:
-        """Sums once what its records cost, in `costs`; of a file that fails or is gone, a part."""
+        """Sums the costs of the undelivered records in `costs`, once; a part if reading fails."""
         if self.costs is not None:
             return
         costs: Counter[Account] = Counter()
@@ -246,6 +259,6 @@ class Segment(Lines):
             self.path.unlink()
 
     def close(self) -> None:
-        """Lets go of the lock: a file still there is an orphan now."""
+        """Unlocks the file; if it is still there, it is an orphan now."""
         descriptor, self._descriptor = self._descriptor, _CLOSED
         os.close(descriptor)

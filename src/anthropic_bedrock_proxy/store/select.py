@@ -15,7 +15,7 @@ ALLOWED = "sqlite:///relative/path.db, sqlite:////absolute/path.db or memory://"
 
 
 def store_from_url(url: str) -> Store:
-    """The store for `url`, not yet open. Raises `StoreError` for a URL it cannot serve."""
+    """Makes the store for `url`, not yet open. Raises `StoreError` for a URL it cannot serve."""
     scheme, separator, rest = url.partition("://")
     if scheme not in STORES or not separator:
         # Only the scheme is repeated: the rest of a database URL may hold a password.

@@ -1,6 +1,6 @@
-"""Sums of usage and of money. Pure: what stores and a report's last line need.
+"""Sums of usage and of money, for stores and reports. Pure.
 
-A cost of None means that nothing in the group is priced; it is not a cost of nothing.
+A cost of None means that nothing in the group is priced; a cost of 0 is a price of 0.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from operator import attrgetter
 
 from .records import Account, UsageRecord, UsageTotal
 
-# What sums may be grouped by, in the order of sorting.
+# The columns that sums may be grouped by, in the order of sorting.
 COLUMNS = ("day", "key_id", "user_id", "team_id", "model")
-# What one sum holds beside them and its cost, in the order of `UsageTotal`.
+# The counts of one sum beside its columns and cost, in the order of `UsageTotal`.
 COUNTED = tuple(
     field for field in UsageTotal.__struct_fields__ if field not in {*COLUMNS, "cost_nano"}
 )
@@ -45,14 +45,14 @@ _get_columns = attrgetter(*COLUMNS)
 
 
 def checked_columns(by: Sequence[str]) -> Sequence[str]:
-    """`by`, if every column can be grouped by. Raises `ValueError` otherwise."""
+    """Returns `by`. Raises `ValueError` unless every column can be grouped by."""
     if unknown := set(by) - set(COLUMNS):
         raise ValueError(f"usage is not grouped by {', '.join(sorted(unknown))}")
     return by
 
 
 def sums_of(records: Iterable[UsageRecord]) -> dict[Group, UsageTotal]:
-    """The sums of `records` by day, key, user, team and model: the finest that are ever asked."""
+    """Sums `records` by day, key, user, team and model, the finest groups that there are."""
     groups: dict[tuple[int, str, str | None, str | None, str], list[UsageRecord]] = {}
     for record in records:
         group = (
@@ -86,15 +86,15 @@ def sums_of(records: Iterable[UsageRecord]) -> dict[Group, UsageTotal]:
 
 
 def spending_of(records: Iterable[UsageRecord]) -> dict[Account, int]:
-    """What `records` spend from the accounts of their keys, users and teams, in nano-dollars.
+    """Returns what `records` spend from accounts of keys, users and teams, in nano-dollars.
 
-    An account from which nothing is spent is not there.
+    Accounts from which nothing is spent are left out.
     """
     return spending_of_sums(sums_of(records).values())
 
 
 def spending_of_sums(sums: Iterable[UsageTotal]) -> dict[Account, int]:
-    """As `spending_of`, of sums that have a day, a key, a user and a team."""
+    """Returns the same as `spending_of`, from sums that have a day, a key, a user and a team."""
     spent: dict[tuple[str, str], int] = {}
     for total in sums:
         if total.cost_nano and total.day is not None:
@@ -105,7 +105,7 @@ def spending_of_sums(sums: Iterable[UsageTotal]) -> dict[Account, int]:
 
 
 def owners_of(what: UsageRecord | UsageTotal) -> list[str]:
-    """The owners of the accounts that a record, or a sum by its columns, is spent from."""
+    """Returns the owners of the accounts that a record or a sum is spent from."""
     owners = [f"key:{what.key_id}"]
     if what.user_id:
         owners.append(f"user:{what.user_id}")
@@ -122,7 +122,7 @@ def sum_by(
     until: str | None = None,
     key_id: str | None = None,
 ) -> list[UsageTotal]:
-    """Sums of sums that have every column, grouped by `by` and sorted; see `UsageLog.totals`."""
+    """Adds up sums that have every column, grouped by `by` and sorted; see `UsageLog.totals`."""
     checked_columns(by)
     groups: dict[Group, list[UsageTotal]] = {}
     for total in sums:
@@ -159,7 +159,7 @@ def add(
     team_id: str | None = None,
     model: str | None = None,
 ) -> UsageTotal:
-    """One total for several, under the columns that they share."""
+    """Adds up totals to one, under the columns that they share."""
     totals = list(totals)
     costs = [total.cost_nano for total in totals if total.cost_nano is not None]
     return UsageTotal(

@@ -1,1 +1,1 @@
-"""What the proxy tells about itself: logs; metrics and traces follow."""
+"""Telemetry: logs; metrics and traces follow."""

@@ -44,7 +44,7 @@ def configure(level: str, log_format: str) -> None:
 
 
 class _Handler(logging.Handler):
-    """Writes lines to stderr as `Output` does."""
+    """A handler that writes lines to stderr by `Output`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON document per line."""
+    """A formatter of one JSON document per line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line without its newline."""
@@ -81,7 +81,7 @@ class JSONFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time, level, message and the extra fields."""
+    """A formatter for people: time, level, message and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line without its newline."""
@@ -132,7 +132,7 @@ class LoggedRequest(Protocol):
 
 
 class Output:
-    """Writes to a descriptor what it takes, and never waits: serving does not depend on a log.
+    """The output to a descriptor, which never waits: serving does not depend on a log.
 
     A pipe that nobody reads is full after 64 KiB; to write to it would stop every client.
     """
@@ -148,7 +148,7 @@ class Output:
         self._within_line = False
 
     def write(self, data: bytes) -> None:
-        """Writes whole lines; what nobody takes is lost, and the next line says how much."""
+        """Writes whole lines; those that the reader does not take are lost, and counted."""
         size, lost = len(data), self._lost
         if lost:
             told = b'{"level":"warning","message":"%d bytes of the log were lost"}\n' % lost
@@ -208,7 +208,7 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Writes what has gathered."""
+        """Writes the lines that have gathered."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -232,7 +232,7 @@ class AccessLog:
 @lru_cache(maxsize=256)  # nearly every request is to the same few
 def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
     """Returns a client's path or model name, cut, without what may be a key."""
-    words = words[: 2 * _MAX_PATH]  # so that no key is cut to less than it is known by
+    words = words[: 2 * _MAX_PATH]  # cut here, a key is still long enough to be seen as one
     for secret in secrets:
         for form in (unquote(unquote(words)), words):
             if secret in form:
@@ -242,7 +242,7 @@ def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
 
 
 def _is_random(segment: str) -> bool:
-    """Tells whether it may be a key of any kind: long, with digits, in both cases or in hex."""
+    """Tells whether a segment may be a key: long, with digits, in both cases or in hex."""
     if len(segment) < _SHORTEST_RANDOM or not any(map(str.isdigit, segment)):
         return False
     if all(character in "0123456789abcdefABCDEF" for character in segment):

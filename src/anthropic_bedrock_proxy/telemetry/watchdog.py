@@ -1,4 +1,4 @@
-"""Notices when the event loop stands still, and says where: one warning, names of places only.
+"""The watchdog of the event loop: when it stands still, one warning says where.
 
 The loop beats a few times a second; a thread looks whether it still does. When a beat is overdue,
 the thread notes where the loop is (functions of this package, no values), and tells it when the
@@ -20,16 +20,16 @@ from typing import Final
 
 BEAT_SECONDS: Final = 0.25
 LAG_SECONDS: Final = 0.5  # overdue by this much, the loop stands still; seen within two beats more
-TOLD_SECONDS: Final = 5.0  # after which it is told, whether the loop goes on or not
+TOLD_SECONDS: Final = 5.0  # a stall of so long is told while it still lasts
 QUIET_SECONDS: Final = 10.0  # between two warnings
-_BUSY_SHARE: Final = 0.5  # of the time, that a process used which was not kept from running
+_BUSY_SHARE: Final = 0.5  # of a stall; a process that used less CPU was kept from running
 _MAX_PLACES: Final = 8
 _PACKAGE: Final = str(Path(__file__).parents[1]) + "/"
 _log = logging.getLogger("anthropic_bedrock_proxy.telemetry")
 
 
 class _Stall:
-    """The loop has not run since a beat, and stands at these places."""
+    """A stall: the loop has not run since a beat, and stands at these places."""
 
     __slots__ = ("places", "since", "told")
 
@@ -40,7 +40,7 @@ class _Stall:
 
 
 class Lag:
-    """Decides from beats and looks when there is something to tell."""
+    """The decisions of the watchdog, from beats and looks: when a stall is to be told."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Lag:
 
 
 class Watchdog:
-    """The thread that looks, and the timer that beats. `start` it on the loop that it watches."""
+    """The thread that looks and the timer that beats; `start` it on the loop to watch."""
 
     def __init__(self, told_seconds: float = TOLD_SECONDS) -> None:
         self._told_seconds = told_seconds
@@ -146,7 +146,7 @@ def places_of(thread: int) -> list[str]:
 
 
 def warn(seconds: float, places: list[str], untold: int) -> None:
-    """Writes the line."""
+    """Writes the warning; `untold` stalls before it were not told."""
     _log.warning(
         "the event loop stood still: nobody was served meanwhile",
         extra={"ms": round(seconds * 1000), "where": places, "untold": untold},

@@ -30,7 +30,7 @@ from ..protocol.request.views import MessageView
 from ..tools.base import Json, ServerTool
 from ..tools.toolset import Toolset
 from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content
-from .shown import BlockPath, OpenAnswers, OpenCall, OpenMessage, Shown
+from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
 from .suspended import ClientCalls, caller_of
 
 _MAX_SHOWN: Final = 128
@@ -138,7 +138,7 @@ class History:
     def _add_said(self, opened: OpenMessage, block: Json, path: BlockPath) -> None:
         tool = self._toolset.called(block.get("name")) if block["type"] == CALL else None
         if tool is not None:
-            opened.calls[block["id"]] = OpenCall(
+            opened.calls[block["id"]] = UnansweredCall(
                 tool, block["id"], block["name"], block["input"], path[0]
             )
             block = {**block, "type": TOOL_USE, "id": upstream_id(block["id"])}
@@ -197,7 +197,7 @@ class History:
             answer: Json = {"role": "user", "content": opened.results}
             self.shown.append(Shown(answer, None, opened.result_paths))
 
-    def _await(self, call: OpenCall) -> Json:
+    def _await(self, call: UnansweredCall) -> Json:
         """Stands for the result of a call of an earlier answer, which is run or resumed later."""
         if call.name not in self._runnable:
             raise InvalidRequestError(
@@ -214,13 +214,13 @@ class History:
             for call in self._answers.calls.values():
                 raise self._without_result(call)
 
-    def _without_result(self, call: OpenCall) -> InvalidRequestError:
+    def _without_result(self, call: UnansweredCall) -> InvalidRequestError:
         return InvalidRequestError(
             f"{self._use_of(call)} was found without a corresponding "
             f"`{call.tool.result_type}` block"
         )
 
-    def _use_of(self, call: OpenCall) -> str:
+    def _use_of(self, call: UnansweredCall) -> str:
         return f"messages.{call.index}: `{call.name}` tool use with id `{call.id[:_MAX_SHOWN]}`"
 
 

@@ -45,8 +45,8 @@ from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Json, RequestContext, Run, ToolCall
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
+from .answer_reader import AnswerReader, Writing
 from .client_answer import ClientAnswer
-from .model_answer import ModelAnswer, Writing
 from .request import Paths, extended, in_clients_words, prepare
 from .server_call import CALL, TOOL_USE, ServerCall
 from .suspended import SuspendedTurn, answer_without_model, container_of, suspended_turn
@@ -81,7 +81,7 @@ class Turn:
         self._paths: Paths = []
         self._running: dict[str, ServerCall] = {}
         self._client = ClientAnswer()
-        self._answer = ModelAnswer()
+        self._reader = AnswerReader()
         self._message_id = ""
         self._calls_made = 0
         self._spent: Json = {}  # by the model calls that have ended
@@ -116,8 +116,8 @@ class Turn:
 
     def spent(self) -> Json:
         """Returns the usage, if the turn ends now: the running call's output is an estimate."""
-        usage = add_usage(self._spent, self._answer.usage)
-        if unreported := self._answer.unreported_output():
+        usage = add_usage(self._spent, self._reader.usage)
+        if unreported := self._reader.unreported_output():
             usage["output_tokens"] = (usage.get("output_tokens") or 0) + unreported
         return usage
 
@@ -144,21 +144,21 @@ class Turn:
         """Takes one event of the model."""
         match event[0]:
             case b"content_block_delta":
-                self._answer.add_delta(event)
+                self._reader.add_delta(event)
                 self._client.add(event)
             case b"content_block_start":
                 self._client.add(self._start_block(event))
             case b"content_block_stop":
                 self._client.add(event)
-                if (call := self._answer.stop_block(event)) is not None:
+                if (call := self._reader.stop_block(event)) is not None:
                     self._client.add_outcome(call)
                     return [self._run(call)]
             case b"message_start":
                 self._start(event)
             case b"message_delta":
-                self._answer.end(event)
+                self._reader.end(event)
             case b"message_stop":
-                self._answer.stop = event
+                self._reader.stop = event
                 return [] if self._running else self._settle()
             case _:  # ping, error, or of the future
                 self._client.add(event)
@@ -166,7 +166,7 @@ class Turn:
 
     def _start(self, event: Event) -> None:
         message = decode(event[1])["message"]
-        self._answer.start(event, message["usage"])
+        self._reader.start(event, message["usage"])
         self._calls_made += 1
         if self._calls_made == 1:
             self._message_id = message["id"]
@@ -181,43 +181,43 @@ class Turn:
         calls = block.type == TOOL_USE
         tool = self._prepared.tools.get(block.name) if calls else None
         if tool is None:
-            self._answer.start_block(event, calls_client=calls)
+            self._reader.start_block(event, calls_client=calls)
             return event
         # Of this message and of no other: ids of some models begin anew with each answer.
         digest = sha256(f"{self._message_id}.{self._client.blocks}".encode()).hexdigest()
         identifier = f"srvtoolu_{digest[:_ID_DIGITS]}"
-        self._answer.start_call(Writing(start.index, identifier, block.name, tool))
+        self._reader.start_call(Writing(start.index, identifier, block.name, tool))
         tree = decode(event[1])
         tree["content_block"] |= {"type": CALL, "id": identifier}
         return event[0], encode(tree)
 
     def _settle(self) -> list[Action]:
         """Goes on once no call runs: if the model has stopped, with the next call or the end."""
-        answer = self._answer
-        if answer.stop is None:
+        reader = self._reader
+        if reader.stop is None:
             return []
-        self._answer = ModelAnswer()
-        self._spent = add_usage(self._spent, answer.usage)
-        reason, suspended = answer.stop_reason(), _suspended(answer.calls)
+        self._reader = AnswerReader()
+        self._spent = add_usage(self._spent, reader.usage)
+        reason, suspended = reader.stop_reason(), _suspended(reader.calls)
         if suspended is not None:
             reason = TOOL_USE
-        elif reason == TOOL_USE and answer.calls and not answer.calls_client:
+        elif reason == TOOL_USE and reader.calls and not reader.calls_client:
             if self._calls_made < MAX_CALLS:
-                shown = [call.shown for call in answer.calls]
-                self.request = extended(self.request, answer.content(), shown)
+                shown = [call.shown for call in reader.calls]
+                self.request = extended(self.request, reader.content(), shown)
                 return [CallModel(self.request)]
             reason = "pause_turn"
-        for event in (*self._final(answer, reason, suspended), answer.stop):
+        for event in (*self._final(reader, reason, suspended), reader.stop):
             self._client.add(event)
         return [End(suspended)]
 
     def _final(
-        self, answer: ModelAnswer, reason: str | None, suspended: SuspendedTurn | None
+        self, reader: AnswerReader, reason: str | None, suspended: SuspendedTurn | None
     ) -> list[Event]:
         """Returns the end of the last model call, with what all of them cost."""
         if self._calls_made == 1 and reason != "pause_turn" and suspended is None:
-            return answer.ending
-        *earlier, (name, data) = answer.ending
+            return reader.ending
+        *earlier, (name, data) = reader.ending
         tree = decode(data)
         tree["delta"]["stop_reason"] = reason
         if suspended is not None:

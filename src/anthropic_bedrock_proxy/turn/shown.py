@@ -27,7 +27,7 @@ class Shown(msgspec.Struct):
     paths: list[BlockPath]
 
 
-class OpenCall(msgspec.Struct):
+class UnansweredCall(msgspec.Struct):
     """A server-side call without a result, and the index of its message."""
 
     tool: ServerTool
@@ -42,7 +42,7 @@ class OpenMessage(msgspec.Struct):
 
     message: Json
     paths: list[BlockPath] = []
-    calls: dict[str, OpenCall] = {}
+    calls: dict[str, UnansweredCall] = {}
     calls_client: bool = False
     results: list[Json] = []
     result_paths: list[BlockPath] = []
@@ -51,7 +51,7 @@ class OpenMessage(msgspec.Struct):
 class OpenAnswers(msgspec.Struct):
     """The user message in which the results of `calls` are missing, and those that have come."""
 
-    calls: dict[str, OpenCall]
+    calls: dict[str, UnansweredCall]
     content: list[Json]
     paths: list[BlockPath]
     results: list[Json] = []

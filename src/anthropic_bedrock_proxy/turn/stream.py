@@ -3,9 +3,8 @@
 While calls run, the model is read on, so whichever comes first is taken first: its events, or the
 outcome of a call. Silence is told as silence whatever is waited for.
 
-An exception is never kept in a local or an attribute while it is raised: its traceback refers to
-the frames that refer to it, and the cycle would keep the request's body until the collector looks.
-So tasks are waited for in one frame and their results taken in another.
+Tasks are waited for in one frame and their results taken in another, so that no frame of a failure
+holds the task that holds it (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -160,7 +159,7 @@ class TurnStream:
         try:
             events = reading.result()
         finally:
-            del reading  # it holds the exception whose traceback holds this frame
+            del reading  # it holds an exception: docs/decisions/0020
         if events is None:
             self._source = None
         else:

@@ -1,1 +1,1 @@
-"""What the gateway calls: Bedrock, or a fake of it."""
+"""The upstreams that the gateway calls: Bedrock, or a fake of it."""

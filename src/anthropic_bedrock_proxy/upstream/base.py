@@ -12,7 +12,7 @@ from ..protocol.answer.events import Event
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a call may keep a client waiting that could be served elsewhere."""
+    """Bounds of one call for a client that could be served elsewhere: attempts and seconds."""
 
     max_attempts: int = 1
     first_byte_seconds: float = 300.0
@@ -47,11 +47,11 @@ class StreamDecoder(Protocol):
     usage_estimated: bool  # the model did not tell its usage
 
     def receive(self, chunk: bytes) -> list[Event]:
-        """Events completed by `chunk`; look at `failure` once they are delivered."""
+        """Returns the events completed by `chunk`; look at `failure` once they are delivered."""
         ...
 
     def end(self) -> None:
-        """The bytes ended; sets `failure` if that was too early.
+        """Takes note that the bytes have ended; sets `failure` if that was too early.
 
         Events that were held back until now come with the next `receive(b"")`.
         """
@@ -66,11 +66,11 @@ class AnswerStream(Protocol):
 
     @property
     def usage_estimated(self) -> bool:
-        """At the end: whether the usage told is an estimate."""
+        """Tells, at the end, whether the usage told is an estimate."""
         ...
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # a deadline of the wire, not of the task
-        """The next events; [] after `timeout` seconds of silence; None at the clean end.
+        """Returns the next events; [] after `timeout` seconds of silence; None at the clean end.
 
         Raises `UpstreamRefusal` when the stream breaks.
         """
@@ -82,25 +82,25 @@ class AnswerStream(Protocol):
 
 
 class Upstream(Protocol):
-    """What the gateway calls. Retries before the first byte and deadlines are its business."""
+    """The port of the gateway to models; it keeps deadlines and retries before the first byte."""
 
     async def call(self, call: ModelCall) -> ModelAnswer:
-        """A whole answer. Raises `UpstreamRefusal`."""
+        """Returns a whole answer. Raises `UpstreamRefusal`."""
         ...
 
     async def stream(
         self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
     ) -> AnswerStream:
-        """A stream of which at least one event has been decoded. Raises `UpstreamRefusal`.
+        """Returns a stream of which at least one event is decoded. Raises `UpstreamRefusal`.
 
         `new_decoder` makes a decoder for each attempt.
         """
         ...
 
     def retire(self) -> None:
-        """Lets go of idle connections; answers in progress end, and nobody comes any more."""
+        """Closes idle connections now, others when their answers have ended; no call follows."""
         ...
 
     async def close(self) -> None:
-        """Lets go of every connection."""
+        """Closes every connection."""
         ...

@@ -4,8 +4,13 @@ Retried, with exponential backoff and full jitter, until `max_attempts` or `retr
 up: throttling, 5xx, connection failures, and streams whose very first frame is such an exception.
 Never retried: 4xx, whole answers of which the 200 had come (AWS has billed them), and anything once
 an event has been handed out.
-An exception is never kept in a variable or an attribute while it is raised: its traceback refers to
-the frames that refer to it, and the cycle keeps the request's body until the collector looks.
+
+    attempt 1   503                                     wait for 0 to 0.5 s, by chance
+    attempt 2   429, retry-after: 3                     wait for 3 s
+    attempt 3   200, the first frame is an exception    wait for 0 to 2 s
+    attempt 4   200, its first events are handed out    what fails from now on is told
+
+No exception is kept with its traceback (docs/decisions/0020).
 Source: bedrock-runtime service model; "Exponential Backoff And Jitter", AWS Architecture Blog.
 """
 
@@ -14,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic, time
 from typing import Any, Final, TypeVar
@@ -30,16 +34,14 @@ from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import UpstreamRefusal, rule_for
 from ..bounded import Bounded
-from ..protocol.answer.events import Event
-from ..protocol.aws.model_errors import code_for
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
+from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
+from .refusals import BilledRefusal, UntimelyRefusal, refusal_from_http, refusal_from_transport
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
-_decode_any: Any = msgspec.json.Decoder().decode
 _BACKOFF_BASE_SECONDS: Final = 0.25
 _BACKOFF_CAP_SECONDS: Final = 8.0
 _HTTP_OK: Final = 200
-_LINGER_SECONDS: Final = 2.0
 _STREAMING: Final = frozenset(("invoke-with-response-stream", "converse-stream"))
 # Operations that are no `/model/{id}/…`: their model stands in the body.
 _FIXED_PATHS: Final = {
@@ -49,18 +51,9 @@ _FIXED_PATHS: Final = {
     "mantle-messages-stream": "/anthropic/v1/messages",
     "mantle-count-tokens": "/anthropic/v1/messages/count_tokens",
 }
-_SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: a day, or nobody means it
 _MAX_CACHED_PATHS: Final = 1024
 
 T = TypeVar("T")
-
-
-class _BilledRefusal(UpstreamRefusal):
-    """A failure after the model had answered: another attempt would be billed a second time."""
-
-
-class _UntimelyRefusal(UpstreamRefusal):
-    """A signature of another time than AWS's, which the next one has."""
 
 
 class RetryOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,8 +139,8 @@ class BedrockUpstream:
                 wait = self._backoff(attempt, refusal)
                 if (
                     attempt >= max_attempts
-                    or isinstance(refusal, _BilledRefusal)
-                    or not (rule_for(refusal).retryable or isinstance(refusal, _UntimelyRefusal))
+                    or isinstance(refusal, BilledRefusal)
+                    or not (rule_for(refusal).retryable or isinstance(refusal, UntimelyRefusal))
                     or monotonic() + wait - started > options.retry_seconds
                 ):
                     raise
@@ -166,17 +159,17 @@ class BedrockUpstream:
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
-            raise _broken(error, sent=True, kind=_BilledRefusal) from error
+            raise refusal_from_transport(error, sent=True, kind=BilledRefusal) from error
         finally:
             response.close()
-        return ModelAnswer(body, _request_id(response), _service_tier(response))
+        return ModelAnswer(body, request_id_of(response), service_tier_of(response))
 
     async def _stream_once(
         self, call: ModelCall, decoder: StreamDecoder, deadline: float
     ) -> AnswerStream:
         deadline = min(deadline, monotonic() + self._first_byte_seconds(call))
         response = await self._send(call, deadline)
-        stream = _Stream(response, decoder)
+        stream = BedrockStream(response, decoder)
         try:
             await stream.begin(deadline)
         except BaseException:
@@ -195,11 +188,13 @@ class BedrockUpstream:
         began = monotonic()
         deadlines = begin_by - began
         if deadlines <= 0:  # AWS would bill a request whose answer nobody waits for
-            raise _broken(TransportTimeoutError("no time was left to send it"), sent=False)
+            raise refusal_from_transport(
+                TransportTimeoutError("no time was left to send it"), sent=False
+            )
         try:
             response = await self._pool.request(head, call.body, deadlines)
         except TransportError as error:
-            raise _broken(error, sent=error.sent) from error
+            raise refusal_from_transport(error, sent=error.sent) from error
         if response.status == _HTTP_OK:
             if began >= self._skew.look_at:
                 self._learn_time(response, began)
@@ -208,7 +203,7 @@ class BedrockUpstream:
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
-            raise _broken(error, sent=False) from error
+            raise refusal_from_transport(error, sent=False) from error
         finally:
             response.close()
         raise self._refused(response, body, keys)
@@ -229,7 +224,7 @@ class BedrockUpstream:
     ) -> UpstreamRefusal:
         refusal = refusal_from_http(response.status, response.headers, body)
         if keys is not None and refusal.code in REFUSALS and self._skew.follow():
-            return _UntimelyRefusal(refusal.code, refusal.message, status=refusal.status)
+            return UntimelyRefusal(refusal.code, refusal.message, status=refusal.status)
         if self._credentials is not None and rule_for(refusal).credentials:
             self._credentials.invalidate(keys)
         return refusal
@@ -255,7 +250,7 @@ class BedrockUpstream:
         ).encode("latin-1")
 
     async def _keys(self, deadline: float) -> Credentials:
-        """Returns keys that have to be waited for."""
+        """Waits for keys. Raises `UpstreamRefusal`."""
         source = self._credentials
         if source is None:
             raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")
@@ -277,131 +272,3 @@ class BedrockUpstream:
             wire = f"{self._endpoint.path}{fixed}"
             paths = self._paths[key] = (wire, canonical_path(wire))
         return paths
-
-
-class _Stream:
-    """An open streamed answer (an `AnswerStream`)."""
-
-    def __init__(self, response: Response, decoder: StreamDecoder) -> None:
-        self._response = response
-        self._decoder = decoder
-        self._first: list[Event] = []
-        self.upstream_request_id = _request_id(response)
-        self.service_tier = _service_tier(response)
-
-    @property
-    def usage_estimated(self) -> bool:
-        """Tells, at the end, whether the usage told is an estimate."""
-        return self._decoder.usage_estimated
-
-    async def begin(self, deadline: float) -> None:
-        """Waits for the first events until a moment of the monotonic clock.
-
-        Raises `UpstreamRefusal`.
-        """
-        while not self._first:
-            left = deadline - monotonic()
-            if left <= 0:
-                raise _broken(TransportTimeoutError("the model sent no event in time"), sent=True)
-            events = await self.read(left)
-            if events is None:  # pragma: no cover  # a decoder that ends without an event fails
-                raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
-            self._first = events
-
-    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # a deadline of the wire
-        if self._first:
-            events, self._first = self._first, []
-            return events
-        decoder = self._decoder
-        deadline = monotonic() + timeout
-        left = timeout
-        while decoder.failure is None:
-            try:
-                chunk = await self._response.read(left)
-            except TransportError as error:
-                if decoder.finished or isinstance(error, TransportTimeoutError):
-                    if decoder.finished:
-                        return None
-                    raise _broken(error, sent=True) from error
-                decoder.end()
-                if decoder.failure is not None:
-                    raise _broken(error, sent=True) from error
-                return decoder.receive(b"") or None
-            if chunk is None:
-                decoder.end()
-                if decoder.failure is None:
-                    return decoder.receive(b"") or None
-                decoder.failure.sent = True
-                break
-            events = decoder.receive(chunk) if chunk else []
-            if events or not chunk:
-                return events
-            left = deadline - monotonic()  # bytes without an event do not prolong the wait
-            if left <= 0 and decoder.failure is None:
-                return []
-        raise _copy(decoder.failure)
-
-    def close(self) -> None:
-        if self._decoder.finished:
-            # Only the end of the HTTP body is missing: read it, so the connection can be reused.
-            self._response.finish(_LINGER_SECONDS)
-        else:
-            self._response.close()
-
-
-def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamRefusal:
-    """Reads an answer that is not 200: AWS's JSON errors and Anthropic's envelopes."""
-    code = headers.get(b"x-amzn-errortype", b"").decode("latin-1").split(":")[0].split("#")[-1]
-    message = ""
-    try:
-        data = _decode_any(body)
-        envelope = data.get("error")
-        if isinstance(envelope, dict):
-            code = str(envelope.get("type") or code)
-            message = str(envelope.get("message") or "")
-        else:
-            code = code or str(data.get("__type") or "").split("#")[-1]
-            message = str(data.get("message") or data.get("Message") or "")
-        code = code_for(code, data.get("originalStatusCode"))
-    except (msgspec.MsgspecError, AttributeError, ValueError, RecursionError):
-        pass  # a front door's HTML; the status says enough
-    retry_after = headers.get(b"retry-after", b"")
-    return UpstreamRefusal(
-        code or f"HTTP{status}",
-        message,
-        status=status,
-        retry_after=float(retry_after) if _SECONDS.fullmatch(retry_after) else None,
-    )
-
-
-def _copy(failure: UpstreamRefusal) -> UpstreamRefusal:
-    """Copies a failure that its decoder keeps, to be raised in its place."""
-    failure.__traceback__ = None  # it may have been raised, and caught, inside the decoder
-    copy = UpstreamRefusal(
-        failure.code, failure.message, status=failure.status, retry_after=failure.retry_after
-    )
-    copy.sent = failure.sent
-    return copy
-
-
-def _broken(
-    error: TransportError, *, sent: bool, kind: type[UpstreamRefusal] = UpstreamRefusal
-) -> UpstreamRefusal:
-    """Words a failure below HTTP in AWS's terms, so that one table decides about it."""
-    if isinstance(error, TransportTimeoutError):
-        refusal = kind("ModelTimeoutException", "The model did not answer in time.")
-    else:
-        _log.warning("%s", str(error))
-        refusal = kind("ServiceUnavailableException", "The connection to Amazon Bedrock failed.")
-    refusal.sent = sent
-    return refusal
-
-
-def _request_id(response: Response) -> str | None:
-    value = response.headers.get(b"x-amzn-requestid", b"").decode("latin-1")
-    return value if value and value.isascii() and value.isprintable() else None
-
-
-def _service_tier(response: Response) -> str | None:
-    value = response.headers.get(b"x-amzn-bedrock-service-tier")
-    return value.decode("latin-1") if value else None

@@ -1,4 +1,4 @@
-"""Bedrock's control plane: which models and inference profiles there are, and what is behind one.
+"""Bedrock's control plane: lists of models and inference profiles, and the model behind one.
 
 Three reads, asked rarely and never in the path of every request. Service model: `bedrock`
 (ListFoundationModels, ListInferenceProfiles, GetInferenceProfile); signed for the same name as the
@@ -23,7 +23,7 @@ from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, TransportError
 from ..aws.sigv4 import Credentials, Signer, canonical_path, canonical_query
 from ..aws_errors import UpstreamRefusal, rule_for
-from .bedrock import refusal_from_http
+from .refusals import refusal_from_http
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _HTTP_OK: Final = 200
@@ -35,7 +35,7 @@ Kind = Literal["SYSTEM_DEFINED", "APPLICATION"]
 T = TypeVar("T")
 
 
-class _Backing(msgspec.Struct, frozen=True):
+class _ProfileModel(msgspec.Struct, frozen=True):
     arn: str = msgspec.field(name="modelArn", default="")
 
     @property
@@ -51,11 +51,11 @@ class InferenceProfile(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     name: str = msgspec.field(name="inferenceProfileName", default="")
     type: str = "SYSTEM_DEFINED"
     status: str = "ACTIVE"
-    models: tuple[_Backing, ...] = ()  # the same model, once for each region
+    models: tuple[_ProfileModel, ...] = ()  # the same model, once for each region
 
     @property
     def base_model_id(self) -> str:
-        """The foundation model behind it; empty if Bedrock names none."""
+        """Returns the id of the foundation model behind it; empty if Bedrock names none."""
         return next((model.base_id for model in self.models), "")
 
 

@@ -13,7 +13,7 @@ Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | 
 
 
 class FakeUpstream:
-    """Answers each call with the next step of its script.
+    """An `Upstream` that answers each call with the next step of its script.
 
     A step is the whole body, a refusal (or any exception) to raise, or, for a stream, the list of
     its chunks; b"" in that list is a silence, an exception in it breaks the stream there.
@@ -23,10 +23,10 @@ class FakeUpstream:
         self.script = deque(script)
         self.calls: list[ModelCall] = []
         self.streams: list[FakeStream] = []
-        self.service_tier: str | None = None  # that every answer says it was served in
+        self.service_tier: str | None = None  # the tier that every answer names
 
     async def call(self, call: ModelCall) -> ModelAnswer:
-        """The next step as a whole answer."""
+        """Returns the next step as a whole answer."""
         step = self._next(call)
         if not isinstance(step, bytes):
             raise TypeError("the script has a stream where a whole answer was asked for")
@@ -35,7 +35,7 @@ class FakeUpstream:
     async def stream(
         self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
     ) -> AnswerStream:
-        """The next step as a stream, with its first events decoded."""
+        """Returns the next step as a stream, with its first events decoded."""
         step = self._next(call)
         if not isinstance(step, list):
             raise TypeError("the script has a whole answer where a stream was asked for")
@@ -52,7 +52,7 @@ class FakeUpstream:
         """Does nothing."""
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     def _next(self, call: ModelCall) -> Step:
         self.calls.append(call)
@@ -63,7 +63,7 @@ class FakeUpstream:
 
 
 class FakeStream:
-    """A scripted stream; `closed` tells whether the reader let go of it."""
+    """A scripted stream; `closed` tells whether the reader closed it."""
 
     upstream_request_id: str | None = "fake-request"
     service_tier: str | None = None
@@ -78,11 +78,11 @@ class FakeStream:
 
     @property
     def usage_estimated(self) -> bool:
-        """The decoder's own word."""
+        """Tells whether the decoder estimated the usage."""
         return self._decoder.usage_estimated
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ARG002, ASYNC109  # silences are scripted
-        """The events of the next chunk."""
+        """Returns the events of the next chunk."""
         if self.first is not None:
             events, self.first = self.first, None
             return events
@@ -102,5 +102,5 @@ class FakeStream:
                 return events
 
     def close(self) -> None:
-        """Notes it."""
+        """Notes that the reader closed the stream."""
         self.closed = True

@@ -1,9 +1,9 @@
-"""Finds the model behind an application inference profile: once, when its first request comes.
+"""The models behind application inference profiles: each looked up once, at its first request.
 
 The ARN of such a profile is opaque, and which fields a request may carry depends on the model
 behind it. An answer holds for good, because profiles cannot be changed; a failure for a minute,
-in which requests go on with the capabilities that routing takes for an unknown model. So do those
-of a key that has named too many profiles which Bedrock does not know.
+in which requests go on with the capabilities of an unknown model. So do requests of a key that has
+named too many profiles which Bedrock does not know.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..redaction import redact
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 RETRY_SECONDS: Final = 60.0
-MAX_FAILED: Final = 20  # look-ups of a key within that time that lead to nothing
+MAX_FAILED: Final = 20  # failed look-ups of a key within that time
 _MAX_REMEMBERED: Final = 1024  # clients choose the names
 _MAX_LOGGED: Final = 64
 
@@ -36,7 +36,7 @@ class DescribesProfiles(Protocol):
 
 
 class _Failure(msgspec.Struct, frozen=True, gc=False):
-    """A look-up that failed, for whom, and when it may be tried again."""
+    """A failed look-up: the key that asked, and when it may be tried again."""
 
     until: float
     key_id: str
@@ -84,7 +84,7 @@ class ProfileModels:
         await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Gives up what is being asked."""
+        """Cancels look-ups under way."""
         tasks = list(self._asking.values())
         for task in tasks:
             task.cancel()

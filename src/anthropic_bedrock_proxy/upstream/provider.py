@@ -13,7 +13,7 @@ from ..aws.connect import Endpoint
 DEFAULT: Final = "default"
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
-_TOKEN: Final = re.compile(r"[!-~]+")  # what a header carries
+_TOKEN: Final = re.compile(r"[!-~]+")  # one word of printable ASCII: it goes into a header
 _ROLE: Final = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 
 
@@ -36,7 +36,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 def parse_provider(name: str, fields: Mapping[str, str]) -> Provider:
-    """One entry of PROVIDERS. Raises ValueError, which never quotes a value."""
+    """Parses one entry of PROVIDERS. Raises ValueError, which never quotes a value."""
     if name == DEFAULT or not NAME.fullmatch(name):
         raise ValueError(
             f"a name has up to 64 letters, digits and . _ - and is not {DEFAULT!r}, which is the "
@@ -53,7 +53,7 @@ def parse_provider(name: str, fields: Mapping[str, str]) -> Provider:
 
 
 def problem_of(provider: Provider) -> str | None:
-    """What is wrong with a provider."""
+    """Describes what is wrong with a provider; None: nothing."""
     own = (provider.access_key_id, provider.profile, provider.bearer_token)
     for name in ("access_key_id", "secret_access_key", "session_token", "bearer_token"):
         if (text := getattr(provider, name)) is not None and not _TOKEN.fullmatch(text):

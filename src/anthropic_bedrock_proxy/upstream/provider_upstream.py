@@ -21,13 +21,13 @@ class ProviderUpstream:
         self._mantle: Upstream | None = None
 
     def call(self, call: ModelCall) -> Coroutine[Any, Any, ModelAnswer]:
-        """A whole answer. Raises `UpstreamRefusal`."""
+        """Returns a whole answer. Raises `UpstreamRefusal`."""
         return self._endpoint(call).call(call)
 
     def stream(
         self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
     ) -> Coroutine[Any, Any, AnswerStream]:
-        """A stream with its first events decoded. Raises `UpstreamRefusal`."""
+        """Returns a stream with its first events decoded. Raises `UpstreamRefusal`."""
         return self._endpoint(call).stream(call, new_decoder)
 
     def retire(self) -> None:

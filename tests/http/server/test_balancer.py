@@ -20,7 +20,7 @@ import pytest
 from balancer import Balancer, Pool, Verbatim
 from corpus import Case, Recorder, load
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.server import Server
 
 CASES = load()
@@ -109,7 +109,7 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
 async def played(case: Case, make_pool) -> Scene:
     """The scene after its end."""
     recorder = Recorder()
-    server = Server(recorder, Bounds())
+    server = Server(recorder, ConnectionBounds())
     listener = socket.create_server((HOST, 0))
     await server.start([listener])
     scene = Scene(case, recorder, make_pool(listener.getsockname()))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.chunked import ChunkedReader
 from anthropic_bedrock_proxy.http.server.errors import ProtocolError
 
-BOUNDS = Bounds(framing_bytes=100)
+BOUNDS = ConnectionBounds(framing_bytes=100)
 
 
 def read(data, cuts=()):

@@ -13,96 +13,15 @@ import sys
 import weakref
 
 import pytest
+from client_states import MIB, STATES, Desk
 from http_client import Connection
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.errors import ClientGoneError, ProtocolError
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 
-BOUNDS = Bounds()
+BOUNDS = ConnectionBounds()
 READ = 64 * 1024  # the server's one buffer: a read may go over a bound by as much
-MIB = 1 << 20  # what the application takes of a body
 PIECE = 4096  # what holds a few parts
 WHILE_AT_WORK = 400  # seconds: no bound of the server's, the application has its own
-HOST = b" HTTP/1.1\r\nHost: x\r\n"
-CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-class Desk:
-    """An application that does what the path says."""
-
-    def __init__(self):
-        self.done = asyncio.Event()  # the work that takes long
-        self.cancelled = 0
-
-    async def serve(self, request):
-        try:
-            await getattr(self, request.path.strip("/"))(request)
-        except ClientGoneError:
-            self.cancelled += 1
-        except asyncio.CancelledError:
-            self.cancelled += 1
-            raise
-
-    def left(self, request):
-        pass
-
-    def refuse(self, error, client):
-        return error.status, b"", b"refused"
-
-    async def quick(self, request):
-        request.answer(200, b"", b"{}")
-
-    async def large(self, request):
-        request.answer(200, b"", b"x" * 200_000)
-
-    async def forbid(self, request):
-        request.answer(401, b"", b"no")
-
-    async def last(self, request):
-        request.close_after_answer()
-        request.answer(200, b"", b"{}")
-
-    async def work(self, request):
-        await self.done.wait()
-        request.answer(200, b"", b"{}")
-
-    async def read(self, request):
-        size = 0
-        try:
-            while size <= MIB and (part := await request.read()):
-                size += len(part)
-        except ProtocolError as error:
-            request.answer(error.status, b"", b"late")
-        else:
-            request.answer(413 if size > MIB else 200, b"", b"{}")
-
-    async def stream(self, request):
-        """Speaks once a second, as the steps go."""
-        request.begin(200, b"", filler=b":\n\n")
-        while not self.done.is_set():
-            if not request.write(b"data: " + b"x" * 1000 + b"\n\n"):
-                await request.drain()
-            await asyncio.sleep(0)
-        request.end()
-
-
-# What a client has sent when it begins to misbehave.
-STATES = {
-    "connected": b"",
-    "in the head": b"GET /quick HTTP/1.1\r\nA: ",
-    "body awaited": b"POST /read" + HOST + b"Content-Length: 10000000\r\n\r\n",
-    "chunks awaited": b"POST /read" + CHUNKED,
-    "body not asked for": b"POST /work" + HOST + b"Content-Length: 10000000\r\n\r\n",
-    "chunks not asked for": b"POST /work" + CHUNKED,
-    "body not wanted": b"POST /forbid" + HOST + b"Content-Length: 262144\r\n\r\n",
-    "at work": b"GET /work" + HOST + b"\r\n",
-    "streaming": b"GET /stream" + HOST + b"\r\n",
-    "whole answer": b"GET /quick" + HOST + b"\r\n",
-    "large answer": b"GET /large" + HOST + b"\r\n",
-    "last answer": b"GET /last" + HOST + b"\r\n",
-    "idle": b"GET /quick" + HOST + b"\r\n",
-    "lingering": b"POST /forbid" + CHUNKED,
-}
 
 
 class Peer:
@@ -154,10 +73,10 @@ class Peer:
     def held(self):
         """Bytes that wait for the application or for the client, and what holds them."""
         connection, transport = self.connection.protocol.connection, self.connection.transport
-        chunks = connection._chunks
+        chunks = connection.body._chunks
         return (
-            sum(map(sys.getsizeof, connection._received))
-            + sys.getsizeof(connection._received)
+            sum(map(sys.getsizeof, connection.body._received))
+            + sys.getsizeof(connection.body._received)
             + sum(map(sys.getsizeof, connection._ahead))
             + sys.getsizeof(connection._ahead)
             + len(connection._head_reader._held)
@@ -378,7 +297,7 @@ def nothing_is_left_of(peer):
     connection = peer.connection
     assert not connection.server._connections
     assert connection.protocol._task is None
-    assert connection.protocol._prober is None or connection.protocol._prober.cancelled()
+    assert connection.protocol._prober is None
     assert peer.desk.cancelled <= 1
     # A protocol has no weak references, but nothing outlives its transport that it holds.
     transport = weakref.ref(connection.transport)
@@ -402,133 +321,3 @@ def test_who_ends_its_side_behind_bad_chunks_learns_that_they_are_bad():
         nothing_is_left_of(peer)
 
     asyncio.run(run())
-
-
-class Crowd:
-    """Connections of one server, in memory."""
-
-    def __init__(self, bounds):
-        self.desk = Desk()
-        self.first = Connection(self.desk, lambda _: None, bounds=bounds)
-        self.server = self.first.server
-        self.all = [self.first]
-
-    def come(self, data=b"", *, deaf=False):
-        """One more connects and sends something; returns its place in `stand`."""
-        connection = Connection(self.desk, lambda _: None, server=self.server)
-        connection.transport.blocked = deaf
-        self.all.append(connection)
-        if data:
-            connection.feed(data)
-        return len(self.all) - 1
-
-    def leave(self, index):
-        self.all[index].transport.abort()
-
-    @property
-    def stand(self):
-        """Who is there still."""
-        there = self.server._connections
-        return [n for n, each in enumerate(self.all) if each.protocol in there]
-
-
-async def rounds():
-    for _ in range(6):
-        await asyncio.sleep(0)
-
-
-def crowd(run, connections):
-    async def main():
-        some = Crowd(Bounds(connections=connections))
-        await run(some)
-        await rounds()
-        for index in some.stand:
-            some.leave(index)
-        await rounds()
-        assert not some.server._connections
-        assert not some.server._longest
-
-    asyncio.run(main())
-
-
-def test_a_new_connection_ends_the_one_that_has_waited_longest():
-    async def run(some):
-        some.server.clock.now += 1
-        some.come(STATES["at work"])
-        some.server.clock.now += 1
-        some.come(STATES["idle"])
-        await rounds()
-        some.server.clock.now += 1
-        some.first.feed(STATES["idle"])  # it waits anew
-        await rounds()
-        some.come()
-        await rounds()
-        assert some.stand == [0, 1, 3]
-
-    crowd(run, connections=3)
-
-
-def test_where_all_are_served_a_new_connection_is_ended_itself():
-    async def run(some):
-        some.first.feed(STATES["at work"])
-        some.come(STATES["streaming"])
-        some.come()
-        await rounds()
-        assert some.stand == [0, 1]
-
-    crowd(run, connections=2)
-
-
-def test_connections_that_come_at_once_end_as_many():
-    async def run(some):
-        for _ in range(2):
-            some.come()
-        for _ in range(100):
-            some.come()
-        await rounds()
-        assert some.stand == [100, 101, 102]
-
-    crowd(run, connections=3)
-
-
-@pytest.mark.parametrize("state", ["lingering", "last answer", "large answer"])
-def test_connections_that_are_ending_already_make_room_too(state):
-    """They have a time of their own, and would else stand beside as many others as came."""
-
-    async def run(some):
-        some.leave(0)
-        for _ in range(3):
-            some.server.clock.now += 1
-            some.come(STATES[state], deaf=state != "lingering")
-            await rounds()
-        assert some.stand == [1, 2, 3]
-        for _ in range(2):
-            some.server.clock.now += 1
-            some.come()
-            await rounds()
-        assert some.stand == [3, 4, 5]
-
-    crowd(run, connections=3)
-
-
-def test_room_costs_no_look_at_all_connections_for_each_that_comes():
-    async def run(some):
-        for _ in range(2000):
-            some.come()
-        await rounds()
-        looked = 0
-
-        class Counting(set):
-            def __iter__(self):
-                nonlocal looked
-                looked += len(self)
-                return super().__iter__()
-
-        some.server._connections = Counting(some.server._connections)
-        for _ in range(500):
-            some.come()
-            await rounds()
-        assert looked < 500 * 50
-        assert len(some.server._connections) == 2000
-
-    crowd(run, connections=2000)

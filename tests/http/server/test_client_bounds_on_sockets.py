@@ -16,7 +16,7 @@ from time import monotonic
 import pytest
 import uvloop
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.descriptors import raise_limit, room_for
 from anthropic_bedrock_proxy.http.server.server import Server
 
@@ -83,7 +83,7 @@ def serving(test, bounds=None, tls=None):
     """Runs `test` with a server, which must have no connection at its end."""
 
     async def main():
-        running = Running(bounds or Bounds(tick_seconds=0.05), tls)
+        running = Running(bounds or ConnectionBounds(tick_seconds=0.05), tls)
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
         running.address = listener.getsockname()
@@ -144,7 +144,7 @@ def test_a_client_that_has_only_ended_its_side_gets_its_answer(path, ending):
         assert (await read_to_the_end(client)).endswith(ending)
         client.close()
 
-    serving(run, Bounds(tick_seconds=0.05, next_probe_seconds=0.1))
+    serving(run, ConnectionBounds(tick_seconds=0.05, next_probe_seconds=0.1))
 
 
 def test_a_thousand_resets_leave_nothing():
@@ -161,7 +161,7 @@ def test_a_thousand_resets_leave_nothing():
 
 _FEW = """
 import asyncio, resource, socket, sys
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.descriptors import room_for
 from anthropic_bedrock_proxy.http.server.server import Server
 import uvloop
@@ -170,7 +170,7 @@ async def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (164, 164))
     listener = socket.socket(fileno=int(sys.argv[1]))
     listener.setblocking(False)
-    server = Server(None, Bounds())
+    server = Server(None, ConnectionBounds())
     await server.start([listener])
     while True:
         await asyncio.sleep(0.05)
@@ -226,7 +226,7 @@ def test_a_handshake_has_its_time(context, begun):
         assert 0.2 < monotonic() - before < 2
         client.close()
 
-    serving(run, Bounds(tick_seconds=0.05, handshake_seconds=0.3), context)
+    serving(run, ConnectionBounds(tick_seconds=0.05, handshake_seconds=0.3), context)
 
 
 class SilentTLS:
@@ -264,4 +264,8 @@ def test_a_client_that_does_not_end_its_tls_has_the_time_of_lingering(context):
         assert monotonic() - before < 2
         client.close()
 
-    serving(run, Bounds(tick_seconds=0.05, linger_seconds=0.3, linger_idle_seconds=0.3), context)
+    serving(
+        run,
+        ConnectionBounds(tick_seconds=0.05, linger_seconds=0.3, linger_idle_seconds=0.3),
+        context,
+    )

@@ -1,105 +1,19 @@
-"""The connection without a network: phases, bounds and endings, tick by tick."""
+"""The connection without a network: answers, time-outs and endings, tick by tick."""
 
 from __future__ import annotations
-
-import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from peers import take_body
+from wire_requests import BOUNDS, GET, post, written
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
+from anthropic_bedrock_proxy.http.server.clock import Clock
+from anthropic_bedrock_proxy.http.server.connection import Connection
 from anthropic_bedrock_proxy.http.server.errors import BodyTooSlowError, ProtocolError
-
-BOUNDS = Bounds(
-    head_bytes=400,
-    head_seconds=10,
-    idle_seconds=20,
-    body_seconds=30,
-    unread_body_bytes=50,
-    skipped_body_bytes=100,
-    framing_bytes=100,
-    ahead_bytes=80,
-    stall_seconds=40,
-    linger_seconds=12,
-    linger_idle_seconds=5,
-)
-CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def post(length, body=b"", *more):
-    lines = b"".join(line + b"\r\n" for line in more)
-    return b"POST / HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b" % (lines, length, body)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def connection(clock):
-    return Connection(BOUNDS, clock)
-
-
-@pytest.fixture
-def later(connection, clock):
-    """`later(5)` is a tick five seconds later."""
-
-    def later(seconds, unsent=0):
-        clock.now += seconds
-        connection.tick(unsent=unsent)
-        return connection.leave
-
-    return later
-
-
-def written(connection):
-    out, connection.out = b"".join(connection.out), []
-    return out
-
-
-def test_a_request_waits_for_the_answer_to_the_one_before(connection):
-    connection.receive(GET + GET.replace(b"/ ", b"/b "))
-    assert (connection.request.path, connection.waiting) == ("/", False)
-    connection.answer(200, b"", b"1")
-    assert connection.request.path == "/b"
-    connection.answer(200, b"", b"2")
-    assert connection.waiting
-    assert written(connection).count(b"HTTP/1.1 200 OK\r\n") == 2
-
-
-def test_reading_pauses_where_a_client_is_far_ahead(connection):
-    connection.receive(GET)
-    assert connection.reading
-    connection.receive(b"x" * 80)
-    assert not connection.reading
-    connection.answer(200, b"", b"")
-    assert connection.refusal is not None
-
-
-def test_reading_pauses_where_nobody_takes_the_body(connection):
-    connection.receive(post(200, b"x" * 49))
-    assert connection.reading
-    connection.receive(b"x")
-    assert (connection.reading, connection.has_body) == (False, True)
-    assert connection.take_body() == b"x" * 50
-    assert (connection.reading, connection.has_body) == (True, False)
-    assert connection.take_body() == b""
-
-
-def test_further_requests_wait_while_the_client_reads_no_answers(connection, later):
-    connection.receive(GET)
-    connection.allow_writing(False)
-    connection.answer(200, b"", b"")
-    connection.receive(GET)
-    assert connection.request is None
-    connection.allow_writing(True)
-    assert connection.request is not None
-    connection.allow_writing(True)
+from anthropic_bedrock_proxy.http.server.request_reader import Leave
 
 
 def test_what_waits_for_a_client_that_reads_nothing_is_bounded_in_time(connection, later):
@@ -109,53 +23,19 @@ def test_what_waits_for_a_client_that_reads_nothing_is_bounded_in_time(connectio
     assert later(1, unsent=1) is Leave.ABORT
 
 
-def test_the_end_of_the_clients_side_waits_with_what_came_before_it(connection):
-    connection.receive(GET)
-    connection.allow_writing(False)
-    connection.answer(200, b"", b"")
-    connection.receive(GET)
-    connection.eof()
-    assert (connection.leave, connection.reading) == (Leave.STAY, False)
-    connection.allow_writing(True)
-    assert connection.request is not None
-    connection.answer(200, b"", b"")
-    assert connection.leave is Leave.CLOSE
-
-
-def test_a_body_that_ended_with_the_clients_side_is_known_to_be_cut_short(connection):
-    connection.receive(GET + post(5, b"he"))
-    connection.eof()
-    connection.answer(200, b"", b"")
-    with pytest.raises(ProtocolError, match="ended before"):
-        connection.take_body()
-    connection.answer(400, b"", b"")
-    assert connection.leave is Leave.CLOSE
-
-
-@pytest.mark.parametrize(("rest", "refused"), [(b"\r\n", False), (GET[:9], True)])
-def test_what_is_left_when_the_clients_side_has_ended_is_no_request(connection, rest, refused):
-    connection.receive(GET + rest)
-    connection.eof()
-    connection.answer(200, b"", b"")
-    assert (connection.refusal is not None) is refused
-    if refused:
-        connection.answer(400, b"", b"")
-    assert connection.leave is Leave.CLOSE
-
-
 def test_a_body_is_late_from_when_it_is_waited_for(connection, later):
     connection.receive(post(5))
     assert later(100) is Leave.STAY
     connection.await_body()
     later(29)
-    assert connection.body_error is None
+    assert connection.body.error is None
     connection.receive(b"he")
-    assert connection.take_body() == b"he"
+    assert take_body(connection) == b"he"
     connection.await_body()
     later(1)
-    assert isinstance(connection.body_error, BodyTooSlowError)
+    assert isinstance(connection.body.error, BodyTooSlowError)
     with pytest.raises(BodyTooSlowError, match="30 s"):
-        connection.take_body()
+        take_body(connection)
     connection.answer(400, b"", b"")
     assert connection.leave is Leave.LINGER
 
@@ -198,45 +78,6 @@ def test_a_rest_of_a_body_that_may_be_long_ends_the_connection(connection, reque
     connection.receive(b"x" * 1000)
     assert connection.request is None
     assert connection.refusal is None
-
-
-@pytest.mark.parametrize("ahead", [False, True])
-def test_a_body_or_requests_in_crumbs_take_no_more_memory_than_their_bytes(ahead, clock):
-    connection = Connection(Bounds(), clock)
-    head = b"POST / HTTP/1.1\r\nHost: x\r\n"
-    connection.receive(GET if ahead else head + b"Transfer-Encoding: chunked\r\n\r\n")
-    crumb = b"ab" if ahead else b"2\r\nab\r\n"
-    connection.ask_for_body()  # else they are held as they came
-    for _ in range(8000):
-        connection.receive(crumb)
-    parts = connection._ahead if ahead else connection._received
-    assert sum(map(sys.getsizeof, parts)) < 16_000 + 4096
-    assert b"".join(parts) == b"ab" * 8000
-
-
-def test_a_client_is_told_once_to_send_its_body(connection):
-    connection.receive(post(5, b"", b"Expect: 100-continue"))
-    connection.await_body()
-    connection.await_body()
-    assert written(connection) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    connection.receive(b"hello")
-    assert connection.take_body() == b"hello"
-    connection.answer(200, b"", b"")
-    assert connection.leave is Leave.STAY
-
-
-def test_a_client_that_did_not_wait_is_not_told(connection):
-    connection.receive(post(5, b"he", b"Expect: 100-continue"))
-    connection.await_body()
-    assert written(connection) == b""
-    connection.receive(b"llo")
-    assert connection.take_body() == b"hello"
-
-
-def test_nothing_is_told_where_nothing_is_to_come(connection):
-    connection.receive(b"GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n")
-    connection.await_body()
-    assert written(connection) == b""
 
 
 def test_a_connection_lingers_until_its_client_is_silent_or_its_time_is_over(connection, later):
@@ -346,23 +187,6 @@ def test_an_answer_that_began_before_the_stop_does_not_end_its_connection(connec
     assert connection.leave is Leave.CLOSE
 
 
-def test_it_is_idle_while_nothing_of_a_request_has_come(connection):
-    assert connection.idle
-    connection.receive(b"\r\n")  # blank lines before a request are none of it
-    assert connection.idle
-    connection.receive(GET[:1])
-    assert not connection.idle
-    connection.receive(GET[1:])
-    assert not connection.idle
-    connection.allow_writing(False)
-    connection.receive(GET)
-    connection.answer(200, b"", b"")
-    assert not connection.idle  # another was sent ahead
-    connection.allow_writing(True)
-    connection.answer(200, b"", b"")
-    assert connection.idle
-
-
 def test_an_answer_that_said_it_would_close_does(connection, clock):
     connection.receive(GET)
     clock.draining = True
@@ -379,24 +203,6 @@ def test_a_status_without_words_of_its_own_is_written(connection):
     connection.receive(GET)
     connection.answer(599, b"", b"")
     assert written(connection).startswith(b"HTTP/1.1 599 \r\n")
-
-
-def test_bad_chunks_end_the_body_and_the_connection(connection, later):
-    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n")
-    assert isinstance(connection.body_error, ProtocolError)
-    connection.receive(GET)
-    assert later(1000) is Leave.STAY
-    connection.eof()
-    connection.answer(400, b"", b"")
-    assert connection.leave is Leave.CLOSE
-
-
-def test_a_connection_that_was_let_go_reads_nothing(connection):
-    since = connection.since
-    connection.receive(b"GET /")
-    connection.let_go()
-    connection.receive(GET)
-    assert (connection.request, connection.since) == (None, since)
 
 
 def test_a_client_that_sends_no_more_is_asked_by_a_100_whether_it_reads(connection):
@@ -427,7 +233,7 @@ def test_a_client_is_not_asked_where_there_is_no_way_to(connection):
 
 
 def test_a_client_that_ends_its_side_has_left_where_that_is_what_it_means(clock):
-    connection = Connection(Bounds(half_closed=False), clock)
+    connection = Connection(ConnectionBounds(half_closed=False), clock)
     connection.receive(GET)
     connection.eof()
     assert connection.leave is Leave.ABORT
@@ -491,10 +297,10 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def take(self):
         try:
-            self.connection.take_body()
+            take_body(self.connection)
         except ProtocolError:
             return
-        if not self.connection.body_done:
+        if not self.connection.body.done:
             self.connection.await_body()
 
     @precondition(lambda self: self.connection.request is not None and not self.begun)
@@ -530,8 +336,8 @@ class Machine(RuleBasedStateMachine):
             assert connection.leave in (Leave.LINGER, Leave.CLOSE)
         assert connection._ahead_bytes == sum(map(len, connection._ahead))
         assert connection._ahead_bytes <= BOUNDS.ahead_bytes + self.read
-        assert connection._received_bytes == sum(map(len, connection._received))
-        assert connection._received_bytes <= BOUNDS.unread_body_bytes + self.read
+        assert connection.body.size == sum(map(len, connection.body._received))
+        assert connection.body.size <= BOUNDS.unread_body_bytes + self.read
         assert len(connection._head_reader._held) <= BOUNDS.head_bytes + self.read
         if connection.leave is Leave.STAY and self.ended:
             assert connection.request is not None or not connection._may_write
@@ -560,71 +366,13 @@ def test_whatever_a_client_leaves_unfinished_its_connection_ends(state, draw):
         connection.answer(400, b"", b"")
     for _ in range(60):
         clock.now += 1
-        if state == "body" and connection.request is not None and connection.body_error is None:
+        if state == "body" and connection.request is not None and connection.body.error is None:
             connection.await_body()
         connection.tick(unsent=unsent)
-        if connection.body_error is not None and connection.request is not None:
+        if connection.body.error is not None and connection.request is not None:
             connection.answer(400, b"", b"")
         if connection.refusal is not None:
             connection.answer(408, b"", b"")
         if connection.leave in (Leave.CLOSE, Leave.ABORT):
             return
     raise AssertionError(state)
-
-
-class Data(bytes):
-    """Bytes that tell when nobody holds them any more."""
-
-    gone = 0
-
-    def __del__(self):
-        Data.gone += 1
-
-
-def test_nothing_of_a_body_that_was_refused_is_kept_while_the_connection_lingers(connection):
-    before = Data.gone
-    connection.receive(CHUNKED + b"1\r\na\r\n")
-    connection.receive(Data(b"1;" + b"a" * 200))
-    with pytest.raises(ProtocolError):
-        connection.take_body()
-    connection.answer(431, b"", b"")
-    assert connection.leave == Leave.LINGER
-    assert connection.body_error is None
-    assert Data.gone == before + 1
-
-
-def test_many_small_chunks_are_held_as_the_bytes_that_they_are(connection):
-    connection.receive(CHUNKED)
-    connection.receive(b"1\r\na\r\n" * 30)
-    connection.receive(b"2\r\nbb\r\n" * 10)
-    assert sys.getsizeof(connection._received) + sum(map(sys.getsizeof, connection._received)) < 300
-    assert connection.take_body() == b"a" * 30 + b"b" * 20
-
-
-def test_chunks_that_nobody_has_asked_for_are_held_and_not_read(clock):
-    connection = Connection(Bounds(), clock)
-    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-    body = b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n"
-    connection.receive(body)
-    assert (connection.body_done, connection.has_body) == (False, False)
-    connection.ask_for_body()
-    assert connection.body_done
-    assert connection.take_body() == b"x" * 3000
-
-
-def test_chunks_that_nobody_asks_for_are_dropped_with_the_answer(clock):
-    connection = Connection(Bounds(), clock)
-    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-    connection.receive(b"1\r\nx\r\n" * 3000)
-    connection.answer(401, b"", b"")
-    assert connection.leave is Leave.LINGER
-    assert connection._held == []
-
-
-def test_a_client_that_ends_its_side_behind_chunks_is_judged_by_all_of_them(clock):
-    connection = Connection(Bounds(), clock)
-    connection.receive(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-    connection.receive(b"1\r\nx\r\n" * 3000 + b"0\r\n\r\n")
-    connection.eof()
-    assert connection.body_error is None
-    assert connection.take_body() == b"x" * 3000

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.closing import accept_all, begin_none
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.server import Server
+from anthropic_bedrock_proxy.http.server.sockets import accept_all, begin_none
 
 TLS = Path(__file__).parents[2] / "support" / "tls"
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -52,7 +52,7 @@ class Scene:
 
     def __init__(self, listener, tls):
         self.desk = Desk()
-        bounds = Bounds(tick_seconds=0.05, quiet_seconds=QUIET_SECONDS)
+        bounds = ConnectionBounds(tick_seconds=0.05, quiet_seconds=QUIET_SECONDS)
         self.server = Server(self.desk, bounds, tls=tls)
         self.address = listener.getsockname()
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.errors import ProtocolError
 from anthropic_bedrock_proxy.http.server.head import CHUNKED
 from anthropic_bedrock_proxy.http.server.head_reader import HeadReader
 
-BOUNDS = Bounds(head_bytes=2048, headers=20, target_bytes=512)
+BOUNDS = ConnectionBounds(head_bytes=2048, headers=20, target_bytes=512)
 
 
 def read(data, cuts=()):

@@ -10,8 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from peers import by_h11, by_ours
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
-from anthropic_bedrock_proxy.http.server.connection import Clock, Connection, Leave
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
+from anthropic_bedrock_proxy.http.server.clock import Clock
+from anthropic_bedrock_proxy.http.server.connection import Connection
+from anthropic_bedrock_proxy.http.server.request_reader import Leave
 
 # Refused by us and taken by h11, on purpose: what two readers may understand in two ways.
 STRICTER = (
@@ -242,7 +244,7 @@ def read_by_h11(data, method, cuts):
 )
 @settings(max_examples=300)
 def test_our_answers_are_read_as_they_were_meant(method, version, option, kind, parts):
-    connection = Connection(Bounds(), Clock())
+    connection = Connection(ConnectionBounds(), Clock())
     connection.receive(f"{method} / HTTP/{version}\r\nHost: x\r\n{option}\r\n".encode())
     status, body = write_answer(connection, kind, parts)
     data = b"".join(connection.out)
@@ -259,7 +261,7 @@ def test_our_answers_are_read_as_they_were_meant(method, version, option, kind, 
 
 @given(st.binary(min_size=1, max_size=40), st.integers(0, 3))
 def test_answers_to_what_was_no_request_are_read_and_end_the_connection(body, requests_before):
-    connection = Connection(Bounds(), Clock())
+    connection = Connection(ConnectionBounds(), Clock())
     data = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * requests_before + b"GET / HTTP/1.1\r\n\r\n"
     connection.receive(data)
     for _ in range(requests_before):

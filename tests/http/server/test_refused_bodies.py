@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.server import Server
 
 TLS = Path(__file__).parents[2] / "support" / "tls"
@@ -74,7 +74,7 @@ def test_it_is_read_by_who_reads_only_after_the_whole_body(version, headers, tls
     async def main():
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.setblocking(False)
-            server = Server(Refusing(), Bounds(), tls=certified)
+            server = Server(Refusing(), ConnectionBounds(), tls=certified)
             await server.start([listener])
             data = await asyncio.to_thread(
                 sent_whole_then_read, listener.getsockname(), head, chunked, trusting

@@ -49,7 +49,7 @@ class Peer:
         self._sending = threading.Lock()
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Sends a line; whoever does not read is cut off, and comes again."""
+        """Sends a line; a worker that does not read is cut off, and connects again."""
         with self._sending:
             try:
                 self.connection.sendall(json.dumps(message).encode() + b"\n")
@@ -70,7 +70,7 @@ class Peer:
 
 
 class Child:
-    """Feeds by identity, and the workers that want them."""
+    """The feeds by identity, and the workers that subscribe to them."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Child:
     def _welcome(self) -> None:
         try:
             _, descriptors, _, _ = socket.recv_fds(self._control, 1, 1)
-        except BlockingIOError:  # the child of a host that died has not ended yet, and took it
+        except BlockingIOError:  # the child of a host that died is ending, and took the worker
             return
         for descriptor in descriptors:
             peer = Peer(socket.socket(fileno=descriptor))

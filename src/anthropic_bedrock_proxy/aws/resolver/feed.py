@@ -32,7 +32,7 @@ class Keys(NamedTuple):
 
 
 class Subscriber(Protocol):
-    """One who is told of an identity's keys."""
+    """A receiver of an identity's keys."""
 
     def tell(self, message: dict[str, Any]) -> None:
         """Sends a message; never raises, never waits for long."""
@@ -40,7 +40,7 @@ class Subscriber(Protocol):
 
 
 class Feed:
-    """Looks keys up, tells subscribers what there is, and reports how each look-up ended."""
+    """The feed of one identity: looks keys up, tells subscribers, reports how look-ups ended."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Feed:
         sleep: Callable[[float], None] = time.sleep,
         wake: threading.Event | None = None,
     ) -> None:
-        self.began: float | None = None  # of the look-up that is under way, monotonic
+        self.began: float | None = None  # start of the look-up under way, monotonic seconds
         self.ended = False
         self._identity = identity
         self._look_up = look_up
@@ -64,7 +64,7 @@ class Feed:
         self._monotonic = monotonic
         self._sleep = sleep
         self._lock = threading.Lock()
-        self._subscribers: dict[Subscriber, int] = {}  # and their names for this feed
+        self._subscribers: dict[Subscriber, int] = {}  # with their ids for this feed
         self._keys: Keys | None = None
         self._failure: str | None = None
         self._failures = 0
@@ -73,7 +73,7 @@ class Feed:
         self._wake = wake or threading.Event()  # AWS refused the keys
 
     def subscribe(self, subscriber: Subscriber, name: int) -> bool:
-        """Tells `subscriber` what is known, and everything that comes; not if it has ended."""
+        """Tells `subscriber` the present keys and all that follow; False if this feed has ended."""
         with self._lock:
             if not self.ended:
                 self._subscribers[subscriber] = name
@@ -82,7 +82,7 @@ class Feed:
             return not self.ended
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Tells it nothing any more."""
+        """Ends a subscription."""
         with self._lock:
             self._subscribers.pop(subscriber, None)
 
@@ -127,7 +127,7 @@ class Feed:
         return False
 
     def step(self) -> float:
-        """Looks up once, tells what came of it, and returns the pause before the next time."""
+        """Looks up once, tells subscribers, and returns the pause before the next time."""
         self.began = self._asked_at = self._monotonic()
         try:
             keys = self._look_up(self._identity)
@@ -139,7 +139,7 @@ class Feed:
         return self._succeed(keys)
 
     def hang(self, reason: str) -> None:
-        """Counts the look-up that is under way as failed; what it says later is no news."""
+        """Counts the look-up under way as failed; its late failure is not reported again."""
         self._hung = reason
         self._fail(reason)
 
@@ -176,6 +176,6 @@ class Feed:
             subscriber.tell(self._message(name))
 
     def _message(self, name: int) -> dict[str, Any]:
-        """Says what is known: the failure last seen, if there is one, beside the keys."""
+        """Makes the message of the present keys, with the failure last seen, if any."""
         keys = None if self._keys is None else self._keys._asdict()
         return {"id": name, "keys": keys, "failure": self._failure}

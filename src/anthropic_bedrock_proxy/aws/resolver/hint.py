@@ -1,4 +1,4 @@
-"""Tells without any network where AWS credentials would come from: for the start and its banner."""
+"""A guess, without any network, where AWS credentials would come from: for the banner."""
 
 from __future__ import annotations
 

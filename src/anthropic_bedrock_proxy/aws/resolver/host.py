@@ -46,7 +46,7 @@ class Host:
         self._environ = environ
         self._pace = pace
         self._sleep = sleep
-        self._failing: dict[str, str] = {}  # why, by the names of identities; outlives a child
+        self._failing: dict[str, str] = {}  # name of an identity -> reason; outlives a child
 
     async def run(self) -> None:
         """Starts the child, and another one when it has ended; until cancelled."""
@@ -95,7 +95,7 @@ class Host:
             await _end(child)
 
     def _log(self, line: bytes) -> None:
-        """Logs what is news in a report: that an outage begins, why it goes on, and its end."""
+        """Logs the news of a report: an outage's beginning, another reason for it, its end."""
         try:
             report = msgspec.json.decode(line, type=_Report)
         except (msgspec.MsgspecError, ValueError):

@@ -23,8 +23,8 @@ _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 2
 _LONGEST_REASON: Final = 500
-_LONGEST_TEXT: Final = 10_000  # a process may write megabytes
-# Account ids, access key ids, and what is as long and as mixed as a secret.
+_LONGEST_TEXT: Final = 10_000  # a process may write megabytes to its error
+# Account ids, access key ids, and words as long and as mixed as a secret.
 _HIDDEN: Final = re.compile(
     r"\b\d{12}\b|\bA[A-Z]{3}[A-Z0-9]{12,}\b"
     r"|(?<![\w/+=-])(?=[\w/+=-]*\d)(?=[\w/+=-]*[A-Z])[\w/+=-]{40,}",
@@ -55,7 +55,7 @@ def look_up(identity: dict[str, Any]) -> Keys:
 
 
 def reason_of(error: Exception) -> str:
-    """Says in one line what went wrong; account ids and whatever may be a key are left out."""
+    """Describes a failure in one line, without account ids and anything that may be a key."""
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", ""))
         text = f"{error.operation_name} was refused: {error}"
@@ -122,7 +122,7 @@ def _assume(session: Session, identity: dict[str, Any]) -> Keys:
 
 
 def _check(keys: Keys) -> None:
-    """Raises `LookUpError` for what cannot stand in a header."""
+    """Raises `LookUpError` for keys that cannot stand in a header."""
     for name, value in zip(Keys._fields[:3], keys[:3], strict=True):
         if value is None and name == "session_token":
             continue

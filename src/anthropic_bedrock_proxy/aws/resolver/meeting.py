@@ -1,4 +1,4 @@
-"""Lets workers and the child process find each other. Made once, before workers are forked.
+"""The meeting point of workers and the child process. Made once, before workers are forked.
 
 A pair of sockets that every worker inherits: a worker sends one end of a connection into it, the
 child, whoever started it, takes the ends out. And a lock that at most one process has: that one

@@ -1,4 +1,4 @@
-"""Decides when an origin of AWS credentials is asked again.
+"""The pauses between look-ups of AWS credentials.
 
 Keys that expire are looked up again well before they do: when a sixth of their life is left, or a
 quarter of an hour. An origin that gives the same keys once more (instance metadata does, until some
@@ -20,7 +20,7 @@ _SAME_SECONDS: Final = 120.0
 
 
 class Pace(NamedTuple):
-    """Sets the pauses, in seconds."""
+    """The pauses between look-ups, in seconds."""
 
     least: float = 5.0  # between the beginnings of two look-ups, whatever happens
     unending: float = 900.0  # after keys without an end; as AWS's SDKs do

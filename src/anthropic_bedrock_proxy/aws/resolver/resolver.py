@@ -1,4 +1,4 @@
-"""Gives a worker its credentials, which come by themselves from the child process.
+"""The credentials of a worker, which the child process sends without being asked.
 
     worker 1 ---.
     worker 2 ---+--- child (botocore): one look-up for all, ahead of time
@@ -30,13 +30,13 @@ from .meeting import Meeting
 from .pace import Pace
 
 _TOO_OLD_SECONDS: Final = 10.0  # never sign with keys that are about to expire in flight
-_PATIENCE_SECONDS: Final = 15.0  # of a request for which there are no keys yet
+_WAIT_SECONDS: Final = 15.0  # that a request waits for the first keys
 _CANDIDACY_SECONDS: Final = 2.0  # between looks whether a child has to be started
 _RECONNECT_SECONDS: Final = 0.25
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Says who the proxy is to AWS: a profile, the default chain or given keys, maybe in a role."""
+    """The proxy's identity at AWS: a profile, the default chain or given keys, maybe in a role."""
 
     name: str  # for the log
     region: str  # of AWS STS
@@ -83,14 +83,14 @@ class ResolvedSource:
         identity: Identity,
         refuse: Callable[[str], None],
         *,
-        patience_seconds: float,
+        wait_seconds: float,
         now: Callable[[], float],
     ) -> None:
         """`refuse` tells the child that AWS refused the keys with this id."""
         self.identity = identity
         self._refuse = refuse
         self._now = now
-        self._patience_seconds = patience_seconds
+        self._wait_seconds = wait_seconds
         self._keys: Credentials | None = None
         self._refused: Credentials | None = None
         self._failure: str | None = None
@@ -98,7 +98,7 @@ class ResolvedSource:
 
     @property
     def current(self) -> Credentials | None:
-        """The keys while they are fresh."""
+        """Returns the keys while they are fresh, else None."""
         keys = self._keys
         if keys is None or keys.expires_at is None:
             return keys
@@ -106,11 +106,11 @@ class ResolvedSource:
 
     async def get(self) -> Credentials:
         """Returns fresh keys, waiting for the first ones. Raises `CredentialsError`."""
-        deadline = asyncio.get_running_loop().time() + self._patience_seconds
+        deadline = asyncio.get_running_loop().time() + self._wait_seconds
         while (keys := self.current) is None:
             if self._failure is not None:
                 raise CredentialsError(f"{self.identity.name}: {self._failure}")
-            self._told.clear()  # those who wait already are waked all the same
+            self._told.clear()  # waiters of the last wait have their wake-up already
             try:
                 async with asyncio.timeout_at(deadline):
                     await self._told.wait()
@@ -128,7 +128,7 @@ class ResolvedSource:
         self._refuse(keys.access_key_id)
 
     def tell(self, keys: Credentials | None, failure: str | None) -> None:
-        """Takes over what the child says."""
+        """Takes over keys or a failure from the child."""
         if failure is not None and _same(keys, self._refused):
             keys = None  # the child has nothing better yet
         if keys is not None:
@@ -154,13 +154,13 @@ class Resolver:
         environ: Mapping[str, str],
         *,
         pace: Pace = Pace(),  # noqa: B008  # immutable
-        patience_seconds: float = _PATIENCE_SECONDS,
+        wait_seconds: float = _WAIT_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         """`environ` is the environment in which the child looks for credentials."""
         self._meeting = Meeting()
         self._host = Host(self._meeting, environ, pace)
-        self._patience_seconds = patience_seconds
+        self._wait_seconds = wait_seconds
         self._now = now
         # Who uses a source holds it: one of a provider that has gone is not kept fresh any longer.
         self._sources: WeakValueDictionary[Identity, ResolvedSource] = WeakValueDictionary()
@@ -177,7 +177,7 @@ class Resolver:
             source = ResolvedSource(
                 identity,
                 lambda key: self._send(_Refusal(number, key)),
-                patience_seconds=self._patience_seconds,
+                wait_seconds=self._wait_seconds,
                 now=self._now,
             )
             self._sources[identity] = source
@@ -204,7 +204,7 @@ class Resolver:
             loop.call_soon_threadsafe(self._send, _Leave(number))
 
     def _send(self, message: msgspec.Struct) -> None:
-        # Who is not connected says everything when he is.
+        # Without a connection nothing is lost: a new one begins by saying everything.
         if self._writer is not None:
             self._writer.write(msgspec.json.encode(message) + b"\n")
 

@@ -1,1 +1,1 @@
-"""The settings, section by section; `settings.py` puts them together."""
+"""The settings, section by section; `config/settings.py` puts them together."""

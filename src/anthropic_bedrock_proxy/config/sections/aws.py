@@ -1,4 +1,4 @@
-"""Amazon Bedrock: where it is, and how patient we are with it."""
+"""Amazon Bedrock: where it is, and how long to wait for it."""
 
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from pathlib import Path
@@ -9,7 +9,7 @@ from ..schema import Section, Setting
 
 
 class AWSSettings(Section, frozen=True):
-    """Where Amazon Bedrock is and who we are to it."""
+    """Amazon Bedrock: its region and endpoints, and the credentials for it."""
 
     region: Annotated[
         str,
@@ -138,7 +138,7 @@ class AWSSettings(Section, frozen=True):
 
 
 class UpstreamSettings(Section, frozen=True):
-    """Patience with Amazon Bedrock."""
+    """Time-outs and retries towards Amazon Bedrock."""
 
     connect_timeout_seconds: Annotated[
         float,

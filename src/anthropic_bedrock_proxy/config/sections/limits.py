@@ -1,4 +1,4 @@
-"""What keys, users and teams may use and spend, by default and when nobody can count."""
+"""Rate limits and budgets: their defaults, and what holds when nobody can count."""
 
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from typing import Annotated, Literal

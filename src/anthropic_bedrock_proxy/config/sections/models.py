@@ -1,4 +1,4 @@
-"""Which model on which target serves a request."""
+"""The models and targets that serve requests, and failover between them."""
 
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from ..schema import Section, Setting
 
 
 class ModelSettings(Section, frozen=True):
-    """Which Bedrock model serves a name, and with which betas."""
+    """Names of models, and the settings that all requests to models get."""
 
     default_model_mapping: Annotated[
         Mapping[str, str],

@@ -9,7 +9,7 @@ from ..schema import Section, Setting
 
 
 class ServerSettings(Section, frozen=True):
-    """How the proxy listens, logs and stops."""
+    """Listening, logging and stopping."""
 
     host: Annotated[
         str,
@@ -117,7 +117,7 @@ class ServerSettings(Section, frozen=True):
 
 
 class CORSSettings(Section, frozen=True):
-    """Which web pages of other origins may call the proxy from a browser."""
+    """Web pages of other origins that may call the proxy from a browser."""
 
     origins: Annotated[
         tuple[str, ...],
@@ -146,7 +146,7 @@ class CORSSettings(Section, frozen=True):
 
 
 class AuthSettings(Section, frozen=True):
-    """Who may use the proxy."""
+    """API keys of clients, and the load balancers whose headers are believed."""
 
     trusted_proxies: Annotated[
         tuple[str, ...],

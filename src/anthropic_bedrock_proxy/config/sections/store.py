@@ -1,4 +1,4 @@
-"""Where keys, usage and models are kept."""
+"""The settings of the store."""
 
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from pathlib import Path
@@ -9,7 +9,7 @@ from ..schema import Section, Setting
 
 
 class StoreSettings(Section, frozen=True):
-    """Where keys, usage and models are kept."""
+    """The store of keys, usage and models, and the journal on this machine."""
 
     url: Annotated[
         str,
@@ -49,19 +49,19 @@ class StoreSettings(Section, frozen=True):
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The SQLite file, if that is the store."""
+        """Returns the SQLite file, if that is the store."""
         prefix = "sqlite:///"
         return Path(self.url.removeprefix(prefix)) if self.url.startswith(prefix) else None
 
     @property
     def data_path(self) -> Path:
-        """The directory of what belongs to this machine."""
+        """Returns the directory of this machine's files: beside the SQLite file, else `data`."""
         beside = self.sqlite_path
         return beside.parent if beside is not None else Path("data")
 
     @property
     def journal_path(self) -> Path:
-        """`journal_dir`, or the place that follows from the store."""
+        """Returns `journal_dir`; by default `journal` in `data_path`."""
         return self.data_path / "journal" if self.journal_dir is None else self.journal_dir
 
 

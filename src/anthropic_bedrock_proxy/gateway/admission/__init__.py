@@ -1,1 +1,1 @@
-"""Who may do what, how often and for how much: before a request runs, and after."""
+"""Admission: who may do what, how often and for how much, before a request runs and after."""

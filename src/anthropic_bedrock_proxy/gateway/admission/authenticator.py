@@ -34,7 +34,7 @@ from .brute_force import BruteForceGuard, network_of
 MASTER_KEY_ID: Final = "master"
 ANONYMOUS_KEY_ID: Final = "anonymous"
 STALE_SECONDS: Final = 3600.0  # how long a known key outlives a store that is down
-_PATIENCE_SECONDS: Final = 0.5
+_WAIT_SECONDS: Final = 0.5
 _AT_ONCE: Final = 32  # look-ups for one address
 _GATE_SECONDS: Final = 5.0  # to wait for one of them
 _MAX_REMEMBERED: Final = 10_000
@@ -207,9 +207,9 @@ class Authenticator:
     ) -> Caller | None:
         known = found is not None and now < found.at + STALE_SECONDS
         # Who is known need not wait for a store that hangs.
-        patience = _PATIENCE_SECONDS if known else None
+        longest = _WAIT_SECONDS if known else None
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(longest):
                 # Shielded: others may be waiting for it when this request is cancelled.
                 return await asyncio.shield(self._ask(digest, secret, now))
         except (StoreError, TimeoutError) as error:

@@ -29,13 +29,13 @@ class BruteForceGuard:
         capacity: int = _MAX_REMEMBERED,
     ) -> None:
         self._seconds = 1 / per_second  # that a try costs
-        self._patience = (burst - 1) / per_second
+        self._longest_wait = (burst - 1) / per_second
         self._capacity = capacity
         self._full_at: dict[str, float] = {}  # by address: when its bucket is full again
 
     def wait(self, address: str, now: float) -> float:
         """Returns the seconds until an address may try another key; 0: now."""
-        wait = self._full_at.get(network_of(address), now) - now - self._patience
+        wait = self._full_at.get(network_of(address), now) - now - self._longest_wait
         return wait if wait > _ROUNDING else 0.0
 
     def count(self, address: str, now: float) -> None:

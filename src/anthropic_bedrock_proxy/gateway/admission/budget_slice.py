@@ -20,7 +20,7 @@ BUDGET_EXCEEDED: Final = "budget_exceeded"
 
 
 class Budget(msgspec.Struct, frozen=True):
-    """What may be spent from an account."""
+    """The budget of one account: so much may be spent of it in a period."""
 
     account: Account
     nano: int
@@ -28,7 +28,7 @@ class Budget(msgspec.Struct, frozen=True):
     resets_at: int | None  # epoch seconds; None: never
 
     def exceeded(self, *, left_over: bool) -> PermissionDeniedError:
-        """What a client is told. `left_over`: something is left, but less than it may cost."""
+        """Returns the error for a client; `left_over`: less is left than the request may cost."""
         kind, _, name = self.account.owner.partition(":")
         amount = (Decimal(self.nano) / NANO_PER_USD).normalize()
         until = "It does not reset. Ask the operator for more."
@@ -48,7 +48,7 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class BudgetSlice(msgspec.Struct, eq=False):
-    """What a worker may spend from one account. Times are monotonic seconds."""
+    """The part of one account that a worker may spend. Times are monotonic seconds."""
 
     budget: Budget
     available: int = 0  # borrowed and neither spent nor held; below 0: running requests overshot
@@ -72,7 +72,7 @@ class BudgetSlice(msgspec.Struct, eq=False):
 
     @property
     def claim(self) -> int:
-        """Returns what the ledger has to hold for this purse."""
+        """Returns what the ledger has to hold for this slice."""
         return self.available + self.surplus + self.held + sum(self.unpaid.values())
 
     @property
@@ -119,7 +119,7 @@ class BudgetSlice(msgspec.Struct, eq=False):
 
 
 class Hold(msgspec.Struct, gc=False):
-    """A running request's part of its purses, and of which budgets they were then."""
+    """A running request's part of its slices, and the budgets that these were of then."""
 
     slices: Sequence[BudgetSlice]
     budgets: Sequence[Budget]

@@ -1,11 +1,33 @@
 """Budgets: what a worker may spend without asking, borrowed from the ledger in slices.
 
-A request is admitted while every purse it needs has something in it (with holds: the most that it
-may cost). The ledger never lends more than a budget has left, so that all workers together
-overspend by no more than the requests that run when the last slice is used up, and with holds not
-at all. What was spent reaches the ledger with the usage records, never from here: a cost is counted
-once, by whoever delivers its record, and stays held until then. What is left over goes back when a
-purse is idle.
+Theory of operation:
+- A worker has a slice of every budget that its requests use. A request is admitted while each slice
+  that it needs has something left; with holds, the most that it may cost. Nothing is asked then.
+- A slice is borrowed from the ledger, which holds it for this worker. The ledger never lends more
+  than a budget has left: all workers together overspend by no more than the requests that run when
+  the last slice is used up, and with holds not at all.
+- A slice is a dollar at first, doubles when it was used up within a second, is halved otherwise,
+  and is at most a sixteenth of what the budget has left, so that others find something too. With a
+  quarter left the next one is asked for, in the background.
+- What was spent reaches the ledger with the usage records, never from here: a cost is counted once,
+  by whoever delivers its record, and stays held (unpaid) until then.
+- What is left over goes back when a slice is idle for 5 s. Holds lapse in 60 s if not renewed, so a
+  dead worker keeps nothing for long.
+- While the ledger does not answer, whoever was not over budget goes on (`fail_open`), or nobody.
+
+Example: workers A and B, no holds, a budget of 20 dollars; the ledger's figures are (spent, held).
+
+    event                            ledger         A: available, unpaid    B: available
+    A admits a request: borrows 1    0.00  1.00         1.00    0.00
+    it has cost 0.30                 0.00  1.00         0.70    0.30
+    B admits a request: borrows 1    0.00  2.00         0.70    0.30            1.00
+    A: another, has cost 0.80        0.00  2.00        -0.10    1.10            1.00
+    A admits: borrows 1.2875         0.00  3.29         1.19    1.10            1.00
+    A's usage is delivered (1.10)    1.10  2.19         1.19    0.00            1.00
+    A is idle: gives back 1.19       1.10  1.00         0       0.00            1.00
+
+The slice of 1.1875 is a sixteenth of the 19 dollars that were left when A last asked; the tenth of
+a dollar beyond its first slice is borrowed along.
 """
 
 from __future__ import annotations
@@ -27,18 +49,18 @@ _log = logging.getLogger("anthropic_bedrock_proxy.budgets")
 _THRESHOLDS: Final = (80, 100)  # percent of a budget; passing one is logged
 _RENEW_SECONDS: Final = 15.0
 _IDLE_SECONDS: Final = 5.0
-_ASK_SECONDS: Final = 1.0  # between questions to a ledger that said no
+_ASK_SECONDS: Final = 1.0  # between questions to a ledger that has refused
 _ANSWER_SECONDS: Final = 1.0  # a request waits no longer for the ledger
-_GIVE_UP_SECONDS: Final = 30.0  # nor does anybody
-_PARTS: Final = 16  # of what a budget has left, for one slice
-_SLICE_NANO: Final = NANO_PER_USD  # the first is a dollar, if the parts are not smaller
-_SLICE_SECONDS: Final = 1.0
-_RESERVE: Final = 4  # the part of a slice with which the next one is asked for
+_GIVE_UP_SECONDS: Final = 30.0  # the task that borrows waits no longer
+_PARTS: Final = 16  # a slice is at most this part of what a budget has left
+_SLICE_NANO: Final = NANO_PER_USD  # the first slice, if a sixteenth is not smaller
+_SLICE_SECONDS: Final = 1.0  # one that is used up sooner is doubled
+_RESERVE: Final = 4  # with so small a part of a slice left, the next is asked for
 _MAX_NOTED: Final = 4096
 
 
 class Budgets:
-    """The purses of one worker."""
+    """The slices of one worker: admits requests by them, and settles what they cost."""
 
     def __init__(
         self,
@@ -52,8 +74,8 @@ class Budgets:
     ) -> None:
         """`deliveries` are those of this worker's usage.
 
-        `holds`: admit only what can be paid at its dearest. `fail_open`: while the ledger does not
-        answer, who was not over budget before may go on.
+        `holds`: admit a request only if its highest cost can be paid. `fail_open`: while the ledger
+        does not answer, owners that were not over budget before may go on.
         """
         self._ledger = ledger
         self._deliveries = deliveries
@@ -110,7 +132,10 @@ class Budgets:
             hold.nano += nano
 
     def settle(self, hold: Hold, cost_nano: int) -> None:
-        """The request is over and has cost so much. Never raises."""
+        """Ends a request's hold: it has cost `cost_nano`, which is unpaid until delivered.
+
+        Never raises.
+        """
         now, round_ = self._monotonic(), self._deliveries.round
         for slice_, budget in zip(hold.slices, hold.budgets, strict=True):
             slice_.let_go(hold.nano, cost_nano, budget)
@@ -120,7 +145,7 @@ class Budgets:
             slice_.used_at = now
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        """Renews what is used and gives back what is idle, until cancelled."""
+        """Renews holds that are in use and gives back idle slices, until cancelled."""
         since = 0.0
         while True:
             await sleep(_IDLE_SECONDS)
@@ -135,7 +160,7 @@ class Budgets:
                 self._outage.begin(error)
 
     async def close(self) -> None:
-        """Gives everything back but what is unpaid; if the ledger does not answer, it lapses."""
+        """Gives back everything but what is unpaid; it lapses if the ledger does not answer."""
         asked = [p.borrowing for p in self.slices.values() if p.borrowing is not None]
         if asked:
             await asyncio.wait(asked, timeout=_ANSWER_SECONDS)
@@ -146,7 +171,7 @@ class Budgets:
         await self.upkeep.mend()
 
     async def _reserve(self, slices: Sequence[BudgetSlice], nano: int) -> None:
-        """Holds so much of each purse; with nothing to hold, sees that none is empty."""
+        """Holds `nano` of each slice; of 0, makes sure that none is empty. All or none."""
         done = 0
         try:
             for slice_ in slices:
@@ -161,7 +186,10 @@ class Budgets:
             raise
 
     async def _fill(self, slice_: BudgetSlice, needed: int) -> None:
-        """Borrows so that a request may begin. Raises if the budget has no more."""
+        """Borrows until a request may begin.
+
+        Raises `PermissionDeniedError` if the budget has no more, `UnavailableError` as `_lend`.
+        """
         wanted = max(needed, 1)
         while slice_.available < wanted:
             if self._outage.forbids_asking:
@@ -173,8 +201,8 @@ class Budgets:
                 self._send_for(slice_, needed)
             asked = slice_.borrowing
             assert asked is not None  # noqa: S101  # asked for just now, or before
-            patience = slice_.asked_at + _ANSWER_SECONDS - self._monotonic()
-            await asyncio.wait((asked,), timeout=max(0.0, patience))
+            longest = slice_.asked_at + _ANSWER_SECONDS - self._monotonic()
+            await asyncio.wait((asked,), timeout=max(0.0, longest))
             if not asked.done():
                 self._outage.begin(TimeoutError())
             if not asked.done() or not asked.result():
@@ -182,27 +210,27 @@ class Budgets:
                 return
 
     def _send_for(self, slice_: BudgetSlice, needed: int) -> None:
-        """Asks the ledger, in a task of its own.
+        """Starts a task that borrows from the ledger.
 
-        What is granted when nobody waits any more must be known all the same, or it would be held
-        for as long as the purse is in use.
+        It goes on when no request waits any more: what is granted must be known, or it would be
+        held for as long as the slice is in use.
         """
         self._outage.asked_at = slice_.asked_at = self._monotonic()
         slice_.borrowing = asyncio.create_task(self._borrow(slice_, needed))
 
     async def _borrow(self, slice_: BudgetSlice, needed: int) -> bool:
-        """Asks the ledger; False if it does not answer."""
+        """Borrows from the ledger; False if it does not answer."""
         asked_of = slice_.budget
         try:
             async with asyncio.timeout(_GIVE_UP_SECONDS):
                 granted_all = await self._ask(slice_, needed)
-        except (StoreError, OSError) as error:  # a time-out is one, too
-            slice_.due = True  # it may have been done: what is not known of must not be renewed
+        except (StoreError, OSError) as error:  # TimeoutError is an OSError
+            slice_.due = True  # it may have been granted: what is unknown must not be renewed
             self._outage.begin(error)
             return False
         finally:
             slice_.borrowing = None
-        if slice_.budget.nano == asked_of.nano:  # else it says nothing of the new one
+        if slice_.budget.nano == asked_of.nano:  # else the answer is about an older budget
             wanted = max(needed, 1)
             # What was granted in full may be spent already, if the answer took long: ask again.
             slice_.refused = 0 if granted_all or slice_.available >= wanted else wanted
@@ -210,7 +238,7 @@ class Budgets:
         return True
 
     async def _ask(self, slice_: BudgetSlice, needed: int) -> bool:
-        """Whether the ledger granted all that it was asked for."""
+        """Borrows a slice of the right size; tells whether the ledger granted all of it."""
         await self._deliveries.hold_inherited(slice_.budget.account)
         slice_.has_reached(self._deliveries.delivered)
         if slice_.due or slice_.lasting:
@@ -243,7 +271,7 @@ class Budgets:
         self._outage.end()
         self._note(budget, standing)
         if part < slice_.available < needed:
-            # Of no use to this request, but maybe to smaller ones of other workers.
+            # Too little for this request, but maybe enough for smaller ones of other workers.
             excess, slice_.available = slice_.available - part, part
             try:
                 await self._ledger.give_back(
@@ -254,7 +282,10 @@ class Budgets:
         return granted >= amount
 
     def _lend(self, slice_: BudgetSlice, wanted: int) -> None:
-        """The ledger does not answer: who was not over budget goes on, unless that is forbidden."""
+        """Lets a request go on without the ledger, unless its owner was over budget.
+
+        Raises `UnavailableError` if not `fail_open`, `PermissionDeniedError` if over budget.
+        """
         if not self._fail_open:
             raise UnavailableError(
                 "Budgets cannot be checked right now. Try again shortly.", retry_after=2.0
@@ -280,5 +311,5 @@ class Budgets:
                 _log.warning("a budget has passed a threshold", extra=extra)
 
     def _was_refused(self, slice_: BudgetSlice, wanted: int) -> bool:
-        """Who is over budget and keeps trying does not trouble the ledger each time."""
+        """Tells whether the ledger has just refused this amount, so that it is not asked again."""
         return 0 < slice_.refused <= wanted and self._monotonic() - slice_.refused_at < _ASK_SECONDS

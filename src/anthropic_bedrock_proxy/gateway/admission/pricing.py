@@ -65,7 +65,7 @@ class Pricing:
         return known.rates
 
     def most(self, target: Target, request: MessagesRequest) -> int:
-        """What one call of a target may cost at most, in nano-dollars; 0 without a price."""
+        """Returns the most that a call of a target may cost, in nano-dollars; 0 without a price."""
         rates = self.rates(target)
         if rates is None:
             return 0

@@ -1,6 +1,6 @@
 """Keeps the holds of a worker in the ledger true, beside its requests.
 
-For each purse the ledger holds what is in it, what running requests hold, and what was spent while
+For each slice the ledger holds what is in it, what running requests hold, and what was spent while
 its usage is on the way to the store: a budget must not be lent again before it is known to be
 spent. The store takes off what it is told of; a hold that lapsed or is in doubt is set anew.
 """
@@ -67,7 +67,7 @@ class Upkeep:
         self._monotonic = monotonic
 
     async def give_back(self, *, idle_seconds: float = 0.0) -> None:
-        """Empties the purses that nothing uses. Raises `StoreError`."""
+        """Empties the slices that nothing uses. Raises `StoreError`."""
         now = self._monotonic()
         for account, slice_ in list(self._slices.items()):
             idle = now - slice_.used_at
@@ -103,7 +103,7 @@ class Upkeep:
                     return
 
     def _to_set(self, *, lasting: bool) -> list[BudgetSlice]:
-        """Returns purses whose hold is to be set, for a day or for a lease."""
+        """Returns slices whose hold is to be set, for a day or for a lease."""
         found: list[BudgetSlice] = []
         now = self._monotonic()
         for slice_ in self._slices.values():
@@ -136,7 +136,7 @@ class Upkeep:
                 slice_.lapses_at = max(slice_.lapses_at, now + LEASE_SECONDS - MARGIN_SECONDS)
 
     async def set(self, slices: Sequence[BudgetSlice], *, lasting: bool = False) -> None:
-        """Sets holds to what their purses claim. Raises `StoreError`.
+        """Sets holds to what their slices claim. Raises `StoreError`.
 
         Nobody may borrow for them meanwhile. What is delivered meanwhile, or was of a round that
         is still on its way, stays held too much; it is set once more after that round.

@@ -1,4 +1,4 @@
-"""How long silence may last: pings for the client, deadlines for the model.
+"""Bounds of silence: pings for the client, deadlines for the model.
 
 One timer per wait, none per event. Claude Code gives a stream up after 300 s without a byte, and
 Bedrock never sends pings, so the proxy fills silences itself.

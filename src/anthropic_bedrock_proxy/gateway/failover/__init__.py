@@ -1,1 +1,1 @@
-"""Which target to try next."""
+"""Failover: which target to try next."""

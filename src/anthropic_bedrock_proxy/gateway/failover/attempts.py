@@ -51,7 +51,7 @@ class SingleTarget:
         """Returns False: there is no other target."""
         return False
 
-    def failed(self, refusal: UpstreamRefusal) -> bool:  # noqa: ARG002  # as Course's
+    def failed(self, refusal: UpstreamRefusal) -> bool:  # noqa: ARG002  # as those of Attempts
         """Returns False: there is no other target."""
         return False
 
@@ -103,7 +103,7 @@ class Attempts:
             raise failover.cooling(self._cooling, exchange.key_id)
 
     def with_deadlines(self, conversion: Conversion) -> Conversion:
-        """Shortens a call's patience while another provider could serve the request."""
+        """Shortens a call's deadlines while another provider could serve the request."""
         if not self._several or not self._others():
             return conversion
         options = self._failover.options

@@ -1,4 +1,4 @@
-"""Which conversation was served where, so that its next request finds its prompt cache.
+"""Conversations and where each was served, so that its next request finds its prompt cache.
 
 Only conversations that left the first target of their route are remembered. Nothing of a prompt is
 kept: a conversation is a hash over who asks, for which model, and how it begins.

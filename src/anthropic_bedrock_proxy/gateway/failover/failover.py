@@ -31,7 +31,7 @@ _MAX_REMEMBERED: Final = 1024
 
 
 class FailoverOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Patience with a target while there is another one. Seconds."""
+    """Deadlines of a target while there is another one, and its breakers. Seconds."""
 
     first_byte_seconds: float = 20.0
     answer_seconds: float = 120.0  # the same for whole answers

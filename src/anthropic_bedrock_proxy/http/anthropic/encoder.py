@@ -75,7 +75,7 @@ class AnthropicEncoder:
         """Tells limits, and the hints about retries that the official SDKs obey."""
         lines = limit_lines(error.limits)
         if isinstance(error, MethodNotAllowedError):
-            return lines + b"allow: %b\r\n" % error.allow.encode()
+            lines += b"allow: %b\r\n" % error.allow.encode()
         if error.retry_after is not None:
             lines += b"retry-after: %d\r\n" % max(1, math.ceil(error.retry_after))
         return lines + b"x-should-retry: %b\r\n" % (b"true" if error.should_retry else b"false")

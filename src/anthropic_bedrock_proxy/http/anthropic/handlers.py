@@ -16,7 +16,7 @@ from ...gateway.model_list import list_models, retrieve
 from ...models.betas import split_header
 from ...models.registry import Registry
 from ...protocol.request.messages import check_version
-from ..application import Endpoint, Request
+from ..application import HTTPRoute, Request
 from ..authentication import Authentication
 from ..body import read_body
 from ..reply import Reply, StreamReply, encoded
@@ -44,14 +44,14 @@ class MessagesAPI:
         self._authenticate = authentication.authenticate
         self._max_body_bytes = max_body_bytes
 
-    def endpoints(self) -> Iterable[Endpoint]:
-        """Returns the endpoints of this API."""
+    def routes(self) -> Iterable[HTTPRoute]:
+        """Returns the routes of this API."""
         list_, get = self.list_models, self.get_model
         return (
-            Endpoint("/v1/messages", {"POST": self.create_message}),
-            Endpoint("/v1/messages/count_tokens", {"POST": self.count_tokens}),
-            Endpoint("/v1/models", {"GET": list_, "HEAD": list_}),
-            Endpoint("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}),
+            HTTPRoute("/v1/messages", {"POST": self.create_message}),
+            HTTPRoute("/v1/messages/count_tokens", {"POST": self.count_tokens}),
+            HTTPRoute("/v1/models", {"GET": list_, "HEAD": list_}),
+            HTTPRoute("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}),
         )
 
     async def create_message(self, request: Request) -> Reply | StreamReply:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 
-class Bounds(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes are per connection, seconds are of the client's making; docs/security.md has the table.
+class ConnectionBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one connection, in bytes and in seconds of its client's making.
 
-    Times are looked at once per `tick_seconds`, so each may be exceeded by that.
+    Times are looked at once per `tick_seconds`, so each may be exceeded by that. docs/security.md
+    has the table.
     """
 
     tick_seconds: float = 1.0

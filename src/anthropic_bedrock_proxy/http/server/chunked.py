@@ -3,7 +3,7 @@ r"""A body in chunks (RFC 9112 7.1): from bytes to the data in them, and where i
 Extensions and trailers are checked, counted and forgotten: nothing of them reaches the
 application, so that no trailer can pass for a header.
 
-    >>> reader = ChunkedReader(Bounds())
+    >>> reader = ChunkedReader(ConnectionBounds())
     >>> reader.receive(b"2\r\n{}\r\n0\r\n\r\nGET /")
     ([b'{}'], 12)
     >>> reader.done
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .bounds import Bounds
+from .bounds import ConnectionBounds
 from .errors import ProtocolError
 
 # A size of over 15 digits is over 64 bits. No control character but a tab, so no bare CR.
@@ -27,11 +27,11 @@ _SIZE_LINE_BYTES: Final = 20  # what a size without an extension may take, its l
 
 
 class ChunkedReader:
-    """Reads one body; `done` tells whether it has ended."""
+    """Reader of one body; `done` tells whether it has ended."""
 
     __slots__ = ("_bounds", "_in_trailers", "_left", "_line", "_spare", "done")
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: ConnectionBounds) -> None:
         self._bounds = bounds
         self._spare = bounds.framing_bytes
         self._left = -1  # bytes until the CRLF behind a chunk, that included; -1: between chunks
@@ -40,7 +40,7 @@ class ChunkedReader:
         self.done = False
 
     def receive(self, data: bytes) -> tuple[list[bytes], int]:
-        """The data that came, and how many bytes of `data` belong to the body.
+        """Returns the pieces that came, and how many bytes of `data` belong to the body.
 
         Raises `ProtocolError`.
         """

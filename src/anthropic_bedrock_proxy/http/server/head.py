@@ -15,7 +15,7 @@ line that ends it, so that it can neither begin a second message nor hand the co
 `Upgrade` is ignored, as RFC 9110 7.8 allows: the request is served in HTTP/1.1.
 
     >>> data = b"PUT /a%20b?c HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
-    >>> head = parse_head(data, Bounds())
+    >>> head = parse_head(data, ConnectionBounds())
     >>> head.path, head.query, head.length
     ('/a b', b'c', 2)
 """
@@ -30,7 +30,7 @@ from urllib.parse import unquote
 import httptools
 import msgspec
 
-from .bounds import Bounds
+from .bounds import ConnectionBounds
 from .errors import ProtocolError
 
 CHUNKED: Final = -1
@@ -66,7 +66,7 @@ class Head(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Fields:
-    """Gathers header fields (llhttp's callback)."""
+    """Header fields, gathered (llhttp's callback)."""
 
     __slots__ = ("headers",)
 
@@ -80,7 +80,7 @@ class _Fields:
         headers[name] = value if name not in headers else b"%b, %b" % (headers[name], value)
 
 
-def parse_head(data: bytes, bounds: Bounds) -> Head:
+def parse_head(data: bytes, bounds: ConnectionBounds) -> Head:
     """Parses a head that ends with its empty line. Raises `ProtocolError`."""
     method, target, modern = parse_line(data[: data.find(b"\n")], bounds)
     lines = data.count(b"\r\n")
@@ -123,8 +123,8 @@ def check_line_ends(data: bytes | bytearray, lines: int) -> None:
         raise ProtocolError("A line of the request's headers does not end in CRLF.")
 
 
-def parse_line(line: bytes, bounds: Bounds) -> tuple[str, bytes, bool]:
-    """Method, target and whether it is HTTP/1.1, of a request line without its line feed.
+def parse_line(line: bytes, bounds: ConnectionBounds) -> tuple[str, bytes, bool]:
+    """Splits a request line, without its line feed: method, target, whether it is HTTP/1.1.
 
     Raises `ProtocolError`.
     """
@@ -146,12 +146,12 @@ def check_method(data: bytes | bytearray) -> None:
         raise ProtocolError("This is no request of HTTP/1.1.")
 
 
-def longest_line(bounds: Bounds) -> int:
-    """The bytes that a request line may take, its end included."""
+def longest_line(bounds: ConnectionBounds) -> int:
+    """Returns how many bytes a request line may take, its end included."""
     return bounds.target_bytes + _LINE_BYTES
 
 
-def _bad_line(line: bytes, bounds: Bounds) -> ProtocolError:
+def _bad_line(line: bytes, bounds: ConnectionBounds) -> ProtocolError:
     check_method(line)
     if len(line) >= longest_line(bounds):
         return target_too_long(bounds)
@@ -165,8 +165,8 @@ def _bad_line(line: bytes, bounds: Bounds) -> ProtocolError:
     return ProtocolError("The request line is not that of an HTTP/1.1 request.")
 
 
-def target_too_long(bounds: Bounds) -> ProtocolError:
-    """The error for a request target over its bound."""
+def target_too_long(bounds: ConnectionBounds) -> ProtocolError:
+    """Returns the error for a request target over its bound."""
     return ProtocolError(f"The request target is over {bounds.target_bytes} bytes.", status=414)
 
 
@@ -185,7 +185,7 @@ def _is_host(host: bytes) -> bool:
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
-    """Path and query of any form of the target. Raises `ProtocolError`."""
+    """Splits any form of the target into path and query. Raises `ProtocolError`."""
     if b"#" in target:
         raise ProtocolError("The request target has a fragment (#).")
     if not target.startswith(b"/") and target != b"*":

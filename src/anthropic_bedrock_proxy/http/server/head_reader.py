@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .bounds import Bounds
+from .bounds import ConnectionBounds
 from .errors import ProtocolError
 from .head import (
     Head,
@@ -24,11 +24,11 @@ _END: Final = b"\r\n\r\n"
 
 
 class HeadReader:
-    """Reads heads, one after the other."""
+    """Reader of heads, one after the other."""
 
     __slots__ = ("_bounds", "_held", "_line_checked", "head")
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: ConnectionBounds) -> None:
         self._bounds = bounds
         self._held = bytearray()  # what has come of a head that has not ended
         self._line_checked = False

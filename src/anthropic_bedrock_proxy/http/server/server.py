@@ -1,21 +1,22 @@
-"""All connections of one worker: listening, the clock, room for new ones, the drain."""
+"""All connections of one worker: listening, the clock, the drain."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 from ssl import SSLContext
 from typing import Any, Final
 
-from .bounds import Bounds
+from .bounds import ConnectionBounds
 from .clock import Clock
-from .closing import accept_all, begin_none
 from .descriptors import room_for
-from .protocol import Application, HTTPProtocol
+from .eviction import Eviction
+from .protocol import HTTPProtocol
+from .request import ServerApplication
+from .round_robin import RoundRobin
+from .sockets import accept_all, begin_none
 
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = (
@@ -23,15 +24,13 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )
 _READ_BYTES: Final = 64 * 1024
-_TURNS_AT_ONCE: Final = 2  # for those who send more than that: reads in one turn of the loop
 _BACKLOG: Final = 2048  # asyncio listens once more, for 100 connections: a burst would be dropped
 _POLL_SECONDS: Final = 0.02
 _HANDSHAKE_SECONDS: Final = 0.1  # of TCP, from a balancer to here
-_AT_A_TIME: Final = 64  # connections that are looked for at a time, when there is no more room
 
 
 def date_line(now: float) -> bytes:
-    """The Date header at `now`, epoch seconds (RFC 9110 5.6.7): in English, whatever the locale.
+    """Returns the Date header at `now`, epoch seconds (RFC 9110 5.6.7), in English in any locale.
 
     `email.utils` formats it too, and costs the start 4 ms.
     """
@@ -42,12 +41,12 @@ def date_line(now: float) -> bytes:
 
 
 class Server:
-    """Serves an application on listening sockets, on the running loop."""
+    """Server of an application on listening sockets, on the running loop."""
 
     def __init__(
         self,
-        application: Application,
-        bounds: Bounds,
+        application: ServerApplication,
+        bounds: ConnectionBounds,
         *,
         tls: SSLContext | None = None,
         monotonic: Callable[[], float] | None = None,
@@ -59,13 +58,13 @@ class Server:
         self._monotonic = monotonic or self.loop.time
         self.buffer = memoryview(bytearray(_READ_BYTES))
         self.clock = Clock()
+        self.turns = RoundRobin(self.loop)
         self._tls = tls
         self._connections: set[HTTPProtocol] = set()
         self._room = bounds.connections
-        self._longest: dict[HTTPProtocol, float] = {}  # some that wait, the longest last
+        self._eviction = Eviction()
         self._ports: list[tuple[socket.socket, asyncio.Server]] = []
         self._came_at = 0.0  # the last connection, on the loop's clock, before its TLS handshake
-        self._flooding: deque[Callable[[], None]] = deque()
         self._ticker: asyncio.TimerHandle | None = None
         self._read_clock()
 
@@ -104,53 +103,14 @@ class Server:
             self._read_clock()
         self._connections.add(connection)
         if len(self._connections) > self._room:
-            self._make_room()
+            self._eviction.end_one(self._connections)
         if self._ticker is None:
             self._ticker = self.loop.call_later(self.bounds.tick_seconds, self._tick)
 
     def remove(self, connection: HTTPProtocol) -> None:
         """Forgets a connection that has ended."""
         self._connections.discard(connection)
-        if self._longest:
-            self._longest.pop(connection, None)
-
-    def _make_room(self) -> None:
-        """Ends the connection that has waited longest; it may be the newest, and wait for nothing.
-
-        At once: one that ends in its own time would stand beside those that came for it.
-        """
-        while True:
-            if not self._longest:
-                self._find_longest()
-            one, since = self._longest.popitem()
-            if one.waiting and one.connection.since == since:
-                one.abort()
-                return
-
-    def _find_longest(self) -> None:
-        """Looks for several at a time: who comes in a flood must not cost a look at all others.
-
-        Whoever begins to wait later is younger than these.
-        """
-        waiting = [(one, one.connection.since) for one in self._connections if one.waiting]
-        waiting.sort(key=itemgetter(1))
-        self._longest = dict(reversed(waiting[:_AT_A_TIME]))
-
-    def await_turn(self, take_turn: Callable[[], None]) -> None:
-        """Calls `take_turn` of a connection that sends faster than it is served, when it may go on.
-
-        libuv would read from each of them 32 times before it looks at the next, and at all of them
-        before it looks for new connections: few clients would keep everybody else waiting.
-        """
-        self._flooding.append(take_turn)
-        if len(self._flooding) == 1:
-            self.loop.call_soon(self._give_turns)
-
-    def _give_turns(self) -> None:
-        for _ in range(min(_TURNS_AT_ONCE, len(self._flooding))):
-            self._flooding.popleft()()
-        if self._flooding:
-            self.loop.call_soon(self._give_turns)
+        self._eviction.forget(connection)
 
     def announce_end(self) -> None:
         """Says with every answer from now on that its connection ends; all else goes on."""

@@ -1,1 +1,1 @@
-"""Rewrites a request, within Anthropic's own language, for what a model on a dialect lacks."""
+"""Rewrites of requests, within Anthropic's own language, for what a model on a dialect lacks."""

@@ -1,4 +1,27 @@
-"""The order of the rewrites."""
+"""The rewrites of a request, in the one order that works.
+
+Theory of operation: nearly every request is plain (`_stays`) and is sent untouched. For another,
+each step looks for the one thing that this model lacks on this dialect, and edits that:
+
+    1  fields             older spellings become the current ones, flags of the body are collected
+    2  tool changes       tools added or removed inside the conversation become texts
+    3  turns              system messages inside, all texts by now, become the user's
+    4  prefill, sampling, max_tokens    are refused, left out, lowered
+    5  thinking           the nearest kind that the model has, with a budget within max_tokens
+    6  deferred tools     those that the history refers to are loaded
+    7  context            old tool results and thinking are cleared by the client's indexes
+    8  unsigned thoughts, blank texts   are removed, so that those indexes hold no longer
+    9  breakpoint         is set on the last block that is left
+
+Example: for a model that takes 64 tokens, no system messages inside, and no deferred tools:
+
+    max_tokens 100                            64, with a warning
+    tool_choice "auto"                        {"type": "auto"}
+    tools a, b (deferred, never used)         a; dropped: "tools: 1 deferred"
+    {"role": "system", "content": "Be ..."}   a user message in <system-reminder> tags
+    an assistant message with only " "        "(empty)"
+    all other messages and fields             the client's own bytes
+"""
 
 from __future__ import annotations
 
@@ -23,19 +46,22 @@ from .turns import adapt_turns
 
 
 class Adapted(msgspec.Struct, frozen=True):
-    """A request that the model on its dialect can be sent, and what the client should know."""
+    """A request in the form for one model and dialect, with the notes on it for the client."""
 
     request: MessagesRequest
     flags: list[str]
     dropped: list[str]
     warnings: list[str]
-    applied_edits: list[dict[str, Any]] | None  # None: the answer's own, if it has one
+    applied_edits: list[dict[str, Any]] | None  # None: the model reports its own, if any
 
 
 def adapt(
     request: MessagesRequest, flags: list[str], capabilities: Capabilities, rules: BetaRules
 ) -> Adapted:
-    """Raises `InvalidRequestError` with the path for what cannot be made to work."""
+    """Applies every rewrite that the model needs, in their one order.
+
+    Raises `InvalidRequestError` with the path for what cannot be made to work.
+    """
     if _stays(request, capabilities.output_tokens):
         return Adapted(request, flags, [], [], None)
     rewrite = Rewrite(request, capabilities, rules)
@@ -49,7 +75,7 @@ def adapt(
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)
-        drop_unsigned(rewrite)  # from here on, blocks no longer stand where they stood
+        drop_unsigned(rewrite)  # from here on, indexes of blocks differ from the client's
         adapt_blanks(rewrite)
         place_breakpoint(rewrite)
         adapted = rewrite.finish()
@@ -59,7 +85,7 @@ def adapt(
 
 
 def _stays(request: MessagesRequest, output_tokens: int | None) -> bool:
-    """Whether no rewrite can have anything to do."""
+    """Tells whether no rewrite can have anything to do: most requests on the straight path."""
     asked = request.view.max_tokens
     return (
         request.plain

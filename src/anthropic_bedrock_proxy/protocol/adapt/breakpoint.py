@@ -19,7 +19,10 @@ _MAX_BREAKPOINTS: Final = 4
 
 
 def place_breakpoint(rewrite: Rewrite) -> None:
-    """Raises `InvalidRequestError` where Anthropic refuses it too."""
+    """Sets the breakpoint that a top-level cache_control asks for, and removes that field.
+
+    Raises `InvalidRequestError` where Anthropic refuses it too.
+    """
     if "cache_control" not in rewrite.fields or "auto_cache" in rewrite.features:
         return
     control = rewrite.field("cache_control")
@@ -54,7 +57,7 @@ def _check_room(rewrite: Rewrite) -> None:
 
 
 def _count(marked: Iterable[BlockView | ToolView]) -> int:
-    """Breakpoints of blocks, also those within them, or of tools."""
+    """Counts the breakpoints of blocks, also those within them, or of tools."""
     found = 0
     for item in marked:
         found += item.cache_control is not UNSET and bytes(item.cache_control) != b"null"
@@ -64,11 +67,11 @@ def _count(marked: Iterable[BlockView | ToolView]) -> int:
 
 
 def _mark_last(message: dict[str, Any], control: dict[str, Any]) -> bool:
-    """Marks the last block of a message that can be; whether there was one."""
+    """Marks the last block of a message that can carry a breakpoint; False if none can."""
     content = message["content"]
     if isinstance(content, str):
         if not content.strip():
-            return False  # a prefill of nothing
+            return False  # an empty prefill
         message["content"] = [{"type": "text", "text": content, "cache_control": control}]
         return True
     for block in reversed(content):

@@ -148,7 +148,7 @@ def _clear_tool_uses(
 def _names(
     edit: dict[str, Any], path: str
 ) -> tuple[frozenset[str], frozenset[str] | Literal[True]]:
-    """Reads (the tools whose results stay, those whose inputs go; True: of all)."""
+    """Reads (tools whose results stay, tools whose inputs are cleared too; True: all tools)."""
     excluded = edit.get("exclude_tools")
     if not isinstance(excluded, list | None):
         raise InvalidRequestError(f"{path}.exclude_tools: Expected `array`")

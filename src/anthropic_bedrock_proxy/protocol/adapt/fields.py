@@ -14,7 +14,10 @@ _CHOICES: Final = ("auto", "any", "none")
 
 
 def adapt_fields(rewrite: Rewrite, flags: list[str]) -> list[str]:
-    """Returns the beta flags of header and body. Raises `InvalidRequestError`."""
+    """Brings older and looser spellings of fields into the current one.
+
+    Returns the beta flags of header (`flags`) and body together. Raises `InvalidRequestError`.
+    """
     fields = rewrite.fields
     if "anthropic_beta" in fields:
         # Clients of Bedrock send their flags here: the same rules as for the header.
@@ -40,7 +43,7 @@ def _flags(value: Any) -> list[str]:
 
 
 def _move_output_format(rewrite: Rewrite) -> None:
-    """Before anthropic 2.x the schema stood at the top level (beta structured-outputs)."""
+    """Moves the schema to where anthropic 2.x has it; the beta had it at the top level."""
     value = rewrite.field("output_format")
     rewrite.set("output_format", None)
     config = rewrite.object("output_config")
@@ -49,7 +52,7 @@ def _move_output_format(rewrite: Rewrite) -> None:
 
 
 def _name_the_choice(rewrite: Rewrite) -> None:
-    """The predecessor took bare strings; its clients still send them."""
+    """Turns a bare string as tool_choice, which the predecessor took, into an object."""
     choice = rewrite.field("tool_choice")
     if choice not in _CHOICES:
         rewrite.warnings.append("tool_choice: unknown value, auto was used")
@@ -58,7 +61,7 @@ def _name_the_choice(rewrite: Rewrite) -> None:
 
 
 def _unwrap_tools(rewrite: Rewrite) -> None:
-    """{"type": "custom", "custom": {...}} of early clients."""
+    """Unwraps the {"type": "custom", "custom": {...}} of early clients."""
     tools = rewrite.field("tools")
     for tree in tools:
         wrapper = tree.pop("custom", None)

@@ -1,4 +1,4 @@
-"""What models of some generations refuse: sampling, prefill, blank text."""
+"""Fields and texts that models of some generations refuse: sampling, prefill, blank text."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLANK: Final = re.compile(
 
 
 def adapt_sampling(rewrite: Rewrite) -> None:
-    """Claude 4.7 and later refuse the fields; their default value says nothing.
+    """Removes sampling fields for Claude 4.7 and later, which refuse them, at their default values.
 
     Raises `InvalidRequestError` for any other value, as Anthropic does.
     """
@@ -48,7 +48,7 @@ def adapt_sampling(rewrite: Rewrite) -> None:
 
 
 def adapt_max_tokens(rewrite: Rewrite) -> None:
-    """Within what the model can do: a client may not know which one its name stands for.
+    """Lowers max_tokens to the most of the model: a client may not know what its name stands for.
 
     0 only warms the cache; Bedrock wants one token, which the answer then omits. Raises
     `InvalidRequestError` where Anthropic refuses that too.
@@ -71,7 +71,7 @@ def _number(value: Any) -> float | None:
 
 
 def check_prefill(rewrite: Rewrite) -> None:
-    """Raises `InvalidRequestError` in Anthropic's words."""
+    """Raises `InvalidRequestError` in Anthropic's words for a prefill that the model refuses."""
     if rewrite.messages[-1].role == "assistant" and "prefill" not in rewrite.features:
         raise InvalidRequestError(PREFILL)
 
@@ -85,7 +85,7 @@ def adapt_blanks(rewrite: Rewrite) -> None:
     blank = has_blanks(rewrite.request)
     last = len(messages) - 1
     for index, message in enumerate(messages):
-        may_be_empty = index == last and message.role == "assistant"  # a prefill of nothing
+        may_be_empty = index == last and message.role == "assistant"  # an empty prefill
         if _is_empty(message) and not may_be_empty:
             rewrite.message(index)["content"] = [{"type": "text", "text": EMPTY}]
         elif blank and not isinstance(message.content, str) and _BLANK.search(rewrite.raw(index)):
@@ -98,7 +98,10 @@ def adapt_blanks(rewrite: Rewrite) -> None:
 
 
 def has_blanks(request: MessagesRequest) -> bool:
-    """Whether some text of the prompt is blank; quotes inside a text are escaped there."""
+    """Tells whether some text of the prompt is blank, by one search in its raw JSON.
+
+    A text cannot imitate a blank one: quotes inside a text are escaped there.
+    """
     fields = request.fields
     return _BLANK.search(fields["messages"]) is not None or (
         "system" in fields and _BLANK.search(fields["system"]) is not None
@@ -113,7 +116,7 @@ def _is_empty(message: MessageView) -> bool:
 def _without_blanks(
     rewrite: Rewrite, blocks: list[dict[str, Any]], path: str
 ) -> list[dict[str, Any]]:
-    """A breakpoint on a blank text goes to what stands before it, if anything does."""
+    """Returns the blocks that are not blank; a blank one's breakpoint goes to the block before."""
     kept: list[dict[str, Any]] = []
     for position, block in enumerate(blocks):
         if not _is_blank(block):

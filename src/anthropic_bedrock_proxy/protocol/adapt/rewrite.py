@@ -1,4 +1,21 @@
-"""A request while it is being rewritten: decoded piece by piece, encoded once at the end."""
+"""A request while it is being rewritten: decoded piece by piece, encoded once at the end.
+
+Theory of operation:
+- Rewrites read the views (types of the fields that matter), which parsing has made already. Only a
+  message or field that needs an edit is decoded to a tree (`message`, `field`).
+- Every edit replaces a whole top-level field (`set`), or changes the tree of one message, which
+  stays in `_trees` for the rewrites after. The client's request is never changed: the first `set`
+  copies the dictionary of fields.
+- `finish` encodes the trees, puts them between the other messages' own bytes, and decodes views of
+  the changed ones, so that dialects see what is sent. Without edits it returns the request itself.
+
+Example: `messages` [A, B, C], where B is a blank text and C must go.
+
+    rewrite.message(1)["content"] = [...]    _trees = {1: ...}
+    rewrite.remove(2)                        _gone = {2}
+    rewrite.set("tool_choice", None)         fields = the client's without tool_choice
+    rewrite.finish()                         messages = A's bytes, B encoded anew; views likewise
+"""
 
 from __future__ import annotations
 
@@ -18,9 +35,9 @@ from ..request.views import MessageView, ToolView
 class Rewrite:
     """The edits of one request; the request itself is never changed.
 
-    `dropped` are the paths of what was left out, `warnings` what the client should hear of,
-    `applied_edits` what became of its context_management (None: it asked for none, or the model
-    does it).
+    `dropped` are the paths of what was left out, `warnings` sentences for the client,
+    `applied_edits` the report of its context_management (None: it asked for none, or the model
+    reports).
     """
 
     def __init__(
@@ -41,12 +58,12 @@ class Rewrite:
 
     @property
     def messages(self) -> list[MessageView]:
-        """The messages as they came."""
+        """Returns the views of the client's messages, unedited."""
         return self.request.view.messages
 
     @property
     def max_tokens(self) -> int | None:
-        """What the client asked for, within what the model can do; None: it does not say."""
+        """Returns the client's max_tokens, at most the model's own; None: the client gave none."""
         asked = self.request.view.max_tokens
         if not isinstance(asked, int):
             return None
@@ -54,7 +71,7 @@ class Rewrite:
 
     @property
     def tools(self) -> list[ToolView]:
-        """The tools as they are now."""
+        """Returns views of the tools, edits included. Raises `InvalidRequestError`."""
         raw = self.fields.get("tools")
         if raw is None or raw is self.request.fields.get("tools"):
             return (raw and self.request.view.tools) or []
@@ -64,18 +81,18 @@ class Rewrite:
             raise InvalidRequestError(f"tools.{explain(str(error))}") from None
 
     def can(self, feature: str) -> bool:
-        """Whether the model takes the beta flag that `feature` needs."""
+        """Tells whether the model takes the beta flag that `feature` needs."""
         return flag_for(feature, self._capabilities, self._rules) is not None
 
     def message(self, index: int) -> dict[str, Any]:
-        """A message as a tree; what is changed in it will be sent."""
+        """Returns a message as a tree; changes of the tree will be sent."""
         tree = self._trees.get(index)
         if tree is None:
             tree = self._trees[index] = decode(self.raw(index))
         return tree
 
     def raw(self, index: int) -> Raw:
-        """A message as it came."""
+        """Returns the client's own bytes of a message, unedited."""
         if self._raws is None:
             self._raws = decode_raws(self.request.fields["messages"])
         return self._raws[index]
@@ -85,11 +102,11 @@ class Rewrite:
         self._gone.add(index)
 
     def is_gone(self, index: int) -> bool:
-        """Whether a message was left out."""
+        """Tells whether a message was left out."""
         return index in self._gone
 
     def field(self, name: str) -> Any:
-        """A top-level field as a tree; None if it is absent. Raises `InvalidRequestError`."""
+        """Decodes a top-level field; None if it is absent. Raises `InvalidRequestError`."""
         raw = self.fields.get(name)
         try:
             return None if raw is None else decode(raw)
@@ -97,7 +114,10 @@ class Rewrite:
             raise InvalidRequestError(f"{name}: cannot be read") from None
 
     def object(self, name: str) -> dict[str, Any]:
-        """A top-level field that must be an object or null. Raises `InvalidRequestError`."""
+        """Decodes a top-level field that must be an object or null; empty if null or absent.
+
+        Raises `InvalidRequestError`.
+        """
         value = self.field(name)
         if not isinstance(value, dict | None):
             raise InvalidRequestError(f"{name}: Expected `object`")
@@ -113,7 +133,7 @@ class Rewrite:
             self.fields[name] = Raw(encode(value))
 
     def finish(self) -> MessagesRequest:
-        """The request to send: the same object if nothing was edited."""
+        """Returns the request to send: the client's own object if nothing was edited."""
         view = self.request.view
         changes: dict[str, Any] = {}
         if self._trees or self._gone:

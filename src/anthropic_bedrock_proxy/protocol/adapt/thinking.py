@@ -25,7 +25,10 @@ _UNSIGNED: Final = re.compile(rb'"signature"\s*+:\s*+""')
 
 
 def adapt_thinking(rewrite: Rewrite) -> None:
-    """For Claude models; others have their own kinds. Raises `InvalidRequestError`."""
+    """Chooses thinking and effort of a kind that this Claude has; other models have their own.
+
+    Raises `InvalidRequestError`.
+    """
     if "claude" not in rewrite.features:
         return
     effort = _adapt_effort(rewrite)
@@ -48,7 +51,7 @@ def adapt_thinking(rewrite: Rewrite) -> None:
 
 
 def _within_answer(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A budget that fitted the answer until the answer was shortened."""
+    """Lowers a budget that no longer fits the answer since its max_tokens was lowered."""
     budget, most = (settings or {}).get("budget_tokens"), rewrite.max_tokens
     asked = rewrite.request.view.max_tokens
     if (
@@ -63,7 +66,7 @@ def _within_answer(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[st
 
 
 def _without_betas(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Leaves out what a flag stands for that the model does not take."""
+    """Leaves out the settings of thinking whose beta flag the model does not take."""
     if not settings:
         return settings
     if settings.get("display") == "updates" and not rewrite.can("thinking_updates"):
@@ -78,11 +81,11 @@ def _without_betas(rewrite: Rewrite, settings: dict[str, Any] | None) -> dict[st
 def _nearest(
     rewrite: Rewrite, kind: Any, settings: dict[str, Any], effort: str
 ) -> dict[str, Any] | None:
-    """The kind to use instead of one that the model lacks; None: its own default."""
+    """Returns settings of the nearest kind that the model has; None: its own default."""
     if kind == "disabled":
         if "thinking_adaptive" in rewrite.features:
             rewrite.warnings.append("thinking: this model always thinks")
-        return None  # else it never does
+        return None  # without adaptive it never thinks
     if kind not in ("enabled", "adaptive", "between_tools"):
         return settings  # Bedrock names it
     if "thinking_adaptive" in rewrite.features:
@@ -97,7 +100,7 @@ def _nearest(
 
 
 def _budget(rewrite: Rewrite, effort: str) -> int | None:
-    """Tokens to think with; None where a budget would make the request invalid."""
+    """Returns the tokens to think with; None where a budget would make the request invalid."""
     most = _BUDGETS["max"] if rewrite.max_tokens is None else rewrite.max_tokens - 1
     forced = rewrite.object("tool_choice").get("type") in _FORCED
     if most < _LEAST_BUDGET or forced or _loop_without_thinking(rewrite):
@@ -106,7 +109,10 @@ def _budget(rewrite: Rewrite, effort: str) -> int | None:
 
 
 def _loop_without_thinking(rewrite: Rewrite) -> bool:
-    """With a budget, the assistant turn of a running tool loop must begin with its thinking."""
+    """Tells whether a tool loop is running whose assistant turn does not begin with its thinking.
+
+    Bedrock refuses a thinking budget for such a history.
+    """
     messages = rewrite.messages
     for index in range(len(messages) - 1, -1, -1):
         content = messages[index].content

@@ -46,7 +46,7 @@ def adapt_tool_changes(rewrite: Rewrite) -> None:
 
 
 def _refuse_mcp(rewrite: Rewrite, index: int) -> None:
-    """Bedrock has no MCP connector, so nothing that a reference could lead to."""
+    """Refuses references to MCP servers: Bedrock has no MCP connector."""
     for position, block in enumerate(rewrite.message(index)["content"]):
         tool = block.get("tool")
         if isinstance(tool, dict) and str(tool.get("type")).startswith("mcp_"):
@@ -62,7 +62,7 @@ def _no_tool(path: str) -> InvalidRequestError:
 def _change(
     block: dict[str, Any], path: str, offered: dict[str, dict[str, Any]], removed: dict[str, None]
 ) -> dict[str, Any]:
-    """Applies one block; returns the text that stands for it."""
+    """Applies one tool_addition or tool_removal; returns a text block to put in its place."""
     tool = block.get("tool")
     definition = tool.get("definition") if isinstance(tool, dict) else None
     if block["type"] == "tool_addition" and isinstance(definition, dict):
@@ -121,7 +121,7 @@ def adapt_deferred_tools(rewrite: Rewrite) -> None:
 
 
 def _settle(rewrite: Rewrite, offered: dict[str, dict[str, Any]], loaded: dict[str, None]) -> None:
-    """Deferred tools go last, in the order they were loaded: the cached prefix stays the same."""
+    """Writes `tools`: loaded ones last, in order of loading, so that the cached prefix stays."""
     first = [tree for tree in offered.values() if not tree.pop("defer_loading", None)]
     kept = {id(tree) for tree in first}
     late = [offered[name] for name in loaded if name in offered and id(offered[name]) not in kept]
@@ -156,13 +156,13 @@ def _unresolved(path: str, name: str) -> InvalidRequestError:
 
 
 def _tool_trees(rewrite: Rewrite) -> dict[str, dict[str, Any]]:
-    """The tools by name; those without one (toolsets) by their place."""
+    """Returns the tools by name; those without one (toolsets) by their index."""
     trees = rewrite.field("tools") or []
     return {str(tree.get("name") or f"tools.{i}"): tree for i, tree in enumerate(trees)}
 
 
 def _called(message: MessageView) -> dict[str, None]:
-    """Tools that the model calls there: Bedrock wants every one of them defined."""
+    """Returns the names of tools called in a message: Bedrock wants every one of them defined."""
     if isinstance(message.content, str):
         return {}
     return {

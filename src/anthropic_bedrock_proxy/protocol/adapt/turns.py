@@ -20,7 +20,10 @@ _REMINDER: Final = "<system-reminder>\n{}\n</system-reminder>"
 
 
 def adapt_turns(rewrite: Rewrite) -> None:
-    """Raises `InvalidRequestError` with the path."""
+    """Replaces system messages and settings of messages that the model lacks.
+
+    Raises `InvalidRequestError` with the path.
+    """
     messages = rewrite.messages
     edits = [index for index, message in enumerate(messages) if _is_special(rewrite, message)]
     if not edits:
@@ -46,7 +49,7 @@ def _is_special(rewrite: Rewrite, message: MessageView) -> bool:
 
 
 def _take_settings(rewrite: Rewrite, tree: dict[str, Any], index: int) -> str | None:
-    """Removes what only Anthropic's own API knows; returns the effort asked for."""
+    """Removes settings that only Anthropic's own API has; returns the effort asked for."""
     path = f"messages.{index}"
     if tree.pop("clear_at", None) is not None:
         rewrite.dropped.append(f"{path}.clear_at")
@@ -63,7 +66,7 @@ def _take_settings(rewrite: Rewrite, tree: dict[str, Any], index: int) -> str | 
 
 
 def _has_expired(message: MessageView, index: int, last_user: int) -> bool:
-    """Whether a user message follows a system message that was for one turn only."""
+    """Tells whether a system message for one turn only has a user message after it."""
     return (
         message.role == "system"
         and index < last_user
@@ -73,7 +76,10 @@ def _has_expired(message: MessageView, index: int, last_user: int) -> bool:
 
 
 def _expire(rewrite: Rewrite, tree: dict[str, Any], index: int) -> bool:
-    """Takes the text out, as Anthropic does; False if nothing is left. Tool changes stay."""
+    """Takes an expired message's text out, as Anthropic does; False if nothing is left of it.
+
+    Tool changes stay.
+    """
     content = tree["content"]
     kept = [] if isinstance(content, str) else [b for b in content if b["type"] != "text"]
     rewrite.dropped.append(f"messages.{index}")

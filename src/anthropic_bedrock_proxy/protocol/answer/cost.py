@@ -1,4 +1,4 @@
-"""What an answer costs, in integer nano-dollars. Pure; rounded up once, at the end.
+"""Cost of an answer in integer nano-dollars. Pure; rounded up once, at the end.
 
 Sources: Anthropic's prices of prompt caching (read 0.1, write 1.25 for five minutes, 2 for an hour,
 times input), its batch discount (half), and the tier multipliers that the predecessor billed.
@@ -40,7 +40,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
         cache_write: int | None = None,
         cache_write_1h: int | None = None,
     ) -> Rates:
-        """With the customary ratios to `input` for what is not named."""
+        """Makes rates; one not given has Anthropic's customary ratio to `input`."""
         return cls(
             input=input,
             output=output,
@@ -51,12 +51,12 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def dearest_input(self) -> int:
-        """What a token of the prompt costs at most, whatever the cache does with it."""
+        """Returns the highest rate of a prompt token, whatever the cache does with it."""
         return max(self.input, self.cache_read, self.cache_write, self.cache_write_1h)
 
 
 def rates_of(price: Price) -> Rates:
-    """The rates of models.toml's dollars."""
+    """Converts prices of models.toml (dollars) to rates."""
     return Rates.of(
         input=nano_rounded_up(price.input),
         output=nano_rounded_up(price.output),
@@ -74,7 +74,7 @@ def cost_nano(
     batch: bool = False,
     writes_for_an_hour: bool = False,
 ) -> int:
-    """The cost of one answer.
+    """Returns the cost of one answer in nano-dollars.
 
     `output_tokens` may be an estimate; `tier` is the one that served it. Cache writes that
     `cache_creation` does not split by time to live are for five minutes, unless the operator has
@@ -102,12 +102,12 @@ def cost_nano(
 
 
 def most_nano(input_tokens: int, output_tokens: int, rates: Rates) -> int:
-    """What a request may cost at most, in whatever tier: for a hold that is never too small."""
+    """Returns the most that a request may cost in any tier: a hold is never too small."""
     total = input_tokens * rates.dearest_input + output_tokens * rates.output
     dearest = max(_TIERS, key=_TIERS.__getitem__)
     return -(-total * _multiplier(dearest, batch=False) // (_PER * _WHOLE * _WHOLE))
 
 
 def _multiplier(tier: str | None, *, batch: bool) -> int:
-    """Millionths: two factors of thousandths."""
+    """Returns the factor of tier and batch in millionths."""
     return _TIERS.get(tier or "", _WHOLE) * (_BATCH if batch else _WHOLE)

@@ -1,4 +1,4 @@
-"""What the proxy changes in an answer for what it changed in the request."""
+"""Edits of an answer that make up for edits of its request: context management, cost, content."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def with_applied_edits(document: bytes, applied_edits: list[dict[str, Any]]) -> bytes:
-    """A message or a message_delta event with `context_management.applied_edits`.
+    """Adds `context_management.applied_edits` to a message or a message_delta event (JSON).
 
-    The model's own word, if it has one, stands.
+    A report that the model itself wrote there stands.
     """
     fields: dict[str, Any] = dict(_decode_fields(document))
     fields.setdefault("context_management", {"applied_edits": applied_edits})
@@ -22,7 +22,7 @@ def with_applied_edits(document: bytes, applied_edits: list[dict[str, Any]]) -> 
 
 
 def with_cost(document: bytes, dollars: str) -> bytes:
-    """A message or a message_delta event whose `usage` says what the answer has cost, in USD."""
+    """Adds the cost of the answer, in USD, to `usage` of a message or a message_delta event."""
     fields: dict[str, Any] = dict(_decode_fields(document))
     usage = dict(_decode_fields(fields.get("usage", b"{}")))
     fields["usage"] = usage | {"cost_usd": Raw(dollars.encode())}
@@ -30,7 +30,7 @@ def with_cost(document: bytes, dollars: str) -> bytes:
 
 
 def without_content(message: bytes) -> bytes:
-    """The answer to a request that only warmed the cache: its usage counts, its token does not."""
+    """Empties the content of an answer to a request that only warmed the cache; its usage stays."""
     fields: dict[str, Any] = dict(_decode_fields(message))
     fields |= {"content": [], "stop_reason": "max_tokens", "stop_sequence": None}
     return _encode(fields)

@@ -20,7 +20,7 @@ PING: Event = (b"ping", b'{"type":"ping"}')
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
-# Deltas whose field of that name is appended to: joined once, where the block ends.
+# Type of delta -> the field that it appends a piece to; pieces are joined once, at the end.
 _APPENDING = {
     "text_delta": "text",
     "thinking_delta": "thinking",
@@ -37,7 +37,7 @@ class GrammarError(Exception):
 
 
 class Grammar:
-    """Feed it the events of one stream in order; it raises at the first that is out of order."""
+    """Checker of event order: fed one stream's events, it raises at the first out of order."""
 
     def __init__(self) -> None:
         self._state = "start"
@@ -46,7 +46,7 @@ class Grammar:
         self._signed = False
 
     def feed(self, event: Event) -> None:
-        """Raises `GrammarError`."""
+        """Takes one event. Raises `GrammarError` if it may not come here."""
         name = event[0].decode()
         data = _decode(event[1])
         if data.get("type") != name:

@@ -1,4 +1,4 @@
-"""Counts what an answer cost in tokens, from its events or from its whole body.
+"""Metering: the tokens that an answer cost, from its events or from its whole body.
 
 `message_start` brings the input side, each `message_delta` the cumulative rest; a field that is
 null or absent there keeps its earlier value, as the SDKs' accumulators do. When a stream ends
@@ -50,7 +50,7 @@ class Iteration(msgspec.Struct, gc=False):
 
 
 class Usage(msgspec.Struct, gc=False):
-    """Anthropic's usage object, as far as it is money. `input_tokens` excludes cache tokens."""
+    """The members of Anthropic's usage that cost money; `input_tokens` excludes cache tokens."""
 
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
@@ -59,7 +59,7 @@ class Usage(msgspec.Struct, gc=False):
     cache_creation: CacheCreation | None = None
     server_tool_use: ServerToolUse | None = None
     service_tier: str | None = None
-    bedrock_service_tier: str | None = None  # if Anthropic has no word for it
+    bedrock_service_tier: str | None = None  # one that Anthropic has no word for
     iterations: list[Iteration] | None = None
 
 
@@ -78,7 +78,7 @@ _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Meter(msgspec.Struct, eq=False):
-    """The usage of one answer, as far as it is known yet."""
+    """Counter of one answer's usage, fed with its events or its whole body."""
 
     usage: Usage = msgspec.field(default_factory=Usage)
     final: bool = False  # the model has told the output tokens of the whole answer
@@ -109,7 +109,7 @@ class Meter(msgspec.Struct, eq=False):
 
     def observe_message(self, body: bytes) -> None:
         """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
-        self.usage, self._assumed = Usage(), False  # whatever an earlier attempt made us assume
+        self.usage, self._assumed = Usage(), False  # an earlier attempt may have left an estimate
         try:
             self.usage = _decode_body(body).usage or self.usage
             self.final = self.usage.output_tokens is not None
@@ -127,14 +127,14 @@ class Meter(msgspec.Struct, eq=False):
         self._assumed = True
 
     def assume_input(self, body: bytes) -> None:
-        """Charges an estimate of the request, as AWS will, for an answer that will never come."""
+        """Charges the estimated input of `body`, as AWS will, for an answer that never came."""
         if self.usage.input_tokens is None:
             self.usage.input_tokens = estimate_input(body)
             self._assumed = True
 
     @property
     def output_tokens(self) -> int:
-        """Told by the model, or estimated if it never came to tell (see `estimated`)."""
+        """Returns the output tokens: the model's number, or an estimate (see `estimated`)."""
         usage = self.usage
         told = usage.output_tokens or 0
         if not self.final:
@@ -144,7 +144,10 @@ class Meter(msgspec.Struct, eq=False):
         return told
 
     def billed(self) -> Usage:
-        """Returns `usage` with what has to be paid beside it; its `output_tokens` do not count."""
+        """Returns `usage` plus the passes that it leaves out but that are billed.
+
+        Its `output_tokens` mean nothing: see the property of that name.
+        """
         if self.usage.iterations is None:
             return self.usage
         parts: list[Usage | Iteration] = [self.usage, *_unsummed(self.usage)]
@@ -166,7 +169,7 @@ class Meter(msgspec.Struct, eq=False):
         return self._assumed or (not self.final and self._delta_events > 0)
 
     def _salvage(self, message: object) -> None:
-        """Takes what can be read of a `usage` that has not the form it should."""
+        """Reads as much as it can of a `usage` of an unexpected form."""
         usage = message.get("usage") if isinstance(message, dict) else None
         if isinstance(usage, dict):
             self._read(usage)
@@ -189,7 +192,7 @@ class Meter(msgspec.Struct, eq=False):
         if usage is None:
             return
         if usage.input_tokens is not None:
-            self._assumed = False  # whatever an earlier attempt made us assume
+            self._assumed = False  # true numbers replace the estimate of an earlier attempt
         mine = self.usage
         for name in Usage.__struct_fields__:
             value = getattr(usage, name)

@@ -52,7 +52,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 class FrameDecoder:
-    """Feed it chunks cut anywhere; it returns the frames that are complete.
+    """Decoder of frames: takes chunks cut anywhere, returns the frames that are complete.
 
     `broken` is set at the first invalid frame; every later call raises it again.
     """
@@ -63,7 +63,7 @@ class FrameDecoder:
 
     @property
     def at_boundary(self) -> bool:
-        """Whether everything received so far was whole frames (a clean place to end)."""
+        """Tells whether all bytes received so far were whole frames: a clean place to end."""
         return not self._buffer and self.broken is None
 
     def receive(self, chunk: bytes) -> list[Frame]:
@@ -78,7 +78,7 @@ class FrameDecoder:
                 frames.append(_frame(buffer, position, end))
                 position = end
         except FrameError as error:
-            # A copy: with its traceback the error would keep this decoder alive, and the reverse.
+            # A copy without a traceback: docs/decisions/0020.
             self.broken = FrameError(str(error))
             if not frames:
                 raise
@@ -87,7 +87,10 @@ class FrameDecoder:
 
 
 def _frame_end(buffer: bytes, position: int) -> int | None:
-    """Where the frame at `position` ends; None while it is incomplete. Raises `FrameError`."""
+    """Returns the end of the frame at `position`; None while it is incomplete.
+
+    Raises `FrameError`.
+    """
     if len(buffer) - position < _PRELUDE_LENGTH:
         return None
     total, headers_length, checksum = _PRELUDE.unpack_from(buffer, position)

@@ -1,4 +1,4 @@
-"""What a failed model meant by the HTTP status that it answered AWS with.
+"""The meaning of `ModelErrorException`: the error that a failed model itself reported to AWS.
 
 AWS wraps a model's own error into `ModelErrorException` (or `ModelStreamErrorException` in a
 stream) and tells the model's status apart. A status of the 4xx range is the request's doing, so the
@@ -20,7 +20,7 @@ _BY_STATUS: Final = {
 
 
 def code_for(code: str, original_status: object) -> str:
-    """The exception that the model meant; `code` unless the model answered with a 4xx status."""
+    """Returns the exception name for a model's 4xx status; `code` for any other status."""
     if isinstance(original_status, int) and 400 <= original_status < 500:  # noqa: PLR2004
         return _BY_STATUS.get(original_status, "ValidationException")
     return code

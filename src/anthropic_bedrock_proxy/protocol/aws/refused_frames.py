@@ -1,4 +1,4 @@
-"""What can go wrong inside an AWS event stream: exception frames, error frames, corrupt ones.
+"""Failures inside an AWS event stream: exception frames, error frames, corrupt frames.
 
 An exception frame names its kind in `:exception-type` (lowerCamel) and carries a JSON object with a
 `message`; an error frame says everything in `:error-code` and `:error-message`.
@@ -16,7 +16,7 @@ from ...aws_errors import UpstreamRefusal
 from .eventstream import FrameError, HeaderValue
 from .model_errors import code_for
 
-# What decoding a frame and its payload may raise.
+# Exceptions of decoding a frame and its payload.
 CORRUPT: Final = (
     FrameError,
     msgspec.MsgspecError,
@@ -31,7 +31,7 @@ _decode_any: Any = msgspec.json.Decoder(float_hook=float).decode
 
 
 def refusal_of(headers: Mapping[str, HeaderValue], payload: bytes) -> UpstreamRefusal:
-    """The refusal that a frame other than an event stands for, under AWS's usual exception name."""
+    """Returns the refusal of an exception or error frame, under AWS's usual exception name."""
     code = str(headers.get(":exception-type") or headers.get(":error-code") or "Unknown")
     message = str(headers.get(":error-message") or "")
     original = None

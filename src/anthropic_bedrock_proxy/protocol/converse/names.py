@@ -1,4 +1,4 @@
-"""Names and ids in Bedrock's alphabets. The same name always becomes the same other name.
+"""Names and ids in Bedrock's alphabets. A name always becomes the same Bedrock name.
 
 That keeps history and tools in step, and the prompt cache warm from turn to turn.
 Source: bedrock-runtime service model (ToolSpecification, ToolUseBlock, DocumentBlock).
@@ -23,7 +23,7 @@ _MAX_TITLE: Final = 180  # of 200: the rest is for the number that makes it uniq
 
 
 class ToolNames:
-    """What tools are called on Bedrock, and what the client calls them."""
+    """Table of tool names: the client's -> Bedrock's."""
 
     __slots__ = ("_sent", "_taken")
 
@@ -33,7 +33,7 @@ class ToolNames:
         self._taken = {name for name in names if _TOOL_NAME.fullmatch(name)}
 
     def sent(self, name: str) -> str:
-        """The name on Bedrock: up to 64 letters, digits, `_` and `-`."""
+        """Returns the name on Bedrock: up to 64 letters, digits, `_` and `-`."""
         known = self._sent.get(name)
         if known is None:
             known = self._sent[name] = self._choose(name)
@@ -49,12 +49,12 @@ class ToolNames:
         return choice
 
     def renamed(self) -> dict[str, str]:
-        """Bedrock's name -> the client's, where they differ."""
+        """Returns the way back, Bedrock's name -> the client's, where they differ."""
         return {sent: name for name, sent in self._sent.items() if sent != name}
 
 
 def block_id(given: str) -> str:
-    """A tool_use id in Bedrock's alphabet, up to 64 characters."""
+    """Returns a tool_use id in Bedrock's alphabet, up to 64 characters."""
     return given if _ID.fullmatch(given) else _shorten(given, _NOT_IN_ID, "-", 0)
 
 
@@ -73,7 +73,7 @@ class DocumentNames:
         self._numbers: dict[str, int] = {}  # name -> the last number that was tried
 
     def choose(self, title: str) -> str:
-        """A name near the title."""
+        """Returns a free name that resembles the title."""
         name = _NOT_IN_DOCUMENT_NAME.sub(" ", title[:_MAX_TITLE]).strip() or _DOCUMENT
         choice, number = name, self._numbers.get(name, 1)
         while choice in self._taken:

@@ -42,7 +42,7 @@ _decode_any: Any = msgspec.json.Decoder().decode
 
 
 def finish_message(body: bytes, requested_model: str) -> bytes:
-    """A whole answer as the client expects it. Raises `UpstreamRefusal` if it is not a message."""
+    """Edits a whole answer for the client. Raises `UpstreamRefusal` if it is not a message."""
     if body.startswith(_MODEL_FIRST) and _AMAZON not in body:
         # Bedrock's own order: only the name between the first quotes has to change.
         end = body.find(b'"', len(_MODEL_FIRST))
@@ -63,9 +63,9 @@ def _clean(fields: dict[str, Raw], requested_model: str) -> dict[str, Raw]:
 
 
 class NativeStream:
-    """What the streams of Bedrock's native dialects share (a `StreamDecoder`)."""
+    """The base of decoders for Bedrock's native dialects (a `StreamDecoder`)."""
 
-    usage_estimated = False  # Claude always tells, in message_delta
+    usage_estimated = False  # Claude always tells its usage, in message_delta
 
     def __init__(self, requested_model: str) -> None:
         self._requested_model = requested_model
@@ -79,8 +79,7 @@ class NativeStream:
         try:
             self._decode(chunk, events)
         except UpstreamRefusal as refusal:
-            # Its traceback holds this frame, and this frame the failure: a cycle.
-            self.failure = refusal.with_traceback(None)
+            self.failure = refusal.with_traceback(None)  # docs/decisions/0020
         except CORRUPT as error:
             self.failure = UpstreamRefusal(
                 "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
@@ -88,18 +87,21 @@ class NativeStream:
         return events
 
     def end(self) -> None:
-        """The bytes ended; sets `failure` unless the message was whole."""
+        """Takes note that the bytes have ended; sets `failure` unless the message was whole."""
         if not self.finished and self.failure is None:
             self.failure = UpstreamRefusal(
                 "ModelStreamErrorException", "The model's stream was cut before its end."
             )
 
     def _decode(self, chunk: bytes, events: list[Event]) -> None:
-        """Appends to `events`; raises for what is no stream of Anthropic's."""
+        """Appends the events that `chunk` completes to `events`.
+
+        Raises one of `CORRUPT`, or `UpstreamRefusal`, for bytes that are no such stream.
+        """
         raise NotImplementedError  # pragma: no cover
 
     def _edited(self, name: bytes, data: bytes) -> Event | None:
-        """One event as the client gets it; None if it must not see it."""
+        """Returns an event in the form for the client; None for one that it must not see."""
         if name == b"content_block_delta" and self._started:
             return name, (data if b"\n" not in data else _encode(_decode_any(data)))
         if name == b"error":

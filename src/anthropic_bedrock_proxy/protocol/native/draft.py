@@ -1,4 +1,4 @@
-"""A native request (InvokeModel, Messages endpoints) while it is made: what its editors share."""
+"""A native request (InvokeModel, Messages endpoints) while it is made, shared by its editors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..request.policy import Policy
 
 __all__ = ["Headers", "NativeDraft", "NativeRequest", "decode", "decode_raws", "encode"]
 Headers = tuple[tuple[str, str], ...]  # lower-case names
-_SCOPE: Final = b'"scope"'  # of a cache_control: only Anthropic's own API has it
+_SCOPE: Final = b'"scope"'  # a field of cache_control that only Anthropic's own API has
 _MARKER: Final = b'"cache_control"'
 _HOUR: Final = b'"1h"'
 _FIVE_MINUTES: Final = "5m"
 
 
 class NativeRequest(msgspec.Struct, frozen=True):
-    """What goes to Bedrock, and the paths of what was left out on the way."""
+    """A finished native request; `dropped` holds the paths of what was left out of it."""
 
     body: bytes
     headers: Headers = ()
@@ -65,7 +65,7 @@ class NativeDraft:
         self._needed: list[str] = []
         self._default_ttl = policy.default_cache_ttl
         self._rewrites_markers = policy.rewrites_markers
-        self.stays = request.plain and not self._rewrites_markers  # all but `system` does
+        self.stays = request.plain and not self._rewrites_markers  # all but `system`
 
     def need(self, feature: str) -> bool:
         """Asks for the flag that `feature` needs; False if the model does not take it."""
@@ -76,14 +76,14 @@ class NativeDraft:
         return True
 
     def marks(self, data: bytes | Raw) -> bool:
-        """Whether JSON that holds a cache_control has to be edited for it."""
+        """Tells whether a piece of JSON needs an edit of the cache_control that it holds."""
         if self._rewrites_markers:
             return True
         text = bytes(data)
         return _SCOPE in text or (_HOUR in text and "cache_1h" not in self.capabilities.features)
 
     def marks_within(self, data: bytes) -> bool:
-        """The same for JSON that may hold one somewhere."""
+        """Tells whether a piece of JSON needs an edit of some cache_control, if it holds any."""
         if self._rewrites_markers or "cache_1h" not in self.capabilities.features:
             return _MARKER in data and self.marks(data)
         return data.rfind(_SCOPE) >= 0  # backwards: twice as fast on prose
@@ -91,7 +91,7 @@ class NativeDraft:
     def mark(self, tree: dict[str, Any], path: str) -> None:
         """Brings the cache_control of a block or tool into the form that this model takes.
 
-        `path` is empty for the request's own. To be called in the order tools, system, messages.
+        `path` is empty for the top-level one. To be called in the order tools, system, messages.
         """
         control = tree.get("cache_control")
         if not isinstance(control, dict):
@@ -116,7 +116,7 @@ class NativeDraft:
             control["ttl"] = ttl
 
     def betas(self) -> list[str]:
-        """The flags to send: those that this model takes."""
+        """Returns the flags to send, those that this model takes; notes the others as dropped."""
         if not self.flags and not self._needed:
             return []
         accepted = self.capabilities.betas.union(self._needed)

@@ -49,7 +49,10 @@ def to_messages(
 
 
 def _check_policy(policy: Policy) -> None:
-    """What the operator asks for must never be left out silently: another dialect has to do it."""
+    """Raises `InvalidRequestError` for a setting of the operator's that these endpoints lack.
+
+    It must never be left out silently: another dialect has to do it.
+    """
     for asked, name in (
         (policy.guardrail is not None, "a guardrail"),
         (policy.service_tier != "default", f"the service tier {policy.service_tier}"),

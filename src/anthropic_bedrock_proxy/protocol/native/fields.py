@@ -35,7 +35,7 @@ CONVERTED: Final = frozenset(
         "top_p",
     )
 )
-# And those that a native dialect takes; where one does not, adapt has dealt with it already.
+# Those and the fields that native dialects take as they are; adapt has removed what one lacks.
 _NATIVE: Final = CONVERTED | {"cache_control", "context_management"}
 # Top-level fields that Bedrock does not take. None: the answer is the same without.
 # Text: refused unless null or empty, with this reason.
@@ -103,7 +103,7 @@ def _edit_cache_control(draft: NativeDraft) -> None:
 
 
 def _flag_context_management(draft: NativeDraft) -> None:
-    """Edits that the model applies itself need a flag each (checked before: it takes them)."""
+    """Asks for the flags of context edits that the model applies itself; it takes them all here."""
     for edit in decode(draft.fields["context_management"])["edits"]:
         compacts = str(edit.get("type")).startswith(_COMPACT)
         draft.need("compaction" if compacts else "context_management")
@@ -115,7 +115,7 @@ def _check_output_config(draft: NativeDraft) -> None:
         return
     features = draft.capabilities.features
     if config.get("effort") is not None and "effort_beta" in features:
-        draft.need("effort")  # the client need not know
+        draft.need("effort")  # the client need not send the flag
     if config.get("format") is not None and "structured_output" not in features:
         raise InvalidRequestError(
             "output_config.format: structured output is not available for this model on this "

@@ -88,7 +88,7 @@ def _needs_edit(draft: NativeDraft, message: MessageView, index: int) -> bool:
 
 
 def _is_plain(block: BlockView) -> bool:
-    """Nothing to look into: nearly every block."""
+    """Tells by its fields alone that a block needs no edit: true of nearly every block."""
     if (
         block.caller is not UNSET
         or block.cache_control is not UNSET
@@ -144,10 +144,10 @@ def _block_needs_edit(draft: NativeDraft, block: BlockView, path: str) -> bool:
 
 
 def _any_needs_edit(draft: NativeDraft, blocks: object, path: str) -> bool:
-    """For blocks within blocks, if there are any."""
+    """Tells whether any block within a block needs an edit; `blocks` may be no list."""
     needed = False
     if isinstance(blocks, list):
-        # To the last block even when the first needs an edit: a refusal must not depend on it.
+        # Checks every block even when the first needs an edit: one of the others may be refused.
         for position, block in enumerate(blocks):
             if not _is_plain(block) and _block_needs_edit(draft, block, f"{path}.{position}"):
                 needed = True

@@ -6,7 +6,7 @@ from ..answer.events import Event
 
 
 class SSEDecoder:
-    """Feed it chunks cut anywhere; it returns the events that are complete.
+    """Decoder of events: takes chunks cut anywhere, returns the events that are complete.
 
     Accepts LF, CR LF and CR line ends, several `data:` lines and comments, as the standard says.
     """

@@ -1,4 +1,4 @@
-"""The most that a request may have in tokens: for holds, which are never to be too small. Pure.
+"""Upper bounds of a request's tokens: for holds of money, which must never be too small. Pure.
 
 A byte of text is a token at most: every tokenizer falls back to bytes. Bytes tell nothing of an
 image, which has a largest size, nor of a PDF or of what is behind a URL: those may fill the model's
@@ -45,7 +45,10 @@ _decode = msgspec.json.Decoder(list[_Message]).decode
 def bound_tokens(
     request: MessagesRequest, *, context_tokens: int, output_tokens: int
 ) -> tuple[int, int]:
-    """(input, output) of one call of a model that has and writes at most so many tokens."""
+    """Returns upper bounds (input, output) in tokens for one model call.
+
+    `context_tokens` and `output_tokens` are the most that the model reads and writes.
+    """
     given = min(context_tokens, _ADDED_TOKENS + _input(request, context_tokens))
     if _COMPACTS in bytes(request.fields.get("context_management", b"")):
         # One more pass over all of it, and its summary is read and written.
@@ -67,7 +70,7 @@ def _input(request: MessagesRequest, context_tokens: int) -> int:
 
 
 def _blocks(messages: list[_Message]) -> Iterator[_Block]:
-    """All blocks, those within others too."""
+    """Yields all blocks, those within others too."""
     waiting = [message.content for message in messages if isinstance(message.content, list)]
     while waiting:
         for block in waiting.pop():

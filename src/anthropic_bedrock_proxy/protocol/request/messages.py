@@ -30,7 +30,7 @@ _UTF8_PIECE: Final = 1 << 18  # bytes checked at a time: a whole body as text co
 class MessagesRequest(msgspec.Struct, frozen=True, eq=False):
     """A parsed request: `view` is what we read, `fields` what we forward.
 
-    `plain` is what `is_plain` saw; of a request that was rewritten, nobody looked.
+    `plain` is the result of `is_plain`; always False for a request that was rewritten.
     """
 
     fields: dict[str, Raw]
@@ -39,7 +39,7 @@ class MessagesRequest(msgspec.Struct, frozen=True, eq=False):
     plain: bool = False
 
     def inference_geo(self) -> str:
-        """Where the model shall run; empty: anywhere. Raises `InvalidRequestError`."""
+        """Returns the geography that the client wants; empty: any. Raises `InvalidRequestError`."""
         try:
             return _decode_text(self.fields.get("inference_geo", b"null")) or ""
         except msgspec.ValidationError:
@@ -92,7 +92,10 @@ def parse_request(
 
 
 def check_version(version: str | None) -> str:
-    """The API version to apply; clients that name none get the oldest. Raises if unknown."""
+    """Returns the API version to apply; clients that name none get the oldest.
+
+    Raises `InvalidRequestError` for an unknown one.
+    """
     if version is None:
         return VERSIONS[0]
     if version not in VERSIONS:
@@ -104,7 +107,7 @@ def check_version(version: str | None) -> str:
 
 
 def _check_utf8(body: bytes | bytearray) -> None:
-    """Raises UnicodeDecodeError."""
+    """Raises UnicodeDecodeError unless the body is UTF-8."""
     view = memoryview(body)
     start = 0
     while start < len(view):
@@ -114,7 +117,7 @@ def _check_utf8(body: bytes | bytearray) -> None:
 
 
 def _check_2026_10_21(fields: dict[str, Raw], view: RequestView) -> None:
-    """What that version refuses, whatever the value (versioning page of the API)."""
+    """Raises `InvalidRequestError` for fields that version 2026-10-21 no longer has."""
     for name in _SAMPLING_FIELDS:
         if name in fields:
             raise InvalidRequestError(

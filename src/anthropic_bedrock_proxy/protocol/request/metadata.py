@@ -23,7 +23,10 @@ _decode = msgspec.json.Decoder(_Metadata | None).decode
 
 
 def request_metadata(raw: Raw) -> dict[str, str]:
-    """Empty if the client named no user. Raises msgspec.MsgspecError for another form."""
+    """Converts `metadata`; empty if the client named no user.
+
+    Raises msgspec.MsgspecError for another form.
+    """
     metadata = _decode(raw)
     if metadata is None or not metadata.user_id:
         return {}

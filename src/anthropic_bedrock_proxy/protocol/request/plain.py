@@ -1,4 +1,4 @@
-"""Whether a request is plain: one look, so that no later step has to look for work in it."""
+"""Plain requests: found by one look, so that no later step has to look for work in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw
 
 from .views import BlockView, RequestView, SourceView, ToolView
 
-# Fields that mean the same to every model, as long as they stand alone.
+# A request with any other field is not plain: its meaning differs between models.
 _FIELDS: Final = frozenset(
     ("max_tokens", "messages", "metadata", "model", "stop_sequences", "stream", "system", "tools")
 )
@@ -22,10 +22,10 @@ _MARKED_TEXT: Final = BlockView("text", cache_control=_MARK)
 
 
 def is_plain(fields: Mapping[str, Raw], view: RequestView) -> bool:
-    """Whether its tools and messages suit every model and dialect as they stand.
+    """Tells whether the tools and messages suit every model and dialect unedited.
 
-    What may still need an edit then: `system`, blank texts, max_tokens over the model's, and cache
-    breakpoints where the operator lays down how they are set.
+    A plain request may still need edits of `system`, blank texts, a max_tokens over the model's,
+    and cache breakpoints where the operator has settings for them.
     """
     if not fields.keys() <= _FIELDS:
         return False

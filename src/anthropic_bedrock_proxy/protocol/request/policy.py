@@ -1,4 +1,4 @@
-"""What the operator and the key lay down for a request, whatever its dialect."""
+"""The operator's and the key's settings for a request, the same for every dialect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """Applied while a request is converted. A key's own settings are in it already."""
+    """Settings that conversion applies to a request; the key's own are merged in already."""
 
     cache: bool = True  # False: no breakpoint is sent at all
     cache_ttl: str | None = None  # 5m | 1h on every breakpoint, whatever the client asked for
@@ -27,7 +27,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rewrites_markers(self) -> bool:
-        """Whether cache breakpoints change for it."""
+        """Tells whether these settings change cache breakpoints."""
         return bool(self.cache_ttl or self.default_cache_ttl or not self.cache)
 
 

@@ -1,4 +1,4 @@
-"""What the proxy reads of a request body: types of exactly these fields, nothing else.
+"""Views: types of exactly the fields of a request body that the proxy reads.
 
 Source: Anthropic API, "Create a Message".
 """
@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 
 class Opaque(msgspec.Struct, gc=False):
-    """Any JSON object we do not look into."""
+    """Any JSON object, unread."""
 
 
 class TypedView(msgspec.Struct, gc=False):
@@ -20,7 +20,7 @@ class TypedView(msgspec.Struct, gc=False):
 
 
 class SourceView(msgspec.Struct, gc=False):
-    """Where an image or a document comes from; `content` sources hold blocks themselves."""
+    """The source of an image or a document; `content` sources hold blocks themselves."""
 
     type: str = ""
     content: str | list[BlockView] | Opaque | UnsetType | None = UNSET
@@ -52,7 +52,7 @@ class MessageView(msgspec.Struct, gc=False):
 
     @property
     def has_settings(self) -> bool:
-        """Whether it carries settings of its own."""
+        """Tells whether the message has settings of its own: effort or an expiry."""
         return self.output_config is not UNSET or self.clear_at is not UNSET
 
 

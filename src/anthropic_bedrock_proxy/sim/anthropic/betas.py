@@ -1,4 +1,4 @@
-"""Which beta flags each way to a Claude model accepts, by generation.
+"""Beta flags that each way to a Claude model accepts, by generation.
 
 An unknown flag refuses the whole request, so these tables decide whether a forwarded first-party
 request survives. Sources: the beta tables that public proxies collected from live replies, what
@@ -73,7 +73,7 @@ _cache: dict[Generation, frozenset[str]] = {}
 
 
 def accepts(way: Way, flag: str, generation: Generation, family: str) -> bool:
-    """Whether `flag` passes on this way for a Claude model of the generation and family."""
+    """Tells whether `flag` passes on this way for a Claude model of the generation and family."""
     if way == "mantle" and (
         flag in _MANTLE or (flag in _MANTLE_MID_CONVERSATION and generation >= (4, 7))
     ):

@@ -52,7 +52,7 @@ _CITATIONS = (
 
 
 def check_system(scope: Scope, value: Any) -> None:
-    """The top-level `system`: text or text blocks."""
+    """Checks the top-level `system`: text or text blocks."""
     if value is None:
         return
     if isinstance(value, str):
@@ -68,7 +68,7 @@ def check_system(scope: Scope, value: Any) -> None:
 
 
 def check_block(scope: Scope, path: str, block: Any, role: str) -> str:
-    """One block of a message with `role`; returns its type."""
+    """Checks one block of a message with `role`; returns its type."""
     typed(path, block, dict)
     kind = tag(path, block, _types(scope, role))
     where = f"{path}.{kind}"

@@ -1,4 +1,4 @@
-"""What differs between the ways to send an Anthropic body: as data, for one validation.
+"""Differences between the ways to send an Anthropic body, as data for one validation.
 
 InvokeModel takes the body without `model` and `stream` and with its version and flags inside; the
 Messages endpoints take the first-party body and read both from headers. Everything else is one

@@ -22,7 +22,7 @@ _VERSIONS = ("2023-06-01", NEW_VERSION)
 
 
 def named(body: dict[str, Any]) -> tuple[str, bool]:
-    """The model and whether a stream is wanted, for the log; lenient about both."""
+    """Reads (model, whether a stream is wanted) for the log; lenient about both."""
     model = body.get("model")
     return (model if isinstance(model, str) else ""), body.get("stream") is True
 
@@ -30,7 +30,7 @@ def named(body: dict[str, Any]) -> tuple[str, bool]:
 def validate(
     operation: str, body: dict[str, Any], headers: Mapping[str, str], profiles: Mapping[str, str]
 ) -> Prompt:
-    """The prompt of a valid request. Raises `Refusal`."""
+    """Checks a request; returns its prompt. Raises `Refusal`."""
     identifier = need("", body, "model", str)
     mantle = operation.startswith("Mantle")
     model = resolve_for_mantle(identifier) if mantle else resolve_for_messages(identifier, profiles)

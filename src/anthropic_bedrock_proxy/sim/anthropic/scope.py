@@ -1,4 +1,4 @@
-"""What the checks of one Anthropic body share: model, dialect, flags, and the cache markers so far.
+"""The state that checks of one Anthropic body share: model, dialect, flags, cache markers so far.
 
 Cache markers are counted here because tools, system and messages may all carry them.
 """
@@ -32,7 +32,7 @@ class Scope(msgspec.Struct, kw_only=True):
     searches: bool = False
 
     def __post_init__(self) -> None:
-        """Tool search adds block types."""
+        """Notes whether tool search, which adds block types, is switched on by a flag."""
         self.searches = TOOL_SEARCH in self.betas
 
 

@@ -24,14 +24,14 @@ Blocks = Iterable[tuple[str, dict[str, Any]]]
 
 
 def check_search(scope: Scope, path: str, block: dict[str, Any]) -> None:
-    """A `server_tool_use` block; the only server tool is the search."""
+    """Checks a `server_tool_use` block; the only server tool is the search."""
     one_of(f"{path}.name", block.get("name"), _NAMES)
     matching(f"{path}.id", need(path, block, "id", str), SERVER_ID)
     scope.prompt.characters += len(msgspec.json.encode(need(path, block, "input", dict)))
 
 
 def check_search_result(scope: Scope, path: str, block: dict[str, Any]) -> None:
-    """A `tool_search_tool_result` block."""
+    """Checks a `tool_search_tool_result` block."""
     matching(f"{path}.tool_use_id", need(path, block, "tool_use_id", str), SERVER_ID)
     content = need(path, block, "content", dict)
     where = f"{path}.content"
@@ -49,7 +49,7 @@ def check_search_result(scope: Scope, path: str, block: dict[str, Any]) -> None:
 
 
 def check_searches(index: int, blocks: Blocks) -> None:
-    """Every search of an assistant turn has its result after it in the turn, and the reverse."""
+    """Checks that each search of an assistant turn has its result after it, and the reverse."""
     asked: dict[str, str] = {}
     for kind, block in blocks:
         if kind == "server_tool_use":
@@ -68,7 +68,7 @@ def check_searches(index: int, blocks: Blocks) -> None:
 
 
 def check_references(blocks: Blocks, tools: Collection[str]) -> None:
-    """Every reference names a tool of the request."""
+    """Checks that every reference names a tool of the request."""
     for name in _references(blocks):
         if name not in tools:
             raise invalid(f"Tool reference '{name}' not found in available tools")

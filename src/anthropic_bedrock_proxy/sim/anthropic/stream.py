@@ -41,7 +41,7 @@ def padding() -> str:
 
 
 def usage_document(usage: Counted, output_tokens: int) -> dict[str, Any]:
-    """`usage` as in `message_start` or a whole message."""
+    """Makes the `usage` of `message_start` or of a whole message."""
     return {
         "input_tokens": usage.input_tokens,
         "cache_creation_input_tokens": usage.cache_write,
@@ -55,7 +55,7 @@ def usage_document(usage: Counted, output_tokens: int) -> dict[str, Any]:
 
 
 def message(answer: SimulatedAnswer, prompt: Prompt) -> dict[str, Any]:
-    """The body of InvokeModel and of a Messages answer."""
+    """Renders the body of InvokeModel and of a Messages answer."""
     document: dict[str, Any] = {
         "model": prompt.model.name,
         "id": new_id("msg_bdrk_"),
@@ -74,7 +74,7 @@ def message(answer: SimulatedAnswer, prompt: Prompt) -> dict[str, Any]:
 
 
 def events(answer: SimulatedAnswer, prompt: Prompt) -> list[dict[str, Any]]:
-    """Anthropic's stream, in order."""
+    """Renders Anthropic's stream events, in order."""
     usage = answer.usage
     start: dict[str, Any] = {
         "model": prompt.model.name,
@@ -113,7 +113,7 @@ def events(answer: SimulatedAnswer, prompt: Prompt) -> list[dict[str, Any]]:
 def with_metrics(
     stream: list[dict[str, Any]], answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1
 ) -> list[dict[str, Any]]:
-    """The stream of InvokeModelWithResponseStream: the last event tells what was billed."""
+    """Adds the billed tokens to the last event, as InvokeModelWithResponseStream does."""
     usage = answer.usage
     metrics = {
         "inputTokenCount": usage.input_tokens,
@@ -129,7 +129,7 @@ def with_metrics(
 
 
 def pieces(text: str, size: int | None) -> list[str]:
-    """`text` cut into words, or into pieces of `size` characters."""
+    """Cuts `text` into words, or into pieces of `size` characters."""
     if size is None:
         return _WORDS.findall(text)
     return [text[start : start + size] for start in range(0, len(text), size)]
@@ -161,12 +161,12 @@ def _block(block: dict[str, Any], size: int | None) -> tuple[dict[str, Any], lis
 
 
 def frame(event: dict[str, Any]) -> bytes:
-    """One Anthropic event in one frame."""
+    """Encodes one Anthropic event as one frame."""
     coded = b2a_base64(_encode(event), newline=False).decode()
     return encode_frame(_HEADERS, _encode({"bytes": coded, "p": padding()}))
 
 
 def server_sent(event: dict[str, Any]) -> bytes:
-    """One Anthropic event as the Messages endpoints send it."""
+    """Encodes one Anthropic event as the Messages endpoints send it."""
     name = str(event.get("type", "message")).encode()
     return b"event: %b\ndata: %b\n\n" % (name, _encode(event))

@@ -1,4 +1,4 @@
-"""Which thinking and effort settings a model takes.
+"""Thinking and effort settings that a model takes.
 
 Up to 4.5 only `enabled` with a budget, 4.6 both kinds, from 4.7 only `adaptive`; Fable and
 Mythos 5 cannot switch it off; `between_tools` exists from 5.5. Source: the Anthropic API
@@ -23,7 +23,7 @@ _BETWEEN_TOOLS: Generation = (5, 5)
 
 
 def check(model: Model, body: dict[str, Any], betas: Collection[str]) -> str:
-    """`off`, `shown` or `omitted` for the `thinking` of a body with `max_tokens`."""
+    """Checks the `thinking` of a body with `max_tokens`; returns `off`, `shown` or `omitted`."""
     settings = body.get("thinking")
     if settings is None:
         return "omitted" if model.always_thinks else "off"
@@ -96,7 +96,7 @@ def _check_display(path: str, settings: dict[str, Any], betas: Collection[str]) 
 def check_effort(
     model: Model, effort: Any, betas: Collection[str], *, thinking_off: bool = False
 ) -> None:
-    """Refuses an effort the model has not. Opus 4.5 wants the beta flag as well."""
+    """Refuses an effort that the model lacks. Opus 4.5 wants the beta flag as well."""
     levels = model.effort_levels
     if not levels:
         raise invalid("This model does not support the effort parameter.")

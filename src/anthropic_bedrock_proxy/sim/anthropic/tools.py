@@ -52,7 +52,7 @@ def _expected(scope: Scope) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 
 def check_tools(scope: Scope, value: Any) -> Tools:
-    """Tools by name, each as its input schema (empty for those without). Raises `Refusal`."""
+    """Checks tools; returns name -> input schema (empty for those without). Raises `Refusal`."""
     tools: Tools = {}
     expected = _expected(scope)
     deferred = 0
@@ -136,7 +136,10 @@ def _check_client_tool(
 def check_tool_choice(
     value: Any, tools: Tools, *, thinking: bool
 ) -> tuple[str, dict[str, Any]] | None:
-    """The forced tool with its schema, None when the model may choose. Raises `Refusal`."""
+    """Checks tool_choice; returns the forced tool with its schema, None if the model may choose.
+
+    Raises `Refusal`.
+    """
     choice = typed("tool_choice", value, dict)
     kind = tag("tool_choice", choice, ("any", "auto", "none", "tool"))
     fields = ["type"]

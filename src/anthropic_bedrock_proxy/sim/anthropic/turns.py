@@ -37,7 +37,7 @@ class _Turn(msgspec.Struct):
 
 
 def check_messages(scope: Scope, messages: list[Any], tools: Any, *, manual: bool) -> None:
-    """Blocks first, then the order of turns. Raises `Refusal`."""
+    """Checks all blocks, then the order of turns. Raises `Refusal`."""
     if not messages:
         raise invalid("messages: at least one message is required")
     turns: list[_Turn] = []

@@ -1,8 +1,8 @@
 """Validation of an Anthropic body for Claude: the top level and the rules per generation.
 
 Any key that the dialect does not know is refused, which is the commonest way a forwarded
-first-party request fails on Bedrock. Blocks are in `invoke_blocks.py`, tools in
-`invoke_tools.py`, rules about the order of turns in `invoke_turns.py`.
+first-party request fails on Bedrock. Blocks are in `blocks.py`, tools in `tools.py`,
+rules about the order of turns in `turns.py`.
 Sources: AWS on the Claude body; the Anthropic API reference for thinking, effort, sampling and
 version differences; public issue reports for the wording.
 """
@@ -34,7 +34,7 @@ _MAX_STOP_SEQUENCES = 8191
 
 
 def decode_body(data: bytes) -> dict[str, Any]:
-    """The JSON object of a request body. Raises `Refusal`."""
+    """Decodes the JSON object of a request body. Raises `Refusal`."""
     try:
         body = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -45,7 +45,7 @@ def decode_body(data: bytes) -> dict[str, Any]:
 
 
 def validate(model: Model, data: bytes) -> Prompt:
-    """The prompt of a valid InvokeModel body. Raises `Refusal` with what Bedrock would say."""
+    """Checks an InvokeModel body; returns its prompt. Raises `Refusal` in Bedrock's words."""
     if not model.is_claude:
         raise invalid(MALFORMED)
     body = decode_body(data)
@@ -60,7 +60,7 @@ def validate(model: Model, data: bytes) -> Prompt:
 def check_body(
     model: Model, body: dict[str, Any], dialect: Dialect, *, betas: list[Any], new_version: bool
 ) -> Prompt:
-    """The prompt of a body whose version and flags are known. Raises `Refusal`."""
+    """Checks a body whose version and flags are known; returns its prompt. Raises `Refusal`."""
     scope = Scope(
         model=model,
         dialect=dialect,
@@ -133,7 +133,7 @@ def _check_top(scope: Scope, body: dict[str, Any]) -> None:
 
 
 def check_max_tokens(model: Model, body: dict[str, Any]) -> int:
-    """`max_tokens` within the model's output limit. Raises `Refusal`."""
+    """Returns `max_tokens`. Raises `Refusal` above the model's output limit."""
     limit: int = need("", body, "max_tokens", int)
     if limit < 1:
         raise invalid("max_tokens: Input should be greater than or equal to 1")
@@ -165,7 +165,7 @@ def _check_sampling(scope: Scope, body: dict[str, Any]) -> None:
 
 
 def check_stop_sequences(path: str, value: Any) -> list[str]:
-    """Non-blank stop sequences. Raises `Refusal`."""
+    """Returns the stop sequences. Raises `Refusal` for a blank one."""
     stops: list[str] = typed(path, value, list)
     if len(stops) > _MAX_STOP_SEQUENCES:
         raise invalid(f"{path}: List should have at most {_MAX_STOP_SEQUENCES} items")

@@ -1,8 +1,8 @@
-"""What Converse refuses because of the model behind it, whoever made it.
+"""Refusals of Converse that depend on the model behind it, whoever made it.
 
 Converse has one shape for every model, and each model takes a part of it: the parts are data in
-`catalog.py`, the sentences are here. Sources: the Converse reference of AWS; the sentences are
-those of public issue reports, or in their manner where none is known.
+`models/catalog.py`, the sentences are here. Sources: the Converse reference of AWS; the sentences
+are those of public issue reports, or in their manner where none is known.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _lacks(field: str) -> Refusal:
 
 
 def check_settings(model: Model, body: dict[str, Any], *, streams: bool) -> None:
-    """Everything around the messages. Raises `Refusal`."""
+    """Checks everything around the messages. Raises `Refusal`."""
     can = model.can
     if body.get("system") and not can.system:
         raise invalid(
@@ -66,7 +66,7 @@ def check_caching(model: Model) -> None:
 
 
 def check_message(model: Model, path: str, message: dict[str, Any]) -> None:
-    """The blocks of one message as a whole. Raises `Refusal`."""
+    """Checks the blocks of one message together. Raises `Refusal`."""
     kinds = {kind for block in message["content"] for kind, v in block.items() if v is not None}
     if message["role"] == "system":
         for kind in sorted(kinds.difference(_IN_SYSTEM)):
@@ -85,7 +85,7 @@ def check_message(model: Model, path: str, message: dict[str, Any]) -> None:
 
 
 def check_block(model: Model, path: str, kind: str, value: Any) -> None:
-    """One block of a message. Raises `Refusal`."""
+    """Checks one block of a message. Raises `Refusal`."""
     if kind == "toolResult":
         _check_result(model, path, value)
     elif kind == "reasoningContent":

@@ -24,7 +24,7 @@ _REASONS = {"refusal": "content_filtered", "pause_turn": "end_turn"}
 
 
 def message(answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1) -> dict[str, Any]:
-    """The body of Converse."""
+    """Renders the body of Converse."""
     blocks = [_block(block) for block in filter(_exists, answer.content)]
     document: dict[str, Any] = {
         "output": {"message": {"role": "assistant", "content": blocks}},
@@ -38,7 +38,7 @@ def message(answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1) -> dic
 
 
 def events(answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1) -> list[dict[str, Any]]:
-    """The stream of ConverseStream: objects with one key, the event's name."""
+    """Renders the events of ConverseStream: objects with one key, the event's name."""
     stream: list[dict[str, Any]] = [{"messageStart": {"role": "assistant"}}]
     for index, block in enumerate(filter(_exists, answer.content)):
         if block.get("type") == "tool_use":
@@ -59,7 +59,7 @@ def events(answer: SimulatedAnswer, prompt: Prompt, latency_ms: int = 1) -> list
 
 
 def _around(prompt: Prompt) -> dict[str, Any]:
-    """What an answer repeats or reports because the request asked for it."""
+    """Returns the members of an answer that the request asked for: guardrail trace, tier."""
     added = guardrail.trace(prompt.guardrail)
     if prompt.service_tier is not None:
         added["serviceTier"] = {"type": prompt.service_tier}
@@ -67,12 +67,15 @@ def _around(prompt: Prompt) -> dict[str, Any]:
 
 
 def _exists(block: dict[str, Any]) -> bool:
-    """Blocks of server tools have no Converse form; a script may hold them for other dialects."""
+    """Tells whether a block has a Converse form: blocks of server tools have none.
+
+    A script may hold those for other dialects.
+    """
     return block.get("type") in ("text", "thinking", "redacted_thinking", "tool_use")
 
 
 def frame(event: dict[str, Any]) -> bytes:
-    """One event in one frame. The event has one key, its name."""
+    """Encodes one event, which has one key, its name, as one frame."""
     name, payload = next(iter(event.items()))
     headers = {
         ":event-type": name,
@@ -141,7 +144,7 @@ def _deltas(block: dict[str, Any], size: int | None) -> list[dict[str, Any]]:
 
 
 def _blob(data: str) -> str:
-    """Base64 as it is; anything else is coded, because the wire wants base64."""
+    """Returns base64 unchanged; codes anything else, because the wire wants base64."""
     try:
         a2b_base64(data, strict_mode=True)
     except (Base64Error, ValueError):

@@ -38,7 +38,7 @@ def check_cache_point(prompt: Prompt, point: dict[str, Any]) -> None:
 
 
 def check_messages(prompt: Prompt, messages: list[Any], *, has_tools: bool) -> None:
-    """Everything about `messages`. Raises `Refusal`."""
+    """Checks everything about `messages`. Raises `Refusal`."""
     if not messages:
         raise invalid(
             "The conversation is empty. Add a user message to the messages field and try again."
@@ -183,7 +183,7 @@ def _measure(prompt: Prompt, path: str, kind: str, value: Any) -> None:
 
 
 def _check_results(index: int, message: dict[str, Any], asked: list[str]) -> list[str]:
-    """Holds the results of this message against the calls before; returns its own calls."""
+    """Checks the results of a message against the calls before it; returns its own calls."""
     given = [
         block["toolResult"]["toolUseId"] for block in message["content"] if block.get("toolResult")
     ]

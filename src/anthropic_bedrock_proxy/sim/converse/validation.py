@@ -2,7 +2,7 @@
 
 First the shapes of the service model, then the rules AWS documents in prose, then those of the
 model behind (whose complaints AWS introduces with the words of `MODEL_SAYS`). Rules about the
-messages are in `converse_turns.py`; thinking, effort, sampling and beta flags share the
+messages are in `turns.py`; thinking, effort, sampling and beta flags share the
 InvokeModel tables.
 """
 
@@ -32,7 +32,7 @@ _CLAUDE_FIELDS = frozenset(
 
 
 def validate(model: Model, data: bytes, *, streams: bool) -> Prompt:
-    """The prompt of a valid request. Raises `Refusal`."""
+    """Checks a request; returns its prompt. Raises `Refusal`."""
     body = decode_body(data)
     check(CONVERSE_STREAM if streams else CONVERSE, body, "")
     prompt = _validate(model, body, streams=streams)
@@ -43,7 +43,7 @@ def validate(model: Model, data: bytes, *, streams: bool) -> Prompt:
 
 
 def validate_count(model: Model, given: Any) -> Prompt:
-    """The prompt of CountTokens' converse input. Raises `Refusal`."""
+    """Checks the converse input of CountTokens; returns its prompt. Raises `Refusal`."""
     if not isinstance(given, dict):
         raise invalid(MALFORMED)
     check(COUNT_TOKENS, given, "input.converse")

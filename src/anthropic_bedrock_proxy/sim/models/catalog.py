@@ -1,4 +1,4 @@
-"""The models that exist, as data.
+"""The models of the simulator, as data.
 
 Ids and inference profile prefixes are those of the Bedrock model list. What a model that is not
 Claude accepts on Converse is known from the table of models and features in the Converse

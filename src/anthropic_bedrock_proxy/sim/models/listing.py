@@ -1,4 +1,4 @@
-"""The control plane: which models and inference profiles exist.
+"""The control plane: the lists of models and inference profiles.
 
 Shapes are those of the `bedrock` service model (botocore): ListInferenceProfiles,
 GetInferenceProfile, ListFoundationModels. The list is the table in `catalog.py`; one application
@@ -34,7 +34,7 @@ _TITLES = {"us": "US", "eu": "EU", "jp": "JP", "au": "AU", "us-gov": "US-GOV", "
 def list_inference_profiles(
     options: SimulatorOptions, application: Mapping[str, str], query: str
 ) -> dict[str, Any]:
-    """A page of profiles. Raises `Refusal`."""
+    """Returns a page of profiles. Raises `Refusal`."""
     arguments = {name: values[-1] for name, values in parse_qs(query).items()}
     kind = arguments.get("type", "SYSTEM_DEFINED")
     if kind not in ("SYSTEM_DEFINED", "APPLICATION"):
@@ -59,7 +59,7 @@ def list_inference_profiles(
 def get_inference_profile(
     options: SimulatorOptions, application: Mapping[str, str], identifier: str
 ) -> dict[str, Any]:
-    """One profile by id or ARN. Raises `Refusal`."""
+    """Returns one profile by id or ARN. Raises `Refusal`."""
     for profile in _profiles(options, application):
         if identifier in (profile["inferenceProfileId"], profile["inferenceProfileArn"]):
             return profile
@@ -67,7 +67,7 @@ def get_inference_profile(
 
 
 def list_foundation_models(options: SimulatorOptions, query: str) -> dict[str, Any]:
-    """Every model, or those of one provider or one inference type."""
+    """Lists every model, or those of one provider or one inference type."""
     arguments = {name: values[-1] for name, values in parse_qs(query).items()}
     provider = arguments.get("byProvider", "").casefold()
     inference = arguments.get("byInferenceType")

@@ -1,4 +1,4 @@
-"""Which model an identifier stands for: base id, inference profile id, ARN, or Anthropic's path.
+"""Resolution of model identifiers: base ids, inference profile ids, ARNs, Anthropic's paths.
 
 Newer models have no on-demand throughput and want a profile; bedrock-mantle is the reverse and
 knows bare ids only. An application inference profile has an opaque id that says nothing about
@@ -25,7 +25,7 @@ _DATE = re.compile(r"-\d{8}(-v\d:\d)?$")
 
 
 class Target(msgspec.Struct, frozen=True):
-    """What a model identifier in the path stands for."""
+    """The model that an identifier in the path stands for."""
 
     model: Model
     via_profile: bool
@@ -50,7 +50,7 @@ _MANTLE: dict[str, Model] = dict(_mantle_table())
 
 
 def resolve(identifier: str, profiles: Mapping[str, str] = APPLICATION_PROFILES) -> Target:
-    """The model behind a base id, a profile id or an ARN. Raises `Refusal`."""
+    """Returns the model behind a base id, a profile id or an ARN. Raises `Refusal`."""
     target = TARGETS.get(identifier)
     if target is None and (arn := _ARN.fullmatch(identifier)):
         kind, name = arn.groups()
@@ -70,7 +70,10 @@ def resolve(identifier: str, profiles: Mapping[str, str] = APPLICATION_PROFILES)
 def resolve_for_inference(
     identifier: str, profiles: Mapping[str, str] = APPLICATION_PROFILES
 ) -> Model:
-    """As `resolve`, and refuses a bare id of a model that has no on-demand throughput."""
+    """Returns the model behind an identifier.
+
+    Raises `Refusal`, also for the bare id of a model that has no on-demand throughput.
+    """
     target = resolve(identifier, profiles)
     if target.model.needs_profile and not target.via_profile:
         raise invalid(
@@ -82,7 +85,7 @@ def resolve_for_inference(
 
 
 def resolve_for_messages(identifier: str, profiles: Mapping[str, str]) -> Model:
-    """The model of a Messages request to bedrock-runtime. Raises `Refusal`."""
+    """Returns the model of a Messages request to bedrock-runtime. Raises `Refusal`."""
     try:
         served = resolve(identifier, profiles).model.serves_messages
     except Refusal as refusal:
@@ -93,7 +96,7 @@ def resolve_for_messages(identifier: str, profiles: Mapping[str, str]) -> Model:
 
 
 def resolve_for_mantle(identifier: str) -> Model:
-    """The model of a request to bedrock-mantle: bare ids only. Raises `Refusal`."""
+    """Returns the model of a request to bedrock-mantle: bare ids only. Raises `Refusal`."""
     model = _MANTLE.get(identifier)
     if model is None:
         raise _unknown(identifier)

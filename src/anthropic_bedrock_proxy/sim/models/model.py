@@ -14,7 +14,7 @@ from ..anthropic.betas import Generation, Way, accepts
 
 
 class Abilities(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model accepts on Converse. The defaults are those of a plain model with tools."""
+    """The parts of Converse that a model accepts. Defaults: a plain model with tools."""
 
     system: bool = True
     tools: bool = True
@@ -45,23 +45,23 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_claude(self) -> bool:
-        """Whether InvokeModel takes an Anthropic body."""
+        """Tells whether it is a Claude, for which InvokeModel takes an Anthropic body."""
         return self.provider == "Anthropic"
 
     @property
     def serves_messages(self) -> bool:
-        """Whether the Messages endpoints have it: Claude from 4.7 on, and Haiku 4.5."""
+        """Tells whether the Messages endpoints have it: Claude from 4.7 on, and Haiku 4.5."""
         haiku = self.family == "haiku" and self.generation == (4, 5)
         return self.is_claude and (haiku or self.generation >= (4, 7))
 
     @property
     def always_thinks(self) -> bool:
-        """Fable and Mythos refuse to have thinking switched off."""
+        """Tells whether thinking cannot be switched off: Fable and Mythos."""
         return self.family in ("fable", "mythos") and self.generation >= (5, 0)
 
     @property
     def takes_system_role(self) -> bool:
-        """`role: system` inside `messages`: Opus 4.8 and everything after it but Sonnet 5."""
+        """Tells whether `messages` may have `role: system`: from Opus 4.8 on, but Sonnet 5."""
         if self.family == "sonnet" and self.generation == (5, 0):
             return False
         return self.generation >= (4, 8)
@@ -99,9 +99,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def counts_tokens(self) -> bool:
-        """CountTokens serves the generations up to 4.6 only."""
+        """Tells whether CountTokens serves it: the generations up to 4.6."""
         return self.is_claude and self.generation <= (4, 6)
 
     def accepts_beta(self, flag: str, way: Way) -> bool:
-        """Whether `flag` passes for this model on one of the ways to it."""
+        """Tells whether `flag` passes for this model on one of the ways to it."""
         return accepts(way, flag, self.generation, self.family)

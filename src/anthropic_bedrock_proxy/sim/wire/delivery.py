@@ -118,7 +118,9 @@ async def deliver(
     event_delay_seconds: float,
     broken: Callable[[ExceptionFault], bytes],
 ) -> str | None:
-    """Sends the events with the faults of the step; the exception type if one ended the stream.
+    """Sends the events with the faults of the step.
+
+    Returns the exception type if one ended the stream.
 
     `broken` renders an exception for this kind of stream. Raises `ClientGone` and `Cut`.
     """

@@ -1,4 +1,4 @@
-"""How an error travels: in AWS's words, or in Anthropic's on the Messages endpoints.
+"""Envelopes of errors: AWS's, or Anthropic's on the Messages endpoints.
 
 AWS puts the exception's name in a header and a sentence in the body; Anthropic puts both in the
 body and has its own statuses. A script may name either kind of error: on a Messages endpoint an
@@ -53,7 +53,7 @@ _COUNTERPART = {
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """An error as it leaves: also what the log notes."""
+    """An error in the form in which it is sent and logged."""
 
     status: int
     type: str
@@ -62,14 +62,14 @@ class Answered(msgspec.Struct, frozen=True):
 
 
 def anthropic_type(name: str) -> str:
-    """The Anthropic error type for an AWS exception (either case) or for itself."""
+    """Returns the Anthropic error type for an AWS exception (either case) or for itself."""
     if name in _STATUS:
         return name
     return _COUNTERPART.get(name[:1].upper() + name[1:], "api_error")
 
 
 def answered(error: Error, request_id: str, *, anthropic: bool) -> Answered:
-    """The whole answer for an error, in the endpoint's envelope unless the script chose one."""
+    """Makes the whole answer for an error, in the endpoint's envelope unless the script chose."""
     headers: Headers = [JSON, (b"x-amzn-requestid", request_id.encode())]
     if error.retry_after is not None:
         headers.append((b"retry-after", f"{error.retry_after:g}".encode()))
@@ -92,7 +92,7 @@ def answered(error: Error, request_id: str, *, anthropic: bool) -> Answered:
 
 
 def error_event(fault: ExceptionFault) -> bytes:
-    """The event that ends a broken stream of server-sent events."""
+    """Makes the event that ends a broken stream of server-sent events."""
     error = {"type": anthropic_type(fault.type), "message": fault.message}
     document = {"type": "error", "error": error, "request_id": new_id("req_")}
     return b"event: error\ndata: %b\n\n" % msgspec.json.encode(document)

@@ -9,11 +9,11 @@ import msgspec
 
 
 class _Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
-    """What the kinds share: a script names them in `kind` and may not misspell a field."""
+    """The base of all kinds: a script names them in `kind` and may not misspell a field."""
 
 
 class ExceptionFault(_Kind, frozen=True, tag="exception", kw_only=True):
-    """After `after_events` events an exception frame ends the stream (`throttlingException`…)."""
+    """An exception frame (`throttlingException`…) that ends the stream after `after_events`."""
 
     type: str
     message: str = ""
@@ -21,7 +21,7 @@ class ExceptionFault(_Kind, frozen=True, tag="exception", kw_only=True):
 
 
 class CutFault(_Kind, frozen=True, tag="cut", kw_only=True):
-    """The connection ends after `after_events` events and `at_byte` bytes of the next one.
+    """An end of the connection after `after_events` events and `at_byte` bytes of the next one.
 
     `reset` sends a TCP reset instead of an orderly close.
     """
@@ -32,20 +32,20 @@ class CutFault(_Kind, frozen=True, tag="cut", kw_only=True):
 
 
 class BadCRCFault(_Kind, frozen=True, tag="bad_crc", kw_only=True):
-    """The frame of event number `at_event` (from 0) carries a wrong checksum."""
+    """A wrong checksum in the frame of event number `at_event` (from 0)."""
 
     at_event: int = 0
 
 
 class SilenceFault(_Kind, frozen=True, tag="silence", kw_only=True):
-    """After `after_events` events nothing is sent for `seconds`."""
+    """A silence of `seconds` after `after_events` events."""
 
     seconds: float
     after_events: int = 0
 
 
 class GarbageFault(_Kind, frozen=True, tag="garbage", kw_only=True):
-    """After `after_events` events `length` bytes that are no frame, then the stream goes on."""
+    """Bytes that are no frame, `length` of them, after `after_events`; then the stream goes on."""
 
     after_events: int = 0
     length: int = 64

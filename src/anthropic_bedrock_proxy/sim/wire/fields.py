@@ -24,7 +24,7 @@ def only(path: str, value: dict[str, Any], allowed: Collection[str]) -> None:
 
 
 def need(path: str, value: dict[str, Any], key: str, kind: type) -> Any:
-    """The required field `key`, of the given JSON kind."""
+    """Returns the required field `key`. Refuses its absence, or another JSON kind."""
     where = f"{path}.{key}" if path else key
     if key not in value:
         raise invalid(f"{where}: Field required")
@@ -32,7 +32,7 @@ def need(path: str, value: dict[str, Any], key: str, kind: type) -> Any:
 
 
 def typed(path: str, value: Any, kind: type) -> Any:
-    """`value` if it is of `kind` (a bool is never an int)."""
+    """Returns `value`; refuses one of another kind (a bool is never an int)."""
     if kind is int:
         if type(value) is not int:
             raise invalid(f"{path}: Input should be a valid integer")
@@ -53,14 +53,14 @@ def bounded(path: str, value: float, low: float, high: float) -> None:
 
 
 def one_of(path: str, value: Any, allowed: Collection[str]) -> str:
-    """A member of an enumeration."""
+    """Returns `value`; refuses one that is not among `allowed`."""
     if not isinstance(value, str) or value not in allowed:
         raise invalid(f"{path}: Input should be {_listed(allowed, ' or ')}")
     return value
 
 
 def tag(path: str, value: dict[str, Any], allowed: Collection[str], key: str = "type") -> str:
-    """The discriminator of a union."""
+    """Returns the discriminator of a union; refuses one that is not among `allowed`."""
     given = value.get(key)
     if not isinstance(given, str):
         raise invalid(f"{path}: Unable to extract tag using discriminator '{key}'")

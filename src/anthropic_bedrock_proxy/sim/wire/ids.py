@@ -15,7 +15,7 @@ _next = count(int.from_bytes(os.urandom(8), "big"))
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id: unique in this process, unlikely to meet one of another process."""
+    """Makes an id: unique in this process, unlikely to meet one of another process."""
     number = next(_next) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)
     letters = []
     for _ in range(_LENGTH):
@@ -25,5 +25,5 @@ def new_id(prefix: str) -> str:
 
 
 def new_request_id() -> str:
-    """A value for `x-amzn-RequestId`."""
+    """Makes a value for `x-amzn-RequestId`."""
     return str(UUID(int=next(_next) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))

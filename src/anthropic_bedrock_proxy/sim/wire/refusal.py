@@ -1,4 +1,4 @@
-"""How Bedrock says no: a status, an exception name and a sentence.
+"""Bedrock's refusals: a status, an exception name and a sentence.
 
 The names and statuses are those of the bedrock-runtime service model (botocore); the front door
 of AWS adds the signature errors. The wire is restJson: the name travels in `x-amzn-ErrorType`,
@@ -32,7 +32,7 @@ STATUS: dict[str, int] = {
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer, raised to unwind the validation
-    """The request is answered with an AWS error. `type` is the exception name."""
+    """An answer that is an AWS error. `type` is the exception name."""
 
     def __init__(self, type_: str, message: str) -> None:
         super().__init__(message)
@@ -41,10 +41,10 @@ class Refusal(Exception):  # noqa: N818  # it is an answer, raised to unwind the
 
 
 def invalid(message: str) -> Refusal:
-    """A `ValidationException` with Bedrock's words."""
+    """Makes a `ValidationException` with Bedrock's words."""
     return Refusal("ValidationException", message)
 
 
 def extra(path: str) -> Refusal:
-    """The refusal of a field that is not in the schema."""
+    """Makes the refusal of a field that is not in the schema."""
     return invalid(f"{path}: Extra inputs are not permitted")

@@ -200,7 +200,7 @@ def _wrong_kind(path: str, kind: str) -> Refusal:
 
 
 def constraint(path: str, name: str, value: Any, rule: str) -> Refusal:
-    """AWS's sentence for a violated constraint."""
+    """Makes the refusal with AWS's sentence for a violated constraint."""
     return invalid(
         f"1 validation error detected: Value '{value}' at '{_join(path, name)}' failed to satisfy "
         f"constraint: {rule}"

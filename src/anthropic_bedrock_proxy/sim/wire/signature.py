@@ -1,4 +1,4 @@
-"""Who is calling: verification of SigV4 signatures and bearer tokens, from the request alone.
+"""Verification of callers: SigV4 signatures and bearer tokens, from the request alone.
 
 Written from AWS's description of Signature Version 4, apart from the client signer of this
 project, so that each can judge the other. The path in the canonical request is the path on the
@@ -55,7 +55,10 @@ class Verifier:
         body: bytes,
         service: str = "bedrock",
     ) -> str:
-        """`sigv4`, `bearer` or `none`. Header names are lower case. Raises `Refusal`."""
+        """Verifies a request; returns `sigv4`, `bearer` or `none`. Raises `Refusal`.
+
+        Header names are lower case.
+        """
         given = headers.get("authorization", "")
         if not given and service == MANTLE_SERVICE and "x-api-key" in headers:
             given = f"Bearer {headers['x-api-key']}"
@@ -136,7 +139,7 @@ class Verifier:
 
 
 def signed_service(headers: Mapping[str, str]) -> str:
-    """The service in the credential scope of a signed request; empty for any other."""
+    """Returns the service in the credential scope of a signed request; empty for any other."""
     given = headers.get("authorization", "")
     if not given.startswith(_ALGORITHM):
         return ""

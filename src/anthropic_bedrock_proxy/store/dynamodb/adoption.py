@@ -1,8 +1,9 @@
-"""Bringing one key of the predecessor into our form, so that its secret is nowhere any more.
+"""Adoption of one key of the predecessor: brought into our form, its secret is nowhere any more.
 
-The order is: what it spent, its record, the item that points to it, and only then the item with
-the secret goes. Broken off anywhere, the key works all the time: by the old item until the pointer
-is there, by the record from then on. Done again, each step finds itself done; the record is
+The order is: its spending is written, its record, the item that points to it; only then the item
+with the secret is deleted. Broken off anywhere, the key works all the time: by the old item until
+the pointer is there, by the record from then on. Done again, each step finds itself done; the
+record is
 `adopting` until the old item is gone, and is written anew from it as long as nobody changed it.
 """
 
@@ -23,7 +24,7 @@ from .tables import ItemChange, Tables, new_write, plain
 
 _DERIVED: Final = re.compile(r"key_[0-9a-f]{16}")
 _MOST_ATTEMPTS: Final = 5
-# What a change of an item of the predecessor shows in.
+# The fields by which a change of an item of the predecessor is noticed.
 _WATCHED: Final = ("is_active", "deactivated_reason", "monthly_budget", "updated_at", "rate_limit")
 
 
@@ -36,7 +37,7 @@ class Adoption:
         self._listing = listing
 
     async def find(self, key_id: str) -> Item | None:
-        """The item of the predecessor whose key has this id. Reads the whole table."""
+        """Finds the item of the predecessor whose key has this id. Reads the whole table."""
         if not _DERIVED.fullmatch(key_id):
             return None
         async with aclosing(self._tables.scan(self._tables.names.api_keys)) as items:
@@ -74,7 +75,7 @@ _UNLESS_CHANGED: Final = ItemChange(
 
 
 def record_item(key: KeyRecord, secrets: dict[str, int], write: str) -> Item:
-    """The item of a key's record."""
+    """Makes the item of a key's record."""
     return {
         **plain(key),
         "pk": f"key#{key.id}",
@@ -85,13 +86,13 @@ def record_item(key: KeyRecord, secrets: dict[str, int], write: str) -> Item:
 
 
 def pointer(digest: str) -> Item:
-    """The key of the item that points from a secret to its key."""
+    """Returns the primary key of the item that points from a secret's hash to its API key."""
     return {"api_key": f"{legacy.HASHED}{digest}"}
 
 
 def pointing(digest: str, key_id: str) -> tuple[Item, ItemChange]:
-    """The item that points from a secret to its key, and the condition to write it under."""
-    # Not active: the predecessor takes the hash key of an item for a secret.
+    """Makes that item, and the condition on which to write it."""
+    # Not active, because the predecessor would take the item's hash key for a secret.
     item = {**pointer(digest), "key_id": key_id, "is_active": False}
     unless = ItemChange(
         condition="attribute_not_exists(api_key) OR key_id = :key_id",
@@ -101,7 +102,7 @@ def pointing(digest: str, key_id: str) -> tuple[Item, ItemChange]:
 
 
 def _as_seen(item: Item) -> ItemChange:
-    """That an item of the predecessor is as it was read."""
+    """Demands that an item of the predecessor has not changed since it was read."""
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
     conditions: list[str] = ["attribute_exists(api_key)"]

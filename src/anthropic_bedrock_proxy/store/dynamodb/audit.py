@@ -1,7 +1,7 @@
 """The audit log in DynamoDB.
 
-An item in partition "audit" for each record, and the same in "audit#<object>", by id. The second
-is written first: what the log shows is complete in both.
+Each record is an item in partition "audit#<object>" and one in "audit", by id, written in this
+order: a record that the whole log shows is in that of its object too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DynamoDBAudit:
 
     async def append(self, record: AuditRecord) -> None:
         """See `AuditLog.append`."""
-        # As text: what operators change has numbers and shapes that DynamoDB does not keep.
+        # As JSON text: records hold numbers and shapes that DynamoDB would change.
         item: Item = {"sk": record.id, "record": msgspec.json.encode(record).decode()}
         for partition in (f"audit#{record.object}", "audit"):
             await self._tables.put(

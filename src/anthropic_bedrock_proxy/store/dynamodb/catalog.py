@@ -28,7 +28,7 @@ from .tables import ItemChange, Tables, new_write, plain, read
 
 _VERSION: Final = {"pk": "catalog", "sk": "version"}
 _LISTING: Final = {"pk": "catalog", "sk": "models"}
-_MOST_LOOKS: Final = 5  # at a listing that is replaced meanwhile
+_MOST_LOOKS: Final = 5  # tries to read a listing that is replaced meanwhile
 
 
 class DynamoDBCatalog:
@@ -136,7 +136,7 @@ class DynamoDBCatalog:
         """See `Catalog.prices`."""
         found: dict[tuple[str, str, int], PriceRecord] = {}
         rows = [row async for row in self._tables.scan(self._tables.names.model_pricing)]
-        # An id with the prefix of a profile is the same model: the row without one is nearer.
+        # An id with the prefix of a profile is the same model: the row without a prefix wins.
         for row in sorted(rows, key=lambda row: (len(row["model_id"]), row["model_id"])):
             if (price := legacy.price_of(row)) is not None:
                 found.setdefault(price.key, price)
@@ -168,7 +168,7 @@ class DynamoDBCatalog:
         return self._tables.names.state
 
     async def _partition(self, name: str) -> list[Item]:
-        """Its items by their sort keys."""
+        """Returns the items of a partition in the order of their sort keys."""
         items = self._tables.query(self._state, "#pk = :pk", {":pk": name})
         return [item async for item in items]
 

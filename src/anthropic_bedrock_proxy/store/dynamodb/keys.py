@@ -6,7 +6,7 @@ SHA-256 of each, in hex, and when it lapses (0: never). In the api-keys table an
 a rotation is one conditional write: the new secret is pointed to before it, and works after it.
 
 Items of the predecessor have the secret itself for their hash key. They are found by it as long as
-they are there; a change of such a key brings it into our form first (`dynamodb_adoption.py`).
+they are there; a change of such a key brings it into our form first (`adoption.py`).
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class DynamoDBKeys:
         change: Callable[[KeyRecord], tuple[KeyRecord, NewSecret | None]],
         now: int,
     ) -> KeyRecord:
-        """Changes a key and its secrets in one write, if nobody else did since they were read."""
+        """Changes a key and its secrets in one write, unless they changed since they were read."""
         write = new_write()
         gone: list[str] = []
         for attempt in range(_MOST_ATTEMPTS):
@@ -209,7 +209,7 @@ def _key(key_id: str) -> Item:
 
 
 def _rotated(secrets: Secrets, added: NewSecret, now: int) -> tuple[Secrets, list[str]]:
-    """Adds a secret; returns the secrets that then hold, and the hashes of those that are over."""
+    """Adds a secret; returns (the secrets that are valid then, the hashes of those that ended)."""
     lapse = now + added.overlap_seconds
     later = {digest: min(at or lapse, lapse) for digest, at in secrets.items()}
     kept = {digest: at for digest, at in later.items() if at > now}

@@ -1,14 +1,15 @@
-"""Budgets in DynamoDB: what is held of them, beside what was spent (`spent.py`).
+"""Budgets in DynamoDB: the holds of processes, beside the money spent (`spent.py`).
 
-Partition "account#<owner>", sort key the period, is there if somebody holds something: "h#<holder>"
-is what a process holds, until when, and its last write. `spent` in it is what was spent before
-there were months, or elsewhere, and counts with them. "w#<writer>" see `once.py`; `write` changes
-with every change of holds, and whoever decides by what it read writes only if it is still the same.
-A write that was sent again after a lost answer finds its own name there, and is not done twice.
+An account is the item (partition "account#<owner>", sort key the period), which exists once
+somebody holds something: attribute "h#<holder>" is the amount that a process holds, until when, and
+its last write. `spent` is money spent elsewhere, or by versions that had no `spent.py`; it counts
+with the months. "w#<writer>" see `once.py`. `write` changes with every change of holds: a decision
+is written on condition that it is still what was read. A write that was sent again after a lost
+answer finds its own name there, and is not done twice.
 
-Who spends adds to the month before it takes the same off its hold; who borrows reads the holds
-before the month. So nothing is missed in between, only seen twice for a moment. Whether a hold has
-lapsed is a matter of DynamoDB's clock: what callers say by theirs is converted.
+Spending adds to the month before it takes the same off the hold; borrowing reads the holds before
+the month. So nothing is missed in between, only seen twice for a moment. Holds lapse by DynamoDB's
+clock: moments of the caller's clock are converted.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ class DynamoDBLedger:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._spent = Spent(tables)
-        # Those who would only get in each other's way inside this process take turns.
+        # Changes of one account by this process would only refuse each other: they take turns.
         self._locks: WeakValueDictionary[Account, asyncio.Lock] = WeakValueDictionary()
-        self._held: Bounded[Account, None] = Bounded(_MOST_HELD)  # by this process, maybe
+        self._held: Bounded[Account, None] = Bounded(_MOST_HELD)  # maybe held by this process
 
     async def borrow(
         self,
@@ -156,9 +157,9 @@ class DynamoDBLedger:
     async def spend(
         self, spending: Mapping[Account, int], delivery: Delivery, *, fresh: bool
     ) -> None:
-        """Spends what a batch cost, once, and takes it off what the batch's writer holds.
+        """Spends the cost of a batch, once, and takes it off the holds of the batch's writer.
 
-        The writer of a `fresh` one is this process, which knows what it may hold.
+        The writer of a `fresh` batch is this process, which knows of its own holds.
         """
         if fresh:
             held = [account for account in spending if account in self._held]
@@ -171,9 +172,9 @@ class DynamoDBLedger:
     async def _look_at(
         self, accounts: Iterable[Account], delivery: Delivery
     ) -> tuple[list[Account], set[Account]]:
-        """Returns those of which a batch's writer holds something, and those that have counted it.
+        """Returns (accounts that a batch's writer holds a part of, accounts that have counted it).
 
-        Before there were months, an account counted what was spent in the same write.
+        In versions without `spent.py`, accounts counted spending in the same write.
         """
         items = await self._tables.get_many(
             self._tables.names.state,
@@ -195,7 +196,7 @@ class DynamoDBLedger:
         return held, counted
 
     async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
-        """Takes what was spent off what the writer holds, if it holds anything."""
+        """Takes `nano` off the writer's hold, if there is one, once for a delivery."""
         mine = new_write()
         change = ItemChange(
             update="SET #h.#held = #h.#held - :nano, #h.#write = :mine, #write = :mine",
@@ -212,7 +213,7 @@ class DynamoDBLedger:
 
     @asynccontextmanager
     async def _turn(self, account: Account) -> AsyncIterator[None]:
-        """Locks an account for who is about to hold something, and remembers it for `spend`."""
+        """Locks an account for a change of holds, and remembers it for `spend`."""
         async with self._lock(account):
             self._held[account] = None
             yield
@@ -224,7 +225,7 @@ class DynamoDBLedger:
         return lock
 
     async def _read(self, account: Account) -> Item:
-        """Returns the item of an account, with all that was spent from it."""
+        """Returns the item of an account, with `spent` being all that was spent from it."""
         item = await self._account(account)
         spent = await self._spent.by_period(account.owner, account.period)
         return {**item, "spent": item.get("spent", 0) + spent.get(account.period, 0)}
@@ -234,7 +235,7 @@ class DynamoDBLedger:
 
 
 def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> ItemChange:
-    """Sets a hold, and removes those that have lapsed, if nobody wrote in between."""
+    """Sets a hold and removes lapsed ones, on condition that `seen` is still the last write."""
     removed = {f"#l{n}": f"{_HOLD}{name}" for n, name in enumerate(lapsed)}
     update = "SET #h = :h, #write = :mine"
     if removed:
@@ -250,7 +251,7 @@ def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None)
 
 
 def _setting(holder: str, hold: Item, seen: str | None) -> ItemChange:
-    """Puts a hold in the place of the one whose last write was `seen`; one of nothing goes."""
+    """Replaces the hold whose last write was `seen`; removes it if the new one is 0."""
     values = {":mine": hold["write"]}
     if hold["held"]:
         update, values[":h"] = "SET #h = :h, #write = :mine", hold
@@ -269,7 +270,7 @@ def _setting(holder: str, hold: Item, seen: str | None) -> ItemChange:
 
 
 def _lowering(holder: str, hold: Item, nano: int, mine: str) -> ItemChange:
-    """Takes `nano` off a hold if it is still what was seen."""
+    """Takes `nano` off a hold, on condition that it has not been written since."""
     return ItemChange(
         update="SET #h.#held = :held, #h.#write = :mine, #write = :mine",
         condition="#h.#write = :seen",

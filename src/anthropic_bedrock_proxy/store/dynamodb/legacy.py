@@ -1,13 +1,13 @@
 """The predecessor's items as our records. Pure.
 
-What is decided here:
+Decisions:
 - A key's id is "key_" and 16 hex digits of the SHA-256 of its secret: the same in every process,
   without anything being written.
 - `tpm_limit` was stored and never enforced; the default that every key got (100000) would now
   refuse requests that nobody meant to refuse, so only another number is a limit.
 - A key that was put out of use for its budget is in use: our ledger decides, and it knows what was
   spent (`spending_of_key`).
-- A service tier "default" is what a key got when nobody chose one, so it is none of its own.
+- A key got the service tier "default" when nobody chose one, so it counts as no choice.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _MOST_MS: Final = 253_402_300_799_999
 
 
 def is_secret(api_key: str) -> bool:
-    """Whether the hash key of an item is a secret: neither ours by its hash, nor by a key id."""
+    """Tells whether the hash key of an item is a secret: neither a hash of ours nor a key id."""
     return not api_key.startswith(HASHED)
 
 
 def key_id_of(secret: str) -> str:
-    """The id of a key of the predecessor."""
+    """Returns the id of a key of the predecessor."""
     return f"key_{hash_secret(secret).hex()[:16]}"
 
 
 def key_of(item: Item) -> KeyRecord:
-    """The record of an item of the api-keys table."""
+    """Converts an item of the api-keys table to a record."""
     secret: str = item["api_key"]
     created_at = _whole(item.get("created_at")) or 0
     active = item.get("is_active") is True
@@ -71,7 +71,7 @@ def key_of(item: Item) -> KeyRecord:
 
 
 def spending_of_key(item: Item) -> Iterator[tuple[Account, int]]:
-    """Every month of a key in which it spent something, and the total."""
+    """Yields (account, nano-dollars) for each month in which a key spent something, and in all."""
     owner = f"key:{key_id_of(item['api_key'])}"
     for month, spent in dict(_months(item)).items():
         if spent:
@@ -93,7 +93,7 @@ def _months(item: Item) -> Iterator[tuple[str, int]]:
 
 
 def price_of(item: Item) -> PriceRecord | None:
-    """The price in an item of the model-pricing table; None for one that is not in use."""
+    """Converts an item of the model-pricing table; None for a price that is not in use."""
     prices = [nano(item.get(name)) for name in ("input_price", "output_price")]
     if item.get("status", "active") != "active" or None in prices:
         return None
@@ -108,18 +108,18 @@ def price_of(item: Item) -> PriceRecord | None:
 
 
 def without_profile(model_id: str) -> str:
-    """A Bedrock id without the prefix of an inference profile."""
+    """Returns a Bedrock id without the prefix of an inference profile."""
     head, _, rest = model_id.partition(".")
     return rest if head in _PROFILE_PREFIXES and rest else model_id
 
 
 def is_legacy_row(row: Item) -> bool:
-    """Whether a usage row is the predecessor's: its timestamp is nothing but a number."""
+    """Tells whether a usage row is the predecessor's: its timestamp is nothing but a number."""
     return "#" not in row["timestamp"]
 
 
 def usage_of(row: Item, key_id: str) -> UsageRecord:
-    """The record of a usage row of the predecessor, which knew neither price nor dialect."""
+    """Converts a usage row of the predecessor, which knew neither price nor dialect."""
     written = _whole(row.get("cache_write_input_tokens")) or 0
     for_an_hour = row.get("cache_ttl") == "1h"
     model = _text(row.get("model")) or ""
@@ -142,13 +142,13 @@ def usage_of(row: Item, key_id: str) -> UsageRecord:
 
 
 def usage_id_of(row: Item, key_id: str, at_ms: int) -> str:
-    """A request id that sorts as its time does, like ours: records are paged by it."""
+    """Makes a request id that sorts by its time, as ours do: records are paged by it."""
     theirs = f"{key_id} {row['timestamp']} {row.get('request_id')}"
     return f"req_{at_ms:011x}{sha256(theirs.encode()).hexdigest()[:16]}"
 
 
 def nano(dollars: Any) -> int | None:
-    """Nano-dollars; None for what is no amount."""
+    """Converts dollars to nano-dollars; None for anything that is no amount."""
     if dollars is None or isinstance(dollars, bool):
         return None
     try:
@@ -159,7 +159,7 @@ def nano(dollars: Any) -> int | None:
 
 
 def _whole(value: Any) -> int | None:
-    """A number that is not negative, also one written as text."""
+    """Reads a number that is not negative, also one written as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     try:

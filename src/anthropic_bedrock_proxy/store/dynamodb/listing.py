@@ -1,4 +1,4 @@
-"""The keys by age, a page at a time.
+"""The listing of keys by age, a page at a time.
 
 Partition "keys" of the state table has an entry for each key: its sort key is the second of its
 creation, in 12 digits, and its id. Item ("listing", "keys") says that none is missing. It is not
@@ -29,15 +29,15 @@ class KeyListing:
         self._tables = tables
 
     async def add(self, key: KeyRecord) -> None:
-        """Lists a key. Before it works, so that none works that is not listed."""
+        """Lists a key; called before the key works, so that none works unlisted."""
         await self._tables.put(self._tables.names.state, _entry(key))
 
     async def remove(self, key: KeyRecord) -> None:
-        """Takes back what `add` did for a key that came to nothing."""
+        """Removes the entry of a key whose creation failed after `add`."""
         await self._tables.delete(self._tables.names.state, _entry(key))
 
     async def doubt(self) -> None:
-        """Has all keys read again by who lists them next: there is one of the predecessor."""
+        """Makes the next listing read all keys again: there is one of the predecessor."""
         await self._tables.delete(self._tables.names.state, _COMPLETE)
 
     async def page(self, after: KeyRecord | None, limit: int | None) -> Sequence[KeyRecord]:
@@ -68,7 +68,7 @@ class KeyListing:
         return [*found, *await self._records(part)]
 
     async def complete(self) -> Sequence[KeyRecord]:
-        """Reads every key, and lists those of ours; with none of the predecessor's, that is all."""
+        """Reads every key and lists ours; if the predecessor has none, the listing is complete."""
         theirs: dict[str, KeyRecord] = {}
         ids: set[str] = set()
         async for item in self._tables.scan(self._tables.names.api_keys):

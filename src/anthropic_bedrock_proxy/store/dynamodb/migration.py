@@ -1,6 +1,6 @@
 """`tables migrate`: everything of the predecessor in our form, and no secret left in any table.
 
-Keys become ours one by one (`dynamodb_adoption.py`). The usage rows and sums that stand under a
+Keys become ours one by one (`adoption.py`). The usage rows and sums that stand under a
 secret, also that of a deleted key or of the master key, move to its key id; the rows are counted in
 our sums, but spent from no account, since what a key spent is imported as the predecessor summed
 it. Names of models and prices are read where they are. Broken off anywhere and run again, it goes
@@ -33,7 +33,7 @@ _MOVED: Final = "moved"  # marks sums that stand under a key id
 
 
 class MigrationReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What there was to bring into our form, and was unless it is a dry run."""
+    """Numbers of things brought into our form, or to be brought if it was a dry run."""
 
     keys: int = 0
     usage_rows: int = 0
@@ -65,7 +65,7 @@ async def migrate_tables(
 
 
 class _Migration:
-    """Each method counts what it finds, and moves it unless it is a dry run."""
+    """The steps of a migration: each counts its items, and moves them unless it is a dry run."""
 
     def __init__(self, tables: Tables, *, dry_run: bool, now: Callable[[], float]) -> None:
         ledger = DynamoDBLedger(tables)
@@ -112,7 +112,7 @@ class _Migration:
         return found
 
     async def _move_rows(self, secret: str) -> None:
-        """All sums before any row goes: so they count every row, or have counted it already."""
+        """Moves the rows of a secret; sums count all of them before the first is deleted."""
         key_id = legacy.key_id_of(secret)
         rows = [
             row
@@ -149,7 +149,7 @@ class _Migration:
 
 
 def _kept(row: Item) -> Item:
-    """What our records have no field for, unless it repeats the secret."""
+    """Returns the fields of a row that our records lack, without those that repeat the secret."""
     fields = {**row, "predecessor_request_id": row.get("request_id")}
     return {
         name: fields[name]

@@ -1,15 +1,26 @@
 """Counting a batch once, without transactions.
 
-An item that a batch changes remembers, in the same write, the number of that batch: attribute
-"w#<writer>" holds it and when it came. The same batch again, after a crash anywhere between its
-first write and its last, changes only what it had not changed yet. This builds on the journal's
-order: a writer's batches come one after the other, one that failed again before the next.
+Theory of operation:
+- An item that a batch changes remembers, in the same write, the number of that batch: attribute
+  "w#<writer>" is {"n": number, "at": when}. Its condition is that the item has no number of this
+  writer, or a lower one. So a batch that comes again, after a crash anywhere between its first
+  write and its last, changes only the items that it had not changed yet.
+- This builds on the journal's order: a writer's batches come one after the other, and one that
+  failed comes again before the next.
+- Item ("writer#<writer>", "done") says up to which number everything of a writer is counted. A
+  batch at or below it is not applied again, so items may forget it: they remember the writers of
+  the last minute and those whose batch broke off, and stay small (DynamoDB bills a write by the
+  size of its item). A batch that broke off and comes again after `_REMEMBERED_SECONDS` may be
+  counted twice in an item that many others have changed since.
 
-Partition "writer#<writer>" remembers up to which number everything is counted. A batch that comes
-again changes nothing below it, and the items that it changed may forget it: so an item remembers
-the writers of the last minute and those whose batch broke off, not all that there ever were, and
-stays small (DynamoDB bills a write by the size of its item). A batch that broke off and comes again
-after `_REMEMBERED_SECONDS` may be counted twice in an item that many others have changed since.
+Example: batch 7 of writer a1 adds 5 to two items; the process dies between the two writes.
+
+    write                                    sum#2026-11-23           spent#key:k
+    before                                   cost 10, w#a1 n=6        cost 10, w#a1 n=6
+    batch 7: SET w#a1, ADD cost 5            cost 15, w#a1 n=7        (killed)
+    batch 7 again, if no w#a1 or n < 7       refused: 7 < 7 fails     cost 15, w#a1 n=7
+    mark_done                                writer#a1 n=7: whoever sends batch 7 once more is told
+                                             so before anything is written
 """
 
 from __future__ import annotations
@@ -25,30 +36,30 @@ from .tables import ItemChange, Tables
 
 _PREFIX: Final = "w#"
 _UNNAMED: Final = "~"
-_KEPT: Final = 8  # with 40 bytes each; more are looked at
-_RECENT_SECONDS: Final = 60  # a write of theirs could still be on its way
+_KEPT: Final = 8  # writers of 40 bytes in an item; with more, old ones are looked for
+_RECENT_SECONDS: Final = 60  # a write of that writer could still be under way
 _REMEMBERED_SECONDS: Final = 30 * 86_400
-_DONE_SECONDS: Final = 400 * 86_400  # what is counted stays known for longer than any journal lies
+_DONE_SECONDS: Final = 400 * 86_400  # longer than any journal waits to be delivered
 _MOST_REMOVED: Final = 64  # by one write
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """One batch on its way, or several at once: `number` is the first one's, `last` the last's."""
+    """One batch under way, or several at once: `number` of the first, `last` of the last one."""
 
     writer: str
     number: int
-    at: int  # epoch seconds, now
+    at: int  # epoch seconds of this try
     last: int
 
     @property
     def name(self) -> str:
-        """What rows say about where they came from."""
+        """Returns a row's `batch`: "<writer>#<number>", or "<writer>#<first>-<last>"."""
         several = f"-{self.last}" if self.last != self.number else ""
         return f"{self.writer}#{self.number}{several}"
 
     @property
     def mark(self) -> str:
-        """The attribute in which an item remembers it."""
+        """Returns the attribute in which an item remembers this writer's last batch."""
         return f"{_PREFIX}{self.writer}"
 
     def wrote(self, row: Item) -> bool:
@@ -60,12 +71,12 @@ class Delivery(msgspec.Struct, frozen=True):
         return int(first) <= self.number <= int(last or first)
 
     def counted_in(self, item: Item) -> bool:
-        """Tells whether this batch has changed `item` before."""
+        """Tells whether this batch, or a later one, has changed `item` before."""
         last = item.get(self.mark)
         return last is not None and last["n"] >= self.number
 
     def once(self, change: ItemChange) -> ItemChange:
-        """`change`, for an item that was not changed so before."""
+        """Makes `change` remember this batch in the item, on condition that it does not yet."""
         condition = "(attribute_not_exists(#w) OR #w.#n < :n)"
         more = change.update.removeprefix("SET ")
         comma = ", " if more != change.update else " "
@@ -82,7 +93,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 def delivery_of(batch: UsageBatch, *, now: int) -> Delivery:
-    """What a batch is known by: one without a writer by the ids of its records."""
+    """Names a batch; one without a writer is named by a hash of its records' ids."""
     if batch.writer:
         last = batch.number if batch.through is None else batch.through
         return Delivery(batch.writer, batch.number, now, last)
@@ -114,7 +125,7 @@ async def mark_done(tables: Tables, delivery: Delivery) -> None:
 
 
 async def change_once(tables: Tables, key: Item, delivery: Delivery, change: ItemChange) -> bool:
-    """Changes an item, once for a delivery; False if it was, or if a condition did not hold."""
+    """Changes an item once for a delivery; False if that is done, or another condition failed."""
     after = await tables.update(tables.names.state, key, delivery.once(change))
     if after is None:
         return False
@@ -123,7 +134,7 @@ async def change_once(tables: Tables, key: Item, delivery: Delivery, change: Ite
 
 
 async def _forget_writers(tables: Tables, key: Item, item: Item, *, now: int) -> None:
-    """Forgets those that `item` need not remember any more, if there are many."""
+    """Removes writers that `item` need not remember any more, if there are many."""
     marks = {name: mark for name, mark in item.items() if name.startswith(_PREFIX)}
     if len(marks) <= _KEPT:
         return
@@ -133,7 +144,7 @@ async def _forget_writers(tables: Tables, key: Item, item: Item, *, now: int) ->
     old = await _forgotten(tables, {name: marks[name] for name in quiet[:_MOST_REMOVED]}, now)
     if not old:
         return
-    # A writer that comes back in this very moment keeps its entry, and the others theirs for now.
+    # If one of these writers has written again meanwhile, all keep their entries for now.
     numbers = {f":n{n}": item[name]["n"] for n, name in enumerate(old)}
     await tables.update(
         tables.names.state,
@@ -148,7 +159,7 @@ async def _forget_writers(tables: Tables, key: Item, item: Item, *, now: int) ->
 
 
 async def _forgotten(tables: Tables, marks: dict[str, Any], now: int) -> list[str]:
-    """Those whose batch is counted everywhere, and those that are too old."""
+    """Returns the marks whose batch is counted everywhere, and those that are too old."""
     writers = [name.removeprefix(_PREFIX) for name in marks]
     found = await tables.get_many(tables.names.state, map(_key, writers), ConsistentRead=False)
     done = {item["pk"]: item["n"] for item in found}

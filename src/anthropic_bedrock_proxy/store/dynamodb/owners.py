@@ -1,9 +1,9 @@
 """Users and teams in DynamoDB: partition "owner#user" or "owner#team", by id.
 
-Whoever changes one may have to be told which keys with admin scopes name it, and those are items
-elsewhere. So a key that has come to name it writes its `write` anew, once the key is stored: a
-change that was judged before that fails, and is judged again. One that is being created, and is
-still to be judged, is there for that as an item that is `pending`, and for nothing else.
+A change of an owner may be judged by the keys with admin scopes that name it, and those are items
+elsewhere. So once a key is stored that names an owner, the owner's `write` is renewed: a change
+that was judged before that fails, and is judged again. An owner that is being created, and still to
+be judged, is an item that is `pending`, which nothing else takes for an owner.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DynamoDBOwners:
     async def create(self, owner: OwnerRecord, *, judge: OwnerJudge | None = None) -> None:
         """See `OwnerStore.create`."""
         if judge is None:
-            # Sent again after a lost answer it finds itself, and that is no conflict.
+            # A write that was sent again after a lost answer finds itself, which is no conflict.
             write = new_write()
             made = await self._put(_item(owner, write), _unless_made(write))
             if not made:
@@ -151,14 +151,14 @@ class DynamoDBOwners:
 
 
 def _unchanged(item: Item) -> ItemChange:
-    """Demands that an item is as it was read or written."""
+    """Demands that an item has not changed since it was read or written."""
     return ItemChange(
         condition="#write = :seen", names={"#write": "write"}, values={":seen": item["write"]}
     )
 
 
 def _unless_made(write: str) -> ItemChange:
-    """Demands that there is no such owner, or the one that was written with this name."""
+    """Demands that there is no such owner, or only the one that this write made."""
     return ItemChange(
         condition="attribute_not_exists(pk) OR attribute_exists(pending) OR #write = :write",
         names={"#write": "write"},

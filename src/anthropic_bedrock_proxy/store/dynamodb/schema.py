@@ -1,6 +1,6 @@
-"""The shapes of the tables, and making those that are missing.
+"""The shapes of the tables, and the creation of missing ones.
 
-The predecessor's nine are as it made them, so that it can be put back in our place at any time.
+The predecessor's nine tables keep its shapes, so that it can be put back in our place at any time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...aws.dynamodb import DynamoDB, DynamoDBError
 from ..base import StoreError
 from .tables import TableNames, each, store_error
 
-_MOST_LOOKS: Final = 60  # at a table that is being made: about a minute
+_MOST_LOOKS: Final = 60  # tries until a new table is active: about a minute
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -41,7 +41,7 @@ NEEDED: Final = ("api_keys", "usage", "model_mapping", "model_pricing", "state")
 
 
 class TablesReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `create_tables` did, by table names."""
+    """The names of tables that `create_tables` made, found, or could not finish."""
 
     created: tuple[str, ...] = ()
     present: tuple[str, ...] = ()  # left as they were
@@ -65,7 +65,7 @@ async def create_tables(client: DynamoDB, names: TableNames) -> TablesReport:
 
 
 async def missing_tables(client: DynamoDB, names: TableNames) -> list[str]:
-    """Those of the needed tables that are not there, or not yet. Raises `StoreError`."""
+    """Lists needed tables that do not exist or are not active yet. Raises `StoreError`."""
     needed = [getattr(names, kind) for kind in NEEDED]
     states = await each(lambda name: _status(client, name), needed)
     return [name for name, status in zip(needed, states, strict=True) if status in {"", "CREATING"}]
@@ -89,7 +89,7 @@ async def _create(client: DynamoDB, names: TableNames, kind: str) -> str:
 
 
 def creation(name: str, shape: Shape) -> dict[str, Any]:
-    """The request that makes a table."""
+    """Makes the request that creates a table."""
     attributes = [a for a in (shape.hash, shape.range, shape.index) if a is not None]
     keys = [{"AttributeName": shape.hash, "KeyType": "HASH"}]
     if shape.range is not None:
@@ -134,7 +134,7 @@ async def _wait(client: DynamoDB, name: str) -> None:
 
 
 async def _status(client: DynamoDB, name: str) -> str:
-    """ACTIVE, CREATING, …; empty if there is no such table."""
+    """Returns ACTIVE, CREATING, …; empty if there is no such table."""
     try:
         answer = await client.call("DescribeTable", {"TableName": name})
     except DynamoDBError as error:

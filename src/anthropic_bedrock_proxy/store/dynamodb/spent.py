@@ -1,7 +1,7 @@
 """Spending in DynamoDB: one item for an owner's month, so that a batch costs it one write.
 
 Partition "spent#<owner>", sort key the month: `month`, and "d<day>" of each of its days, in
-nano-dollars; "w#<writer>" see `once.py`. What was ever spent is the sum of the months.
+nano-dollars; "w#<writer>" see `once.py`. An owner's total is the sum of the months.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Spent:
         self._tables = tables
 
     async def add(self, spending: Mapping[Account, int], delivery: Delivery) -> None:
-        """Adds what a batch cost, once."""
+        """Adds the cost of a batch, once for a delivery."""
         months: dict[tuple[str, str], dict[str, int]] = {}
         for account, nano in spending.items():
             if account.period != TOTAL:
@@ -39,7 +39,7 @@ class Spent:
         await each(add, months)
 
     async def by_period(self, owner: str, period: str = TOTAL) -> dict[str, int]:
-        """Returns what was spent in the month of a period and its days, or in all and together."""
+        """Returns nano-dollars by period: those of the period's month; for "total", all."""
         state, pk = self._tables.names.state, _key(owner, "")["pk"]
         if period == TOTAL:
             months = [item async for item in self._tables.query(state, "#pk = :pk", {":pk": pk})]
@@ -66,7 +66,7 @@ def _adding(spent: Mapping[str, int]) -> ItemChange:
 
 
 def _attribute(period: str) -> str:
-    """Returns where the item of a month says what was spent in it, or in one of its days."""
+    """Returns the attribute of a month's item that holds the spending of a period."""
     return f"d{period[8:]}" if period[8:] else "month"
 
 

@@ -1,8 +1,8 @@
 """The distributed store: the predecessor's tables in DynamoDB, and one table of ours.
 
-What each item looks like is said at the top of the module of its port. No transaction is used:
-every promise rests on one conditional write to one item, and what takes several writes is ordered
-so that it can be broken off after any of them and done again.
+The module of each port describes its items at its top. No transaction is used: every promise rests
+on one conditional write to one item, and work of several writes is ordered so that it can be broken
+off after any of them and done again.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ R = TypeVar("R")
 Record = TypeVar("Record", bound=msgspec.Struct)
 _MOST_WRITES: Final = 25  # of one BatchWriteItem
 _MOST_KEYS: Final = 100  # of one BatchGetItem
-_LONGEST_KEY: Final = 1024  # bytes; what a sort key may have, a partition key more
+_LONGEST_KEY: Final = 1024  # bytes of a sort key; a partition key may be longer
 _AT_ONCE: Final = 32  # requests that one call keeps on their way
-_MOST_REPEATS: Final = 12  # of what DynamoDB left undone of a batch: some seconds
+_MOST_REPEATS: Final = 12  # tries for the rest of a batch that DynamoDB left undone: some seconds
 
 
 class TableNames(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
     values: Mapping[str, Any] = {}
 
     def fields(self) -> dict[str, Any]:
-        """As fields of a request."""
+        """Returns the change as fields of a request."""
         found: dict[str, Any] = {
             "UpdateExpression": self.update,
             "ConditionExpression": self.condition,
@@ -92,7 +92,7 @@ class Tables:
 
     @property
     def client(self) -> DynamoDB:
-        """The client. Raises `StoreError` if the store is not open."""
+        """Returns the client. Raises `StoreError` if the store is not open."""
         if self._client is None:
             raise StoreError("the DynamoDB store is not open")
         return self._client
@@ -102,7 +102,7 @@ class Tables:
         return round(moment + self.client.skew.seconds)
 
     async def get(self, table: str, key: Item) -> Item | None:
-        """One item. Nothing is found by what cannot be a key: that is no error of the table's."""
+        """Returns one item; None if there is none, or if `key` cannot be a key in DynamoDB."""
         if not all(map(_can_be_key, key.values())):
             return None
         request = {"TableName": table, "Key": to_item(key), "ConsistentRead": True}
@@ -115,7 +115,7 @@ class Tables:
         return await self._conditional("PutItem", request) is not None
 
     async def update(self, table: str, key: Item, change: ItemChange) -> Item | None:
-        """Changes an item, or makes it; what it is then, or None if the condition did not hold."""
+        """Changes or makes an item; returns it, or None if the condition did not hold."""
         request = {"TableName": table, "Key": to_item(key), "ReturnValues": "ALL_NEW"}
         answer = await self._conditional("UpdateItem", request | change.fields())
         return None if answer is None else from_item(answer.get("Attributes", {}))
@@ -143,9 +143,9 @@ class Tables:
         names: Mapping[str, str] | None = None,
         **options: Any,
     ) -> AsyncGenerator[Item, None]:
-        """The items of a partition, page after page; `options` are fields of the request.
+        """Yields the items of a partition, page after page; `options` are fields of the request.
 
-        `names` says what #pk and #sk are in `condition`; without it, pk and sk.
+        `names` gives the attributes behind #pk and #sk in `condition`; by default, pk and sk.
         """
         names = names or {"#pk": "pk", "#sk": "sk"}
         request = {
@@ -160,13 +160,13 @@ class Tables:
             yield item
 
     async def scan(self, table: str, **options: Any) -> AsyncGenerator[Item, None]:
-        """Every item of a table. Never on the path of a request."""
+        """Yields every item of a table. Never on the path of a request."""
         request = {"TableName": table, "ConsistentRead": True, **options}
         async for item in self._pages("Scan", request):
             yield item
 
     async def get_many(self, table: str, keys: Iterable[Item], **options: Any) -> list[Item]:
-        """Those items that there are, in no order; `options` say which attributes."""
+        """Returns the items that exist, in no order; `options` select attributes."""
         wanted = [to_item(key) for key in keys if all(map(_can_be_key, key.values()))]
 
         async def get(some: Sequence[Any]) -> list[Item]:
@@ -210,7 +210,7 @@ class Tables:
         await self.client.wait(min(attempt, 4) - 2)
 
     async def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Any operation, in the shapes of the wire. Raises `StoreError`."""
+        """Calls any operation, in the shapes of the wire. Raises `StoreError`."""
         try:
             return await self.client.call(operation, request)
         except DynamoDBError as error:
@@ -237,7 +237,7 @@ class Tables:
 
 
 async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R]:
-    """The results of `work` for each input, a few at a time; the first error ends all."""
+    """Returns the results of `work` for each input, a few at a time; the first error ends all."""
     waiting = enumerate(inputs)
     results: dict[int, R] = {}
 
@@ -255,7 +255,7 @@ async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R
 
 
 def store_error(error: DynamoDBError, operation: str, table: str | None) -> StoreError:
-    """The same in the words of the store."""
+    """Translates an error of DynamoDB's into one of the store."""
     where = f" (table {table})" if table else ""
     if error.code == UNREACHABLE:
         return StoreError(f"DynamoDB cannot be reached: {error.message}")
@@ -288,7 +288,7 @@ def _unfinished(table: str) -> StoreError:
 
 
 def read(item: Item, kind: type[Record]) -> Record:
-    """The record in an item. Raises `StoreError` if somebody else's hand was in it."""
+    """Decodes the record in an item. Raises `StoreError` if the item is not of that form."""
     try:
         return msgspec.convert(item, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
@@ -298,11 +298,11 @@ def read(item: Item, kind: type[Record]) -> Record:
 
 
 def plain(record: msgspec.Struct) -> Item:
-    """The fields of a record as plain values, without those that say nothing."""
+    """Returns the fields of a record as plain values, without those that are None."""
     fields = msgspec.to_builtins(record, builtin_types=(bytes,)).items()
     return {name: value for name, value in fields if value is not None}
 
 
 def new_write() -> str:
-    """A name for one write: sent again after a lost answer, it recognises itself."""
+    """Makes a name for one write: if it is sent again after a lost answer, it finds itself."""
     return token_hex(8)

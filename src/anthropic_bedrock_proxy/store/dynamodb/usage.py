@@ -5,8 +5,8 @@ and says which batch it came with. The sums of a day are in partition "sum#<day>
 partition "days" names the days that have sums.
 
 A batch is written in this order: rows, sums, accounts; each sum and each account is changed once
-for a batch (see `once.py`), so a batch that was broken off is completed by coming again. Only what
-comes again is looked for: a row that is there from another batch is that batch's to count. Two
+for a batch (see `once.py`), so a batch that was broken off is completed by coming again. Only a
+batch that comes again looks for its rows: one that another batch wrote is counted by that. Two
 processes that deliver the same record in different batches at the same moment could both count it;
 the journal never does that, since a file of it has one owner at a time.
 """
@@ -145,15 +145,16 @@ class DynamoDBUsage:
         return 0
 
     async def _new(self, delivery: Delivery, records: list[UsageRecord]) -> list[UsageRecord]:
-        """Those whose rows are not there, or came with this very batch."""
+        """Returns the records whose rows do not exist, or were written by this very batch."""
         rows = await self._rows_of(records)
         return [r for r in records if r.id not in rows or delivery.wrote(rows[r.id])]
 
     async def _overlooked(self, records: list[UsageRecord]) -> tuple[UsageRecord, ...]:
-        """Returns those of a batch behind which a later one was counted that are not there.
+        """Returns the missing records of a batch after which a later one was counted already.
 
-        The journal's order is broken where a file could not be read at its time. They are a batch
-        of their own, known by its records: what of it is there already belongs to it still.
+        The journal's order is broken where a file could not be read at its time. The missing
+        records become a batch of their own, named by their ids; rows that it has written before
+        still belong to it.
         """
         rows = await self._rows_of(records)
         oldest = 0 if self._ttl_seconds is None else int(self._now()) - self._ttl_seconds
@@ -164,7 +165,7 @@ class DynamoDBUsage:
         )
 
     async def _rows_of(self, records: Sequence[UsageRecord]) -> dict[str, Item]:
-        """Returns the rows that are there, by request id: what they came with."""
+        """Returns the rows that exist, by request id, with their batches."""
         found = await self._tables.get_many(
             self._tables.names.usage,
             map(_row_key, records),
@@ -208,7 +209,7 @@ class DynamoDBUsage:
         return [read(item, UsageTotal) async for item in items]
 
     async def _days(self, since: str | None, until: str | None) -> list[str]:
-        """The days that have sums, in order."""
+        """Lists the days that have sums, in order."""
         condition, values = "#pk = :pk", {":pk": "days"}
         if since is not None:
             condition += " AND #sk >= :since"
@@ -238,7 +239,7 @@ class DynamoDBUsage:
 
 
 def row_of(record: UsageRecord) -> Item:
-    """The row of a record, without where it came from."""
+    """Makes the row of a record, without its batch."""
     row = plain(record)
     del row["key_id"]
     row["request_id"] = row.pop("id")
@@ -262,13 +263,13 @@ def _day(at_ms: int) -> str:
 
 
 def _bounds(day: str) -> tuple[int, int]:
-    """The first and the last millisecond of a day."""
+    """Returns the first and the last millisecond of a day."""
     start = int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()) * 1000
     return start, start + DAY_MS - 1
 
 
 def _addition(columns: Item, counted: dict[str, Any]) -> ItemChange:
-    """Names the columns and adds what is counted."""
+    """Makes the change that sets the columns of a sum and adds to its counts."""
     names = {f"#{name}": name for name in (*columns, *counted)}
     values = {f":{name}": value for name, value in (columns | counted).items()}
     update = "SET " + ", ".join(f"#{name} = :{name}" for name in columns)

@@ -1,1 +1,1 @@
-"""The fake of the store: dictionaries."""
+"""The store in memory: the fake of the store ports, over dictionaries."""

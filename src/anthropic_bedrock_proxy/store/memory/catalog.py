@@ -1,4 +1,4 @@
-"""The catalog of the store in memory: see `memory.py`."""
+"""The catalog of the store in memory: see `store.py`."""
 
 from __future__ import annotations
 

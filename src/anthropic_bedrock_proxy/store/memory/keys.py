@@ -1,4 +1,4 @@
-"""Keys, owners and the audit log of the store in memory: see `memory.py`."""
+"""Keys, owners and the audit log of the store in memory: see `store.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage and budgets of the store in memory: see `memory.py`."""
+"""Usage and budgets of the store in memory: see `store.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..totals import Group, add, spending_of_sums, sum_by, sums_of
 
 
 class MemoryLedger:
-    """What was spent by account, and what is held of it by holder."""
+    """Money spent by account, and holds by account and holder (a `Ledger`)."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         """`check` raises `StoreError` while the store is down."""
@@ -87,7 +87,7 @@ class MemoryLedger:
         return True
 
     def spend(self, spending: dict[Account, int], holder: str) -> None:
-        """Adds what recorded usage has cost, and lets go of as much of what `holder` holds."""
+        """Adds the cost of recorded usage, and takes it off the holds of `holder`."""
         for account, nano in spending.items():
             self._spent[account] = self._spent.get(account, 0) + nano
             self._let_go(account, holder, nano)

@@ -70,9 +70,9 @@ class SQLiteFile:
         self._monotonic = monotonic
         self._executor: ThreadPoolExecutor | None = None
         self._pid = 0
-        # Of the thread alone:
+        # Used by the thread alone:
         self._connection: sqlite3.Connection | None = None
-        self._identity: tuple[int, int] | None = None  # of the file that is connected to
+        self._identity: tuple[int, int] | None = None  # (device, inode) of the connected file
         self._retry_at = 0.0
         self._failure = ""
 
@@ -99,7 +99,7 @@ class SQLiteFile:
             self._executor = None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """`work(connection)` on the thread. Raises `StoreError`."""
+        """Runs `work(connection)` on the thread. Raises `StoreError`."""
 
         def connected() -> T:
             try:
@@ -127,7 +127,7 @@ class SQLiteFile:
 
     def _open(self) -> None:
         if self._connection is None or identity_of(self._path) != self._identity:
-            self._identity = None  # whoever opens anew means whatever is there, or a new file
+            self._identity = None  # `open` takes whatever file is there, or makes one
             self._connect()
 
     def _connected(self) -> sqlite3.Connection:
@@ -164,7 +164,7 @@ class SQLiteFile:
 
 
 def _take_no_signals() -> None:
-    """A stop signal is for the main thread, which may hold it back (see process/serve.py).
+    """Blocks SIGTERM and SIGINT in this thread: the main thread alone takes them.
 
     Joining a thread returns a moment before the system has ended it: until then a signal that
     nobody else takes would go to it, and end the process.

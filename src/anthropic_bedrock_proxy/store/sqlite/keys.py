@@ -103,7 +103,7 @@ class SQLiteKeys:
 
 
 class SQLiteAudit:
-    """The audit log: who changed what."""
+    """The audit log: changes by operators."""
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
@@ -145,7 +145,7 @@ def _add_secret(connection: sqlite3.Connection, key_id: str, secret_hash: bytes,
 
 
 def _get(connection: sqlite3.Connection, key_id: str) -> KeyRecord:
-    """Raises `KeyNotFoundError`."""
+    """Returns the key with this id. Raises `KeyNotFoundError`."""
     row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
     if row is None:
         raise KeyNotFoundError(f"no key has the id {key_id[:200]}")

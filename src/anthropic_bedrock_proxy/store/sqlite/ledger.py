@@ -1,4 +1,4 @@
-"""Budgets in the SQLite file. What usage costs is spent where usage is appended."""
+"""Budgets in the SQLite file. The cost of usage is spent where usage is appended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .schema import QUERIES, transaction
 
 
 class SQLiteLedger:
-    """What was spent by account, and what is held of it by holder."""
+    """Money spent by account, and holds by account and holder (a `Ledger`)."""
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
@@ -93,7 +93,7 @@ class SQLiteLedger:
 
 
 def spend(connection: sqlite3.Connection, spending: dict[Account, int], holder: str) -> None:
-    """Adds what recorded usage has cost, and lets go of as much of what `holder` holds.
+    """Adds the cost of recorded usage, and takes it off the holds of `holder`.
 
     Within a transaction of the caller.
     """

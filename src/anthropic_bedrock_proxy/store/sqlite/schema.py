@@ -1,4 +1,4 @@
-"""From a path to a connection whose schema is this version's; the statements by their names."""
+"""Connections to a file with this version's schema, and the SQL statements by name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..base import StoreError
 SQL = Path(__file__).parent / "sql"
 # How much longer one process waits for another to make the schema than for a statement: a
 # migration may rewrite what years have written.
-_PATIENCE = 6
+_WAITS = 6
 _POLL_SECONDS = 0.01
 
 
 def queries(text: str) -> dict[str, str]:
-    """The statements of a file whose blocks each begin with `-- name: NAME`."""
+    """Reads the statements of a file whose blocks each begin with `-- name: NAME`."""
     blocks = (block.partition("\n") for block in text.split("-- name: ")[1:])
     return {name.strip(): statement for name, _, statement in blocks}
 
@@ -35,12 +35,12 @@ QUERIES = {
 def connect(
     path: Path, busy_timeout_seconds: float
 ) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
-    """A connection, and which file it leads to.
+    """Returns a connection, and the identity of the file that it leads to.
 
     Creates what is missing. Raises `StoreError`, `sqlite3.Error`, `OSError`.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(path.parent, busy_timeout_seconds * _PATIENCE):
+    with _locked(path.parent, busy_timeout_seconds * _WAITS):
         _create(path)
         # Before the connection: should the file be replaced in between, that is seen next time.
         identity = identity_of(path)
@@ -60,7 +60,7 @@ def connect(
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Tells a file from another of the same name; None if there is none."""
+    """Returns (device, inode) of the file at `path`; None if there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116  # for every statement, and half the price
     except OSError:
@@ -70,7 +70,7 @@ def identity_of(path: Path) -> tuple[int, int] | None:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing, with the right to write taken at the start."""
+    """Runs a transaction, all or nothing, with the right to write taken at the start."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -83,7 +83,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def spilling(connection: sqlite3.Connection) -> Iterator[None]:
-    """For what sorts a lot: in a file, not in the memory of the process that serves."""
+    """Lets large sorts spill to a file, instead of the memory of the process that serves."""
     connection.execute("PRAGMA temp_store = FILE")
     try:
         yield
@@ -115,7 +115,7 @@ def migrate(connection: sqlite3.Connection, directory: Path) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements one by one: `executescript` would commit the open transaction first."""
+    """Yields the statements one by one: `executescript` would commit the open transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -125,15 +125,15 @@ def _statements(script: str) -> Iterator[str]:
 
 
 @contextmanager
-def _locked(directory: Path, patience_seconds: float) -> Iterator[None]:
-    """One process at a time makes the file and its schema.
+def _locked(directory: Path, wait_seconds: float) -> Iterator[None]:
+    """Lets one process at a time make the file and its schema.
 
     SQLite's own locks are not enough: the switch of a new file to WAL fails at once, whatever the
     busy timeout, if another process is doing the same.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        deadline = time.monotonic() + patience_seconds
+        deadline = time.monotonic() + wait_seconds
         while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
                 raise StoreError(f"{directory}: locked by another process for too long")

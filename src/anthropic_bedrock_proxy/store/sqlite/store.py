@@ -67,8 +67,8 @@ class SQLiteStore:
         await self._file.close()
 
     async def backup(self, target: Path) -> None:
-        """Writes what the store holds now to a new private file, while others go on writing.
+        """Copies the store to a new private file, while others go on writing.
 
-        Raises `ConflictError` if there is one, and `StoreError`; then there is none afterwards.
+        Raises `ConflictError` if the file exists, and `StoreError`; neither leaves a file.
         """
         await back_up(self._path, target)

@@ -34,7 +34,7 @@ class SQLiteUsage:
 
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
-        self._row = UsageRow()  # of the file's thread
+        self._row = UsageRow()  # used by the file's thread alone
 
     async def append(self, batch: UsageBatch) -> None:
         """See `UsageLog.append`."""
@@ -132,7 +132,7 @@ class ExactSum:
 def _exact_totals(
     connection: sqlite3.Connection, query: str, parameters: dict[str, Any]
 ) -> list[UsageTotal]:
-    """Sums up as SQLite does, whose sums end at 64 bits, but some ten times slower."""
+    """Sums up beyond 64 bits, where SQLite's own sums end; some ten times slower."""
     connection.create_aggregate("exact_sum", 1, ExactSum)  # type: ignore[arg-type]  # see finalize
     rows = connection.execute(query.replace("sum(", "exact_sum("), parameters)
     return [_exact_total(dict(row)) for row in rows]
@@ -148,16 +148,16 @@ def _exact_total(fields: dict[str, Any]) -> UsageTotal:
 class UsageRow:
     """The row of values in the statement that appends usage.
 
-    What no record has told yet stands there as it is, and that is most of a record: binding None or
-    a bool costs three times a number. A column that was once told stays bound, so that there are
-    few statements: prepared ones take up to 1 KB a row, and stay.
+    A column that has had its default in every record so far is a literal, and most columns are:
+    binding None or a bool costs three times a number. A column that has differed once stays bound,
+    so that there are few statements: prepared ones take up to 1 KB a row, and stay.
     """
 
     def __init__(self) -> None:
         self._values = [_LITERALS.get(default, _BOUND) for default in _DEFAULTS]
 
     def bind(self, records: Sequence[UsageRecord]) -> tuple[str, Iterable[tuple[Any, ...]]]:
-        """Returns the row, and what to bind in it for each of `records`; there must be one."""
+        """Returns the row's SQL, and the values to bind for each of `records` (one at least)."""
         bound: list[tuple[Any, ...]] = []
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
         for place, (column, default) in enumerate(zip(columns, _DEFAULTS, strict=True)):
@@ -190,7 +190,7 @@ def _insert(
 def _insert_rows(
     connection: sqlite3.Connection, query: str, row: str, values: Iterable[tuple[Any, ...]]
 ) -> int:
-    """Inserts rows by few statements; how many there are now and were not.
+    """Inserts rows by few statements; returns how many were not there before.
 
     Not `executemany`: it gives up and takes the interpreter's lock for each row, and the thread
     that serves requests waits for it as often. Each statement is for a power of two of rows, `row`

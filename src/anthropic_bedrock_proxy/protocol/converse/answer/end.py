@@ -1,4 +1,4 @@
-"""How Converse answers end, in Anthropic's terms: the stop reason and the usage.
+"""Ends of Converse answers in Anthropic's terms: the stop reason and the usage.
 
 `inputTokens` excludes cache tokens on both sides, so the counts are only renamed.
 Sources: Bedrock service model (StopReason, TokenUsage); Anthropic API, the message object.
@@ -49,7 +49,7 @@ def ending(
 
 
 def _matched(stop: Stop, stop_sequences: Sequence[str]) -> str | None:
-    """The sequence that the model stopped at, if it can be known."""
+    """Returns the stop sequence that the model stopped at; None if AWS does not tell."""
     fields = stop.additional_model_response_fields
     matched = fields.get("stop_sequence") if isinstance(fields, dict) else None
     if isinstance(matched, str):
@@ -58,7 +58,7 @@ def _matched(stop: Stop, stop_sequences: Sequence[str]) -> str | None:
 
 
 def tells_usage(tree: Mapping[str, Any]) -> bool:
-    """Whether a Converse answer or a `metadata` event tells what the answer cost."""
+    """Tells whether a Converse answer or a `metadata` event has both counts of tokens."""
     usage = tree.get("usage")
     return isinstance(usage, dict) and all(
         _is_count(usage.get(name)) for name in ("inputTokens", "outputTokens")

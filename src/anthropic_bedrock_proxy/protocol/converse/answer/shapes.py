@@ -38,7 +38,7 @@ class Span(Struct, rename="camel", gc=False):
 
 
 class Location(Struct, rename="camel", gc=False):
-    """Where a citation points (a union)."""
+    """The place that a citation points to (a union)."""
 
     web: Web | None = None
     document_char: Span | None = None
@@ -66,7 +66,7 @@ class ConverseToolUse(Struct, rename="camel", gc=False):
 
     @property
     def runs_on_bedrock(self) -> bool:
-        """Whether Bedrock itself runs the tool, so that nothing is left for the client to do."""
+        """Tells whether Bedrock itself runs the tool, so that the client must not."""
         return self.type == "server_tool_use"
 
 
@@ -80,14 +80,14 @@ class Media(Struct, gc=False, kw_only=True):
 
 
 class ResultPart(Media, gc=False, kw_only=True):
-    """A part of what a tool that Bedrock ran has returned (a union)."""
+    """A part of the result of a tool that Bedrock ran (a union)."""
 
     text: str = ""
     json: Raw = Raw(b"")
 
 
 class ConverseToolResult(Struct, gc=False):
-    """What a tool that Bedrock ran has returned."""
+    """The result of a tool that Bedrock ran."""
 
     content: list[ResultPart] = []
 
@@ -107,7 +107,7 @@ class Reasoning(Struct, rename="camel", gc=False):
 
 
 class CitedText(Struct, gc=False):
-    """Text and what it rests on."""
+    """Text with the citations of its sources."""
 
     content: list[TextPart] = []
     citations: list[ConverseCitation] = []
@@ -130,13 +130,13 @@ class AnswerMessage(Struct, gc=False):
 
 
 class ConverseOutput(Struct, gc=False):
-    """The wrapping of that message."""
+    """The object around `AnswerMessage` in a whole answer."""
 
     message: AnswerMessage
 
 
 class Stop(Struct, rename="camel", gc=False):
-    """Why the model stopped: `messageStop`, or those members of a whole answer."""
+    """The reason why the model stopped: `messageStop`, or these members of a whole answer."""
 
     stop_reason: str = "end_turn"
     additional_model_response_fields: Any = None
@@ -151,7 +151,7 @@ class WholeAnswer(Stop, rename="camel", gc=False, kw_only=True):
 
 
 class BlockStarts(Struct, rename="camel", gc=False):
-    """How a block of a stream starts (a union); text and reasoning start without."""
+    """The start of a block of a stream (a union); text and reasoning blocks have none."""
 
     tool_use: ConverseToolUse | None = None
     image: Present | None = None
@@ -179,7 +179,7 @@ class ReasoningDelta(Struct, rename="camel", gc=False):
 
 
 class Delta(Struct, rename="camel", gc=False):
-    """What a block grows by (a union)."""
+    """A piece by which a block of a stream grows (a union)."""
 
     text: str = ""
     tool_use: ToolUseDelta | None = None

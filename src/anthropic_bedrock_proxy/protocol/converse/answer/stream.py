@@ -99,7 +99,7 @@ class ConverseStream:
         return self._blocks.take()
 
     def end(self) -> None:
-        """The bytes ended; sets `failure` if that was before messageStop."""
+        """Takes note that the bytes have ended; sets `failure` if that was before messageStop."""
         if self.finished or self.failure is not None:
             return
         if self._ending is not None:
@@ -118,8 +118,7 @@ class ConverseStream:
             if self._frames.broken is not None:
                 raise FrameError(str(self._frames.broken))
         except UpstreamRefusal as refusal:
-            # Its traceback holds this frame, and this frame the failure: a cycle.
-            self.failure = refusal.with_traceback(None)
+            self.failure = refusal.with_traceback(None)  # docs/decisions/0020
         except CORRUPT as error:
             self.failure = UpstreamRefusal(
                 "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
@@ -137,7 +136,10 @@ class ConverseStream:
             self._on_rare_event(kind, frame.payload)
 
     def _kind_of(self, frame: Frame) -> str:
-        """Its event type, "" if that is of the future. Raises `UpstreamRefusal` for exceptions."""
+        """Returns a frame's event type; "" for one that this version does not know.
+
+        Raises `UpstreamRefusal` for exception and error frames.
+        """
         headers = frame.headers
         if headers.get(":message-type") != "event":
             raise refusal_of(headers, frame.payload)
@@ -195,7 +197,7 @@ class ConverseStream:
             self._blocks.add_note(index, IMAGE, IMAGE_NOTE)
 
     def _on_delta(self, index: int, delta: Delta) -> None:
-        """Every delta but text."""
+        """Takes a delta other than text."""
         blocks = self._blocks
         if delta.tool_use is not None:
             blocks.add_input(index, delta.tool_use.input)
@@ -228,7 +230,7 @@ class ConverseStream:
             self._finish(self._ending, self._metadata)
 
     def _finish(self, delta: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """The last two events, with AWS's usage or else an estimate."""
+        """Emits the last two events, with AWS's usage or else an estimate."""
         if not tells_usage(metadata):
             self.usage_estimated = True
             estimate = estimate_output(self._blocks.delta_events, self._blocks.delta_bytes)

@@ -2,9 +2,28 @@
 
 Anthropic: indexes contiguous from 0, one block at a time, each with a start, deltas and a stop.
 Converse: indexes may be skipped, used again or interleaved, and only tool calls have a start.
-So blocks queue in the order in which they began. The first in the queue goes out as it grows; what
-the others grow by waits until it is their turn. A block starts when there is something to show:
-one that stays empty takes no index.
+
+Theory of operation:
+- Blocks queue in the order in which they began. Deltas of the first go out at once; deltas of the
+  others wait in their block until all blocks before it are closed.
+- A block starts with its first delta, and only then takes an index: an empty one takes none. A tool
+  call starts when it becomes the first: it may have no input, and clients need it all the same.
+- A signature goes out whole, and a redacted thought as one block, when the block closes.
+- A delta of another kind for an open index closes that block and begins one of the new kind.
+
+Example: text in block 0, a tool call in block 1 before the text is complete, nothing in block 3.
+
+    Converse                        Anthropic                             queue afterwards
+    delta 0 "Let me"                start 0 text, delta 0 "Let me"        text
+    start 1 tool f                                                        text, tool
+    delta 1 input {"a"                                                    text, tool (1 waits)
+    delta 0 " look"                 delta 0 " look"                       text, tool (1 waits)
+    delta 3 ""                                                            text, tool (1 waits)
+    stop 1                                                                text, tool (closed)
+    stop 0                          stop 0, start 1 f, delta 1, stop 1    (empty)
+    delta 4 thinking "hm"           start 2 thinking, delta 2 "hm"        thinking
+    delta 4 signature S                                                   thinking (S kept)
+    stop 4                          delta 2 signature S, stop 2           (empty)
 """
 
 from __future__ import annotations
@@ -21,10 +40,10 @@ TEXT: Final = "text"
 THINKING: Final = "thinking"
 REDACTED: Final = "redacted_thinking"
 TOOL: Final = "tool_use"
-# Shown as texts, because Anthropic has no block for them:
+# Kinds that become texts, because Anthropic has no block for them:
 IMAGE: Final = "image"
 SERVER_TOOL: Final = "server_tool_use"  # Bedrock itself runs it
-RESULT: Final = "tool_result"  # of such a tool
+RESULT: Final = "tool_result"  # the result of a tool that Bedrock runs
 
 _encode = msgspec.json.Encoder().encode
 _AS_TEXT: Final = b'{"type":"text","text":""}'
@@ -34,7 +53,7 @@ _OPENINGS: Final = {
     SERVER_TOOL: _AS_TEXT,
     RESULT: _AS_TEXT,
     THINKING: b'{"type":"thinking","thinking":"","signature":""}',
-    REDACTED: b"",  # made when all of its data is here
+    REDACTED: b"",  # encoded at its end, with all of its data
 }
 
 
@@ -46,7 +65,7 @@ class _Block:
     def __init__(self, kind: str, opening: bytes) -> None:
         self.kind = kind
         self.opening = opening
-        self.head = b""  # how its delta events begin; empty until it has started
+        self.head = b""  # the start of its delta events' JSON; empty until the block has started
         self.waiting: list[bytes] = []  # deltas, while another block has its turn
         self.citations: list[bytes] = []  # citation deltas, while there is no text
         self.signature = ""
@@ -55,7 +74,7 @@ class _Block:
 
 
 class BlockSequence:
-    """Blocks grow here by Converse's indexes; Anthropic's events come out of `events`."""
+    """The blocks of one answer: they grow by Converse's indexes, and `take` returns the events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -67,7 +86,7 @@ class BlockSequence:
         self._open: dict[int, _Block] = {}
 
     def take(self) -> list[Event]:
-        """The events made since the last time."""
+        """Returns the events made since the last call."""
         events, self.events = self.events, []
         return events
 
@@ -83,7 +102,7 @@ class BlockSequence:
             self._add(block, block.citations.pop(0))
 
     def add_citation(self, index: int, citation: dict[str, Any]) -> None:
-        """Cites something for a text, which may yet have to come."""
+        """Adds a citation to a text; it waits for the text's first piece, which may come later."""
         block = self._growing(index, TEXT)
         delta = b'{"type":"citations_delta","citation":' + _encode(citation) + b"}"
         if block.head or block.waiting:
@@ -92,7 +111,7 @@ class BlockSequence:
             block.citations.append(delta)
 
     def add_thinking(self, index: int, text: str) -> None:
-        """Appends to a thought. Nothing may follow a signature, so then it is the next thought."""
+        """Appends to a thought; after its signature, which must be last, begins the next one."""
         block = self._growing(index, THINKING)
         if block.signature:
             block = self._begin(index, THINKING)
@@ -107,7 +126,7 @@ class BlockSequence:
         self._growing(index, REDACTED).data += data
 
     def add_note(self, index: int, kind: str, text: str) -> None:
-        """A text in place of a block, once. `kind`: IMAGE or SERVER_TOOL."""
+        """Adds a text in place of a block, once per block. `kind`: IMAGE or SERVER_TOOL."""
         block = self._open.get(index)
         if block is None or block.kind != kind:
             block = self._begin(index, kind)
@@ -119,14 +138,14 @@ class BlockSequence:
         self.calls_tool = True
 
     def add_input(self, index: int, partial_json: str) -> None:
-        """Appends to a tool call's input; without a call it belongs to nobody and is left out."""
+        """Appends to a tool call's input; left out if the index has no open call."""
         block = self._open.get(index)
         if partial_json and block is not None and block.kind == TOOL:
             piece = _encode(partial_json)
             self._add(block, b'{"type":"input_json_delta","partial_json":' + piece + b"}")
 
     def close(self, index: int) -> None:
-        """The block of this index is complete; the next ones may have their turn."""
+        """Completes the block of this index; if it was the first, emits what the next ones have."""
         block = self._open.pop(index, None)
         if block is None:
             return
@@ -139,12 +158,12 @@ class BlockSequence:
                 self._enter(turns[0])
 
     def close_all(self) -> None:
-        """The message is complete."""
+        """Completes every open block, at the end of the message."""
         for index in list(self._open):
             self.close(index)
 
     def _growing(self, index: int, kind: str) -> _Block:
-        """The open block of this index; a new one if it is of another kind."""
+        """Returns the open block of this index, or begins one if there is none of this kind."""
         block = self._open.get(index)
         return block if block is not None and block.kind == kind else self._begin(index, kind)
 
@@ -157,7 +176,7 @@ class BlockSequence:
         return block
 
     def _enter(self, block: _Block) -> None:
-        """It is this block's turn."""
+        """Emits what a block has kept while it waited: it is the first in the queue now."""
         if block.kind == TOOL:
             self._start(block)
         waiting, block.waiting = block.waiting, []
@@ -182,7 +201,7 @@ class BlockSequence:
         self.count += 1
 
     def _finish(self, block: _Block) -> None:
-        """Ends the block whose turn it is, if it ever started."""
+        """Emits the end of the first block, if it has started or has something to show."""
         if block.kind == THINKING and (block.head or block.signature):
             signature = _encode(block.signature)
             self._add(block, b'{"type":"signature_delta","signature":' + signature + b"}")

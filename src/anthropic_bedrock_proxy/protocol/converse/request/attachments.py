@@ -54,17 +54,17 @@ _DOCUMENTS: Final = {
     "application/vnd.ms-excel": "xls",
     "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
 }
-# Blocks for Converse, and the breakpoint that stood on something inside.
+# (blocks for Converse, the last breakpoint inside the client's block or None).
 Parts = tuple[list[dict[str, Any]], CacheControl | None]
 
 
 def is_blank(text: str) -> bool:
-    """Whether Bedrock would refuse the text as blank."""
+    """Tells whether Bedrock would refuse the text as blank."""
     return not text or text.isspace()
 
 
 def image(draft: ConverseDraft, block: Image, path: str) -> Parts:
-    """Raises `InvalidRequestError` with the path."""
+    """Converts an image. Raises `InvalidRequestError` with the path."""
     if "images" not in draft.features:
         raise _lacking("images", path)
     source = _held(block.source, "image", path)
@@ -81,7 +81,7 @@ def image(draft: ConverseDraft, block: Image, path: str) -> Parts:
 
 
 def document(draft: ConverseDraft, block: Document, path: str) -> Parts:
-    """The document, behind its context where the model has no place for that.
+    """Converts a document; its `context` becomes a text before it where the model lacks context.
 
     Raises `InvalidRequestError` with the path.
     """
@@ -115,7 +115,7 @@ def document(draft: ConverseDraft, block: Document, path: str) -> Parts:
 def search_result(
     draft: ConverseDraft, block: SearchResult, path: str, *, as_text: bool = False
 ) -> Parts:
-    """As itself, or as text where the model lacks search results."""
+    """Converts a search result: to text if asked (`as_text`) or where the model lacks them."""
     texts = [text.text for text in block.content] or [EMPTY]
     inner = inner_control(block.content)
     cited = _cited(draft, block, path)
@@ -133,7 +133,7 @@ def search_result(
 
 
 def inner_control(blocks: Iterable[Text | Image | Document | SearchResult]) -> CacheControl | None:
-    """The last breakpoint inside a block: Converse takes one only behind it."""
+    """Returns the last breakpoint inside a block: Converse takes one only behind the block."""
     found = None
     for block in blocks:
         found = block.cache_control or found
@@ -141,7 +141,7 @@ def inner_control(blocks: Iterable[Text | Image | Document | SearchResult]) -> C
 
 
 def check_base64(data: str, path: str) -> str:
-    """`data` without line ends. Raises `InvalidRequestError` for what is no base64."""
+    """Returns `data` without line ends. Raises `InvalidRequestError` for what is no base64."""
     if "\n" in data:
         data = "".join(data.split())
     bare = data.rstrip("=")
@@ -171,7 +171,7 @@ def _cited(draft: ConverseDraft, block: Document | SearchResult, path: str) -> b
 def _document_source(
     draft: ConverseDraft, block: Document, path: str
 ) -> tuple[str, dict[str, Any], CacheControl | None]:
-    """(format, Converse's source, a breakpoint inside)."""
+    """Returns (format, Converse's source, the last breakpoint inside or None)."""
     source = block.source
     if isinstance(source, ContentSource):
         if isinstance(source.content, str):
@@ -199,7 +199,7 @@ def _document_source(
 def _text_source(
     draft: ConverseDraft, form: str, text: str, path: str
 ) -> tuple[str, dict[str, Any]]:
-    """Every model takes bytes; those that cite need the text itself to point into."""
+    """Returns (format, source) of a text: bytes, or a text where citations must point into it."""
     if is_blank(text):
         raise InvalidRequestError(f"{path}.source: the document is empty; remove it")
     if form == "txt" and "citations" in draft.features:

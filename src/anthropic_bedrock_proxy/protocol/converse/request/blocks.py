@@ -42,19 +42,19 @@ class Citation(Struct, gc=False):
 
 
 class CitationsSetting(Struct, forbid_unknown_fields=True, gc=False):
-    """Whether the model may cite this document or search result."""
+    """The permission to cite a document or search result."""
 
     enabled: bool | None = None
 
 
 class ToolCaller(Struct, gc=False):
-    """Who called a tool; code is refused, so its id does not matter."""
+    """The caller of a tool (`direct` or code); code is refused, so its id does not matter."""
 
     type: str
 
 
 class Typed(Struct, tag_field="type", forbid_unknown_fields=True, gc=False):
-    """Everything with a `type`."""
+    """The base of every object that its `type` tells apart."""
 
 
 class Base64Source(Typed, tag="base64"):
@@ -65,7 +65,7 @@ class Base64Source(Typed, tag="base64"):
 
 
 class TextSource(Typed, tag="text"):
-    """A text document, as it is."""
+    """A text document, uncoded."""
 
     data: str
     media_type: str = "text/plain"
@@ -78,11 +78,11 @@ class ContentSource(Typed, tag="content"):
 
 
 class UrlSource(Typed, tag="url", forbid_unknown_fields=False):
-    """Refused: Bedrock fetches nothing."""
+    """A URL. Refused: Bedrock fetches nothing."""
 
 
 class FileSource(Typed, tag="file", forbid_unknown_fields=False):
-    """Refused: Bedrock has no Files API."""
+    """A file id. Refused: Bedrock has no Files API."""
 
 
 class Text(Typed, tag="text"):
@@ -113,7 +113,7 @@ class Document(Typed, tag="document"):
 
 
 class SearchResult(Typed, tag="search_result"):
-    """A piece of somebody's search, from the user or a tool."""
+    """A result of a search that the client made, from the user or a tool."""
 
     source: str
     title: str
@@ -123,7 +123,7 @@ class SearchResult(Typed, tag="search_result"):
 
 
 class ToolResult(Typed, tag="tool_result"):
-    """What a tool answered."""
+    """A tool's result, which the client sends back."""
 
     tool_use_id: str
     content: str | list[Text | Image | Document | SearchResult] | None = None
@@ -163,14 +163,14 @@ class ToolReference(Typed, tag="tool_reference"):
 
 
 class ToolAddition(Typed, tag="tool_addition"):
-    """From here on the tool is offered."""
+    """A tool that is offered from here on."""
 
     tool: ToolReference
     cache_control: CacheControl | None = None
 
 
 class ToolRemoval(Typed, tag="tool_removal"):
-    """From here on the tool is gone."""
+    """A tool that is no longer offered from here on."""
 
     tool: ToolReference
     cache_control: CacheControl | None = None
@@ -183,7 +183,7 @@ Block = UserBlock | AssistantBlock | SystemBlock
 
 
 class Said(Struct, tag_field="role", forbid_unknown_fields=True, gc=False):
-    """What the messages of all roles share: settings that only Anthropic's own API takes."""
+    """The fields that messages of all roles share: settings that only Anthropic's own API takes."""
 
     output_config: Ignored = UNSET
     clear_at: Ignored = UNSET

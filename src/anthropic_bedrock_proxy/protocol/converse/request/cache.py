@@ -19,7 +19,7 @@ _FIVE_MINUTES: Final = "5m"
 
 
 class CachePoints:
-    """Counts the breakpoints of a request and applies what the operator says about them."""
+    """Breakpoints of one request: counts them, and applies the operator's settings to them."""
 
     __slots__ = ("_default_ttl", "_dropped", "_features", "_found", "_policy")
 
@@ -31,19 +31,19 @@ class CachePoints:
         self._found = 0
 
     def point(self, control: CacheControl | None, path: str) -> dict[str, Any] | None:
-        """The block to send behind the one at `path`; None if there is nothing to mark."""
+        """Returns the cachePoint to send behind the block at `path`; None if none is to be sent."""
         marker = self._marker(control, path)
         return None if marker is None else {"cachePoint": {"type": "default", **marker}}
 
     def tool_point(self, control: CacheControl | None, path: str) -> dict[str, Any] | None:
-        """The same behind a tool: Nova caches system and messages only."""
+        """Returns the cachePoint behind a tool; None also for Nova: it caches no tools."""
         if control is not None and not self._features & {"claude", "cache_tools"}:
             self.drop(path)
             return None
         return self.point(control, path)
 
     def native(self, control: CacheControl | None, path: str) -> dict[str, Any] | None:
-        """The `cache_control` of a tool that is sent in Anthropic's own form."""
+        """Returns the `cache_control` of a tool that is sent in Anthropic's own form, or None."""
         marker = self._marker(control, path)
         return None if marker is None else {"type": "ephemeral", **marker}
 

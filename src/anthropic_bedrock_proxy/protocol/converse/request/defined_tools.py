@@ -16,7 +16,7 @@ _RANGE: Final = {"type": "array", "items": {"type": "integer"}, "minItems": 2, "
 
 
 class DefinedTool(msgspec.Struct, frozen=True):
-    """What a model has to be told about a tool."""
+    """A tool's description and input schema, as a model has to be told them."""
 
     description: str
     schema: dict[str, Any]

@@ -14,7 +14,7 @@ from .cache import CachePoints
 
 
 class ConverseDraft:
-    """What will be sent (`body`, `additional`), and what the client should know about it."""
+    """The parts of the request to send (`body`, `additional`), and notes for the client on them."""
 
     __slots__ = (
         "_capabilities",
@@ -74,7 +74,7 @@ class ConverseDraft:
         return True
 
     def knows_flag_of(self, feature: str) -> bool:
-        """Whether the proxy knows of a flag for the feature; else the client has to send one."""
+        """Tells whether the proxy knows the flag for a feature; else the client has to send one."""
         return feature in self._rules.needed_for
 
     def settle_betas(self) -> None:

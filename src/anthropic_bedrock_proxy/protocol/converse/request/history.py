@@ -35,7 +35,7 @@ _SEARCH: Final = "searchResultLocation"
 
 
 def thinking(draft: ConverseDraft, block: Thinking, path: str) -> dict[str, Any] | None:
-    """None for thoughts that this model did not have: it would refuse them."""
+    """Converts a thought; None for one of another model, which this one would refuse."""
     if not draft.thinks or not block.signature:
         draft.dropped.append(path)
         return None
@@ -46,7 +46,7 @@ def thinking(draft: ConverseDraft, block: Thinking, path: str) -> dict[str, Any]
 def redacted_thinking(
     draft: ConverseDraft, block: RedactedThinking, path: str
 ) -> dict[str, Any] | None:
-    """None for a model that has none of its own."""
+    """Converts a redacted thought; None for a model without thoughts."""
     if not draft.thinks:
         draft.dropped.append(path)
         return None
@@ -54,7 +54,7 @@ def redacted_thinking(
 
 
 def tool_use(draft: ConverseDraft, block: ToolUse, path: str) -> dict[str, Any]:
-    """Raises `InvalidRequestError` with the path."""
+    """Converts a tool call. Raises `InvalidRequestError` with the path."""
     if "tools" not in draft.features:
         raise InvalidRequestError(
             f"{path}: this model has no tool use; remove the block or choose another model"
@@ -77,7 +77,7 @@ def tool_use(draft: ConverseDraft, block: ToolUse, path: str) -> dict[str, Any]:
 
 
 def cited_text(draft: ConverseDraft, block: Text, path: str) -> dict[str, Any]:
-    """With all of its citations, or else as plain text."""
+    """Converts a text with all of its citations, or to plain text if one has no counterpart."""
     if "citations" in draft.features:
         citations = [_citation(cited) for cited in block.citations or ()]
         if None not in citations:

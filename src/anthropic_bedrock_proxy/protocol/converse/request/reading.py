@@ -1,4 +1,4 @@
-"""Decodes the fields of a request; what does not fit is refused with its path."""
+"""Decoding of a request's fields; a value that does not fit is refused with its path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNKNOWN_TAG: Final = re.compile(r"(?s)(.*?)\.(?:type|role): Invalid value '(.*)
 
 
 def read(raw: Raw | bytes, decoder: msgspec.json.Decoder[T], path: str) -> T:
-    """The decoded field. Raises `InvalidRequestError`; `path` is where the field stands."""
+    """Decodes the field that stands at `path`. Raises `InvalidRequestError`."""
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
@@ -31,7 +31,7 @@ def read(raw: Raw | bytes, decoder: msgspec.json.Decoder[T], path: str) -> T:
 
 
 def shown(name: str) -> str:
-    """A client's own word inside a message: short, and on one line."""
+    """Shortens a client's own word to one line, for use inside an error message."""
     name = name[:_MAX_NAME]
     return name if name.isprintable() else ascii(name)
 

@@ -27,7 +27,7 @@ from .turns import convert_messages, convert_system
 
 
 class ConverseRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes to Bedrock, and what has to be known to read its answer.
+    """A request for Converse or ConverseStream, with what is needed to read its answer.
 
     `body` is the JSON, for Converse instead of ConverseStream if `whole_only`, `dropped` the paths
     of what was left out, `tool_names` Bedrock's names of tools -> the client's, where they differ.
@@ -72,7 +72,7 @@ def to_converse(
 
 
 def _convert(draft: ConverseDraft, *, stream: bool) -> bool:
-    """Whether the answer will be a stream."""
+    """Fills the draft; returns whether the answer will be a stream."""
     body = draft.body
     check_others(draft)
     offered = convert_tools(draft)

@@ -21,7 +21,7 @@ _ERROR: Final = "Error: "
 def tool_result(
     draft: ConverseDraft, block: ToolResult, path: str
 ) -> tuple[dict[str, Any], CacheControl | None]:
-    """The block, and the breakpoint that stood inside it. Raises `InvalidRequestError`."""
+    """Returns the toolResult and the breakpoint inside it, if any. Raises `InvalidRequestError`."""
     parts, inner = _content(draft, block, path)
     converted: dict[str, Any] = {"toolUseId": block_id(block.tool_use_id), "content": parts}
     if block.is_error:

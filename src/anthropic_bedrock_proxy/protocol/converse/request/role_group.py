@@ -1,4 +1,4 @@
-"""One turn of a conversation while it is being made: what Converse wants of its shape.
+"""One turn of a conversation while it is being made, in the shape that Converse wants.
 
 Tool results stand first, a breakpoint stands behind content and never behind another, no turn is
 empty, and a document has words beside it.
@@ -31,7 +31,7 @@ class RoleGroup:
         self.answered: dict[str, str] = {}  # id of a call -> path of its result
 
     def mark(self, point: dict[str, Any]) -> None:
-        """Sets a breakpoint behind what stands there."""
+        """Sets a breakpoint behind the last block so far."""
         blocks = self.others or self.results
         if _POINT not in blocks[-1]:
             blocks.append(point)
@@ -50,9 +50,9 @@ class RoleGroup:
             part["text"] = part["text"].rstrip()
 
     def fold(self) -> bool:
-        """For models that take tool results only alone: the text goes into the last of them.
+        """Moves texts into the last tool result, for models that take tool results only alone.
 
-        Returns whether there was any. Raises `InvalidRequestError` for what is no text.
+        Returns whether there were any. Raises `InvalidRequestError` for what is no text.
         """
         if not self.results or not self.others:
             return False
@@ -81,7 +81,7 @@ class RoleGroup:
 
 
 def check_calls(before: RoleGroup | None, turn: RoleGroup | None) -> None:
-    """Every call has its result in the next turn, every result its call in the one before.
+    """Checks that each call has its result in the next turn, and each result its call before.
 
     Raises `InvalidRequestError` in Anthropic's words; Bedrock's count messages differently.
     """

@@ -1,4 +1,4 @@
-"""Everything around the conversation: limits, sampling, the operator's terms, other fields.
+"""Everything around the conversation: limits, sampling, the operator's policy, other fields.
 
 Source: bedrock-runtime service model (InferenceConfiguration, GuardrailConfiguration and the
 rest of ConverseRequest); names of `top_k` by family from the AWS pages of their parameters.
@@ -32,7 +32,10 @@ _probability = msgspec.json.Decoder(float | None)
 
 
 def convert_inference(draft: ConverseDraft) -> None:
-    """max_tokens, sampling and stop sequences. Raises `InvalidRequestError` with the path."""
+    """Converts max_tokens, sampling and stop sequences.
+
+    Raises `InvalidRequestError` with the path.
+    """
     config: dict[str, Any] = {}
     max_tokens = draft.request.view.max_tokens
     if isinstance(max_tokens, int):
@@ -51,7 +54,7 @@ def convert_inference(draft: ConverseDraft) -> None:
 
 
 def convert_policy(draft: ConverseDraft, *, stream: bool) -> None:
-    """What the operator lays down, and the client's user id."""
+    """Adds the settings of the operator (guardrail, tier, latency) and the client's user id."""
     policy = draft.policy
     if policy.service_tier != "default":
         draft.body["serviceTier"] = {"type": policy.service_tier}
@@ -80,7 +83,10 @@ def convert_policy(draft: ConverseDraft, *, stream: bool) -> None:
 
 
 def check_others(draft: ConverseDraft) -> None:
-    """Fields that Converse has no place for. Raises `InvalidRequestError` with the path."""
+    """Drops or refuses the fields that Converse has no place for.
+
+    Raises `InvalidRequestError` with the path.
+    """
     for name, raw in draft.request.fields.items():
         if name in CONVERTED:
             continue

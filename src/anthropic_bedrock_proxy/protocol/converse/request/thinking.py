@@ -48,7 +48,10 @@ _format = msgspec.json.Decoder(_Format | None)
 
 
 def convert_thinking(draft: ConverseDraft) -> None:
-    """Raises `InvalidRequestError` with the path. Comes after the sampling settings."""
+    """Converts `thinking` and `output_config`, after the sampling settings.
+
+    Raises `InvalidRequestError` with the path.
+    """
     raw = draft.request.fields.get("thinking")
     settings = None if raw is None else read(raw, _thinking, "thinking")
     effort = _convert_output_config(draft)
@@ -65,7 +68,7 @@ def convert_thinking(draft: ConverseDraft) -> None:
 
 
 def _convert_output_config(draft: ConverseDraft) -> str | None:
-    """Returns an effort that is still to be expressed."""
+    """Converts `output_config`; returns an effort that the model can take only as a level."""
     raw = draft.request.fields.get("output_config")
     members = None if raw is None else read(raw, _members, "output_config")
     effort = None
@@ -106,12 +109,12 @@ def _convert_format(draft: ConverseDraft, wanted: _Format | None, path: str) -> 
 
 
 def _think_natively(draft: ConverseDraft, raw: Raw) -> None:
-    """In the kind that the model has: adapt has seen to that."""
+    """Passes `thinking` on: adapt has made it a kind that this Claude has."""
     draft.additional["thinking"] = read(raw, tree_decoder, "thinking")
 
 
 def _level(draft: ConverseDraft, settings: _Thinking | None, effort: str | None) -> str | None:
-    """How hard a model with levels shall think; None: as it does by itself."""
+    """Returns the level of effort for a model that has levels; None: its own default."""
     thinks = settings is not None and settings.type != "disabled"
     by_levels = "reasoning_effort" in draft.features
     if not by_levels and not (thinks and "reasoning_nova" in draft.features):

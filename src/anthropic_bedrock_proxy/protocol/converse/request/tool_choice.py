@@ -1,4 +1,4 @@
-"""toolConfig as a whole: what is offered, what the model has to call, what the history needs.
+"""toolConfig as a whole: the tools offered, the choice among them, the tools of the history.
 
 Bedrock refuses tool blocks in the history without a toolConfig, and has no choice `none`.
 Source: bedrock-runtime service model (ToolChoice); Amazon Bedrock, models that can be forced;
@@ -59,7 +59,7 @@ def settle_tools(draft: ConverseDraft, offered: OfferedTools) -> None:
 
 
 def _settle_history(draft: ConverseDraft, choice: _ToolChoice | None) -> None:
-    """No tools are offered, but the history may have used some."""
+    """Writes a toolConfig for calls in the history though the request offers no tools."""
     if choice is not None:
         if choice.type in ("any", "tool"):
             raise InvalidRequestError("tool_choice: may only be given together with tools")
@@ -70,7 +70,7 @@ def _settle_history(draft: ConverseDraft, choice: _ToolChoice | None) -> None:
 
 
 def _forced(draft: ConverseDraft, offered: OfferedTools, choice: _ToolChoice) -> str:
-    """The kind of choice that this model can be given instead."""
+    """Returns the nearest kind of tool choice that this model can be given."""
     wanted = None
     if choice.type == "tool":
         wanted = choice.name
@@ -100,7 +100,7 @@ def _forced(draft: ConverseDraft, offered: OfferedTools, choice: _ToolChoice) ->
 
 
 def _choose_natively(draft: ConverseDraft, kind: str, name: str, *, single: bool) -> None:
-    """What toolChoice cannot say reaches a Claude in Anthropic's own words."""
+    """Writes a choice that toolChoice cannot express in Anthropic's own form, for a Claude."""
     if not draft.claude:
         draft.warnings.append("tool_choice: this model cannot be kept from calling a tool")
         return
@@ -131,7 +131,7 @@ def _write(draft: ConverseDraft, offered: OfferedTools, kind: str, name: str) ->
 
 
 def _former(draft: ConverseDraft, names: Iterable[str]) -> list[dict[str, Any]]:
-    """Bedrock wants a toolConfig for tool blocks in the history."""
+    """Returns stand-ins for tools of the history: Bedrock wants a toolConfig for their blocks."""
     return [
         {
             "toolSpec": {

@@ -22,7 +22,7 @@ from .reading import read, shown, tree_decoder
 
 
 class _Tool(Struct, gc=False):
-    """What tools of all kinds may have."""
+    """The fields that tools of all kinds may have."""
 
     name: str
     cache_control: CacheControl | None = None
@@ -57,7 +57,7 @@ class OfferedTools(Struct):
 
 
 def convert_tools(draft: ConverseDraft) -> OfferedTools:
-    """Raises `InvalidRequestError` with the path."""
+    """Converts all tools. Raises `InvalidRequestError` with the path."""
     offered = OfferedTools()
     views = draft.request.view.tools
     if not views:
@@ -142,7 +142,7 @@ def _check(tool: _Tool, path: str) -> None:
 
 
 def _schema(raw: Raw, path: str) -> dict[str, Any]:
-    """Bedrock wants the type to be said; everything else stays as it is."""
+    """Returns the input schema with a `type`, which Bedrock wants; the rest is the client's."""
     schema = read(raw, tree_decoder, f"{path}.input_schema")
     if not isinstance(schema, dict):
         raise InvalidRequestError(f"{path}.input_schema: Expected `object`")

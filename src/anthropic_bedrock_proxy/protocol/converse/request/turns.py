@@ -38,7 +38,10 @@ _LACKING_CHANGES: Final = "this model takes no tool changes inside the conversat
 
 
 def convert_system(draft: ConverseDraft) -> list[dict[str, Any]]:
-    """The system prompt with its breakpoints. Raises `InvalidRequestError` with the path."""
+    """Converts the system prompt with its breakpoints.
+
+    Raises `InvalidRequestError` with the path.
+    """
     raw = draft.request.fields.get("system")
     system = None if raw is None else read(raw, system_decoder, "system")
     if system is None:
@@ -58,7 +61,7 @@ def convert_system(draft: ConverseDraft) -> list[dict[str, Any]]:
 
 
 def convert_messages(draft: ConverseDraft, system: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The conversation; `system` goes before it where the model has no system prompt.
+    """Converts the conversation; `system` goes before it where the model has no system prompt.
 
     Raises `InvalidRequestError` with the path.
     """

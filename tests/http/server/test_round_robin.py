@@ -8,7 +8,7 @@ import socket
 
 from http_client import Transport
 
-from anthropic_bedrock_proxy.http.server.bounds import Bounds
+from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.http.server.errors import ProtocolError
 from anthropic_bedrock_proxy.http.server.protocol import HTTPProtocol
 from anthropic_bedrock_proxy.http.server.server import Server
@@ -50,7 +50,7 @@ class Client:
 
 def run(scene):
     async def main():
-        server = Server(Reads(), Bounds())
+        server = Server(Reads(), ConnectionBounds())
         clients = [Client(server) for _ in range(5)]
         await asyncio.sleep(0)  # the application asks for the bodies
         try:
@@ -101,7 +101,7 @@ def test_a_turn_does_not_wake_who_has_left_or_is_not_to_be_read():
 def test_300_clients_may_come_in_the_same_moment():
     async def main():
         with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
-            server = Server(Reads(), Bounds())
+            server = Server(Reads(), ConnectionBounds())
             await server.start([listener])
             for _ in range(300):  # the loop, which would take them, waits for this
                 client = socket.create_connection(listener.getsockname(), timeout=0.5)

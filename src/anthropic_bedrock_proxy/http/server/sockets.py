@@ -1,14 +1,16 @@
-"""The end of a listening socket, without a connection that is lost with it."""
+"""Sockets below what `asyncio` knows of them: a port's end, a reset, the address of a client."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import sys
 from array import array
-from typing import Final
+from typing import Any, Final
 
+_LINGER_OFF: Final = struct.pack("ii", 1, 0)
 _SO_ATTACH_FILTER: Final = 26  # linux/socket.h; the socket module does not name it
 # A classic BPF program on the TCP header: code, two jumps and an operand each.
 _LETS_NO_SYN_IN: Final = (
@@ -45,3 +47,27 @@ def accept_all(listener: socket.socket) -> list[socket.socket]:
             connection.setblocking(False)
             waiting.append(connection)
     return waiting
+
+
+def reset_at_close(connection: socket.socket) -> None:
+    """Makes the end of a connection a reset, which loses what the client has not read yet."""
+    # SO_LINGER belongs to the connection, not to the descriptor: a copy may set it.
+    with socket.socket(fileno=os.dup(connection.fileno())) as copy:
+        copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_OFF)
+
+
+def was_reset(connection: socket.socket) -> bool:
+    """Tells whether a reset has come that nobody has read, because nothing is read."""
+    return bool(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
+
+def address_of(peer: Any) -> str:
+    """Returns the address of a peer's name, empty on a Unix socket.
+
+    A socket for both families has ::ffff:192.0.2.1 for IPv4.
+    """
+    if not isinstance(peer, tuple):
+        return ""
+    address: str = peer[0]
+    mapped = address.removeprefix("::ffff:")
+    return address if ":" in mapped else mapped

@@ -1,4 +1,4 @@
-"""The answer to one model call, while its events come: said, called, spent, ended."""
+"""A reader of one model call: what it has said, called, spent, and how it ended."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ _decode_delta = msgspec.json.Decoder(_Delta).decode
 _decode_json: Any = msgspec.json.Decoder().decode
 
 
-class ModelAnswer:
-    """The answer to one model call; `stop` is its last event, once it is there."""
+class AnswerReader:
+    """Reads the events of one model call; `stop` is the last of them, once it is there."""
 
     def __init__(self) -> None:
         self.calls: list[ServerCall] = []

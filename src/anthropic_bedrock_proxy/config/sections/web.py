@@ -1,0 +1,61 @@
+"""Web search and web fetch, run by the proxy."""
+
+# Without `from __future__ import annotations`: the annotations are read as objects, not as text.
+from typing import Annotated, Literal
+
+from ..schema import Section, Setting
+
+_SEARCH = "waits for the web search tool"
+_FETCH = "waits for the web fetch tool"
+
+
+class WebSettings(Section, frozen=True):
+    """Web search and web fetch, run by the proxy."""
+
+    enable_web_search: Annotated[
+        bool, Setting("ENABLE_WEB_SEARCH", "Serve the web search tool.", no_effect=_SEARCH)
+    ] = True
+    web_search_provider: Annotated[
+        Literal["tavily", "brave"],
+        Setting("WEB_SEARCH_PROVIDER", "Who searches.", no_effect=_SEARCH),
+    ] = "tavily"
+    web_search_api_key: Annotated[
+        str | None,
+        Setting(
+            "WEB_SEARCH_API_KEY", "Our key at the search provider.", secret=True, no_effect=_SEARCH
+        ),
+    ] = None
+    web_search_max_results: Annotated[
+        int,
+        Setting("WEB_SEARCH_MAX_RESULTS", "Results per search.", minimum=1, no_effect=_SEARCH),
+    ] = 5
+    web_search_default_max_uses: Annotated[
+        int,
+        Setting(
+            "WEB_SEARCH_DEFAULT_MAX_USES",
+            "Searches per request where the tool sets no max_uses.",
+            minimum=1,
+            no_effect=_SEARCH,
+        ),
+    ] = 10
+    enable_web_fetch: Annotated[
+        bool, Setting("ENABLE_WEB_FETCH", "Serve the web fetch tool.", no_effect=_FETCH)
+    ] = True
+    web_fetch_default_max_uses: Annotated[
+        int,
+        Setting(
+            "WEB_FETCH_DEFAULT_MAX_USES",
+            "Fetches per request where the tool sets no max_uses.",
+            minimum=1,
+            no_effect=_FETCH,
+        ),
+    ] = 20
+    web_fetch_default_max_content_tokens: Annotated[
+        int,
+        Setting(
+            "WEB_FETCH_DEFAULT_MAX_CONTENT_TOKENS",
+            "Tokens of one fetched page where the tool sets no max_content_tokens.",
+            minimum=1,
+            no_effect=_FETCH,
+        ),
+    ] = 100_000

@@ -1,0 +1,82 @@
+"""Refusals of a model call: what AWS, Anthropic's envelope or the connection said, in AWS's terms.
+
+Whatever went wrong is worded as one of AWS's errors, so that one table decides about it
+(aws_errors.py, `rule_for`). For example:
+
+    429, x-amzn-errortype: ThrottlingException:http://…    ThrottlingException
+    400, {"error": {"type": "invalid_request_error", …}}   invalid_request_error
+    502, <html>…                                           HTTP502
+    a reset in the middle of a stream                      ServiceUnavailableException, sent
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+import msgspec
+
+from ..aws.http import TransportError, TransportTimeoutError
+from ..aws_errors import UpstreamRefusal
+from ..protocol.aws.model_errors import code_for
+
+_log = logging.getLogger("anthropic_bedrock_proxy.upstream")
+_decode_any: Any = msgspec.json.Decoder().decode
+_SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: a day, or nobody means it
+
+
+class BilledRefusal(UpstreamRefusal):
+    """A failure after the model had answered: another attempt would be billed a second time."""
+
+
+class UntimelyRefusal(UpstreamRefusal):
+    """A signature of another time than AWS's, which the next one has."""
+
+
+def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> UpstreamRefusal:
+    """Reads an answer that is not 200: AWS's JSON errors and Anthropic's envelopes."""
+    code = headers.get(b"x-amzn-errortype", b"").decode("latin-1").split(":")[0].split("#")[-1]
+    message = ""
+    try:
+        data = _decode_any(body)
+        envelope = data.get("error")
+        if isinstance(envelope, dict):
+            code = str(envelope.get("type") or code)
+            message = str(envelope.get("message") or "")
+        else:
+            code = code or str(data.get("__type") or "").split("#")[-1]
+            message = str(data.get("message") or data.get("Message") or "")
+        code = code_for(code, data.get("originalStatusCode"))
+    except (msgspec.MsgspecError, AttributeError, ValueError, RecursionError):
+        pass  # a front door's HTML; the status says enough
+    retry_after = headers.get(b"retry-after", b"")
+    return UpstreamRefusal(
+        code or f"HTTP{status}",
+        message,
+        status=status,
+        retry_after=float(retry_after) if _SECONDS.fullmatch(retry_after) else None,
+    )
+
+
+def copy_of(failure: UpstreamRefusal) -> UpstreamRefusal:
+    """Copies a failure that its decoder keeps, to be raised in its place."""
+    failure.__traceback__ = None  # it may have been raised, and caught, inside the decoder
+    copy = UpstreamRefusal(
+        failure.code, failure.message, status=failure.status, retry_after=failure.retry_after
+    )
+    copy.sent = failure.sent
+    return copy
+
+
+def refusal_from_transport(
+    error: TransportError, *, sent: bool, kind: type[UpstreamRefusal] = UpstreamRefusal
+) -> UpstreamRefusal:
+    """Words a failure below HTTP in AWS's terms, so that one table decides about it."""
+    if isinstance(error, TransportTimeoutError):
+        refusal = kind("ModelTimeoutException", "The model did not answer in time.")
+    else:
+        _log.warning("%s", str(error))
+        refusal = kind("ServiceUnavailableException", "The connection to Amazon Bedrock failed.")
+    refusal.sent = sent
+    return refusal
