@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anthropic_bedrock_proxy
+
 KEY_ID, SECRET, TOKEN = "AKIDSIMULATOR", "simulator/secret+key", "bedrock-api-key-sim"
-SOURCE = Path(__file__).parents[2] / "src"
+SOURCE = Path(anthropic_bedrock_proxy.__file__).parents[1]
 
 
 @contextmanager
