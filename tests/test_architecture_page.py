@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
 from test_architecture import ALLOWED, COMPOSITION, GROUND
 
 ROOT = Path(__file__).parents[1]

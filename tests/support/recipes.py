@@ -81,7 +81,9 @@ def convert_for(model, content, **fields):
 FIELD = Recipe(
     "A field",
     (
-        Edit("protocol/native/fields.py", '\n        "mood",', "CONVERTED: Final = frozenset(\n    ("),
+        Edit(
+            "protocol/native/fields.py", '\n        "mood",', "CONVERTED: Final = frozenset(\n    ("
+        ),
         Edit(
             "protocol/converse/request/settings.py",
             """
@@ -312,7 +314,7 @@ OPERATION = Recipe(
     "An admin operation",
     (
         Edit("admin/greeting.py", "async def greet(call):\n    return {'hello': call.actor.id}\n"),
-        Edit("admin/table.py", "\n    _get(\"keys.greet\", \"greeting\", greeting.greet),", "= ("),
+        Edit("admin/table.py", '\n    _get("keys.greet", "greeting", greeting.greet),', "= ("),
         Edit("admin/table.py", "greeting, ", "from . import "),
     ),
     """
