@@ -186,13 +186,13 @@ class BedrockUpstream:
             keys = (source.current if source is not None else None) or await self._keys(begin_by)
         head = self._head(call, keys)
         began = monotonic()
-        deadlines = begin_by - began
-        if deadlines <= 0:  # AWS would bill a request whose answer nobody waits for
+        left = begin_by - began
+        if left <= 0:  # AWS would bill a request whose answer nobody waits for
             raise refusal_from_transport(
                 TransportTimeoutError("no time was left to send it"), sent=False
             )
         try:
-            response = await self._pool.request(head, call.body, deadlines)
+            response = await self._pool.request(head, call.body, left)
         except TransportError as error:
             raise refusal_from_transport(error, sent=error.sent) from error
         if response.status == _HTTP_OK:
