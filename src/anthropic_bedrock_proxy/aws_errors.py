@@ -56,7 +56,7 @@ class AWSRule(msgspec.Struct, frozen=True):
 
 # One row per exception of the bedrock-runtime service model plus the signature errors of the AWS
 # front door, which drops the suffix of some names. 424 ModelErrorException keeps the model's own
-# status where AWS passes it on (protocol/aws/model_errors.py).
+# status where AWS passes it on (protocol/aws/exceptions.py).
 AWS_ERRORS: dict[str, AWSRule] = {
     "ValidationException": AWSRule(InvalidRequestError),
     "AccessDeniedException": AWSRule(PermissionDeniedError),

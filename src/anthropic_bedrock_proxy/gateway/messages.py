@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-import msgspec
-
 from ..aws_errors import UpstreamRefusal
 from ..errors import InvalidRequestError, ProxyError
 from ..models.registry import Registry, Route
 from ..money import dollars
-from ..protocol.answer.edits import with_applied_edits, with_cost
+from ..protocol.answer.edits import with_cost
 from ..protocol.answer.events import Event
 from ..protocol.request.messages import MessagesRequest, parse_request
 from ..protocol.request.policy import Policy
@@ -24,9 +22,8 @@ from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .answer.pacing import PacedStream, Pacing
 from .answer.stream import AnswerEvents, EventSource, refused
-from .answer.whole import open_stream
-from .attempt import AdmittedRequest, Attempt
-from .conversion import Conversion, ConversionOptions, policy_for
+from .attempt import AdmittedRequest, Attempt, call_whole, open_stream
+from .conversion import ConversionOptions, policy_for
 from .exchange import Exchange
 from .failover.attempts import Attempts, SingleTarget
 from .failover.failover import Failover, pinned_provider
@@ -165,7 +162,7 @@ class Messages:
                 if stream is not None:
                     return self._events(attempt, stream, report_cost=self._report_cost)
             else:
-                body = await attempt.call(request, partial(_call_whole, exchange))
+                body = await attempt.call(request, partial(call_whole, exchange))
                 if body is not None:
                     return self._finished(attempt, body)
         from .turns import folded, opened_turn  # noqa: PLC0415  # most never need it
@@ -207,19 +204,3 @@ class Messages:
             attempt.exchange.cost_nano = cost
             body = with_cost(body, dollars(cost))
         return body
-
-
-async def _call_whole(exchange: Exchange, upstream: Upstream, conversion: Conversion) -> bytes:
-    """Calls the model whole; returns its message. Raises `UpstreamRefusal`."""
-    answer = await upstream.call(conversion.call)
-    exchange.upstream_request_id = answer.upstream_request_id
-    exchange.service_tier = answer.service_tier
-    body = conversion.finish(answer.body)
-    try:
-        exchange.meter.observe_message(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
-    exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
-    if conversion.applied_edits is not None:
-        body = with_applied_edits(body, conversion.applied_edits)
-    return body

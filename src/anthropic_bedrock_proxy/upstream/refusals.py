@@ -19,7 +19,7 @@ import msgspec
 
 from ..aws.http import TransportError, TransportTimeoutError
 from ..aws_errors import UpstreamRefusal
-from ..protocol.aws.model_errors import code_for
+from ..protocol.aws.exceptions import code_for
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _decode_any: Any = msgspec.json.Decoder().decode

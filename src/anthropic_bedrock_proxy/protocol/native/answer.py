@@ -16,7 +16,7 @@ from msgspec import Raw
 from ...aws_errors import UpstreamRefusal
 from ..answer.events import Event
 from ..aws.eventstream import Frame, FrameDecoder, FrameError
-from ..aws.refused_frames import CORRUPT, refusal_of
+from ..aws.exceptions import CORRUPT, refusal_of
 from .sse import SSEDecoder
 
 _AMAZON: Final = b'"amazon-bedrock-'

@@ -16,7 +16,7 @@ import msgspec
 from ....aws_errors import UpstreamRefusal
 from ...answer.events import Event
 from ...aws.eventstream import Frame, FrameDecoder, FrameError
-from ...aws.refused_frames import CORRUPT, refusal_of
+from ...aws.exceptions import CORRUPT, refusal_of
 from ...tokens import estimate_output
 from .blocks import (
     IMAGE_NOTE,
