@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import NOT_AN_ANSWER, UpstreamRefusal
 from ..errors import InvalidRequestError
 from ..models.registry import Target
 from ..protocol.answer.edits import with_applied_edits
@@ -173,7 +173,7 @@ async def call_whole(exchange: Exchange, upstream: Upstream, conversion: Convers
     try:
         exchange.meter.observe_message(body)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
+        raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
     exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
     if conversion.applied_edits is not None:
         body = with_applied_edits(body, conversion.applied_edits)
@@ -193,7 +193,7 @@ async def whole_as_stream(upstream: Upstream, conversion: Conversion) -> AnswerS
     try:
         events = list(explode(decode(conversion.finish(answer.body))))
     except MISSHAPEN as error:
-        raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
+        raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
     return _Events(events, answer.upstream_request_id, answer.service_tier)
 
 
