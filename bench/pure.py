@@ -19,9 +19,8 @@ from typing import Any, Final
 
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import ProxyError
-from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions, convert
 from anthropic_bedrock_proxy.gateway.overrides.known import OverrideView
-from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import has_urls
 from anthropic_bedrock_proxy.http.anthropic.encoder import ServerSentEvents
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
@@ -103,11 +102,11 @@ def steps(body: bytes) -> Iterator[Step]:
         made = _or_else(lambda: without_running(request, _TOOLSET), request)
     for name in MODELS:
         yield from _conversion(made, name)
-    overrides, target = Overrides(rules.needed_for), _target("invoke")
+    target = _target("invoke")
     options = ConversionOptions(
         flags=_FLAGS, rules=rules, policy=DEFAULT_POLICY, stream=True, request_id="req_1"
     )
-    yield "overrides", lambda: overrides.convert(request, target, options, _REFUSED)
+    yield "overrides", lambda: convert(request, target, options, _REFUSED)
 
 
 def _conversion(request: MessagesRequest, name: str) -> Iterator[Step]:

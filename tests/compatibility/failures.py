@@ -17,6 +17,8 @@ from rows import (
 from streams import decode
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.attempt import learned
+from anthropic_bedrock_proxy.gateway.conversion import convert
 from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 
 BY_KEY = {column.key: column for column in COLUMNS}
@@ -83,9 +85,9 @@ def taught(column, given, message, flags=()):
     """The body of the next attempt after Bedrock refused the first with these words."""
     request, target = arrive(column, {"model": column.model, **BASE, **given})
     options = options_of(request, column, flags)
-    verdicts = Overrides(options.rules.needed_for)
-    call = verdicts.convert(request, target, options, None).call
+    overrides = Overrides(options.rules.needed_for)
+    call = convert(request, target, options).call
     refusal = UpstreamRefusal("ValidationException", message, status=400)
-    view = verdicts.learn(request, target, options, call, refusal, view=None)
+    view = learned(overrides, request, target, options, call=call, refusal=refusal, view=None)
     assert view is not None
-    return decode(verdicts.convert(request, target, options, view).call.body)
+    return decode(convert(request, target, options, view).call.body)

@@ -19,7 +19,8 @@ from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.fetch.base import Fetched, FetchError
-from anthropic_bedrock_proxy.gateway.conversion import Conversion, ConversionOptions
+from anthropic_bedrock_proxy.gateway.attempt import learned
+from anthropic_bedrock_proxy.gateway.conversion import Conversion, ConversionOptions, convert
 from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources, has_urls
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, Target
@@ -128,13 +129,15 @@ def _convert(
     options = options_of(request, column, flags)
     view = None
     for lessons in range(_MAX_LESSONS):
-        conversion = overrides.convert(request, target, options, view)
+        conversion = convert(request, target, options, view)
         call = conversion.call
         try:
             judge(call)
         except Refusal as said:
             refusal = UpstreamRefusal(said.type, said.message, status=400)
-            taught = overrides.learn(request, target, options, call, refusal, view=view)
+            taught = learned(
+                overrides, request, target, options, call=call, refusal=refusal, view=view
+            )
             if taught is not None:
                 view = taught
                 continue

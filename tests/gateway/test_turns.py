@@ -9,9 +9,12 @@ from streams import encode
 from working import search_tools
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.turns import opened_turn
+from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 
 NAME = "tool_search_tool_regex"
 PENDING = {"type": "server_tool_use", "id": "srvtoolu_1", "name": NAME, "input": {"pattern": "x"}}
@@ -26,16 +29,21 @@ BODY = {
 }
 
 
+OPTIONS = ConversionOptions(
+    flags=[], rules=BetaRules(), policy=DEFAULT_POLICY, stream=False, request_id="req_1"
+)
+
+
 class Target:
-    """Refuses, or opens a stream that nobody reads."""
+    """An attempt that refuses, or opens a stream that nobody reads."""
 
-    body = b""
+    options = OPTIONS
 
-    def __init__(self, *, refuses=False):
-        self.refuses = refuses
+    def __init__(self, exchange, request, *, refuses=False):
+        self.exchange, self.request, self.refuses = exchange, request, refuses
         self.asked = []
 
-    async def open(self, request):
+    async def open_stream(self, request):
         self.asked.append(request)
         if self.refuses:
             raise UpstreamRefusal("ThrottlingException", "no")
@@ -53,11 +61,12 @@ def test_what_a_history_has_pending_is_run_once_whatever_targets_are_tried():
 
         tools = search_tools(pause)
         request = parse_request(encode(BODY), "2023-06-01")
-        targets = [Target(refuses=True), Target(refuses=True), Target()]
+        targets = [Target(exchange, request, refuses=refuses) for refuses in (True, True, False)]
         for target in targets[:2]:
             with pytest.raises(UpstreamRefusal):
-                await opened_turn(request, target, exchange, tools)
-        await opened_turn(request, targets[2], exchange, tools)
+                await opened_turn(target, tools)
+        await opened_turn(targets[2], tools)
+        assert targets[2].options.stream, "for the client's sake or to be folded"
         assert len(slices) == 1
         (first,), (second,), (third,) = (target.asked for target in targets)
         assert first is second is third

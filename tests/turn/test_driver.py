@@ -151,9 +151,9 @@ def test_close_while_the_next_call_is_opened(opened):
     [
         (BROKEN, "ModelStreamErrorException"),
         (Stream(BROKEN), "ModelStreamErrorException"),
-        (InvalidRequestError("messages.1: no"), "ValidationException"),
-        (Stream([(b"message_start", b"{}")]), "InternalServerException"),
-        (Stream([(b"message_start", b"")]), "InternalServerException"),
+        (InvalidRequestError("messages.1: no"), "NotConvertible"),
+        (Stream([(b"message_start", b"{}")]), "NotAnAnswer"),
+        (Stream([(b"message_start", b"")]), "NotAnAnswer"),
     ],
     ids=["opening", "reading", "converting", "no message", "no JSON"],
 )

@@ -19,7 +19,6 @@ from ..http.server.bounds import ConnectionBounds
 from ..limits.select import check_url as check_limits_url
 from ..store.base import Store, StoreError
 from ..store.journal import Journal
-from ..store.retention import expire_usage
 from ..telemetry.logs import AccessLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
@@ -185,6 +184,8 @@ def _start_tasks(
         _keep_running("what runs at once is no longer renewed", limiter.run),
     ]
     if days:
+        from ..store.retention import expire_usage  # noqa: PLC0415  # off by default
+
         tasks.append(
             _keep_running(
                 "usage records no longer expire", lambda: expire_usage(store.usage, days=days)

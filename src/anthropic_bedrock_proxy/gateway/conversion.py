@@ -20,6 +20,8 @@ from ..protocol.request.policy import Policy
 from ..protocol.tokens import estimate_input
 from ..store.records import Caller
 from ..upstream.base import ModelCall, StreamDecoder
+from .overrides.known import OverrideView
+from .overrides.raw_paths import strip
 
 # (whole, streamed) operation of each dialect.
 _OPERATIONS: Final = {
@@ -70,8 +72,35 @@ def policy_for(policy: Policy, caller: Caller | None) -> Policy:
     )
 
 
-def convert(request: MessagesRequest, target: Target, options: ConversionOptions) -> Conversion:
-    """Raises `InvalidRequestError` for what the target cannot do, with the path."""
+def convert(
+    request: MessagesRequest,
+    target: Target,
+    options: ConversionOptions,
+    view: OverrideView | None = None,
+) -> Conversion:
+    """Converts for a target with what is known of it: `view` stands over the table.
+
+    Raises `InvalidRequestError` for what the target cannot do, with the path.
+    """
+    if view is None:
+        return _convert(request, target, options)
+    if options.policy.service_tier in view.refused["tier"]:
+        policy = msgspec.structs.replace(options.policy, service_tier="default")
+        options = msgspec.structs.replace(options, policy=policy)
+    capabilities = view.capabilities(target.capabilities)
+    target = msgspec.structs.replace(target, capabilities=capabilities)
+    conversion = _convert(request, target, options)
+    if not view.refused["field"]:
+        return conversion
+    body, removed = strip(conversion.call.body, sorted(view.refused["field"]))
+    if not removed:
+        return conversion
+    call = msgspec.structs.replace(conversion.call, body=body)
+    dropped = [*conversion.dropped, *removed]
+    return msgspec.structs.replace(conversion, call=call, dropped=dropped)
+
+
+def _convert(request: MessagesRequest, target: Target, options: ConversionOptions) -> Conversion:
     adapted = adapt(request, options.flags, target.capabilities, options.rules)
     made = _converse if target.dialect == "converse" else _native
     conversion = made(adapted, target, options)

@@ -6,35 +6,30 @@ is a real HTTP status; what breaks later ends in an SSE `error` event.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
-
-import msgspec
+from functools import partial
 
 from ..aws_errors import UpstreamRefusal
 from ..errors import InvalidRequestError, ProxyError
-from ..models.registry import Registry, Route, Target
+from ..models.registry import Registry, Route
 from ..money import dollars
-from ..protocol.answer.edits import with_applied_edits, with_cost
+from ..protocol.answer.edits import with_cost
+from ..protocol.answer.events import Event
 from ..protocol.request.messages import MessagesRequest, parse_request
 from ..protocol.request.policy import Policy
-from ..redaction import shown
 from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
-from .admission.lease import Lease
 from .answer.pacing import PacedStream, Pacing
 from .answer.stream import AnswerEvents, EventSource, refused
-from .answer.whole import open_stream
-from .conversion import Conversion, ConversionOptions, policy_for
+from .attempt import AdmittedRequest, Attempt, call_whole, open_stream
+from .conversion import ConversionOptions, policy_for
 from .exchange import Exchange
 from .failover.attempts import Attempts, SingleTarget
 from .failover.failover import Failover, pinned_provider
-from .overrides.known import OverrideView, capabilities_of
+from .overrides.known import capabilities_of
 from .overrides.overrides import Overrides
 from .sources import Sources, has_urls
-
-_log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
 class Messages:
@@ -101,12 +96,12 @@ class Messages:
                 await self._admission.confirm(exchange, request, route, lease)
             if not request.plain and has_urls(request.view):
                 request = await self._sources.inline(request, exchange.key_id)
+            admitted = AdmittedRequest(exchange, request, options, lease)
             if len(route.targets) == 1:
-                only = SingleTarget(route.targets[0])
-                reply = await self._attempt(exchange, request, only, options, lease)
-                assert reply is not None  # noqa: S101  # there is no next one
-                return reply
-            return await self._try_targets(exchange, request, route, options, lease)
+                answer = await self._ask(admitted, SingleTarget(route.targets[0]))
+                assert answer is not None  # noqa: S101  # there is no next one
+                return answer
+            return await self._try_targets(admitted, route)
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
@@ -124,18 +119,12 @@ class Messages:
         provider = pinned_provider(exchange.caller, self._upstreams)
         return self._registry.route(exchange.model, provider=provider, geography=geography)
 
-    async def _try_targets(
-        self,
-        exchange: Exchange,
-        request: MessagesRequest,
-        route: Route,
-        options: ConversionOptions,
-        lease: Lease,
-    ) -> bytes | EventSource:
-        attempts = Attempts(self._failover, route, exchange, request)
+    async def _try_targets(self, admitted: AdmittedRequest, route: Route) -> bytes | EventSource:
+        exchange = admitted.exchange
+        attempts = Attempts(self._failover, route, exchange, admitted.request)
         while True:
             try:
-                reply = await self._attempt(exchange, request, attempts, options, lease)
+                answer = await self._ask(admitted, attempts)
             except InvalidRequestError:
                 if not attempts.unsuited():
                     raise
@@ -143,171 +132,75 @@ class Messages:
             except BaseException:
                 attempts.abandoned()
                 raise
-            if reply is None:
+            if answer is None:
                 continue
             exchange.served_by = attempts.succeeded()
-            return reply
+            return answer
 
-    async def _attempt(
-        self,
-        exchange: Exchange,
-        request: MessagesRequest,
-        attempts: Attempts | SingleTarget,
-        options: ConversionOptions,
-        lease: Lease,
+    async def _ask(
+        self, admitted: AdmittedRequest, attempts: Attempts | SingleTarget
     ) -> bytes | EventSource | None:
-        """Asks one target; again if its refusal taught what to leave out. None: on to the next."""
-        target = attempts.target
-        view = self._overrides.view(target, options.key_id)
-        while True:
-            if not request.plain and self._toolset.needs_turn(
-                request, capabilities_of(target, view), options.rules
-            ):
-                return await self._turn(exchange, request, attempts, options, lease, view=view)
-            conversion = attempts.with_deadlines(
-                self._convert(exchange, request, target, options, view)
-            )
-            exchange.target = target
-            upstream = self._upstreams[target.provider]
-            reply: bytes | EventSource
-            try:
-                if exchange.stream:
-                    reply = await self._stream(exchange, upstream, conversion, lease)
-                else:
-                    reply = await self._whole(exchange, upstream, conversion, lease)
-            except UpstreamRefusal as refusal:
-                taught = self._overrides.learn(
-                    request, target, options, conversion.call, refusal, view=view
-                )
-                if taught is not None:
-                    view = taught
-                    continue
-                if attempts.failed(refusal):
-                    return None
-                if refusal.sent:
-                    exchange.meter.assume_input(conversion.call.body)
-                raise
-            except BaseException:  # the client left, or the server is stopping
-                exchange.meter.assume_input(conversion.call.body)
-                raise
-            if view is not None:
-                self._overrides.confirm(target, options, conversion.call, view)
-            return reply
-
-    async def _turn(
-        self,
-        exchange: Exchange,
-        request: MessagesRequest,
-        attempts: Attempts | SingleTarget,
-        options: ConversionOptions,
-        lease: Lease,
-        *,
-        view: OverrideView | None,
-    ) -> bytes | EventSource | None:
-        """Asks one target for a turn of several calls, in which the proxy runs the tools."""
-        from .turns import Calls, opened_turn, whole_turn  # noqa: PLC0415  # most never need it
-
-        target = attempts.target
-        streamed = msgspec.structs.replace(options, stream=True)
-
-        def convert(made: MessagesRequest, view: OverrideView | None) -> Conversion:
-            conversion = self._convert(exchange, made, target, streamed, view)
-            exchange.target = target
-            return conversion
-
-        calls = Calls(
-            self._upstreams[target.provider],
-            view=view,
-            convert=convert,
-            learn=lambda made, call, refusal, view: self._overrides.learn(
-                made, target, streamed, call, refusal, view=view
-            ),
-            confirm=lambda call, view: self._overrides.confirm(target, streamed, call, view),
-            patient=attempts.with_deadlines,
-            extend=lease.extend,
-        )
+        """Asks the target that `attempts` are at; None: on to the next."""
+        attempt = Attempt(admitted, attempts, self._upstreams, self._overrides)
         try:
-            stream = await opened_turn(request, calls, exchange, self._toolset)
+            return await self._answer(attempt)
         except UpstreamRefusal as refusal:
             if attempts.failed(refusal):
                 return None
+            if refusal.sent and attempt.conversion is not None:
+                attempt.exchange.meter.assume_input(attempt.conversion.call.body)
             raise
-        paced = self._began(exchange, stream)
+
+    async def _answer(self, attempt: Attempt) -> bytes | EventSource:
+        """Returns the answer of one target. Raises `UpstreamRefusal` before its first byte."""
+        exchange, request = attempt.exchange, attempt.request
+        while request.plain or not self._toolset.needs_turn(
+            request, capabilities_of(attempt.target, attempt.view), attempt.options.rules
+        ):
+            if exchange.stream:
+                stream = await attempt.call(request, open_stream)
+                if stream is not None:
+                    return self._events(attempt, stream, report_cost=self._report_cost)
+            else:
+                body = await attempt.call(request, partial(call_whole, exchange))
+                if body is not None:
+                    return self._finished(attempt, body)
+        from .turns import folded, opened_turn  # noqa: PLC0415  # most never need it
+
+        turn = await opened_turn(attempt, self._toolset)
         if exchange.stream:
-            return AnswerEvents(
-                exchange,
-                stream,
-                paced,
-                lease,
-                applied_edits=calls.applied_edits,
-                spent=stream.spent,
-                report_cost=self._report_cost,
-                request_body=calls.body,
-            )
-        body = await whole_turn(exchange, stream, paced, calls)
-        return self._finished(exchange, body, lease)
+            return self._events(attempt, turn, spent=turn.spent, report_cost=self._report_cost)
+        events = self._events(attempt, turn, spent=turn.spent)
+        return self._finished(attempt, await folded(events, exchange, attempt.lease))
 
-    def _convert(
+    def _events(
         self,
-        exchange: Exchange,
-        request: MessagesRequest,
-        target: Target,
-        options: ConversionOptions,
-        view: OverrideView | None,
-    ) -> Conversion:
-        conversion = self._overrides.convert(request, target, options, view)
-        exchange.warnings = conversion.warnings
-        if conversion.dropped or conversion.warnings:
-            _log.info(
-                "left out for Bedrock",
-                extra={
-                    "request_id": exchange.request_id,
-                    "dropped": shown(conversion.dropped),
-                    "warnings": shown(conversion.warnings),
-                },
-            )
-        return conversion
-
-    async def _whole(
-        self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
-    ) -> bytes:
-        answer = await upstream.call(conversion.call)
-        exchange.upstream_request_id = answer.upstream_request_id
-        exchange.service_tier = answer.service_tier
-        body = conversion.finish(answer.body)
-        try:
-            exchange.meter.observe_message(body)
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
-        exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
-        if conversion.applied_edits is not None:
-            body = with_applied_edits(body, conversion.applied_edits)
-        return self._finished(exchange, body, lease)
-
-    def _finished(self, exchange: Exchange, body: bytes, lease: Lease) -> bytes:
-        lease.settle()
-        if self._report_cost and (cost := lease.price()) is not None:
-            exchange.cost_nano = cost
-            body = with_cost(body, dollars(cost))
-        return body
-
-    async def _stream(
-        self, exchange: Exchange, upstream: Upstream, conversion: Conversion, lease: Lease
-    ) -> EventSource:
-        stream = await open_stream(upstream, conversion)
-        paced = self._began(exchange, stream)
+        attempt: Attempt,
+        stream: AnswerStream,
+        *,
+        spent: Callable[[], Event] | None = None,
+        report_cost: bool = False,
+    ) -> AnswerEvents:
+        exchange, conversion = attempt.exchange, attempt.conversion
+        exchange.upstream_request_id = stream.upstream_request_id
+        exchange.service_tier = stream.service_tier
+        exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
+        paced = PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
         return AnswerEvents(
             exchange,
             stream,
             paced,
-            lease,
-            applied_edits=conversion.applied_edits,
-            report_cost=self._report_cost,
-            request_body=conversion.call.body,
+            attempt.lease,
+            applied_edits=conversion.applied_edits if conversion is not None else None,
+            spent=spent,
+            report_cost=report_cost,
+            request_body=conversion.call.body if conversion is not None else b"",
         )
 
-    def _began(self, exchange: Exchange, stream: AnswerStream) -> PacedStream:
-        exchange.upstream_request_id = stream.upstream_request_id
-        exchange.service_tier = stream.service_tier
-        exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
-        return PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
+    def _finished(self, attempt: Attempt, body: bytes) -> bytes:
+        lease = attempt.lease
+        lease.settle()
+        if self._report_cost and (cost := lease.price()) is not None:
+            attempt.exchange.cost_nano = cost
+            body = with_cost(body, dollars(cost))
+        return body

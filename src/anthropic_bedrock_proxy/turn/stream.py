@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import NOT_AN_ANSWER, NOT_CONVERTIBLE, UpstreamRefusal
 from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, GrammarError, fold
 from ..protocol.raw import MISSHAPEN
@@ -171,7 +171,7 @@ class TurnStream:
             self._stream = self._source = opening.result()
         except InvalidRequestError as error:
             # The client's request was fine, and its HTTP status is gone.
-            raise UpstreamRefusal("ValidationException", error.message) from None
+            raise UpstreamRefusal(NOT_CONVERTIBLE, error.message) from None
         finally:
             del opening  # as above
 
@@ -229,7 +229,7 @@ async def whole(read: Callable[[], Awaitable[list[Event] | None]]) -> dict[str, 
 
 
 def _no_message(error: Exception) -> UpstreamRefusal:
-    return UpstreamRefusal("InternalServerException", f"not a message: {error}")
+    return UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}")
 
 
 def _forget(reading: asyncio.Future[list[Event] | None]) -> None:

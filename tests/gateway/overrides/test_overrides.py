@@ -9,7 +9,8 @@ from streams import decode, encode
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
+from anthropic_bedrock_proxy.gateway.attempt import learned
+from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions, convert
 from anthropic_bedrock_proxy.gateway.overrides.known import PROBE_SECONDS, capabilities_of
 from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Overrides
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
@@ -62,15 +63,21 @@ class World:
     def convert(self):
         """The next attempt of the request that is under way, or the first of a new one."""
         view = self.view or self.overrides.view(self.target, self.key)
-        return self.overrides.convert(self.request, self.target, self.options, view)
+        return convert(self.request, self.target, self.options, view)
 
     def learn(self, message, code="ValidationException", call=None):
         """The attempt is refused; whether there is another."""
         call = call or self.convert().call
         refusal = UpstreamRefusal(code, message, status=400)
         view = self.view or self.overrides.view(self.target, self.key)
-        taught = self.overrides.learn(
-            self.request, self.target, self.options, call, refusal, view=view
+        taught = learned(
+            self.overrides,
+            self.request,
+            self.target,
+            self.options,
+            call=call,
+            refusal=refusal,
+            view=view,
         )
         self.view = taught or self.view
         return taught is not None
@@ -79,7 +86,7 @@ class World:
         """The attempt is answered."""
         view = view or self.view or self.overrides.view(self.target, self.key)
         if view is not None:
-            call = self.overrides.convert(self.request, self.target, self.options, view).call
+            call = convert(self.request, self.target, self.options, view).call
             self.overrides.confirm(self.target, self.options, call, view)
         self.view = None
 

@@ -131,7 +131,7 @@ class AnswerEvents:
 
     def _count_spent(self) -> None:
         if self._spent is not None:
-            count_spent(self._exchange, self._spent())
+            _count_spent(self._exchange, self._spent())
 
 
 def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
@@ -146,7 +146,7 @@ def _with_cost(event: Event, cost: int) -> Event:
     return event[0], with_cost(event[1], dollars(cost))
 
 
-def count_spent(exchange: Exchange, spent: Event) -> None:
+def _count_spent(exchange: Exchange, spent: Event) -> None:
     """Charges what the finished model calls of a turn used that did not come to its end."""
     exchange.meter.observe(spent)
     exchange.meter.assume_usage()

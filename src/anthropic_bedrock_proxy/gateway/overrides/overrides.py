@@ -23,11 +23,10 @@ import msgspec
 from ...aws_errors import UpstreamRefusal, rule_for
 from ...errors import InvalidRequestError
 from ...models.registry import Target, base_model_id
-from ...protocol.request.messages import MessagesRequest
 from ...redaction import redact
 from ...store.records import CapabilityOverride
 from ...upstream.base import ModelCall
-from ..conversion import Conversion, ConversionOptions, convert
+from ..conversion import ConversionOptions
 from .known import ENOUGH, KnownOverrides, OverrideView, is_common
 from .raw_paths import strip
 from .refusals import Lesson, read_refusal, sent_flags
@@ -38,7 +37,7 @@ _MOST_LESSONS: Final = 12  # of one request
 
 
 class Overrides:
-    """Learns overrides, and converts by them."""
+    """Learns overrides, and knows which hold for a request."""
 
     def __init__(
         self,
@@ -71,36 +70,8 @@ class Overrides:
         model = base_model_id(target.bedrock_model_id)
         return self._known.view(model, target.dialect, key_id, self._now())
 
-    def convert(
-        self,
-        request: MessagesRequest,
-        target: Target,
-        options: ConversionOptions,
-        view: OverrideView | None,
-    ) -> Conversion:
-        """Converts for a target with what is known of it. Raises `InvalidRequestError`."""
-        if view is None:
-            return convert(request, target, options)
-        if options.policy.service_tier in view.refused["tier"]:
-            policy = msgspec.structs.replace(options.policy, service_tier="default")
-            options = msgspec.structs.replace(options, policy=policy)
-        changed = view.capabilities(target.capabilities)
-        conversion = convert(
-            request, msgspec.structs.replace(target, capabilities=changed), options
-        )
-        if not view.refused["field"]:
-            return conversion
-        body, removed = strip(conversion.call.body, sorted(view.refused["field"]))
-        if not removed:
-            return conversion
-        call = msgspec.structs.replace(conversion.call, body=body)
-        return msgspec.structs.replace(
-            conversion, call=call, dropped=[*conversion.dropped, *removed]
-        )
-
     def learn(
         self,
-        request: MessagesRequest,
         target: Target,
         options: ConversionOptions,
         call: ModelCall,
@@ -108,9 +79,10 @@ class Overrides:
         *,
         view: OverrideView | None,
     ) -> OverrideView | None:
-        """Returns a view to try once more with after a refusal; None: it would be the same again.
+        """Returns a view to convert with once more after the refusal of `call`; None: as before.
 
-        So it is after a lesson, and after one that another request has learned meanwhile.
+        There is one after a lesson, and after a lesson of another request that came meanwhile.
+        Whoever asks sees whether it makes another call.
         """
         lessons = () if view is None else view.lessons
         if rule_for(refusal).error is not InvalidRequestError or len(lessons) >= _MOST_LESSONS:
@@ -123,14 +95,7 @@ class Overrides:
                 lessons = (*lessons, lesson)
         if not lessons and not self._known.any:
             return None
-        taught = self._known.judge((model, dialect, options.key_id), self._now(), lessons)
-        if taught is None:
-            return None
-        try:
-            again = self.convert(request, target, options, taught).call
-        except InvalidRequestError:
-            return taught  # and the next attempt says what cannot be done without
-        return taught if (again.body, again.headers) != (call.body, call.headers) else None
+        return self._known.judge((model, dialect, options.key_id), self._now(), lessons)
 
     def confirm(
         self, target: Target, options: ConversionOptions, call: ModelCall, view: OverrideView

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..base import StoreError
-from .backup import back_up
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
 from .keys import SQLiteAudit, SQLiteKeys
@@ -71,4 +70,6 @@ class SQLiteStore:
 
         Raises `ConflictError` if the file exists, and `StoreError`; neither leaves a file.
         """
+        from .backup import back_up  # noqa: PLC0415  # for the command alone
+
         await back_up(self._path, target)
