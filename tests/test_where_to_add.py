@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from recipes import RECIPES
+from model_recipes import MODEL_RECIPES
+from part_recipes import PART_RECIPES
 from scratch import Scratch
 
 PAGE = (Path(__file__).parents[1] / "docs" / "architecture.md").read_text()
@@ -16,6 +17,7 @@ STEPS = {
     title: re.findall(r"^\d\. (.*(?:\n   .*)*)", text, re.MULTILINE)
     for title, _, text in (part.partition("\n") for part in PARTS)
 }
+RECIPES = (*MODEL_RECIPES, *PART_RECIPES)
 FILES = [
     (recipe, file)
     for recipe in RECIPES
@@ -53,6 +55,10 @@ def test_no_step_can_be_left_out(recipe, file, tmp_path):
 def test_the_page_names_every_file_that_has_to_change(recipe, file):
     named = re.findall(r"`([\w./]+)", " ".join(STEPS[recipe.title]))
     assert any(file == name or (name.endswith("/") and file.startswith(name)) for name in named)
+
+
+def test_every_addition_is_followed():
+    assert [recipe.title for recipe in RECIPES] == list(STEPS)
 
 
 @pytest.mark.parametrize("title", STEPS)

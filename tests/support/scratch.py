@@ -24,6 +24,18 @@ class Edit(NamedTuple):
     old: str = ""
 
 
+class Recipe(NamedTuple):
+    """A heading of docs/architecture.md, "Where to add": its steps, followed for something small.
+
+    `steps` change the package, and `program` succeeds once all are done. It may stand on wired.py,
+    and on a simulator of the same copy.
+    """
+
+    title: str
+    steps: tuple[Edit, ...]
+    program: str
+
+
 class Scratch:
     """The copy, in a folder of the test's own."""
 
@@ -42,6 +54,7 @@ class Scratch:
         elif edit.old:
             copytree(self._package / edit.old, path)
         else:
+            path.parent.mkdir(exist_ok=True)
             path.write_text(edit.new)
 
     def run(self, program):

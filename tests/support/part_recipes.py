@@ -1,131 +1,9 @@
-"""The recipes of docs/architecture.md, "Where to add", each followed for something small.
-
-A recipe has the steps that change the package, and a program that succeeds once all are done. The
-programs stand on `wired.py` and on a simulator of the same copy.
-"""
+"""Recipes of docs/architecture.md for parts of the proxy and for its operators, in small."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from scratch import Edit, Recipe
 
-from scratch import Edit
-
-
-class Recipe(NamedTuple):
-    """One heading of the page, its steps, and the program that shows what they achieve."""
-
-    title: str
-    steps: tuple[Edit, ...]
-    program: str
-
-
-MODEL = Recipe(
-    "A model",
-    (
-        Edit(
-            "models/models.toml",
-            """
-[[model]]
-id = "claude-opus-9"
-display_name = "Claude Opus 9"
-bedrock = "anthropic.claude-opus-9"
-profiles = ["us"]
-generation = "4.8"
-""",
-        ),
-        Edit(
-            "sim/models/catalog.py",
-            '\n    _claude("claude-opus-9", "", "us"),',
-            "MODELS: tuple[Model, ...] = (",
-        ),
-    ),
-    """
-import asyncio
-from simprocess import TOKEN, simulator
-from wired import wired
-
-async def main(url):
-    async with wired(BEDROCK_ENDPOINT_URL=url, AWS_BEARER_TOKEN_BEDROCK=TOKEN) as send:
-        listed = await send("GET", "/v1/models?limit=1000")
-        assert "claude-opus-9" in [model["id"] for model in listed.json["data"]]
-        asked = {"model": "claude-opus-9", "max_tokens": 9}
-        asked["messages"] = [{"role": "user", "content": "Hello"}]
-        answer = await send("POST", "/v1/messages", asked)
-        assert answer.json["model"] == "claude-opus-9", answer.body
-
-with simulator() as url:
-    asyncio.run(main(url))
-""",
-)
-
-_CONVERSION = """
-from msgspec.json import decode, encode
-from anthropic_bedrock_proxy.app.models import make_registry
-from anthropic_bedrock_proxy.config import Settings
-from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions, convert
-from anthropic_bedrock_proxy.protocol.request.messages import VERSIONS, parse_request
-from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
-
-REGISTRY = make_registry(Settings())
-
-def convert_for(model, content, **fields):
-    body = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": content}]}
-    request = parse_request(encode(body | fields), VERSIONS[0])
-    options = ConversionOptions(
-        flags=[], rules=REGISTRY.betas, policy=DEFAULT_POLICY, stream=False, request_id="req_1"
-    )
-    conversion = convert(request, REGISTRY.route(model).targets[0], options)
-    assert not conversion.warnings, conversion.warnings
-    return decode(conversion.call.body)
-"""
-FIELD = Recipe(
-    "A field",
-    (
-        Edit(
-            "protocol/native/fields.py", '\n        "mood",', "CONVERTED: Final = frozenset(\n    ("
-        ),
-        Edit(
-            "protocol/converse/request/settings.py",
-            """
-    if (mood := draft.request.fields.get("mood")) is not None:
-        draft.additional["mood"] = read(mood, tree_decoder, "mood")
-""",
-            "    config: dict[str, Any] = {}",
-        ),
-    ),
-    f"""{_CONVERSION}
-body = convert_for("amazon.nova-lite-v1:0", "Hello", mood="calm")
-assert body["additionalModelRequestFields"]["mood"] == "calm", body
-""",
-)
-BLOCK = Recipe(
-    "A block type",
-    (
-        Edit(
-            "protocol/converse/request/blocks.py",
-            """
-
-class Poem(Typed, tag="poem"):
-    lines: list[str]
-    cache_control: CacheControl | None = None
-""",
-            '    """Thoughts that only the model can read."""\n\n    data: str\n',
-        ),
-        Edit("protocol/converse/request/blocks.py", "Poem | ", "UserBlock = "),
-        Edit("protocol/converse/request/turns.py", "    Poem,\n", "    Message,\n"),
-        Edit(
-            "protocol/converse/request/turns.py",
-            """
-        case Poem():
-            turn.others.append({"text": " / ".join(block.lines)})""",
-            "    match block:",
-        ),
-    ),
-    f"""{_CONVERSION}
-body = convert_for("amazon.nova-lite-v1:0", [{{"type": "poem", "lines": ["a", "b"]}}])
-assert body["messages"][0]["content"] == [{{"text": "a / b"}}], body
-""",
-)
 TOOL = Recipe(
     "A tool",
     (
@@ -334,4 +212,4 @@ async def main():
 asyncio.run(main())
 """,
 )
-RECIPES = (MODEL, FIELD, BLOCK, TOOL, STORE, SETTING, COMMAND, ROUTE, OPERATION)
+PART_RECIPES = (TOOL, STORE, SETTING, COMMAND, ROUTE, OPERATION)
