@@ -24,9 +24,9 @@ from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, read_providers
+from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
-from .live import Live
 from .models import make_registry, read_chains
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class App:
         resolver: Resolver,
         tasks: Sequence[asyncio.Task[None]],
         providers: Providers,
-        live: Live,
+        updates: CatalogUpdates,
         fetcher: OnDemandFetcher,
         budgets: Budgets,
         limiter: Limiter,
@@ -67,7 +67,7 @@ class App:
         self._resolver = resolver
         self._tasks = tasks
         self._providers = providers
-        self._live = live
+        self._updates = updates
         self._fetcher = fetcher
         self._budgets = budgets
         self._limiter = limiter
@@ -81,7 +81,7 @@ class App:
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
         self._watchdog.stop()
-        await self._live.close()
+        await self._updates.close()
         self._fetcher.close()
         await self._providers.close()
         for task in self._tasks:
@@ -121,7 +121,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         registry=registry,
         providers=providers,
     )
-    live = Live(
+    updates = CatalogUpdates(
         store.catalog,
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
@@ -135,7 +135,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         registry=registry,
         providers=providers,
         admission=Admission(counters),
-        live=live,
+        updates=updates,
         fetcher=fetcher,
     )
     access_log = _access_log(settings) if settings.server.access_log else None
@@ -149,7 +149,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         health=health,
         access_log=access_log,
     )
-    await live.begin()
+    await updates.begin()
     watchdog = Watchdog()
     watchdog.start()
     return App(
@@ -161,7 +161,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         resolver=resolver,
         tasks=[*opening, *_start_tasks(settings, store, journal, counters.budgets, limiter)],
         providers=providers,
-        live=live,
+        updates=updates,
         fetcher=fetcher,
         budgets=counters.budgets,
         limiter=limiter,

@@ -19,7 +19,7 @@ import msgspec
 
 from ..aws_errors import NOT_AN_ANSWER, NOT_CONVERTIBLE, UpstreamRefusal
 from ..errors import InvalidRequestError
-from ..protocol.answer.events import Event, GrammarError, fold
+from ..protocol.answer.events import Event, GrammarError
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Finished, Outcome
@@ -212,20 +212,6 @@ class TurnStream:
         self._source = None
         if self._stream is not None:
             self._stream.close()
-
-
-async def whole(read: Callable[[], Awaitable[list[Event] | None]]) -> dict[str, Any]:
-    """Builds the message of a stream, for requests that want it whole.
-
-    `read` gives events (pings may be among them) until None. Raises `UpstreamRefusal`.
-    """
-    events: list[Event] = []
-    while (some := await read()) is not None:
-        events += some
-    try:
-        return fold(events)
-    except _NO_MESSAGE as error:
-        raise _no_message(error) from None
 
 
 def _no_message(error: Exception) -> UpstreamRefusal:
