@@ -98,10 +98,10 @@ def test_every_class_that_is_named_without_its_file_is_in_the_tree():
 
 
 def test_every_port_of_a_room_is_among_the_seams():
-    """A room shows its ports in its `base.py`."""
+    """A room shows its ports in its `base.py`, or in a folder of that name."""
     ports = {
         node.name
-        for path in PACKAGE.rglob("base.py")
+        for path in (*PACKAGE.rglob("base.py"), *PACKAGE.rglob("base/*.py"))
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef)
         and any(isinstance(base, ast.Name) and base.id == "Protocol" for base in node.bases)
