@@ -113,10 +113,10 @@ def test_every_port_of_a_room_is_among_the_seams():
 @pytest.mark.parametrize(
     ("path", "name", "is_there"),
     [
-        ("store/base.py", "Ledger.borrow", True),
-        ("store/base.py", "Ledger.lend", False),
+        ("upstream/base.py", "Upstream.stream", True),
+        ("upstream/base.py", "Upstream.flow", False),
+        ("upstream/base.py", "stream", False),
         ("models/table.py", "DIALECTS", True),
-        ("store/base.py", "borrow", False),
     ],
 )
 def test_names_are_looked_for_where_the_page_says(path, name, is_there):
