@@ -95,8 +95,9 @@ def test_a_family_must_have_a_generation():
         {"model": [MODEL], "generation": {}},
         {"model": [MODEL, {**MODEL, "id": "b"}], "generation": {"g": {}}},
         {"model": [{**MODEL, "aliases": ["a"]}], "generation": {"g": {}}},
+        {"model": [{**MODEL, "dialects": ["esperanto"]}], "generation": {"g": {}}},
     ],
-    ids=["unknown generation", "Bedrock id twice", "alias like an id"],
+    ids=["unknown generation", "Bedrock id twice", "alias like an id", "unknown dialect"],
 )
 def test_inconsistent_tables_are_refused(data):
     with pytest.raises(ValueError, match=r"generation|twice"):

@@ -143,6 +143,8 @@ def parse_table(data: Mapping[str, Any]) -> ModelTable:
     for model in table.model:
         if model.generation not in generations:
             raise ValueError(f"model {model.id} names an unknown generation {model.generation}")
+        if unknown := set(model.dialects).difference(DIALECTS):
+            raise ValueError(f"model {model.id} names an unknown dialect {unknown.pop()}")
         bedrock_ids = {model.bedrock, model.mantle or model.bedrock} - {model.id}
         for name in (model.id, *model.aliases, *bedrock_ids):
             if name in seen:

@@ -30,6 +30,7 @@ STRICTER = (
     r"content-length: this is no length",  # over 18 digits
     r"Content-Length can't be present with Transfer-Encoding",  # h11 lets the latter win
     r"Transfer-Encoding can't be present with Content-Length",
+    r"Duplicate Content-Length",  # h11 takes equal ones for one
     r"Content-Length already present",  # h11 takes a second one that says the same
     r"Invalid character in Content-Length",  # h11 takes a list of one number twice
     r"Unexpected whitespace after header value",  # folded lines
