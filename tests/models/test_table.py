@@ -100,7 +100,7 @@ def test_a_family_must_have_a_generation():
     ids=["unknown generation", "Bedrock id twice", "alias like an id", "unknown dialect"],
 )
 def test_inconsistent_tables_are_refused(data):
-    with pytest.raises(ValueError, match=r"generation|twice"):
+    with pytest.raises(ValueError, match=r"generation|twice|dialect"):
         parse_table(data)
 
 
