@@ -76,7 +76,8 @@ def test_records_reach_the_store_whole_and_the_file_goes(tmp_path, store):
     assert store.usage.by_id["1"] == full
     assert segments(tmp_path / "journal") == []
     journal.append(record("3"))
-    asyncio.run(journal.close(store.usage))
+    asyncio.run(journal.finish(store.usage))
+    journal.close()
     assert set(store.usage.by_id) == {"1", "2", "3"}
     assert list((tmp_path / "journal").iterdir()) == []
 
@@ -92,7 +93,8 @@ def test_nothing_is_touched_until_the_first_append_nor_while_idle(tmp_path, stor
     before = (tmp_path / "journal").stat().st_mtime_ns
     assert drain(journal, store) == 0
     assert (tmp_path / "journal").stat().st_mtime_ns == before
-    asyncio.run(journal.close(store.usage))
+    asyncio.run(journal.finish(store.usage))
+    journal.close()
 
 
 def test_more_than_a_batch(tmp_path, store):
@@ -215,8 +217,7 @@ def test_lines_of_the_version_before_are_read_and_it_reads_ours(tmp_path, store)
 
 
 def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, store):
-    now = [1000.0]
-    journal = Journal(tmp_path, now=lambda: now[0])
+    journal = Journal(tmp_path)
     (tmp_path / "usage-1-dead.jsonl").write_bytes(line("orphan"))
     store.down = True
     for number in range(5):
@@ -228,8 +229,9 @@ def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, sto
     assert drain(journal, store) == 6
     assert len(store.usage.by_id) == 6
     assert len(segments(tmp_path)) == 2, "for an heir, who would set right what is held"
-    now[0] += 15
     assert drain(journal, store) == 0
+    assert len(segments(tmp_path)) == 2
+    journal.discard_settled()
     assert segments(tmp_path) == []
 
 
@@ -242,7 +244,8 @@ def test_an_orphan_that_the_store_refused_is_free_once_its_finder_ends(tmp_path,
     store.down = False
     assert drain(Journal(tmp_path), store) == 0, "its cost is held by whoever has it"
     store.down = True
-    asyncio.run(first.close(store.usage))
+    asyncio.run(first.finish(store.usage))
+    first.close()
     store.down = False
     assert drain(Journal(tmp_path), store) == 1
 
@@ -340,7 +343,8 @@ def test_after_a_crash_another_process_delivers_the_same_batches(tmp_path):
     for number in range(1200):
         journal.append(record(number))
     log.fail_at = {3}
-    asyncio.run(journal.close(log))
+    asyncio.run(journal.finish(log))
+    journal.close()
     second = Listener()
     assert listen(Journal(tmp_path), second) == 1200
     assert second.batches == log.batches
@@ -455,7 +459,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 append(range(20, 25))
 assert set(whole()) == {b"}\\n"}
 store.down = False
-asyncio.run(journal.close(store.usage))
+asyncio.run(journal.finish(store.usage))
+journal.discard_settled()
+journal.close()
 assert store.usage.by_id.keys() == set(map(str, range(25))), store.usage.by_id.keys()
 assert not list(directory.iterdir())
 """
@@ -495,7 +501,8 @@ def test_no_place_for_the_directory(tmp_path, store, caplog):
         journal.append(record(number))
     assert len(errors(caplog)) == 1
     assert drain(journal, store) == 3
-    asyncio.run(journal.close(store.usage))
+    asyncio.run(journal.finish(store.usage))
+    journal.close()
 
 
 def test_memory_is_bounded_and_what_is_lost_is_told(tmp_path, store, caplog):
@@ -512,7 +519,8 @@ def test_neither_disk_nor_store_at_the_end(tmp_path, store, caplog):
     journal = Journal(tmp_path / "file")
     journal.append(record("1"))
     store.down = True
-    asyncio.run(journal.close(store.usage))
+    asyncio.run(journal.finish(store.usage))
+    journal.close()
     assert any("1 usage records are lost" in message for message in errors(caplog))
 
 
@@ -522,7 +530,8 @@ def test_what_waited_in_memory_is_written_once_the_disk_is_back(tmp_path, store)
     journal.append(record("1"))
     (tmp_path / "journal").unlink()
     store.down = True
-    asyncio.run(journal.close(store.usage))
+    asyncio.run(journal.finish(store.usage))
+    journal.close()
     (segment,) = segments(tmp_path / "journal")
     assert segment.read_bytes() == line("1")
 
@@ -531,7 +540,8 @@ def test_a_closed_journal_leaves_what_the_store_refused_to_the_next_start(tmp_pa
     journal = Journal(tmp_path)
     journal.append(record("1"))
     store.down = True
-    asyncio.run(journal.close(store.usage))
+    asyncio.run(journal.finish(store.usage))
+    journal.close()
     store.down = False
     assert drain(Journal(tmp_path), store) == 1
 
@@ -634,7 +644,8 @@ def test_the_loop_backs_off_and_tells_a_change_once(tmp_path, store, caplog):
     async def story():
         with pytest.raises(asyncio.CancelledError):
             await journal.run(store.usage, interval_seconds=0.25, sleep=sleep)
-        await journal.close(store.usage)
+        await journal.finish(store.usage)
+        journal.close()
 
     journal = Journal(tmp_path)
     asyncio.run(story())

@@ -75,7 +75,8 @@ def test_what_was_tried_comes_one_by_one_under_the_same_numbers_and_the_rest_at_
 def test_what_another_process_left_comes_one_by_one(tmp_path):
     journal, log = Journal(tmp_path), Log(1)
     write(journal, 3 * BATCH)
-    asyncio.run(journal.close(log))
+    asyncio.run(journal.finish(log))
+    journal.close()
     heir = Log()
     assert asyncio.run(Journal(tmp_path).drain(heir)) == 3 * BATCH
     assert heir.sizes == [BATCH, BATCH, BATCH]

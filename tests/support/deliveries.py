@@ -14,3 +14,6 @@ class Delivered:
 
     async def hold_inherited(self, account):
         """See `Deliveries.hold_inherited`."""
+
+    def discard_settled(self):
+        """See `Deliveries.discard_settled`."""

@@ -87,8 +87,9 @@ class App:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._journal.close(self._store.usage)
+        await self._journal.finish(self._store.usage)
         await self._budgets.close()
+        self._journal.close()  # not before: whoever takes over the files sets these holds, too
         await self._limiter.close()
         await self._store.close()
         await self._resolver.close()

@@ -33,7 +33,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import os
 import time
 from collections import Counter
@@ -48,7 +47,6 @@ from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
-SETTLE_SECONDS = 15.0  # long enough for budgets to correct their holds more than once
 
 logger = logging.getLogger("anthropic_bedrock_proxy.journal")
 
@@ -78,15 +76,12 @@ class Journal:
         self._active: Segment | None = None  # opened by the first append, so after the fork
         self._in_memory: list[bytes] = []  # refused by the disk; for after `_active`
         self._closed: list[Lines] = []  # to be delivered, in order
-        self._settling: list[
-            tuple[float, Lines]
-        ] = []  # (when delivered, segment), after a failed try
+        self._settling: list[Lines] = []  # delivered after a failed try: `discard_settled`
         self._dropped = 0
         self._refused = False
         self._orphans = Orphans(directory)
         self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
         self._draining = asyncio.Lock()
-        self._now = now
         # For budgets, see above; `failing`: the last round failed.
         self.round = 1
         self.delivered = 0
@@ -146,7 +141,6 @@ class Journal:
                 self._save_memory()
                 raise
             self.failing = False
-            self._discard_settled(self._now() - SETTLE_SECONDS)
             return delivered
 
     async def run(
@@ -174,13 +168,28 @@ class Journal:
                 down = False
             await sleep(pause)
 
-    async def close(self, log: UsageLog) -> None:
+    async def finish(self, log: UsageLog) -> None:
         """Drains once more. What the store does not take waits on disk for the next start."""
         try:
             await self.drain(log)
         except (StoreError, OSError) as error:
             logger.warning("usage waits in %s: %s", self._directory, error)
-        self._discard_settled(math.inf)
+
+    def discard_settled(self) -> None:
+        """Deletes the files that are delivered, and had failed before.
+
+        While delivery failed, budgets may have come to hold more than is undelivered, and for long.
+        They call this once no such hold is left: if this process dies before, whoever finds the
+        files ends its holds.
+        """
+        self._forget_parent()
+        for segment in self._settling:
+            self._discard(segment)
+        self._settling = []
+
+    def close(self) -> None:
+        """Unlocks the files, for other processes. After `finish`, and after budgets have closed."""
+        self._forget_parent()
         if lost := self._kept():
             logger.critical("%d usage records are lost: no disk, no store", lost)
         if self._active is not None and not self._active.size:
@@ -220,7 +229,7 @@ class Journal:
     def _forget(self) -> None:
         if self._active is not None:
             self._active.close()
-        for segment in (*self._closed, *(segment for _, segment in self._settling)):
+        for segment in (*self._closed, *self._settling):
             segment.close()
         self._orphans.close()
         self._active = None
@@ -255,21 +264,11 @@ class Journal:
             delivered += await self._deliver(self._closed[0], log)
             segment = self._closed.pop(0)
             if self.failing:
-                self._settling.append((self._now(), segment))
+                self._settling.append(segment)
             else:
                 self._discard(segment)
         self.delivered = self.round - 1
         return delivered
-
-    def _discard_settled(self, before: float) -> None:
-        """Deletes segments that were delivered after a failed try, `before` that moment.
-
-        While delivery failed, the ledger may have come to hold more than is undelivered; budgets
-        correct that in the seconds after. Until then the file stays: if this process dies, whoever
-        finds it corrects that too.
-        """
-        while self._settling and self._settling[0][0] <= before:
-            self._discard(self._settling.pop(0)[1])
 
     async def _deliver_adopted(self, log: UsageLog) -> int:
         """Delivers the adopted segments; returns how many records.

@@ -125,8 +125,9 @@ class Process:
         while self.running:
             self.end_request(0)
         await self.end_loop()
-        await self.journal.close(self.world.way)
+        await self.journal.finish(self.world.way)
         await self.budgets.close()
+        self.journal.close()
 
 
 class World:
@@ -474,7 +475,8 @@ def test_an_heir_whose_hold_is_not_answered_sets_it_once_more(kind):
             await asked
         await journal.drain(world.way)
         assert await world.standing() == (world.spent, 0)
-        await journal.close(world.way)
+        await journal.finish(world.way)
+        journal.close()
         world.processes[0] = Process(world, world.directories[0])
 
     play(story, kind=kind)
@@ -605,6 +607,66 @@ def test_who_is_killed_right_after_a_late_delivery_leaves_no_hold_for_a_day(kind
         world.way.state = "open"
         await world.processes[0].journal.drain(world.way)
         await world.kill(0)
+
+    play(story, kind=kind, holds=holds)
+
+
+async def held_for_a_day_though_delivered(world):
+    """The store had counted it, which its answer did not say; the ledger cannot be told."""
+    await world.request(0, DOLLAR // 10)
+    world.way.state = "silent"
+    await world.idle(10)
+    world.way.state, world.ledger.state = "open", "shut"
+    await world.processes[0].journal.drain(world.way)
+
+
+def test_who_stops_after_a_late_delivery_leaves_no_hold_for_a_day(kind, holds):
+    """What it could not set right when it stopped, its heir does."""
+
+    async def story(world):
+        await held_for_a_day_though_delivered(world)
+        await world.stop(0)
+
+    play(story, kind=kind, holds=holds)
+
+
+def test_nor_does_who_is_killed_long_after_a_late_delivery(kind, holds):
+    async def story(world):
+        await held_for_a_day_though_delivered(world)
+        await world.idle(300)
+        await world.kill(0)
+
+    play(story, kind=kind, holds=holds)
+
+
+def test_files_of_a_late_delivery_are_gone_once_nothing_is_held_for_it(kind, holds):
+    async def story(world):
+        await held_for_a_day_though_delivered(world)
+        await world.idle(300)
+        assert list(world.directories[0].iterdir())
+        world.ledger.state = "open"
+        await world.idle(5)
+        assert not list(world.directories[0].iterdir())
+
+    play(story, kind=kind, holds=holds)
+
+
+def test_who_stops_gives_its_files_up_only_when_its_holds_are_set(kind, holds):
+    """Else a sibling would deliver them first, and the hold would be for nothing."""
+
+    async def story(world):
+        await world.request(0, DOLLAR // 10)
+        world.way.state = "shut"
+        stopping, sibling = world.processes
+        await stopping.end_loop()
+        await stopping.journal.finish(world.way)
+        world.way.state = "open"
+        assert await sibling.journal.drain(world.way) == 0
+        await stopping.budgets.close()
+        stopping.journal.close()
+        assert await sibling.journal.drain(world.way) == 1
+        assert await world.standing() == (world.spent, 0)
+        await world.replace(0, 0.0)
 
     play(story, kind=kind, holds=holds)
 

@@ -81,6 +81,13 @@ class Deliveries(Protocol):
         """
         ...
 
+    def discard_settled(self) -> None:
+        """Deletes the files of what was delivered after a failed try.
+
+        Until then an heir finds them, and ends the holds that this process leaves behind.
+        """
+        ...
+
 
 class Upkeep:
     """The holds of one worker."""
@@ -138,6 +145,9 @@ class Upkeep:
                     slice_.borrowing, slice_.asked_at = task, self._monotonic()
                 if not await task:
                     return
+        if not any(slice_.due or slice_.lasting for slice_ in self._slices.values()):
+            # Nothing is held for a day, nor may be: this process may die and leave no files.
+            self._deliveries.discard_settled()
 
     def _to_set(self, *, lasting: bool) -> list[BudgetSlice]:
         """Returns slices whose hold is to be set, for a day or for a lease."""
