@@ -13,25 +13,23 @@ import msgspec
 import pytest
 from stores import STORES
 
-from anthropic_bedrock_proxy.store.base import AlreadyExistsError, KeyNotFoundError, StoreError
-from anthropic_bedrock_proxy.store.records import (
+from anthropic_bedrock_proxy.store.base.audit import AuditRecord
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord, NewSecret, OwnerRecord
+from anthropic_bedrock_proxy.store.base.catalog import (
     ANY,
-    Account,
-    AuditRecord,
     BedrockModel,
-    Caller,
     CapabilityOverride,
-    KeyRecord,
     ModelMapping,
-    NewSecret,
-    OwnerRecord,
     PriceRecord,
     ProviderRecord,
-    Standing,
-    UsageBatch,
-    UsageRecord,
-    UsageTotal,
 )
+from anthropic_bedrock_proxy.store.base.errors import (
+    AlreadyExistsError,
+    NoSuchObjectError,
+    StoreError,
+)
+from anthropic_bedrock_proxy.store.base.ledger import Account, Standing
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord, UsageTotal
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from anthropic_bedrock_proxy.store.totals import COUNTED
 
@@ -167,7 +165,7 @@ def test_keys_are_listed_oldest_first_a_page_at_a_time(opened):
             assert [key.id for key in await store.keys.list()] == ordered
             assert [key.id for key in await store.keys.list(after=ordered[6])] == ordered[7:]
             assert list(await store.keys.list(limit=0)) == []
-            with pytest.raises(KeyNotFoundError):
+            with pytest.raises(NoSuchObjectError):
                 await store.keys.list(after="key_99")
 
     asyncio.run(story())
@@ -196,7 +194,7 @@ def test_update_changes_only_what_is_named(opened):
             changed = await store.keys.update("key_1", changes, now=20)
             assert changed == a_key(**{"user_id": "u", "updated_at": 20} | changes)
             assert await store.keys.get("key_1") == changed
-            with pytest.raises(KeyNotFoundError, match="key_9"):
+            with pytest.raises(NoSuchObjectError, match="key_9"):
                 await store.keys.update("key_9", changes, now=20)
             for fixed in ("id", "secret_hint", "created_at", "updated_at", "nonsense"):
                 with pytest.raises(ValueError, match=fixed):
@@ -237,7 +235,7 @@ def test_a_refused_rotation_changes_nothing(opened):
         async with opened() as store:
             keys = store.keys
             await keys.create(a_key(), digest("a"))
-            with pytest.raises(KeyNotFoundError):
+            with pytest.raises(NoSuchObjectError):
                 await keys.rotate("key_9", NewSecret(digest("b"), "h", 0), now=20)
             with pytest.raises(StoreError):
                 await keys.rotate("key_1", NewSecret(digest("a"), "h", 0), now=20)
@@ -269,7 +267,7 @@ def test_a_judge_sees_a_key_before_and_after_and_what_it_refuses_is_not_done(ope
             assert (await keys.find(digest("a"), now=30)).key == a_key()
             assert await keys.find(digest("b"), now=20) is None
             assert seen == [("n", "other"), ("n", "n")]
-            with pytest.raises(KeyNotFoundError):
+            with pytest.raises(NoSuchObjectError):
                 await keys.update("key_9", {"name": "other"}, now=20, judge=refuse)
 
     asyncio.run(story())
@@ -362,7 +360,7 @@ def test_a_judge_of_an_owner_sees_its_keys_with_scopes_and_what_it_refuses_is_no
             assert await owners.list("user") == [an_owner()]
             mine = ["key_1", "key_5"]
             assert seen == [(None, mine), ("n", mine), ("n", mine)]
-            with pytest.raises(KeyNotFoundError):
+            with pytest.raises(NoSuchObjectError):
                 await owners.update("user", "v", {"is_active": False}, now=20, judge=refuse)
             assert not await owners.remove("user", "v", judge=refuse)
             assert await owners.remove("user", "u", judge=lambda _, __: None)
@@ -410,7 +408,7 @@ def test_owners_are_created_once_changed_and_removed(opened):
                 full, name="other", rate_limit=5, updated_at=5
             )
             assert await owners.get("user", "u") == changed
-            with pytest.raises(KeyNotFoundError, match="v"):
+            with pytest.raises(NoSuchObjectError, match="v"):
                 await owners.update("team", "v", {"name": "other"}, now=5)
             for fixed in ("kind", "id", "created_at", "updated_at", "nonsense"):
                 with pytest.raises(ValueError, match=fixed):

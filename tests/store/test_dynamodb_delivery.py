@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.aws.dynamodb_values import from_item
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import Account, UsageBatch, UsageRecord
 
 AT_MS = 1_796_083_190_000  # ten seconds before 2026-12-01T00:00Z
 MONTH = Account("user:u", "2026-11")

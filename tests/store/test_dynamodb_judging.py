@@ -8,9 +8,9 @@ import pytest
 from dynamo_servers import CheckedDynamoDB, client, connected, server
 
 from anthropic_bedrock_proxy.errors import PermissionDeniedError
-from anthropic_bedrock_proxy.store.base import AlreadyExistsError, KeyNotFoundError
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord, NewSecret, OwnerRecord
+from anthropic_bedrock_proxy.store.base.errors import AlreadyExistsError, NoSuchObjectError
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import KeyRecord, NewSecret, OwnerRecord
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)
 OWNER = OwnerRecord(kind="team", id="red", name="red", created_at=1, updated_at=1)
@@ -153,7 +153,7 @@ def test_an_owner_that_is_still_to_be_judged_is_not_there(told):
         assert await store.owners.list("team") == []
         assert (await store.keys.find(b"b" * 32, now=2)).team is None
         assert not await store.owners.remove("team", "red")
-        with pytest.raises(KeyNotFoundError):
+        with pytest.raises(NoSuchObjectError):
             await store.owners.update("team", "red", {"name": "x"}, now=2)
 
     async def story(quiet, hasty):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anthropic_bedrock_proxy.store.base.ledger import Account
 from anthropic_bedrock_proxy.store.dynamodb import legacy
-from anthropic_bedrock_proxy.store.records import Account
 
 SECRET = "sk-00000000000000000000000000000001"
 ANYTHING = (

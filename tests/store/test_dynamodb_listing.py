@@ -11,11 +11,11 @@ import pytest
 from dynamo_servers import BreakingDynamoDB, CheckedDynamoDB, client, connected, server
 
 from anthropic_bedrock_proxy.aws.dynamodb_values import to_item
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.dynamodb.legacy import key_id_of
 from anthropic_bedrock_proxy.store.dynamodb.migration import migrate_tables
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import KeyRecord
 
 SECRET = "sk-" + "7" * 32  # of the predecessor
 

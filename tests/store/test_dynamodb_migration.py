@@ -9,11 +9,13 @@ import predecessor_tables as predecessor
 import pytest
 from dynamo_servers import BreakingDynamoDB, TwiceDynamoDB, client, connected, server
 
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.callers import NewSecret
+from anthropic_bedrock_proxy.store.base.catalog import PriceRecord
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.ledger import Account, Standing
 from anthropic_bedrock_proxy.store.dynamodb.legacy import key_id_of
 from anthropic_bedrock_proxy.store.dynamodb.migration import migrate_tables
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import Account, NewSecret, PriceRecord, Standing
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 
 NOW = predecessor.NOVEMBER_23 + 3600

@@ -8,11 +8,11 @@ import pytest
 from dynamo_servers import SERVERS, CheckedDynamoDB, client, connected, fresh_names, server
 
 from anthropic_bedrock_proxy.aws.dynamodb import NO_CREDENTIALS, DynamoDBError
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.catalog import BedrockModel
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.dynamodb.schema import NEEDED, SHAPES, create_tables
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.dynamodb.tables import store_error
-from anthropic_bedrock_proxy.store.records import BedrockModel
 
 # Of the predecessor, as its own script makes them: hash, range, index and what it is on. The index
 # of usage on "request_id" is not made: every row would be billed twice, for a look-up of nobody's.

@@ -13,14 +13,10 @@ from dynamo_servers import client, connected, server
 from anthropic_bedrock_proxy.errors import PermissionDeniedError
 from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord, NewSecret
+from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import (
-    Account,
-    KeyRecord,
-    NewSecret,
-    UsageBatch,
-    UsageRecord,
-)
 
 APART = 90.0
 ACCOUNT = Account("key:key_1", "total")

@@ -13,9 +13,10 @@ import pytest
 from dynamo_servers import BreakingDynamoDB, client, connected, dynamo_store, server
 
 from anthropic_bedrock_proxy.aws.dynamodb_values import from_item, to_item
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.ledger import Account, Standing
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
-from anthropic_bedrock_proxy.store.records import Account, Standing, UsageBatch, UsageRecord
 
 ROOT = Path(__file__).parents[2]
 DAY_MS = 86_400_000
@@ -236,7 +237,7 @@ import asyncio, sys
 from dynamo_servers import client
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.dynamodb.tables import TableNames
-from anthropic_bedrock_proxy.store.records import Account
+from anthropic_bedrock_proxy.store.base.ledger import Account
 
 url, names, holder = sys.argv[1:]
 import msgspec

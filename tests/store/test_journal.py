@@ -22,10 +22,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import Account, UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.segment import BATCH, Name, Segment, decode, encode
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
@@ -120,7 +121,7 @@ APPEND_FOREVER = """
 import os, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 
 journal = Journal(Path(sys.argv[1]))
 number = 0
@@ -425,10 +426,10 @@ def test_replaying_a_segment_again_counts_nothing_twice(tmp_path):
 FULL_DISK = """
 import asyncio, logging, resource, sys
 from pathlib import Path
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 
 logging.basicConfig(format="%(name)s %(message)s", stream=sys.stdout)
 directory = Path(sys.argv[1])
@@ -586,7 +587,7 @@ import asyncio, os, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 
 def record(name):
     return UsageRecord(

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.segment import BATCH
 
 

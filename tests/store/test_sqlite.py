@@ -17,16 +17,12 @@ from contextlib import asynccontextmanager, closing
 import msgspec
 import pytest
 
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord
+from anthropic_bedrock_proxy.store.base.catalog import ModelMapping
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord, UsageTotal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import (
-    Account,
-    KeyRecord,
-    ModelMapping,
-    UsageBatch,
-    UsageRecord,
-    UsageTotal,
-)
 from anthropic_bedrock_proxy.store.select import store_from_url
 from anthropic_bedrock_proxy.store.sqlite.file import SQLiteFile
 from anthropic_bedrock_proxy.store.sqlite.schema import QUERIES, SQL, connect, migrate, spilling
@@ -280,7 +276,7 @@ async def standings(store, key_id):
 OPEN_MANY = """
 import asyncio, sys, time
 from pathlib import Path
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 async def main(directory, me):
@@ -534,7 +530,7 @@ def test_before_open_and_after_close(tmp_path):
 USE_AFTER_FORK = """
 import asyncio, os, sys
 from pathlib import Path
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 store = SQLiteStore(Path(sys.argv[1]))

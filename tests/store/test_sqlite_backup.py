@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager, closing, contextmanager
 
 import pytest
 
-from anthropic_bedrock_proxy.store.base import AlreadyExistsError, StoreError
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.base.errors import AlreadyExistsError, StoreError
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
@@ -46,7 +46,7 @@ def batch(start: int, stop: int) -> UsageBatch:
 WRITE_FOREVER = """
 import asyncio, sys
 from pathlib import Path
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 async def main():

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, closing
 import pytest
 from clocks import Clock
 
-from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.records import KeyRecord
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 KEY = KeyRecord(id="key_1", name="n", secret_hint="h", created_at=1, updated_at=1)

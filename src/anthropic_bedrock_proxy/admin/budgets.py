@@ -7,7 +7,8 @@ from typing import Any
 from ..errors import NotFoundError
 from ..gateway.admission.periods import TOTAL, today
 from ..money import usd
-from ..store.records import Account, Allowance, Standing
+from ..store.base.callers import Allowance
+from ..store.base.ledger import Account, Standing
 from .call import AdminCall, Nothing
 from .moments import timestamp
 

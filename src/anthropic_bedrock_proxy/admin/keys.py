@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ..errors import InvalidRequestError
-from ..store.base import KeyNotFoundError
-from ..store.records import KeyRecord, NewSecret
+from ..store.base.callers import KeyRecord, NewSecret
+from ..store.base.errors import NoSuchObjectError
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from .allowances import AllowanceBody, Name, changes
 from .call import AdminCall, Change, Nothing
@@ -80,7 +80,7 @@ async def list_(call: AdminCall[Nothing, KeyQuery]) -> dict[str, Any]:
     while len(keys) <= query.limit:  # one more tells whether there are others
         try:
             page = await call.store.keys.list(after=after, limit=query.limit + 1)
-        except KeyNotFoundError as error:
+        except NoSuchObjectError as error:
             raise InvalidRequestError(f"after: {error}") from error
         keys += [
             key
@@ -198,7 +198,7 @@ def _done(judgement: _Judgement, after: KeyRecord, secret: str | None) -> Change
 async def _key(call: AdminCall[Any, Any]) -> KeyRecord:
     key = await call.store.keys.get(call.parts["id"])
     if key is None:
-        raise KeyNotFoundError(f"no key has the id {call.parts['id']}")
+        raise NoSuchObjectError(f"no key has the id {call.parts['id']}")
     return key
 
 

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..errors import InvalidRequestError
-from ..store.base import KeyNotFoundError
-from ..store.records import KeyRecord, OwnerRecord
+from ..store.base.callers import KeyRecord, OwnerRecord
+from ..store.base.errors import NoSuchObjectError
 from .allowances import AllowanceBody, Id, Name, changes
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
@@ -91,8 +91,8 @@ class Owners(msgspec.Struct, frozen=True):
             raise self._unknown(call.parts["id"])
         return owner
 
-    def _unknown(self, owner_id: str) -> KeyNotFoundError:
-        return KeyNotFoundError(f"no {self.kind} has the id {owner_id}")
+    def _unknown(self, owner_id: str) -> NoSuchObjectError:
+        return NoSuchObjectError(f"no {self.kind} has the id {owner_id}")
 
 
 class _Judgement:

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import ConflictError, InvalidRequestError, PermissionDeniedError
-from ..store.base import KeyNotFoundError
-from ..store.records import ProviderRecord
+from ..store.base.catalog import ProviderRecord
+from ..store.base.errors import NoSuchObjectError
 from ..store.sealing import ProviderCredentials, SealingError, mask
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
@@ -128,16 +128,16 @@ async def disable(call: AdminCall[Nothing, Nothing]) -> Change:
 
 
 async def check_provider(call: AdminCall[Any, Any], name: str | None) -> None:
-    """Raises `KeyNotFoundError` unless requests may be sent to `name`, or it is None."""
+    """Raises `NoSuchObjectError` unless requests may be sent to `name`, or it is None."""
     if name is None or name == DEFAULT_PROVIDER or name in call.site.providers:
         return
     if await call.store.catalog.provider(name) is None:
         raise unknown_provider(name)
 
 
-def unknown_provider(name: str) -> KeyNotFoundError:
+def unknown_provider(name: str) -> NoSuchObjectError:
     """Makes the error for a name that no provider has."""
-    return KeyNotFoundError(f"no provider is called {name[:200]}; see `providers list`")
+    return NoSuchObjectError(f"no provider is called {name[:200]}; see `providers list`")
 
 
 async def _switch(call: AdminCall[Any, Any], *, on: bool) -> Change:

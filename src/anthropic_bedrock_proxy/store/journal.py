@@ -41,10 +41,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
 
-from .base import Ledger, StoreError, UsageLog
+from .base.errors import StoreError
+from .base.ledger import Account, Ledger
+from .base.usage import UsageLog, UsageRecord
 from .inheritance import Inheritance
 from .orphans import Orphans
-from .records import Account, UsageRecord
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0

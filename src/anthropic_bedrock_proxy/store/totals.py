@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 
-from .records import Account, UsageRecord, UsageTotal
+from .base.ledger import Account
+from .base.usage import UsageRecord, UsageTotal
 
 # The columns that sums may be grouped by, in the order of sorting.
 COLUMNS = ("day", "key_id", "user_id", "team_id", "model")

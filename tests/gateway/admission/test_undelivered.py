@@ -21,10 +21,11 @@ from stores import STORES, running
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.records import Account, UsageRecord
 
 DOLLAR = 10**9
 START = 1_000_000.0

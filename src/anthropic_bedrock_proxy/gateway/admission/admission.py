@@ -16,7 +16,7 @@ from ...errors import PermissionDeniedError, ProxyError, UnavailableError
 from ...models.registry import Route
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
-from ...store.records import Caller
+from ...store.base.callers import Caller
 from ..exchange import Exchange
 from .budget_slice import Budget, Hold, budgets_of
 from .lease import Counters, Lease

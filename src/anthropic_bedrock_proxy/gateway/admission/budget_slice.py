@@ -13,7 +13,8 @@ import msgspec
 
 from ...errors import PermissionDeniedError
 from ...money import NANO_PER_USD
-from ...store.records import Account, Allowance, Caller, KeyRecord
+from ...store.base.callers import Allowance, Caller, KeyRecord
+from ...store.base.ledger import Account
 from .periods import TOTAL, Today
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"

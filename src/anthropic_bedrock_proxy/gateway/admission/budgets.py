@@ -39,8 +39,8 @@ from typing import Final
 
 from ...errors import UnavailableError
 from ...money import NANO_PER_USD
-from ...store.base import Ledger, StoreError
-from ...store.records import Account, Standing
+from ...store.base.errors import StoreError
+from ...store.base.ledger import Account, Ledger, Standing
 from .budget_slice import Budget, BudgetSlice, Hold
 from .outage import LedgerOutage
 from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, Upkeep

@@ -13,7 +13,7 @@ from ...models.table import Model
 from ...protocol.answer.cost import Rates, most_nano, rates_of
 from ...protocol.request.bounds import bound_tokens
 from ...protocol.request.messages import MessagesRequest
-from ...store.records import PriceRecord
+from ...store.base.catalog import PriceRecord
 
 _MAX_REMEMBERED: Final = 1024
 _FOREVER: Final = float("inf")

@@ -15,7 +15,7 @@ import msgspec
 from ...errors import LimitState, RateLimitError, UnavailableError
 from ...limits.base import Bucket, Buckets, Decision, Level, Limiter, LimiterError, Slot
 from ...protocol.answer.metering import Usage
-from ...store.records import Allowance, Caller
+from ...store.base.callers import Allowance, Caller
 from .authenticator import MASTER
 from .budget_slice import owners_of
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Protocol
 
-from ...store.base import LASTING_SECONDS, Ledger, StoreError
-from ...store.records import Account
+from ...store.base.errors import StoreError
+from ...store.base.ledger import LASTING_SECONDS, Account, Ledger
 from .budget_slice import BudgetSlice
 from .outage import LedgerOutage
 

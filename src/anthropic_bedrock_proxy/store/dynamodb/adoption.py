@@ -14,8 +14,8 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import StoreError
-from ..records import KeyRecord
+from ..base.callers import KeyRecord
+from ..base.errors import StoreError
 from ..secrets import hash_secret
 from . import legacy
 from .ledger import DynamoDBLedger

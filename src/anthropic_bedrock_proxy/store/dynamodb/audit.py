@@ -12,7 +12,7 @@ from contextlib import aclosing
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..records import AuditRecord
+from ..base.audit import AuditRecord
 from .tables import ItemChange, Tables
 
 _UNLESS_THERE = ItemChange(condition="attribute_not_exists(pk)")

@@ -15,14 +15,14 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..base import StoreError
-from ..records import (
+from ..base.catalog import (
     BedrockModel,
     CapabilityOverride,
     ModelMapping,
     PriceRecord,
     ProviderRecord,
 )
+from ..base.errors import StoreError
 from . import legacy
 from .tables import ItemChange, Tables, new_write, plain, read
 

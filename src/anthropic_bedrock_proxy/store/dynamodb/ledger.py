@@ -22,8 +22,8 @@ from weakref import WeakValueDictionary
 
 from ...aws.dynamodb_values import Item
 from ...bounded import Bounded
-from ..base import StoreError
-from ..records import Account, Standing
+from ..base.errors import StoreError
+from ..base.ledger import Account, Standing
 from .once import Delivery, change_once
 from .spent import Spent
 from .tables import ItemChange, Tables, each, new_write

@@ -21,7 +21,10 @@ import msgspec
 
 from ...aws.dynamodb_values import Item
 from ...money import NANO_PER_USD
-from ..records import Account, KeyRecord, PriceRecord, UsageRecord
+from ..base.callers import KeyRecord
+from ..base.catalog import PriceRecord
+from ..base.ledger import Account
+from ..base.usage import UsageRecord
 from ..secrets import hash_secret, hint_of
 
 HASHED: Final = "sha256:"

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..records import KeyRecord
+from ..base.callers import KeyRecord
 from . import legacy
 from .tables import Tables, read
 

@@ -31,7 +31,7 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..records import UsageBatch
+from ..base.usage import UsageBatch
 from .tables import ItemChange, Tables
 
 _PREFIX: Final = "w#"

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import AlreadyExistsError, KeyNotFoundError, OwnerJudge, StoreError
-from ..records import KeyRecord, OwnerRecord
+from ..base.callers import KeyRecord, OwnerRecord
+from ..base.errors import AlreadyExistsError, NoSuchObjectError, StoreError
+from ..base.owners import OwnerJudge
 from . import legacy
 from .tables import ItemChange, Tables, new_write, plain, read
 
@@ -88,7 +89,7 @@ class DynamoDBOwners:
         for attempt in range(_MOST_ATTEMPTS):
             item = await self._get(kind, owner_id)
             if item is None:
-                raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+                raise NoSuchObjectError(f"no {kind} has the id {owner_id}")
             before = _owner(item)
             if item["write"] == write:
                 return before

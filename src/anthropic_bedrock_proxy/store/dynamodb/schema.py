@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb import DynamoDB, DynamoDBError
-from ..base import StoreError
+from ..base.errors import StoreError
 from .tables import TableNames, each, store_error
 
 _MOST_LOOKS: Final = 60  # tries until a new table is active: about a minute

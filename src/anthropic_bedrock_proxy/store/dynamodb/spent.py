@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...aws.dynamodb_values import Item
-from ..records import Account
+from ..base.ledger import Account
 from .once import Delivery, change_once
 from .tables import ItemChange, Tables, each
 

@@ -24,7 +24,7 @@ import msgspec
 
 from ...aws.dynamodb import NO_CREDENTIALS, UNREACHABLE, DynamoDB, DynamoDBError
 from ...aws.dynamodb_values import Item, from_item, to_item
-from ..base import StoreError
+from ..base.errors import StoreError
 
 T = TypeVar("T")
 R = TypeVar("R")

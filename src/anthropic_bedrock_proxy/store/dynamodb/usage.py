@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..records import UsageBatch, UsageRecord, UsageTotal
+from ..base.usage import UsageBatch, UsageRecord, UsageTotal
 from ..totals import (
     COLUMNS,
     COUNTED,

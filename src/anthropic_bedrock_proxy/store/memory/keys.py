@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..base import AlreadyExistsError, KeyJudge, KeyNotFoundError, OwnerJudge
-from ..records import AuditRecord, Caller, KeyRecord, NewSecret, OwnerRecord
+from ..base.audit import AuditRecord
+from ..base.callers import Caller, KeyRecord, NewSecret, OwnerRecord
+from ..base.errors import AlreadyExistsError, NoSuchObjectError
+from ..base.keys import KeyJudge
+from ..base.owners import OwnerJudge
 
 
 class MemoryOwners:
@@ -51,7 +54,7 @@ class MemoryOwners:
         """See `OwnerStore.update`."""
         self._check()
         if (kind, owner_id) not in self._owners:
-            raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+            raise NoSuchObjectError(f"no {kind} has the id {owner_id}")
         after = self._owners[kind, owner_id].changed(changes, now=now)
         self._judge(judge, kind, owner_id)
         self._owners[kind, owner_id] = after
@@ -91,7 +94,7 @@ class MemoryKeys:
     def _known(self, key_id: str) -> KeyRecord:
         self._check()
         if key_id not in self._keys:
-            raise KeyNotFoundError(f"no key has the id {key_id}")
+            raise NoSuchObjectError(f"no key has the id {key_id}")
         return self._keys[key_id]
 
     async def create(self, key: KeyRecord, secret_hash: bytes) -> None:

@@ -6,8 +6,8 @@ It passes the same conformance suite as the real ones. `down = True` makes every
 
 from __future__ import annotations
 
-from ..base import StoreError
-from ..records import KeyRecord
+from ..base.callers import KeyRecord
+from ..base.errors import StoreError
 from .catalog import MemoryCatalog
 from .keys import MemoryAudit, MemoryKeys, MemoryOwners
 from .usage import MemoryLedger, MemoryUsage

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from ..records import Account, Standing, UsageBatch, UsageRecord, UsageTotal
+from ..base.ledger import Account, Standing
+from ..base.usage import UsageBatch, UsageRecord, UsageTotal
 from ..totals import Group, add, spending_of_sums, sum_by, sums_of
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ..base import KeyJudge, KeyNotFoundError
-from ..records import AuditRecord, Caller, KeyRecord, NewSecret
+from ..base.audit import AuditRecord
+from ..base.callers import Caller, KeyRecord, NewSecret
+from ..base.errors import NoSuchObjectError
+from ..base.keys import KeyJudge
 from .file import SQLiteFile
 from .owners import LISTS, key_of, owner_of
 from .schema import QUERIES, transaction
@@ -145,10 +147,10 @@ def _add_secret(connection: sqlite3.Connection, key_id: str, secret_hash: bytes,
 
 
 def _get(connection: sqlite3.Connection, key_id: str) -> KeyRecord:
-    """Returns the key with this id. Raises `KeyNotFoundError`."""
+    """Returns the key with this id. Raises `NoSuchObjectError`."""
     row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
     if row is None:
-        raise KeyNotFoundError(f"no key has the id {key_id[:200]}")
+        raise NoSuchObjectError(f"no key has the id {key_id[:200]}")
     return key_of(row)
 
 

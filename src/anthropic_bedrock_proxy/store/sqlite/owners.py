@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from ..base import AlreadyExistsError, KeyNotFoundError, OwnerJudge
-from ..records import KeyRecord, OwnerRecord
+from ..base.callers import KeyRecord, OwnerRecord
+from ..base.errors import AlreadyExistsError, NoSuchObjectError
+from ..base.owners import OwnerJudge
 from .file import SQLiteFile
 from .schema import QUERIES, transaction
 
@@ -61,7 +62,7 @@ class SQLiteOwners:
             with transaction(connection):
                 before = owner_of(connection, kind, owner_id)
                 if before is None:
-                    raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+                    raise NoSuchObjectError(f"no {kind} has the id {owner_id}")
                 after = before.changed(changes, now=now)
                 _ask(judge, connection, kind, owner_id)
                 connection.execute(QUERIES["replace_owner"], msgspec.structs.asdict(after))

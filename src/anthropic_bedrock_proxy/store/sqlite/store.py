@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..base import StoreError
+from ..base.errors import StoreError
 from .backup import back_up
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
@@ -69,6 +69,6 @@ class SQLiteStore:
     async def backup(self, target: Path) -> None:
         """Copies the store to a new private file, while others go on writing.
 
-        Raises `ConflictError` if the file exists, and `StoreError`; neither leaves a file.
+        Raises `AlreadyExistsError` if the file exists, and `StoreError`; neither leaves a file.
         """
         await back_up(self._path, target)

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..records import UsageBatch, UsageRecord, UsageTotal
+from ..base.usage import UsageBatch, UsageRecord, UsageTotal
 from ..totals import COLUMNS, COUNTED, checked_columns, spending_of_sums, sums_of
 from .file import SQLiteFile
 from .ledger import spend
