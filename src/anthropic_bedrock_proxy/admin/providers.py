@@ -18,7 +18,7 @@ from .documents import document, recorded
 from .scopes import EVERYTHING, Actor
 from .validation import field
 
-DEFAULT_PROVIDER: Final = "default"  # the place that the AWS_* settings describe
+DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 NAME: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
 REGION: Final = r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z"
 ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"

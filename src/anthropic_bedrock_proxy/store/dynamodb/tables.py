@@ -242,8 +242,8 @@ async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R
     results: dict[int, R] = {}
 
     async def run(first: tuple[int, T]) -> None:
-        for place, one in chain((first,), waiting):
-            results[place] = await work(one)
+        for number, one in chain((first,), waiting):
+            results[number] = await work(one)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -251,7 +251,7 @@ async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R
                 group.create_task(run(first))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [results[place] for place in sorted(results)]
+    return [results[number] for number in sorted(results)]
 
 
 def store_error(error: DynamoDBError, operation: str, table: str | None) -> StoreError:

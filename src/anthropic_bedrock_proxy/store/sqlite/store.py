@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..base.errors import StoreError
+from .audit import SQLiteAudit
 from .backup import back_up
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
-from .keys import SQLiteAudit, SQLiteKeys
+from .keys import SQLiteKeys
 from .ledger import SQLiteLedger
 from .owners import SQLiteOwners
 from .usage import SQLiteUsage
