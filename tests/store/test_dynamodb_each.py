@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from anthropic_bedrock_proxy.store.dynamodb.tables import each
+from anthropic_bedrock_proxy.store.dynamodb.each import each
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 500])

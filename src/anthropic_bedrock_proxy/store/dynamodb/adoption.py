@@ -18,9 +18,10 @@ from ..base.callers import KeyRecord
 from ..base.errors import StoreError
 from ..secrets import hash_secret
 from . import legacy
+from .items import ItemChange, new_write, plain
 from .ledger import DynamoDBLedger
 from .listing import KeyListing
-from .tables import ItemChange, Tables, new_write, plain
+from .tables import Tables
 
 _DERIVED: Final = re.compile(r"key_[0-9a-f]{16}")
 _MOST_ATTEMPTS: Final = 5

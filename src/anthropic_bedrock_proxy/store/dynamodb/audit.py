@@ -13,7 +13,8 @@ import msgspec
 
 from ...aws.dynamodb_values import Item
 from ..base.audit import AuditRecord
-from .tables import ItemChange, Tables
+from .items import ItemChange
+from .tables import Tables
 
 _UNLESS_THERE = ItemChange(condition="attribute_not_exists(pk)")
 

@@ -24,7 +24,8 @@ from ..base.catalog import (
 )
 from ..base.errors import StoreError
 from . import legacy
-from .tables import ItemChange, Tables, new_write, plain, read
+from .items import ItemChange, new_write, plain, read
+from .tables import Tables
 
 _VERSION: Final = {"pk": "catalog", "sk": "version"}
 _LISTING: Final = {"pk": "catalog", "sk": "models"}

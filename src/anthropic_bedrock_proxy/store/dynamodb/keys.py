@@ -21,10 +21,11 @@ from ..base.errors import NoSuchObjectError, StoreError
 from ..base.keys import KeyJudge
 from . import legacy
 from .adoption import Adoption, pointer, pointing, record_item
+from .items import ItemChange, new_write, read
 from .ledger import DynamoDBLedger
 from .listing import KeyListing
 from .owners import DynamoDBOwners
-from .tables import ItemChange, Tables, new_write, read
+from .tables import Tables
 
 _MOST_ATTEMPTS: Final = 24
 _EXISTS: Final = "this key or secret exists already"

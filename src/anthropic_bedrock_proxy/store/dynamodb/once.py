@@ -32,7 +32,8 @@ import msgspec
 
 from ...aws.dynamodb_values import Item
 from ..base.usage import UsageBatch
-from .tables import ItemChange, Tables
+from .items import ItemChange
+from .tables import Tables
 
 _PREFIX: Final = "w#"
 _UNNAMED: Final = "~"

@@ -16,7 +16,8 @@ from ..base.callers import KeyRecord, OwnerRecord
 from ..base.errors import AlreadyExistsError, NoSuchObjectError, StoreError
 from ..base.owners import OwnerJudge
 from . import legacy
-from .tables import ItemChange, Tables, new_write, plain, read
+from .items import ItemChange, new_write, plain, read
+from .tables import Tables
 
 _MOST_ATTEMPTS: Final = 24
 _PENDING_SECONDS: Final = 3600

@@ -11,7 +11,8 @@ import msgspec
 
 from ...aws.dynamodb import DynamoDB, DynamoDBError
 from ..base.errors import StoreError
-from .tables import TableNames, each, store_error
+from .each import each
+from .tables import TableNames, store_error
 
 _MOST_LOOKS: Final = 60  # tries until a new table is active: about a minute
 
