@@ -21,11 +21,11 @@ _BEGIN_SECONDS: Final = 1.0  # of a start, while clients wait
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
 
 
-class _Closing(Protocol):
+class _Closable(Protocol):
     async def close(self) -> None: ...
 
 
-class Control(DescribesProfiles, _Closing, Protocol):
+class Control(DescribesProfiles, _Closable, Protocol):
     """The control plane, as far as requests need it."""
 
 
