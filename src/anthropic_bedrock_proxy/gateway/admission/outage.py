@@ -1,4 +1,8 @@
-"""Remembers whether the ledger answers the requests of a worker."""
+"""Outages of the ledger, as the requests of one worker see them.
+
+One question a second is enough to find out, and one answer ends an outage. Redis has another rule
+(limits/outage.py): it is asked for every request, so its pauses grow and its end is on trial.
+"""
 
 from __future__ import annotations
 
