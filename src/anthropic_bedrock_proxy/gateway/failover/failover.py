@@ -113,6 +113,7 @@ class Failover:
         return False
 
     def _forget_breakers(self) -> None:
+        """Forgets breakers in no trouble, whatever their age (so not `Bounded`); else all."""
         troubled = {
             quota: breakers
             for quota, breakers in self.all_breakers.items()
