@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+OwnerKind = Literal["user", "team"]
+
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     """The amounts that a key, a user or a team may use; None: no limit of its own.
@@ -80,7 +82,7 @@ class NewSecret(msgspec.Struct, frozen=True):
 class OwnerRecord(Allowance, frozen=True, kw_only=True):
     """A user or a team, whose keys share its limits and budgets."""
 
-    kind: Literal["user", "team"]
+    kind: OwnerKind
     id: str  # what keys name it by
     name: str
     created_at: int  # epoch seconds, like every *_at of this record
@@ -119,3 +121,5 @@ CHANGEABLE_OF_OWNERS = frozenset(OwnerRecord.__struct_fields__) - {
     "created_at",
     "updated_at",
 }
+# The fields of a key that are lists: empty, never None.
+LISTS = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")

@@ -7,11 +7,28 @@ from typing import Final, Protocol
 
 import msgspec
 
+CHARGED: Final = ("key", "user", "team")  # kinds of owners
+
+
+def owner_of(kind: str, identifier: str) -> str:
+    """Names an owner, as accounts and limits know it: "key:<id>", "user:<id>" or "team:<id>"."""
+    return f"{kind}:{identifier}"
+
+
+def owners_of(key_id: str, user_id: str | None, team_id: str | None) -> list[str]:
+    """Names the owners that a request is charged to: its key, and the user and team of that."""
+    owners = [owner_of("key", key_id)]
+    if user_id:
+        owners.append(owner_of("user", user_id))
+    if team_id:
+        owners.append(owner_of("team", team_id))
+    return owners
+
 
 class Account(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """An account that budgets are spent from: an owner in a period."""
 
-    owner: str  # "key:<id>", "user:<id>" or "team:<id>"
+    owner: str  # see `owner_of`
     period: str  # "2026-11", "2026-11-23" (UTC) or "total"
 
 

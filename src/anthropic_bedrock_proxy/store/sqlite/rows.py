@@ -7,15 +7,13 @@ from typing import Any
 
 import msgspec
 
-from ..base.callers import KeyRecord, OwnerRecord
-
-_LISTS = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")  # JSON arrays
+from ..base.callers import LISTS, KeyRecord, OwnerRecord
 
 
 def key_record(row: sqlite3.Row) -> KeyRecord:
     """Makes the record of a row of `keys`."""
     fields = dict(row)
-    for name in _LISTS:
+    for name in LISTS:
         # Most keys have none of the lists, and every request that is not cached comes by here.
         fields[name] = () if fields[name] == "[]" else tuple(msgspec.json.decode(fields[name]))
     fields["is_active"] = bool(fields["is_active"])
@@ -23,9 +21,9 @@ def key_record(row: sqlite3.Row) -> KeyRecord:
 
 
 def key_row(key: KeyRecord) -> dict[str, Any]:
-    """Makes the row of `keys` for a record."""
+    """Makes the row of `keys` for a record; a list is a JSON array there."""
     row = msgspec.structs.asdict(key)
-    return row | {name: msgspec.json.encode(row[name]).decode() for name in _LISTS}
+    return row | {name: msgspec.json.encode(row[name]).decode() for name in LISTS}
 
 
 def owner_record(row: sqlite3.Row) -> OwnerRecord:
