@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -29,9 +30,9 @@ from .redaction import redact
 class UpstreamRefusal(Exception):  # noqa: N818  # not an error of ours: a value that may be retried
     """An answer of AWS that refuses, before it is decided whether to try again.
 
-    `code` is the AWS exception name (`ThrottlingException`), `status` the HTTP status or 0 for
-    exception frames, `message` AWS's own words, `retry_after` seconds if AWS said so. `sent` tells
-    whether the model may have run all the same (and AWS bills it).
+    `code` is the AWS exception name (`ThrottlingException`) or one of `OWN_REFUSALS`, `status` the
+    HTTP status or 0 for exception frames, `message` AWS's own words or ours, `retry_after` seconds
+    if AWS said so. `sent` tells whether the model may have run all the same (and AWS bills it).
     """
 
     sent: bool = False
@@ -56,7 +57,7 @@ class AWSRule(msgspec.Struct, frozen=True):
 
 # One row per exception of the bedrock-runtime service model plus the signature errors of the AWS
 # front door, which drops the suffix of some names. 424 ModelErrorException keeps the model's own
-# status where AWS passes it on (protocol/aws/model_errors.py).
+# status where AWS passes it on (protocol/aws/exceptions.py).
 AWS_ERRORS: dict[str, AWSRule] = {
     "ValidationException": AWSRule(InvalidRequestError),
     "AccessDeniedException": AWSRule(PermissionDeniedError),
@@ -114,6 +115,28 @@ AWS_ERRORS: dict[str, AWSRule] = {
     "api_error": AWSRule(APIError, retryable=True),
 }
 
+# Refusals of our own, where AWS said nothing, or nothing that can be read.
+NO_CREDENTIALS: Final = "NoCredentials"
+NO_ENDPOINT: Final = "NoEndpoint"  # none is configured
+UNREACHABLE: Final = "Unreachable"  # the connection failed
+TOO_LATE: Final = "TooLate"  # no answer, or no more of it, in time
+CUT_SHORT: Final = "CutShort"  # a stream that ends early, or whose frames are broken
+NOT_AN_ANSWER: Final = "NotAnAnswer"  # what came has not the shape that it should have
+NO_MODEL: Final = "NoModel"  # an inference profile without one
+NO_COUNT: Final = "NoCount"  # of tokens, in the answer that should have it
+NOT_CONVERTIBLE: Final = "NotConvertible"  # a further call of a turn, which the model cannot do
+OWN_REFUSALS: Final[Mapping[str, AWSRule]] = {
+    NO_CREDENTIALS: AWSRule(APIError, credentials=True),
+    NO_ENDPOINT: AWSRule(NotFoundError),
+    UNREACHABLE: AWSRule(OverloadedError, retryable=True),
+    TOO_LATE: AWSRule(UpstreamTimeoutError, retryable=True),
+    CUT_SHORT: AWSRule(APIError, retryable=True),
+    NOT_AN_ANSWER: AWSRule(APIError, retryable=True),
+    NO_MODEL: AWSRule(NotFoundError),
+    NO_COUNT: AWSRule(APIError),
+    NOT_CONVERTIBLE: AWSRule(InvalidRequestError),
+}
+
 _BY_STATUS: Mapping[int, AWSRule] = {
     400: AWSRule(InvalidRequestError),
     403: AWSRule(PermissionDeniedError),
@@ -142,7 +165,8 @@ _NEEDS_PROFILE = re.compile(r"on-demand throughput isn['\u2019]t supported", re.
 
 def rule_for(refusal: UpstreamRefusal) -> AWSRule:
     """Returns the table row for a refusal; by HTTP status where the exception name is unknown."""
-    rule = AWS_ERRORS.get(refusal.code) or _BY_STATUS.get(refusal.status)
+    code = refusal.code
+    rule = AWS_ERRORS.get(code) or OWN_REFUSALS.get(code) or _BY_STATUS.get(refusal.status)
     return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
 
 

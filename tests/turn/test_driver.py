@@ -27,9 +27,8 @@ from working import search_tools
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.protocol.answer.events import PING, fold
+from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
-from anthropic_bedrock_proxy.turn.stream import whole
 
 SEARCHING = answer(call(REGEX, pattern="weather"))
 BROKEN = UpstreamRefusal("ModelStreamErrorException", "broken")
@@ -151,9 +150,9 @@ def test_close_while_the_next_call_is_opened(opened):
     [
         (BROKEN, "ModelStreamErrorException"),
         (Stream(BROKEN), "ModelStreamErrorException"),
-        (InvalidRequestError("messages.1: no"), "ValidationException"),
-        (Stream([(b"message_start", b"{}")]), "InternalServerException"),
-        (Stream([(b"message_start", b"")]), "InternalServerException"),
+        (InvalidRequestError("messages.1: no"), "NotConvertible"),
+        (Stream([(b"message_start", b"{}")]), "NotAnAnswer"),
+        (Stream([(b"message_start", b"")]), "NotAnAnswer"),
     ],
     ids=["opening", "reading", "converting", "no message", "no JSON"],
 )
@@ -304,20 +303,5 @@ def test_a_turn_whose_first_call_is_refused_can_be_opened_elsewhere():
         assert fold(events)["content"] == [found("srvtoolu_A", "get_weather"), text("b")]
         assert calls.requests == [turn.turn.request]
         assert runs.waiting == ran == 1
-
-    asyncio.run(main())
-
-
-def test_whole():
-    async def main():
-        stream = await start(
-            request(), Calls(Stream(*pieces(SEARCHING)), Stream([PING], answer(text("b"))))
-        )
-        message = await whole(lambda: stream.read(5))
-        assert message["stop_reason"] == "end_turn"
-        for reads in ([[(b"message_start", b"")]], [answer(text("b"))[:-1]], []):
-            broken = Stream(*reads)
-            with pytest.raises(UpstreamRefusal, match="not a message"):
-                await whole(lambda broken=broken: broken.read(5))
 
     asyncio.run(main())

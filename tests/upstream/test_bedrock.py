@@ -233,7 +233,7 @@ def test_refusals_tell_whether_the_model_may_have_run(steps, sent):
 def test_nothing_was_sent_without_a_connection_or_time():
     async def main():
         async with upstream_on(ok(), total_seconds=0.0, max_attempts=2) as (upstream, server):
-            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException") as late:
+            with pytest.raises(UpstreamRefusal, match="TooLate") as late:
                 await upstream.call(CALL)
             assert not server.requests
             assert not late.value.sent
@@ -249,7 +249,7 @@ def test_nothing_was_sent_without_a_connection_or_time():
             credentials=StaticSource(KEYS),
             options=RetryOptions(first_byte_seconds=0.01, max_attempts=1),
         )
-        with pytest.raises(UpstreamRefusal, match="ModelTimeoutException") as unsent:
+        with pytest.raises(UpstreamRefusal, match="TooLate") as unsent:
             await upstream.call(CALL)
         assert not unsent.value.sent
         await upstream.close()
@@ -292,7 +292,7 @@ def test_no_credentials_is_the_operator_s_problem_not_the_client_s():
             raise CredentialsError("nothing found")
 
         async with upstream_on(ok(), credentials=FetchedSource(fetch)) as (upstream, server):
-            with pytest.raises(UpstreamRefusal, match="MissingAuthenticationToken"):
+            with pytest.raises(UpstreamRefusal, match="NoCredentials"):
                 await upstream.call(CALL)
             assert not server.requests
 
@@ -311,7 +311,7 @@ def test_credentials_that_do_not_come_are_not_waited_for_longer_than_the_answer(
         async with upstream_on(ok(), **options) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="did not come in time") as refusal:
                 await asyncio.wait_for(upstream.call(CALL), LONG)
-            assert refusal.value.code == "MissingAuthenticationTokenException"
+            assert refusal.value.code == "NoCredentials"
             assert not refusal.value.sent
             assert not server.requests
             release.set()
@@ -426,7 +426,7 @@ def test_no_event_in_time():
 
         options = {"first_byte_seconds": 0.02, "max_attempts": 1}
         async with upstream_on(silent, **options) as (upstream, _):
-            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException"):
+            with pytest.raises(UpstreamRefusal, match="TooLate"):
                 await upstream.stream(CALL, decoder)
             await until(lambda: not upstream._pool._open)
 
@@ -453,7 +453,7 @@ def test_bytes_without_an_event_do_not_prolong_the_wait_for_the_first():
     async def main():
         options = {"first_byte_seconds": 0.03, "max_attempts": 1}
         async with upstream_on(dripping(FUTURE, FUTURE), **options) as (upstream, _):
-            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException") as refusal:
+            with pytest.raises(UpstreamRefusal, match="TooLate") as refusal:
                 await asyncio.wait_for(upstream.stream(CALL, decoder), LONG)
             assert refusal.value.sent
             await until(lambda: not upstream._pool._open)
@@ -484,7 +484,7 @@ def test_the_total_deadline_ends_a_call(begun):
 
         options = {"total_seconds": 0.05, "max_attempts": 1}
         async with upstream_on(slow, **options) as (upstream, _):
-            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException"):
+            with pytest.raises(UpstreamRefusal, match="TooLate"):
                 await upstream.call(CALL)
             await until(lambda: not upstream._pool._open)
 
@@ -498,7 +498,7 @@ def test_no_headers_in_time():
 
         options = {"first_byte_seconds": 0.02, "max_attempts": 1}
         async with upstream_on(silent, **options) as (upstream, _):
-            with pytest.raises(UpstreamRefusal, match="ModelTimeoutException"):
+            with pytest.raises(UpstreamRefusal, match="TooLate"):
                 await upstream.call(CALL)
 
     asyncio.run(main())
@@ -513,7 +513,7 @@ def test_a_body_that_stops_or_is_cut(status):
             return True
 
         async with upstream_on(half, max_attempts=1) as (upstream, _):
-            with pytest.raises(UpstreamRefusal, match="ServiceUnavailable"):
+            with pytest.raises(UpstreamRefusal, match="Unreachable"):
                 await upstream.call(CALL)
 
     asyncio.run(main())

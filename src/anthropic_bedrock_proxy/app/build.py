@@ -20,15 +20,14 @@ from ..limits.select import check_url as check_limits_url
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
 from ..store.journal import Journal
-from ..store.retention import expire_usage
 from ..telemetry.logs import AccessLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, read_providers
+from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
-from .live import Live
 from .models import make_registry, read_chains
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class App:
         resolver: Resolver,
         tasks: Sequence[asyncio.Task[None]],
         providers: Providers,
-        live: Live,
+        updates: CatalogUpdates,
         fetcher: OnDemandFetcher,
         budgets: Budgets,
         limiter: Limiter,
@@ -69,7 +68,7 @@ class App:
         self._resolver = resolver
         self._tasks = tasks
         self._providers = providers
-        self._live = live
+        self._updates = updates
         self._fetcher = fetcher
         self._budgets = budgets
         self._limiter = limiter
@@ -83,7 +82,7 @@ class App:
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
         self._watchdog.stop()
-        await self._live.close()
+        await self._updates.close()
         self._fetcher.close()
         await self._providers.close()
         for task in self._tasks:
@@ -123,7 +122,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         registry=registry,
         providers=providers,
     )
-    live = Live(
+    updates = CatalogUpdates(
         store.catalog,
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
@@ -137,7 +136,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         registry=registry,
         providers=providers,
         admission=Admission(counters),
-        live=live,
+        updates=updates,
         fetcher=fetcher,
     )
     access_log = _access_log(settings) if settings.server.access_log else None
@@ -151,7 +150,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         health=health,
         access_log=access_log,
     )
-    await live.begin()
+    await updates.begin()
     watchdog = Watchdog()
     watchdog.start()
     return App(
@@ -163,7 +162,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         resolver=resolver,
         tasks=[*opening, *_start_tasks(settings, store, journal, counters.budgets, limiter)],
         providers=providers,
-        live=live,
+        updates=updates,
         fetcher=fetcher,
         budgets=counters.budgets,
         limiter=limiter,
@@ -186,6 +185,8 @@ def _start_tasks(
         _keep_running("what runs at once is no longer renewed", limiter.run),
     ]
     if days:
+        from ..store.retention import expire_usage  # noqa: PLC0415  # off by default
+
         tasks.append(
             _keep_running(
                 "usage records no longer expire", lambda: expire_usage(store.usage, days=days)

@@ -19,7 +19,7 @@ from ..gateway.turnstile import Turnstile
 from ..models.registry import Registry
 from ..tools.toolset import Toolset, tool_search
 from ..upstream.providers import Providers
-from .live import Live
+from .catalog import CatalogUpdates
 from .models import make_policy
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def make_gateway(
     registry: Registry,
     providers: Providers,
     admission: Admission,
-    live: Live,
+    updates: CatalogUpdates,
     fetcher: OnDemandFetcher,
 ) -> tuple[Messages, Counting]:
     """Makes what serves messages, and what counts tokens."""
@@ -48,9 +48,9 @@ def make_gateway(
             idle_seconds=settings.upstream.idle_timeout_seconds,
             total_seconds=settings.upstream.total_timeout_seconds,
         ),
-        overrides=live.overrides,
+        overrides=updates.overrides,
         sources=sources,
-        resolve_profile=live.resolve_profile,
+        resolve_profile=updates.resolve_profile,
         policy=make_policy(settings),
         toolset=toolset,
         report_cost=settings.budgets.report_cost,

@@ -17,14 +17,16 @@ from typing import TypeVar
 
 import msgspec
 
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import NOT_AN_ANSWER, UpstreamRefusal
 from ..errors import InvalidRequestError
 from ..models.registry import Target
+from ..protocol.answer.edits import with_applied_edits
+from ..protocol.answer.events import Event, explode
+from ..protocol.raw import MISSHAPEN, decode
 from ..protocol.request.messages import MessagesRequest
 from ..redaction import shown
 from ..upstream.base import AnswerStream, ModelCall, Upstream
 from .admission.lease import Lease
-from .answer.whole import open_stream
 from .conversion import Conversion, ConversionOptions, convert
 from .exchange import Exchange
 from .failover.attempts import Attempts, SingleTarget
@@ -160,3 +162,57 @@ def learned(
     except InvalidRequestError:
         return taught  # the next call says what cannot be done without
     return taught if (again.body, again.headers) != (call.body, call.headers) else None
+
+
+async def call_whole(exchange: Exchange, upstream: Upstream, conversion: Conversion) -> bytes:
+    """Calls the model whole; returns its message. Raises `UpstreamRefusal`."""
+    answer = await upstream.call(conversion.call)
+    exchange.upstream_request_id = answer.upstream_request_id
+    exchange.service_tier = answer.service_tier
+    body = conversion.finish(answer.body)
+    try:
+        exchange.meter.observe_message(body)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
+    exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
+    if conversion.applied_edits is not None:
+        body = with_applied_edits(body, conversion.applied_edits)
+    return body
+
+
+async def open_stream(upstream: Upstream, conversion: Conversion) -> AnswerStream:
+    """Opens an answer as a stream, be the model able to or not. Raises `UpstreamRefusal`."""
+    if conversion.whole_only:
+        return await whole_as_stream(upstream, conversion)
+    return await upstream.stream(conversion.call, conversion.new_decoder)
+
+
+async def whole_as_stream(upstream: Upstream, conversion: Conversion) -> AnswerStream:
+    """Calls the model whole; its answer comes as events, all at once. Raises `UpstreamRefusal`."""
+    answer = await upstream.call(conversion.call)
+    try:
+        events = list(explode(decode(conversion.finish(answer.body))))
+    except MISSHAPEN as error:
+        raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
+    return _Events(events, answer.upstream_request_id, answer.service_tier)
+
+
+class _Events:
+    """Events that are all there already (an `AnswerStream`)."""
+
+    usage_estimated = False
+
+    def __init__(
+        self, events: list[Event], upstream_request_id: str | None, service_tier: str | None
+    ) -> None:
+        self._events: list[Event] | None = events
+        self.upstream_request_id = upstream_request_id
+        self.service_tier = service_tier
+
+    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ARG002, ASYNC109  # nothing to wait for
+        """Returns all events, then the end."""
+        events, self._events = self._events, None
+        return events
+
+    def close(self) -> None:
+        """Does nothing: nothing is open."""

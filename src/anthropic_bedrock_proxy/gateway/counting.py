@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from ..aws_errors import UpstreamRefusal, from_refusal, rule_for
+from ..aws_errors import NO_COUNT, UpstreamRefusal, from_refusal, rule_for
 from ..bounded import Bounded
 from ..errors import InvalidRequestError
 from ..models.registry import Registry, Route, Target
@@ -35,7 +35,6 @@ _encode = msgspec.json.Encoder().encode
 _ONE: Final = msgspec.Raw(b"1")
 # AWS's words; the last is about models that only inference profiles serve.
 _UNSUPPORTED: Final = ("counting tokens", "counttokens", "on-demand throughput")
-_NO_COUNT: Final = "NoCount"  # no code of AWS's
 _FORGET_SECONDS: Final = 600.0
 _MAX_REMEMBERED: Final = 1024
 # A count is a courtesy: nobody waits long for it.
@@ -178,7 +177,7 @@ class Counting:
 
 def _no_count(why: str) -> UpstreamRefusal:
     """Makes the refusal that stands for an answer without a count."""
-    return UpstreamRefusal(_NO_COUNT, f"Amazon Bedrock did not count the tokens: {why}.")
+    return UpstreamRefusal(NO_COUNT, f"Amazon Bedrock did not count the tokens: {why}.")
 
 
 def _count_tokens(base_model_id: str, body: bytes) -> ModelCall:
@@ -195,7 +194,7 @@ def _is_claude(target: Target) -> bool:
 
 def _cannot_count(call: ModelCall, refusal: UpstreamRefusal) -> bool:
     """Tells whether the refusal is about counting, not about the request."""
-    if refusal.code == _NO_COUNT:
+    if refusal.code == NO_COUNT:
         return True
     if call.operation == "mantle-count-tokens":
         # Not offered in this region, not allowed by this role, or not reachable from here.

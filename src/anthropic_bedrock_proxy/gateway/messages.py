@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
-import msgspec
-
 from ..aws_errors import UpstreamRefusal
 from ..errors import InvalidRequestError, ProxyError
 from ..models.registry import Registry, Route
 from ..money import dollars
-from ..protocol.answer.edits import with_applied_edits, with_cost
+from ..protocol.answer.edits import with_cost
 from ..protocol.answer.events import Event
 from ..protocol.request.messages import MessagesRequest, parse_request
 from ..protocol.request.policy import Policy
@@ -23,10 +21,9 @@ from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .answer.pacing import PacedStream, Pacing
-from .answer.stream import AnswerEvents, EventSource, refused
-from .answer.whole import open_stream
-from .attempt import AdmittedRequest, Attempt
-from .conversion import Conversion, ConversionOptions, policy_for
+from .answer.stream import AnswerEvents, EventSource, refused, whole
+from .attempt import AdmittedRequest, Attempt, call_whole, open_stream
+from .conversion import ConversionOptions, policy_for
 from .exchange import Exchange
 from .failover.attempts import Attempts, SingleTarget
 from .failover.failover import Failover, pinned_provider
@@ -103,8 +100,11 @@ class Messages:
             if len(route.targets) == 1:
                 answer = await self._ask(admitted, SingleTarget(route.targets[0]))
                 assert answer is not None  # noqa: S101  # there is no next one
+            else:
+                answer = await self._try_targets(admitted, route)
+            if exchange.stream:
                 return answer
-            return await self._try_targets(admitted, route)
+            return self._finished(admitted, await whole(answer, exchange, lease))
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
@@ -155,7 +155,10 @@ class Messages:
             raise
 
     async def _answer(self, attempt: Attempt) -> bytes | EventSource:
-        """Returns the answer of one target. Raises `UpstreamRefusal` before its first byte."""
+        """Returns the answer of one target: whole, or, of a turn too, as events.
+
+        Raises `UpstreamRefusal` before its first byte.
+        """
         exchange, request = attempt.exchange, attempt.request
         while request.plain or not self._toolset.needs_turn(
             request, capabilities_of(attempt.target, attempt.view), attempt.options.rules
@@ -163,18 +166,15 @@ class Messages:
             if exchange.stream:
                 stream = await attempt.call(request, open_stream)
                 if stream is not None:
-                    return self._events(attempt, stream, report_cost=self._report_cost)
+                    return self._events(attempt, stream)
             else:
-                body = await attempt.call(request, partial(_call_whole, exchange))
+                body = await attempt.call(request, partial(call_whole, exchange))
                 if body is not None:
-                    return self._finished(attempt, body)
-        from .turns import folded, opened_turn  # noqa: PLC0415  # most never need it
+                    return body
+        from .turns import opened_turn  # noqa: PLC0415  # most never need it
 
         turn = await opened_turn(attempt, self._toolset)
-        if exchange.stream:
-            return self._events(attempt, turn, spent=turn.spent, report_cost=self._report_cost)
-        events = self._events(attempt, turn, spent=turn.spent)
-        return self._finished(attempt, await folded(events, exchange, attempt.lease))
+        return self._events(attempt, turn, spent=turn.spent)
 
     def _events(
         self,
@@ -182,7 +182,6 @@ class Messages:
         stream: AnswerStream,
         *,
         spent: Callable[[], Event] | None = None,
-        report_cost: bool = False,
     ) -> AnswerEvents:
         exchange, conversion = attempt.exchange, attempt.conversion
         exchange.upstream_request_id = stream.upstream_request_id
@@ -196,30 +195,14 @@ class Messages:
             attempt.lease,
             applied_edits=conversion.applied_edits if conversion is not None else None,
             spent=spent,
-            report_cost=report_cost,
+            report_cost=self._report_cost and exchange.stream,
             request_body=conversion.call.body if conversion is not None else b"",
         )
 
-    def _finished(self, attempt: Attempt, body: bytes) -> bytes:
-        lease = attempt.lease
+    def _finished(self, admitted: AdmittedRequest, body: bytes) -> bytes:
+        lease = admitted.lease
         lease.settle()
         if self._report_cost and (cost := lease.price()) is not None:
-            attempt.exchange.cost_nano = cost
+            admitted.exchange.cost_nano = cost
             body = with_cost(body, dollars(cost))
         return body
-
-
-async def _call_whole(exchange: Exchange, upstream: Upstream, conversion: Conversion) -> bytes:
-    """Calls the model whole; returns its message. Raises `UpstreamRefusal`."""
-    answer = await upstream.call(conversion.call)
-    exchange.upstream_request_id = answer.upstream_request_id
-    exchange.service_tier = answer.service_tier
-    body = conversion.finish(answer.body)
-    try:
-        exchange.meter.observe_message(body)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
-    exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
-    if conversion.applied_edits is not None:
-        body = with_applied_edits(body, conversion.applied_edits)
-    return body

@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from ..aws_errors import UpstreamRefusal
 from ..tools.toolset import Toolset
 from ..turn.driver import begin_turn, open_turn
-from ..turn.stream import TurnStream, whole
-from .admission.lease import Lease
-from .answer.stream import AnswerEvents, refused
+from ..turn.stream import TurnStream
 from .attempt import Attempt
-from .exchange import Exchange
-
-_encode = msgspec.json.Encoder().encode
 
 
 async def opened_turn(attempt: Attempt, toolset: Toolset) -> TurnStream:
@@ -26,13 +20,3 @@ async def opened_turn(attempt: Attempt, toolset: Toolset) -> TurnStream:
         exchange.turn = await begin_turn(attempt.request, toolset, exchange.key_id)
     attempt.options = msgspec.structs.replace(attempt.options, stream=True)
     return await open_turn(exchange.turn, attempt.open_stream)
-
-
-async def folded(events: AnswerEvents, exchange: Exchange, lease: Lease) -> bytes:
-    """Reads the whole answer of a turn and folds it to a message. Raises `ProxyError`."""
-    try:
-        return _encode(await whole(events.read))
-    except UpstreamRefusal as refusal:  # its events were no message
-        raise refused(exchange, refusal, lease) from None
-    finally:
-        events.close()

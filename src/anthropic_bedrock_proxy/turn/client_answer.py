@@ -31,14 +31,22 @@ class ClientAnswer:
 
     def __init__(self) -> None:
         self.blocks = 0  # that were added; the outcome of a call counts as one
-        self._held: deque[Event | ServerCall] = deque()
+        self._ready: list[Event] = []
+        self._held: deque[Event | ServerCall] = deque()  # from a call without an outcome on
         self._index = 0  # of the client's next block
         self._shifted = False  # the model counts the open block differently
 
     def add(self, event: Event) -> None:
         """Adds an event with the number that the model gave its block."""
-        self.blocks += event[0] == b"content_block_stop"
-        self._held.append(event)
+        if self._held:
+            self._held.append(event)
+        else:
+            self._number(event)
+
+    def add_stop(self, event: Event) -> None:
+        """Adds the end of a block."""
+        self.blocks += 1
+        self.add(event)
 
     def add_outcome(self, call: ServerCall) -> None:
         """Adds what will be told of this call: what follows waits for it."""
@@ -47,30 +55,29 @@ class ClientAnswer:
 
     def release(self) -> list[Event]:
         """Returns the events before the first call without an outcome."""
-        out: list[Event] = []
         held = self._held
         while held:
             first = held[0]
-            if isinstance(first, ServerCall):
-                if first.told is None:
-                    break
-                for block in first.told:
-                    out += explode_block(self._index, block)
-                    self._index += 1
+            if not isinstance(first, ServerCall):
+                self._number(first)
+            elif first.told is None:
+                break
             else:
-                out.append(self._numbered(first))
+                for block in first.told:
+                    self._ready += explode_block(self._index, block)
+                    self._index += 1
             held.popleft()
-        return out
+        ready, self._ready = self._ready, []
+        return ready
 
-    def _numbered(self, event: Event) -> Event:
+    def _number(self, event: Event) -> None:
         name, data = event
-        if not name.startswith(b"content_block"):
-            return event
         if name == b"content_block_start":
             self._shifted = _decode_start(data).index != self._index
-        if self._shifted:
+        if self._shifted and name.startswith(b"content_block"):
             fields: dict[str, Any] = _decode_fields(data)
             fields["index"] = self._index
             event = name, encode(fields)
-        self._index += name == b"content_block_stop"
-        return event
+        self._ready.append(event)
+        if name == b"content_block_stop":
+            self._index += 1

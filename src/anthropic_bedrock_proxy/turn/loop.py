@@ -104,7 +104,7 @@ class Turn:
                 asked = self._settle() if self._paths else self._first_call()
         else:
             for event in given:
-                asked += self._take(event)
+                self._take(event, asked)
         told = self._client.release()
         return [Tell(told), *asked] if told else asked
 
@@ -140,8 +140,8 @@ class Turn:
         self.request, self._paths = self._prepared.made()
         return [CallModel(self.request)]
 
-    def _take(self, event: Event) -> list[Action]:
-        """Takes one event of the model."""
+    def _take(self, event: Event, asked: list[Action]) -> None:
+        """Takes one event of the model; adds to `asked` what to do about it."""
         match event[0]:
             case b"content_block_delta":
                 self._reader.add_delta(event)
@@ -149,20 +149,20 @@ class Turn:
             case b"content_block_start":
                 self._client.add(self._start_block(event))
             case b"content_block_stop":
-                self._client.add(event)
+                self._client.add_stop(event)
                 if (call := self._reader.stop_block(event)) is not None:
                     self._client.add_outcome(call)
-                    return [self._run(call)]
+                    asked.append(self._run(call))
             case b"message_start":
                 self._start(event)
             case b"message_delta":
                 self._reader.end(event)
             case b"message_stop":
                 self._reader.stop = event
-                return [] if self._running else self._settle()
+                if not self._running:
+                    asked += self._settle()
             case _:  # ping, error, or of the future
                 self._client.add(event)
-        return []
 
     def _start(self, event: Event) -> None:
         message = decode(event[1])["message"]

@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import NOT_AN_ANSWER, NOT_CONVERTIBLE, UpstreamRefusal
 from ..errors import InvalidRequestError
-from ..protocol.answer.events import Event, GrammarError, fold
+from ..protocol.answer.events import Event, GrammarError
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
 from ..tools.base import Finished, Outcome
@@ -171,7 +171,7 @@ class TurnStream:
             self._stream = self._source = opening.result()
         except InvalidRequestError as error:
             # The client's request was fine, and its HTTP status is gone.
-            raise UpstreamRefusal("ValidationException", error.message) from None
+            raise UpstreamRefusal(NOT_CONVERTIBLE, error.message) from None
         finally:
             del opening  # as above
 
@@ -214,22 +214,8 @@ class TurnStream:
             self._stream.close()
 
 
-async def whole(read: Callable[[], Awaitable[list[Event] | None]]) -> dict[str, Any]:
-    """Builds the message of a stream, for requests that want it whole.
-
-    `read` gives events (pings may be among them) until None. Raises `UpstreamRefusal`.
-    """
-    events: list[Event] = []
-    while (some := await read()) is not None:
-        events += some
-    try:
-        return fold(events)
-    except _NO_MESSAGE as error:
-        raise _no_message(error) from None
-
-
 def _no_message(error: Exception) -> UpstreamRefusal:
-    return UpstreamRefusal("InternalServerException", f"not a message: {error}")
+    return UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}")
 
 
 def _forget(reading: asyncio.Future[list[Event] | None]) -> None:

@@ -32,7 +32,7 @@ from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
-from ..aws_errors import UpstreamRefusal, rule_for
+from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
@@ -253,13 +253,13 @@ class BedrockUpstream:
         """Waits for keys. Raises `UpstreamRefusal`."""
         source = self._credentials
         if source is None:
-            raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")
+            raise UpstreamRefusal(NO_CREDENTIALS, "no AWS credentials")
         try:
             async with asyncio.timeout(deadline - monotonic()):
                 return await source.get()
         except (CredentialsError, TimeoutError) as error:
             reason = str(error) or "AWS credentials did not come in time"
-            raise UpstreamRefusal("MissingAuthenticationTokenException", reason) from error
+            raise UpstreamRefusal(NO_CREDENTIALS, reason) from error
 
     def _path(self, call: ModelCall) -> tuple[str, str]:
         """Returns (path on the wire, path as signed); an ARN's slash and colons must be encoded."""

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Final
 
 from ..aws.http import Response, TransportError, TransportTimeoutError
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import CUT_SHORT, UpstreamRefusal
 from ..protocol.answer.events import Event
 from .base import StreamDecoder
 from .refusals import copy_of, refusal_from_transport
@@ -52,7 +52,7 @@ class BedrockStream:
                 )
             events = await self.read(left)
             if events is None:  # pragma: no cover  # a decoder that ends without an event fails
-                raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
+                raise UpstreamRefusal(CUT_SHORT, "The stream was empty.")
             self._first = events
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # a deadline of the wire

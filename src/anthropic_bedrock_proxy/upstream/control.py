@@ -22,7 +22,14 @@ from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, TransportError
 from ..aws.sigv4 import Credentials, Signer, canonical_path, canonical_query
-from ..aws_errors import UpstreamRefusal, rule_for
+from ..aws_errors import (
+    NO_CREDENTIALS,
+    NO_MODEL,
+    NOT_AN_ANSWER,
+    UNREACHABLE,
+    UpstreamRefusal,
+    rule_for,
+)
 from .refusals import refusal_from_http
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -127,7 +134,7 @@ class ControlPlane:
                 if not token:
                     break
             else:
-                raise UpstreamRefusal("InternalServerException", "The listing does not end.")
+                raise UpstreamRefusal(NOT_AN_ANSWER, "The listing does not end.")
         return found
 
     async def list_foundation_models(self) -> list[FoundationModel]:
@@ -139,7 +146,7 @@ class ControlPlane:
         path = f"/inference-profiles/{quote(arn, safe='')}"
         base = (await self._get(path, [], InferenceProfile)).base_model_id
         if not base:
-            raise UpstreamRefusal("ResourceNotFoundException", "The profile names no model.")
+            raise UpstreamRefusal(NO_MODEL, "The profile names no model.")
         return base
 
     async def close(self) -> None:
@@ -154,7 +161,7 @@ class ControlPlane:
                 return msgspec.json.decode(body, type=shape)
             except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 raise UpstreamRefusal(
-                    "InternalServerException", f"Amazon Bedrock answered in another shape: {error}"
+                    NOT_AN_ANSWER, f"Amazon Bedrock answered in another shape: {error}"
                 ) from error
             except UpstreamRefusal as refusal:
                 if attempt >= self._max_attempts or not rule_for(refusal).retryable:
@@ -175,7 +182,7 @@ class ControlPlane:
                 response.close()
         except TransportError as error:
             raise UpstreamRefusal(
-                "ServiceUnavailableException",
+                UNREACHABLE,
                 f"the control plane of Amazon Bedrock cannot be asked: {error}",
             ) from error
         if response.status == _HTTP_OK:
@@ -188,13 +195,13 @@ class ControlPlane:
     async def _keys(self) -> Credentials:
         source = self._credentials
         if source is None:
-            raise UpstreamRefusal("MissingAuthenticationTokenException", "no AWS credentials")
+            raise UpstreamRefusal(NO_CREDENTIALS, "no AWS credentials")
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return source.current or await source.get()
         except (CredentialsError, TimeoutError) as error:
             reason = str(error) or "AWS credentials did not come in time"
-            raise UpstreamRefusal("MissingAuthenticationTokenException", reason) from error
+            raise UpstreamRefusal(NO_CREDENTIALS, reason) from error
 
     def _head(self, path: str, query: str, keys: Credentials | None) -> bytes:
         if keys is None:

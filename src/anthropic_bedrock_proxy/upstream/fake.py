@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import CUT_SHORT, UpstreamRefusal
 from ..protocol.answer.events import Event
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
 
@@ -44,7 +44,7 @@ class FakeUpstream:
         self.streams.append(stream)
         while not (events := await stream.read(0)):
             if events is None:
-                raise UpstreamRefusal("ModelStreamErrorException", "The stream was empty.")
+                raise UpstreamRefusal(CUT_SHORT, "The stream was empty.")
         stream.first = events
         return stream
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import NO_ENDPOINT, UpstreamRefusal
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
 
 _MANTLE = "mantle-"
@@ -48,7 +48,7 @@ class ProviderUpstream:
         if self._mantle is None:
             if self._new_mantle is None:
                 raise UpstreamRefusal(
-                    "ResourceNotFoundException",
+                    NO_ENDPOINT,
                     "No bedrock-mantle endpoint is configured: set BEDROCK_MANTLE_ENDPOINT_URL",
                 )
             self._mantle = self._new_mantle()

@@ -14,7 +14,7 @@ from weakref import WeakSet
 import msgspec
 
 from ..aws.credentials import CredentialsError
-from ..aws_errors import UpstreamRefusal
+from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
 from .provider import DEFAULT, NAME, Provider, problem_of
 
@@ -47,7 +47,7 @@ class UnusableProvider:
 
     def _refusal(self) -> UpstreamRefusal:
         _log.error("%s", self._reason)
-        return UpstreamRefusal("MissingAuthenticationTokenException", self._reason)
+        return UpstreamRefusal(NO_CREDENTIALS, self._reason)
 
 
 class StoredProvider(Protocol):

@@ -18,8 +18,8 @@ from typing import Any, Final
 import msgspec
 
 from ..aws.http import TransportError, TransportTimeoutError
-from ..aws_errors import UpstreamRefusal
-from ..protocol.aws.model_errors import code_for
+from ..aws_errors import TOO_LATE, UNREACHABLE, UpstreamRefusal
+from ..protocol.aws.exceptions import code_for
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _decode_any: Any = msgspec.json.Decoder().decode
@@ -74,9 +74,9 @@ def refusal_from_transport(
 ) -> UpstreamRefusal:
     """Words a failure below HTTP in AWS's terms, so that one table decides about it."""
     if isinstance(error, TransportTimeoutError):
-        refusal = kind("ModelTimeoutException", "The model did not answer in time.")
+        refusal = kind(TOO_LATE, "The model did not answer in time.")
     else:
         _log.warning("%s", str(error))
-        refusal = kind("ServiceUnavailableException", "The connection to Amazon Bedrock failed.")
+        refusal = kind(UNREACHABLE, "The connection to Amazon Bedrock failed.")
     refusal.sent = sent
     return refusal

@@ -32,6 +32,7 @@ from anthropic_bedrock_proxy.gateway.failover.conversations import Conversations
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover, FailoverOptions
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
 from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
 from anthropic_bedrock_proxy.store.base.catalog import ProviderRecord
@@ -477,6 +478,26 @@ def test_after_the_first_byte_nobody_else_is_called():
 
     asyncio.run(main())
     assert world.calls() == {"default": 1}
+
+
+SEARCH = "tool_search_tool_regex"
+SEARCHING = {
+    **MESSAGE,
+    "content": [{"type": "tool_use", "id": "toolu_1", "name": SEARCH, "input": {"pattern": "x"}}],
+    "stop_reason": "tool_use",
+}
+
+
+@pytest.mark.parametrize("code", ["ValidationException", "ThrottlingException"])
+def test_once_a_model_of_a_turn_has_answered_nobody_else_is_called(code):
+    """Also for an answer that is wanted whole, of which the client has seen nothing yet."""
+    world = World("default", "west")
+    call = [chunk_frame(data) for _, data in explode(SEARCHING)]
+    world.script(default=[call, refusal(code, "no")], west=[call])
+    tools = [{"type": SEARCH, "name": SEARCH}, {"name": "x", "defer_loading": True}]
+    with pytest.raises(RateLimitError if code == "ThrottlingException" else InvalidRequestError):
+        world.ask(model="claude-opus-4-1", tools=tools)
+    assert world.calls() == {"default": 2}
 
 
 def test_what_the_last_target_cannot_do_is_not_the_client_s_mistake():

@@ -367,4 +367,4 @@ class TestUsage:
 def test_what_is_no_converse_answer_is_a_refusal(data):
     with pytest.raises(UpstreamRefusal) as caught:
         finish_converse(data, ALIAS, message_id=ID)
-    assert caught.value.code == "InternalServerException"
+    assert caught.value.code == "NotAnAnswer"

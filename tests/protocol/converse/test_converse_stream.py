@@ -435,7 +435,7 @@ def test_a_cut_at_every_byte_gives_a_prefix_and_a_failure():
     for end in range(STOPPED):
         events, failure = run([STREAM[:end]])
         assert events == WHOLE[: len(events)]
-        assert failure.code == "ModelStreamErrorException"
+        assert failure.code == "CutShort"
 
 
 def test_a_cut_after_message_stop_is_a_whole_answer_with_an_estimate():
@@ -759,7 +759,7 @@ class TestFailures:
     def test_nothing_comes_before_message_start(self):
         events, failure = run([frames(delta(0, text="Hi"))])
         assert events == []
-        assert failure.code == "InternalServerException"
+        assert failure.code == "NotAnAnswer"
 
     def test_a_second_message_start_changes_nothing(self):
         assert run([frames(START) + STREAM]) == (WHOLE, None)
@@ -796,7 +796,7 @@ class TestFailures:
         head = {":message-type": "event", ":event-type": name}
         events, failure = run([frames(START) + encode_frame(head, payload)])
         assert events == WHOLE[:1]
-        assert failure.code == "ModelStreamErrorException"
+        assert failure.code == "CutShort"
 
     @pytest.mark.parametrize(
         "data",

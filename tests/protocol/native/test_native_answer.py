@@ -220,7 +220,7 @@ def test_metrics_on_other_events_disappear_too():
 def test_corrupt_payloads_break_the_stream(payload):
     events, failure = run([encode_frame(CHUNK_HEADERS, payload)])
     assert events == []
-    assert failure.code == "ModelStreamErrorException"
+    assert failure.code == "CutShort"
 
 
 class TestFinishMessage:

@@ -43,8 +43,7 @@ from ...money import NANO_PER_USD
 from ...store.base.errors import StoreError
 from ...store.base.ledger import Account, Ledger, Standing
 from .budget_slice import Budget, BudgetSlice, Hold
-from .outage import LedgerOutage
-from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, Upkeep
+from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, LedgerOutage, Upkeep
 
 _log = logging.getLogger("anthropic_bedrock_proxy.budgets")
 _THRESHOLDS: Final = (80, 100)  # percent of a budget; passing one is logged

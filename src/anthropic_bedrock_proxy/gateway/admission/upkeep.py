@@ -8,6 +8,7 @@ spent. The store takes off what it is told of; a hold that lapsed or is in doubt
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Protocol
@@ -15,14 +16,54 @@ from typing import Final, Protocol
 from ...store.base.errors import StoreError
 from ...store.base.ledger import LASTING_SECONDS, Account, Ledger
 from .budget_slice import BudgetSlice
-from .outage import LedgerOutage
 
+_log = logging.getLogger("anthropic_bedrock_proxy.budgets")
+_ASK_SECONDS: Final = 1.0  # between questions to a ledger that did not answer
 LEASE_SECONDS: Final = 60  # what is borrowed lapses so long after its last renewal
 # A worker takes it for lapsed so much earlier: that covers how far two workers may be apart in
 # their idea of the store's time, see `aws/skew.py`.
 MARGIN_SECONDS: Final = 5
 _AT_ONCE: Final = 32  # holds that are set together: some 0.1 s, for which who borrows may wait
 _REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger does not answer
+
+
+class LedgerOutage:
+    """The ledger's last silence: when it began, unless it is over, and when it was last asked.
+
+    One question a second is enough to find out, and one answer ends an outage. Redis has another
+    rule (`RedisOutage`): each request would ask it, so its pauses grow and its end is on trial.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float], fail_open: bool) -> None:
+        self._monotonic = monotonic
+        self._how = "requests go on" if fail_open else "requests are refused"
+        self._since: float | None = None
+        self.asked_at = 0.0
+
+    @property
+    def lasts(self) -> bool:
+        """Says whether it left the last question without an answer."""
+        return self._since is not None
+
+    @property
+    def forbids_asking(self) -> bool:
+        """Says whether it failed a moment ago: then nobody waits for it again so soon."""
+        return self._since is not None and self._monotonic() - self.asked_at < _ASK_SECONDS
+
+    def begin(self, error: Exception) -> None:
+        """Notes that the ledger did not answer, and logs the first time."""
+        self.asked_at = self._monotonic()  # who waited meanwhile must not ask one after the other
+        if self._since is None:
+            self._since = self._monotonic()
+            reason = str(error) or "no answer in time"
+            _log.error("budgets cannot be asked, %s: %s", self._how, reason)
+
+    def end(self) -> None:
+        """Notes that the ledger has answered."""
+        if self._since is not None:
+            seconds = round(self._monotonic() - self._since)
+            self._since = None
+            _log.warning("budgets can be asked again after %d s", seconds)
 
 
 class Deliveries(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...aws_errors import UpstreamRefusal
+from ...aws_errors import TOO_LATE, UpstreamRefusal
 from ...protocol.answer.events import PING, Event
 from ...upstream.base import AnswerStream
 
@@ -47,15 +47,13 @@ class PacedStream:
         """The next events, a ping, or None at the end. Raises `UpstreamRefusal`."""
         pacing = self._pacing
         if self._heard > self._deadline:  # what had come by then was still delivered
-            raise UpstreamRefusal(
-                "ModelTimeoutException", "The model did not finish its answer in time."
-            )
+            raise UpstreamRefusal(TOO_LATE, "The model did not finish its answer in time.")
         events = await self._stream.read(min(pacing.ping_seconds, pacing.idle_seconds))
         now = self._monotonic()
         if events:
             self._heard = now
         elif events is not None:
             if now > self._deadline or now - self._heard >= pacing.idle_seconds:
-                raise UpstreamRefusal("ModelTimeoutException", "The model fell silent.")
+                raise UpstreamRefusal(TOO_LATE, "The model fell silent.")
             return [PING]
         return events

@@ -11,16 +11,20 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ...aws_errors import UpstreamRefusal, from_refusal
+import msgspec
+
+from ...aws_errors import NOT_AN_ANSWER, UpstreamRefusal, from_refusal
 from ...errors import ProxyError
 from ...money import dollars
 from ...protocol.answer.edits import with_applied_edits, with_cost
-from ...protocol.answer.events import Event
+from ...protocol.answer.events import Event, GrammarError, fold
+from ...protocol.raw import MISSHAPEN
 from ...upstream.base import AnswerStream
 from ..admission.lease import Lease
 from ..exchange import Exchange
 from .pacing import PacedStream
 
+_encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("anthropic_bedrock_proxy.gateway")
 
 
@@ -166,3 +170,23 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
         },
     )
     return error
+
+
+async def whole(answer: bytes | EventSource, exchange: Exchange, lease: Lease) -> bytes:
+    """Returns the message of an answer: as the model gave it, or folded of a turn's events.
+
+    Raises `ProxyError`.
+    """
+    if isinstance(answer, bytes):
+        return answer
+    events: list[Event] = []
+    try:
+        while (some := await answer.read()) is not None:
+            events += some
+    finally:
+        answer.close()
+    try:
+        return _encode(fold(events))
+    except (GrammarError, *MISSHAPEN) as error:
+        refusal = UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}")
+        raise refused(exchange, refusal, lease) from None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from ...aws_errors import UpstreamRefusal, from_refusal, rule_for
+from ...aws_errors import CUT_SHORT, UpstreamRefusal, from_refusal, rule_for
 from ...errors import NotFoundError, PermissionDeniedError, RateLimitError, UpstreamTimeoutError
 from ...models.registry import Target
 
@@ -17,7 +17,7 @@ _NOT_IN_REGION: Final = re.compile(
 )
 
 # The model failed on this one request: what it was asked may be the reason.
-_OF_THE_MODEL: Final = frozenset(("ModelErrorException", "ModelStreamErrorException"))
+_OF_THE_MODEL: Final = frozenset(("ModelErrorException", "ModelStreamErrorException", CUT_SHORT))
 
 THROTTLING: Final = "throttling"
 FAILURES: Final = "failures"

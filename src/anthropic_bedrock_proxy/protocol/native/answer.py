@@ -13,10 +13,10 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from ...aws_errors import UpstreamRefusal
+from ...aws_errors import CUT_SHORT, NOT_AN_ANSWER, UpstreamRefusal
 from ..answer.events import Event
 from ..aws.eventstream import Frame, FrameDecoder, FrameError
-from ..aws.refused_frames import CORRUPT, refusal_of
+from ..aws.exceptions import CORRUPT, refusal_of
 from .sse import SSEDecoder
 
 _AMAZON: Final = b'"amazon-bedrock-'
@@ -52,7 +52,7 @@ def finish_message(body: bytes, requested_model: str) -> bytes:
     try:
         fields = _decode_fields(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise UpstreamRefusal("InternalServerException", f"not a message: {error}") from error
+        raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
     return _encode(_clean(fields, requested_model))
 
 
@@ -81,17 +81,13 @@ class NativeStream:
         except UpstreamRefusal as refusal:
             self.failure = refusal.with_traceback(None)  # docs/decisions/0020
         except CORRUPT as error:
-            self.failure = UpstreamRefusal(
-                "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
-            )
+            self.failure = UpstreamRefusal(CUT_SHORT, f"The model's stream is corrupt: {error}")
         return events
 
     def end(self) -> None:
         """Takes note that the bytes have ended; sets `failure` unless the message was whole."""
         if not self.finished and self.failure is None:
-            self.failure = UpstreamRefusal(
-                "ModelStreamErrorException", "The model's stream was cut before its end."
-            )
+            self.failure = UpstreamRefusal(CUT_SHORT, "The model's stream was cut before its end.")
 
     def _decode(self, chunk: bytes, events: list[Event]) -> None:
         """Appends the events that `chunk` completes to `events`.
@@ -115,7 +111,7 @@ class NativeStream:
         if not self._started:
             if name == b"ping":
                 return None  # clients may not see anything before message_start
-            raise UpstreamRefusal("InternalServerException", "The stream did not begin a message.")
+            raise UpstreamRefusal(NOT_AN_ANSWER, "The stream did not begin a message.")
         if name == b"message_stop":
             self.finished = True
             return _STOP

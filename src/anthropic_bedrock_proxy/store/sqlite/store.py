@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ..base.errors import StoreError
 from .audit import SQLiteAudit
-from .backup import back_up
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
 from .keys import SQLiteKeys
@@ -72,4 +71,6 @@ class SQLiteStore:
 
         Raises `AlreadyExistsError` if the file exists, and `StoreError`; neither leaves a file.
         """
+        from .backup import back_up  # noqa: PLC0415  # for the command alone
+
         await back_up(self._path, target)

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ....aws_errors import UpstreamRefusal
+from ....aws_errors import CUT_SHORT, NOT_AN_ANSWER, UpstreamRefusal
 from ...answer.events import Event
 from ...aws.eventstream import Frame, FrameDecoder, FrameError
-from ...aws.refused_frames import CORRUPT, refusal_of
+from ...aws.exceptions import CORRUPT, refusal_of
 from ...tokens import estimate_output
 from .blocks import (
     IMAGE_NOTE,
@@ -105,9 +105,7 @@ class ConverseStream:
         if self._ending is not None:
             self._finish(self._ending, self._metadata or {})
         else:
-            self.failure = UpstreamRefusal(
-                "ModelStreamErrorException", "The model's stream was cut before its end."
-            )
+            self.failure = UpstreamRefusal(CUT_SHORT, "The model's stream was cut before its end.")
 
     def _read(self, chunk: bytes) -> None:
         try:
@@ -120,9 +118,7 @@ class ConverseStream:
         except UpstreamRefusal as refusal:
             self.failure = refusal.with_traceback(None)  # docs/decisions/0020
         except CORRUPT as error:
-            self.failure = UpstreamRefusal(
-                "ModelStreamErrorException", f"The model's stream is corrupt: {error}"
-            )
+            self.failure = UpstreamRefusal(CUT_SHORT, f"The model's stream is corrupt: {error}")
 
     def _on_frame(self, frame: Frame) -> None:
         kind = self._kinds.get(frame.raw_headers) or self._kind_of(frame)
@@ -157,9 +153,7 @@ class ConverseStream:
                 self._finish(self._ending, metadata)
         elif not self._started:
             if kind != "messageStart":
-                raise UpstreamRefusal(
-                    "InternalServerException", "The stream did not begin a message."
-                )
+                raise UpstreamRefusal(NOT_AN_ANSWER, "The stream did not begin a message.")
             self._start()
         elif self._ending is not None:
             pass  # nothing belongs to the message after messageStop

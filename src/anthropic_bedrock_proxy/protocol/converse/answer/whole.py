@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from ....aws_errors import UpstreamRefusal
+from ....aws_errors import NOT_AN_ANSWER, UpstreamRefusal
 from .blocks import convert_blocks
 from .end import ending, usage_of
 from .shapes import WholeAnswer
@@ -40,9 +40,7 @@ def finish_converse(
         answer = _decode(body)
         content = convert_blocks(answer.output.message.content, tool_names)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise UpstreamRefusal(
-            "InternalServerException", f"not a Converse answer: {error}"
-        ) from error
+        raise UpstreamRefusal(NOT_AN_ANSWER, f"not a Converse answer: {error}") from error
     calls_tool = any(block["type"] == "tool_use" for block in content)
     return _encode(
         {

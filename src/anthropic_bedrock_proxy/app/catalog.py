@@ -1,7 +1,4 @@
-"""Wires what changes while a worker runs: the catalog in the store, what Bedrock teaches.
-
-Composition code, like app/build.py: it may import anything.
-"""
+"""The catalog of the store and what Bedrock teaches, kept up to date while a worker runs."""
 
 from __future__ import annotations
 
@@ -21,15 +18,15 @@ _BEGIN_SECONDS: Final = 1.0  # of a start, while clients wait
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
 
 
-class _Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-class Control(DescribesProfiles, _Closable, Protocol):
+class Control(DescribesProfiles, Protocol):
     """The control plane, as far as requests need it."""
 
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        ...
 
-class Live:
+
+class CatalogUpdates:
     """Keeps registry, overrides and providers at the state of the store; begin it, close it."""
 
     def __init__(

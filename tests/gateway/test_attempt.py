@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
-from anthropic_bedrock_proxy.gateway.answer.whole import whole_as_stream
+from anthropic_bedrock_proxy.gateway.attempt import whole_as_stream
 from anthropic_bedrock_proxy.gateway.conversion import Conversion
 from anthropic_bedrock_proxy.upstream.base import ModelAnswer, ModelCall
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from anthropic_bedrock_proxy.app.live import Live
+from anthropic_bedrock_proxy.app.catalog import CatalogUpdates
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.overrides.known import capabilities_of
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
@@ -35,7 +35,7 @@ def test_the_operator_s_word_for_every_model_beats_what_one_model_refused():
                     updated_at=1,
                 )
             )
-        live = Live(
+        live = CatalogUpdates(
             store.catalog,
             REGISTRY,
             interval_seconds=60,
@@ -70,7 +70,7 @@ class Slow(MemoryCatalog):
 
 
 def live_on(catalog):
-    return Live(
+    return CatalogUpdates(
         catalog,
         REGISTRY,
         interval_seconds=60,
