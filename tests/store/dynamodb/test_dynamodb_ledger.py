@@ -1,154 +1,22 @@
-"""Usage and budgets in DynamoDB: deliveries that break off, processes that compete."""
+"""Budgets in DynamoDB: processes that compete."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
-from dynamo_servers import BreakingDynamoDB, client, connected, dynamo_store, server
+from dynamo_servers import client, connected, dynamo_store, server
+from dynamo_usage import a_batch, opened, store_of
 
-from anthropic_bedrock_proxy.aws.dynamodb_values import from_item, to_item
-from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.aws.dynamodb_values import to_item
 from anthropic_bedrock_proxy.store.base.ledger import Account, Standing
-from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore
 
-ROOT = Path(__file__).parents[2]
-DAY_MS = 86_400_000
-AT_MS = 1_795_996_800_000  # 2026-11-30T00:00Z
-
-
-def a_record(number: int, **fields) -> UsageRecord:
-    return UsageRecord(
-        **{
-            "id": f"req_{AT_MS:011x}{number:04}",
-            "key_id": f"key_{number % 2}",
-            "at_ms": AT_MS + number,
-            "model": "m",
-            "bedrock_model_id": "b",
-            "dialect": "invoke",
-            "user_id": "u",
-            "input_tokens": 1,
-            "cost_nano": 10,
-        }
-        | fields
-    )
-
-
-def a_batch(number: int, count: int = 30, *, first: int = 0, writer: str = "w") -> UsageBatch:
-    return UsageBatch(tuple(a_record(first + n) for n in range(count)), writer, number)
-
-
-def store_of(names, kind=None, **options) -> DynamoDBStore:
-    options = {"kind": kind, **options} if kind else options
-    return DynamoDBStore(lambda: client(server("dynalite"), **options), names)
-
-
-@asynccontextmanager
-async def opened(store):
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
-
-
-async def picture(store):
-    """Sums, accounts and records."""
-    return (
-        await store.usage.totals(by=("day", "key_id")),
-        await store.ledger.standings("key:key_0", now=0),
-        await store.ledger.standings("user:u", now=0),
-        [record.id for record in await store.usage.records()],
-    )
-
-
-def test_a_delivery_that_breaks_off_after_any_write_counts_once_when_it_comes_again():
-    expected = None
-
-    async def broken_off_after(writes: int) -> bool:
-        nonlocal expected
-        async with connected("dynalite") as (_, names), opened(store_of(names)) as store:
-            month = Account("user:u", "2026-11")
-            hold = {"holder": "w", "amount_nano": 400, "budget_nano": 1000, "now": 0, "until": 9}
-            await store.ledger.borrow(month, **hold)
-            await store.usage.append(a_batch(1, 4, first=100))
-            broken = True
-            async with opened(store_of(names, BreakingDynamoDB, writes=writes)) as breaking:
-                try:
-                    await breaking.usage.append(a_batch(2))
-                    broken = False
-                except StoreError:
-                    pass
-            for _ in range(2):
-                await store.usage.append(a_batch(2))
-            found = await picture(store)
-            expected = expected or found
-            assert found == expected
-            assert found[2][0] == Standing(month, 340, 60)
-            return broken
-
-    async def story():
-        writes = 0
-        while await broken_off_after(writes):
-            writes += 1
-        assert writes > 8
-
-    asyncio.run(story())
-
-
-def test_a_record_in_the_batch_of_another_writer_is_the_first_one_s():
-    async def story():
-        async with dynamo_store("dynalite") as store:
-            await store.usage.append(a_batch(1, 10))
-            await store.usage.append(a_batch(1, 10, first=5, writer="v"))
-            await store.usage.append(a_batch(1, 10, first=5, writer="v"))
-            assert sum(total.requests for total in await store.usage.totals()) == 15
-            assert len(await store.usage.records()) == 15
-
-    asyncio.run(story())
-
-
-def test_a_batch_without_a_writer_counts_once():
-    async def story():
-        async with dynamo_store("dynalite") as store:
-            one = UsageBatch((a_record(1), a_record(2)))
-            for batch in (one, one, UsageBatch((a_record(2), a_record(3))), one):
-                await store.usage.append(batch)
-            assert sum(total.requests for total in await store.usage.totals()) == 3
-
-    asyncio.run(story())
-
-
-@pytest.mark.parametrize(("days", "expected"), [(7, AT_MS // 1000 + 7 * 86_400), (0, None)])
-def test_rows_expire_when_they_are_told_to(days, expected):
-    async def story():
-        async with connected("dynalite") as (dynamo, names):
-            store = DynamoDBStore(lambda: client(server("dynalite")), names, usage_ttl_days=days)
-            async with opened(store):
-                await store.usage.append(a_batch(1, 1))
-                answer = await dynamo.call("Scan", {"TableName": names.usage})
-                (row,) = map(from_item, answer["Items"])
-                assert row.get("ttl") == expected
-                assert row["timestamp"] == f"{AT_MS:015}#{row['request_id']}"
-                assert row["api_key"] == "key_0"
-
-    asyncio.run(story())
-
-
-def test_a_moment_after_every_date_is_behind_every_record():
-    async def story():
-        async with dynamo_store("dynalite") as store:
-            await store.usage.append(a_batch(1, 1))
-            assert await store.usage.records(since_ms=10**15) == []
-            assert len(await store.usage.records(until_ms=10**15)) == 1
-
-    asyncio.run(story())
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("kind", ["dynalite", "moto"])
