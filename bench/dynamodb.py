@@ -31,10 +31,10 @@ from anthropic_bedrock_proxy.aws.credentials import StaticSource
 from anthropic_bedrock_proxy.aws.dynamodb import DynamoDB
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 from anthropic_bedrock_proxy.store.dynamodb.schema import create_tables
 from anthropic_bedrock_proxy.store.dynamodb.store import DynamoDBStore, TableNames
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.records import UsageRecord
 
 from .processes import child, environment, free_port
 from .table import Row, render

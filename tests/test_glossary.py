@@ -38,13 +38,13 @@ def test_the_page_has_terms_and_each_once():
     assert len(set(names)) == len(names)
 
 
-def test_no_two_public_classes_share_a_name():
+def test_no_two_classes_share_a_name():
     """The simulator may: it is an independent judge, with models and replies of its own."""
     found = defaultdict(list)
     for path, tree in trees().items():
         if path.parts[0] != "sim":
             for node in ast.walk(tree):
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                if isinstance(node, ast.ClassDef):
                     found[node.name].append(str(path))
     assert {name: paths for name, paths in found.items() if len(paths) > 1} == {}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-NANO_PER_USD: Final = 10**9
+_DIGITS: Final = 9  # behind the point
+NANO_PER_USD: Final = 10**_DIGITS
 MOST_USD: Final = 9_000_000_000  # what fits a 64-bit integer of nano-dollars
-_FINEST_EXPONENT: Final = -9
 
 
 def nano(amount: Decimal) -> int:
@@ -21,7 +21,7 @@ def nano(amount: Decimal) -> int:
         return 0
     # The exponent is looked at before anything is computed: 1e-999999999 is short to type and long
     # to turn into a fraction.
-    if amount.adjusted() >= _FINEST_EXPONENT:
+    if amount.adjusted() >= -_DIGITS:
         numerator, denominator = amount.as_integer_ratio()
         whole, rest = divmod(numerator * NANO_PER_USD, denominator)
         if not rest:
@@ -37,13 +37,13 @@ def nano_rounded_up(amount: Decimal) -> int:
 def dollars(amount_nano: int) -> str:
     """Writes nano-dollars as a JSON number of dollars, exactly."""
     whole, rest = divmod(amount_nano, NANO_PER_USD)
-    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".")
+    return f"{whole}.{rest:0{_DIGITS}d}".rstrip("0").rstrip(".")
 
 
 def usd(amount_nano: int | None) -> Decimal | None:
     """Converts nano-dollars to exact USD, without trailing zeros."""
     if amount_nano is None:
         return None
-    amount = Decimal(amount_nano).scaleb(-9)
+    amount = Decimal(amount_nano).scaleb(-_DIGITS)
     whole = amount.to_integral_value()
     return whole if amount == whole else amount.normalize()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from anthropic_bedrock_proxy.store.records import (
-    Account,
+from anthropic_bedrock_proxy.store.base.callers import OwnerRecord
+from anthropic_bedrock_proxy.store.base.catalog import (
     CapabilityOverride,
     ModelMapping,
-    OwnerRecord,
     PriceRecord,
     ProviderRecord,
 )
+from anthropic_bedrock_proxy.store.base.ledger import Account
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 FLAG = "fast-mode-2026-02-01"

@@ -12,8 +12,8 @@ from http_client import Client
 from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 
 MASTER_SECRET = "sk-master-of-the-tests"

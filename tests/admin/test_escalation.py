@@ -10,7 +10,7 @@ from anthropic_bedrock_proxy.admin.scopes import EVERYTHING, SCOPES, Actor
 from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.errors import ConflictError
-from anthropic_bedrock_proxy.store.records import NewSecret, OwnerRecord
+from anthropic_bedrock_proxy.store.base.callers import NewSecret, OwnerRecord
 
 OWN = ("keys:read", "keys:write", "usage:read")
 

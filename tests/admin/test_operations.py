@@ -12,8 +12,9 @@ from admin_cases import HAIKU, prepare
 from anthropic_bedrock_proxy.admin.scopes import MASTER
 from anthropic_bedrock_proxy.app.admin import build_admin
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.records import NewSecret, UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.base.callers import NewSecret
+from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 
 NEW = {"name": "a"}
 

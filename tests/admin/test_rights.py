@@ -20,8 +20,8 @@ from anthropic_bedrock_proxy.admin.api import AdminAPI
 from anthropic_bedrock_proxy.admin.call import Site
 from anthropic_bedrock_proxy.admin.scopes import EVERYTHING, MASTER, Actor, check_reach
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, ProxyError
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord, OwnerRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord, OwnerRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret
 
 NOW = 1_800_000_000

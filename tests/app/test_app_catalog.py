@@ -8,10 +8,10 @@ from anthropic_bedrock_proxy.app.catalog import CatalogUpdates
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.overrides.known import capabilities_of
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.catalog import ANY, CapabilityOverride
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.memory.catalog import MemoryCatalog
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import ANY, CapabilityOverride
 
 FLAG = "interleaved-thinking-2025-05-14"
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

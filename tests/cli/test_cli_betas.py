@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from anthropic_bedrock_proxy.store.records import CapabilityOverride
+from anthropic_bedrock_proxy.store.base.catalog import CapabilityOverride
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 FLAG = "fast-mode-2026-02-01"

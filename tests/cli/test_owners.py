@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from anthropic_bedrock_proxy.store.records import Account
+from anthropic_bedrock_proxy.store.base.ledger import Account
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)

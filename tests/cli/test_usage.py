@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from anthropic_bedrock_proxy.admin.usage import csv_text, record_document
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 

@@ -10,9 +10,9 @@ import pytest
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.catalog_refresh import CatalogRefresh
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.catalog import ModelMapping, ProviderRecord
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import ModelMapping, ProviderRecord
 
 HAIKU = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 OPUS = "us.anthropic.claude-opus-4-8"

@@ -22,8 +22,9 @@ from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
+from anthropic_bedrock_proxy.store.base.ledger import Account
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import Account, Caller, KeyRecord
 from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 

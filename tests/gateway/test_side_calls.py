@@ -21,7 +21,7 @@ from anthropic_bedrock_proxy.gateway.admission.booked_models import UNKNOWN
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
-from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 TABLE = load_model_table()

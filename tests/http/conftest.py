@@ -19,8 +19,8 @@ from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
 from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.http.health import Health
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_secret
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 

@@ -9,7 +9,7 @@ from http_client import Client
 from streams import MESSAGE, STREAM, encode
 
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
-from anthropic_bedrock_proxy.store.records import OwnerRecord
+from anthropic_bedrock_proxy.store.base.callers import OwnerRecord
 
 BODY = {
     "model": "claude-haiku-4-5",

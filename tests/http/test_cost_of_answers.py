@@ -9,7 +9,7 @@ from cost_cases import CASES, SONNET
 from http_client import Client
 from streams import MESSAGE, chunk_frame, encode
 
-from anthropic_bedrock_proxy.store.records import PriceRecord
+from anthropic_bedrock_proxy.store.base.catalog import PriceRecord
 
 SERVED = {name: case for name, case in CASES.items() if not case.batch}
 

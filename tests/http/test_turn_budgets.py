@@ -12,7 +12,7 @@ from streams import chunk_frame, encode
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
-from anthropic_bedrock_proxy.store.records import PriceRecord
+from anthropic_bedrock_proxy.store.base.catalog import PriceRecord
 
 MODEL = "claude-opus-4-1"  # it does not search by itself
 SEARCH = "tool_search_tool_regex"

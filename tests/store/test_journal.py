@@ -3,65 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import io
 import itertools
-import logging
-import os
 import resource
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
-import threading
-from pathlib import Path
 
-import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from journals import Listener, drain, errors, line, listen, record, segments
 
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import Account, UsageBatch, UsageRecord
-from anthropic_bedrock_proxy.store.segment import BATCH, Name, Segment, decode, encode
+from anthropic_bedrock_proxy.store.segment import BATCH
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
-
-
-def record(identity: object, **fields) -> UsageRecord:
-    return UsageRecord(
-        **{"id": str(identity), "key_id": "k", "at_ms": 1, "model": "m", "dialect": "invoke"}
-        | {"bedrock_model_id": "b"}
-        | fields
-    )
-
-
-def line(identity: object, **fields) -> bytes:
-    return encode(record(identity, **fields))
-
-
-def unchecked(identity: object, **fields) -> bytes:
-    """As the version before wrote it."""
-    return msgspec.json.encode(record(identity, **fields)) + b"\n"
-
-
-def segments(directory: Path) -> list[Path]:
-    return sorted(directory.glob("usage-*.jsonl"))
-
-
-def errors(caplog) -> list[str]:
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-
-
-@pytest.fixture
-def store():
-    return MemoryStore()
-
-
-def drain(journal, store) -> int:
-    return asyncio.run(journal.drain(store.usage))
 
 
 def test_records_reach_the_store_whole_and_the_file_goes(tmp_path, store):
@@ -105,24 +60,11 @@ def test_more_than_a_batch(tmp_path, store):
     assert len(store.usage.by_id) == 1234
 
 
-def test_the_file_of_a_living_owner_is_left_alone_and_that_of_a_dead_one_replayed(tmp_path, store):
-    living, reader = Journal(tmp_path), Journal(tmp_path)
-    living.append(record("1"))
-    assert drain(reader, store) == 0
-    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("2") + line("3"))
-    (tmp_path / "unrelated.txt").write_bytes(b"x")
-    assert drain(reader, store) == 2
-    assert len(segments(tmp_path)) == 1
-    assert (tmp_path / "unrelated.txt").exists()
-    assert drain(living, store) == 1
-    assert set(store.usage.by_id) == {"1", "2", "3"}
-
-
 APPEND_FOREVER = """
 import os, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.journal import Journal
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 
 journal = Journal(Path(sys.argv[1]))
 number = 0
@@ -149,73 +91,6 @@ def test_kill_9_loses_no_completed_append(tmp_path, store):
     assert segments(tmp_path) == []
 
 
-@settings(max_examples=60, deadline=None)
-@given(data=st.data(), count=st.integers(1, 5))
-def test_any_cut_of_the_tail_loses_at_most_the_torn_record(data, count):
-    whole = b"".join(line(number, model="modèle") for number in range(count))
-    cut = data.draw(st.integers(0, len(whole)))
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "usage-1-dead.jsonl"
-        path.write_bytes(whole[:cut])
-        store = MemoryStore()
-        drain(Journal(Path(name)), store)
-        # A line that only lacks its end is whole.
-        complete = (whole[:cut] + b"\n").count(b"}\n")
-        assert set(store.usage.by_id) == {str(number) for number in range(complete)}
-        rest = whole[:cut].split(b"\n")[complete:]
-        aside = path.with_suffix(".jsonl.corrupt")
-        assert (aside.read_bytes() if aside.exists() else b"").strip() == b"".join(rest).strip()
-        assert not path.exists()
-
-
-@settings(max_examples=60, deadline=None)
-@given(junk=st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), max_size=4))
-def test_corrupt_lines_are_set_aside_and_block_nothing(junk):
-    with tempfile.TemporaryDirectory() as name:
-        path = Path(name) / "usage-1-dead.jsonl"
-        path.write_bytes(b"".join(j + b"\n" + line(n) for n, j in enumerate(junk)) + line("end"))
-        store = MemoryStore()
-        drain(Journal(Path(name)), store)
-        assert set(store.usage.by_id) == {str(n) for n in range(len(junk))} | {"end"}
-        aside = path.with_suffix(".jsonl.corrupt")
-        kept = aside.read_bytes() if aside.exists() else b""
-        assert kept == b"".join(j + b"\n" for j in junk)
-
-
-def test_numbers_that_no_store_can_hold_are_set_aside(tmp_path, store, caplog):
-    path = tmp_path / "usage-1-dead.jsonl"
-    path.write_bytes(line("1") + line("2", input_tokens=2**63) + line("3"))
-    assert drain(Journal(tmp_path), store) == 2
-    assert path.with_suffix(".jsonl.corrupt").read_bytes() == line("2", input_tokens=2**63)
-    assert "1 lines hold no usage record" in errors(caplog)[0]
-
-
-def test_no_flipped_bit_changes_a_record():
-    """JSON may still be JSON with another bit: another price, key or day."""
-    records = [record(n, key_id="key_a", input_tokens=1234, cost_nano=5678) for n in range(3)]
-    before, struck, after = map(encode, records)
-    for bit in range(len(struck) * 8):
-        flipped = bytearray(struck)
-        flipped[bit // 8] ^= 1 << bit % 8
-        content = before + flipped + after
-        found, corrupt = decode(list(io.BytesIO(content)))  # as a file is cut
-        assert records[0] in found
-        assert all(one in records for one in found), bytes(flipped)
-        assert len(found) == 3 or corrupt, bytes(flipped)
-
-
-def test_lines_of_the_version_before_are_read_and_it_reads_ours(tmp_path, store):
-    full = {"input_tokens": 7, "cost_nano": 9, "error": "api_error"}
-    (tmp_path / "usage-1-dead.jsonl").write_bytes(
-        unchecked("1", **full) + line("2", **full) + unchecked("3")[:-1]
-    )
-    assert drain(Journal(tmp_path), store) == 3
-    assert store.usage.by_id == {
-        "1": record("1", **full), "2": record("2", **full), "3": record("3")
-    }  # fmt: skip
-    assert msgspec.json.decode(line("2", **full), type=UsageRecord) == record("2", **full)
-
-
 def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, store):
     journal = Journal(tmp_path)
     (tmp_path / "usage-1-dead.jsonl").write_bytes(line("orphan"))
@@ -233,21 +108,6 @@ def test_a_store_that_is_down_loses_nothing_and_gets_nothing_twice(tmp_path, sto
     assert len(segments(tmp_path)) == 2
     journal.discard_settled()
     assert segments(tmp_path) == []
-
-
-def test_an_orphan_that_the_store_refused_is_free_once_its_finder_ends(tmp_path, store):
-    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("1"))
-    store.down = True
-    first = Journal(tmp_path)
-    with pytest.raises(StoreError):
-        drain(first, store)
-    store.down = False
-    assert drain(Journal(tmp_path), store) == 0, "its cost is held by whoever has it"
-    store.down = True
-    asyncio.run(first.finish(store.usage))
-    first.close()
-    store.down = False
-    assert drain(Journal(tmp_path), store) == 1
 
 
 def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
@@ -271,40 +131,6 @@ def test_an_outage_in_the_middle_goes_on_where_it_stopped(tmp_path, store):
         asyncio.run(journal.drain(flaky))
     assert asyncio.run(journal.drain(flaky)) == 1200 - BATCH
     assert len(store.usage.by_id) == 1200
-
-
-class Listener:
-    """A log that remembers what it was given, and fails whenever it is told to."""
-
-    batches_at_once = 1
-
-    def __init__(self):
-        self.batches: list[UsageBatch] = []
-        self.fail_at = set()  # which calls, counted from 1
-        self.calls = 0
-
-    async def append(self, batch):
-        self.calls += 1
-        self.batches.append(msgspec.structs.replace(batch, through=None))
-        if self.calls in self.fail_at:
-            raise StoreError("maybe it arrived, maybe not")
-
-    @property
-    def numbers(self):
-        return [batch.number for batch in self.batches]
-
-    @property
-    def ids(self):
-        return [record.id for batch in self.batches for record in batch.records]
-
-
-async def inherited(journal):
-    """White box: budgets see of it what the ledger holds then."""
-    return await journal._orphans.costs()
-
-
-def listen(journal, log) -> int:
-    return asyncio.run(journal.drain(log))
 
 
 def test_batches_are_of_one_writer_and_their_numbers_grow(tmp_path):
@@ -336,44 +162,6 @@ def test_a_batch_in_doubt_comes_again_as_it_was_before_any_later_one(tmp_path):
     assert doubtful == again == once_more
     numbers = [batch.number for batch in (first, doubtful, *rest)]
     assert numbers == sorted(set(numbers))
-
-
-def test_after_a_crash_another_process_delivers_the_same_batches(tmp_path):
-    journal, log = Journal(tmp_path), Listener()
-    for number in range(1200):
-        journal.append(record(number))
-    log.fail_at = {3}
-    asyncio.run(journal.finish(log))
-    journal.close()
-    second = Listener()
-    assert listen(Journal(tmp_path), second) == 1200
-    assert second.batches == log.batches
-    assert segments(tmp_path) == []
-
-
-def test_files_of_the_last_version_are_adopted_each_as_a_writer(tmp_path):
-    log = Listener()
-    for name in ("usage-1-00000000000000aa", "usage-22-0000000000000011"):
-        (tmp_path / f"{name}.jsonl").write_bytes(line(name))
-    listen(Journal(tmp_path), log)
-    assert [batch.writer for batch in log.batches] == log.ids
-    assert len(set(log.ids)) == 2
-
-
-def test_segments_of_a_dead_writer_come_in_order_and_none_overtakes_another(tmp_path):
-    for number in (10, 9, 2):
-        segment = Segment.create(tmp_path, Name("dead", number))
-        segment.append(line(number))
-        segment.close()
-    held = next(iter(segments(tmp_path)))
-    (tmp_path / "usage-other-1-aa.jsonl").write_bytes(line("other"))
-    adopter = Segment.adopt(held)  # another process is at it
-    log = Listener()
-    assert listen(Journal(tmp_path), log) == 1, "only the other writer's"
-    adopter.close()
-    listen(Journal(tmp_path), log)
-    assert log.ids == ["other", "2", "9", "10"]
-    assert log.numbers[1:] == sorted(log.numbers[1:])
 
 
 def test_what_was_in_memory_has_later_numbers_and_keeps_them(tmp_path):
@@ -429,10 +217,10 @@ def test_replaying_a_segment_again_counts_nothing_twice(tmp_path):
 FULL_DISK = """
 import asyncio, logging, resource, sys
 from pathlib import Path
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 
 logging.basicConfig(format="%(name)s %(message)s", stream=sys.stdout)
 directory = Path(sys.argv[1])
@@ -475,23 +263,6 @@ def test_a_full_disk_loses_nothing_and_raises_nothing(tmp_path):
     assert failed.startswith("anthropic_bedrock_proxy.journal usage cannot be written to")
     assert "kept in memory" in failed
     assert "again" in recovered
-
-
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="a file that refuses to be cut: Linux")
-def test_white_box_nothing_is_written_behind_a_torn_line(tmp_path, store):
-    journal = Journal(tmp_path)
-    stubborn = os.memfd_create("segment", os.MFD_ALLOW_SEALING)
-    fcntl.fcntl(stubborn, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-    journal._active = Segment(tmp_path / "usage-1-stubborn.jsonl", stubborn)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50, hard))
-    try:
-        journal.append(record("1"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    journal.append(record("2"))
-    assert segments(tmp_path)[0].read_bytes() == line("2")
-    assert drain(journal, store) == 2
 
 
 def test_no_place_for_the_directory(tmp_path, store, caplog):
@@ -546,16 +317,6 @@ def test_a_closed_journal_leaves_what_the_store_refused_to_the_next_start(tmp_pa
     assert drain(Journal(tmp_path), store) == 1
 
 
-def test_a_segment_that_cannot_be_opened_is_told_once_and_blocks_nothing(tmp_path, store, caplog):
-    (tmp_path / "usage-0-directory.jsonl").mkdir()
-    (tmp_path / "usage-1-dead.jsonl").write_bytes(line("1"))
-    journal = Journal(tmp_path)
-    assert drain(journal, store) == 1
-    assert drain(journal, store) == 0
-    (message,) = errors(caplog)
-    assert "left for the next start" in message
-
-
 def test_a_segment_deleted_by_hand_is_still_delivered(tmp_path, store):
     journal = Journal(tmp_path)
     journal.append(record("1"))
@@ -563,40 +324,12 @@ def test_a_segment_deleted_by_hand_is_still_delivered(tmp_path, store):
     assert drain(journal, store) == 1
 
 
-def test_white_box_a_lock_on_a_name_that_is_gone_is_no_lock(tmp_path):
-    segment = Segment.create(tmp_path, Name("w", 1))
-    late = os.open(segment.path, os.O_RDWR)
-    segment.discard()
-    segment.close()
-    assert Segment._lock(segment.path, late) is None
-    with pytest.raises(FileNotFoundError):
-        Segment.adopt(segment.path)
-
-
-def test_a_new_segment_is_never_taken_for_an_orphan(tmp_path):
-    created = []
-    finished = threading.Event()
-
-    def create():
-        created.extend(Segment.create(tmp_path, Name("w", 1)) for _ in range(300))
-        finished.set()
-
-    creator = threading.Thread(target=create)
-    creator.start()
-    while not finished.is_set():
-        drain(Journal(tmp_path), MemoryStore())
-    creator.join()
-    assert all(segment.path.exists() for segment in created)
-    for segment in created:
-        segment.close()
-
-
 FORK = """
 import asyncio, os, sys
 from pathlib import Path
 from anthropic_bedrock_proxy.store.journal import Journal
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord
 
 def record(name):
     return UsageRecord(
@@ -748,93 +481,3 @@ def test_lines_in_memory_belong_to_a_round_too(tmp_path, store):
     store.down = False
     drain(journal, store)
     assert journal.delivered >= mine
-
-
-def test_what_the_dead_spent_is_told_by_writer_until_it_is_delivered(tmp_path, store):
-    paid = {"at_ms": 0, "cost_nano": 5, "team_id": "t"}
-    for number, name in enumerate(["a", "b", "a"]):
-        segment = Segment.create(tmp_path, Name(name, number))
-        for one in range(BATCH + 1):
-            segment.append(line(f"{name}{number}-{one}", **paid))
-        segment.append(line(f"{number} unpriced"))
-        segment.append(b"no record\n")
-        segment.close()
-    living = Journal(tmp_path)
-    living.append(record("mine", **paid))
-    journal = Journal(tmp_path)
-    store.down = True
-    told = asyncio.run(inherited(journal))
-    assert set(told) == {"a", "b"}, "not what the living spent"
-    assert told["a"][Account("key:k", "1970-01")] == 2 * 5 * (BATCH + 1)
-    assert told["b"] == {
-        Account(owner, period): 5 * (BATCH + 1)
-        for owner in ("key:k", "team:t")
-        for period in ("1970-01", "1970-01-01", "total")
-    }
-    with pytest.raises(StoreError):
-        drain(journal, store)
-    assert asyncio.run(inherited(journal)) == told
-    store.down = False
-    drain(journal, store)
-    assert asyncio.run(inherited(journal)) == {}
-
-
-def test_the_ledger_holds_what_the_dead_spent_until_it_is_delivered(tmp_path, store):
-    keys = [f"key_{number}" for number in range(100)]
-    (tmp_path / "usage-1-dead.jsonl").write_bytes(
-        b"".join(line(key, key_id=key, at_ms=0, cost_nano=5) for key in keys)
-    )
-    journal = Journal(tmp_path, store.ledger, now=lambda: 0.0)
-
-    async def held(now):
-        return [
-            standing.held_nano
-            for key in keys
-            for standing in await store.ledger.standings(f"key:{key}", now=now)
-        ]
-
-    class Shut:
-        async def append(self, batch):
-            raise StoreError("throttled")
-
-    async def story():
-        await journal.hold_inherited(Account("key:key_7", "total"))
-        assert await held(0) == [5], "at once, where it is to be lent from"
-        with pytest.raises(StoreError):
-            await journal.drain(Shut())
-        assert await held(86_000) == [5] * 300
-        await journal.drain(store.usage)
-        assert await held(0) == [0] * 300
-        assert (await store.usage.totals(by=()))[0].cost_nano == 500
-
-    asyncio.run(story())
-
-
-def test_files_of_the_dead_are_open_a_few_at_a_time(tmp_path, store):
-    for number in range(300):
-        (tmp_path / f"usage-{number}-dead.jsonl").write_bytes(line(number))
-    journal = Journal(tmp_path)
-    store.down = True
-    with pytest.raises(StoreError):
-        drain(journal, store)
-    assert len(asyncio.run(inherited(journal))) == 128
-    store.down = False
-    assert drain(journal, store) == 300
-    assert segments(tmp_path) == []
-
-
-def test_a_file_that_is_delivered_while_it_is_summed_is_not_read_any_further(tmp_path, store):
-    for number in range(2):
-        segment = Segment.create(tmp_path, Name("dead", number))
-        for one in range(4 * BATCH):
-            segment.append(line(f"{number}-{one}", cost_nano=1))
-        segment.close()
-
-    async def story():
-        journal = Journal(tmp_path)
-        return await asyncio.gather(
-            *(inherited(journal) for _ in range(2)), journal.drain(store.usage)
-        )
-
-    *_, delivered = asyncio.run(story())
-    assert delivered == 8 * BATCH

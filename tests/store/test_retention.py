@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.retention import expire_usage
 
 DAY = 86_400

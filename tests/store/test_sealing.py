@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 from cryptography.fernet import Fernet
 
-from anthropic_bedrock_proxy.store.base import StoreError
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.sealing import ProviderCredentials, Seal, SealingError, mask
 
 SECRET = "a long random text"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.store.records import Account, UsageRecord, UsageTotal
+from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageRecord, UsageTotal
 from anthropic_bedrock_proxy.store.totals import (
     COLUMNS,
     COUNTED,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dynamo_servers import TwiceDynamoDB, dynamo_store
 
-from anthropic_bedrock_proxy.store.base import Store
+from anthropic_bedrock_proxy.store.base.store import Store
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 

@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSour
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
-from anthropic_bedrock_proxy.store.records import ProviderRecord
+from anthropic_bedrock_proxy.store.base.catalog import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 from anthropic_bedrock_proxy.upstream.provider import Provider, parse_provider

@@ -21,8 +21,10 @@ from ..errors import (
     UnavailableError,
 )
 from ..router import Router, method_not_allowed
-from ..store.base import AlreadyExistsError, KeyNotFoundError, Store, StoreError
-from ..store.records import AuditRecord, KeyRecord
+from ..store.base.audit import AuditRecord
+from ..store.base.callers import KeyRecord
+from ..store.base.errors import AlreadyExistsError, NoSuchObjectError, StoreError
+from ..store.base.store import Store
 from ..store.sealing import SealingError
 from .call import AdminCall, Change, Site
 from .scopes import LOCAL, MASTER, Actor
@@ -158,7 +160,7 @@ class AdminAPI:
 def _translated(error: StoreError) -> ProxyError:
     """Translates a store's refusal into the error that a client sees."""
     message = str(error)
-    if isinstance(error, KeyNotFoundError):
+    if isinstance(error, NoSuchObjectError):
         return NotFoundError(message)
     if isinstance(error, AlreadyExistsError):
         return ConflictError(message)

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import DEFAULT_PROVIDER, Registry, base_model_id
-from ..store.records import ANY, CapabilityOverride
+from ..store.base.catalog import ANY, CapabilityOverride
 from .call import AdminCall, Change, Nothing, Site
 from .documents import document, recorded
 

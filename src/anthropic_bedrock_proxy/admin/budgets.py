@@ -7,11 +7,10 @@ from typing import Any
 from ..errors import NotFoundError
 from ..gateway.admission.periods import TOTAL, today
 from ..money import usd
-from ..store.records import Account, Allowance, Standing
+from ..store.base.callers import Allowance
+from ..store.base.ledger import CHARGED, Account, Standing, owner_of
 from .call import AdminCall, Nothing
 from .moments import timestamp
-
-KINDS = ("key", "user", "team")
 
 
 async def standing(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
@@ -59,15 +58,15 @@ async def history(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
 async def _look_up(call: AdminCall[Any, Any]) -> tuple[str, Allowance, list[Standing]]:
     """Returns (name in the ledger, record, standings) of an owner. Raises `NotFoundError`."""
     kind, identifier = call.parts["kind"], call.parts["id"]
-    if kind not in KINDS:
-        raise NotFoundError(f"{kind[:100]} has no budgets: {', '.join(KINDS)} have")
+    if kind not in CHARGED:
+        raise NotFoundError(f"{kind[:100]} has no budgets: {', '.join(CHARGED)} have")
     store = call.store
     found: Allowance | None
     if kind == "key":
         found = await store.keys.get(identifier)
     else:
         found = await store.owners.get(kind, identifier)
-    owner = f"{kind}:{identifier}"
+    owner = owner_of(kind, identifier)
     standings = list(await store.ledger.standings(owner, now=call.now))
     # Keys may name users and teams that nobody recorded: they spend all the same.
     if found is None and not standings:

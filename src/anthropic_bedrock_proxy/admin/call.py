@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..models.registry import Registry
-from ..store.base import Store
-from ..store.records import ModelMapping
+from ..store.base.catalog import ModelMapping
+from ..store.base.store import Store
 from ..store.sealing import Seal
 from .scopes import Actor
 

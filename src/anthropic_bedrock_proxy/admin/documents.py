@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from ..money import usd
-from ..store.records import Allowance
+from ..store.base.callers import Allowance
 from .moments import timestamp
 
 SECRET_FIELDS: Final = frozenset(("encrypted_credentials",))

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ..errors import InvalidRequestError
-from ..store.base import KeyNotFoundError
-from ..store.records import KeyRecord, NewSecret
+from ..store.base.callers import LISTS, KeyRecord, NewSecret
+from ..store.base.errors import NoSuchObjectError
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from .allowances import AllowanceBody, Name, changes
 from .call import AdminCall, Change, Nothing
@@ -21,8 +21,6 @@ from .scopes import Actor, check_grant, check_reach, gains
 from .validation import field
 
 LONGEST_OVERLAP_SECONDS: Final = 366 * 24 * 3600
-# Cleared, these are empty and not null.
-_LISTS: Final = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")
 Pattern = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
 Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+\Z")]
 # Few enough for one record, and the audit of its change, in any store: DynamoDB takes 400 KB.
@@ -80,7 +78,7 @@ async def list_(call: AdminCall[Nothing, KeyQuery]) -> dict[str, Any]:
     while len(keys) <= query.limit:  # one more tells whether there are others
         try:
             page = await call.store.keys.list(after=after, limit=query.limit + 1)
-        except KeyNotFoundError as error:
+        except NoSuchObjectError as error:
             raise InvalidRequestError(f"after: {error}") from error
         keys += [
             key
@@ -145,7 +143,7 @@ async def reactivate(call: AdminCall[Nothing, Nothing]) -> Change:
 async def rotate(call: AdminCall[Rotation, Nothing]) -> Change:
     """Gives a key another secret, which is in the answer, this once."""
     secret = mint_secret()
-    judgement = _Judgement(call.actor)
+    judgement = _KeyJudgement(call.actor)
     after = await call.store.keys.rotate(
         call.parts["id"],
         NewSecret(hash_secret(secret), hint_of(secret), call.body.overlap_seconds),
@@ -155,7 +153,7 @@ async def rotate(call: AdminCall[Rotation, Nothing]) -> Change:
     return _done(judgement, after, secret)
 
 
-class _Judgement:
+class _KeyJudgement:
     """Judges whether an actor may change a key, and keeps the key as it was before."""
 
     def __init__(self, actor: Actor, secret: str | None = None) -> None:
@@ -178,14 +176,14 @@ class _Judgement:
 
 async def _changed(call: AdminCall[Any, Any], fields: dict[str, Any]) -> Change:
     secret = mint_secret()
-    judgement = _Judgement(call.actor, secret)
+    judgement = _KeyJudgement(call.actor, secret)
     after = await call.store.keys.update(
         call.parts["id"], fields, now=call.now, judge=judgement.judge
     )
     return _done(judgement, after, secret if judgement.gained else None)
 
 
-def _done(judgement: _Judgement, after: KeyRecord, secret: str | None) -> Change:
+def _done(judgement: _KeyJudgement, after: KeyRecord, secret: str | None) -> Change:
     told = {} if secret is None else {"id": after.id, "key": secret}
     return Change(
         document=told | document(after),
@@ -198,7 +196,7 @@ def _done(judgement: _Judgement, after: KeyRecord, secret: str | None) -> Change
 async def _key(call: AdminCall[Any, Any]) -> KeyRecord:
     key = await call.store.keys.get(call.parts["id"])
     if key is None:
-        raise KeyNotFoundError(f"no key has the id {call.parts['id']}")
+        raise NoSuchObjectError(f"no key has the id {call.parts['id']}")
     return key
 
 
@@ -207,7 +205,7 @@ async def _fields(call: AdminCall[Any, Any], body: KeyBody) -> dict[str, Any]:
     fields = changes(body)
     if (expires_at := fields.get("expires_at")) is not None:
         fields["expires_at"] = field("expires_at", moment_ms, expires_at) // 1000
-    for name in _LISTS:
+    for name in LISTS:  # cleared, these are empty and not null
         if name in fields:
             fields[name] = fields[name] or ()
     for number, network in enumerate(fields.get("allowed_networks", ())):

@@ -11,7 +11,7 @@ from msgspec import Meta
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import Registry, Target
 from ..models.table import Model
-from ..store.records import BedrockModel, ModelMapping
+from ..store.base.catalog import BedrockModel, ModelMapping
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 

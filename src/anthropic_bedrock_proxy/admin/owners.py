@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from ..errors import InvalidRequestError
-from ..store.base import KeyNotFoundError
-from ..store.records import KeyRecord, OwnerRecord
+from ..store.base.callers import KeyRecord, OwnerKind, OwnerRecord
+from ..store.base.errors import NoSuchObjectError
 from .allowances import AllowanceBody, Id, Name, changes
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .scopes import Actor, check_owned
-
-Kind = Literal["user", "team"]
 
 
 class NewOwner(AllowanceBody, frozen=True, kw_only=True):
@@ -36,7 +34,7 @@ class ChangedOwner(AllowanceBody, frozen=True, kw_only=True):
 class Owners(msgspec.Struct, frozen=True):
     """The operations on users, or on teams."""
 
-    kind: Kind
+    kind: OwnerKind
 
     async def list(self, call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
         """Lists all users or teams, by id."""
@@ -51,7 +49,9 @@ class Owners(msgspec.Struct, frozen=True):
         """Makes a user or team. Keys may have named it before."""
         fields = {"name": call.body.id} | changes(call.body)
         owner = OwnerRecord(kind=self.kind, created_at=call.now, updated_at=call.now, **fields)
-        await call.store.owners.create(owner, judge=_Judgement(call.actor, owner.kind, owner.id))
+        await call.store.owners.create(
+            owner, judge=_OwnerJudgement(call.actor, owner.kind, owner.id)
+        )
         return Change(document=document(owner), object=owner.id, after=recorded(owner), status=201)
 
     async def update(self, call: AdminCall[ChangedOwner, Nothing]) -> Change:
@@ -62,7 +62,7 @@ class Owners(msgspec.Struct, frozen=True):
         if "is_active" in fields:
             fields["deactivated_reason"] = None if fields["is_active"] else "disabled"
         owner_id = call.parts["id"]
-        judgement = _Judgement(call.actor, self.kind, owner_id)
+        judgement = _OwnerJudgement(call.actor, self.kind, owner_id)
         after = await call.store.owners.update(
             self.kind, owner_id, fields, now=call.now, judge=judgement
         )
@@ -76,7 +76,7 @@ class Owners(msgspec.Struct, frozen=True):
     async def remove(self, call: AdminCall[Nothing, Nothing]) -> Change:
         """Removes a user or team with its limits and budgets; the keys that name it stay."""
         owner_id = call.parts["id"]
-        judgement = _Judgement(call.actor, self.kind, owner_id)
+        judgement = _OwnerJudgement(call.actor, self.kind, owner_id)
         if not await call.store.owners.remove(self.kind, owner_id, judge=judgement):
             raise self._unknown(owner_id)
         return Change(
@@ -91,14 +91,14 @@ class Owners(msgspec.Struct, frozen=True):
             raise self._unknown(call.parts["id"])
         return owner
 
-    def _unknown(self, owner_id: str) -> KeyNotFoundError:
-        return KeyNotFoundError(f"no {self.kind} has the id {owner_id}")
+    def _unknown(self, owner_id: str) -> NoSuchObjectError:
+        return NoSuchObjectError(f"no {self.kind} has the id {owner_id}")
 
 
-class _Judgement:
+class _OwnerJudgement:
     """Judges whether an actor may change a user or team, and keeps that as it was before."""
 
-    def __init__(self, actor: Actor, kind: Kind, owner_id: str) -> None:
+    def __init__(self, actor: Actor, kind: OwnerKind, owner_id: str) -> None:
         self._actor = actor
         self._kind = kind
         self._owner_id = owner_id

@@ -12,7 +12,7 @@ from ..errors import InvalidRequestError, NotFoundError
 from ..models.registry import Registry
 from ..models.table import Price
 from ..money import nano
-from ..store.records import ANY, PriceRecord
+from ..store.base.catalog import ANY, PriceRecord
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms

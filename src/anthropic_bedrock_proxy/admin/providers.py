@@ -10,15 +10,15 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import ConflictError, InvalidRequestError, PermissionDeniedError
-from ..store.base import KeyNotFoundError
-from ..store.records import ProviderRecord
+from ..store.base.catalog import ProviderRecord
+from ..store.base.errors import NoSuchObjectError
 from ..store.sealing import ProviderCredentials, SealingError, mask
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .scopes import EVERYTHING, Actor
 from .validation import field
 
-DEFAULT_PROVIDER: Final = "default"  # the place that the AWS_* settings describe
+DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 NAME: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
 REGION: Final = r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z"
 ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"
@@ -128,16 +128,16 @@ async def disable(call: AdminCall[Nothing, Nothing]) -> Change:
 
 
 async def check_provider(call: AdminCall[Any, Any], name: str | None) -> None:
-    """Raises `KeyNotFoundError` unless requests may be sent to `name`, or it is None."""
+    """Raises `NoSuchObjectError` unless requests may be sent to `name`, or it is None."""
     if name is None or name == DEFAULT_PROVIDER or name in call.site.providers:
         return
     if await call.store.catalog.provider(name) is None:
         raise unknown_provider(name)
 
 
-def unknown_provider(name: str) -> KeyNotFoundError:
+def unknown_provider(name: str) -> NoSuchObjectError:
     """Makes the error for a name that no provider has."""
-    return KeyNotFoundError(f"no provider is called {name[:200]}; see `providers list`")
+    return NoSuchObjectError(f"no provider is called {name[:200]}; see `providers list`")
 
 
 async def _switch(call: AdminCall[Any, Any], *, on: bool) -> Change:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import InvalidRequestError, PermissionDeniedError
-from ..store.records import KeyRecord
+from ..store.base.callers import KeyRecord
 
 EVERYTHING: Final = "admin"
 _READ_ONLY: Final = ("audit", "budgets", "usage")

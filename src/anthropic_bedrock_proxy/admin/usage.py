@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from ..store.records import UsageRecord, UsageTotal
+from ..store.base.usage import UsageRecord, UsageTotal
 from ..store.totals import add
 from .call import AdminCall, Nothing, TextDocument
 from .documents import shown

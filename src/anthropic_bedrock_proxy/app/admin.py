@@ -9,8 +9,8 @@ from ..admin.api import AdminAPI
 from ..admin.call import Site
 from ..config import Settings
 from ..models.registry import Registry
-from ..store.base import Store
-from ..store.records import ModelMapping
+from ..store.base.catalog import ModelMapping
+from ..store.base.store import Store
 from ..store.sealing import Seal
 
 

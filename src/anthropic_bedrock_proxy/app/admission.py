@@ -13,7 +13,8 @@ from ..gateway.admission.lease import Counters
 from ..gateway.admission.pricing import Pricing
 from ..gateway.admission.rate_limits import LimitOptions, RateLimits
 from ..models.registry import Registry
-from ..store.base import KeyStore, Ledger
+from ..store.base.keys import KeyStore
+from ..store.base.ledger import Ledger
 from ..store.journal import Journal
 from ..upstream.providers import Providers
 

@@ -17,7 +17,8 @@ from ..http.application import Application
 from ..http.health import Health
 from ..http.server.bounds import ConnectionBounds
 from ..limits.select import check_url as check_limits_url
-from ..store.base import Store, StoreError
+from ..store.base.errors import StoreError
+from ..store.base.store import Store
 from ..store.journal import Journal
 from ..telemetry.logs import AccessLog
 from ..telemetry.watchdog import Watchdog

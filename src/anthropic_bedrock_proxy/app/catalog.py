@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from ..gateway.catalog_refresh import CatalogRefresh
 from ..gateway.overrides.overrides import Overrides
 from ..models.registry import Registry
-from ..store.base import Catalog, StoreError
-from ..store.records import CapabilityOverride, PriceRecord, ProviderRecord
+from ..store.base.catalog import CapabilityOverride, Catalog, PriceRecord, ProviderRecord
+from ..store.base.errors import StoreError
 from ..upstream.profiles import DescribesProfiles, ProfileModels
 
 _BEGIN_SECONDS: Final = 1.0  # of a start, while clients wait

@@ -19,7 +19,7 @@ from ..http.cors import CORS
 from ..http.health import Health
 from ..http.server.bounds import ConnectionBounds
 from ..models.registry import Registry
-from ..store.base import Store
+from ..store.base.store import Store
 from ..telemetry.logs import AccessLog
 from .admission import make_authenticator
 

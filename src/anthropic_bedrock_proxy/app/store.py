@@ -10,7 +10,7 @@ from ..store.select import store_from_url
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
     from ..aws.resolver.resolver import Resolver
-    from ..store.base import Store
+    from ..store.base.store import Store
     from ..store.dynamodb.tables import TableNames
 
 

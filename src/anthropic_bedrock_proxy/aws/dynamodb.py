@@ -56,7 +56,7 @@ UNREACHABLE: Final = "Unreachable"
 NO_CREDENTIALS: Final = "NoCredentials"
 
 
-class _Refusal(msgspec.Struct, frozen=True):
+class _ErrorBody(msgspec.Struct, frozen=True):
     kind: str = msgspec.field(name="__type", default="")
     message: str = ""
     capital: str = msgspec.field(name="Message", default="")
@@ -174,9 +174,9 @@ class DynamoDB:
 
 def _refused(status: int, answer: bytes) -> DynamoDBError:
     try:
-        refusal = msgspec.json.decode(answer, type=_Refusal)
+        refusal = msgspec.json.decode(answer, type=_ErrorBody)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        refusal = _Refusal()
+        refusal = _ErrorBody()
     code = refusal.kind.rpartition("#")[2]
     if status >= _HTTP_SERVER_ERROR:
         # Worth another attempt, whatever its code.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..store.base import StoreError
+from ..store.base.errors import StoreError
 from .common import config_option, json_option, print_json
 from .wire import load
 

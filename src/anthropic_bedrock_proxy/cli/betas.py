@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 import click
 
 from ..models.table import DIALECTS
-from ..store.records import ANY
+from ..store.base.catalog import ANY
 from .client import admin
 from .common import json_option, print_json, print_table, where_options
 from .wire import Where

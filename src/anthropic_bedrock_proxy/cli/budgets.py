@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from ..store.base.ledger import CHARGED
 from .client import admin
 from .common import json_option, print_json, print_table, where_options
 from .values import usd_text
 from .wire import Where, segment
 
-_KINDS = click.Choice(["key", "user", "team"])
+_KINDS = click.Choice(CHARGED)
 
 
 @click.group()

@@ -11,7 +11,8 @@ import click
 
 from ..config import Settings, SettingsError
 from ..errors import ProxyError
-from ..store.base import Store, StoreError
+from ..store.base.errors import StoreError
+from ..store.base.store import Store
 from .wire import decode, encode, parameters
 
 

@@ -19,7 +19,7 @@ from ..process.listening import BindError, Bound, listen
 
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
-    from ..store.base import Store
+    from ..store.base.store import Store
 
 _NO_CREDENTIALS = """\
 No AWS credentials were found, so there is nothing to send requests to. Give the proxy one of:
@@ -82,7 +82,7 @@ def _serve(
     from ..app.store import make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
-    from ..store.base import StoreError  # noqa: PLC0415
+    from ..store.base.errors import StoreError  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
     from .banner import banner  # noqa: PLC0415
 
@@ -164,7 +164,7 @@ def _first_key(
     """
     import asyncio  # noqa: PLC0415  # after the bind
 
-    from ..store.base import StoreError  # noqa: PLC0415
+    from ..store.base.errors import StoreError  # noqa: PLC0415
 
     async def look() -> tuple[str | None, bool]:
         try:
@@ -188,7 +188,7 @@ async def _make_key(settings: Settings, store: Store) -> str:
     from ..admin.table import PREFIX  # noqa: PLC0415
     from ..app.admin import build_admin  # noqa: PLC0415
     from ..errors import ProxyError  # noqa: PLC0415
-    from ..store.base import StoreError  # noqa: PLC0415
+    from ..store.base.errors import StoreError  # noqa: PLC0415
 
     body = b'{"name": "first key"}'
     try:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from ..config import Settings
-from ..store.base import StoreError
+from ..store.base.errors import StoreError
 from .common import config_option, json_option, print_fields
 from .wire import load
 

@@ -40,7 +40,7 @@ class SettingsError(Exception):
         super().__init__("\n  ".join((head, *self.problems)))
 
 
-class _Source(msgspec.Struct, frozen=True):
+class _SettingsSource(msgspec.Struct, frozen=True):
     """Raw values by upper-case name."""
 
     label: str
@@ -71,8 +71,8 @@ def load_settings(
 
     sdk_environ = SDKEnviron()
     sources = [
-        _Source(COMMAND_LINE, _folded(overrides or {})),
-        _Source(ENVIRONMENT, _folded(os.environ if environ is None else environ)),
+        _SettingsSource(COMMAND_LINE, _folded(overrides or {})),
+        _SettingsSource(ENVIRONMENT, _folded(os.environ if environ is None else environ)),
     ]
     problems += _unknown(sources[0], names)
     if env_file is not None:
@@ -110,18 +110,18 @@ def _folded(values: Mapping[str, Any]) -> dict[str, Any]:
     return folded | {name: value for name, value in given.items() if name == name.upper()}
 
 
-def _read_env_file(path: Path, problems: list[str]) -> _Source:
+def _read_env_file(path: Path, problems: list[str]) -> _SettingsSource:
     try:
         # A directory is what Docker makes of a bind mount whose source is missing.
         if not path.exists() or path.is_dir():
-            return _Source(path.name, {})
+            return _SettingsSource(path.name, {})
         from dotenv import dotenv_values  # noqa: PLC0415  # most deployments have no .env
 
         # Interpolates ${NAME}, as the predecessor did; utf-8-sig: Windows editors write a mark.
-        return _Source(path.name, _folded(dotenv_values(path, encoding="utf-8-sig")))
+        return _SettingsSource(path.name, _folded(dotenv_values(path, encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path} cannot be read: {_reason(error)}")
-        return _Source(path.name, {})
+        return _SettingsSource(path.name, {})
 
 
 def _read_toml(
@@ -129,7 +129,7 @@ def _read_toml(
     sections: Mapping[str, list[Field]],
     names: frozenset[str],
     problems: list[str],
-) -> _Source:
+) -> _SettingsSource:
     import tomllib  # noqa: PLC0415  # only who has a TOML file pays for its parser
 
     values: dict[str, object] = {}
@@ -137,7 +137,7 @@ def _read_toml(
         document = tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problems.append(f"{path} cannot be read: {_reason(error)}")
-        return _Source(path.name, values)
+        return _SettingsSource(path.name, values)
 
     def keep(name: str, key: str, value: object) -> None:
         if name in values:
@@ -160,10 +160,10 @@ def _read_toml(
         else:
             hint = _did_you_mean(key.lower(), (*map(str.lower, names), *sections))
             problems.append(f"{key} (from {path.name}) is not a setting{hint}")
-    return _Source(path.name, values)
+    return _SettingsSource(path.name, values)
 
 
-def _resolve(field: Field, sources: list[_Source], problems: list[str]) -> tuple[Any, str]:
+def _resolve(field: Field, sources: list[_SettingsSource], problems: list[str]) -> tuple[Any, str]:
     for name in (field.name, *field.setting.aliases):
         for source in sources:
             if name in source.values:
@@ -204,7 +204,7 @@ def _check_credentials(
         )
 
 
-def _unknown(source: _Source, names: frozenset[str]) -> Iterable[str]:
+def _unknown(source: _SettingsSource, names: frozenset[str]) -> Iterable[str]:
     for name in source.values:
         if name in names:
             continue
@@ -213,7 +213,7 @@ def _unknown(source: _Source, names: frozenset[str]) -> Iterable[str]:
 
 
 def _without_effect(
-    known: Mapping[str, Field], origins: Mapping[str, str], sources: list[_Source]
+    known: Mapping[str, Field], origins: Mapping[str, str], sources: list[_SettingsSource]
 ) -> Iterable[NoEffect]:
     for name, field in known.items():
         if field.setting.no_effect and origins[name] != DEFAULT:

@@ -23,7 +23,7 @@ _PART: Final = 4  # a key gets at most this part of the memory
 _MAX_URL: Final = 2048  # longer ones are refused at once
 
 
-class _Closing(Fetcher, Protocol):
+class _ClosableFetcher(Fetcher, Protocol):
     def close(self) -> None: ...
 
 
@@ -53,7 +53,7 @@ class CachedFetcher:
 
     def __init__(
         self,
-        fetcher: _Closing,
+        fetcher: _ClosableFetcher,
         *,
         max_bytes: int = MAX_BYTES,
         now: Callable[[], float] = monotonic,

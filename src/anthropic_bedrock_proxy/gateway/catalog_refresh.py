@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from ..models.registry import Registry
-from ..store.base import Catalog, StoreError
-from ..store.records import CapabilityOverride, PriceRecord, ProviderRecord
+from ..store.base.catalog import CapabilityOverride, Catalog, PriceRecord, ProviderRecord
+from ..store.base.errors import StoreError
 
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
 

@@ -18,7 +18,7 @@ from ..protocol.native.invoke import to_invoke
 from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.policy import Policy
 from ..protocol.tokens import estimate_input
-from ..store.records import Caller
+from ..store.base.callers import Caller
 from ..upstream.base import ModelCall, StreamDecoder
 from .overrides.known import OverrideView
 from .overrides.raw_paths import strip

@@ -43,12 +43,12 @@ _DEADLINES: Final = Deadlines(max_attempts=1, first_byte_seconds=10.0)
 _NOT_COUNTED: Final = ("max_tokens", "stream", "metadata", "stop_sequences", "temperature")
 
 
-class _Thinking(msgspec.Struct):
+class _ThinkingBudget(msgspec.Struct):
     type: str = ""
     budget_tokens: int = 0
 
 
-_decode_thinking = msgspec.json.Decoder(_Thinking | None).decode
+_decode_thinking = msgspec.json.Decoder(_ThinkingBudget | None).decode
 
 
 class _Counted(msgspec.Struct):

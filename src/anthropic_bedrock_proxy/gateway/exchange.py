@@ -12,7 +12,7 @@ from ..protocol.answer.metering import Meter
 
 if TYPE_CHECKING:
     from ..models.registry import Target
-    from ..store.records import Caller
+    from ..store.base.callers import Caller
     from ..turn.driver import BegunTurn
 
 

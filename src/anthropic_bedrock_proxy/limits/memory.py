@@ -11,7 +11,10 @@ from .decide import Cell, decide
 
 
 class MemoryLimiter:
-    """The counter of one process; beyond `most` buckets it forgets those nearest to full."""
+    """The counter of one process; beyond `most` buckets it forgets those nearest to full.
+
+    So not the oldest, as `Bounded` would: a bucket that is empty has to be remembered.
+    """
 
     def __init__(self, *, now: Callable[[], float] = time.time, most: int = 65_536) -> None:
         self._now = now

@@ -2,7 +2,8 @@
 
 An outage begins with a failure. It ends when Redis has counted for a while without another one:
 until then a failure belongs to the same outage, and the pauses before the next try go on growing.
-So a server that answers now and then makes one outage and not many.
+So a server that answers now and then makes one outage and not many. The ledger has another rule
+(`LedgerOutage`): it is asked again after a second, and one answer ends its outage.
 """
 
 from __future__ import annotations

@@ -128,6 +128,7 @@ class RedisLimiter:
         for bucket, change in zip(buckets, changes, strict=True):
             if not change:
                 continue
+            # Not `Bounded`: what is known is kept, and what finds no room is counted as lost.
             if bucket in self._changes or len(self._changes) < self._most_kept:
                 self._changes[bucket] += change
             else:

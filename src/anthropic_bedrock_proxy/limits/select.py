@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from .base import Limiter
 
+# Settings say the same (config/rules.py); tests/config/test_settings_agree.py compares both.
 ALLOWED: Final = (
     "memory://, redis://host:port/db, redis+sentinel://host:port,host:port/name/db "
     "or redis+cluster://host:port; rediss for TLS"

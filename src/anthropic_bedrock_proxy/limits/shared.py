@@ -33,6 +33,7 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Final
 
+from ..bounded import Bounded
 from .base import Bucket, Buckets, Decision, Slot
 from .decide import decide
 from .memory import MemoryLimiter
@@ -72,7 +73,7 @@ class SharedLimiter:
         self._rows_of: dict[Buckets, Sequence[BucketRow]] = {}  # by what a request asks for
         self._unsettled: dict[BucketRow, None] = {}  # rows to look at in `_settle_now`
         self._later: asyncio.TimerHandle | None = None
-        self._slots: dict[str, bytes] = {}
+        self._slots: Bounded[str, bytes] = Bounded(_MAX_KNOWN)
         self._held: dict[str, int] = {}  # by slot: how many this process holds
         self._name = b""  # of this process in its holder row, random
         self._holder = -1
@@ -198,6 +199,7 @@ class SharedLimiter:
         rows = self._rows_of.get(buckets)
         if rows is not None:
             return rows
+        # Not `Bounded`: what a row still owes is settled before it goes, and both go together.
         if len(self._rows) + len(buckets) > _MAX_KNOWN or len(self._rows_of) >= _MAX_KNOWN:
             self._settle_now()
             self._rows.clear()
@@ -284,7 +286,5 @@ class SharedLimiter:
     def _slot_key(self, name: str) -> bytes:
         key = self._slots.get(name)
         if key is None:
-            if len(self._slots) >= _MAX_KNOWN:
-                self._slots.clear()
             key = self._slots[name] = key_of(name)
         return key

@@ -9,10 +9,13 @@ model, the blocklist removes one on every model.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from .table import Capabilities
+
+BETA_HEADER: Final = "anthropic-beta"
 
 
 class BetaRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from .base import LASTING_SECONDS, Ledger
-from .records import Account
+from .base.ledger import LASTING_SECONDS, Account, Ledger
 
 _AT_ONCE: Final = 64  # accounts
 _NOTHING: Final = (0, 0)

@@ -3,8 +3,8 @@
 Theory of operation:
 - `append` writes one line to the active segment, without a store round trip. Once it has returned,
   the death of the process (kill -9 included) does not lose the record.
-- `drain` closes the active segment and moves closed ones into the store in batches: its own, then
-  those of dead processes (orphans.py). A segment is deleted only when the store has all of it. The
+- `drain` closes the active segment and moves closed ones into the store in batches (outbox.py): its
+  own, then those of dead processes. A segment is deleted only when the store has all of it. The
   store counts a record once however often it comes, so doubt is settled by sending again.
 - A line that the disk refuses stays in memory and goes to the store from there; callers of `append`
   never see it.
@@ -35,15 +35,14 @@ import contextlib
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from secrets import token_hex
 
-from .base import Ledger, StoreError, UsageLog
-from .inheritance import Inheritance
-from .orphans import Orphans
-from .records import Account, UsageRecord
+from .base.errors import StoreError
+from .base.ledger import Account, Ledger
+from .base.usage import UsageLog, UsageRecord
+from .outbox import Outbox
 from .segment import Lines, Name, Segment, encode
 
 LONGEST_PAUSE_SECONDS = 30.0
@@ -75,12 +74,9 @@ class Journal:
         self._numbers = 0  # the last number of a segment (or `Lines`) of this writer
         self._active: Segment | None = None  # opened by the first append, so after the fork
         self._in_memory: list[bytes] = []  # refused by the disk; for after `_active`
-        self._closed: list[Lines] = []  # to be delivered, in order
-        self._settling: list[Lines] = []  # delivered after a failed try: `discard_settled`
         self._dropped = 0
         self._refused = False
-        self._orphans = Orphans(directory)
-        self._inheritance = None if ledger is None else Inheritance(ledger, now=now)
+        self._outbox = Outbox(directory, ledger, now=now)
         self._draining = asyncio.Lock()
         # For budgets, see above; `failing`: the last round failed.
         self.round = 1
@@ -113,8 +109,7 @@ class Journal:
 
         Raises `StoreError`, and `OSError` of the folder.
         """
-        if self._inheritance is not None:
-            await self._inheritance.hold(self._orphans.costs, account)
+        await self._outbox.hold_inherited(account)
 
     async def drain(self, log: UsageLog) -> int:
         """Moves everything closed into `log`; returns how many records were delivered.
@@ -124,18 +119,15 @@ class Journal:
         async with self._draining:
             self._forget_parent()
             with contextlib.suppress(StoreError, OSError):  # our own usage does not wait for these
-                self._orphans.adopt()
+                self._outbox.adopt()
                 await self.hold_inherited()
             try:
                 # What an earlier drain could not deliver goes first; the own segment is not
                 # rotated before, so an outage of the store leaves two files, not one per drain.
-                delivered = await self._deliver_closed(log)
+                delivered = await self._deliver(log)
                 self._rotate()
-                delivered += await self._deliver_closed(log)
-                self._orphans.adopt()
-                while self._orphans.adopted:
-                    delivered += await self._deliver_adopted(log)
-                    self._orphans.adopt()
+                delivered += await self._deliver(log)
+                delivered += await self._outbox.deliver_adopted(log)
             except StoreError:
                 self.failing = True
                 self._save_memory()
@@ -183,9 +175,7 @@ class Journal:
         files ends its holds.
         """
         self._forget_parent()
-        for segment in self._settling:
-            self._discard(segment)
-        self._settling = []
+        self._outbox.discard_settled()
 
     def close(self) -> None:
         """Unlocks the files, for other processes. After `finish`, and after budgets have closed."""
@@ -210,10 +200,10 @@ class Journal:
         self.round += 1
         if self._active is not None and (self._active.size or self._in_memory):
             # Also if it is empty: its number comes before that of the lines in memory.
-            self._closed.append(self._active)
+            self._outbox.add(self._active)
             self._active = None
         if self._in_memory:
-            self._closed.append(Lines(self._name(), self._in_memory))
+            self._outbox.add(Lines(self._name(), self._in_memory))
             self._in_memory = []
         if self._dropped:
             logger.critical("%d usage records were lost while memory was full", self._dropped)
@@ -229,20 +219,18 @@ class Journal:
     def _forget(self) -> None:
         if self._active is not None:
             self._active.close()
-        for segment in (*self._closed, *self._settling):
-            segment.close()
-        self._orphans.close()
+        self._outbox.close()
         self._active = None
-        self._closed, self._in_memory, self._settling = [], [], []
+        self._in_memory = []
 
     def _kept(self) -> int:
         """Counts the records that are in memory only."""
-        return len(self._in_memory) + sum(len(closed.lines) for closed in self._closed)
+        return len(self._in_memory) + self._outbox.in_memory
 
     def _keep(self, line: bytes, error: OSError) -> None:
         if self._active is not None and self._active.torn:
             # Nothing may be written behind half a line.
-            self._closed.append(self._active)
+            self._outbox.add(self._active)
             self._active = None
         if not self._refused:
             self._refused = True
@@ -258,73 +246,15 @@ class Journal:
             logger.critical("memory for usage is full; records are lost from here on")
         self._dropped += 1
 
-    async def _deliver_closed(self, log: UsageLog) -> int:
-        delivered = 0
-        while self._closed:
-            delivered += await self._deliver(self._closed[0], log)
-            segment = self._closed.pop(0)
-            if self.failing:
-                self._settling.append(segment)
-            else:
-                self._discard(segment)
+    async def _deliver(self, log: UsageLog) -> int:
+        delivered = await self._outbox.deliver(log, settle=self.failing)
         self.delivered = self.round - 1
         return delivered
 
-    async def _deliver_adopted(self, log: UsageLog) -> int:
-        """Delivers the adopted segments; returns how many records.
-
-        The files stay until the ledger holds nothing for them any more: if this process dies, the
-        next one learns of these holds from them.
-        """
-        delivered = 0
-        await self.hold_inherited()
-        adopted = list(self._orphans.adopted)
-        for segment in adopted:
-            if not segment.left_alone:
-                delivered += await self._deliver(segment, log)
-            segment.costs = Counter()
-        await self.hold_inherited()
-        for segment in adopted:
-            self._orphans.adopted.remove(segment)
-            self._discard(segment)
-        return delivered
-
-    async def _deliver(self, segment: Lines, log: UsageLog) -> int:
-        try:
-            return await segment.deliver(log)
-        except OSError as error:
-            self._leave_alone(segment, error)
-            return 0
-
-    def _discard(self, segment: Lines) -> None:
-        """Deletes and unlocks a delivered segment; only unlocks one that could not be read."""
-        try:
-            if not segment.left_alone:
-                if segment.corrupt and isinstance(segment, Segment):
-                    logger.warning(
-                        "%s: %d lines hold no usage record, or not as it was written, and are set "
-                        "aside in a .corrupt file",
-                        segment.path,
-                        len(segment.corrupt),
-                    )
-                segment.discard()
-        except OSError as error:
-            self._leave_alone(segment, error)
-        segment.close()
-
-    def _leave_alone(self, segment: Lines, error: OSError) -> None:
-        segment.left_alone = True
-        if isinstance(segment, Segment):
-            self._orphans.leave_alone(segment.path, error)
-
     def _save_memory(self) -> None:
         """Writes the lines that neither disk nor store took so far: the disk may have recovered."""
-        for place, lines in enumerate(self._closed):
-            if not isinstance(lines, Segment):
-                try:
-                    self._closed[place] = lines.save(self._directory)
-                except OSError:
-                    return
+        if not self._outbox.save():
+            return
         waiting, self._in_memory = self._in_memory, []
         for position, line in enumerate(waiting):
             try:

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+from .base.ledger import Account
 from .inheritance import Costs
-from .records import Account
 from .segment import Name, Segment
 
 _MOST_ADOPTED: Final = 128  # at once: each is a descriptor

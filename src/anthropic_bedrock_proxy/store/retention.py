@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from .base import StoreError, UsageLog
+from .base.errors import StoreError
+from .base.usage import UsageLog
 from .totals import DAY_MS
 
 _EVERY_SECONDS = 3600.0

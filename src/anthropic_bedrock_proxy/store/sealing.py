@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .base import StoreError
+from .base.errors import StoreError
 
 _SHOWN = 4
 _SHORTEST_SHOWN = 16  # the ends of a shorter secret would tell too much

@@ -10,7 +10,8 @@ import base64
 import hashlib
 import secrets
 
-PREFIX = "sk-"
+PREFIX = "sk-"  # redaction.py finds secrets by it
+ID_PREFIX = "key_"
 
 
 def mint_secret() -> str:
@@ -31,4 +32,4 @@ def hint_of(secret: str) -> str:
 
 def mint_key_id() -> str:
     """Makes a new key id: "key_" and 16 lowercase base32 characters."""
-    return "key_" + base64.b32encode(secrets.token_bytes(10)).decode().lower()
+    return ID_PREFIX + base64.b32encode(secrets.token_bytes(10)).decode().lower()

@@ -43,8 +43,8 @@ from zlib import crc32
 
 import msgspec
 
-from .base import UsageLog
-from .records import Account, UsageBatch, UsageRecord
+from .base.ledger import Account
+from .base.usage import UsageBatch, UsageLog, UsageRecord
 from .totals import spending_of
 
 # Records of a batch: one transaction of a few milliseconds. Stores know a batch by where it begins,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from .base import Store, StoreError
+from .base.errors import StoreError
+from .base.store import Store
 
 # Scheme -> the module and the class whose `from_url` takes what follows "scheme://".
 STORES = {

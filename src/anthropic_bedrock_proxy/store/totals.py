@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 
-from .records import Account, UsageRecord, UsageTotal
+from .base.ledger import Account, owners_of
+from .base.usage import UsageRecord, UsageTotal
 
 # The columns that sums may be grouped by, in the order of sorting.
 COLUMNS = ("day", "key_id", "user_id", "team_id", "model")
@@ -97,21 +98,11 @@ def spending_of_sums(sums: Iterable[UsageTotal]) -> dict[Account, int]:
     """Returns the same as `spending_of`, from sums that have a day, a key, a user and a team."""
     spent: dict[tuple[str, str], int] = {}
     for total in sums:
-        if total.cost_nano and total.day is not None:
-            for owner in owners_of(total):
+        if total.cost_nano and total.day is not None and total.key_id is not None:
+            for owner in owners_of(total.key_id, total.user_id, total.team_id):
                 for period in (total.day[:7], total.day, "total"):
                     spent[owner, period] = spent.get((owner, period), 0) + total.cost_nano
     return {Account(owner, period): nano for (owner, period), nano in spent.items()}
-
-
-def owners_of(what: UsageRecord | UsageTotal) -> list[str]:
-    """Returns the owners of the accounts that a record or a sum is spent from."""
-    owners = [f"key:{what.key_id}"]
-    if what.user_id:
-        owners.append(f"user:{what.user_id}")
-    if what.team_id:
-        owners.append(f"team:{what.team_id}")
-    return owners
 
 
 def sum_by(

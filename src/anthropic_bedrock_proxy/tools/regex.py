@@ -114,7 +114,7 @@ class _Parser:
         return match
 
 
-class _Known(dict[Any, "_Known"]):
+class _Step(dict[Any, "_Step"]):
     """A remembered step: what is read next -> the next one. It stands for the states `core`."""
 
     __slots__ = ("core",)
@@ -124,7 +124,7 @@ class _Known(dict[Any, "_Known"]):
         self.core = core
 
 
-_MATCHED: Final = _Known(frozenset())
+_MATCHED: Final = _Step(frozenset())
 
 
 class Pattern:
@@ -156,7 +156,7 @@ class Pattern:
         self._first = frozenset(
             (self._either(_Parser(pattern, flags.end() if flags else 0).parse(), 0),)
         )
-        self._known: dict[frozenset[int], _Known] = {}
+        self._known: dict[frozenset[int], _Step] = {}
 
     async def search(self, text: str) -> bool:
         """Tells whether the pattern matches anywhere in `text`. Raises `WorkError`."""
@@ -191,7 +191,7 @@ class Pattern:
                 holding[match.start()] |= bit
         return holding
 
-    def _follow(self, core: frozenset[int], character: str, holds: int = 0) -> _Known:
+    def _follow(self, core: frozenset[int], character: str, holds: int = 0) -> _Step:
         """Returns the step after `character`, from all states within reach without reading."""
         reached, left = set(core), list(core)
         while left:
@@ -207,12 +207,13 @@ class Pattern:
         after = {read[1] for read in reads if read is not None and character and read[0](character)}
         return self._step(self._first | after)
 
-    def _step(self, core: frozenset[int]) -> _Known:
+    def _step(self, core: frozenset[int]) -> _Step:
         step = self._known.get(core)
         if step is None:
+            # Not `Bounded`: steps lead to each other, so they go together.
             if len(self._known) >= _MAX_REMEMBERED:
                 self._forget()
-            step = self._known[core] = _Known(core)
+            step = self._known[core] = _Step(core)
         return step
 
     def _forget(self) -> None:

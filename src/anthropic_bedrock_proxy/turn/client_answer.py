@@ -18,11 +18,11 @@ from ..protocol.raw import encode
 from .server_call import ServerCall
 
 
-class _Start(msgspec.Struct, gc=False):
+class _StartIndex(msgspec.Struct, gc=False):
     index: int
 
 
-_decode_start = msgspec.json.Decoder(_Start).decode
+_decode_index = msgspec.json.Decoder(_StartIndex).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -73,7 +73,7 @@ class ClientAnswer:
     def _number(self, event: Event) -> None:
         name, data = event
         if name == b"content_block_start":
-            self._shifted = _decode_start(data).index != self._index
+            self._shifted = _decode_index(data).index != self._index
         if self._shifted and name.startswith(b"content_block"):
             fields: dict[str, Any] = _decode_fields(data)
             fields["index"] = self._index

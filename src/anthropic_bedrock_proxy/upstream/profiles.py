@@ -94,6 +94,7 @@ class ProfileModels:
         try:
             base = await self._control.get_inference_profile(arn)
         except UpstreamRefusal as refusal:
+            # Not `Bounded`: who is forgotten is taken off its key's count, too.
             if len(self._failed) >= _MAX_REMEMBERED:
                 self._forget(next(iter(self._failed)))
             self._failed[arn] = _Failure(self._now() + self._retry_seconds, key_id)

@@ -51,7 +51,7 @@ class UnusableProvider:
 
 
 class StoredProvider(Protocol):
-    """A provider as the store keeps it (see `store.records.ProviderRecord`)."""
+    """A provider as the store keeps it (see `store.base.catalog.ProviderRecord`)."""
 
     @property
     def name(self) -> str: ...  # noqa: D102  # as the attributes of `Provider`

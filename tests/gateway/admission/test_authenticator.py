@@ -17,8 +17,8 @@ from anthropic_bedrock_proxy.gateway.admission.authenticator import (
     KeyOptions,
 )
 from anthropic_bedrock_proxy.gateway.admission.brute_force import BruteForceGuard
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord, OwnerRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import KeyRecord, OwnerRecord
 
 
 class World:

@@ -14,16 +14,10 @@ from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableErr
 from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget, budgets_of
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
 from anthropic_bedrock_proxy.gateway.admission.periods import today
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord, OwnerRecord
+from anthropic_bedrock_proxy.store.base.ledger import Account, Standing
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import (
-    Account,
-    Caller,
-    KeyRecord,
-    OwnerRecord,
-    Standing,
-    UsageBatch,
-    UsageRecord,
-)
 
 DOLLAR = 10**9
 ACCOUNT = Account("key:key_1", "1970-01")

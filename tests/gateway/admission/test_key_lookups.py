@@ -9,8 +9,8 @@ import pytest
 
 from anthropic_bedrock_proxy.errors import AuthenticationError, RateLimitError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
-from anthropic_bedrock_proxy.store.base import StoreError
-from anthropic_bedrock_proxy.store.records import Caller, KeyRecord
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
+from anthropic_bedrock_proxy.store.base.errors import StoreError
 
 
 class SlowStore:

@@ -25,8 +25,9 @@ from anthropic_bedrock_proxy.limits.base import Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
-from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, UsageBatch, UsageRecord
 
 MODEL = "claude-haiku-4-5"
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))

@@ -14,7 +14,7 @@ from anthropic_bedrock_proxy.gateway.admission.permissions import (
 )
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
-from anthropic_bedrock_proxy.store.records import KeyRecord
+from anthropic_bedrock_proxy.store.base.callers import KeyRecord
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 

@@ -6,7 +6,7 @@ from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
-from anthropic_bedrock_proxy.store.records import PriceRecord
+from anthropic_bedrock_proxy.store.base.catalog import PriceRecord
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 SONNET = REGISTRY.route("claude-sonnet-4-5").targets[0]

@@ -34,7 +34,8 @@ from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
-from anthropic_bedrock_proxy.store.records import Caller, KeyRecord, ProviderRecord
+from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
+from anthropic_bedrock_proxy.store.base.catalog import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import Deadlines
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 from anthropic_bedrock_proxy.upstream.providers import Providers

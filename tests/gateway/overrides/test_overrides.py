@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.gateway.overrides.overrides import KEEP_SECONDS, Ov
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY, Policy
-from anthropic_bedrock_proxy.store.records import CapabilityOverride
+from anthropic_bedrock_proxy.store.base.catalog import CapabilityOverride
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 INTERLEAVED, SEARCH = "interleaved-thinking-2025-05-14", "tool-search-tool-2025-10-19"

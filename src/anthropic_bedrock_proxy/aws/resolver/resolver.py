@@ -56,7 +56,7 @@ class _Subscription(msgspec.Struct):
     identity: Identity
 
 
-class _Refusal(msgspec.Struct):
+class _RefusedKeys(msgspec.Struct):
     id: int
     refused: str
 
@@ -176,7 +176,7 @@ class Resolver:
             number = next(self._ids)
             source = ResolvedSource(
                 identity,
-                lambda key: self._send(_Refusal(number, key)),
+                lambda key: self._send(_RefusedKeys(number, key)),
                 wait_seconds=self._wait_seconds,
                 now=self._now,
             )

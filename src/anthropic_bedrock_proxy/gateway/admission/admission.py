@@ -16,7 +16,7 @@ from ...errors import PermissionDeniedError, ProxyError, UnavailableError
 from ...models.registry import Route
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
-from ...store.records import Caller
+from ...store.base.callers import Caller
 from ..exchange import Exchange
 from .budget_slice import Budget, Hold, budgets_of
 from .lease import Counters, Lease
@@ -29,7 +29,7 @@ _BYTES_PER_TOKEN: Final = 4
 _MAX_REMEMBERED: Final = 4096
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _CallerPlan(msgspec.Struct, frozen=True):
     """The limits and budgets that apply to a caller, for a day."""
 
     caller: Caller
@@ -43,7 +43,7 @@ class Admission:
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        self._known: Bounded[str, _Known] = Bounded(_MAX_REMEMBERED)
+        self._known: Bounded[str, _CallerPlan] = Bounded(_MAX_REMEMBERED)
 
     async def admit(
         self, exchange: Exchange, request: MessagesRequest, route: Route, body: bytes | bytearray
@@ -119,15 +119,15 @@ class Admission:
             return False
         return True
 
-    def _known_of(self, caller: Caller, at_ms: int) -> _Known:
+    def _known_of(self, caller: Caller, at_ms: int) -> _CallerPlan:
         """Looks up once a day, or after a change, what applies to a caller."""
         known = self._known.get(caller.key.id)
         if known is None or known.caller is not caller or known.day != at_ms // DAY_MS:
             known = self._learn(caller, at_ms)
         return known
 
-    def _learn(self, caller: Caller, at_ms: int) -> _Known:
+    def _learn(self, caller: Caller, at_ms: int) -> _CallerPlan:
         budgets = budgets_of(caller, today(at_ms / 1000))
-        known = _Known(caller, at_ms // DAY_MS, self._counters.limits.plan(caller), budgets)
+        known = _CallerPlan(caller, at_ms // DAY_MS, self._counters.limits.plan(caller), budgets)
         self._known[caller.key.id] = known
         return known

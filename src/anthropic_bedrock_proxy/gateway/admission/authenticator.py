@@ -27,8 +27,9 @@ from ...errors import (
     RateLimitError,
     UnavailableError,
 )
-from ...store.base import KeyStore, StoreError
-from ...store.records import Caller, KeyRecord
+from ...store.base.callers import Caller, KeyRecord
+from ...store.base.errors import StoreError
+from ...store.base.keys import KeyStore
 from .brute_force import BruteForceGuard, network_of
 
 MASTER_KEY_ID: Final = "master"

@@ -1,8 +1,8 @@
 """Bounds how often an address may try keys that do not exist: each try is a read of the store.
 
 A token bucket per address; an IPv6 client has a /64 of them, so that is what counts as one. Pure
-but for its memory, which is bounded: addresses whose bucket is full again are forgotten, then those
-that tried first.
+but for its memory, which is bounded (not `Bounded`): addresses whose bucket is full again are
+forgotten, and only then those that tried first.
 """
 
 from __future__ import annotations

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from math import inf
 from typing import Final
 
 import msgspec
 
 from ...errors import PermissionDeniedError
-from ...money import NANO_PER_USD
-from ...store.records import Account, Allowance, Caller, KeyRecord
+from ...money import dollars
+from ...store.base.callers import Allowance, Caller
+from ...store.base.ledger import Account, owner_of
 from .periods import TOTAL, Today
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
@@ -30,7 +30,7 @@ class Budget(msgspec.Struct, frozen=True):
     def exceeded(self, *, left_over: bool) -> PermissionDeniedError:
         """Returns the error for a client; `left_over`: less is left than the request may cost."""
         kind, _, name = self.account.owner.partition(":")
-        amount = (Decimal(self.nano) / NANO_PER_USD).normalize()
+        amount = dollars(self.nano)
         until = "It does not reset. Ask the operator for more."
         if self.resets_at is not None:
             moment = datetime.fromtimestamp(self.resets_at, UTC)
@@ -41,7 +41,7 @@ class Budget(msgspec.Struct, frozen=True):
             else "is used up"
         )
         return PermissionDeniedError(
-            f"The {self.period} budget of {amount:f} USD of the {kind} {name} {what}. {until}",
+            f"The {self.period} budget of {amount} USD of the {kind} {name} {what}. {until}",
             error_code=BUDGET_EXCEEDED,
             should_retry=False,
         )
@@ -129,7 +129,7 @@ class Hold(msgspec.Struct, gc=False):
 def budgets_of(caller: Caller, today: Today) -> list[Budget]:
     """Every budget that a request of this caller is paid from."""
     budgets: list[Budget] = []
-    for owner, allowance in owners_of(caller):
+    for owner, allowance in allowances_of(caller):
         for nano, period, name, ends in (
             (allowance.monthly_budget_nano, today.month, "monthly", today.month_ends),
             (allowance.daily_budget_nano, today.day, "daily", today.day_ends),
@@ -140,12 +140,7 @@ def budgets_of(caller: Caller, today: Today) -> list[Budget]:
     return budgets
 
 
-def owners_of(caller: Caller) -> list[tuple[str, Allowance]]:
-    """Whom a request is charged to: the name of the ledger, and what it may use."""
-    key: KeyRecord = caller.key
-    owners: list[tuple[str, Allowance]] = [(f"key:{key.id}", key)]
-    if caller.user is not None:
-        owners.append((f"user:{caller.user.id}", caller.user))
-    if caller.team is not None:
-        owners.append((f"team:{caller.team.id}", caller.team))
-    return owners
+def allowances_of(caller: Caller) -> list[tuple[str, Allowance]]:
+    """Returns whom a request is charged to: the owner's name, and what it may use."""
+    named = [("key", caller.key), ("user", caller.user), ("team", caller.team)]
+    return [(owner_of(kind, one.id), one) for kind, one in named if one is not None]

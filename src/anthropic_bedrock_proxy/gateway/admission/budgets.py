@@ -37,10 +37,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from ...bounded import Bounded
 from ...errors import UnavailableError
 from ...money import NANO_PER_USD
-from ...store.base import Ledger, StoreError
-from ...store.records import Account, Standing
+from ...store.base.errors import StoreError
+from ...store.base.ledger import Account, Ledger, Standing
 from .budget_slice import Budget, BudgetSlice, Hold
 from .upkeep import LEASE_SECONDS, MARGIN_SECONDS, Deliveries, LedgerOutage, Upkeep
 
@@ -84,7 +85,7 @@ class Budgets:
         self._fail_open = fail_open
         self.holds = holds
         self.slices: dict[Account, BudgetSlice] = {}
-        self._noted: set[tuple[Account, int]] = set()
+        self._noted: Bounded[tuple[Account, int], None] = Bounded(_MAX_NOTED)
         self._outage = LedgerOutage(monotonic=monotonic, fail_open=fail_open)
         self.upkeep = Upkeep(
             ledger, deliveries, self.slices, self._outage, now=now, monotonic=monotonic
@@ -295,13 +296,11 @@ class Budgets:
     def _note(self, budget: Budget, standing: Standing) -> None:
         if not budget.nano:
             return
-        if len(self._noted) > _MAX_NOTED:
-            self._noted.clear()
         percent = standing.spent_nano * 100 // budget.nano
         for threshold in _THRESHOLDS:
             mark = (budget.account, threshold)
             if percent >= threshold and mark not in self._noted:
-                self._noted.add(mark)
+                self._noted[mark] = None
                 extra = {
                     "owner": budget.account.owner,
                     "period": budget.account.period,

@@ -20,7 +20,7 @@ from ...models.registry import Target
 from ...protocol.answer.cost import cost_nano
 from ...protocol.answer.metering import Usage
 from ...protocol.request.messages import MessagesRequest
-from ...store.records import MOST, UsageRecord
+from ...store.base.usage import MOST, UsageRecord
 from ..exchange import Exchange
 from .booked_models import BookedModels
 from .budget_slice import Hold

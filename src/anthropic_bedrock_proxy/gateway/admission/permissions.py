@@ -18,7 +18,7 @@ from ...models.registry import Route
 from ...protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.request.views import MessageView
-from ...store.records import KeyRecord
+from ...store.base.callers import KeyRecord
 
 _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
 

@@ -13,7 +13,7 @@ from ...models.table import Model
 from ...protocol.answer.cost import Rates, most_nano, rates_of
 from ...protocol.request.bounds import bound_tokens
 from ...protocol.request.messages import MessagesRequest
-from ...store.records import PriceRecord
+from ...store.base.catalog import PriceRecord
 
 _MAX_REMEMBERED: Final = 1024
 _FOREVER: Final = float("inf")
@@ -22,7 +22,7 @@ _LARGE_CONTEXT: Final = "context-1m-2025-08-07"
 _LARGE_CONTEXT_TOKENS: Final = 1_000_000
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _KnownRates(msgspec.Struct, frozen=True):
     rates: Rates | None
     until: float  # when another price begins, epoch seconds
 
@@ -45,7 +45,7 @@ class Pricing:
         self._region_of = region_of
         self._now = now
         self._stored: Mapping[str, list[PriceRecord]] = {}
-        self._known: Bounded[tuple[str, str], _Known] = Bounded(_MAX_REMEMBERED)
+        self._known: Bounded[tuple[str, str], _KnownRates] = Bounded(_MAX_REMEMBERED)
         self.unpriced: dict[str, int] = {}
 
     def replace_stored(self, prices: Iterable[PriceRecord]) -> None:
@@ -81,12 +81,16 @@ class Pricing:
         return most_nano(given, written, rates)
 
     def count_unpriced(self, target: Target) -> None:
-        """Notes that an answer of this target has no price; bounded, as clients name the models."""
+        """Notes that an answer of this target has no price.
+
+        Clients name the models: beyond `_MAX_REMEMBERED` new ones are not counted. Not `Bounded`: a
+        count that has begun must not begin anew.
+        """
         name = target.bedrock_model_id
         if name in self.unpriced or len(self.unpriced) < _MAX_REMEMBERED:
             self.unpriced[name] = self.unpriced.get(name, 0) + 1
 
-    def _resolve(self, bedrock_model_id: str, provider: str) -> _Known:
+    def _resolve(self, bedrock_model_id: str, provider: str) -> _KnownRates:
         model = self._find(bedrock_model_id)
         names = [bedrock_model_id, base_model_id(bedrock_model_id)]
         if model is not None:
@@ -116,10 +120,10 @@ class Pricing:
             # A region's own price beats the general one, a later one an earlier, and of two names
             # Bedrock's beats ours: in every worker the same one.
             best = max(valid, key=lambda price: (price.region != "*", price.valid_from))
-            return _Known(_rates(best), until)
+            return _KnownRates(_rates(best), until)
         if model is not None and model.price is not None:
-            return _Known(rates_of(model.price), until)
-        return _Known(None, min(until, now + _UNKNOWN_SECONDS))
+            return _KnownRates(rates_of(model.price), until)
+        return _KnownRates(None, min(until, now + _UNKNOWN_SECONDS))
 
 
 def _rates(price: PriceRecord) -> Rates:

@@ -15,9 +15,9 @@ import msgspec
 from ...errors import LimitState, RateLimitError, UnavailableError
 from ...limits.base import Bucket, Buckets, Decision, Level, Limiter, LimiterError, Slot
 from ...protocol.answer.metering import Usage
-from ...store.records import Allowance, Caller
+from ...store.base.callers import Allowance, Caller
 from .authenticator import MASTER
-from .budget_slice import owners_of
+from .budget_slice import allowances_of
 
 # Kinds of limits by their number: as Anthropic's headers call them.
 _KINDS: Final = ("requests", "tokens", "input-tokens", "output-tokens")
@@ -78,7 +78,7 @@ class RateLimits:
             return None
         found: list[tuple[int, Bucket]] = []
         slots: list[Slot] = []
-        for owner, allowance in owners_of(caller):
+        for owner, allowance in allowances_of(caller):
             found += self._buckets(owner, allowance)
             if allowance.concurrency_limit is not None:
                 slots.append(Slot(owner, allowance.concurrency_limit))

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Final, Protocol
 
-from ...store.base import LASTING_SECONDS, Ledger, StoreError
-from ...store.records import Account
+from ...store.base.errors import StoreError
+from ...store.base.ledger import LASTING_SECONDS, Account, Ledger
 from .budget_slice import BudgetSlice
 
 _log = logging.getLogger("anthropic_bedrock_proxy.budgets")
@@ -28,7 +28,11 @@ _REMEMBER_SECONDS: Final = 3600.0  # who was over budget, for when the ledger do
 
 
 class LedgerOutage:
-    """The ledger's last silence: when it began, unless it is over, and when it was last asked."""
+    """The ledger's last silence: when it began, unless it is over, and when it was last asked.
+
+    One question a second is enough to find out, and one answer ends an outage. Redis has another
+    rule (`RedisOutage`): each request would ask it, so its pauses grow and its end is on trial.
+    """
 
     def __init__(self, *, monotonic: Callable[[], float], fail_open: bool) -> None:
         self._monotonic = monotonic

@@ -20,7 +20,7 @@ from ...bounded import Bounded
 from ...errors import OverloadedError, PermissionDeniedError, ProxyError, RateLimitError
 from ...models.registry import Route, Target
 from ...protocol.request.messages import MessagesRequest
-from ...store.records import Caller
+from ...store.base.callers import Caller
 from ..exchange import Exchange
 from .breakers import TargetBreakers
 from .conversations import Conversations, fingerprint
@@ -113,6 +113,7 @@ class Failover:
         return False
 
     def _forget_breakers(self) -> None:
+        """Forgets breakers in no trouble, whatever their age (so not `Bounded`); else all."""
         troubled = {
             quota: breakers
             for quota, breakers in self.all_breakers.items()

@@ -16,7 +16,7 @@ import msgspec
 from ...bounded import Bounded
 from ...models.registry import Target
 from ...models.table import Capabilities
-from ...store.records import ANY, CapabilityOverride
+from ...store.base.catalog import ANY, CapabilityOverride
 from .refusals import Lesson
 
 PROBE_SECONDS: Final = 60.0

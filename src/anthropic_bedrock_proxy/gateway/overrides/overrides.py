@@ -24,7 +24,7 @@ from ...aws_errors import UpstreamRefusal, rule_for
 from ...errors import InvalidRequestError
 from ...models.registry import Target, base_model_id
 from ...redaction import redact
-from ...store.records import CapabilityOverride
+from ...store.base.catalog import CapabilityOverride
 from ...upstream.base import ModelCall
 from ..conversion import ConversionOptions
 from .known import ENOUGH, KnownOverrides, OverrideView, is_common

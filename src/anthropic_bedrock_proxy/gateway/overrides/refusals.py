@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 
 import msgspec
 
+from ...models.betas import BETA_HEADER
 from ...protocol.request.policy import Policy
 from ...upstream.base import ModelCall
 from .raw_paths import EXTRA, Found, fields_of, locate
@@ -30,7 +31,6 @@ _INVALID_FLAG: Final = re.compile(
 )
 _TIER: Final = re.compile(r"service[ _-]?tier", re.IGNORECASE)
 _BETAS: Final = "anthropic_beta"
-_BETA_HEADER: Final = "anthropic-beta"
 _MAX_WORDS: Final = 200  # characters of one path with its complaint
 _MAX_PATHS: Final = 8
 
@@ -94,7 +94,7 @@ def read_refusal(
 def sent_flags(call: ModelCall) -> list[str]:
     """Returns the beta flags of a call, wherever its dialect has them."""
     for name, value in call.headers:
-        if name == _BETA_HEADER:
+        if name == BETA_HEADER:
             return value.split(",")
     fields = fields_of(call.body)
     raw = fields.get(_BETAS) or fields_of(fields.get(EXTRA, b"")).get(_BETAS)

@@ -13,7 +13,7 @@ import msgspec
 from ...gateway.counting import Counting
 from ...gateway.messages import Messages
 from ...gateway.model_list import list_models, retrieve
-from ...models.betas import split_header
+from ...models.betas import BETA_HEADER, split_header
 from ...models.registry import Registry
 from ...protocol.request.messages import check_version
 from ..application import HTTPRoute, Request
@@ -23,6 +23,7 @@ from ..reply import Reply, StreamReply, encoded
 from .encoder import ANTHROPIC
 
 _encode = msgspec.json.Encoder().encode
+_BETA_HEADER = BETA_HEADER.encode()
 _ESTIMATE = b"x-token-count: estimate\r\n"
 
 
@@ -84,6 +85,6 @@ class MessagesAPI:
         exchange, headers = request.exchange, request.headers
         version = headers.get(b"anthropic-version")
         exchange.version = check_version(version.decode("latin-1") if version else None)
-        if b"anthropic-beta" in headers:
-            exchange.betas = split_header((headers[b"anthropic-beta"].decode("latin-1"),))
+        if _BETA_HEADER in headers:
+            exchange.betas = split_header((headers[_BETA_HEADER].decode("latin-1"),))
         return await read_body(request, self._max_body_bytes)

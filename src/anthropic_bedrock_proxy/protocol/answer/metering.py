@@ -67,12 +67,12 @@ class _Body(msgspec.Struct, gc=False):
     usage: Usage | None = None
 
 
-class _Start(msgspec.Struct, gc=False):
+class _MessageStart(msgspec.Struct, gc=False):
     message: _Body
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
-_decode_start = msgspec.json.Decoder(_Start).decode
+_decode_start = msgspec.json.Decoder(_MessageStart).decode
 _decode_any: Any = msgspec.json.Decoder(float_hook=float).decode  # 1e400 is no error here
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 

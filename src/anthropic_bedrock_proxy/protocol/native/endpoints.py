@@ -9,7 +9,7 @@ SDKs' Bedrock clients.
 from __future__ import annotations
 
 from ...errors import InvalidRequestError
-from ...models.betas import BetaRules
+from ...models.betas import BETA_HEADER, BetaRules
 from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from ..request.messages import VERSIONS, MessagesRequest
@@ -44,7 +44,7 @@ def to_messages(
         raise InvalidRequestError(UNEXPECTED_FORM) from error
     headers: Headers = _VERSION
     if send:
-        headers = (*headers, ("anthropic-beta", ",".join(send)))
+        headers = (*headers, (BETA_HEADER, ",".join(send)))
     return NativeRequest(encode(draft.fields), headers, tuple(draft.dropped))
 
 

@@ -23,20 +23,20 @@ _TEXTS: Final = ("text", "content")
 _COMPACTS: Final = b"compact_"
 
 
-class _Source(msgspec.Struct, gc=False):
+class _ContentSource(msgspec.Struct, gc=False):
     type: str = ""
     data: Raw | UnsetType = UNSET
-    content: str | list[_Block] | Opaque | UnsetType | None = UNSET
+    content: str | list[_ContentBlock] | Opaque | UnsetType | None = UNSET
 
 
-class _Block(msgspec.Struct, gc=False):
+class _ContentBlock(msgspec.Struct, gc=False):
     type: str
-    source: _Source | str | UnsetType = UNSET
-    content: str | list[_Block] | Opaque | UnsetType | None = UNSET
+    source: _ContentSource | str | UnsetType = UNSET
+    content: str | list[_ContentBlock] | Opaque | UnsetType | None = UNSET
 
 
 class _Message(msgspec.Struct, gc=False):
-    content: str | list[_Block]
+    content: str | list[_ContentBlock]
 
 
 _decode = msgspec.json.Decoder(list[_Message]).decode
@@ -61,7 +61,7 @@ def _input(request: MessagesRequest, context_tokens: int) -> int:
     tokens += _TOOL_TOKENS * sum(tool.type is not None for tool in request.view.tools or ())
     for block in _blocks(_decode(request.fields["messages"])):
         source = block.source
-        if not isinstance(source, _Source) or source.type in _TEXTS:
+        if not isinstance(source, _ContentSource) or source.type in _TEXTS:
             continue
         if block.type != "image":
             return context_tokens
@@ -69,7 +69,7 @@ def _input(request: MessagesRequest, context_tokens: int) -> int:
     return tokens
 
 
-def _blocks(messages: list[_Message]) -> Iterator[_Block]:
+def _blocks(messages: list[_Message]) -> Iterator[_ContentBlock]:
     """Yields all blocks, those within others too."""
     waiting = [message.content for message in messages if isinstance(message.content, list)]
     while waiting:
@@ -77,5 +77,5 @@ def _blocks(messages: list[_Message]) -> Iterator[_Block]:
             yield block
             if isinstance(block.content, list):
                 waiting.append(block.content)
-            if isinstance(block.source, _Source) and isinstance(block.source.content, list):
+            if isinstance(block.source, _ContentSource) and isinstance(block.source.content, list):
                 waiting.append(block.source.content)

@@ -14,15 +14,16 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import StoreError
-from ..records import KeyRecord
-from ..secrets import hash_secret
+from ..base.callers import KeyRecord
+from ..base.errors import StoreError
+from ..secrets import ID_PREFIX, hash_secret
 from . import legacy
+from .items import ItemChange, new_write, plain
 from .ledger import DynamoDBLedger
 from .listing import KeyListing
-from .tables import ItemChange, Tables, new_write, plain
+from .tables import Tables
 
-_DERIVED: Final = re.compile(r"key_[0-9a-f]{16}")
+_DERIVED: Final = re.compile(rf"{ID_PREFIX}[0-9a-f]{{16}}")
 _MOST_ATTEMPTS: Final = 5
 # The fields by which a change of an item of the predecessor is noticed.
 _WATCHED: Final = ("is_active", "deactivated_reason", "monthly_budget", "updated_at", "rate_limit")

@@ -12,8 +12,9 @@ from contextlib import aclosing
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..records import AuditRecord
-from .tables import ItemChange, Tables
+from ..base.audit import AuditRecord
+from .items import ItemChange
+from .tables import Tables
 
 _UNLESS_THERE = ItemChange(condition="attribute_not_exists(pk)")
 

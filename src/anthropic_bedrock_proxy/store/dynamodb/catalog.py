@@ -15,16 +15,17 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..base import StoreError
-from ..records import (
+from ..base.catalog import (
     BedrockModel,
     CapabilityOverride,
     ModelMapping,
     PriceRecord,
     ProviderRecord,
 )
+from ..base.errors import StoreError
 from . import legacy
-from .tables import ItemChange, Tables, new_write, plain, read
+from .items import ItemChange, new_write, plain, read
+from .tables import Tables
 
 _VERSION: Final = {"pk": "catalog", "sk": "version"}
 _LISTING: Final = {"pk": "catalog", "sk": "models"}

@@ -16,14 +16,16 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import KeyJudge, KeyNotFoundError, StoreError
-from ..records import Caller, KeyRecord, NewSecret
+from ..base.callers import Caller, KeyRecord, NewSecret
+from ..base.errors import NoSuchObjectError, StoreError
+from ..base.keys import KeyJudge
 from . import legacy
 from .adoption import Adoption, pointer, pointing, record_item
+from .items import ItemChange, new_write, read
 from .ledger import DynamoDBLedger
 from .listing import KeyListing
 from .owners import DynamoDBOwners
-from .tables import ItemChange, Tables, new_write, read
+from .tables import Tables
 
 _MOST_ATTEMPTS: Final = 24
 _EXISTS: Final = "this key or secret exists already"
@@ -154,7 +156,7 @@ class DynamoDBKeys:
             await self._tables.delete(self._tables.names.api_keys, pointer(digest))
 
     async def _own(self, key_id: str) -> Item:
-        """Returns the item of a key, brought into our form. Raises `KeyNotFoundError`."""
+        """Returns the item of a key, brought into our form. Raises `NoSuchObjectError`."""
         state = self._tables.names.state
         item = await self._tables.get(state, _key(key_id))
         if item is None or item.get("adopting"):
@@ -200,8 +202,8 @@ class DynamoDBKeys:
         raise StoreError(f"the key {key_id} is being changed by too many at once")
 
 
-def _unknown(key_id: str) -> KeyNotFoundError:
-    return KeyNotFoundError(f"no key has the id {key_id[:200]}")
+def _unknown(key_id: str) -> NoSuchObjectError:
+    return NoSuchObjectError(f"no key has the id {key_id[:200]}")
 
 
 def _key(key_id: str) -> Item:

@@ -1,11 +1,4 @@
-"""Budgets in DynamoDB: the holds of processes, beside the money spent (`spent.py`).
-
-An account is the item (partition "account#<owner>", sort key the period), which exists once
-somebody holds something: attribute "h#<holder>" is the amount that a process holds, until when, and
-its last write. `spent` is money spent elsewhere, or by versions that had no `spent.py`; it counts
-with the months. "w#<writer>" see `once.py`. `write` changes with every change of holds: a decision
-is written on condition that it is still what was read. A write that was sent again after a lost
-answer finds its own name there, and is not done twice.
+"""Budgets in DynamoDB: the holds of processes (`holds.py`), beside the money spent (`spent.py`).
 
 Spending adds to the month before it takes the same off the hold; borrowing reads the holds before
 the month. So nothing is missed in between, only seen twice for a moment. Holds lapse by DynamoDB's
@@ -17,23 +10,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 from weakref import WeakValueDictionary
 
 from ...aws.dynamodb_values import Item
 from ...bounded import Bounded
-from ..base import StoreError
-from ..records import Account, Standing
+from ..base.errors import StoreError
+from ..base.ledger import Account, Standing
+from .each import each
+from .holds import (
+    ACCOUNT,
+    HOLD,
+    NAMES,
+    held_by,
+    holds_in,
+    key_of,
+    letting_go,
+    lowering,
+    renewing,
+    setting,
+    standing_of,
+    taking,
+)
+from .items import ItemChange, new_write
 from .once import Delivery, change_once
 from .spent import Spent
-from .tables import ItemChange, Tables, each, new_write
+from .tables import Tables
 
-_HOLD: Final = "h#"
-_ACCOUNT: Final = "account#"
 _MOST_ATTEMPTS: Final = 24  # some two seconds: more than any crowd needs
 _MOST_REMOVED: Final = 64  # by one write: DynamoDB takes expressions of up to 4 KB
 _MOST_HELD: Final = 100_000
-_NAMES: Final = {"#write": "write"}
 
 
 class DynamoDBLedger:
@@ -63,25 +69,25 @@ class DynamoDBLedger:
             for attempt in range(_MOST_ATTEMPTS):
                 item = await self._read(account)
                 at = self._tables.at(now)
-                holds = _holds(item)
+                holds = holds_in(item)
                 if (hold := holds.get(holder)) is not None and hold.get("write") == mine:
-                    return granted, _standing(account, item, at)
+                    return granted, standing_of(account, item, at)
                 live = {name: hold for name, hold in holds.items() if hold["until"] > at}
                 others = {name: hold for name, hold in live.items() if name != holder}
                 own = live.get(holder, {}).get("held", 0)
-                left = budget_nano - item.get("spent", 0) - _sum(others) - own
+                left = budget_nano - item.get("spent", 0) - held_by(others) - own
                 granted = max(0, min(amount_nano, left))
                 if not granted:
-                    return 0, _standing(account, item, at)
+                    return 0, standing_of(account, item, at)
                 held = own + granted
                 latest = max(self._tables.at(until), live.get(holder, {}).get("until", 0))
                 changed = {"held": held, "until": latest, "write": mine}
                 lapsed = sorted(holds.keys() - live.keys() - {holder})[:_MOST_REMOVED]
-                change = _taking(holder, changed, lapsed, seen=item.get("write"))
-                after = await self._tables.update(self._tables.names.state, _key(account), change)
+                change = taking(holder, changed, lapsed, seen=item.get("write"))
+                after = await self._tables.update(self._tables.names.state, key_of(account), change)
                 if after is not None:
                     after["spent"] = item["spent"]
-                    return granted, _standing(account, after, at)
+                    return granted, standing_of(account, after, at)
                 await self._tables.contended(attempt)
         raise _busy(account)
 
@@ -90,26 +96,20 @@ class DynamoDBLedger:
         mine = new_write()
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
-                hold = _holds(await self._account(account)).get(holder)
+                hold = holds_in(await self._account(account)).get(holder)
                 if hold is None or hold["write"] == mine:
                     return
-                change = _lowering(holder, hold, amount_nano, mine)
-                if await self._tables.update(self._tables.names.state, _key(account), change):
+                change = lowering(holder, hold, amount_nano, mine)
+                if await self._tables.update(self._tables.names.state, key_of(account), change):
                     return
                 await self._tables.contended(attempt)
         raise _busy(account)
 
     async def renew(self, accounts: Sequence[Account], *, holder: str, until: int) -> None:
         """See `Ledger.renew`."""
-        until = self._tables.at(until)
-        change = ItemChange(
-            update="SET #h.#until = :until, #write = :mine",
-            condition="attribute_exists(#h) AND #h.#until < :until",
-            names={**_NAMES, "#h": f"{_HOLD}{holder}", "#until": "until"},
-            values={":until": until, ":mine": new_write()},
-        )
+        change = renewing(holder, self._tables.at(until))
         state = self._tables.names.state
-        await each(lambda account: self._tables.update(state, _key(account), change), accounts)
+        await each(lambda account: self._tables.update(state, key_of(account), change), accounts)
 
     async def hold(self, holds: Mapping[Account, int], *, holder: str, until: int) -> None:
         """See `Ledger.hold`."""
@@ -119,19 +119,19 @@ class DynamoDBLedger:
         mine = new_write()
         async with self._turn(account):
             for attempt in range(_MOST_ATTEMPTS):
-                seen = (_holds(await self._account(account)).get(holder) or {}).get("write")
+                seen = (holds_in(await self._account(account)).get(holder) or {}).get("write")
                 if seen == mine or (seen is None and not nano):
                     return
                 hold = {"held": nano, "until": self._tables.at(until), "write": mine}
-                change = _setting(holder, hold, seen)
-                if await self._tables.update(self._tables.names.state, _key(account), change):
+                change = setting(holder, hold, seen)
+                if await self._tables.update(self._tables.names.state, key_of(account), change):
                     return
                 await self._tables.contended(attempt)
         raise _busy(account)
 
     async def standings(self, owner: str, *, now: int) -> Sequence[Standing]:
         """See `Ledger.standings`."""
-        values = {":pk": f"{_ACCOUNT}{owner}"}
+        values = {":pk": f"{ACCOUNT}{owner}"}
         accounts = self._tables.query(self._tables.names.state, "#pk = :pk", values)
         items = {item["sk"]: item async for item in accounts}
         for period, nano in (await self._spent.by_period(owner)).items():
@@ -139,7 +139,7 @@ class DynamoDBLedger:
             item["spent"] = item.get("spent", 0) + nano
         at = self._tables.at(now)
         # Periods are in the order of their bytes, so "total" comes last.
-        return [_standing(Account(owner, sk), item, at) for sk, item in sorted(items.items())]
+        return [standing_of(Account(owner, sk), item, at) for sk, item in sorted(items.items())]
 
     async def import_spent(self, account: Account, spent_nano: int) -> bool:
         """See `Ledger.import_spent`."""
@@ -148,10 +148,10 @@ class DynamoDBLedger:
         mine = new_write()
         unless = ItemChange(
             condition="attribute_not_exists(pk) OR #write = :mine",
-            names=_NAMES,
+            names=NAMES,
             values={":mine": mine},
         )
-        item = {**_key(account), "spent": spent_nano, "write": mine}
+        item = {**key_of(account), "spent": spent_nano, "write": mine}
         return await self._tables.put(self._tables.names.state, item, unless)
 
     async def spend(
@@ -178,37 +178,31 @@ class DynamoDBLedger:
         """
         items = await self._tables.get_many(
             self._tables.names.state,
-            map(_key, accounts),
+            map(key_of, accounts),
             ProjectionExpression="pk, sk, #h, #w",
             ExpressionAttributeNames={
-                "#h": f"{_HOLD}{delivery.writer}",
+                "#h": f"{HOLD}{delivery.writer}",
                 "#w": delivery.mark,
             },
         )
         held: list[Account] = []
         counted: set[Account] = set()
         for item in items:
-            account = Account(item["pk"].removeprefix(_ACCOUNT), item["sk"])
+            account = Account(item["pk"].removeprefix(ACCOUNT), item["sk"])
             if delivery.counted_in(item):
                 counted.add(account)
-            elif f"{_HOLD}{delivery.writer}" in item:
+            elif f"{HOLD}{delivery.writer}" in item:
                 held.append(account)
         return held, counted
 
     async def _let_go(self, account: Account, nano: int, delivery: Delivery) -> None:
         """Takes `nano` off the writer's hold, if there is one, once for a delivery."""
-        mine = new_write()
-        change = ItemChange(
-            update="SET #h.#held = #h.#held - :nano, #h.#write = :mine, #write = :mine",
-            condition="attribute_exists(#h)",
-            names={**_NAMES, "#h": f"{_HOLD}{delivery.writer}", "#held": "held"},
-            values={":nano": nano, ":mine": mine},
-        )
+        change = letting_go(delivery.writer, nano)
         async with self._lock(account):
-            if await change_once(self._tables, _key(account), delivery, change):
+            if await change_once(self._tables, key_of(account), delivery, change):
                 return
             item = await self._account(account)
-            if delivery.writer not in _holds(item):
+            if delivery.writer not in holds_in(item):
                 self._held.pop(account, None)
 
     @asynccontextmanager
@@ -231,71 +225,7 @@ class DynamoDBLedger:
         return {**item, "spent": item.get("spent", 0) + spent.get(account.period, 0)}
 
     async def _account(self, account: Account) -> Item:
-        return await self._tables.get(self._tables.names.state, _key(account)) or {}
-
-
-def _taking(holder: str, hold: Item, lapsed: Sequence[str], *, seen: str | None) -> ItemChange:
-    """Sets a hold and removes lapsed ones, on condition that `seen` is still the last write."""
-    removed = {f"#l{n}": f"{_HOLD}{name}" for n, name in enumerate(lapsed)}
-    update = "SET #h = :h, #write = :mine"
-    if removed:
-        update += " REMOVE " + ", ".join(removed)
-    names = {**_NAMES, "#h": f"{_HOLD}{holder}", **removed}
-    values: dict[str, Any] = {":h": hold, ":mine": hold["write"]}
-    if seen is None:
-        condition = "attribute_not_exists(#write) OR #write = :mine"
-    else:
-        condition = "#write = :seen OR #write = :mine"
-        values[":seen"] = seen
-    return ItemChange(update=update, condition=condition, names=names, values=values)
-
-
-def _setting(holder: str, hold: Item, seen: str | None) -> ItemChange:
-    """Replaces the hold whose last write was `seen`; removes it if the new one is 0."""
-    values = {":mine": hold["write"]}
-    if hold["held"]:
-        update, values[":h"] = "SET #h = :h, #write = :mine", hold
-    else:
-        update = "SET #write = :mine REMOVE #h"
-    if seen is None:
-        condition = "attribute_not_exists(#h)"
-    else:
-        condition, values[":seen"] = "#h.#write = :seen", seen
-    return ItemChange(
-        update=update,
-        condition=condition,
-        names={**_NAMES, "#h": f"{_HOLD}{holder}"},
-        values=values,
-    )
-
-
-def _lowering(holder: str, hold: Item, nano: int, mine: str) -> ItemChange:
-    """Takes `nano` off a hold, on condition that it has not been written since."""
-    return ItemChange(
-        update="SET #h.#held = :held, #h.#write = :mine, #write = :mine",
-        condition="#h.#write = :seen",
-        names={**_NAMES, "#h": f"{_HOLD}{holder}", "#held": "held"},
-        values={":held": hold["held"] - nano, ":mine": mine, ":seen": hold["write"]},
-    )
-
-
-def _key(account: Account) -> Item:
-    return {"pk": f"{_ACCOUNT}{account.owner}", "sk": account.period}
-
-
-def _holds(item: Item) -> dict[str, Item]:
-    return {
-        name.removeprefix(_HOLD): value for name, value in item.items() if name.startswith(_HOLD)
-    }
-
-
-def _sum(holds: dict[str, Item]) -> int:
-    return sum(max(0, hold["held"]) for hold in holds.values())
-
-
-def _standing(account: Account, item: Item, now: int) -> Standing:
-    live = {name: hold for name, hold in _holds(item).items() if hold["until"] > now}
-    return Standing(account, item.get("spent", 0), _sum(live))
+        return await self._tables.get(self._tables.names.state, key_of(account)) or {}
 
 
 def _busy(account: Account) -> StoreError:

@@ -21,8 +21,11 @@ import msgspec
 
 from ...aws.dynamodb_values import Item
 from ...money import NANO_PER_USD
-from ..records import Account, KeyRecord, PriceRecord, UsageRecord
-from ..secrets import hash_secret, hint_of
+from ..base.callers import KeyRecord
+from ..base.catalog import PriceRecord
+from ..base.ledger import Account, owner_of
+from ..base.usage import UsageRecord
+from ..secrets import ID_PREFIX, hash_secret, hint_of
 
 HASHED: Final = "sha256:"
 _DEFAULT_TPM: Final = 100_000
@@ -40,7 +43,7 @@ def is_secret(api_key: str) -> bool:
 
 def key_id_of(secret: str) -> str:
     """Returns the id of a key of the predecessor."""
-    return f"key_{hash_secret(secret).hex()[:16]}"
+    return f"{ID_PREFIX}{hash_secret(secret).hex()[:16]}"
 
 
 def key_of(item: Item) -> KeyRecord:
@@ -72,7 +75,7 @@ def key_of(item: Item) -> KeyRecord:
 
 def spending_of_key(item: Item) -> Iterator[tuple[Account, int]]:
     """Yields (account, nano-dollars) for each month in which a key spent something, and in all."""
-    owner = f"key:{key_id_of(item['api_key'])}"
+    owner = owner_of("key", key_id_of(item["api_key"]))
     for month, spent in dict(_months(item)).items():
         if spent:
             yield Account(owner, month), spent

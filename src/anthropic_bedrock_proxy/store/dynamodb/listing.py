@@ -13,9 +13,10 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..records import KeyRecord
+from ..base.callers import KeyRecord
 from . import legacy
-from .tables import Tables, read
+from .items import read
+from .tables import Tables
 
 _COMPLETE: Final = {"pk": "listing", "sk": "keys"}
 _PARTITION: Final = "keys"

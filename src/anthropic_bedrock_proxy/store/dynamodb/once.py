@@ -31,8 +31,9 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..records import UsageBatch
-from .tables import ItemChange, Tables
+from ..base.usage import UsageBatch
+from .items import ItemChange
+from .tables import Tables
 
 _PREFIX: Final = "w#"
 _UNNAMED: Final = "~"

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
-from ..base import AlreadyExistsError, KeyNotFoundError, OwnerJudge, StoreError
-from ..records import KeyRecord, OwnerRecord
+from ..base.callers import KeyRecord, OwnerRecord
+from ..base.errors import AlreadyExistsError, NoSuchObjectError, StoreError
+from ..base.owners import OwnerJudge
 from . import legacy
-from .tables import ItemChange, Tables, new_write, plain, read
+from .items import ItemChange, new_write, plain, read
+from .tables import Tables
 
 _MOST_ATTEMPTS: Final = 24
 _PENDING_SECONDS: Final = 3600
@@ -88,7 +90,7 @@ class DynamoDBOwners:
         for attempt in range(_MOST_ATTEMPTS):
             item = await self._get(kind, owner_id)
             if item is None:
-                raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+                raise NoSuchObjectError(f"no {kind} has the id {owner_id}")
             before = _owner(item)
             if item["write"] == write:
                 return before

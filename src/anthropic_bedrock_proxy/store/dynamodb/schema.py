@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb import DynamoDB, DynamoDBError
-from ..base import StoreError
-from .tables import TableNames, each, store_error
+from ..base.errors import StoreError
+from .each import each
+from .tables import TableNames, store_error
 
 _MOST_LOOKS: Final = 60  # tries until a new table is active: about a minute
 

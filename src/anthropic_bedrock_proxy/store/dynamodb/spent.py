@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...aws.dynamodb_values import Item
-from ..records import Account
+from ..base.ledger import Account
+from .each import each
+from .items import ItemChange
 from .once import Delivery, change_once
-from .tables import ItemChange, Tables, each
+from .tables import Tables
 
 TOTAL: Final = "total"
 _DAY: Final = re.compile(r"d\d\d")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from ...aws.dynamodb import DynamoDB
-from ..base import StoreError
+from ..base.errors import StoreError
 from .audit import DynamoDBAudit
 from .catalog import DynamoDBCatalog
 from .keys import DynamoDBKeys

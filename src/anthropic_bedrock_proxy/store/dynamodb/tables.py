@@ -1,4 +1,4 @@
-"""Items of our tables as plain values, and DynamoDB's errors as `StoreError`.
+"""Our tables: items in and out as plain values, and DynamoDB's errors as `StoreError`.
 
 Everything is read consistently but for indexes, which cannot be. A conditional write that was
 refused is no error: it answers False, and the caller knows what that means.
@@ -6,33 +6,19 @@ refused is no error: it answers False, and the caller knows what that means.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from itertools import chain, islice
-from secrets import token_hex
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from ...aws.dynamodb import NO_CREDENTIALS, UNREACHABLE, DynamoDB, DynamoDBError
 from ...aws.dynamodb_values import Item, from_item, to_item
-from ..base import StoreError
+from ..base.errors import StoreError
+from .each import each, parts
+from .items import ItemChange, can_be_key
 
-T = TypeVar("T")
-R = TypeVar("R")
-Record = TypeVar("Record", bound=msgspec.Struct)
 _MOST_WRITES: Final = 25  # of one BatchWriteItem
 _MOST_KEYS: Final = 100  # of one BatchGetItem
-_LONGEST_KEY: Final = 1024  # bytes of a sort key; a partition key may be longer
-_AT_ONCE: Final = 32  # requests that one call keeps on their way
 _MOST_REPEATS: Final = 12  # tries for the rest of a batch that DynamoDB left undone: some seconds
 
 
@@ -49,25 +35,6 @@ class TableNames(msgspec.Struct, frozen=True, kw_only=True):
     failover_chains: str = "anthropic-proxy-failover-chains"
     smart_routing_config: str = "anthropic-proxy-smart-routing-config"
     state: str = "anthropic-proxy-state"
-
-
-class ItemChange(msgspec.Struct, frozen=True, kw_only=True):
-    """An UpdateItem, or the condition of another write; `names` (#x) and `values` (:x) as there."""
-
-    update: str = ""
-    condition: str = ""
-    names: Mapping[str, str] = {}
-    values: Mapping[str, Any] = {}
-
-    def fields(self) -> dict[str, Any]:
-        """Returns the change as fields of a request."""
-        found: dict[str, Any] = {
-            "UpdateExpression": self.update,
-            "ConditionExpression": self.condition,
-            "ExpressionAttributeNames": dict(self.names),
-            "ExpressionAttributeValues": to_item(self.values),
-        }
-        return {name: value for name, value in found.items() if value}
 
 
 class Tables:
@@ -103,7 +70,7 @@ class Tables:
 
     async def get(self, table: str, key: Item) -> Item | None:
         """Returns one item; None if there is none, or if `key` cannot be a key in DynamoDB."""
-        if not all(map(_can_be_key, key.values())):
+        if not all(map(can_be_key, key.values())):
             return None
         request = {"TableName": table, "Key": to_item(key), "ConsistentRead": True}
         answer = await self.call("GetItem", request)
@@ -167,7 +134,7 @@ class Tables:
 
     async def get_many(self, table: str, keys: Iterable[Item], **options: Any) -> list[Item]:
         """Returns the items that exist, in no order; `options` select attributes."""
-        wanted = [to_item(key) for key in keys if all(map(_can_be_key, key.values()))]
+        wanted = [to_item(key) for key in keys if all(map(can_be_key, key.values()))]
 
         async def get(some: Sequence[Any]) -> list[Item]:
             found: list[Item] = []
@@ -181,7 +148,7 @@ class Tables:
                 await self.client.wait(attempt)
             raise _unfinished(table)
 
-        return [item for some in await each(get, _parts(wanted, _MOST_KEYS)) for item in some]
+        return [item for some in await each(get, parts(wanted, _MOST_KEYS)) for item in some]
 
     async def put_many(self, table: str, items: Iterable[Item]) -> None:
         """Writes whole items, unconditionally and in no order; at most one for each key."""
@@ -202,7 +169,7 @@ class Tables:
                 await self.client.wait(attempt)
             raise _unfinished(table)
 
-        await each(write, _parts(wanted, _MOST_WRITES))
+        await each(write, parts(wanted, _MOST_WRITES))
 
     async def contended(self, attempt: int) -> None:
         """Waits before another try (from 0) at an item that somebody else has just written."""
@@ -236,24 +203,6 @@ class Tables:
                 return
 
 
-async def each(work: Callable[[T], Awaitable[R]], inputs: Iterable[T]) -> list[R]:
-    """Returns the results of `work` for each input, a few at a time; the first error ends all."""
-    waiting = enumerate(inputs)
-    results: dict[int, R] = {}
-
-    async def run(first: tuple[int, T]) -> None:
-        for place, one in chain((first,), waiting):
-            results[place] = await work(one)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for first in islice(waiting, _AT_ONCE):
-                group.create_task(run(first))
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [results[place] for place in sorted(results)]
-
-
 def store_error(error: DynamoDBError, operation: str, table: str | None) -> StoreError:
     """Translates an error of DynamoDB's into one of the store."""
     where = f" (table {table})" if table else ""
@@ -269,40 +218,5 @@ def store_error(error: DynamoDBError, operation: str, table: str | None) -> Stor
     return StoreError(f"DynamoDB refused {operation}{where}: {error}")
 
 
-def _can_be_key(value: str) -> bool:
-    try:
-        return 0 < len(value.encode()) <= _LONGEST_KEY
-    except UnicodeEncodeError:
-        return False
-
-
-def _parts(whole: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cuts as it goes: to make all of a large batch beforehand would keep the loop."""
-    rest = iter(whole)
-    while part := list(islice(rest, size)):
-        yield part
-
-
 def _unfinished(table: str) -> StoreError:
     return StoreError(f"DynamoDB (table {table}) is throttling: a batch was not finished in time")
-
-
-def read(item: Item, kind: type[Record]) -> Record:
-    """Decodes the record in an item. Raises `StoreError` if the item is not of that form."""
-    try:
-        return msgspec.convert(item, kind, builtin_types=(bytes,))
-    except msgspec.ValidationError as error:
-        raise StoreError(
-            f"DynamoDB holds a {kind.__name__} that cannot be read: {error}"
-        ) from error
-
-
-def plain(record: msgspec.Struct) -> Item:
-    """Returns the fields of a record as plain values, without those that are None."""
-    fields = msgspec.to_builtins(record, builtin_types=(bytes,)).items()
-    return {name: value for name, value in fields if value is not None}
-
-
-def new_write() -> str:
-    """Makes a name for one write: if it is sent again after a lost answer, it finds itself."""
-    return token_hex(8)

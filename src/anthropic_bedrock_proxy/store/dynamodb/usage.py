@@ -24,7 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
-from ..records import UsageBatch, UsageRecord, UsageTotal
+from ..base.usage import UsageBatch, UsageRecord, UsageTotal
 from ..totals import (
     COLUMNS,
     COUNTED,
@@ -34,9 +34,11 @@ from ..totals import (
     sum_by,
     sums_of,
 )
+from .each import each
+from .items import ItemChange, plain, read
 from .ledger import DynamoDBLedger
 from .once import Delivery, change_once, delivery_of, is_done, is_unnamed, mark_done
-from .tables import ItemChange, Tables, each, plain, read
+from .tables import Tables
 
 _DAY_SECONDS: Final = 86_400
 _ROW_NAMES: Final = {"#pk": "api_key", "#sk": "timestamp"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..base import StoreError
-from ..records import (
+from ..base.catalog import (
     BedrockModel,
     CapabilityOverride,
     ModelMapping,
     PriceRecord,
     ProviderRecord,
 )
+from ..base.errors import StoreError
 
 
 class MemoryCatalog:

@@ -6,11 +6,14 @@ It passes the same conformance suite as the real ones. `down = True` makes every
 
 from __future__ import annotations
 
-from ..base import StoreError
-from ..records import KeyRecord
+from ..base.callers import KeyRecord
+from ..base.errors import StoreError
+from .audit import MemoryAudit
 from .catalog import MemoryCatalog
-from .keys import MemoryAudit, MemoryKeys, MemoryOwners
-from .usage import MemoryLedger, MemoryUsage
+from .keys import MemoryKeys
+from .ledger import MemoryLedger
+from .owners import MemoryOwners
+from .usage import MemoryUsage
 
 
 class MemoryStore:

@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from ..base import AlreadyExistsError
+from ..base.errors import AlreadyExistsError
 from .file import explained
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..records import (
+from ..base.catalog import (
     BedrockModel,
     CapabilityOverride,
     ModelMapping,

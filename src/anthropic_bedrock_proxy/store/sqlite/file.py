@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..base import AlreadyExistsError, StoreError
+from ..base.errors import AlreadyExistsError, StoreError
 from .schema import connect, identity_of
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Keys and the audit log in the SQLite file."""
+"""API keys in the SQLite file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
-
-from ..base import KeyJudge, KeyNotFoundError
-from ..records import AuditRecord, Caller, KeyRecord, NewSecret
+from ..base.callers import Caller, KeyRecord, NewSecret
+from ..base.errors import NoSuchObjectError
+from ..base.keys import KeyJudge
 from .file import SQLiteFile
-from .owners import LISTS, key_of, owner_of
+from .owners import owner_of
+from .rows import key_record, key_row
 from .schema import QUERIES, transaction
 
 
@@ -26,7 +26,7 @@ class SQLiteKeys:
 
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                connection.execute(QUERIES["create_key"], _key_row(key))
+                connection.execute(QUERIES["create_key"], key_row(key))
                 _add_secret(connection, key.id, secret_hash, key.created_at)
 
         await self._file.run(work)
@@ -46,7 +46,7 @@ class SQLiteKeys:
             row = connection.execute(QUERIES["find_key"], parameters).fetchone()
             if row is None:
                 return None
-            key = key_of(row)
+            key = key_record(row)
             user = owner_of(connection, "user", key.user_id)
             return Caller(key, user, owner_of(connection, "team", key.team_id))
 
@@ -57,7 +57,7 @@ class SQLiteKeys:
 
         def work(connection: sqlite3.Connection) -> KeyRecord | None:
             row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
-            return None if row is None else key_of(row)
+            return None if row is None else key_record(row)
 
         return await self._file.run(work)
 
@@ -74,7 +74,7 @@ class SQLiteKeys:
                 "id": key_id,
                 "limit": -1 if limit is None else limit,
             }
-            return [key_of(row) for row in connection.execute(QUERIES["list_keys"], parameters)]
+            return [key_record(row) for row in connection.execute(QUERIES["list_keys"], parameters)]
 
         return await self._file.run(work)
 
@@ -102,42 +102,6 @@ class SQLiteKeys:
         return await self._file.run(lambda connection: _replace(connection, key_id, change, now))
 
 
-class SQLiteAudit:
-    """The audit log: changes by operators."""
-
-    def __init__(self, file: SQLiteFile) -> None:
-        self._file = file
-
-    async def append(self, record: AuditRecord) -> None:
-        """See `AuditLog.append`."""
-        row = msgspec.structs.asdict(record)
-        for side in ("before", "after"):
-            row[side] = None if row[side] is None else msgspec.json.encode(row[side]).decode()
-        await self._file.run(lambda connection: connection.execute(QUERIES["add_audit"], row))
-
-    async def list(
-        self, *, before: str | None = None, object_id: str | None = None, limit: int = 100
-    ) -> Sequence[AuditRecord]:
-        """See `AuditLog.list`."""
-        query = QUERIES["list_audit" if object_id is None else "list_audit_of_object"]
-        parameters = {"before": before, "object": object_id, "limit": limit}
-        return await self._file.run(
-            lambda connection: [_change(row) for row in connection.execute(query, parameters)]
-        )
-
-
-def _key_row(key: KeyRecord) -> dict[str, Any]:
-    row = msgspec.structs.asdict(key)
-    return row | {name: msgspec.json.encode(row[name]).decode() for name in LISTS}
-
-
-def _change(row: sqlite3.Row) -> AuditRecord:
-    fields = dict(row)
-    for side in ("before", "after"):
-        fields[side] = None if fields[side] is None else msgspec.json.decode(fields[side])
-    return AuditRecord(**fields)
-
-
 def _add_secret(connection: sqlite3.Connection, key_id: str, secret_hash: bytes, now: int) -> None:
     connection.execute(
         QUERIES["add_secret"], {"secret_hash": secret_hash, "key_id": key_id, "now": now}
@@ -145,11 +109,11 @@ def _add_secret(connection: sqlite3.Connection, key_id: str, secret_hash: bytes,
 
 
 def _get(connection: sqlite3.Connection, key_id: str) -> KeyRecord:
-    """Returns the key with this id. Raises `KeyNotFoundError`."""
+    """Returns the key with this id. Raises `NoSuchObjectError`."""
     row = connection.execute(QUERIES["get_key"], {"id": key_id}).fetchone()
     if row is None:
-        raise KeyNotFoundError(f"no key has the id {key_id[:200]}")
-    return key_of(row)
+        raise NoSuchObjectError(f"no key has the id {key_id[:200]}")
+    return key_record(row)
 
 
 def _replace(
@@ -166,5 +130,5 @@ def _replace(
             connection.execute(QUERIES["let_secrets_lapse"], lapse)
             _add_secret(connection, key_id, secret.hash, now)
             key = key.rotated(secret.hint, now=now)
-        connection.execute(QUERIES["replace_key"], _key_row(key))
+        connection.execute(QUERIES["replace_key"], key_row(key))
         return key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
-from ..records import Account, Standing
+from ..base.ledger import Account, Standing
 from .file import SQLiteFile
 from .schema import QUERIES, transaction
 

@@ -1,4 +1,4 @@
-"""Users and teams in the SQLite file, and rows as the records of keys and owners."""
+"""Users and teams in the SQLite file."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from ..base import AlreadyExistsError, KeyNotFoundError, OwnerJudge
-from ..records import KeyRecord, OwnerRecord
+from ..base.callers import OwnerRecord
+from ..base.errors import AlreadyExistsError, NoSuchObjectError
+from ..base.owners import OwnerJudge
 from .file import SQLiteFile
+from .rows import key_record, owner_record
 from .schema import QUERIES, transaction
-
-LISTS = ("allowed_models", "allowed_tools", "allowed_networks", "admin_scopes")  # JSON arrays
 
 
 class SQLiteOwners:
@@ -42,7 +42,8 @@ class SQLiteOwners:
         """See `OwnerStore.list`."""
         return await self._file.run(
             lambda connection: [
-                _owner(row) for row in connection.execute(QUERIES["list_owners"], {"kind": kind})
+                owner_record(row)
+                for row in connection.execute(QUERIES["list_owners"], {"kind": kind})
             ]
         )
 
@@ -61,7 +62,7 @@ class SQLiteOwners:
             with transaction(connection):
                 before = owner_of(connection, kind, owner_id)
                 if before is None:
-                    raise KeyNotFoundError(f"no {kind} has the id {owner_id}")
+                    raise NoSuchObjectError(f"no {kind} has the id {owner_id}")
                 after = before.changed(changes, now=now)
                 _ask(judge, connection, kind, owner_id)
                 connection.execute(QUERIES["replace_owner"], msgspec.structs.asdict(after))
@@ -88,21 +89,7 @@ def owner_of(connection: sqlite3.Connection, kind: str, owner_id: str | None) ->
     if owner_id is None:
         return None
     row = connection.execute(QUERIES["get_owner"], {"kind": kind, "id": owner_id}).fetchone()
-    return None if row is None else _owner(row)
-
-
-def key_of(row: sqlite3.Row) -> KeyRecord:
-    """Makes the record of a row of `keys`."""
-    fields = dict(row)
-    for name in LISTS:
-        # Most keys have none of the lists, and every request that is not cached comes by here.
-        fields[name] = () if fields[name] == "[]" else tuple(msgspec.json.decode(fields[name]))
-    fields["is_active"] = bool(fields["is_active"])
-    return KeyRecord(**fields)
-
-
-def _owner(row: sqlite3.Row) -> OwnerRecord:
-    return OwnerRecord(**{**dict(row), "is_active": bool(row["is_active"])})
+    return None if row is None else owner_record(row)
 
 
 def _ask(
@@ -110,5 +97,5 @@ def _ask(
 ) -> None:
     if judge is not None:
         rows = connection.execute(QUERIES["list_keys_with_scopes"])
-        named = [key for key in map(key_of, rows) if key.names(kind, owner_id)]
+        named = [key for key in map(key_record, rows) if key.names(kind, owner_id)]
         judge(owner_of(connection, kind, owner_id), named)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..base import StoreError
+from ..base.errors import StoreError
 
 SQL = Path(__file__).parent / "sql"
 # How much longer one process waits for another to make the schema than for a statement: a

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..base import StoreError
+from ..base.errors import StoreError
+from .audit import SQLiteAudit
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
-from .keys import SQLiteAudit, SQLiteKeys
+from .keys import SQLiteKeys
 from .ledger import SQLiteLedger
 from .owners import SQLiteOwners
 from .usage import SQLiteUsage
@@ -68,7 +69,7 @@ class SQLiteStore:
     async def backup(self, target: Path) -> None:
         """Copies the store to a new private file, while others go on writing.
 
-        Raises `ConflictError` if the file exists, and `StoreError`; neither leaves a file.
+        Raises `AlreadyExistsError` if the file exists, and `StoreError`; neither leaves a file.
         """
         from .backup import back_up  # noqa: PLC0415  # for the command alone
 

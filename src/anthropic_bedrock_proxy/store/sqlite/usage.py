@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..records import UsageBatch, UsageRecord, UsageTotal
+from ..base.usage import UsageBatch, UsageRecord, UsageTotal
 from ..totals import COLUMNS, COUNTED, checked_columns, spending_of_sums, sums_of
 from .file import SQLiteFile
 from .ledger import spend
@@ -160,10 +160,10 @@ class UsageRow:
         """Returns the row's SQL, and the values to bind for each of `records` (one at least)."""
         bound: list[tuple[Any, ...]] = []
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
-        for place, (column, default) in enumerate(zip(columns, _DEFAULTS, strict=True)):
-            if self._values[place] is not _BOUND and column.count(default) < len(column):
-                self._values[place] = _BOUND
-            if self._values[place] is _BOUND:
+        for position, (column, default) in enumerate(zip(columns, _DEFAULTS, strict=True)):
+            if self._values[position] is not _BOUND and column.count(default) < len(column):
+                self._values[position] = _BOUND
+            if self._values[position] is _BOUND:
                 bound.append(column)
         return f"({', '.join(self._values)})", zip(*bound, strict=True)
 

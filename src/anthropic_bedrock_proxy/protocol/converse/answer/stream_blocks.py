@@ -57,7 +57,7 @@ _OPENINGS: Final = {
 }
 
 
-class _Block:
+class _OpenBlock:
     """A block on its way to the client."""
 
     __slots__ = ("citations", "closed", "data", "head", "kind", "opening", "signature", "waiting")
@@ -82,8 +82,8 @@ class BlockSequence:
         self.calls_tool = False
         self.delta_events = 0
         self.delta_bytes = 0
-        self._turns: deque[_Block] = deque()
-        self._open: dict[int, _Block] = {}
+        self._turns: deque[_OpenBlock] = deque()
+        self._open: dict[int, _OpenBlock] = {}
 
     def take(self) -> list[Event]:
         """Returns the events made since the last call."""
@@ -162,20 +162,20 @@ class BlockSequence:
         for index in list(self._open):
             self.close(index)
 
-    def _growing(self, index: int, kind: str) -> _Block:
+    def _growing(self, index: int, kind: str) -> _OpenBlock:
         """Returns the open block of this index, or begins one if there is none of this kind."""
         block = self._open.get(index)
         return block if block is not None and block.kind == kind else self._begin(index, kind)
 
-    def _begin(self, index: int, kind: str, opening: bytes = b"") -> _Block:
+    def _begin(self, index: int, kind: str, opening: bytes = b"") -> _OpenBlock:
         self.close(index)
-        block = self._open[index] = _Block(kind, opening or _OPENINGS[kind])
+        block = self._open[index] = _OpenBlock(kind, opening or _OPENINGS[kind])
         self._turns.append(block)
         if len(self._turns) == 1:
             self._enter(block)
         return block
 
-    def _enter(self, block: _Block) -> None:
+    def _enter(self, block: _OpenBlock) -> None:
         """Emits what a block has kept while it waited: it is the first in the queue now."""
         if block.kind == TOOL:
             self._start(block)
@@ -183,7 +183,7 @@ class BlockSequence:
         for delta in waiting:
             self._add(block, delta)
 
-    def _add(self, block: _Block, delta: bytes) -> None:
+    def _add(self, block: _OpenBlock, delta: bytes) -> None:
         if block is not self._turns[0]:
             block.waiting.append(delta)
             return
@@ -194,13 +194,13 @@ class BlockSequence:
         self.delta_bytes += len(data)
         self.events.append((b"content_block_delta", data))
 
-    def _start(self, block: _Block) -> None:
+    def _start(self, block: _OpenBlock) -> None:
         start = b'{"type":"content_block_start","index":%d,"content_block":%b}'
         self.events.append((b"content_block_start", start % (self.count, block.opening)))
         block.head = b'{"type":"content_block_delta","index":%d,"delta":' % self.count
         self.count += 1
 
-    def _finish(self, block: _Block) -> None:
+    def _finish(self, block: _OpenBlock) -> None:
         """Emits the end of the first block, if it has started or has something to show."""
         if block.kind == THINKING and (block.head or block.signature):
             signature = _encode(block.signature)

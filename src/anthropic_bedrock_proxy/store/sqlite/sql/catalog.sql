@@ -1,4 +1,4 @@
--- The statements about models, prices, overrides and places, each under its name.
+-- The statements about models, prices, overrides and providers, each under its name.
 
 -- name: catalog_version
 SELECT version FROM catalog_version WHERE id = 1;

@@ -1,4 +1,4 @@
--- The statements about keys, owners and the audit log, each under its name.
+-- The statements about keys, each under its name.
 
 -- name: create_key
 INSERT INTO keys (
@@ -65,55 +65,3 @@ LIMIT :limit;
 
 -- name: list_keys_with_scopes
 SELECT * FROM keys WHERE admin_scopes != '[]';
-
--- name: create_owner
-INSERT INTO owners (
-    kind, id, name, created_at, updated_at, is_active, deactivated_reason, rate_limit,
-    tpm_limit, input_tpm_limit, output_tpm_limit, concurrency_limit, monthly_budget_nano,
-    daily_budget_nano, total_budget_nano
-) VALUES (
-    :kind, :id, :name, :created_at, :updated_at, :is_active, :deactivated_reason, :rate_limit,
-    :tpm_limit, :input_tpm_limit, :output_tpm_limit, :concurrency_limit, :monthly_budget_nano,
-    :daily_budget_nano, :total_budget_nano
-) ON CONFLICT (kind, id) DO NOTHING;
-
--- name: replace_owner
-UPDATE owners SET
-    name = :name,
-    created_at = :created_at,
-    updated_at = :updated_at,
-    is_active = :is_active,
-    deactivated_reason = :deactivated_reason,
-    rate_limit = :rate_limit,
-    tpm_limit = :tpm_limit,
-    input_tpm_limit = :input_tpm_limit,
-    output_tpm_limit = :output_tpm_limit,
-    concurrency_limit = :concurrency_limit,
-    monthly_budget_nano = :monthly_budget_nano,
-    daily_budget_nano = :daily_budget_nano,
-    total_budget_nano = :total_budget_nano
-WHERE kind = :kind AND id = :id;
-
--- name: get_owner
-SELECT * FROM owners WHERE kind = :kind AND id = :id;
-
--- name: list_owners
-SELECT * FROM owners WHERE kind = :kind ORDER BY id;
-
--- name: remove_owner
-DELETE FROM owners WHERE kind = :kind AND id = :id;
-
--- name: add_audit
-INSERT INTO audit (id, at_ms, actor, action, object, before, after)
-VALUES (:id, :at_ms, :actor, :action, :object, :before, :after)
-ON CONFLICT (id) DO NOTHING;
-
--- name: list_audit
-SELECT * FROM audit
-WHERE :before IS NULL OR id < :before
-ORDER BY id DESC LIMIT :limit;
-
--- name: list_audit_of_object
-SELECT * FROM audit
-WHERE object = :object AND (:before IS NULL OR id < :before)
-ORDER BY id DESC LIMIT :limit;

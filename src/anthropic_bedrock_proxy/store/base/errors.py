@@ -1,0 +1,15 @@
+"""Errors that every store raises."""
+
+from __future__ import annotations
+
+
+class StoreError(Exception):
+    """The store cannot be reached or refused the operation; the message says which and why."""
+
+
+class NoSuchObjectError(StoreError):
+    """No key, user, team or provider has this name."""
+
+
+class AlreadyExistsError(StoreError):
+    """An object to be created that exists already."""

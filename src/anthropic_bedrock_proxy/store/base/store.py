@@ -1,0 +1,57 @@
+"""The store as a whole: all ports of one backend."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .audit import AuditLog
+from .catalog import Catalog
+from .keys import KeyStore
+from .ledger import Ledger
+from .owners import OwnerStore
+from .usage import UsageLog
+
+
+class Store(Protocol):
+    """One backend with all its ports."""
+
+    @property
+    def keys(self) -> KeyStore:
+        """The API keys."""
+        ...
+
+    @property
+    def owners(self) -> OwnerStore:
+        """Users and teams."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """Budgets."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Changes by operators."""
+        ...
+
+    @property
+    def usage(self) -> UsageLog:
+        """The usage records."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """Models, overrides and providers."""
+        ...
+
+    async def open(self) -> None:
+        """Connects and brings the schema up to date. Raises `StoreError`.
+
+        A store that could not be opened may be opened again, and serves from then on.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finishes what was accepted, and closes connections and files."""
+        ...
