@@ -5,7 +5,7 @@ test files may be called the same. It stands in the folder of the module, or in 
 
     store/journal.py          tests/store/test_journal.py
     limits/select.py          tests/limits/test_limits_select.py
-    store/dynamodb/schema.py  tests/store/test_dynamodb_schema.py
+    store/dynamodb/schema.py  tests/store/dynamodb/test_dynamodb_schema.py
 
 Whether a line of the table (`tested_elsewhere.toml`) is stale is told by imports: the test must
 still reach the module by them, or by running the program.
