@@ -234,6 +234,12 @@ class TestBlanksElsewhere:
         messages = [*HELLO, {"role": "assistant", "content": [text(" ")]}]
         assert adapted(messages=messages).messages[1]["content"] == []
 
+    @pytest.mark.parametrize("junk", [None, 1, "a", []])
+    def test_what_is_no_block_stays_to_be_refused_with_its_path(self, junk):
+        result = adapted(system=[junk, text(""), text(" ", cache_control=CONTROL)])
+        assert result.system == [junk]
+        assert result.dropped == ["system.2.cache_control"]
+
     @pytest.mark.parametrize("blank", ["", "\u00a0", "\f\v", "\u2003\n"])
     def test_within_other_blocks_words_stand_for_them(self, blank):
         source = {"type": "content", "content": [text(blank), text("a")]}

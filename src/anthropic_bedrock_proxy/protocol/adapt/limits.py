@@ -113,25 +113,27 @@ def _is_empty(message: MessageView) -> bool:
     return not content or (isinstance(content, str) and not content.strip())
 
 
-def _without_blanks(
-    rewrite: Rewrite, blocks: list[dict[str, Any]], path: str
-) -> list[dict[str, Any]]:
-    """Returns the blocks that are not blank; a blank one's breakpoint goes to the block before."""
-    kept: list[dict[str, Any]] = []
+def _without_blanks(rewrite: Rewrite, blocks: list[Any], path: str) -> list[Any]:
+    """Returns the blocks that are not blank; a blank one's breakpoint goes to the block before.
+
+    What is no block stays: the conversion, or Bedrock, refuses it with its path.
+    """
+    kept: list[Any] = []
     for position, block in enumerate(blocks):
         if not _is_blank(block):
             _fill(block)
             kept.append(block)
         elif "cache_control" in block:
-            if kept and kept[-1]["type"] not in UNMARKABLE:
-                kept[-1].setdefault("cache_control", block["cache_control"])
+            before = kept[-1] if kept else None
+            if isinstance(before, dict) and before.get("type") not in UNMARKABLE:
+                before.setdefault("cache_control", block["cache_control"])
             else:
                 rewrite.dropped.append(f"{path}.{position}.cache_control")
     return kept
 
 
-def _fill(block: dict[str, Any]) -> None:
-    for holder in (block, block.get("source")):
+def _fill(block: Any) -> None:
+    for holder in (block, block.get("source")) if isinstance(block, dict) else ():
         content = holder.get("content") if isinstance(holder, dict) else None
         for inner in content if isinstance(content, list) else ():
             if _is_blank(inner):
@@ -140,6 +142,8 @@ def _fill(block: dict[str, Any]) -> None:
                 _fill(inner)
 
 
-def _is_blank(block: dict[str, Any]) -> bool:
+def _is_blank(block: Any) -> bool:
+    if not isinstance(block, dict) or block.get("type") != "text":
+        return False
     text = block.get("text")
-    return block.get("type") == "text" and isinstance(text, str) and not text.strip()
+    return isinstance(text, str) and not text.strip()
