@@ -37,6 +37,8 @@ def find(path):
         ("/keys/a%2Fb", "key", {"id": "a/b"}),
         ("/keys/a%252Fb", "key", {"id": "a%2Fb"}),
         ("/keys/a/rotate", "rotate", {"id": "a"}),
+        ("/k%65ys/a/rot%61te", "rotate", {"id": "a"}),
+        ("/k%65ys/self", "own", {}),
         ("/budgets/team/x%20y", "budget", {"kind": "team", "id": "x y"}),
     ],
 )

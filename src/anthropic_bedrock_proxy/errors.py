@@ -35,7 +35,6 @@ class ProxyError(Exception):
 
     status = 500
     type = "api_error"
-    limits: Sequence[LimitState] = ()
 
     def __init__(
         self,
@@ -44,6 +43,7 @@ class ProxyError(Exception):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         error_code: str | None = None,
+        limits: Sequence[LimitState] = (),
     ) -> None:
         """`retry_after` in seconds; None as `should_retry`: as the official SDKs would decide.
 
@@ -53,6 +53,7 @@ class ProxyError(Exception):
         super().__init__(self.message)
         self.retry_after = retry_after
         self.error_code = error_code
+        self.limits = limits
         if should_retry is None:
             should_retry = self.status in _RETRIED or self.status >= 500  # noqa: PLR2004
         self.should_retry = should_retry

@@ -74,6 +74,6 @@ def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
         segment = segments[position]
         if expected.startswith("{") and segment:
             parameters[expected[1:-1]] = unquote(segment)
-        elif segment != expected:
+        elif expected not in (segment, unquote(segment)):
             return None
     return parameters if len(template) == len(segments) else None

@@ -70,6 +70,14 @@ def test_names_are_case_insensitive(files):
     assert settings.server.workers == 3
 
 
+def test_a_section_of_an_earlier_version_is_read_where_its_settings_are_now(files):
+    settings = files(toml="[features]\nenable_metrics = false\nweb_search_max_results = 9\n")
+    assert settings.telemetry.enable_metrics is False
+    assert settings.web.web_search_max_results == 9
+    with pytest.raises(SettingsError, match=r"features\.nothing"):
+        files(toml="[features]\nnothing = 1\n")
+
+
 def test_of_two_spellings_upper_case_counts(files):
     environ = {"HTTPS_PROXY": "http://upper:1", "https_proxy": "http://lower:1"}
     assert files(environ=environ).aws.https_proxy == "http://upper:1"

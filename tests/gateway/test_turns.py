@@ -43,7 +43,7 @@ class Target:
         self.exchange, self.request, self.refuses = exchange, request, refuses
         self.asked = []
 
-    async def open_stream(self, request):
+    async def open_call(self, request):
         self.asked.append(request)
         if self.refuses:
             raise UpstreamRefusal("ThrottlingException", "no")

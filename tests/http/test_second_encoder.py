@@ -30,6 +30,7 @@ class Lines:
     """Encodes each event as a numbered line of JSON: unlike Anthropic's, it remembers something."""
 
     content_type = b"application/jsonl"
+    filler = b"\n"
 
     def __init__(self):
         self.number = 0

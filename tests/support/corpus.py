@@ -171,6 +171,7 @@ class AsTheyAre:
     """The encoder of parts that are bytes already."""
 
     content_type = b"text/event-stream; charset=utf-8"
+    filler = b":\n\n"
     events = b"".join
 
 

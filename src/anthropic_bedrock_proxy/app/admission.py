@@ -63,7 +63,7 @@ def make_authenticator(
         ),
         monotonic=time.monotonic,
         now=time.time,
-        attempts=guard,
+        guard=guard,
     )
 
 

@@ -22,7 +22,7 @@ from .parse import allowed, parse
 from .predecessor import IGNORED
 from .schema import MASK, Field, fields
 from .sections.aws import AWSSettings
-from .settings import SECTIONS, NoEffect, SDKEnviron, Settings
+from .settings import FORMER_SECTIONS, SECTIONS, NoEffect, SDKEnviron, Settings
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
@@ -145,8 +145,9 @@ def _read_toml(
         values[name] = value
 
     for key, value in document.items():
-        if key in sections and isinstance(value, dict):
-            by_attribute = {f.attribute: f.name for f in sections[key]}
+        now = FORMER_SECTIONS.get(key, (key,))
+        if sections.keys() >= {*now} and isinstance(value, dict):
+            by_attribute = {f.attribute: f.name for one in now for f in sections[one]}
             for attribute, inner in value.items():
                 if attribute in by_attribute:
                     keep(by_attribute[attribute], f"{key}.{attribute}", inner)

@@ -74,6 +74,10 @@ SECTIONS: dict[str, type[Section]] = {
 }
 
 
+# Sections of earlier versions: their settings are found in these today.
+FORMER_SECTIONS: Mapping[str, tuple[str, ...]] = {"features": ("sandbox", "web", "telemetry")}
+
+
 def secret_names() -> frozenset[str]:
     """Returns the names of the settings that are secret, or are URLs that may hold a password."""
     declared = (field for section in SECTIONS.values() for field in fields(section))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -120,8 +120,15 @@ class Attempt:
             self._overrides.confirm(self.target, self.options, conversion.call, self.view)
         return answer
 
-    async def open_stream(self, request: MessagesRequest) -> AnswerStream:
-        """Opens one model call of a turn; admits each but the first. Raises as `call`, and so."""
+    def applied_edits(self) -> list[dict[str, Any]] | None:
+        """Returns what context editing took out of the last call, if it was asked for."""
+        return None if self.conversion is None else self.conversion.applied_edits
+
+    async def open_call(self, request: MessagesRequest) -> AnswerStream:
+        """Opens one model call of a turn; admits each but the first.
+
+        Raises as `call`, and what admission raises.
+        """
         if self._answered:
             await self.lease.extend(request)
         while (stream := await self.call(request, open_stream)) is None:

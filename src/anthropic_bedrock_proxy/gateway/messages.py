@@ -1,13 +1,14 @@
 """The story of POST /v1/messages: parse, route, admit, convert, call, answer, settle.
 
 Read it top to bottom. Nothing is sent to the client before the first upstream event, so a refusal
-is a real HTTP status; what breaks later ends in an SSE `error` event.
+is a real HTTP status; what breaks later is an error at the end of the events.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
 
 from ..aws_errors import UpstreamRefusal
 from ..errors import InvalidRequestError, ProxyError
@@ -21,7 +22,7 @@ from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
 from .answer.pacing import PacedStream, Pacing
-from .answer.stream import AnswerEvents, EventSource, refused, whole
+from .answer.stream import AnswerEvents, EventSource, refused
 from .attempt import AdmittedRequest, Attempt, call_whole, open_stream
 from .conversion import ConversionOptions, policy_for
 from .exchange import Exchange
@@ -51,7 +52,7 @@ class Messages:
         report_cost: bool = False,
         monotonic: Callable[[], float],
     ) -> None:
-        """`upstreams` by provider; `policy` are the operator's, for every request.
+        """`upstreams` by provider; `policy` is the operator's, for every request.
 
         `report_cost` tells clients what an answer has cost.
         `resolve_profile` finds out what is behind an application inference profile, for a key.
@@ -104,7 +105,9 @@ class Messages:
                 answer = await self._try_targets(admitted, route)
             if exchange.stream:
                 return answer
-            return self._finished(admitted, await whole(answer, exchange, lease))
+            if isinstance(answer, AnswerEvents):
+                answer = await answer.folded()
+            return self._finished(admitted, answer)
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
@@ -122,7 +125,7 @@ class Messages:
         provider = pinned_provider(exchange.caller, self._upstreams)
         return self._registry.route(exchange.model, provider=provider, geography=geography)
 
-    async def _try_targets(self, admitted: AdmittedRequest, route: Route) -> bytes | EventSource:
+    async def _try_targets(self, admitted: AdmittedRequest, route: Route) -> bytes | AnswerEvents:
         exchange = admitted.exchange
         attempts = Attempts(self._failover, route, exchange, admitted.request)
         while True:
@@ -137,12 +140,15 @@ class Messages:
                 raise
             if answer is None:
                 continue
-            exchange.served_by = attempts.succeeded()
+            if exchange.target is None:  # a turn that needed no model has shown nothing of it
+                attempts.abandoned()
+            else:
+                exchange.served_by = attempts.succeeded()
             return answer
 
     async def _ask(
         self, admitted: AdmittedRequest, attempts: Attempts | SingleTarget
-    ) -> bytes | EventSource | None:
+    ) -> bytes | AnswerEvents | None:
         """Asks the target that `attempts` are at; None: on to the next."""
         attempt = Attempt(admitted, attempts, self._upstreams, self._overrides)
         try:
@@ -154,7 +160,7 @@ class Messages:
                 attempt.exchange.meter.assume_input(attempt.conversion.call.body)
             raise
 
-    async def _answer(self, attempt: Attempt) -> bytes | EventSource:
+    async def _answer(self, attempt: Attempt) -> bytes | AnswerEvents:
         """Returns the answer of one target: whole, or, of a turn too, as events.
 
         Raises `UpstreamRefusal` before its first byte.
@@ -187,15 +193,21 @@ class Messages:
         exchange.upstream_request_id = stream.upstream_request_id
         exchange.service_tier = stream.service_tier
         exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
+        applied_edits: Callable[[], list[dict[str, Any]] | None] | None = None
+        if spent is not None:  # of a turn: the last call's
+            applied_edits = attempt.applied_edits
+        elif conversion is not None and (edits := conversion.applied_edits) is not None:
+            applied_edits = partial(list, edits)  # and not the attempt, which holds the request
         paced = PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
         return AnswerEvents(
             exchange,
             stream,
             paced,
             attempt.lease,
-            applied_edits=conversion.applied_edits if conversion is not None else None,
+            applied_edits=applied_edits,
             spent=spent,
             report_cost=self._report_cost and exchange.stream,
+            whole=not exchange.stream,
             request_body=conversion.call.body if conversion is not None else b"",
         )
 

@@ -19,4 +19,4 @@ async def opened_turn(attempt: Attempt, toolset: Toolset) -> TurnStream:
     if exchange.turn is None:
         exchange.turn = await begin_turn(attempt.request, toolset, exchange.key_id)
     attempt.options = msgspec.structs.replace(attempt.options, stream=True)
-    return await open_turn(exchange.turn, attempt.open_stream)
+    return await open_turn(exchange.turn, attempt.open_call)

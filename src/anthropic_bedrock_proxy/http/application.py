@@ -39,7 +39,6 @@ _STREAM_LINES: Final = (
     b"x-accel-buffering: no\r\n"  # nginx would hold events back
     b"request-id: %b\r\n%b"
 )
-_COMMENT: Final = b":\n\n"  # of server-sent events: whoever reads them passes over it
 
 
 class HTTPRoute(msgspec.Struct, frozen=True):
@@ -170,7 +169,7 @@ class Application:
             lines += self._cors.lines(request.headers)
         encode = encoder.events
         try:
-            request.begin(200, lines, filler=_COMMENT)
+            request.begin(200, lines, filler=encoder.filler)
             while (events := await source.read()) is not None:
                 if source.done:
                     last = encode(events)

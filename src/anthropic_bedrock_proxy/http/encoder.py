@@ -22,6 +22,11 @@ class StreamEncoder(Protocol):
         """The type of the stream, e.g. `text/event-stream`."""
         ...
 
+    @property
+    def filler(self) -> bytes:
+        """A part that means nothing to a client: it is sent to find out whether one still reads."""
+        ...
+
     def events(self, events: list[Event]) -> bytes:
         """Encodes the next events, ready for one write."""
         ...

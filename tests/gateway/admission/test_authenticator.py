@@ -28,13 +28,13 @@ class World:
         self.now = 1000.0
         self.store = MemoryStore()
         self.looked_up = 0
-        self.attempts = BruteForceGuard()
+        self.guard = BruteForceGuard()
         self.auth = Authenticator(
             self,
             KeyOptions(**options),
             monotonic=lambda: self.now,
             now=lambda: self.now,
-            attempts=self.attempts,
+            guard=self.guard,
         )
 
     async def find(self, secret_hash, *, now, secret):

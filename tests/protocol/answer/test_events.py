@@ -159,3 +159,16 @@ def test_recorded_stream_is_what_it_should_be():
         "content_block_delta",
     ]
     assert decode(EVENTS[0][1])["message"]["content"] == []
+
+
+def test_a_call_whose_input_came_as_nothing_has_the_input_that_it_began_with():
+    block = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {}}
+    delta = {"type": "input_json_delta", "partial_json": ""}
+    start, stop = EVENTS[0], EVENTS[-2:]
+    inner = [
+        {"type": "content_block_start", "index": 0, "content_block": block},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {"type": "content_block_stop", "index": 0},
+    ]
+    events = [start, *((tree["type"].encode(), encode(tree)) for tree in inner), *stop]
+    assert fold(events)["content"] == [block]

@@ -70,17 +70,17 @@ class Authenticator:
         *,
         monotonic: Callable[[], float],
         now: Callable[[], float],
-        attempts: BruteForceGuard | None = None,
+        guard: BruteForceGuard | None = None,
     ) -> None:
         """`monotonic` ages the cache, `now` is the epoch for expiry dates; both in seconds.
 
-        `attempts` may be shared with other authenticators.
+        `guard` may be shared with other authenticators.
         """
         self._store = store
         self._options = options
         self._monotonic = monotonic
         self._now = now
-        self._attempts = attempts if attempts is not None else BruteForceGuard()
+        self._guard = guard if guard is not None else BruteForceGuard()
         master = options.master_api_key
         self._master_hash = sha256(master.encode()).digest() if master else None
         self._gates: dict[str, _Gate] = {}  # of addresses that try keys right now
@@ -181,7 +181,7 @@ class Authenticator:
                 return None
             caller = await self._look_up(digest, secret, None, now)
             if caller is None:
-                self._attempts.count(client, now)
+                self._guard.count(client, now)
             return caller
         finally:
             gate.turns.release()
@@ -194,7 +194,7 @@ class Authenticator:
 
     def _has_tried_too_many(self, client: str, now: float) -> bool:
         """Raises `RateLimitError` if so, where keys are required."""
-        wait = self._attempts.wait(client, now)
+        wait = self._guard.wait(client, now)
         if wait and self._options.require_api_key:
             raise RateLimitError(
                 "Too many API keys that are not known have come from this network address. Try "

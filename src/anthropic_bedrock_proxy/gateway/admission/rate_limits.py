@@ -188,13 +188,12 @@ class RateLimits:
         else:
             slot = plan.slots[index - len(plan.buckets)]
             owner, limit = slot.name, f"{slot.limit} requests at once"
-        error = RateLimitError(
+        return RateLimitError(
             f"This request would exceed the limit of {limit} of the {owner.replace(':', ' ')}. "
             "Try again later.",
             retry_after=retry_after,
+            limits=self.states(plan, decision),
         )
-        error.limits = self.states(plan, decision)
-        return error
 
 
 def _picker(kinds: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:

@@ -57,6 +57,7 @@ class AnswerEvents:
         "_request_body",
         "_spent",
         "_stream",
+        "_whole",
         "done",
     )
 
@@ -67,13 +68,16 @@ class AnswerEvents:
         paced: PacedStream,
         lease: Lease,
         *,
-        applied_edits: list[dict[str, Any]] | None = None,
+        applied_edits: Callable[[], list[dict[str, Any]] | None] | None = None,
         spent: Callable[[], Event] | None = None,
         report_cost: bool = False,
         request_body: bytes = b"",
+        whole: bool = False,
     ) -> None:
         """`spent` tells the usage of finished model calls when the turn is left before its end.
 
+        `applied_edits` are asked for at the end: those of the last model call. Of what is wanted
+        `whole`, the end settles nothing yet: it may be no message.
         `request_body` is kept until the first events have come: for an answer that begins without
         telling its input.
         """
@@ -85,6 +89,7 @@ class AnswerEvents:
         self._spent = spent
         self._report_cost = report_cost
         self._request_body = request_body
+        self._whole = whole
         self.done = False
 
     async def read(self) -> list[Event] | None:
@@ -114,15 +119,16 @@ class AnswerEvents:
         if self._request_body:
             self._exchange.meter.assume_input(self._request_body)  # unless it was told
             self._request_body = b""
-        if self._applied_edits is not None:
-            events = [_with_edits(event, self._applied_edits) for event in events]
+        if self._applied_edits is not None and (edits := self._applied_edits()) is not None:
+            events = [_with_edits(event, edits) for event in events]
         if self._report_cost and (cost := self._lease.price()) is not None:
             events = [_with_cost(event, cost) for event in events]
         if events[-1][0] == b"message_stop":
             self.done = True
             if self._stream.usage_estimated:
                 self._exchange.meter.assume_usage()
-            self._lease.settle()
+            if not self._whole:
+                self._lease.settle()
         return events
 
     def close(self) -> None:
@@ -132,6 +138,21 @@ class AnswerEvents:
             self.done = True
             self._count_spent()
         self._lease.settle()
+
+    async def folded(self) -> bytes:
+        """Reads to the end; returns the message that the events are. Raises `ProxyError`."""
+        events: list[Event] = []
+        try:
+            while (some := await self.read()) is not None:
+                events += some
+            try:
+                return _encode(fold(events))
+            except (GrammarError, *MISSHAPEN) as error:
+                self._count_spent()
+                refusal = UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}")
+                raise refused(self._exchange, refusal, self._lease) from None
+        finally:
+            self.close()
 
     def _count_spent(self) -> None:
         if self._spent is not None:
@@ -170,23 +191,3 @@ def refused(exchange: Exchange, refusal: UpstreamRefusal, lease: Lease) -> Proxy
         },
     )
     return error
-
-
-async def whole(answer: bytes | EventSource, exchange: Exchange, lease: Lease) -> bytes:
-    """Returns the message of an answer: as the model gave it, or folded of a turn's events.
-
-    Raises `ProxyError`.
-    """
-    if isinstance(answer, bytes):
-        return answer
-    events: list[Event] = []
-    try:
-        while (some := await answer.read()) is not None:
-            events += some
-    finally:
-        answer.close()
-    try:
-        return _encode(fold(events))
-    except (GrammarError, *MISSHAPEN) as error:
-        refusal = UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}")
-        raise refused(exchange, refusal, lease) from None

@@ -36,7 +36,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.failover")
 
 
 class SingleTarget:
-    """The way of most requests: one target, so that nothing has to be kept (like a `Attempts`)."""
+    """The way of most requests: one target, so that nothing has to be kept (like `Attempts`)."""
 
     __slots__ = ("target",)
 
@@ -47,20 +47,9 @@ class SingleTarget:
         """Returns the conversion unchanged."""
         return conversion
 
-    def unsuited(self) -> bool:
+    def failed(self, refusal: UpstreamRefusal) -> bool:  # noqa: ARG002  # as that of Attempts
         """Returns False: there is no other target."""
         return False
-
-    def failed(self, refusal: UpstreamRefusal) -> bool:  # noqa: ARG002  # as those of Attempts
-        """Returns False: there is no other target."""
-        return False
-
-    def succeeded(self) -> str | None:
-        """Returns None: there was no choice to tell of."""
-        return None
-
-    def abandoned(self) -> None:
-        """Does nothing: nothing was held."""
 
 
 class Attempts:

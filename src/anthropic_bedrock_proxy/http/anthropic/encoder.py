@@ -29,6 +29,7 @@ class ServerSentEvents:
     """Encodes a streamed answer as Anthropic does: an `event:` and a `data:` line each."""
 
     content_type = b"text/event-stream; charset=utf-8"
+    filler = b":\n\n"  # a comment, which whoever reads events passes over
 
     def events(self, events: list[Event]) -> bytes:
         """Encodes events; their data is sent as it is."""

@@ -49,10 +49,10 @@ class MessagesAPI:
         """Returns the routes of this API."""
         list_, get = self.list_models, self.get_model
         return (
-            HTTPRoute("/v1/messages", {"POST": self.create_message}),
-            HTTPRoute("/v1/messages/count_tokens", {"POST": self.count_tokens}),
-            HTTPRoute("/v1/models", {"GET": list_, "HEAD": list_}),
-            HTTPRoute("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}),
+            HTTPRoute("/v1/messages", {"POST": self.create_message}, ANTHROPIC),
+            HTTPRoute("/v1/messages/count_tokens", {"POST": self.count_tokens}, ANTHROPIC),
+            HTTPRoute("/v1/models", {"GET": list_, "HEAD": list_}, ANTHROPIC),
+            HTTPRoute("/v1/models/{model_id:path}", {"GET": get, "HEAD": get}, ANTHROPIC),
         )
 
     async def create_message(self, request: Request) -> Reply | StreamReply:
