@@ -39,10 +39,10 @@ async def begin_turn(
     actions = turn.begin()
     calls = [action for action in actions if isinstance(action, RunCall)]
     if calls:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run_call(call, new_timeout)) for call in calls]
-        for call, task in zip(calls, tasks, strict=True):
-            actions = turn.feed(CallOutcome(call.call.id, task.result()))
+        # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
+        outcomes = await asyncio.gather(*(run_call(call, new_timeout) for call in calls))
+        for call, outcome in zip(calls, outcomes, strict=True):
+            actions = turn.feed(CallOutcome(call.call.id, outcome))
     return BegunTurn(turn, actions)
 
 

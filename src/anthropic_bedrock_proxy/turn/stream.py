@@ -43,8 +43,7 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
         async with scope:
             return await asked.run(asked.call)
     except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
             raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
             return Finished(asked.tool.timed_out)
@@ -52,6 +51,14 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
         return Finished(asked.tool.unavailable)
+    finally:
+        del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
+
+
+def _is_cancelled() -> bool:
+    """Tells whether the running task is to end, in a frame that no cancellation passes through."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class TurnStream:
