@@ -24,17 +24,24 @@ from turn_support import (
     read_all,
     request,
     result,
+    search,
     text,
     user,
 )
 from working import no_pause
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 
 TOOLS = [PROBE, SEARCH, RUN, WEATHER]
+SEARCHING = Capabilities(
+    dialect="invoke", features=frozenset(("tool_search",)), betas=frozenset(("flag",))
+)
+RULES = BetaRules(needed_for={"defer_loading": "flag"})
 
 
 def probing(number):
@@ -52,7 +59,11 @@ def server_call(identifier, number):
 
 
 def ids(events):
-    return [b["id"] for b in fold(events)["content"] if b["type"] == "server_tool_use"]
+    return ids_of(fold(events))
+
+
+def ids_of(message):
+    return [b["id"] for b in message["content"] if b["type"] == "server_tool_use"]
 
 
 def toolset(probe):
@@ -307,6 +318,34 @@ def test_beside_a_tool_search():
         first, second = (b["id"] for b in message["content"] if b["type"] == "server_tool_use")
         assert message["content"][1] == probed(first, "one")
         assert message["content"][3:] == [found(second, "get_weather"), text("b")]
+
+    run(main)
+
+
+def test_a_tool_search_that_the_model_has_natively_passes_beside_a_call():
+    native = [search("srvtoolu_N"), found("srvtoolu_N", "get_weather")]
+
+    async def main():
+        probe = Probe()
+        history = [ASKED, assistant(*native, text("a")), ASKED]
+        made = request(history, TOOLS)
+        tools = toolset(probe).needed(made, SEARCHING, RULES)
+        calls = Calls(Stream(answer(*native, probing(1))), Stream(answer(text("b"))))
+        stream = await open_turn(await begin_turn(made, tools), calls)
+        probe.end(1, "one")
+        message = fold((await read_all(stream))[0])
+        (probed_id,) = set(ids_of(message)) - {"srvtoolu_N"}
+        assert message["content"] == [
+            *native,
+            server_call(probed_id, 1),
+            probed(probed_id, "one"),
+            text("b"),
+        ]
+        for asked in calls.requests:
+            offered, messages = fields_of(asked, "tools", "messages")
+            assert offered[1:] == TOOLS[1:]
+            assert messages[:3] == history
+        assert messages[3]["content"][:2] == native
 
     run(main)
 
