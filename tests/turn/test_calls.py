@@ -34,6 +34,7 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.tools.base import Finished
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 
@@ -175,6 +176,55 @@ def test_a_tool_that_fails_is_unavailable_and_leaves_one_line_without_its_conten
         assert line.levelno == logging.ERROR
         assert "secret" not in caplog.text
         assert line.exc_info is None
+
+    run(main)
+
+
+class Unprepared(Probe):
+    def prepare(self, context):
+        raise LookupError("secret")
+
+
+class Unreadable(Probe):
+    def to_tool_result(self, content):
+        if "words" in content:
+            raise LookupError("secret")
+        return super().to_tool_result(content)
+
+
+@pytest.mark.parametrize("history", [False, True])
+@pytest.mark.parametrize("kind", [Unprepared, Unreadable])
+def test_a_tool_that_cannot_begin_or_cannot_read_its_own_result_is_unavailable(
+    caplog, kind, history
+):
+    async def main():
+        probe = kind()
+        probe.end(1, "one")
+        last, messages = Stream(answer(text("b"))), [ASKED]
+        if history:
+            calls = Calls(last)
+            messages.append(assistant(server_call("srvtoolu_A", 1)))
+        else:
+            calls = Calls(Stream(answer(probing(1))), last)
+        message = fold((await read_all(await start(probe, calls, messages)))[0])
+        assert message["content"][-2]["content"] == UNAVAILABLE
+        assert message["content"][-1] == text("b")
+        (shown,) = fields_of(calls.requests[-1], "messages")
+        assert shown[-1]["content"][0]["is_error"] is True
+        (line,) = caplog.records
+        assert (line.tool, line.error) == ("probe", "LookupError")
+        assert "secret" not in caplog.text
+
+    run(main)
+
+
+def test_a_result_of_no_form_is_a_fault_of_its_tool():
+    async def main():
+        probe = Probe()
+        probe.end(1, Finished(None))
+        calls = Calls(Stream(answer(probing(1))), Stream(answer(text("b"))))
+        message = fold((await read_all(await start(probe, calls)))[0])
+        assert message["content"][1]["content"] == UNAVAILABLE
 
     run(main)
 

@@ -22,7 +22,7 @@ from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, GrammarError
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import Finished, Outcome
+from ..tools.base import Finished, Outcome, Suspended
 from ..upstream.base import AnswerStream
 from .actions import Action, CallModel, CallOutcome, RunCall, Tell
 from .loop import Turn
@@ -41,7 +41,9 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
     scope = new_timeout(asked.tool.timeout_seconds)
     try:
         async with scope:
-            return await asked.run(asked.call)
+            outcome = await asked.run(asked.call)
+        if not isinstance(outcome, Suspended):
+            asked.tool.to_tool_result(outcome.content)  # the turn could not go on without
     except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
         if isinstance(error, asyncio.CancelledError) and _is_cancelled():
             raise  # not something inside the tool was cancelled, but the call
@@ -51,6 +53,8 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
         return Finished(asked.tool.unavailable)
+    else:
+        return outcome
     finally:
         del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
 
