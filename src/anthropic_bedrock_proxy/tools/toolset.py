@@ -46,7 +46,12 @@ class Toolset:
         """`made` are the tools that exist already, and those that come to exist."""
         self._kinds = kinds
         self._signs = [
-            (kind, re.compile(re.escape(kind.trace)).search, *(kind.native or (None, "")))
+            (
+                kind,
+                kind.prefix,
+                re.compile(re.escape(kind.trace)).search,
+                *(kind.native or (None, "")),
+            )
             for kind in kinds
         ]
         self._made: dict[ToolKind, ServerTool] = {} if made is None else made
@@ -61,14 +66,14 @@ class Toolset:
         the types of the definitions and one pass of a byte search over the history.
         """
         kinds: tuple[ToolKind, ...] = ()
-        for kind, find_trace, feature, field in self._signs:
+        for kind, prefix, find_trace, feature, field in self._signs:
             if (
                 feature in capabilities.features
                 and flag_for(field, capabilities, rules) is not None
             ):
                 continue
             for tool in request.view.tools or ():
-                if tool.type is not None and tool.type.startswith(kind.prefix):
+                if tool.type is not None and tool.type.startswith(prefix):
                     kinds += (kind,)
                     break
             else:
