@@ -94,9 +94,9 @@ def steps(body: bytes) -> Iterator[Step]:
     yield "bound", lambda: bound_tokens(request, context_tokens=10**6, output_tokens=10**5)
     rules = _registry().betas
     qwen = _target("converse, Qwen")
-    yield "needs a turn", lambda: _TOOLSET.needs_turn(request, qwen.capabilities, rules)
+    yield "needs a turn", lambda: _TOOLSET.needed(request, qwen.capabilities, rules)
     made = request
-    if _TOOLSET.needs_turn(request, qwen.capabilities, rules):
+    if _TOOLSET.needed(request, qwen.capabilities, rules):
         yield "history", lambda: without_running(request, _TOOLSET)
         yield IN_SLICES, lambda: asyncio.run(_run_tools(request))
         made = _or_else(lambda: without_running(request, _TOOLSET), request)

@@ -31,6 +31,7 @@ from anthropic_bedrock_proxy.sim.anthropic import validation as invoke
 from anthropic_bedrock_proxy.sim.converse import validation as converse
 from anthropic_bedrock_proxy.sim.models.lookup import resolve_for_inference
 from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 
@@ -91,8 +92,8 @@ def _travel(column: Column, body: bytes, flags: tuple[str, ...]) -> Outcome:
         return Outcome(refusal=error.message)
 
 
-async def _first_call(request: MessagesRequest) -> MessagesRequest:
-    return (await begin_turn(request, _TOOLSET)).turn.request
+async def _first_call(request: MessagesRequest, tools: Toolset) -> MessagesRequest:
+    return (await begin_turn(request, tools)).turn.request
 
 
 def options_of(
@@ -124,8 +125,8 @@ def _convert(
 ) -> Outcome:
     rules = registry(column.dialect).betas
     overrides = Overrides(rules.needed_for)
-    if _TOOLSET.needs_turn(request, target.capabilities, rules):
-        request = asyncio.run(_first_call(request))
+    if tools := _TOOLSET.needed(request, target.capabilities, rules):
+        request = asyncio.run(_first_call(request, tools))
     options = options_of(request, column, flags)
     view = None
     for lessons in range(_MAX_LESSONS):

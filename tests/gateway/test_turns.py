@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
-from streams import encode
-from working import search_tools
+from probe import PROBE, Probe
+from streams import decode, encode
+from working import no_pause, search_tools
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.conversion import ConversionOptions
@@ -15,6 +17,7 @@ from anthropic_bedrock_proxy.gateway.turns import opened_turn
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
+from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 
 NAME = "tool_search_tool_regex"
 PENDING = {"type": "server_tool_use", "id": "srvtoolu_1", "name": NAME, "input": {"pattern": "x"}}
@@ -71,5 +74,36 @@ def test_what_a_history_has_pending_is_run_once_whatever_targets_are_tried():
         (first,), (second,), (third,) = (target.asked for target in targets)
         assert first is second is third
         assert b"xyz" in bytes(first.fields["messages"])
+
+    asyncio.run(main())
+
+
+def test_a_target_that_lacks_another_tool_too_has_a_turn_with_what_has_run():
+    async def main():
+        probe, exchange = Probe(), Exchange("req_1", started=0.0, at_ms=0)
+        pending = {"type": "server_tool_use", "id": "srvtoolu_2", "name": "probe"}
+        probe.end(1, "one")
+        body = {
+            **BODY,
+            "tools": [PROBE, *BODY["tools"]],
+            "messages": [
+                BODY["messages"][0],
+                {"role": "assistant", "content": [{**pending, "input": {"n": 1}}]},
+            ],
+        }
+        request = parse_request(encode(body), "2023-06-01")
+        kind = probe.kind
+        few, more = Toolset([kind]), Toolset([kind, tool_search(no_pause, nullcontext)])
+        targets = [Target(exchange, request, refuses=refuses) for refuses in (True, True, False)]
+        for target, tools in zip(targets, (few, more, few), strict=True):
+            with pytest.raises(UpstreamRefusal) if target.refuses else nullcontext():
+                await opened_turn(target, tools)
+        (first,), (second,), (third,) = (target.asked for target in targets)
+        assert BODY["tools"][0] in decode(first.fields["tools"])
+        assert BODY["tools"][0] not in decode(second.fields["tools"])
+        assert second is third
+        assert first.fields["messages"] == second.fields["messages"]
+        assert b'"one"' in bytes(first.fields["messages"])
+        assert len(probe.started) == 1
 
     asyncio.run(main())

@@ -43,18 +43,33 @@ def request(tools=None, messages=(HELLO,)):
 )
 def test_a_request_needs_a_turn_unless_the_model_has_the_tool(made, needs):
     tools = search_tools()
-    assert tools.needs_turn(made, NOVA, RULES) is needs
-    assert tools.needs_turn(made, CLAUDE, RULES) is False
+    assert (tools.needed(made, NOVA, RULES) is tools) is needs
+    assert tools.needed(made, CLAUDE, RULES) is None
     # It could, but its flag is not taken.
-    assert tools.needs_turn(made, CLAUDE, BetaRules()) is needs
+    assert (tools.needed(made, CLAUDE, BetaRules()) is tools) is needs
 
 
 def test_each_kind_is_asked_for_itself():
     both = Toolset([tool_search(no_pause, nullcontext), Probe().kind])
-    assert both.needs_turn(request([PROBE]), CLAUDE, RULES)
-    assert both.needs_turn(request([SEARCH]), NOVA, RULES)
-    assert not both.needs_turn(request([SEARCH]), CLAUDE, RULES)
-    assert not Toolset([]).needs_turn(request([SEARCH]), NOVA, RULES)
+    two = request([PROBE, SEARCH])
+    assert both.needed(two, NOVA, RULES) is both
+    assert both.needed(request([SEARCH]), CLAUDE, RULES) is None
+    assert Toolset([]).needed(two, NOVA, RULES) is None
+    for tools, has_search, has_probe in (
+        (both.needed(request([SEARCH]), NOVA, RULES), True, False),
+        (both.needed(request([PROBE]), CLAUDE, RULES), False, True),
+        (both.needed(two, CLAUDE, RULES), False, True),
+    ):
+        for found, expected in (
+            (tools.claiming(REGEX), has_search),
+            (tools.called(REGEX), has_search),
+            (tools.answering("tool_search_tool_result"), has_search),
+            (tools.claiming(PROBE["type"]), has_probe),
+        ):
+            assert (found is not None) is expected
+        assert both.covers(tools)
+        assert tools.covers(tools)
+        assert not tools.covers(both)
 
 
 def test_tools_are_made_once_when_a_request_needs_them():
@@ -65,11 +80,16 @@ def test_tools_are_made_once_when_a_request_needs_them():
         return made[-1]
 
     tools = Toolset([ToolKind("probe_", b"probe", make)])
-    assert tools.needs_turn(request([PROBE]), NOVA, RULES)
+    assert tools.needed(request([PROBE]), NOVA, RULES)
     assert not made
     assert tools.claiming(PROBE["type"]) is tools.called("probe") is made[0]
     assert tools.answering("probe_tool_result") is made[0]
     assert len(made) == 1
+    more = Toolset([ToolKind("probe_", b"probe", make), tool_search(no_pause, nullcontext)])
+    for _ in range(2):
+        assert more.needed(request([PROBE]), NOVA, RULES).called("probe") is made[1]
+    assert more.called("probe") is made[1]
+    assert len(made) == 2
 
 
 def test_nobody_has_what_is_no_tool_of_ours():

@@ -24,17 +24,25 @@ from turn_support import (
     read_all,
     request,
     result,
+    search,
     text,
     user,
 )
 from working import no_pause
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.models.betas import BetaRules
+from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.tools.base import Finished
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 
 TOOLS = [PROBE, SEARCH, RUN, WEATHER]
+SEARCHING = Capabilities(
+    dialect="invoke", features=frozenset(("tool_search",)), betas=frozenset(("flag",))
+)
+RULES = BetaRules(needed_for={"defer_loading": "flag"})
 
 
 def probing(number):
@@ -52,7 +60,11 @@ def server_call(identifier, number):
 
 
 def ids(events):
-    return [b["id"] for b in fold(events)["content"] if b["type"] == "server_tool_use"]
+    return ids_of(fold(events))
+
+
+def ids_of(message):
+    return [b["id"] for b in message["content"] if b["type"] == "server_tool_use"]
 
 
 def toolset(probe):
@@ -164,6 +176,55 @@ def test_a_tool_that_fails_is_unavailable_and_leaves_one_line_without_its_conten
         assert line.levelno == logging.ERROR
         assert "secret" not in caplog.text
         assert line.exc_info is None
+
+    run(main)
+
+
+class Unprepared(Probe):
+    def prepare(self, context):
+        raise LookupError("secret")
+
+
+class Unreadable(Probe):
+    def to_tool_result(self, content):
+        if "words" in content:
+            raise LookupError("secret")
+        return super().to_tool_result(content)
+
+
+@pytest.mark.parametrize("history", [False, True])
+@pytest.mark.parametrize("kind", [Unprepared, Unreadable])
+def test_a_tool_that_cannot_begin_or_cannot_read_its_own_result_is_unavailable(
+    caplog, kind, history
+):
+    async def main():
+        probe = kind()
+        probe.end(1, "one")
+        last, messages = Stream(answer(text("b"))), [ASKED]
+        if history:
+            calls = Calls(last)
+            messages.append(assistant(server_call("srvtoolu_A", 1)))
+        else:
+            calls = Calls(Stream(answer(probing(1))), last)
+        message = fold((await read_all(await start(probe, calls, messages)))[0])
+        assert message["content"][-2]["content"] == UNAVAILABLE
+        assert message["content"][-1] == text("b")
+        (shown,) = fields_of(calls.requests[-1], "messages")
+        assert shown[-1]["content"][0]["is_error"] is True
+        (line,) = caplog.records
+        assert (line.tool, line.error) == ("probe", "LookupError")
+        assert "secret" not in caplog.text
+
+    run(main)
+
+
+def test_a_result_of_no_form_is_a_fault_of_its_tool():
+    async def main():
+        probe = Probe()
+        probe.end(1, Finished(None))
+        calls = Calls(Stream(answer(probing(1))), Stream(answer(text("b"))))
+        message = fold((await read_all(await start(probe, calls)))[0])
+        assert message["content"][1]["content"] == UNAVAILABLE
 
     run(main)
 
@@ -307,6 +368,34 @@ def test_beside_a_tool_search():
         first, second = (b["id"] for b in message["content"] if b["type"] == "server_tool_use")
         assert message["content"][1] == probed(first, "one")
         assert message["content"][3:] == [found(second, "get_weather"), text("b")]
+
+    run(main)
+
+
+def test_a_tool_search_that_the_model_has_natively_passes_beside_a_call():
+    native = [search("srvtoolu_N"), found("srvtoolu_N", "get_weather")]
+
+    async def main():
+        probe = Probe()
+        history = [ASKED, assistant(*native, text("a")), ASKED]
+        made = request(history, TOOLS)
+        tools = toolset(probe).needed(made, SEARCHING, RULES)
+        calls = Calls(Stream(answer(*native, probing(1))), Stream(answer(text("b"))))
+        stream = await open_turn(await begin_turn(made, tools), calls)
+        probe.end(1, "one")
+        message = fold((await read_all(stream))[0])
+        (probed_id,) = set(ids_of(message)) - {"srvtoolu_N"}
+        assert message["content"] == [
+            *native,
+            server_call(probed_id, 1),
+            probed(probed_id, "one"),
+            text("b"),
+        ]
+        for asked in calls.requests:
+            offered, messages = fields_of(asked, "tools", "messages")
+            assert offered[1:] == TOOLS[1:]
+            assert messages[:3] == history
+        assert messages[3]["content"][:2] == native
 
     run(main)
 

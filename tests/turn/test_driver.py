@@ -28,6 +28,7 @@ from working import search_tools
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.answer.events import fold
+from anthropic_bedrock_proxy.tools.tool_search import Search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 
 SEARCHING = answer(call(REGEX, pattern="weather"))
@@ -44,6 +45,20 @@ async def searched(stream):
     while not any(b"tool_search_tool_result" in data for _, data in events):
         events += await stream.read(5)
     return events
+
+
+def without_collector(main):
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()
+
+
+def searches(*, but=()):
+    """The searches of requests that anything holds, `but` for those of other tests."""
+    return [one for one in gc.get_objects() if isinstance(one, Search) and one not in but]
 
 
 def pieces(events, size=2):
@@ -207,12 +222,7 @@ def test_nothing_keeps_the_request_once_a_call_was_refused():
         await asyncio.sleep(0)
         assert seen() is None
 
-    gc.collect()
-    gc.disable()
-    try:
-        asyncio.run(main())
-    finally:
-        gc.enable()
+    without_collector(main)
 
 
 class Gate:
@@ -270,6 +280,50 @@ def test_a_client_that_leaves_ends_the_tool_that_runs():
         assert (gate.waiting, gate.cancelled) == (1, 1)
 
     asyncio.run(main())
+
+
+def test_nothing_keeps_the_request_of_a_client_that_leaves_while_a_tool_runs():
+    others = searches()
+
+    async def leaves():
+        gate = Gate()
+        begun = await begin_turn(request(), search_tools(gate.pause, asyncio.Lock))
+        stream = await open_turn(begun, Calls(Stream(SEARCHING)))
+        await stream.read(5)
+        await asyncio.sleep(0)
+        assert gate.waiting == len(searches(but=others)) == 1
+        stream.close()
+
+    async def main():
+        await asyncio.create_task(leaves())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not searches(but=others)
+
+    without_collector(main)
+
+
+def test_nothing_keeps_the_request_of_a_client_that_leaves_before_the_answer():
+    others = searches()
+
+    async def leaves():
+        gate = Gate()
+        history = [ASKED, assistant(search("srvtoolu_A"), search("srvtoolu_B"))]
+        tools = search_tools(gate.pause, asyncio.Lock)
+        beginning = asyncio.create_task(begin_turn(request(history), tools))
+        for _ in range(2):
+            await asyncio.sleep(0)
+        assert gate.waiting == len(searches(but=others)) == 1
+        beginning.cancel()
+        await asyncio.wait([beginning])
+        assert beginning.cancelled()
+
+    async def main():
+        await asyncio.create_task(leaves())
+        await asyncio.sleep(0)
+        assert not searches(but=others)
+
+    without_collector(main)
 
 
 def test_a_client_that_leaves_ends_what_its_history_had_pending():

@@ -283,7 +283,8 @@ def test_a_paused_answer_goes_on():
         ),
         pytest.param(
             [assistant(search(A), {**found(A), "content": "x"})],
-            "The request body cannot be converted: one of its fields has an unexpected form",
+            "messages.1.content.1.content: unexpected form of a `tool_search_tool_result` block's "
+            "content",
             id="no object",
         ),
         pytest.param(

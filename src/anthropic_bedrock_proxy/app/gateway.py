@@ -15,9 +15,9 @@ from ..gateway.counting import Counting
 from ..gateway.failover.failover import Failover, FailoverOptions
 from ..gateway.messages import Messages
 from ..gateway.sources import Sources
-from ..gateway.turnstile import Turnstile
 from ..models.registry import Registry
 from ..tools.toolset import Toolset, tool_search
+from ..turn.turnstile import Turnstile
 from ..upstream.providers import Providers
 from .catalog import CatalogUpdates
 from .models import make_policy

@@ -98,10 +98,10 @@ class Counting:
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]
-        if self._toolset.needs_turn(request, target.capabilities, self._registry.betas):
+        if tools := self._toolset.needed(request, target.capabilities, self._registry.betas):
             from ..turn.request import without_running  # noqa: PLC0415  # most never need it
 
-            request = without_running(request, self._toolset)
+            request = without_running(request, tools)
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):

@@ -166,8 +166,10 @@ class Messages:
         Raises `UpstreamRefusal` before its first byte.
         """
         exchange, request = attempt.exchange, attempt.request
-        while request.plain or not self._toolset.needs_turn(
-            request, capabilities_of(attempt.target, attempt.view), attempt.options.rules
+        while request.plain or not (
+            tools := self._toolset.needed(
+                request, capabilities_of(attempt.target, attempt.view), attempt.options.rules
+            )
         ):
             if exchange.stream:
                 stream = await attempt.call(request, open_stream)
@@ -179,7 +181,7 @@ class Messages:
                     return body
         from .turns import opened_turn  # noqa: PLC0415  # most never need it
 
-        turn = await opened_turn(attempt, self._toolset)
+        turn = await opened_turn(attempt, tools)
         return self._events(attempt, turn, spent=turn.spent)
 
     def _events(

@@ -1,6 +1,7 @@
 """Turns of several model calls, for requests whose tools the proxy runs: the gateway's side.
 
 A request has one turn, whatever targets it is tried on: what its history had pending is run once.
+A target that lacks a tool which the turn leaves to the model is given another, with what has run.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from ..turn.stream import TurnStream
 from .attempt import Attempt
 
 
-async def opened_turn(attempt: Attempt, toolset: Toolset) -> TurnStream:
-    """Opens the turn's first model call. Raises `UpstreamRefusal`, `InvalidRequestError`."""
+async def opened_turn(attempt: Attempt, tools: Toolset) -> TurnStream:
+    """Opens the turn's first model call; `tools` are those that the target's model has not.
+
+    Raises `UpstreamRefusal`, `InvalidRequestError`.
+    """
     exchange = attempt.exchange
-    if exchange.turn is None:
-        exchange.turn = await begin_turn(attempt.request, toolset, exchange.key_id)
+    begun = exchange.turn
+    if begun is None or not begun.toolset.covers(tools):
+        begun = await begin_turn(attempt.request, tools, exchange.key_id, earlier=begun)
+        exchange.turn = begun
     attempt.options = msgspec.structs.replace(attempt.options, stream=True)
-    return await open_turn(exchange.turn, attempt.open_call)
+    return await open_turn(begun, attempt.open_call)

@@ -81,7 +81,7 @@ class Suspended(msgspec.Struct, frozen=True):
 
 Outcome = Finished | Suspended
 # What goes wrong in a call is a result too. Whatever it raises all the same is a fault of the
-# tool's: the client gets `unavailable`.
+# tool's, as is a result that the tool itself cannot read: the client gets `unavailable`.
 Run = Callable[[ToolCall], Awaitable[Outcome]]
 
 
@@ -131,13 +131,14 @@ class ServerTool(Protocol):
     def prepare(self, context: RequestContext) -> Run:
         """Returns what runs all calls of one request, several at once.
 
-        Raises nothing: definitions are read when the first call comes.
+        It comes with the first call; what it raises is a fault of that call's.
         """
         ...
 
     def to_tool_result(self, content: Any) -> Json:
         """Turns `content` of a result block into a `tool_result`'s `content` and `is_error`.
 
-        Raises any of `protocol.raw.MISSHAPEN` if it has not the form it should have.
+        Raises any of `protocol.raw.MISSHAPEN` if it has not the form it should have: in a history
+        the client's mistake, of a call that has just ended a fault of the tool's.
         """
         ...

@@ -1,7 +1,11 @@
-"""The server-side tools of this installation, and the question whether a request needs them.
+"""The server-side tools of this installation, and the question which of them a request needs.
 
 Most requests need none, so a tool is known by its `ToolKind` until one does: only then it is
-imported and made. A kind that some models have natively is passed on to those.
+imported and made. A kind that some models have natively is passed on to those, so a turn gets the
+others alone:
+
+    Toolset([tool_search, probe]).needed(a request with both, a model with tool search, rules)
+    -> the toolset of [probe], which finds nothing in a block of tool search
 """
 
 from __future__ import annotations
@@ -34,25 +38,35 @@ class ToolKind(msgspec.Struct, frozen=True):
 
 
 class Toolset:
-    """All server-side tools that the proxy can run."""
+    """The server-side tools that the proxy can run, or those of them that a request needs."""
 
-    def __init__(self, kinds: Sequence[ToolKind]) -> None:
+    def __init__(
+        self, kinds: Sequence[ToolKind], made: dict[ToolKind, ServerTool] | None = None
+    ) -> None:
+        """`made` are the tools that exist already, and those that come to exist."""
         self._kinds = kinds
         self._signs = [
-            (kind.prefix, re.compile(re.escape(kind.trace)).search, *(kind.native or (None, "")))
+            (
+                kind,
+                kind.prefix,
+                re.compile(re.escape(kind.trace)).search,
+                *(kind.native or (None, "")),
+            )
             for kind in kinds
         ]
-        self._made: list[ServerTool] | None = None
+        self._made: dict[ToolKind, ServerTool] = {} if made is None else made
+        self._own: list[ServerTool] | None = None
 
-    def needs_turn(
+    def needed(
         self, request: MessagesRequest, capabilities: Capabilities, rules: BetaRules
-    ) -> bool:
-        """Tells whether the proxy has to run tools of this request for the model.
+    ) -> Toolset | None:
+        """Returns the tools of this request that the proxy has to run for the model, if any.
 
         Cheap where it matters: a tool that the model has natively costs two look-ups, any other
         the types of the definitions and one pass of a byte search over the history.
         """
-        for prefix, find_trace, feature, field in self._signs:
+        kinds: tuple[ToolKind, ...] = ()
+        for kind, prefix, find_trace, feature, field in self._signs:
             if (
                 feature in capabilities.features
                 and flag_for(field, capabilities, rules) is not None
@@ -60,10 +74,18 @@ class Toolset:
                 continue
             for tool in request.view.tools or ():
                 if tool.type is not None and tool.type.startswith(prefix):
-                    return True
-            if find_trace(request.fields["messages"]) is not None:
-                return True
-        return False
+                    kinds += (kind,)
+                    break
+            else:
+                if find_trace(request.fields["messages"]) is not None:
+                    kinds += (kind,)
+        if not kinds:
+            return None
+        return self if len(kinds) == len(self._kinds) else Toolset(kinds, self._made)
+
+    def covers(self, other: Toolset) -> bool:
+        """Tells whether all of the other's tools are here too."""
+        return set(other._kinds) <= set(self._kinds)
 
     def claiming(self, kind: str) -> ServerTool | None:
         """Returns the tool to which a definition of this type belongs."""
@@ -78,9 +100,12 @@ class Toolset:
         return next((tool for tool in self._tools() if tool.result_type == kind), None)
 
     def _tools(self) -> list[ServerTool]:
-        if self._made is None:
-            self._made = [kind.make() for kind in self._kinds]
-        return self._made
+        if self._own is None:
+            for kind in self._kinds:
+                if kind not in self._made:
+                    self._made[kind] = kind.make()
+            self._own = [self._made[kind] for kind in self._kinds]
+        return self._own
 
 
 def tool_search(pause: Pause, new_lock: Callable[[], AbstractAsyncContextManager[Any]]) -> ToolKind:

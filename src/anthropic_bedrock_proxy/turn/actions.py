@@ -44,7 +44,7 @@ Action = Tell | RunCall | CallModel | End
 
 
 class CallOutcome(msgspec.Struct, frozen=True):
-    """The outcome of the call of this id."""
+    """The outcome of the call of this id; its tool can read what it says."""
 
     id: str
     outcome: Outcome

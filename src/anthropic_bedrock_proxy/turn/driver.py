@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import InvalidRequestError
 from ..protocol.request.messages import MessagesRequest
+from ..tools.base import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn
@@ -18,10 +19,15 @@ from .stream import NewTimeout, OpenCall, TurnStream, run_call
 
 
 class BegunTurn(msgspec.Struct, frozen=True, eq=False):
-    """A turn whose history is complete: `actions` are a model call, or all of a short answer."""
+    """A turn whose history is complete: `actions` are a model call, or all of a short answer.
+
+    `outcomes` are those of the calls that the history had left open, by their ids.
+    """
 
     turn: Turn
+    toolset: Toolset
     actions: list[Action]
+    outcomes: dict[str, Outcome]
 
 
 async def begin_turn(
@@ -29,21 +35,25 @@ async def begin_turn(
     toolset: Toolset,
     key_id: str = "",
     *,
+    earlier: BegunTurn | None = None,
     new_timeout: NewTimeout = asyncio.timeout,
 ) -> BegunTurn:
     """Begins a turn: runs what its history left open, all at once. No model is called.
 
-    Raises `InvalidRequestError` with the path.
+    `earlier` is a turn of the same request: what it has run is not run again. Raises
+    `InvalidRequestError` with the path.
     """
     turn = Turn(request, toolset, key_id)
     actions = turn.begin()
-    calls = [action for action in actions if isinstance(action, RunCall)]
-    if calls:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run_call(call, new_timeout)) for call in calls]
-        for call, task in zip(calls, tasks, strict=True):
-            actions = turn.feed(CallOutcome(call.call.id, task.result()))
-    return BegunTurn(turn, actions)
+    outcomes = {} if earlier is None else dict(earlier.outcomes)
+    calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}
+    ids = [identifier for identifier in calls if identifier not in outcomes]
+    # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
+    ran = await asyncio.gather(*(run_call(calls[identifier], new_timeout) for identifier in ids))
+    outcomes.update(zip(ids, ran, strict=True))
+    for identifier in calls:
+        actions = turn.feed(CallOutcome(identifier, outcomes[identifier]))
+    return BegunTurn(turn, toolset, actions, outcomes)
 
 
 async def open_turn(

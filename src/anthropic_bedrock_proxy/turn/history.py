@@ -25,7 +25,7 @@ from typing import Any, Final
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import decode
+from ..protocol.raw import MISSHAPEN, decode
 from ..protocol.request.views import MessageView
 from ..tools.base import Json, ServerTool
 from ..tools.toolset import Toolset
@@ -157,10 +157,10 @@ class History:
     ) -> None:
         identifier = block["tool_use_id"]
         if opened.calls.pop(identifier, None) is not None:
-            opened.results.append(tool_result(tool, block))
+            opened.results.append(_read_result(tool, block, path))
             opened.result_paths.append(path)
         elif self._answers is not None and self._answers.calls.pop(identifier, None) is not None:
-            self._answers.results.append(tool_result(tool, block))
+            self._answers.results.append(_read_result(tool, block, path))
             self._answers.result_paths.append(path)
         else:
             raise InvalidRequestError(
@@ -222,6 +222,17 @@ class History:
 
     def _use_of(self, call: UnansweredCall) -> str:
         return f"messages.{call.index}: `{call.name}` tool use with id `{call.id[:_MAX_SHOWN]}`"
+
+
+def _read_result(tool: ServerTool, block: Json, path: BlockPath) -> Json:
+    """Reads a result that the client sent back. Raises `InvalidRequestError` with the path."""
+    try:
+        return tool_result(tool, block)
+    except MISSHAPEN as error:
+        raise InvalidRequestError(
+            f"messages.{path[0]}.content.{path[1]}.content: unexpected form of a "
+            f"`{tool.result_type}` block's content"
+        ) from error
 
 
 def _blocks(content: Any) -> list[Json]:

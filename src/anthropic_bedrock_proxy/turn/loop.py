@@ -42,7 +42,7 @@ from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event
 from ..protocol.raw import decode, encode
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import Json, RequestContext, Run, ToolCall
+from ..tools.base import Json, Outcome, RequestContext, Run, ServerTool, ToolCall
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
@@ -125,7 +125,7 @@ class Turn:
         tool = call.tool
         run = self._runs.get(tool.result_type)
         if run is None:
-            run = self._runs[tool.result_type] = tool.prepare(self._context)
+            run = self._runs[tool.result_type] = _prepared_late(tool, self._context)
         self._running[call.id] = call
         return RunCall(ToolCall(call.id, call.name, call.input, call.results), tool, run)
 
@@ -224,6 +224,19 @@ class Turn:
             tree["delta"]["container"] = container_of(suspended)
         tree["usage"] = self._spent
         return [*earlier, (name, encode(tree))]
+
+
+def _prepared_late(tool: ServerTool, context: RequestContext) -> Run:
+    """Returns a run that prepares the tool itself, so that a fault in that is the call's too."""
+    run: Run | None = None
+
+    async def prepared(call: ToolCall) -> Outcome:
+        nonlocal run
+        if run is None:
+            run = tool.prepare(context)
+        return await run(call)
+
+    return prepared
 
 
 def _suspended(calls: Sequence[ServerCall]) -> SuspendedTurn | None:

@@ -129,7 +129,7 @@ def _convert_tools(
         for name in tool.fields:
             fields.pop(name, None)
     if len(raws) > MAX_TOOLS:
-        raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with tool search")
+        raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with server-side tools")
     if tools:
         fields["tools"] = Raw(encode(raws))
     return tools

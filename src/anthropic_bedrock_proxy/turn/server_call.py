@@ -49,7 +49,7 @@ class ServerCall(msgspec.Struct):
     suspended: Suspended | None = None
 
     def take(self, outcome: Outcome) -> None:
-        """Takes the outcome. Raises any of MISSHAPEN if the tool cannot read its own result."""
+        """Takes an outcome, whose content the tool can read."""
         if isinstance(outcome, Suspended):
             self.suspended = outcome
             self.told = client_blocks(self.id, outcome)

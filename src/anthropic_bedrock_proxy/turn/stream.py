@@ -22,7 +22,7 @@ from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, GrammarError
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import Finished, Outcome
+from ..tools.base import Finished, Outcome, Suspended
 from ..upstream.base import AnswerStream
 from .actions import Action, CallModel, CallOutcome, RunCall, Tell
 from .loop import Turn
@@ -41,10 +41,11 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
     scope = new_timeout(asked.tool.timeout_seconds)
     try:
         async with scope:
-            return await asked.run(asked.call)
+            outcome = await asked.run(asked.call)
+        if not isinstance(outcome, Suspended):
+            asked.tool.to_tool_result(outcome.content)  # the turn could not go on without
     except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
-        task = asyncio.current_task()
-        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        if isinstance(error, asyncio.CancelledError) and _is_cancelled():
             raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
             return Finished(asked.tool.timed_out)
@@ -52,6 +53,16 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
         return Finished(asked.tool.unavailable)
+    else:
+        return outcome
+    finally:
+        del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
+
+
+def _is_cancelled() -> bool:
+    """Tells whether the running task is to end, in a frame that no cancellation passes through."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class TurnStream:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from anthropic_bedrock_proxy.gateway.turnstile import Turnstile
+from anthropic_bedrock_proxy.turn.turnstile import Turnstile
 
 
 def test_one_slice_is_let_through_for_each_round_of_the_loop():
