@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,16 +13,14 @@ from ..aws.endpoints import endpoint_url
 from ..aws.http import Pool, PoolOptions
 from ..aws.resolver.resolver import Identity
 from ..aws.sigv4 import Credentials
+from ..redaction import ACCOUNT
 from ..upstream.bedrock import BedrockUpstream, RetryOptions
-from ..upstream.provider import DEFAULT, Provider
+from ..upstream.provider import DEFAULT_PROVIDER, Provider
 from ..upstream.provider_upstream import ProviderUpstream
 
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
     from ..upstream.control import ControlPlane
-
-
-_ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +67,7 @@ class Wiring:
         self._network = network
         self._resolve = resolve
 
-    def build(self, provider: Provider, name: str = DEFAULT) -> ProviderUpstream:
+    def build(self, provider: Provider, name: str = DEFAULT_PROVIDER) -> ProviderUpstream:
         """The two endpoints of a provider; bedrock-mantle only when it is needed."""
         runtime = self._endpoint(provider, name, self._network.runtime_url(provider), "bedrock")
         url = self._network.mantle_url(provider)
@@ -122,7 +119,7 @@ class Wiring:
         )
 
     def _default_credentials(self) -> CredentialsSource:
-        return self._credentials(self.default, DEFAULT)
+        return self._credentials(self.default, DEFAULT_PROVIDER)
 
     def _credentials(self, provider: Provider, name: str) -> CredentialsSource:
         """Keys that are given are used as they are; everything else is looked up."""
@@ -155,5 +152,5 @@ def _name(provider: Provider, own: Provider, name: str) -> str:
     if provider.role_arn is not None:
         return f"the role {provider.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
     if own.profile is not None:
-        return f"the profile {_ACCOUNT.sub('…', own.profile)}"
+        return f"the profile {ACCOUNT.sub('…', own.profile)}"
     return "the default chain"
