@@ -13,8 +13,8 @@ import msgspec
 from ...errors import PermissionDeniedError
 from ...money import dollars
 from ...store.base.callers import Allowance, Caller
-from ...store.base.ledger import Account, owner_of
-from .periods import TOTAL, Today
+from ...store.base.ledger import TOTAL, Account, owner_of
+from .periods import Today
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
 
