@@ -68,7 +68,7 @@ class Wiring:
         self._resolve = resolve
 
     def build(self, provider: Provider, name: str = DEFAULT_PROVIDER) -> ProviderUpstream:
-        """The two endpoints of a provider; bedrock-mantle only when it is needed."""
+        """Builds the two endpoints of a provider; bedrock-mantle only when it is needed."""
         runtime = self._endpoint(provider, name, self._network.runtime_url(provider), "bedrock")
         url = self._network.mantle_url(provider)
         if url is None:
@@ -78,7 +78,7 @@ class Wiring:
         )
 
     def control(self, url: str | None, *, timeout_seconds: float = 5.0) -> ControlPlane:
-        """The control endpoint of the default provider; `url` instead of the region's own."""
+        """Builds the control plane of the default provider; `url` instead of the region's own."""
         from ..upstream.control import ControlPlane  # noqa: PLC0415  # seldom needed
 
         endpoint = Endpoint.from_url(url or self._network.url("bedrock", self.default))
@@ -92,7 +92,7 @@ class Wiring:
         )
 
     def dynamodb(self, url: str | None) -> DynamoDB:
-        """DynamoDB of the default provider; `url` instead of the region's own."""
+        """Builds the client of DynamoDB, as the default provider; `url`, or the region's own."""
         from ..aws.dynamodb import DynamoDB  # noqa: PLC0415  # seldom needed
 
         endpoint = Endpoint.from_url(url or self._network.url("dynamodb", self.default))
@@ -122,7 +122,7 @@ class Wiring:
         return self._credentials(self.default, DEFAULT_PROVIDER)
 
     def _credentials(self, provider: Provider, name: str) -> CredentialsSource:
-        """Keys that are given are used as they are; everything else is looked up."""
+        """Returns the keys that are given, as they are; everything else is looked up."""
         own = provider if provider.access_key_id or provider.profile else self.default
         if own.access_key_id and own.secret_access_key and provider.role_arn is None:
             return StaticSource(
