@@ -176,7 +176,7 @@ def test_a_provider_that_cannot_be_built_refuses_and_is_tried_again():
 
 
 def wired(default, call=CALL, **fields):
-    """(what a place presents itself with at its endpoint, the identities that were looked up)."""
+    """Returns what a provider presents itself with, and the identities that were looked up."""
 
     async def main():
         looked_up = []

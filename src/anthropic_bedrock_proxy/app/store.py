@@ -28,7 +28,7 @@ def make_store(settings: Settings, resolver: Resolver) -> Store:
 
 
 def make_dynamodb(settings: Settings, resolver: Resolver) -> DynamoDB:
-    """Makes the client of DynamoDB, with the credentials of the AWS_* settings. Needs a running loop."""
+    """Makes a client of DynamoDB with the AWS_* settings' credentials. Needs a running loop."""
     from .bedrock import make_wiring  # noqa: PLC0415  # heavy, and seldom needed
 
     return make_wiring(settings, resolver).dynamodb(settings.aws.dynamodb_endpoint_url)

@@ -1,4 +1,4 @@
-"""FAILOVER_CHAINS: the operator's words for the targets of a model, `PROVIDER[/DIALECT][=MODEL]`."""
+"""FAILOVER_CHAINS: an operator's words for a model's targets, `PROVIDER[/DIALECT][=MODEL]`."""
 
 from __future__ import annotations
 
