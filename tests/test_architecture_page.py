@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from test_architecture import ALLOWED, COMPOSITION, GROUND
+from test_architecture import ALLOWED, COMPOSITION, GROUND, layer_of
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "anthropic_bedrock_proxy"
@@ -66,7 +66,7 @@ def test_the_rooms_are_drawn_as_they_are():
 def test_every_room_is_drawn_above_what_it_may_import():
     order = list(rooms())
     for room, others in rooms().items():
-        for other in {name.partition(".")[0] for name in others} - {"http"}:
+        for other in {layer_of(name.replace(".", "/") + "/") for name in others}:
             assert order.index(room) < order.index(other), f"{room}, {other}"
 
 

@@ -15,6 +15,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
+from anthropic_bedrock_proxy.redaction import redact
 
 
 def shown(code, message="m", status=400):
@@ -139,3 +140,16 @@ def test_what_looks_like_a_key_is_in_no_message(message, told):
 )
 def test_every_error_says_whether_a_retry_can_help(error, expected):
     assert b"x-should-retry: %b\r\n" % expected in ANTHROPIC.error_lines(error)
+
+
+@pytest.mark.parametrize(
+    ("message", "without"),
+    [
+        ("not for account 123456789012.", "not for account (account)."),
+        ("the bucket logs.123456789012_eu", "the bucket logs.(account)_eu"),
+        ("0.123456789012 of 1234567890123", "0.123456789012 of 1234567890123"),
+        ("123456789012.5 seconds", "123456789012.5 seconds"),
+    ],
+)
+def test_account_ids_are_taken_out_and_other_numbers_stay(message, without):
+    assert redact(message) == without

@@ -12,7 +12,8 @@ _MOST_SHOWN: Final = 32
 _MOST_SHOWN_BYTES: Final = 2000
 _LONGEST_SHOWN: Final = 200
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
-_ACCOUNT: Final = re.compile(r"(?<![\d.])\d{12}(?![\d.])")
+# The id of an account, also at the end of a sentence; no part of a longer or a decimal number.
+ACCOUNT: Final = re.compile(r"(?<!\d)(?<!\d\.)\d{12}(?!\d)(?!\.\d)")
 
 
 @cache
@@ -37,7 +38,7 @@ def hide_keys(text: str) -> str:
 
 def redact(message: str) -> str:
     """Returns `message` without ARNs and account ids."""
-    return _ACCOUNT.sub("(account)", _ARN.sub("(arn)", message))
+    return ACCOUNT.sub("(account)", _ARN.sub("(arn)", message))
 
 
 def shown(items: Sequence[str]) -> list[str]:

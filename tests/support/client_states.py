@@ -11,7 +11,7 @@ HOST = b" HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-class Desk:
+class Application:
     """An application that does what the path says."""
 
     def __init__(self):

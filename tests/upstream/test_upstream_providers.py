@@ -1,4 +1,4 @@
-"""Places of the settings and of the store: built once, when somebody goes there."""
+"""Providers of the settings and of the store: built once, when somebody asks one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSour
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.models import registry
 from anthropic_bedrock_proxy.store.base.catalog import ProviderRecord
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
-from anthropic_bedrock_proxy.upstream.provider import Provider, parse_provider
+from anthropic_bedrock_proxy.upstream.provider import (
+    DEFAULT_PROVIDER,
+    Provider,
+    parse_provider,
+)
 from anthropic_bedrock_proxy.upstream.providers import Providers
 
 ROLE = "arn:aws:iam::123456789012:role/bedrock"
@@ -58,6 +63,10 @@ def unseal(token):
 def providers():
     configured = {"west": Provider(region="us-west-2")}
     return Providers(Made(None), configured, build=Made, unseal=unseal)
+
+
+def test_the_default_provider_is_the_registry_s():
+    assert DEFAULT_PROVIDER == registry.DEFAULT_PROVIDER
 
 
 def test_the_settings_providers(providers):
@@ -167,7 +176,7 @@ def test_a_provider_that_cannot_be_built_refuses_and_is_tried_again():
 
 
 def wired(default, call=CALL, **fields):
-    """(what a place presents itself with at its endpoint, the identities that were looked up)."""
+    """Returns what a provider presents itself with, and the identities that were looked up."""
 
     async def main():
         looked_up = []

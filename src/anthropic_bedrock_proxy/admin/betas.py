@@ -80,8 +80,8 @@ async def put(call: AdminCall[NewOverride, Nothing]) -> Change:
         reason=body.reason,
         updated_at=call.now,
     )
-    standing = await call.store.catalog.overrides()
-    before = next((old for old in standing if old.key == override.key), None)
+    known = await call.store.catalog.overrides()
+    before = next((old for old in known if old.key == override.key), None)
     await call.store.catalog.put_override(override)
     return Change(
         document=document(override),

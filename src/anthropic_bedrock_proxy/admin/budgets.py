@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import NotFoundError
-from ..gateway.admission.periods import TOTAL, today
+from ..gateway.admission.periods import today
 from ..money import usd
 from ..store.base.callers import Allowance
-from ..store.base.ledger import CHARGED, Account, Standing, owner_of
+from ..store.base.ledger import CHARGED, TOTAL, Account, Standing, owner_of
 from .call import AdminCall, Nothing
 from .moments import timestamp
 

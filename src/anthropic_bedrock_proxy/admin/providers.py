@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import ConflictError, InvalidRequestError, PermissionDeniedError
+from ..models.registry import DEFAULT_PROVIDER
 from ..store.base.catalog import ProviderRecord
 from ..store.base.errors import NoSuchObjectError
 from ..store.sealing import ProviderCredentials, SealingError, mask
@@ -18,7 +19,6 @@ from .documents import document, recorded
 from .scopes import EVERYTHING, Actor
 from .validation import field
 
-DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 NAME: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
 REGION: Final = r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z"
 ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,16 +13,14 @@ from ..aws.endpoints import endpoint_url
 from ..aws.http import Pool, PoolOptions
 from ..aws.resolver.resolver import Identity
 from ..aws.sigv4 import Credentials
+from ..redaction import ACCOUNT
 from ..upstream.bedrock import BedrockUpstream, RetryOptions
-from ..upstream.provider import DEFAULT, Provider
+from ..upstream.provider import DEFAULT_PROVIDER, Provider
 from ..upstream.provider_upstream import ProviderUpstream
 
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
     from ..upstream.control import ControlPlane
-
-
-_ACCOUNT: Final = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +67,8 @@ class Wiring:
         self._network = network
         self._resolve = resolve
 
-    def build(self, provider: Provider, name: str = DEFAULT) -> ProviderUpstream:
-        """The two endpoints of a provider; bedrock-mantle only when it is needed."""
+    def build(self, provider: Provider, name: str = DEFAULT_PROVIDER) -> ProviderUpstream:
+        """Builds the two endpoints of a provider; bedrock-mantle only when it is needed."""
         runtime = self._endpoint(provider, name, self._network.runtime_url(provider), "bedrock")
         url = self._network.mantle_url(provider)
         if url is None:
@@ -81,7 +78,7 @@ class Wiring:
         )
 
     def control(self, url: str | None, *, timeout_seconds: float = 5.0) -> ControlPlane:
-        """The control endpoint of the default provider; `url` instead of the region's own."""
+        """Builds the control plane of the default provider; `url` instead of the region's own."""
         from ..upstream.control import ControlPlane  # noqa: PLC0415  # seldom needed
 
         endpoint = Endpoint.from_url(url or self._network.url("bedrock", self.default))
@@ -95,7 +92,7 @@ class Wiring:
         )
 
     def dynamodb(self, url: str | None) -> DynamoDB:
-        """DynamoDB of the default provider; `url` instead of the region's own."""
+        """Builds the client of DynamoDB, as the default provider; `url`, or the region's own."""
         from ..aws.dynamodb import DynamoDB  # noqa: PLC0415  # seldom needed
 
         endpoint = Endpoint.from_url(url or self._network.url("dynamodb", self.default))
@@ -122,10 +119,10 @@ class Wiring:
         )
 
     def _default_credentials(self) -> CredentialsSource:
-        return self._credentials(self.default, DEFAULT)
+        return self._credentials(self.default, DEFAULT_PROVIDER)
 
     def _credentials(self, provider: Provider, name: str) -> CredentialsSource:
-        """Keys that are given are used as they are; everything else is looked up."""
+        """Returns the keys that are given, as they are; everything else is looked up."""
         own = provider if provider.access_key_id or provider.profile else self.default
         if own.access_key_id and own.secret_access_key and provider.role_arn is None:
             return StaticSource(
@@ -155,5 +152,5 @@ def _name(provider: Provider, own: Provider, name: str) -> str:
     if provider.role_arn is not None:
         return f"the role {provider.role_arn.rpartition(':')[2].removeprefix('role/')} of {name}"
     if own.profile is not None:
-        return f"the profile {_ACCOUNT.sub('…', own.profile)}"
+        return f"the profile {ACCOUNT.sub('…', own.profile)}"
     return "the default chain"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_store(settings: Settings, resolver: Resolver) -> Store:
-    """The store, not yet open. Raises `StoreError` for a URL that it cannot serve."""
+    """Makes the store, not yet open. Raises `StoreError` for a URL that it cannot serve."""
     if settings.store.url != "dynamodb://":
         return store_from_url(settings.store.url)
     from ..store.dynamodb.store import DynamoDBStore  # noqa: PLC0415  # seldom the store
@@ -28,14 +28,14 @@ def make_store(settings: Settings, resolver: Resolver) -> Store:
 
 
 def make_dynamodb(settings: Settings, resolver: Resolver) -> DynamoDB:
-    """DynamoDB with the credentials of the AWS_* settings. Needs a running loop."""
+    """Makes a client of DynamoDB with the AWS_* settings' credentials. Needs a running loop."""
     from .bedrock import make_wiring  # noqa: PLC0415  # heavy, and seldom needed
 
     return make_wiring(settings, resolver).dynamodb(settings.aws.dynamodb_endpoint_url)
 
 
 def table_names(settings: Settings) -> TableNames:
-    """The DYNAMODB_*_TABLE settings."""
+    """Reads the DYNAMODB_*_TABLE settings."""
     from ..store.dynamodb.tables import TableNames  # noqa: PLC0415  # seldom needed
 
     return TableNames(

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections.abc import Awaitable, Callable
 from time import monotonic, time
 from typing import Any, Final
 
 import msgspec
 
+from ..redaction import ACCOUNT
 from .connect import Endpoint
 from .credentials import CredentialsError, CredentialsSource
 from .http import Pool, TransportError
@@ -40,7 +40,6 @@ _THROTTLED: Final = frozenset(
 _REFUSED_KEYS: Final = frozenset(
     ("ExpiredTokenException", "InvalidSignatureException", "UnrecognizedClientException")
 )
-_ACCOUNT: Final = re.compile(r"\b\d{12}\b")
 
 
 class DynamoDBError(Exception):
@@ -182,7 +181,7 @@ def _refused(status: int, answer: bytes) -> DynamoDBError:
         # Worth another attempt, whatever its code.
         return DynamoDBError("InternalServerError", f"HTTP {status} {code}".rstrip())
     # The message names caller and table by their ARNs: account ids are not for logs and clients.
-    message = _ACCOUNT.sub("…", refusal.message or refusal.capital)
+    message = ACCOUNT.sub("…", refusal.message or refusal.capital)
     return DynamoDBError(code or f"HTTP {status}", message[:500])
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from ..admin.providers import DEFAULT_PROVIDER
+from ..models.registry import DEFAULT_PROVIDER
 
 _SECRET_VARIABLE: Final = "PROVIDER_SECRET_ACCESS_KEY"  # noqa: S105  # the name of one
 _TOKEN_VARIABLE: Final = "PROVIDER_BEARER_TOKEN"  # noqa: S105  # as above

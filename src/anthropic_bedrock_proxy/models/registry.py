@@ -20,7 +20,7 @@ from .betas import BetaRules
 from .geography import PROFILE_PREFIXES, bounds, prefix_of
 from .table import Capabilities, Model, ModelTable, capabilities_on
 
-DEFAULT_PROVIDER: Final = "default"
+DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
 _MAX_NAME: Final = 2048  # Bedrock's own bound of a model id

@@ -8,8 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from .base.errors import StoreError
+from .base.ledger import DAY_MS
 from .base.usage import UsageLog
-from .totals import DAY_MS
 
 _EVERY_SECONDS = 3600.0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 
-from .base.ledger import Account, owners_of
+from .base.ledger import DAY_MS, TOTAL, Account, owners_of
 from .base.usage import UsageRecord, UsageTotal
 
 # The columns that sums may be grouped by, in the order of sorting.
@@ -18,7 +18,6 @@ COLUMNS = ("day", "key_id", "user_id", "team_id", "model")
 COUNTED = tuple(
     field for field in UsageTotal.__struct_fields__ if field not in {*COLUMNS, "cost_nano"}
 )
-DAY_MS = 86_400_000
 
 Group = tuple[str | None, str | None, str | None, str | None, str | None]  # values of `COLUMNS`
 
@@ -100,7 +99,7 @@ def spending_of_sums(sums: Iterable[UsageTotal]) -> dict[Account, int]:
     for total in sums:
         if total.cost_nano and total.day is not None and total.key_id is not None:
             for owner in owners_of(total.key_id, total.user_id, total.team_id):
-                for period in (total.day[:7], total.day, "total"):
+                for period in (total.day[:7], total.day, TOTAL):
                     spent[owner, period] = spent.get((owner, period), 0) + total.cost_nano
     return {Account(owner, period): nano for (owner, period), nano in spent.items()}
 

@@ -6,7 +6,7 @@ frame can still be tried again. How it may end:
     the last event has been decoded     None, whatever becomes of the connection behind it
     bytes end before that               the decoder's failure, or what it held back as last events
     a frame is an exception             its failure, behind the events before it
-    the connection is cut               ServiceUnavailableException, if the decoder misses something
+    the connection is cut               Unreachable, if the decoder misses something
     silence, beyond the time to wait    [], and the stream goes on
 """
 

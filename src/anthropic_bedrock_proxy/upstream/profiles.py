@@ -53,7 +53,7 @@ class ProfileModels:
         retry_seconds: float = RETRY_SECONDS,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """`learn(arn, base id)` is told each answer once: `Registry.learn_backing`."""
+        """`learn(arn, base id)` is told each answer once: `Registry.learn_profile`."""
         self._control = control
         self._learn = learn
         self._retry_seconds = retry_seconds

@@ -10,7 +10,7 @@ import msgspec
 
 from ..aws.connect import Endpoint
 
-DEFAULT: Final = "default"
+DEFAULT_PROVIDER: Final = "default"  # as the registry calls it, which is no layer below this one
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 _TOKEN: Final = re.compile(r"[!-~]+")  # one word of printable ASCII: it goes into a header
@@ -37,10 +37,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def parse_provider(name: str, fields: Mapping[str, str]) -> Provider:
     """Parses one entry of PROVIDERS. Raises ValueError, which never quotes a value."""
-    if name == DEFAULT or not NAME.fullmatch(name):
+    if name == DEFAULT_PROVIDER or not NAME.fullmatch(name):
         raise ValueError(
-            f"a name has up to 64 letters, digits and . _ - and is not {DEFAULT!r}, which is the "
-            "provider of the AWS_* settings"
+            "a name has up to 64 letters, digits and . _ - and is not "
+            f"{DEFAULT_PROVIDER!r}, which is the provider of the AWS_* settings"
         )
     try:
         provider = msgspec.convert({key: value.strip() for key, value in fields.items()}, Provider)

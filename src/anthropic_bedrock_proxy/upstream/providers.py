@@ -16,7 +16,7 @@ import msgspec
 from ..aws.credentials import CredentialsError
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
-from .provider import DEFAULT, NAME, Provider, problem_of
+from .provider import DEFAULT_PROVIDER, NAME, Provider, problem_of
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 
@@ -93,7 +93,7 @@ class Providers(Mapping[str, Upstream]):
         self._stored: dict[str, StoredProvider] = {}
         self._build = build
         self._unseal = unseal
-        self._built: dict[str, Upstream] = {DEFAULT: default}
+        self._built: dict[str, Upstream] = {DEFAULT_PROVIDER: default}
         self._retired: WeakSet[Upstream] = WeakSet()  # whoever is still served by one, holds it
         self.regions: dict[str, str] = {
             name: provider.region for name, provider in configured.items()
@@ -111,10 +111,10 @@ class Providers(Mapping[str, Upstream]):
         return built
 
     def __contains__(self, name: object) -> bool:
-        return name == DEFAULT or name in self.regions
+        return name == DEFAULT_PROVIDER or name in self.regions
 
     def __iter__(self) -> Iterator[str]:
-        yield DEFAULT
+        yield DEFAULT_PROVIDER
         yield from self.regions
 
     def __len__(self) -> int:
@@ -142,7 +142,7 @@ class Providers(Mapping[str, Upstream]):
     def _is_usable(self, record: StoredProvider) -> bool:
         if not record.is_enabled:
             return False
-        if record.name == DEFAULT or record.name in self._configured:
+        if record.name == DEFAULT_PROVIDER or record.name in self._configured:
             _log.warning("the provider %s of the store is one of the settings too", record.name)
             return False
         if not NAME.fullmatch(record.name) or problem_of(_without_credentials(record)):

@@ -1,12 +1,13 @@
-"""Refusals of a model call: what AWS, Anthropic's envelope or the connection said, in AWS's terms.
+"""Refusals of a model call: what AWS, Anthropic's envelope or the connection said.
 
-Whatever went wrong is worded as one of AWS's errors, so that one table decides about it
+Whatever went wrong has a code, AWS's or one of ours, so that one table decides about it
 (aws_errors.py, `rule_for`). For example:
 
     429, x-amzn-errortype: ThrottlingException:http://…    ThrottlingException
     400, {"error": {"type": "invalid_request_error", …}}   invalid_request_error
     502, <html>…                                           HTTP502
-    a reset in the middle of a stream                      ServiceUnavailableException, sent
+    a reset in the middle of a stream                      Unreachable, sent
+    no more of a stream in time                            TooLate, sent
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def copy_of(failure: UpstreamRefusal) -> UpstreamRefusal:
 def refusal_from_transport(
     error: TransportError, *, sent: bool, kind: type[UpstreamRefusal] = UpstreamRefusal
 ) -> UpstreamRefusal:
-    """Words a failure below HTTP in AWS's terms, so that one table decides about it."""
+    """Names a failure below HTTP `Unreachable` or `TooLate`, and logs the former."""
     if isinstance(error, TransportTimeoutError):
         refusal = kind(TOO_LATE, "The model did not answer in time.")
     else:

@@ -604,7 +604,7 @@ def test_who_was_over_budget_stays_so_though_nothing_was_asked_for_a_while():
         world.store.down = False
         await budgets.upkeep.mend()
         await budgets.upkeep.give_back(idle_seconds=5)
-        assert not budgets.slices, "not for ever: a purse is memory"
+        assert not budgets.slices, "not for ever: a slice is memory"
 
     asyncio.run(run())
 

@@ -1,4 +1,4 @@
-"""Requests over several places, each a scripted upstream, with a clock that the test moves."""
+"""Requests over several providers, each a scripted upstream, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class NoSources:
 
 
 class World:
-    """Messages on as many fakes as there are places."""
+    """Messages on as many fakes as there are providers."""
 
     def __init__(self, *chain, options=OPTIONS, upstreams=None):
         self.now = 1000.0

@@ -13,7 +13,7 @@ import sys
 import weakref
 
 import pytest
-from client_states import MIB, STATES, Desk
+from client_states import MIB, STATES, Application
 from http_client import Connection
 
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
@@ -28,8 +28,8 @@ class Peer:
     """A client in one of the states; its misbehaviours are its methods, called once a second."""
 
     def __init__(self, state, *, deaf, bounds=BOUNDS):
-        self.desk = Desk()
-        self.connection = Connection(self.desk, lambda _: None, bounds=bounds)
+        self.application = Application()
+        self.connection = Connection(self.application, lambda _: None, bounds=bounds)
         self.connection.transport.blocked = deaf
         self.state = state
         self.seconds = 0
@@ -281,8 +281,8 @@ async def judge(state, misbehaviour, deaf, seconds, held):
     assert peer.most_held <= held + PIECE
     if seconds is None:
         assert not peer.gone
-        assert not peer.desk.cancelled
-        peer.desk.done.set()
+        assert not peer.application.cancelled
+        peer.application.done.set()
         await peer.settle(rounds=20_000)
         while not peer.gone and peer.seconds < WHILE_AT_WORK + 500:
             await peer.step(peer.silent)
@@ -298,7 +298,7 @@ def nothing_is_left_of(peer):
     assert not connection.server._connections
     assert connection.protocol._task is None
     assert connection.protocol._prober is None
-    assert peer.desk.cancelled <= 1
+    assert peer.application.cancelled <= 1
     # A protocol has no weak references, but nothing outlives its transport that it holds.
     transport = weakref.ref(connection.transport)
     peer.connection = None

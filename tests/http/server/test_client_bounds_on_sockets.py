@@ -26,7 +26,7 @@ HOST = b" HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
-class Desk:
+class Application:
     """Works for as long as the test likes, and notes who was cancelled, and when."""
 
     def __init__(self):
@@ -62,8 +62,8 @@ class Running:
     """A server on a socket of this machine, and its application."""
 
     def __init__(self, bounds, tls):
-        self.desk = Desk()
-        self.server = Server(self.desk, bounds, tls=tls)
+        self.application = Application()
+        self.server = Server(self.application, bounds, tls=tls)
         self.address = None
 
     async def connect(self):
@@ -118,14 +118,14 @@ def test_the_request_of_a_client_that_left_is_cancelled_within_half_a_second(lea
     async def run(running):
         client = await running.connect()
         client.send(b"GET " + path + HOST)
-        await running.desk.begun.wait()
+        await running.application.begun.wait()
         with contextlib.suppress(BlockingIOError):
             client.send(ahead)
         await asyncio.sleep(0.1)
         left_at = monotonic()
         leave(client)
-        await running.until(lambda: running.desk.cancelled_at is not None)
-        assert running.desk.cancelled_at - left_at < 0.5 + 0.3
+        await running.until(lambda: running.application.cancelled_at is not None)
+        assert running.application.cancelled_at - left_at < 0.5 + 0.3
 
     serving(run)
 
@@ -138,9 +138,9 @@ def test_a_client_that_has_only_ended_its_side_gets_its_answer(path, ending):
         client = await running.connect()
         client.send(b"GET " + path + HOST)
         client.shutdown(socket.SHUT_WR)
-        await running.desk.begun.wait()
+        await running.application.begun.wait()
         await asyncio.sleep(0.7)  # it is asked whether it reads, more than once
-        running.desk.done.set()
+        running.application.done.set()
         assert (await read_to_the_end(client)).endswith(ending)
         client.close()
 

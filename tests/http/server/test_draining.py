@@ -22,7 +22,7 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 QUIET_SECONDS = 0.3
 
 
-class Desk:
+class Application:
     """Answers at once, or to /late when the test says so."""
 
     def __init__(self):
@@ -51,9 +51,9 @@ class Scene:
     """A server, its address, and clients of it."""
 
     def __init__(self, listener, tls):
-        self.desk = Desk()
+        self.application = Application()
         bounds = ConnectionBounds(tick_seconds=0.05, quiet_seconds=QUIET_SECONDS)
-        self.server = Server(self.desk, bounds, tls=tls)
+        self.server = Server(self.application, bounds, tls=tls)
         self.address = listener.getsockname()
 
     async def client(self, sends=b""):
@@ -109,13 +109,13 @@ def test_who_stands_in_the_queue_of_the_port_is_served():
 def test_the_port_is_closed_while_answers_end():
     async def run(scene):
         reader, writer = await scene.client(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
-        await scene.desk.begun.wait()
+        await scene.application.begun.wait()
         stopped = scene.stop()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(scene.address)
-        scene.desk.now.set()
+        scene.application.now.set()
         assert (await answer(reader))[1] == b"late"
         writer.close()
         await stopped
@@ -164,9 +164,9 @@ def test_an_answer_that_did_not_say_so_does_not_end_its_connection():
 
     async def run(scene):
         reader, writer = await scene.client(b"GET /late HTTP/1.1\r\nHost: x\r\n\r\n")
-        await scene.desk.begun.wait()
+        await scene.application.begun.wait()
         stopped = scene.stop()
-        scene.desk.now.set()
+        scene.application.now.set()
         assert b"connection: close" not in (await answer(reader))[0]
         writer.write(GET)
         assert b"connection: close\r\n" in (await answer(reader))[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from client_states import STATES, Desk
+from client_states import STATES, Application
 from http_client import Connection
 
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
@@ -15,14 +15,14 @@ class Crowd:
     """Connections of one server, in memory."""
 
     def __init__(self, bounds):
-        self.desk = Desk()
-        self.first = Connection(self.desk, lambda _: None, bounds=bounds)
+        self.application = Application()
+        self.first = Connection(self.application, lambda _: None, bounds=bounds)
         self.server = self.first.server
         self.all = [self.first]
 
     def come(self, data=b"", *, deaf=False):
         """One more connects and sends something; returns its place in `stand`."""
-        connection = Connection(self.desk, lambda _: None, server=self.server)
+        connection = Connection(self.application, lambda _: None, server=self.server)
         connection.transport.blocked = deaf
         self.all.append(connection)
         if data:

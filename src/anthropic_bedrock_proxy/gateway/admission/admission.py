@@ -17,10 +17,11 @@ from ...models.registry import Route
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
 from ...store.base.callers import Caller
+from ...store.base.ledger import DAY_MS
 from ..exchange import Exchange
 from .budget_slice import Budget, Hold, budgets_of
 from .lease import Counters, Lease
-from .periods import DAY_MS, today
+from .periods import today
 from .permissions import check_model, check_request
 from .rate_limits import LimitPlan, Ticket
 

@@ -13,8 +13,8 @@ import msgspec
 from ...errors import PermissionDeniedError
 from ...money import dollars
 from ...store.base.callers import Allowance, Caller
-from ...store.base.ledger import Account, owner_of
-from .periods import TOTAL, Today
+from ...store.base.ledger import TOTAL, Account, owner_of
+from .periods import Today
 
 BUDGET_EXCEEDED: Final = "budget_exceeded"
 
@@ -109,7 +109,7 @@ class BudgetSlice(msgspec.Struct, eq=False):
             self.due, self.lasting = True, False
 
     def let_go(self, held: int, spent: int, budget: Budget) -> None:
-        """A request that held so much, while the budget was `budget`, has spent so much."""
+        """Ends the hold of a request, of so much of `budget` as it was, and books what it spent."""
         rest = held - spent
         self.held -= held
         if rest > 0 and self.budget.nano < budget.nano and self.lapses_at != inf:
@@ -127,7 +127,7 @@ class Hold(msgspec.Struct, gc=False):
 
 
 def budgets_of(caller: Caller, today: Today) -> list[Budget]:
-    """Every budget that a request of this caller is paid from."""
+    """Returns every budget that a request of this caller is paid from."""
     budgets: list[Budget] = []
     for owner, allowance in allowances_of(caller):
         for nano, period, name, ends in (

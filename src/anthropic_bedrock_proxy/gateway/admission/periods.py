@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-TOTAL: Final = "total"
-_DAY_SECONDS: Final = 86_400
-DAY_MS: Final = 1000 * _DAY_SECONDS
+from ...store.base.ledger import DAY_MS
+
+_DAY_SECONDS: Final = DAY_MS // 1000
 
 
 class Today(msgspec.Struct, frozen=True):
@@ -23,7 +23,7 @@ class Today(msgspec.Struct, frozen=True):
 
 
 def today(at: float) -> Today:
-    """The periods of a moment (epoch seconds)."""
+    """Returns the periods of a moment (epoch seconds)."""
     return _today(int(at // _DAY_SECONDS))
 
 

@@ -57,7 +57,7 @@ class Pricing:
         self._known.clear()
 
     def rates(self, target: Target) -> Rates | None:
-        """The rates of a target now; None: nobody knows."""
+        """Returns the rates of a target now; None: nobody knows."""
         key = (target.bedrock_model_id, target.provider)
         known = self._known.get(key)
         if known is None or known.until <= self._now():

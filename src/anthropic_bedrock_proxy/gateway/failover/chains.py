@@ -1,4 +1,4 @@
-"""FAILOVER_CHAINS: the operator's words for where to try, `PROVIDER[/DIALECT][=MODEL]`."""
+"""FAILOVER_CHAINS: an operator's words for a model's targets, `PROVIDER[/DIALECT][=MODEL]`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...models.table import DIALECTS
 def parse_chains(
     chains: Mapping[str, Sequence[str]], providers: Collection[str]
 ) -> dict[str, tuple[Link, ...]]:
-    """The links of every chain; `providers` are the names beside the default provider.
+    """Parses the links of every chain; `providers` are the names beside the default provider.
 
     Raises ValueError with a line for everything that is wrong.
     """
@@ -33,7 +33,7 @@ def parse_chains(
 
 
 def parse_link(entry: str, providers: Collection[str]) -> Link:
-    """One `PROVIDER[/DIALECT][=MODEL]`. Raises ValueError that says what would be right."""
+    """Parses one `PROVIDER[/DIALECT][=MODEL]`. Raises ValueError that says what would be right."""
     # The model may be an ARN, which has slashes and, in a name of a profile, equals signs.
     where, has_model, model = entry.partition("=")
     provider, has_dialect, dialect = where.partition("/")

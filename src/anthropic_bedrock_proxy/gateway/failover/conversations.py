@@ -37,7 +37,7 @@ class Conversations:
         return len(self._quotas)
 
     def quota(self, conversation: bytes, now: float) -> tuple[str, str] | None:
-        """The (provider, Bedrock model id) that served it last, if that is not too long ago."""
+        """Returns the (provider, Bedrock model id) that served it last, if not too long ago."""
         found = self._quotas.get(conversation)
         if found is None:
             return None
@@ -48,18 +48,18 @@ class Conversations:
         return quota
 
     def remember(self, conversation: bytes, quota: tuple[str, str], now: float) -> None:
-        """It was served there now."""
+        """Takes note that a conversation was served there now."""
         if self._keep_seconds <= 0:
             return
         self._quotas[conversation] = (quota, now + self._keep_seconds)
 
     def forget(self, conversation: bytes) -> None:
-        """It is back where it would go anyway."""
+        """Forgets a conversation, which is back where it would go anyway."""
         self._quotas.pop(conversation, None)
 
 
 def fingerprint(key_id: str, request: MessagesRequest) -> bytes:
-    """The same for every request of a conversation."""
+    """Returns a hash that is the same for every request of a conversation."""
     fields = request.fields
     digest = blake2b(digest_size=16)
     session = _SESSION.search(bytes(fields.get("metadata", b"")))

@@ -8,6 +8,8 @@ from typing import Final, Protocol
 import msgspec
 
 CHARGED: Final = ("key", "user", "team")  # kinds of owners
+TOTAL: Final = "total"  # the period that never ends
+DAY_MS: Final = 86_400_000  # usage and budgets are kept by days of UTC, which have no leap seconds
 
 
 def owner_of(kind: str, identifier: str) -> str:
@@ -29,7 +31,7 @@ class Account(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True
     """An account that budgets are spent from: an owner in a period."""
 
     owner: str  # see `owner_of`
-    period: str  # "2026-11", "2026-11-23" (UTC) or "total"
+    period: str  # "2026-11", "2026-11-23" (UTC) or `TOTAL`
 
 
 class Standing(msgspec.Struct, frozen=True):

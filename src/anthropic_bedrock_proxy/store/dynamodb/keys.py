@@ -19,6 +19,7 @@ from ...aws.dynamodb_values import Item
 from ..base.callers import Caller, KeyRecord, NewSecret
 from ..base.errors import NoSuchObjectError, StoreError
 from ..base.keys import KeyJudge
+from ..base.ledger import TOTAL
 from . import legacy
 from .adoption import Adoption, pointer, pointing, record_item
 from .items import ItemChange, new_write, read
@@ -141,7 +142,7 @@ class DynamoDBKeys:
         month = f"{datetime.fromtimestamp(now, UTC):%Y-%m}"
         if (key.id, month) not in self._imported:
             for account, spent in legacy.spending_of_key(item):
-                if account.period in {month, "total"}:
+                if account.period in {month, TOTAL}:
                     await self._ledger.import_spent(account, spent)
             await self._listing.doubt()
             self._imported.add((key.id, month))

@@ -23,7 +23,7 @@ from ...aws.dynamodb_values import Item
 from ...money import NANO_PER_USD
 from ..base.callers import KeyRecord
 from ..base.catalog import PriceRecord
-from ..base.ledger import Account, owner_of
+from ..base.ledger import TOTAL, Account, owner_of
 from ..base.usage import UsageRecord
 from ..secrets import ID_PREFIX, hash_secret, hint_of
 
@@ -80,7 +80,7 @@ def spending_of_key(item: Item) -> Iterator[tuple[Account, int]]:
         if spent:
             yield Account(owner, month), spent
     if total := nano(item.get("budget_used")):
-        yield Account(owner, "total"), total
+        yield Account(owner, TOTAL), total
 
 
 def _months(item: Item) -> Iterator[tuple[str, int]]:

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from ...aws.dynamodb_values import Item
-from ..base.ledger import Account
+from ..base.ledger import TOTAL, Account
 from .each import each
 from .items import ItemChange
 from .once import Delivery, change_once
 from .tables import Tables
 
-TOTAL: Final = "total"
 _DAY: Final = re.compile(r"d\d\d")
 
 

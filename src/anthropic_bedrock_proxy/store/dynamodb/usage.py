@@ -24,11 +24,11 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb_values import Item
+from ..base.ledger import DAY_MS
 from ..base.usage import UsageBatch, UsageRecord, UsageTotal
 from ..totals import (
     COLUMNS,
     COUNTED,
-    DAY_MS,
     checked_columns,
     spending_of_sums,
     sum_by,
@@ -40,7 +40,6 @@ from .ledger import DynamoDBLedger
 from .once import Delivery, change_once, delivery_of, is_done, is_unnamed, mark_done
 from .tables import Tables
 
-_DAY_SECONDS: Final = 86_400
 _ROW_NAMES: Final = {"#pk": "api_key", "#sk": "timestamp"}
 _OUR_ID: Final = re.compile(r"req_([0-9a-f]{11})")  # begins with the milliseconds
 _END_OF_TIME_MS: Final = 253_402_300_799_999  # the year 9999 ends, as for `Moment`
@@ -62,7 +61,7 @@ class DynamoDBUsage:
     ) -> None:
         self._tables = tables
         self._ledger = ledger
-        self._ttl_seconds = None if ttl_days is None else ttl_days * _DAY_SECONDS
+        self._ttl_seconds = None if ttl_days is None else ttl_days * DAY_MS // 1000
         self._now = now
         self._known_days: set[str] = set()
         self._appending = asyncio.Lock()

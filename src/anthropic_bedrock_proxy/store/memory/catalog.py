@@ -64,8 +64,8 @@ class MemoryCatalog:
     async def put_override(self, override: CapabilityOverride) -> bool:
         """See `Catalog.put_override`."""
         self._check()
-        standing = self._overrides.get(override.key)
-        if standing is not None and (standing.source, override.source) == ("operator", "learned"):
+        known = self._overrides.get(override.key)
+        if known is not None and (known.source, override.source) == ("operator", "learned"):
             return False
         self._overrides[override.key] = override
         self._version += 1
