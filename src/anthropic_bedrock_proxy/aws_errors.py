@@ -153,14 +153,19 @@ CREDENTIALS_MESSAGE = (
     "The proxy could not authenticate to Amazon Bedrock. Ask the operator to check its AWS "
     "credentials."
 )
-_INPUT_TOO_LONG = re.compile(r"input is too long for requested model", re.IGNORECASE)
+_INPUT_TOO_LONG = r"input is too long for requested model"
 _USE_A_PROFILE = (
     "Use an inference profile of this model (for example us.anthropic...), or have the operator "
     "map the name to one with DEFAULT_MODEL_MAPPING."
 )
-_PROMPT_TOO_LONG = re.compile(r"prompt is too long", re.IGNORECASE)
-_NO_SUCH_MODEL = re.compile(r"model identifier is invalid", re.IGNORECASE)
-_NEEDS_PROFILE = re.compile(r"on-demand throughput isn['\u2019]t supported", re.IGNORECASE)
+_PROMPT_TOO_LONG = r"prompt is too long"
+_NO_SUCH_MODEL = r"model identifier is invalid"
+_NEEDS_PROFILE = r"on-demand throughput isn['\u2019]t supported"
+
+
+def _says(words: str, message: str) -> re.Match[str] | None:
+    """Finds words in a message, in whatever case; compiled at their first use, not at the start."""
+    return re.search(words, message, re.IGNORECASE)
 
 
 def rule_for(refusal: UpstreamRefusal) -> AWSRule:
@@ -177,9 +182,9 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
         return UnavailableError(CREDENTIALS_MESSAGE)
     message = redact(refusal.message) or f"Amazon Bedrock answered {refusal.code}."
     if rule.error is InvalidRequestError:
-        if _NO_SUCH_MODEL.search(message):
+        if _says(_NO_SUCH_MODEL, message):
             return NotFoundError(message)
-        if _NEEDS_PROFILE.search(message):
+        if _says(_NEEDS_PROFILE, message):
             return NotFoundError(f"{message} {_USE_A_PROFILE}")
         message = _begin_with_the_words(message)
     retry_after = refusal.retry_after
@@ -190,8 +195,8 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
 
 def _begin_with_the_words(message: str) -> str:
     """Moves the words that Claude Code compacts its history at to the beginning of a message."""
-    if match := _PROMPT_TOO_LONG.search(message):
+    if match := _says(_PROMPT_TOO_LONG, message):
         return f"prompt is too long{message[match.end() :]}"
-    if _INPUT_TOO_LONG.search(message):
+    if _says(_INPUT_TOO_LONG, message):
         return f"prompt is too long: {message}"
     return message

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -17,7 +17,6 @@ from ...bounded import Bounded
 from ...models.registry import Target
 from ...models.table import Capabilities
 from ...store.base.catalog import ANY, CapabilityOverride
-from .refusals import Lesson
 
 PROBE_SECONDS: Final = 60.0
 ENOUGH: Final = 2  # keys that have to meet a refusal before it counts for all
@@ -25,6 +24,18 @@ _MAX_REMEMBERED: Final = 1024
 
 Key = tuple[str, str, str, str]
 Name = tuple[str, str, str]  # model, dialect, id of the key
+
+
+Kind = Literal["beta", "field", "tier"]
+
+
+class Lesson(msgspec.Struct, frozen=True):
+    """One thing that a refusal seems to be about."""
+
+    kind: Kind
+    name: str  # a flag, a dotted path with * for numbers, or a tier
+    words: str  # of Bedrock's, with nothing of the client's
+    guessed: bool = False  # nobody named it
 
 
 class OverrideView(msgspec.Struct, frozen=True, eq=False):

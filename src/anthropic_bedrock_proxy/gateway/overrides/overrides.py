@@ -27,9 +27,8 @@ from ...redaction import redact
 from ...store.base.catalog import CapabilityOverride
 from ...upstream.base import ModelCall
 from ..conversion import ConversionOptions
-from .known import ENOUGH, KnownOverrides, OverrideView, is_common
+from .known import ENOUGH, KnownOverrides, Lesson, OverrideView, is_common
 from .raw_paths import strip
-from .refusals import Lesson, read_refusal, sent_flags
 
 _log = logging.getLogger("anthropic_bedrock_proxy.overrides")
 KEEP_SECONDS: Final = 86_400  # a lesson
@@ -87,6 +86,8 @@ class Overrides:
         lessons = () if view is None else view.lessons
         if rule_for(refusal).error is not InvalidRequestError or len(lessons) >= _MOST_LESSONS:
             return None
+        from .refusals import read_refusal  # noqa: PLC0415  # a start need not wait for its patterns
+
         model, dialect = base_model_id(target.bedrock_model_id), target.dialect
         met = {(lesson.kind, lesson.name) for lesson in lessons}
         for lesson in read_refusal(refusal.message, call, options.policy, self._needed_for):
@@ -158,5 +159,7 @@ def _is_in(call: ModelCall, override: CapabilityOverride, options: ConversionOpt
     if override.kind == "field":
         return bool(strip(call.body, (override.name,))[1])
     if override.kind == "beta":
+        from .refusals import sent_flags  # noqa: PLC0415  # as above
+
         return override.name in sent_flags(call)
     return options.policy.service_tier == override.name

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 import msgspec
 
 from ...models.betas import BETA_HEADER
 from ...protocol.request.policy import Policy
 from ...upstream.base import ModelCall
+from .known import Lesson
 from .raw_paths import EXTRA, Found, fields_of, locate
 
 # What a refusal begins with is Bedrock's; what follows may be the client's own words, of any
@@ -62,17 +63,6 @@ _FEATURES: Final = {
 _OF_CUSTOM_TOOLS: Final = ("", "custom")
 
 _decode_flags = msgspec.json.Decoder(list[str]).decode
-
-Kind = Literal["beta", "field", "tier"]
-
-
-class Lesson(msgspec.Struct, frozen=True):
-    """One thing that a refusal seems to be about."""
-
-    kind: Kind
-    name: str  # a flag, a dotted path with * for numbers, or a tier
-    words: str  # of Bedrock's, with nothing of the client's
-    guessed: bool = False  # nobody named it
 
 
 def read_refusal(
