@@ -11,7 +11,8 @@ Theory of operation:
 - A store may rely on order: the batches of a writer reach it with growing numbers, and one that
   failed comes again before the next, also when another process goes on with it.
 - Budgets ask for rounds: `round` is the round of delivery that will take what is appended now, and
-  the store has everything up to round `delivered`.
+  the store has everything up to round `delivered`. They say when files that were delivered after a
+  failed try may go: `discard_settled`.
 - Everything here runs on the thread of one event loop.
 
 Example: process a1 drains every second; at 2 s the store is down, at 3 s the process is killed.

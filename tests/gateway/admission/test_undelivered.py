@@ -21,6 +21,7 @@ from stores import STORES, running
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, UnavailableError
 from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
+from anthropic_bedrock_proxy.gateway.admission.upkeep import LEASE_SECONDS, MARGIN_SECONDS
 from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.base.ledger import Account
 from anthropic_bedrock_proxy.store.base.usage import UsageRecord
@@ -32,6 +33,8 @@ START = 1_000_000.0
 OWNER = "key:key_1"
 ACCOUNT = Account(OWNER, "total")
 TICK = 5.0  # of the loop of budgets
+RENEWED_SECONDS = 15.0  # so long ago, at most, while the ledger answers
+SHORTEST_LEASE_SECONDS = LEASE_SECONDS - MARGIN_SECONDS - RENEWED_SECONDS
 
 
 class Way:
@@ -142,6 +145,8 @@ class World:
         self.most = DOLLAR // 50  # of a request that is to use up the budget
         self.spent = self.requests = 0
         self.overshoot = [0, 0]  # without holds: what may have run at once in each process
+        self.silence = 0.0  # seconds in which the ledger has not answered
+        self.unheld = {}  # what ran when that had lasted for a lease
         self.directories = [directory / str(n % machines) for n in range(2)]
         self.processes = [Process(self, one) for one in self.directories]
 
@@ -163,7 +168,16 @@ class World:
     @property
     def allowed(self):
         """The most that may be spent."""
-        return self.budget.nano + (0 if self.holds else sum(self.overshoot))
+        unheld = sum(hold.nano for hold in self.unheld.values())
+        return self.budget.nano + unheld + (0 if self.holds else sum(self.overshoot))
+
+    def lapses(self):
+        """Says whether holds may have lapsed unheard. Nobody is refused for what runs then."""
+        lapses = self.silence >= SHORTEST_LEASE_SECONDS
+        for process in self.processes if lapses else ():
+            if process is not None:
+                self.unheld.update((id(hold), hold) for hold, _ in process.running)
+        return lapses
 
     async def begin(self, number, most):
         process = self.processes[number]
@@ -188,6 +202,8 @@ class World:
     async def idle(self, seconds, *, drains=True):
         for _ in range(round(seconds / TICK)):
             self.now += TICK
+            self.silence = 0.0 if self.ledger.state == "open" else self.silence + TICK
+            self.lapses()
             for process in self.processes:
                 if process is not None:
                     await process.tick(drains=drains)
@@ -543,6 +559,8 @@ def test_many_accounts_that_are_idle_are_held_for_long():
 class Counted:
     """Counts the calls of a ledger."""
 
+    state = "open"
+
     def __init__(self, ledger):
         self.ledger = ledger
         self.calls = Counter()
@@ -591,6 +609,8 @@ async def take(world, step, which, draw):
         world.way.state = which
     elif step == "ledger":
         world.ledger.state = which
+        if world.lapses():
+            await world.idle(TICK)  # who asks before may be lent what is unpaid
     elif step == "drain":
         with contextlib.suppress(StoreError):
             await process.journal.drain(world.way)
@@ -612,6 +632,22 @@ def test_who_is_killed_right_after_a_late_delivery_leaves_no_hold_for_a_day(kind
         world.way.state = "open"
         await world.processes[0].journal.drain(world.way)
         await world.kill(0)
+
+    play(story, kind=kind, holds=holds)
+
+
+def test_what_lapsed_in_an_outage_of_all_is_held_again_when_that_ends(kind, holds):
+    """Within a tick: what another process asks for before may be lent twice."""
+
+    async def story(world):
+        await world.use_up(1)
+        world.way.state = world.ledger.state = "shut"
+        await world.idle(70)
+        assert (await world.standing())[1] == 0
+        world.ledger.state = "open"
+        await world.idle(TICK)
+        await world.use_up(0)
+        assert world.spent <= world.allowed
 
     play(story, kind=kind, holds=holds)
 
