@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 from factories import make_counters, make_messages
@@ -651,6 +651,23 @@ def test_breakers_do_not_grow_with_the_names_that_clients_invent():
     assert len(world.failover.all_breakers) <= 1026
 
 
+@contextmanager
+def nothing_left_to_the_collector(kind):
+    """Assert that the block frees every object of `kind` that it makes, without the collector."""
+
+    def alive():
+        return sum(isinstance(thing, kind) for thing in gc.get_objects())
+
+    gc.collect()
+    before = alive()  # refusals that are parameters of other tests hold theirs
+    gc.disable()
+    try:
+        yield
+        assert alive() == before
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     "chain", [("default", "west"), ("default", "west=openai.gpt-oss-120b-1:0")]
 )
@@ -667,17 +684,8 @@ def test_requests_that_fail_leave_nothing_to_the_collector(chain):
             with suppress(RateLimitError):
                 await world.begin(key=f"{number}", messages=[{"role": "user", "content": [image]}])
 
-    def attempts_of():
-        return sum(isinstance(thing, Attempts) for thing in gc.get_objects())
-
-    gc.collect()
-    before = attempts_of()  # refusals that are parameters of other tests hold theirs
-    gc.disable()
-    try:
+    with nothing_left_to_the_collector(Attempts):
         asyncio.run(main())
-        assert attempts_of() == before
-    finally:
-        gc.enable()
 
 
 def test_a_refused_geography_leaves_nothing_to_the_collector():
@@ -691,17 +699,8 @@ def test_a_refused_geography_leaves_nothing_to_the_collector():
             with suppress(InvalidRequestError):
                 await world.begin(model="claude-haiku-5-5")
 
-    def requests():
-        return sum(isinstance(thing, MessagesRequest) for thing in gc.get_objects())
-
-    gc.collect()
-    before = requests()
-    gc.disable()
-    try:
+    with nothing_left_to_the_collector(MessagesRequest):
         asyncio.run(main())
-        assert requests() == before
-    finally:
-        gc.enable()
 
 
 def test_what_only_the_last_can_not_do_while_the_others_cool():
