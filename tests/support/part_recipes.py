@@ -10,14 +10,14 @@ TOOL = Recipe(
         Edit(
             "tools/dice.py",
             """
-from .base import Finished
+from .base import Finished, OfferedTools, PreparedTool
 from .toolset import ToolKind
 
 class Dice:
-    result_type = "dice_tool_result"
+    result_types = frozenset(("dice_tool_result",))
     fields = ()
+    usage_field = None
     timeout_seconds = None
-    timed_out = unavailable = {"type": "dice_error"}
 
     def __init__(self, roll):
         self._roll = roll
@@ -28,11 +28,19 @@ class Dice:
     def is_call(self, name):
         return name == "dice"
 
-    def definition(self, tool, path):
-        return {"name": "dice", "input_schema": {"type": "object"}}
+    def result_type(self, name):
+        return "dice_tool_result"
 
-    def prepare(self, context):
-        return self._run
+    def timed_out(self, name):
+        return {"type": "dice_error"}
+
+    unavailable = timed_out
+
+    def offer(self, tool, path, tools):
+        return OfferedTools([{"name": "dice", "input_schema": {"type": "object"}}])
+
+    def prepare(self, context, pending):
+        return PreparedTool(self._run)
 
     async def _run(self, call):
         return Finished({"type": "dice_result", "eyes": self._roll()})
@@ -41,7 +49,7 @@ class Dice:
         return {"content": str(content["eyes"])}
 
 def dice(roll):
-    return ToolKind("dice_", b'"dice', lambda: Dice(roll))
+    return ToolKind("dice_", frozenset(("dice",)), lambda: Dice(roll))
 """,
         ),
         Edit(

@@ -9,6 +9,8 @@ from anthropic_bedrock_proxy.tools.base import (
     ClientCall,
     Container,
     Finished,
+    OfferedTools,
+    PreparedTool,
     Suspended,
 )
 from anthropic_bedrock_proxy.tools.toolset import ToolKind
@@ -23,10 +25,9 @@ CALLER = "code_execution_20260120"
 class Probe:
     """A `ServerTool`; its calls are told apart by `input["n"]`."""
 
-    result_type = "probe_tool_result"
+    result_types = frozenset(("probe_tool_result",))
     fields = ("container",)
-    timed_out = TIMED_OUT
-    unavailable = UNAVAILABLE
+    usage_field = None
 
     def __init__(self, timeout_seconds=None):
         self.timeout_seconds = timeout_seconds
@@ -37,7 +38,7 @@ class Probe:
 
     @property
     def kind(self):
-        return ToolKind("probe_", b'"probe', lambda: self)
+        return ToolKind("probe_", frozenset(("probe",)), lambda: self)
 
     def claims(self, kind):
         return kind == PROBE["type"]
@@ -45,12 +46,21 @@ class Probe:
     def is_call(self, name):
         return name == "probe"
 
-    def definition(self, tool, path):
-        return {"name": "probe", "input_schema": {"type": "object"}}
+    def result_type(self, name):
+        return "probe_tool_result"
 
-    def prepare(self, context):
+    def timed_out(self, name):
+        return TIMED_OUT
+
+    def unavailable(self, name):
+        return UNAVAILABLE
+
+    def offer(self, tool, path, tools):
+        return OfferedTools([{"name": "probe", "input_schema": {"type": "object"}}])
+
+    def prepare(self, context, pending):
         self.contexts.append(context)
-        return self._run
+        return PreparedTool(self._run)
 
     def to_tool_result(self, content):
         return {"content": content["words"]} if "words" in content else {"is_error": True}

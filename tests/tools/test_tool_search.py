@@ -11,7 +11,7 @@ from msgspec import Raw
 from working import no_pause, outcome
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.tools.base import RequestContext, ToolCall
+from anthropic_bedrock_proxy.tools.base import RequestContext, RequestTools, ToolCall
 from anthropic_bedrock_proxy.tools.ranking import Ranking, words_of
 from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX, Search, ToolSearch
 from anthropic_bedrock_proxy.tools.work import Work
@@ -43,7 +43,7 @@ TOOLS = [
 
 def run(name, given, tools=TOOLS):
     fields = {"tools": Raw(msgspec.json.encode(tools))}
-    search = TOOL_SEARCH.prepare(RequestContext("", fields))
+    search = TOOL_SEARCH.prepare(RequestContext("", fields), []).run
     content = outcome(search(ToolCall("srvtoolu_1", name, given))).content
     block = {"type": "tool_search_tool_result", "tool_use_id": "srvtoolu_1", "content": content}
     ToolSearchToolResultBlock.model_validate(block)
@@ -158,15 +158,20 @@ def test_the_index_is_made_once():
     assert 10**6 - work.left - spent < 0.9 * spent
 
 
+def offered(path="p", **tool):
+    [seen] = TOOL_SEARCH.offer(tool, path, RequestTools((), ())).seen
+    return seen
+
+
 def test_definitions():
     for name in (REGEX, BM25):
         for kind in (name, f"{name}_20251119"):
             assert TOOL_SEARCH.claims(kind)
-            made = TOOL_SEARCH.definition({"type": kind, "name": name, "cache_control": 1}, "p")
+            made = offered(type=kind, name=name, cache_control=1)
             assert made["name"] == name
             assert made["cache_control"] == 1
-            assert "cache_control" not in TOOL_SEARCH.definition({"type": kind, "name": name}, "p")
+            assert "cache_control" not in offered(type=kind, name=name)
             assert [*made["input_schema"]["properties"]][1] == "limit"
     assert not TOOL_SEARCH.claims("custom")
     with pytest.raises(InvalidRequestError, match=r"^tools\.3\.name: Input should be 'tool_search"):
-        TOOL_SEARCH.definition({"type": REGEX, "name": "mine"}, "tools.3")
+        offered("tools.3", type=REGEX, name="mine")

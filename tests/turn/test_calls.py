@@ -181,7 +181,7 @@ def test_a_tool_that_fails_is_unavailable_and_leaves_one_line_without_its_conten
 
 
 class Unprepared(Probe):
-    def prepare(self, context):
+    def prepare(self, context, pending):
         raise LookupError("secret")
 
 

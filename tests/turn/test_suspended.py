@@ -32,7 +32,7 @@ from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.answer.events import fold
-from anthropic_bedrock_proxy.tools.base import ClientCall
+from anthropic_bedrock_proxy.tools.base import ClientCall, PreparedTool
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.actions import End
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
@@ -60,12 +60,12 @@ class Instant:
         kind = msgspec.structs.replace(self.probe.kind, make=lambda: self)
         return Toolset([kind, tool_search(no_pause, nullcontext)])
 
-    def prepare(self, context):
+    def prepare(self, context, pending):
         async def run(asked):
             self.calls.append(asked)
             return self.outcomes.pop(0)
 
-        return run
+        return PreparedTool(run)
 
 
 def server_call(identifier, number=1):
@@ -217,6 +217,32 @@ def test_two_calls_that_wait_together_may_go_on_at_different_times():
     assert len(messages) == 3
 
 
+def test_a_call_that_waits_for_another_one_is_run_with_the_next_request():
+    said = assistant(server_call(A), client_call(A, "x"), server_call(B, 2))
+    tool = Instant(waiting("y"), waiting())
+    turn, message = played(tool, [ASKED, said, user(result("x"))])
+    assert [(one.id, one.results) for one in tool.calls] == [(A, [result("x")]), (B, [])]
+    assert message["content"] == [client_call(A, "y")]
+    assert turn.end.suspended == pending(**{A: ["y"], B: []})
+    again = [ASKED, said, user(result("x")), assistant(client_call(A, "y")), user(result("y"))]
+    tool = Instant(finished("one"), finished("two"))
+    turn, message = played(tool, again, answer(text("b")))
+    assert [(one.id, one.results) for one in tool.calls] == [(A, [result("y")]), (B, [])]
+    assert message["content"] == [probed(A, "one"), probed(B, "two"), text("b")]
+
+
+@pytest.mark.parametrize("kind", ["image", "document"])
+def test_a_result_for_code_is_text_and_nothing_else(kind):
+    bad = {**result("x"), "content": [text("a"), {"type": kind, "source": {}}]}
+    history = [ASKED, assistant(server_call(A), client_call(A, "x")), user(result("q"), bad)]
+    with pytest.raises(InvalidRequestError) as refused:
+        prepared(request(history, TOOLS), Instant().toolset)
+    assert refused.value.message == (
+        "messages.2.content.1.content.1: only text is allowed in the result of a call that code "
+        f"has made, not {kind}"
+    )
+
+
 def test_the_model_sees_nothing_of_the_pauses_of_a_call():
     history = [
         ASKED,
@@ -311,8 +337,8 @@ def test_the_model_sees_nothing_of_the_pauses_of_a_call():
                 user(result("x")),
                 assistant(client_call(A, "y")),
             ],
-            "messages.1: `probe` tool use with id `srvtoolu_A` was found without",
-            id="one of two calls is forgotten",
+            "messages.3: `tool_use` ids were found without",
+            id="one of two calls waits again",
         ),
     ],
 )

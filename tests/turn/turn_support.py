@@ -20,7 +20,7 @@ from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.sim.converse.validation import validate
 from anthropic_bedrock_proxy.sim.models.lookup import resolve
-from anthropic_bedrock_proxy.tools.base import RequestContext, ToolCall
+from anthropic_bedrock_proxy.tools.base import RequestContext
 from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
 from anthropic_bedrock_proxy.turn.loop import Turn
 from anthropic_bedrock_proxy.turn.request import prepare
@@ -144,8 +144,8 @@ def prepared(made, toolset=None):
     """(the request for the model, the blocks that the client is owed)."""
     ready = prepare(made, toolset or search_tools())
     for call in ready.pending:
-        run = call.tool.prepare(RequestContext("", made.fields))
-        call.take(outcome(run(ToolCall(call.id, call.name, call.input, call.results))))
+        tool = call.tool.prepare(RequestContext("", made.fields), [call.asked])
+        call.take(outcome(tool.run(call.asked)))
     return ready.made()[0], [block for call in ready.pending for block in call.told]
 
 

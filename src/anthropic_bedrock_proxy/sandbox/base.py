@@ -1,4 +1,4 @@
-"""The seam of sandboxes: what the code execution tool asks for, and what it gets. Pure.
+r"""The seam of sandboxes: what the code execution tool asks for, and what it gets. Pure.
 
 A *container* is where code waits and files lie, under an id that clients know. It belongs to one
 owner, the API key that made it, and lives until it has been idle for a while. What runs in it are
@@ -43,7 +43,7 @@ class BashCell(msgspec.Struct, frozen=True, tag="bash"):
 
 
 class EditCell(msgspec.Struct, frozen=True, tag="edit"):
-    """A command of the text editor, as the model gave it: `command`, `path`, …"""
+    """A command of the text editor, as the model gave it: `command`, `path` and so on."""
 
     input: dict[str, Any]
 

@@ -4,7 +4,7 @@ The model sees an ordinary custom tool and calls it; the client sees `server_too
 block instead, as Anthropic's own API shows them. A `ServerTool` says how the one becomes the other
 in both directions. It is made once, by the composition, with whatever it needs (a clock, settings,
 a sandbox), and holds nothing of a request: what a request brings is handed to `prepare`, which
-returns what runs its calls.
+returns a `PreparedTool` that runs its calls.
 
 A call is never run where it is found. The turn (turn/loop.py) asks for it, and turn/stream.py
 awaits it, several at once, bounds its time and gives the outcome back. So counting tokens runs
@@ -13,17 +13,21 @@ itself (tools/work.py).
 
     toolset = Toolset([tool_search(turnstile.wait, asyncio.Lock)])
     tool = toolset.claiming("tool_search_tool_regex")
-    run = tool.prepare(RequestContext(key_id, request.fields))
-    outcome = await run(ToolCall("srvtoolu_1", "tool_search_tool_regex", {"pattern": "mail"}))
+    prepared = tool.prepare(RequestContext(key_id, request.fields), [])
+    await prepared.check()
+    call = ToolCall("srvtoolu_1", "tool_search_tool_regex", {"pattern": "mail"})
+    outcome = await prepared.run(call)
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw
+
+from ..protocol.request.views import ToolView
 
 Json = dict[str, Any]
 
@@ -47,17 +51,21 @@ class ToolCall(msgspec.Struct, frozen=True):
     results: list[Json] = []
 
 
-class Finished(msgspec.Struct, frozen=True):
-    """The end of a call: `content` of its result block, be it an error."""
-
-    content: Json
-
-
 class Container(msgspec.Struct, frozen=True):
     """A place where code waits, as the client is told it; `expires_at` is RFC 3339."""
 
     id: str
     expires_at: str
+
+
+class Finished(msgspec.Struct, frozen=True):
+    """The end of a call: `content` of its result block, be it an error.
+
+    `container` is where it ran, if that can be used again.
+    """
+
+    content: Json
+    container: Container | None = None
 
 
 class ClientCall(msgspec.Struct, frozen=True):
@@ -71,7 +79,8 @@ class ClientCall(msgspec.Struct, frozen=True):
 class Suspended(msgspec.Struct, frozen=True):
     """A call that waits in `container` for the client's answers to `calls`.
 
-    `caller` is the type of the one who calls, e.g. `code_execution_20260120`.
+    `caller` is the type of the one who calls, e.g. `code_execution_20260120`. A call without
+    `calls` waits for another one of the same answer, which has some.
     """
 
     container: Container
@@ -85,12 +94,49 @@ Outcome = Finished | Suspended
 Run = Callable[[ToolCall], Awaitable[Outcome]]
 
 
+async def _accept() -> None:
+    """Has nothing against any request."""
+
+
+class PreparedTool(msgspec.Struct, frozen=True):
+    """A tool for the calls of one request.
+
+    `check` is awaited once before anything of the turn is run. It raises `ProxyError` for a request
+    that cannot be served, which is then refused with an HTTP status. `call_prefix` begins the ids
+    of the calls that the model makes: at most 40 hexadecimal digits.
+    """
+
+    run: Run
+    check: Callable[[], Awaitable[None]] = _accept
+    call_prefix: str = ""
+
+
+class RequestTools(msgspec.Struct, frozen=True):
+    """The tool definitions of a request, as they came; `views` are what has been read of them."""
+
+    views: Sequence[ToolView]
+    raws: Sequence[Raw]
+
+
+class OfferedTools(msgspec.Struct, frozen=True):
+    """What the model sees for the definition of a server-side tool.
+
+    `seen` are custom tools, each named as its calls are. `hidden` are the indexes of the request's
+    tools that it does not see. With `marks_direct` the client's tools have two kinds of callers, so
+    the client is told of each call by the model that it is a direct one.
+    """
+
+    seen: list[Json]
+    hidden: frozenset[int] = frozenset()
+    marks_direct: bool = False
+
+
 class ServerTool(Protocol):
     """One kind of server-side tool."""
 
     @property
-    def result_type(self) -> str:
-        """The type of its result blocks, e.g. `tool_search_tool_result`."""
+    def result_types(self) -> frozenset[str]:
+        """The types of its result blocks, e.g. `tool_search_tool_result`."""
         ...
 
     @property
@@ -99,18 +145,13 @@ class ServerTool(Protocol):
         ...
 
     @property
+    def usage_field(self) -> str | None:
+        """The member of `usage.server_tool_use` that counts its calls, if clients know one."""
+        ...
+
+    @property
     def timeout_seconds(self) -> float | None:
         """The time that a call may take, as the driver measures it; None: it ends by itself."""
-        ...
-
-    @property
-    def timed_out(self) -> Json:
-        """The `content` of the result of a call that took longer."""
-        ...
-
-    @property
-    def unavailable(self) -> Json:
-        """The `content` of the result of a call that failed by a fault of the tool's own."""
         ...
 
     def claims(self, kind: str) -> bool:
@@ -121,17 +162,29 @@ class ServerTool(Protocol):
         """Tells whether a `server_tool_use` block of this name is a call of it."""
         ...
 
-    def definition(self, tool: Json, path: str) -> Json:
-        """Returns the custom tool that the model sees instead of `tool`, named as its calls are.
+    def result_type(self, name: str) -> str:
+        """Returns the type of the result block of a call of this name."""
+        ...
+
+    def timed_out(self, name: str) -> Json:
+        """Returns the `content` of the result of a call that took longer."""
+        ...
+
+    def unavailable(self, name: str) -> Json:
+        """Returns the `content` of the result of a call that failed by the tool's own fault."""
+        ...
+
+    def offer(self, tool: Json, path: str, tools: RequestTools) -> OfferedTools:
+        """Returns what the model sees instead of `tool`, which is one of `tools`.
 
         Raises `InvalidRequestError` with the path.
         """
         ...
 
-    def prepare(self, context: RequestContext) -> Run:
-        """Returns what runs all calls of one request, several at once.
+    def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:
+        """Prepares the tool for one request; `pending` are the calls that its history left open.
 
-        It comes with the first call; what it raises is a fault of that call's.
+        Whatever it raises is a fault of each of the calls.
         """
         ...
 

@@ -8,7 +8,7 @@ Source: Anthropic API, "Tool search tool"; types of the official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -17,7 +17,15 @@ from msgspec import Raw
 
 from ..errors import InvalidRequestError
 from ..protocol.raw import decode_raws
-from .base import Finished, Json, RequestContext, Run, ToolCall
+from .base import (
+    Finished,
+    Json,
+    OfferedTools,
+    PreparedTool,
+    RequestContext,
+    RequestTools,
+    ToolCall,
+)
 from .ranking import Ranking
 from .regex import Pattern, PatternError
 from .work import MAX_STEPS, Pause, Work, WorkError
@@ -34,6 +42,7 @@ _MAX_FIELD: Final = 2_000  # characters of each text that are searched
 _CALL_COSTS: Final = 5_000
 _READING_SAVES: Final = 4  # for each so many bytes of a tool one step
 _FOUND_COSTS: Final = 300  # for each tool found: the model's next request is made of them
+_RESULT: Final = "tool_search_tool_result"
 _FOUND: Final = "tool_search_tool_search_result"
 _FAILED: Final = "tool_search_tool_result_error"
 _TOO_MUCH: Final = "Too much to search; use a simpler search"
@@ -71,14 +80,16 @@ def _failed(code: str, message: str) -> Json:
     return {"type": _FAILED, "error_code": code, "error_message": message}
 
 
+_TIMED_OUT: Final = _failed("execution_time_exceeded", _TOO_MUCH)
+
+
 class ToolSearch:
     """Both kinds of tool search (a `ServerTool`)."""
 
-    result_type = "tool_search_tool_result"
+    result_types = frozenset((_RESULT,))
     fields = ()
+    usage_field = None
     timeout_seconds = None  # its work is bounded instead
-    timed_out = _failed("execution_time_exceeded", _TOO_MUCH)
-    unavailable = _failed("unavailable", _UNAVAILABLE)
 
     def __init__(self, pause: Pause, new_lock: NewLock) -> None:
         """Work that takes long awaits `pause`; a lock keeps the searches of a request in line."""
@@ -93,7 +104,19 @@ class ToolSearch:
         """Tells whether the name is that of one of the two kinds."""
         return name in _INPUTS
 
-    def definition(self, tool: Json, path: str) -> Json:
+    def result_type(self, name: str) -> str:  # noqa: ARG002  # both kinds have the same
+        """Returns the one type of results."""
+        return _RESULT
+
+    def timed_out(self, name: str) -> Json:  # noqa: ARG002  # as above
+        """Returns the error for too much work."""
+        return _TIMED_OUT
+
+    def unavailable(self, name: str) -> Json:  # noqa: ARG002  # as above
+        """Returns the error for a fault of our own."""
+        return _failed("unavailable", _UNAVAILABLE)
+
+    def offer(self, tool: Json, path: str, tools: RequestTools) -> OfferedTools:  # noqa: ARG002  # it is the same whatever they are
         """Raises `InvalidRequestError` with the path."""
         name = _KINDS[tool["type"]]
         if tool.get("name") != name:
@@ -107,9 +130,9 @@ class ToolSearch:
         }
         if "cache_control" in tool:
             seen["cache_control"] = tool["cache_control"]
-        return seen
+        return OfferedTools([seen])
 
-    def prepare(self, context: RequestContext) -> Run:
+    def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:  # noqa: ARG002  # they are calls as any
         """Prepares the search of one request; its index is made for the first call.
 
         Calls search one after the other: together they would make the index twice.
@@ -121,7 +144,7 @@ class ToolSearch:
             async with lock:
                 return Finished(await search.run(call.name, call.input))
 
-        return run
+        return PreparedTool(run)
 
     def to_tool_result(self, content: Any) -> Json:
         """Returns the references, which adapting resolves, or else words. Raises MISSHAPEN's."""
@@ -164,7 +187,7 @@ class Search:
         except PatternError as error:
             return _failed("invalid_tool_input", f"Invalid regular expression: {error}")
         except WorkError:
-            return ToolSearch.timed_out
+            return _TIMED_OUT
         references = [{"type": "tool_reference", "tool_name": found} for found in names]
         return {"type": _FOUND, "tool_references": references}
 

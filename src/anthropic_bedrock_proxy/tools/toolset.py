@@ -10,15 +10,15 @@ others alone:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from ..models.betas import BetaRules, flag_for
 from ..models.table import Capabilities
 from ..protocol.request.messages import MessagesRequest
+from ..protocol.request.views import MessageView
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from .work import Pause
 
 
+_SEARCHES: Final = frozenset(("tool_search_tool_regex", "tool_search_tool_bm25"))
+
+
 class ToolKind(msgspec.Struct, frozen=True):
     """A server-side tool before it is made."""
 
     prefix: str  # of the types of its definitions
-    trace: bytes  # in the JSON of every history that has blocks of it
+    calls: frozenset[str]  # the names of its calls
     make: Callable[[], ServerTool]
     # (feature, field): a model with the feature that takes the flag of the field runs it itself.
     native: tuple[str, str] | None = None
@@ -45,15 +48,8 @@ class Toolset:
     ) -> None:
         """`made` are the tools that exist already, and those that come to exist."""
         self._kinds = kinds
-        self._signs = [
-            (
-                kind,
-                kind.prefix,
-                re.compile(re.escape(kind.trace)).search,
-                *(kind.native or (None, "")),
-            )
-            for kind in kinds
-        ]
+        # With what is looked at for every request within reach.
+        self._signs = [(kind, kind.prefix, *(kind.native or (None, ""))) for kind in kinds]
         self._made: dict[ToolKind, ServerTool] = {} if made is None else made
         self._own: list[ServerTool] | None = None
 
@@ -62,11 +58,12 @@ class Toolset:
     ) -> Toolset | None:
         """Returns the tools of this request that the proxy has to run for the model, if any.
 
-        Cheap where it matters: a tool that the model has natively costs two look-ups, any other
-        the types of the definitions and one pass of a byte search over the history.
+        Cheap where it matters: a tool that the model has natively costs two look-ups, all others
+        together the types of the definitions and one pass over the types of the answers' blocks.
         """
         kinds: tuple[ToolKind, ...] = ()
-        for kind, prefix, find_trace, feature, field in self._signs:
+        called: set[str] | None = None
+        for kind, prefix, feature, field in self._signs:
             if (
                 feature in capabilities.features
                 and flag_for(field, capabilities, rules) is not None
@@ -77,7 +74,9 @@ class Toolset:
                     kinds += (kind,)
                     break
             else:
-                if find_trace(request.fields["messages"]) is not None:
+                if called is None:
+                    called = _server_calls(request.view.messages)
+                if not called.isdisjoint(kind.calls):
                     kinds += (kind,)
         if not kinds:
             return None
@@ -97,7 +96,7 @@ class Toolset:
 
     def answering(self, kind: str) -> ServerTool | None:
         """Returns the tool to which a result block of this type belongs."""
-        return next((tool for tool in self._tools() if tool.result_type == kind), None)
+        return next((tool for tool in self._tools() if kind in tool.result_types), None)
 
     def _tools(self) -> list[ServerTool]:
         if self._own is None:
@@ -106,6 +105,17 @@ class Toolset:
                     self._made[kind] = kind.make()
             self._own = [self._made[kind] for kind in self._kinds]
         return self._own
+
+
+def _server_calls(messages: Sequence[MessageView]) -> set[str]:
+    """Returns the names of the server-side calls in a history."""
+    return {
+        block.name
+        for message in messages
+        if message.role == "assistant" and not isinstance(message.content, str)
+        for block in message.content
+        if block.type == "server_tool_use" and isinstance(block.name, str)
+    }
 
 
 def tool_search(pause: Pause, new_lock: Callable[[], AbstractAsyncContextManager[Any]]) -> ToolKind:
@@ -119,6 +129,4 @@ def tool_search(pause: Pause, new_lock: Callable[[], AbstractAsyncContextManager
 
         return ToolSearch(pause, new_lock)
 
-    return ToolKind(
-        "tool_search_tool_", b"tool_search_tool_", make, native=("tool_search", "defer_loading")
-    )
+    return ToolKind("tool_search_tool_", _SEARCHES, make, native=("tool_search", "defer_loading"))

@@ -41,9 +41,11 @@ async def begin_turn(
     """Begins a turn: runs what its history left open, all at once. No model is called.
 
     `earlier` is a turn of the same request: what it has run is not run again. Raises
-    `InvalidRequestError` with the path.
+    `InvalidRequestError` with the path, and whatever `ProxyError` a tool has against the request.
     """
     turn = Turn(request, toolset, key_id)
+    for check in turn.checks():
+        await check
     actions = turn.begin()
     outcomes = {} if earlier is None else dict(earlier.outcomes)
     calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}

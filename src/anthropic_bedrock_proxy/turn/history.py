@@ -128,8 +128,9 @@ class History:
         answers = self._answers
         if answers is not None:
             waiting = self._client_calls.callers()
-            if waiting and answers.calls.keys() == waiting and not opened.message["content"]:
-                return  # what has no result yet was resumed, and waits again
+            # What has no result yet was resumed, and waits again, or for one that does.
+            if waiting and answers.calls.keys() >= waiting and not opened.message["content"]:
+                return
             self._refuse_missing()
             answers.complete()
             self._answers = None
@@ -165,8 +166,8 @@ class History:
         else:
             raise InvalidRequestError(
                 f"messages.{path[0]}.content.{path[1]}: unexpected `tool_use_id` found in "
-                f"`{tool.result_type}` blocks: {str(identifier)[:_MAX_SHOWN]}. Each "
-                f"`{tool.result_type}` block must have a corresponding `{CALL}` block before it."
+                f"`{block['type']}` blocks: {str(identifier)[:_MAX_SHOWN]}. Each "
+                f"`{block['type']}` block must have a corresponding `{CALL}` block before it."
             )
 
     def _add_user(self, index: int, tree: Json) -> None:
@@ -175,7 +176,7 @@ class History:
         Results for suspended calls are taken out; a message of nothing else is not shown.
         """
         blocks = _blocks(tree["content"])
-        positions = self._client_calls.answer(blocks)
+        positions = self._client_calls.answer(index, blocks)
         opened, self._open = self._open, None
         if opened is None:  # a call waited again: the user message that it is for is there already
             if positions:
@@ -217,7 +218,7 @@ class History:
     def _without_result(self, call: UnansweredCall) -> InvalidRequestError:
         return InvalidRequestError(
             f"{self._use_of(call)} was found without a corresponding "
-            f"`{call.tool.result_type}` block"
+            f"`{call.tool.result_type(call.name)}` block"
         )
 
     def _use_of(self, call: UnansweredCall) -> str:
@@ -231,7 +232,7 @@ def _read_result(tool: ServerTool, block: Json, path: BlockPath) -> Json:
     except MISSHAPEN as error:
         raise InvalidRequestError(
             f"messages.{path[0]}.content.{path[1]}.content: unexpected form of a "
-            f"`{tool.result_type}` block's content"
+            f"`{block['type']}` block's content"
         ) from error
 
 

@@ -32,7 +32,8 @@ Source: Anthropic API, "Server tools", "Streaming messages"; principle: one loop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -42,18 +43,32 @@ from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event
 from ..protocol.raw import decode, encode
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import Json, Outcome, RequestContext, Run, ServerTool, ToolCall
+from ..tools.base import (
+    Container,
+    Json,
+    Outcome,
+    PreparedTool,
+    RequestContext,
+    ServerTool,
+    ToolCall,
+)
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
 from .client_answer import ClientAnswer
 from .request import Paths, extended, in_clients_words, prepare
 from .server_call import CALL, TOOL_USE, ServerCall
-from .suspended import SuspendedTurn, answer_without_model, container_of, suspended_turn
+from .suspended import (
+    SuspendedTurn,
+    answer_without_model,
+    container_object,
+    suspended_turn,
+)
 from .usage import add_usage
 
 MAX_CALLS: Final = 10  # of the model in one turn, as Anthropic's own loop
 _ID_DIGITS: Final = 24
+_SHORT_DIGITS: Final = 12  # behind a prefix: Converse takes ids of 64 characters
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -77,14 +92,22 @@ class Turn:
         self.request = request
         self._prepared = prepare(request, toolset)
         self._context = RequestContext(key_id, request.fields)
-        self._runs: dict[str, Run] = {}  # by type of result
-        self._paths: Paths = []
+        self._tools: dict[int, PreparedTool] = {}  # by identity of their tool
+        self._paths: Paths | None = None
         self._running: dict[str, ServerCall] = {}
         self._client = ClientAnswer()
         self._reader = AnswerReader()
         self._message_id = ""
         self._calls_made = 0
         self._spent: Json = {}  # by the model calls that have ended
+        self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
+        self._container: Container | None = None
+
+    def checks(self) -> list[Awaitable[None]]:
+        """Returns what each tool of the request has to say to it before anything is run."""
+        tools = [*self._prepared.tools.by_name.values(), *(c.tool for c in self._prepared.pending)]
+        distinct = {id(tool): tool for tool in tools}
+        return [self._tool(tool).check() for tool in distinct.values()]
 
     def begin(self) -> list[Action]:
         """Returns what to do first. Raises `InvalidRequestError` with the path."""
@@ -100,8 +123,9 @@ class Turn:
         asked: list[Action] = []
         if isinstance(given, CallOutcome):
             self._running.pop(given.id).take(given.outcome)
+            self._container = given.outcome.container or self._container
             if not self._running:
-                asked = self._settle() if self._paths else self._first_call()
+                asked = self._first_call() if self._paths is None else self._settle()
         else:
             for event in given:
                 self._take(event, asked)
@@ -110,24 +134,29 @@ class Turn:
 
     def in_clients_words(self, error: InvalidRequestError) -> InvalidRequestError:
         """Words an error of the first model call with the paths of the client's request."""
-        return InvalidRequestError(
-            in_clients_words(error.message, self._paths), error_code=error.error_code
-        )
+        words = error.message
+        if self._paths is not None:
+            words = in_clients_words(words, self._paths)
+        return InvalidRequestError(words, error_code=error.error_code)
 
     def spent(self) -> Json:
         """Returns the usage, if the turn ends now: the running call's output is an estimate."""
-        usage = add_usage(self._spent, self._reader.usage)
+        usage = self._counted(add_usage(self._spent, self._reader.usage))
         if unreported := self._reader.unreported_output():
             usage["output_tokens"] = (usage.get("output_tokens") or 0) + unreported
         return usage
 
+    def _tool(self, tool: ServerTool) -> PreparedTool:
+        """Returns a tool as it is prepared for this request."""
+        prepared = self._tools.get(id(tool))
+        if prepared is None:
+            pending = [call.asked for call in self._prepared.pending if call.tool is tool]
+            prepared = self._tools[id(tool)] = _prepared(tool, self._context, pending)
+        return prepared
+
     def _run(self, call: ServerCall) -> RunCall:
-        tool = call.tool
-        run = self._runs.get(tool.result_type)
-        if run is None:
-            run = self._runs[tool.result_type] = _prepared_late(tool, self._context)
         self._running[call.id] = call
-        return RunCall(ToolCall(call.id, call.name, call.input, call.results), tool, run)
+        return RunCall(call.asked, call.tool, self._tool(call.tool).run)
 
     def _first_call(self) -> list[Action]:
         """Calls the model, now that the history is complete, unless a call of it waits again."""
@@ -136,7 +165,8 @@ class Turn:
         if suspended is not None:
             content = [block for call in pending for block in call.told or ()]
             model = self.request.view.model
-            return [Tell(answer_without_model(model, content, suspended)), End(suspended)]
+            usage = self._counted({"input_tokens": 0, "output_tokens": 0})
+            return [Tell(answer_without_model(model, content, suspended, usage)), End(suspended)]
         self.request, self._paths = self._prepared.made()
         return [CallModel(self.request)]
 
@@ -151,6 +181,8 @@ class Turn:
             case b"content_block_stop":
                 self._client.add_stop(event)
                 if (call := self._reader.stop_block(event)) is not None:
+                    if call.tool.usage_field is not None:
+                        self._server_calls[call.tool.usage_field] += 1
                     self._client.add_outcome(call)
                     asked.append(self._run(call))
             case b"message_start":
@@ -179,13 +211,14 @@ class Turn:
         start = _decode_start(event[1])
         block = start.content_block
         calls = block.type == TOOL_USE
-        tool = self._prepared.tools.get(block.name) if calls else None
+        tool = self._prepared.tools.by_name.get(block.name) if calls else None
         if tool is None:
             self._reader.start_block(event, calls_client=calls)
-            return event
+            return _direct(event) if calls and self._prepared.tools.marks_direct else event
         # Of this message and of no other: ids of some models begin anew with each answer.
         digest = sha256(f"{self._message_id}.{self._client.blocks}".encode()).hexdigest()
-        identifier = f"srvtoolu_{digest[:_ID_DIGITS]}"
+        prefix = self._tool(tool).call_prefix
+        identifier = f"srvtoolu_{prefix}{digest[: _SHORT_DIGITS if prefix else _ID_DIGITS]}"
         self._reader.start_call(Writing(start.index, identifier, block.name, tool))
         tree = decode(event[1])
         tree["content_block"] |= {"type": CALL, "id": identifier}
@@ -215,28 +248,43 @@ class Turn:
         self, reader: AnswerReader, reason: str | None, suspended: SuspendedTurn | None
     ) -> list[Event]:
         """Returns the end of the last model call, with what all of them cost."""
-        if self._calls_made == 1 and reason != "pause_turn" and suspended is None:
+        untouched = suspended is None and self._container is None and not self._server_calls
+        if self._calls_made == 1 and reason != "pause_turn" and untouched:
             return reader.ending
         *earlier, (name, data) = reader.ending
         tree = decode(data)
         tree["delta"]["stop_reason"] = reason
-        if suspended is not None:
-            tree["delta"]["container"] = container_of(suspended)
-        tree["usage"] = self._spent
+        if self._container is not None:
+            tree["delta"]["container"] = container_object(self._container)
+        tree["usage"] = self._counted(self._spent)
         return [*earlier, (name, encode(tree))]
 
+    def _counted(self, usage: Json) -> Json:
+        if not self._server_calls:
+            return usage
+        return add_usage(usage, {"server_tool_use": dict(self._server_calls)})
 
-def _prepared_late(tool: ServerTool, context: RequestContext) -> Run:
-    """Returns a run that prepares the tool itself, so that a fault in that is the call's too."""
-    run: Run | None = None
 
-    async def prepared(call: ToolCall) -> Outcome:
-        nonlocal run
-        if run is None:
-            run = tool.prepare(context)
-        return await run(call)
+def _direct(event: Event) -> Event:
+    """Returns the beginning of a call of a client's tool, with the model as its caller."""
+    tree = decode(event[1])
+    tree["content_block"]["caller"] = {"type": "direct"}
+    return event[0], encode(tree)
 
-    return prepared
+
+def _prepared(
+    tool: ServerTool, context: RequestContext, pending: Sequence[ToolCall]
+) -> PreparedTool:
+    """Prepares a tool; a fault in that is one of each of its calls."""
+    try:
+        return tool.prepare(context, pending)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is not the client's doing
+        fault = type(error)
+
+        async def fail(_: ToolCall) -> Outcome:
+            raise fault
+
+        return PreparedTool(fail)
 
 
 def _suspended(calls: Sequence[ServerCall]) -> SuspendedTurn | None:

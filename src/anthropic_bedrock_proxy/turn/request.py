@@ -16,7 +16,7 @@ from msgspec import Raw
 from ..errors import InvalidRequestError
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_message, decode_tools
-from ..tools.base import Json, ServerTool
+from ..tools.base import Json, RequestTools, ServerTool
 from ..tools.toolset import Toolset
 from .history import History
 from .server_call import ServerCall
@@ -24,22 +24,40 @@ from .shown import BlockPath
 
 MAX_TOOLS: Final = 10_000  # of a request with server-side tools, as Anthropic's own tool search
 _FORCING: Final = ("any", "tool")
-_PATH: Final = re.compile(r"\bmessages\.(\d+)(?:\.content\.(\d+))?")
+_PATH: Final = re.compile(r"\bmessages\.(\d+)(?:\.content\.(\d+))?|\btools\.(\d+)")
 
 
-# For each message of the model's: where its blocks come from, or the client's message that it is.
-Paths = list[list[BlockPath] | int]
+class Paths(msgspec.Struct, frozen=True):
+    """The way from places of the model's request back to those of the client's.
+
+    For each message: where its blocks come from, or the client's message that it is. For each tool:
+    the index of the client's.
+    """
+
+    messages: list[list[BlockPath] | int]
+    tools: list[int]
+
+
+class ConvertedTools(msgspec.Struct):
+    """The definitions as the model sees them: its server-side tools `by_name` of their calls.
+
+    `indexes` are those of the client's definitions. With `marks_direct` the client is told who
+    calls its tools.
+    """
+
+    by_name: dict[str, ServerTool] = {}
+    indexes: list[int] = []
+    marks_direct: bool = False
 
 
 class Prepared(msgspec.Struct, frozen=True):
     """A client's request as it is for the model, but for the results of what is `pending`.
 
-    `tools` are its server-side tools by name of call; `made` gives the request that the model is
-    sent.
+    `made` gives the request that the model is sent.
     """
 
     pending: list[ServerCall]
-    tools: dict[str, ServerTool]
+    tools: ConvertedTools
     _original: MessagesRequest
     _fields: dict[str, Raw]
     _history: History
@@ -58,19 +76,20 @@ class Prepared(msgspec.Struct, frozen=True):
         view = self._original.view
         fields = self._fields
         raws, views = [], []
-        paths: Paths = []
+        paths: list[list[BlockPath] | int] = []
         for shown in self._history.shown:
             raw = shown.message if isinstance(shown.message, Raw) else Raw(encode(shown.message))
             raws.append(raw)
             views.append(shown.view or decode_message(raw))
             paths.append(shown.paths[0][0] if shown.view is not None else shown.paths)
-        offered = decode_tools(fields["tools"]) if self.tools else view.tools
+        offered = decode_tools(fields["tools"]) if self.tools.by_name else view.tools
         made = MessagesRequest(
             {**fields, "messages": Raw(encode(raws))},
             msgspec.structs.replace(view, messages=views, tools=offered),
             self._original.version,
         )
-        return (unforced(made) if self._history.continues else made), paths
+        told = Paths(paths, self.tools.indexes)
+        return (unforced(made) if self._history.continues else made), told
 
 
 def prepare(request: MessagesRequest, toolset: Toolset) -> Prepared:
@@ -78,7 +97,7 @@ def prepare(request: MessagesRequest, toolset: Toolset) -> Prepared:
     try:
         fields = dict(request.fields)
         tools = _convert_tools(request, toolset, fields)
-        history = History(toolset, tools)
+        history = History(toolset, tools.by_name)
         raws = decode_raws(fields["messages"])
         for index, (raw, view) in enumerate(zip(raws, request.view.messages, strict=True)):
             history.add(index, raw, view)
@@ -99,40 +118,66 @@ def without_running(request: MessagesRequest, toolset: Toolset) -> MessagesReque
 def in_clients_words(message: str, paths: Paths) -> str:
     """Returns an error's text with its paths as they are in the client's request."""
 
-    def restore(match: re.Match[str]) -> str:
-        index, position = int(match[1]), match[2]
-        path = paths[index] if index < len(paths) else index
+    def restore(found: re.Match[str]) -> str:
+        index, position, tool = found.groups()
+        if tool is not None:
+            place = int(tool)
+            return f"tools.{paths.tools[place]}" if place < len(paths.tools) else found[0]
+        if int(index) >= len(paths.messages):
+            return found[0]
+        path = paths.messages[int(index)]
         if isinstance(path, int):
             return f"messages.{path}" + (f".content.{position}" if position else "")
         if position is None or int(position) >= len(path):
             return f"messages.{path[0][0]}"
-        index, block = path[int(position)]
-        return f"messages.{index}.content.{block}"
+        origin, block = path[int(position)]
+        return f"messages.{origin}.content.{block}"
 
     return _PATH.sub(restore, message)
 
 
 def _convert_tools(
     request: MessagesRequest, toolset: Toolset, fields: dict[str, Raw]
-) -> dict[str, ServerTool]:
-    """Puts custom tools in the place of server-side ones; returns these by name of call."""
-    tools: dict[str, ServerTool] = {}
-    raws: list[Raw] = []
-    for index, view in enumerate(request.view.tools or ()):
-        tool = toolset.claiming(view.type or "")
-        if tool is None:
-            continue
-        raws = raws or decode_raws(request.fields["tools"])
-        seen = tool.definition(decode(raws[index]), f"tools.{index}")
-        raws[index] = Raw(encode(seen))
-        tools[seen["name"]] = tool
+) -> ConvertedTools:
+    """Puts custom tools in the place of server-side ones; takes out what the model is not shown.
+
+    Raises `InvalidRequestError` with the path.
+    """
+    views = request.view.tools or []
+    converted = ConvertedTools(indexes=list(range(len(views))))
+    claimed = {
+        index: tool
+        for index, view in enumerate(views)
+        if (tool := toolset.claiming(view.type or "")) is not None
+    }
+    if not claimed:
+        return converted
+    given = RequestTools(views, decode_raws(fields["tools"]))
+    seen: dict[int, list[Raw]] = {}
+    hidden: set[int] = set()
+    for index, tool in claimed.items():
+        offered = tool.offer(decode(given.raws[index]), f"tools.{index}", given)
+        seen[index] = [Raw(encode(each)) for each in offered.seen]
+        hidden |= offered.hidden
+        converted.marks_direct |= offered.marks_direct
+        converted.by_name |= {each["name"]: tool for each in offered.seen}
         for name in tool.fields:
             fields.pop(name, None)
+    raws: list[Raw] = []
+    converted.indexes = []
+    for index, raw in enumerate(given.raws):
+        if index not in claimed and views[index].name in converted.by_name:
+            raise InvalidRequestError(
+                f"tools.{index}.name: {views[index].name} is the name of a server-side tool of "
+                "this request; choose another one"
+            )
+        shown = seen.get(index, [] if index in hidden else [raw])
+        raws += shown
+        converted.indexes += [index] * len(shown)
     if len(raws) > MAX_TOOLS:
         raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with server-side tools")
-    if tools:
-        fields["tools"] = Raw(encode(raws))
-    return tools
+    fields["tools"] = Raw(encode(raws))
+    return converted
 
 
 def extended(request: MessagesRequest, said: list[Json], results: list[Json]) -> MessagesRequest:

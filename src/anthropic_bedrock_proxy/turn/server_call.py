@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..tools.base import Json, Outcome, ServerTool, Suspended
+from ..tools.base import Container, Json, Outcome, ServerTool, Suspended, ToolCall
 from .suspended import client_blocks
 
 CALL: Final = "server_tool_use"
@@ -47,15 +47,22 @@ class ServerCall(msgspec.Struct):
     results: list[Json] = []
     told: list[Json] | None = None
     suspended: Suspended | None = None
+    container: Container | None = None  # in which it ran, or waits
+
+    @property
+    def asked(self) -> ToolCall:
+        """The call as its tool runs it."""
+        return ToolCall(self.id, self.name, self.input, self.results)
 
     def take(self, outcome: Outcome) -> None:
         """Takes an outcome, whose content the tool can read."""
+        self.container = outcome.container
         if isinstance(outcome, Suspended):
             self.suspended = outcome
             self.told = client_blocks(self.id, outcome)
             return
         block = {
-            "type": self.tool.result_type,
+            "type": self.tool.result_type(self.name),
             "tool_use_id": self.id,
             "content": outcome.content,
         }

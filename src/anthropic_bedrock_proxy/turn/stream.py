@@ -48,11 +48,11 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
         if isinstance(error, asyncio.CancelledError) and _is_cancelled():
             raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
-            return Finished(asked.tool.timed_out)
+            return Finished(asked.tool.timed_out(asked.call.name))
         # Neither its message nor its traceback is logged: they may quote what was asked.
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
-        return Finished(asked.tool.unavailable)
+        return Finished(asked.tool.unavailable(asked.call.name))
     else:
         return outcome
     finally:

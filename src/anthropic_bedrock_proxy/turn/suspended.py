@@ -55,9 +55,9 @@ def suspended_turn(calls: Mapping[str, Suspended]) -> SuspendedTurn | None:
     return SuspendedTurn(container, {key: calls[key].calls for key in calls})
 
 
-def container_of(turn: SuspendedTurn) -> Json:
+def container_object(container: Container) -> Json:
     """Returns the `container` of a message or of its `message_delta`."""
-    return {"id": turn.container.id, "expires_at": turn.container.expires_at}
+    return {"id": container.id, "expires_at": container.expires_at}
 
 
 def client_blocks(identifier: str, suspended: Suspended) -> list[Json]:
@@ -70,7 +70,9 @@ def client_blocks(identifier: str, suspended: Suspended) -> list[Json]:
     ]
 
 
-def answer_without_model(model: str, content: list[Json], turn: SuspendedTurn) -> list[Event]:
+def answer_without_model(
+    model: str, content: list[Json], turn: SuspendedTurn, usage: Json
+) -> list[Event]:
     """Returns the answer of a turn whose calls are suspended anew: the model said nothing."""
     waiting = ".".join(call.id for calls in turn.pending.values() for call in calls)
     message = {
@@ -81,8 +83,8 @@ def answer_without_model(model: str, content: list[Json], turn: SuspendedTurn) -
         "content": content,
         "stop_reason": "tool_use",
         "stop_sequence": None,
-        "container": container_of(turn),
-        "usage": {"input_tokens": 0, "output_tokens": 0},
+        "container": container_object(turn.container),
+        "usage": usage,
     }
     return list(explode(message))
 
@@ -94,6 +96,16 @@ def caller_of(block: Json) -> Any:
     """
     caller = block.get("caller")
     return None if caller is None else caller.get("tool_id")
+
+
+def _refuse_other_than_text(content: Any, path: str) -> None:
+    """Raises `InvalidRequestError` for a result that code could not be given as a string."""
+    for position, block in enumerate(content if isinstance(content, list) else ()):
+        if block["type"] != "text":
+            raise InvalidRequestError(
+                f"{path}.content.{position}: only text is allowed in the result of a call that "
+                f"code has made, not {str(block['type'])[:_MAX_SHOWN]}"
+            )
 
 
 class ClientCalls:
@@ -116,10 +128,11 @@ class ClientCalls:
         """Returns the ids of the calls that wait."""
         return set(self._callers.values())
 
-    def answer(self, blocks: list[Json]) -> list[int]:
-        """Takes the results out of a user message; returns the positions of its other blocks.
+    def answer(self, index: int, blocks: list[Json]) -> list[int]:
+        """Takes the results out of the user message of this index.
 
-        Raises `InvalidRequestError` if results are missing, and any of MISSHAPEN.
+        Returns the positions of its other blocks. Raises `InvalidRequestError` if results are
+        missing or no text, and any of MISSHAPEN.
         """
         self.results = {}
         others = []
@@ -130,6 +143,9 @@ class ClientCalls:
             if caller is None:
                 others.append(position)
             else:
+                _refuse_other_than_text(
+                    block.get("content"), f"messages.{index}.content.{position}"
+                )
                 self.results.setdefault(caller, []).append(block)
         self.refuse_unanswered()
         return others

@@ -143,6 +143,7 @@ class Lease(msgspec.Struct, eq=False):
             upstream_request_id=exchange.upstream_request_id,
             web_search_requests=(tools and tools.web_search_requests) or 0,
             web_fetch_requests=(tools and tools.web_fetch_requests) or 0,
+            code_execution_requests=(tools and tools.code_execution_requests) or 0,
         )
 
 

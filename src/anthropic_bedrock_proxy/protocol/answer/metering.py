@@ -32,10 +32,11 @@ class CacheCreation(msgspec.Struct, gc=False):
 
 
 class ServerToolUse(msgspec.Struct, gc=False):
-    """The numbers of runs of server tools; they are billed apart from tokens."""
+    """The numbers of runs of server tools."""
 
     web_search_requests: _Count | None = None
     web_fetch_requests: _Count | None = None
+    code_execution_requests: _Count | None = None
 
 
 class Iteration(msgspec.Struct, gc=False):

@@ -1,0 +1,1 @@
+"""The executor `sandboxd`: a process of its own that has the containers."""
