@@ -37,9 +37,9 @@ from working import search_tools
 
 from anthropic_bedrock_proxy.protocol.answer.events import PING, GrammarError, fold
 from anthropic_bedrock_proxy.tools.base import Finished
-from anthropic_bedrock_proxy.tools.toolset import Toolset
+from anthropic_bedrock_proxy.tools.toolset import MAX_MODEL_CALLS, Toolset
 from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
-from anthropic_bedrock_proxy.turn.loop import MAX_CALLS, Turn
+from anthropic_bedrock_proxy.turn.loop import Turn
 from anthropic_bedrock_proxy.turn.usage import add_usage, merge_usage
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
@@ -198,9 +198,9 @@ def test_the_loop_runs_nothing_and_keeps_what_the_model_says_meanwhile():
 
 
 def test_after_ten_calls_the_turn_pauses():
-    calls = [answer(call(REGEX, pattern="weather")) for _ in range(MAX_CALLS)]
+    calls = [answer(call(REGEX, pattern="weather")) for _ in range(MAX_MODEL_CALLS)]
     seen, requests = play(begun(request()), *calls)
-    assert len(requests) == MAX_CALLS == 10
+    assert len(requests) == MAX_MODEL_CALLS == 10
     message = fold(seen)
     assert message["stop_reason"] == "pause_turn"
     assert kinds(message) == ["server_tool_use", "tool_search_tool_result"] * 10

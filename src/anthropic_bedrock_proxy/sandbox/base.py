@@ -130,10 +130,10 @@ class CellAddress(msgspec.Struct, frozen=True):
 
 
 class ContainerState(msgspec.Struct, frozen=True):
-    """A container that is there; `waiting` are the ids of cells that wait for results."""
+    """A container that is there; `cells` are the ids of those that it still knows."""
 
     expires_at: float
-    waiting: list[str] = []
+    cells: list[str] = []
 
 
 class SandboxError(Exception):

@@ -184,7 +184,8 @@ class ServerTool(Protocol):
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:
         """Prepares the tool for one request; `pending` are the calls that its history left open.
 
-        Whatever it raises is a fault of each of the calls.
+        Raises `ProxyError` for a request that cannot be served; anything else that it raises is a
+        fault of each of its calls.
         """
         ...
 

@@ -23,11 +23,17 @@ from ..protocol.request.views import MessageView
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from ..sandbox.base import Sandbox
     from .base import ServerTool
+    from .code_execution.options import CodeExecutionOptions
     from .work import Pause
 
 
+MAX_MODEL_CALLS: Final = 10  # in one turn, as Anthropic's own loop
 _SEARCHES: Final = frozenset(("tool_search_tool_regex", "tool_search_tool_bm25"))
+_CODE_CALLS: Final = frozenset(
+    ("code_execution", "bash_code_execution", "text_editor_code_execution")
+)
 
 
 class ToolKind(msgspec.Struct, frozen=True):
@@ -44,9 +50,14 @@ class Toolset:
     """The server-side tools that the proxy can run, or those of them that a request needs."""
 
     def __init__(
-        self, kinds: Sequence[ToolKind], made: dict[ToolKind, ServerTool] | None = None
+        self,
+        kinds: Sequence[ToolKind],
+        made: dict[ToolKind, ServerTool] | None = None,
+        *,
+        max_model_calls: int = MAX_MODEL_CALLS,
     ) -> None:
         """`made` are the tools that exist already, and those that come to exist."""
+        self.max_model_calls = max_model_calls
         self._kinds = kinds
         # With what is looked at for every request within reach.
         self._signs = [(kind, kind.prefix, *(kind.native or (None, ""))) for kind in kinds]
@@ -80,7 +91,10 @@ class Toolset:
                     kinds += (kind,)
         if not kinds:
             return None
-        return self if len(kinds) == len(self._kinds) else Toolset(kinds, self._made)
+        return self if len(kinds) == len(self._kinds) else self._part(kinds)
+
+    def _part(self, kinds: Sequence[ToolKind]) -> Toolset:
+        return Toolset(kinds, self._made, max_model_calls=self.max_model_calls)
 
     def covers(self, other: Toolset) -> bool:
         """Tells whether all of the other's tools are here too."""
@@ -130,3 +144,17 @@ def tool_search(pause: Pause, new_lock: Callable[[], AbstractAsyncContextManager
         return ToolSearch(pause, new_lock)
 
     return ToolKind("tool_search_tool_", _SEARCHES, make, native=("tool_search", "defer_loading"))
+
+
+def code_execution(new_sandbox: Callable[[], Sandbox], options: CodeExecutionOptions) -> ToolKind:
+    """Returns the kind of code execution, which no model has natively on Bedrock.
+
+    `new_sandbox` is called when a request needs it for the first time.
+    """
+
+    def make() -> ServerTool:
+        from .code_execution.tool import CodeExecution  # noqa: PLC0415  # most never need it
+
+        return CodeExecution(new_sandbox(), options)
+
+    return ToolKind("code_execution_", _CODE_CALLS, make)

@@ -39,7 +39,7 @@ from typing import Final
 
 import msgspec
 
-from ..errors import InvalidRequestError
+from ..errors import InvalidRequestError, ProxyError
 from ..protocol.answer.events import Event
 from ..protocol.raw import decode, encode
 from ..protocol.request.messages import MessagesRequest
@@ -66,7 +66,6 @@ from .suspended import (
 )
 from .usage import add_usage
 
-MAX_CALLS: Final = 10  # of the model in one turn, as Anthropic's own loop
 _ID_DIGITS: Final = 24
 _SHORT_DIGITS: Final = 12  # behind a prefix: Converse takes ids of 64 characters
 
@@ -99,12 +98,16 @@ class Turn:
         self._reader = AnswerReader()
         self._message_id = ""
         self._calls_made = 0
+        self._max_calls = toolset.max_model_calls
         self._spent: Json = {}  # by the model calls that have ended
         self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
         self._container: Container | None = None
 
     def checks(self) -> list[Awaitable[None]]:
-        """Returns what each tool of the request has to say to it before anything is run."""
+        """Returns what each tool has against the request, to be awaited before anything is run.
+
+        Raises `ProxyError`.
+        """
         tools = [*self._prepared.tools.by_name.values(), *(c.tool for c in self._prepared.pending)]
         distinct = {id(tool): tool for tool in tools}
         return [self._tool(tool).check() for tool in distinct.values()]
@@ -235,7 +238,7 @@ class Turn:
         if suspended is not None:
             reason = TOOL_USE
         elif reason == TOOL_USE and reader.calls and not reader.calls_client:
-            if self._calls_made < MAX_CALLS:
+            if self._calls_made < self._max_calls:
                 shown = [call.shown for call in reader.calls]
                 self.request = extended(self.request, reader.content(), shown)
                 return [CallModel(self.request)]
@@ -275,9 +278,11 @@ def _direct(event: Event) -> Event:
 def _prepared(
     tool: ServerTool, context: RequestContext, pending: Sequence[ToolCall]
 ) -> PreparedTool:
-    """Prepares a tool; a fault in that is one of each of its calls."""
+    """Prepares a tool; a fault in that is one of each of its calls. Raises `ProxyError`."""
     try:
         return tool.prepare(context, pending)
+    except ProxyError:
+        raise
     except Exception as error:  # noqa: BLE001  # whatever it is, it is not the client's doing
         fault = type(error)
 

@@ -46,7 +46,7 @@ UNSUPPORTED: Final[dict[str, str | None]] = {
     "speed": None,  # Bedrock has one speed; `usage.speed` is absent from the answer
     "betas": "betas: send beta flags in the anthropic-beta header",
     "compaction": "compaction: not available on Amazon Bedrock; remove it",
-    "container": "container: code execution is not available in this version; remove it",
+    "container": "container: only for requests with a code execution tool; remove it",
     "fallbacks": "fallbacks: not available on Amazon Bedrock; remove it",
     "fallback_credit_token": "fallback_credit_token: not available on Amazon Bedrock; remove it",
     "mcp_servers": "mcp_servers: the MCP connector is not available on Amazon Bedrock; remove it",

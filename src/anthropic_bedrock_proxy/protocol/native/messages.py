@@ -122,8 +122,8 @@ def _block_needs_edit(draft: NativeDraft, block: BlockView, path: str) -> bool:
     caller = block.caller
     if caller is not UNSET and caller is not None and caller.type != "direct":
         raise InvalidRequestError(
-            f"{path}.caller: programmatic tool calling is not available in this version; "
-            "remove the blocks that code called"
+            f"{path}.caller: no code execution tool is in this request; add it, or remove the "
+            "blocks that code called"
         )
     needed = (
         caller is not UNSET

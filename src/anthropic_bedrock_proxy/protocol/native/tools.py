@@ -85,6 +85,6 @@ def _no_server_tool(kind: str, index: int) -> InvalidRequestError:
 
 def _only_for_code(index: int) -> InvalidRequestError:
     return InvalidRequestError(
-        f"tools.{index}.allowed_callers: programmatic tool calling is not available in this "
-        'version; add "direct"'
+        f"tools.{index}.allowed_callers: no tool of this request can call it; add a "
+        'code_execution_20260120 tool, or "direct"'
     )

@@ -61,8 +61,8 @@ def tool_use(draft: ConverseDraft, block: ToolUse, path: str) -> dict[str, Any]:
         )
     if block.caller is not None and block.caller.type != "direct":
         raise InvalidRequestError(
-            f"{path}.caller: programmatic tool calling is not available in this version; remove "
-            "the blocks that code called"
+            f"{path}.caller: no code execution tool is in this request; add it, or remove the "
+            "blocks that code called"
         )
     if bytes(memoryview(block.input)[:1]) != b"{":
         raise InvalidRequestError(f"{path}.input: Expected `object`")

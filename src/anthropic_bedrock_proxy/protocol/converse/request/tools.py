@@ -136,8 +136,8 @@ def _offer_defined(
 def _check(tool: _Tool, path: str) -> None:
     if tool.allowed_callers and "direct" not in tool.allowed_callers:
         raise InvalidRequestError(
-            f"{path}.allowed_callers: programmatic tool calling is not available in this version; "
-            'add "direct"'
+            f"{path}.allowed_callers: no tool of this request can call it; add a "
+            'code_execution_20260120 tool, or "direct"'
         )
 
 

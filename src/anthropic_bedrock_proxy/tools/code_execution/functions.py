@@ -1,0 +1,132 @@
+"""The client's tools that code may call: as Python functions. Pure.
+
+A tool with a code execution type among its `allowed_callers` is a function of one dict; without
+`direct` beside it the model does not see it as a tool. Names become Python's:
+
+    {"name": "get-weather", "allowed_callers": ["code_execution_20260120"], …}
+    -> Function(name="get_weather", tool="get-weather", direct=False, …)
+
+What Anthropic's API refuses is refused: `strict`, schemas that contain themselves, tools that are
+not the client's own.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from ...errors import InvalidRequestError
+from ...protocol.raw import decode
+from ..base import Json, RequestTools
+from .versions import CALLERS, DIRECT
+
+_NO_IDENTIFIER: Final = re.compile(r"\W", re.ASCII)
+_MAX_DEPTH: Final = 100
+_RESERVED: Final = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "asyncio"))
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A tool as code sees it; `index` is that of its definition."""
+
+    name: str
+    tool: str
+    index: int
+    description: str
+    schema: Any
+    direct: bool
+
+
+def read_functions(tools: RequestTools) -> list[Function]:
+    """Returns the functions of a request. Raises `InvalidRequestError` with the path."""
+    functions: list[Function] = []
+    taken: set[str] = set()
+    for index, view in enumerate(tools.views):
+        if not view.allowed_callers or CALLERS.isdisjoint(view.allowed_callers):
+            continue
+        path = f"tools.{index}"
+        if view.type not in (None, "custom"):
+            if DIRECT in view.allowed_callers:
+                continue
+            raise InvalidRequestError(
+                f"{path}.allowed_callers: code cannot call a {str(view.type)[:60]} tool; "
+                f'add "{DIRECT}"'
+            )
+        tree = decode(tools.raws[index])
+        if tree.get("strict"):
+            raise InvalidRequestError(f"{path}.strict: not supported for tools that code calls")
+        schema = tree.get("input_schema")
+        _refuse_circles(schema, path)
+        name = _python_name(view.name, taken)
+        taken.add(name)
+        functions.append(
+            Function(
+                name,
+                view.name,
+                index,
+                str(tree.get("description") or ""),
+                schema,
+                DIRECT in view.allowed_callers,
+            )
+        )
+    return functions
+
+
+def _python_name(tool: str, taken: set[str]) -> str:
+    name = _NO_IDENTIFIER.sub("_", tool)
+    if name[:1].isdigit() or not name:
+        name = f"_{name}"
+    while name in _RESERVED or name in taken:
+        name += "_"
+    return name
+
+
+def _refuse_circles(schema: Any, path: str) -> None:
+    """Raises `InvalidRequestError` for a schema that refers to itself: it has no end in words."""
+    root = schema if isinstance(schema, dict) else {}
+    done: set[str] = set()
+
+    def follow(part: Any, inside: tuple[str, ...]) -> None:
+        for reference in _references(part):
+            if reference in inside:
+                raise InvalidRequestError(
+                    f"{path}.input_schema: Circular $ref detected: {reference[:100]}; tools that "
+                    "code calls need a schema without"
+                )
+            if len(inside) == _MAX_DEPTH:
+                raise InvalidRequestError(f"{path}.input_schema: $ref goes on too deeply")
+            if reference not in done:
+                follow(_resolve(root, reference), (*inside, reference))
+                done.add(reference)
+
+    follow(root, ())
+
+
+def _references(part: Any) -> Iterator[str]:
+    """Yields the local references in a part of a schema."""
+    open_parts = [part]
+    while open_parts:
+        one = open_parts.pop()
+        if isinstance(one, dict):
+            reference = one.get("$ref")
+            if isinstance(reference, str) and reference.startswith("#"):
+                yield reference
+            # Definitions are followed where they are referred to.
+            open_parts += [v for k, v in one.items() if k not in ("$defs", "definitions")]
+        elif isinstance(one, list):
+            open_parts += one
+
+
+def _resolve(root: Json, reference: str) -> Any:
+    part: Any = root
+    for step in reference.removeprefix("#").strip("/").split("/"):
+        if not step:
+            continue
+        part = (
+            part.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(part, dict) else None
+        )
+    return part

@@ -1,0 +1,82 @@
+"""A `Sandbox` in memory: cells end as a test says, and time is a test's."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from anthropic_bedrock_proxy.sandbox.base import (
+    CellReply,
+    ContainerGoneError,
+    ContainerState,
+    FunctionCall,
+    Ran,
+    SandboxUnavailableError,
+    Waiting,
+)
+
+EXPIRES = 1_796_000_000.0
+EXPIRES_AT = "2026-11-30T00:53:20Z"
+
+
+class FakeSandbox:
+    """Outcomes are taken in their order by whoever runs or resumes a cell for the first time."""
+
+    def __init__(self, *outcomes):
+        self.outcomes = list(outcomes)
+        self.containers = {}  # id -> (owner, cells)
+        self.ran = []  # (address, cell)
+        self.resumed = []  # (address, results)
+        self.unavailable = None
+        self._numbers = count(1)
+
+    def new_container(self):
+        return f"container_{next(self._numbers):024x}"
+
+    async def check(self):
+        if self.unavailable is not None:
+            raise SandboxUnavailableError(self.unavailable)
+
+    async def look(self, container, owner):
+        await self.check()
+        return ContainerState(EXPIRES, list(self._cells(container, owner)))
+
+    async def run(self, at, cell, *, create, uploads=()):
+        if create:
+            self.containers.setdefault(at.container, (at.owner, {}))
+        cells = self._cells(at.container, at.owner)
+        if at.cell not in cells:
+            self.ran.append((at, cell))
+            cells[at.cell] = self._next()
+        return CellReply(EXPIRES, cells[at.cell])
+
+    async def resume(self, at, results):
+        cells = self._cells(at.container, at.owner)
+        if at.cell not in cells:
+            raise ContainerGoneError
+        self.resumed.append((at, list(results)))
+        cells[at.cell] = self._next()
+        return CellReply(EXPIRES, cells[at.cell])
+
+    async def close(self):
+        self.containers.clear()
+
+    def _next(self):
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def _cells(self, container, owner):
+        theirs, cells = self.containers.get(container, (None, {}))
+        if theirs != owner:
+            raise ContainerGoneError
+        return cells
+
+
+def printed(words, stderr="", return_code=0, **more):
+    return Ran(words, stderr, return_code, **more)
+
+
+def waiting(**calls):
+    """`Waiting` for calls by id: their name and input."""
+    return Waiting([FunctionCall(key, name, given) for key, (name, given) in calls.items()])
