@@ -66,6 +66,8 @@ from .suspended import (
 )
 from .usage import add_usage
 
+# The official SDKs' types want both wherever anything is counted.
+_ALWAYS_COUNTED: Final = {"web_search_requests": 0, "web_fetch_requests": 0}
 _ID_DIGITS: Final = 24
 _SHORT_DIGITS: Final = 12  # behind a prefix: Converse takes ids of 64 characters
 
@@ -265,7 +267,7 @@ class Turn:
     def _counted(self, usage: Json) -> Json:
         if not self._server_calls:
             return usage
-        return add_usage(usage, {"server_tool_use": dict(self._server_calls)})
+        return add_usage(usage, {"server_tool_use": _ALWAYS_COUNTED | self._server_calls})
 
 
 def _direct(event: Event) -> Event:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
-import msgspec
 import pytest
+from conversation import KEY, Conversation
 from fake_sandbox import EXPIRES_AT, FakeSandbox, printed, waiting
 from turn_support import ASKED, Calls, Stream, answer, assistant, call, fields_of, text, user
 
@@ -28,7 +27,6 @@ from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 from anthropic_bedrock_proxy.turn.request import without_running
 
-KEY = "key_1"
 NEW, OLD, FIRST, LAST = (
     f"code_execution_{day}" for day in (20260120, 20250825, 20250522, 20260521)
 )
@@ -47,53 +45,8 @@ def tool(kind=NEW, **more):
     return {"type": kind, "name": "code_execution", **more}
 
 
-class Conversation:
-    """A client that appends what it is told to its history, with one sandbox behind the proxy."""
-
-    def __init__(self, *outcomes, tools=None, options=None, key=KEY):
-        self.sandbox = FakeSandbox(*outcomes)
-        kind = code_execution(lambda: self.sandbox, options or CodeExecutionOptions())
-        self.toolset = Toolset([kind])
-        self.tools = tools or [tool(), WEATHER, PLAIN]
-        self.messages = [ASKED]
-        self.calls = None
-        self.key = key
-        self.numbers = 0
-
-    def request(self, **fields):
-        body = {"model": "m", "max_tokens": 100, "messages": self.messages, "tools": self.tools}
-        return parse_request(msgspec.json.encode(body | fields), "2023-06-01")
-
-    def ask(self, *answers, **fields):
-        """Sends the conversation; returns the whole answer, which is appended."""
-        return fold(self.events(*answers, **fields))
-
-    def events(self, *answers, **fields):
-        scripted = []
-        for content in answers:
-            self.numbers += 1
-            scripted.append(Stream(answer(*content, id=f"msg_{self.numbers}")))
-        self.calls = Calls(*scripted)
-
-        async def main():
-            begun = await begin_turn(self.request(**fields), self.toolset, self.key)
-            stream = await open_turn(begun, self.calls)
-            events = []
-            while (some := await stream.read(5)) is not None:
-                events += some
-            return events
-
-        events = asyncio.run(main())
-        assert not self.calls.script, "more answers were scripted than asked for"
-        self.messages = [*self.messages, assistant(*fold(events)["content"])]
-        return events
-
-    def say(self, *blocks):
-        self.messages = [*self.messages, user(*blocks)]
-
-    def seen(self, number=0):
-        """What the model was sent in one of its calls of the last answer."""
-        return fields_of(self.calls.requests[number], "messages", "tools")
+def talking(*outcomes, tools=None, **more):
+    return Conversation(*outcomes, tools=tools or [tool(), WEATHER, PLAIN], **more)
 
 
 def python(code=CODE, identifier="t"):
@@ -116,7 +69,7 @@ def ran(identifier, stdout, stderr="", return_code=0, name="code_execution", fil
 
 
 def test_code_that_calls_no_tool_is_run_and_told_to_both_sides():
-    talk = Conversation(printed("42\n"))
+    talk = talking(printed("42\n"))
     message = talk.ask([text("a"), python("print(42)")], [text("b")])
     a, made, result_block, b = message["content"]
     assert (a, b) == (text("a"), text("b"))
@@ -126,7 +79,7 @@ def test_code_that_calls_no_tool_is_run_and_told_to_both_sides():
     assert container == {"id": container["id"], "expires_at": EXPIRES_AT}
     assert made["id"].startswith("srvtoolu_" + container["id"].removeprefix("container_"))
     assert message["stop_reason"] == "end_turn"
-    assert message["usage"]["server_tool_use"] == {"code_execution_requests": 1}
+    assert message["usage"]["server_tool_use"]["code_execution_requests"] == 1
     [(at, cell)] = talk.sandbox.ran
     assert (at.container, at.owner, at.cell) == (container["id"], KEY, made["id"])
     assert cell == PythonCell("print(42)", {"get_weather": "get-weather"})
@@ -139,7 +92,7 @@ def test_code_that_calls_no_tool_is_run_and_told_to_both_sides():
 
 
 def test_a_whole_programmatic_conversation():
-    talk = Conversation(
+    talk = talking(
         waiting(toolu_1=("get-weather", {"city": "Oslo"}), toolu_2=("get-weather", {})),
         waiting(toolu_3=("get-weather", {"city": "Rome"})),
         printed("rain\nsun\nfog\n"),
@@ -180,7 +133,7 @@ def test_a_whole_programmatic_conversation():
 
 
 def test_the_pause_streams_as_anthropic_streams_it():
-    talk = Conversation(waiting(toolu_1=("get-weather", {"city": "Oslo"})))
+    talk = talking(waiting(toolu_1=("get-weather", {"city": "Oslo"})))
     events = [json.loads(data) for _, data in talk.events([python("x")])]
     kinds = [(each["type"], each.get("index")) for each in events]
     assert kinds == [
@@ -199,7 +152,7 @@ def test_the_pause_streams_as_anthropic_streams_it():
 
 
 def test_the_container_is_known_by_the_id_of_the_call_that_waits_in_it():
-    talk = Conversation(waiting(toolu_1=("get-weather", {})), printed("rain"), printed("more"))
+    talk = talking(waiting(toolu_1=("get-weather", {})), printed("rain"), printed("more"))
     container = talk.ask([python()])["container"]["id"]
     talk.say(result("toolu_1", "rain"))
     message = talk.ask([python("again", "t2")], [text("b")])
@@ -208,7 +161,7 @@ def test_the_container_is_known_by_the_id_of_the_call_that_waits_in_it():
 
 
 def test_calls_of_the_model_and_of_code_stand_in_one_answer():
-    talk = Conversation(waiting(toolu_1=("get-weather", {})), printed("rain"))
+    talk = talking(waiting(toolu_1=("get-weather", {})), printed("rain"))
     message = talk.ask([python(), call("plain", "toolu_d")])
     made, by_code, direct = message["content"]
     assert by_code["caller"] == {"type": NEW, "tool_id": made["id"]}
@@ -222,7 +175,7 @@ def test_calls_of_the_model_and_of_code_stand_in_one_answer():
 
 
 def test_without_functions_nobody_is_told_who_calls():
-    talk = Conversation(tools=[tool(), PLAIN])
+    talk = talking(tools=[tool(), PLAIN])
     message = talk.ask([call("plain", "toolu_d")])
     assert message["content"] == [call("plain", "toolu_d")]
     assert "container" not in message
@@ -230,7 +183,7 @@ def test_without_functions_nobody_is_told_who_calls():
 
 def test_the_older_caller_keeps_its_name():
     tools = [tool(OLD), WEATHER | {"allowed_callers": [OLD]}]
-    talk = Conversation(waiting(toolu_1=("get-weather", {})), tools=tools)
+    talk = talking(waiting(toolu_1=("get-weather", {})), tools=tools)
     message = talk.ask([python()])
     assert message["content"][1]["caller"]["type"] == OLD
     _, tools = talk.seen()
@@ -248,7 +201,7 @@ def test_the_older_caller_keeps_its_name():
     ],
 )
 def test_each_version_offers_what_it_has(kind, names):
-    talk = Conversation(tools=[PLAIN, tool(kind, cache_control={"type": "ephemeral"})])
+    talk = talking(tools=[PLAIN, tool(kind, cache_control={"type": "ephemeral"})])
     made = without_running(talk.request(container="container_x"), talk.toolset)
     [tools] = fields_of(made, "tools")
     assert [each["name"] for each in tools] == ["plain", *names]
@@ -265,7 +218,7 @@ def test_bash_and_the_text_editor_have_results_of_their_own():
         "new_start": 1,
         "new_lines": 1,
     }
-    talk = Conversation(
+    talk = talking(
         printed("x", "oops", 3, files=[OutputFile("file_1", "a.txt", 1)]),
         Edited("view", view),
         Edited("create", {"is_file_update": False}),
@@ -310,7 +263,7 @@ def test_bash_and_the_text_editor_have_results_of_their_own():
         "-a\n+b",
         "file_not_found: no such file: b",
     ]
-    assert message["usage"]["server_tool_use"] == {"code_execution_requests": 5}
+    assert message["usage"]["server_tool_use"]["code_execution_requests"] == 5
 
 
 @pytest.mark.parametrize(
@@ -325,7 +278,7 @@ def test_bash_and_the_text_editor_have_results_of_their_own():
 )
 def test_a_time_out_is_an_error_or_a_result_as_the_version_has_it(kind, content):
     outcome = printed("so far", "detection_timeout", 124, timed_out=True)
-    talk = Conversation(outcome, tools=[tool(kind)])
+    talk = talking(outcome, tools=[tool(kind)])
     message = talk.ask([python("while 1: pass")], [text("b")])
     assert message["content"][1]["content"] == content
 
@@ -340,7 +293,7 @@ def test_a_time_out_is_an_error_or_a_result_as_the_version_has_it(kind, content)
     ],
 )
 def test_input_that_is_not_what_the_tool_asks_for_is_told_to_the_model(name, given):
-    talk = Conversation()
+    talk = talking()
     message = talk.ask([{"type": "tool_use", "id": "t", "name": name, "input": given}], [text("b")])
     assert message["content"][1]["content"] == {
         "type": f"{name}_tool_result_error",
@@ -350,7 +303,7 @@ def test_input_that_is_not_what_the_tool_asks_for_is_told_to_the_model(name, giv
 
 
 def test_bash_may_be_restarted_without_a_command():
-    talk = Conversation(printed(""))
+    talk = talking(printed(""))
     talk.ask([call("bash_code_execution", "t", restart=True)], [text("b")])
     [(_, cell)] = talk.sandbox.ran
     assert cell == BashCell("", restart=True)
@@ -360,7 +313,7 @@ def test_bash_may_be_restarted_without_a_command():
 
 @pytest.mark.parametrize("fault", [SandboxUnavailableError("secret"), LookupError("secret")])
 def test_a_sandbox_that_breaks_is_unavailable_for_that_call(fault):
-    talk = Conversation(fault)
+    talk = talking(fault)
     message = talk.ask([python()], [text("b")])
     error = {"type": "code_execution_tool_result_error", "error_code": "unavailable"}
     assert message["content"][1]["content"] == error
@@ -368,7 +321,7 @@ def test_a_sandbox_that_breaks_is_unavailable_for_that_call(fault):
 
 
 def test_without_a_sandbox_the_request_is_refused_before_the_model_is_called():
-    talk = Conversation()
+    talk = talking()
     talk.sandbox.unavailable = "no Docker; start it"
     with pytest.raises(UnavailableError, match=r"cannot be run at the moment: no Docker; start it"):
         talk.ask([text("b")])
@@ -380,14 +333,14 @@ GONE = "container: {} was not found or has expired; send the request without it 
 
 @pytest.mark.parametrize("named", ["container_" + 24 * "a", "mine", "container_" + 24 * "a" + "\n"])
 def test_a_container_that_is_not_there_is_refused(named):
-    talk = Conversation()
+    talk = talking()
     with pytest.raises(InvalidRequestError) as refused:
         talk.ask([text("b")], container=named)
     assert refused.value.message == GONE.format(named)
 
 
 def test_a_container_of_another_key_is_not_there():
-    talk = Conversation(printed("1"))
+    talk = talking(printed("1"))
     container = talk.ask([python()], [text("b")])["container"]["id"]
     talk.key = "key_2"
     talk.say(text("c"))
@@ -398,7 +351,7 @@ def test_a_container_of_another_key_is_not_there():
 
 @pytest.mark.parametrize("named", [True, False])
 def test_results_for_code_that_is_gone_are_refused(named):
-    talk = Conversation(waiting(toolu_1=("get-weather", {})))
+    talk = talking(waiting(toolu_1=("get-weather", {})))
     container = talk.ask([python()])["container"]["id"]
     talk.say(result("toolu_1", "rain"))
     talk.sandbox.containers = {} if not named else {container: (KEY, {})}
@@ -410,7 +363,7 @@ def test_results_for_code_that_is_gone_are_refused(named):
 
 
 def test_a_call_that_never_ran_runs_in_a_new_container_if_its_own_is_gone():
-    talk = Conversation(printed("1"))
+    talk = talking(printed("1"))
     made = server_call("srvtoolu_" + 44 * "a", code="print(1)")
     talk.messages.append(assistant(made))
     message = talk.ask([text("b")])
@@ -438,7 +391,7 @@ def test_a_call_that_never_ran_runs_in_a_new_container_if_its_own_is_gone():
     ],
 )
 def test_fields_that_cannot_be(fields, message):
-    talk = Conversation()
+    talk = talking()
     with pytest.raises(InvalidRequestError) as refused:
         talk.ask([text("b")], **fields)
     assert refused.value.message == message
@@ -454,7 +407,7 @@ def test_fields_that_cannot_be(fields, message):
     ],
 )
 def test_fields_that_can_be(fields):
-    talk = Conversation(tools=[tool(), WEATHER, DIRECT_TOO])
+    talk = talking(tools=[tool(), WEATHER, DIRECT_TOO])
     assert talk.ask([text("b")], **fields)["content"] == [text("b")]
     _, tools = talk.seen()
     assert [each["name"] for each in tools][-1] == "both"
@@ -474,29 +427,29 @@ def test_fields_that_can_be(fields):
 )
 def test_definitions_that_cannot_be(tools, message):
     with pytest.raises(InvalidRequestError) as refused:
-        Conversation(tools=tools).ask([text("b")])
+        talking(tools=tools).ask([text("b")])
     assert refused.value.message.startswith(message)
 
 
 def test_either_use_can_be_switched_off():
     no_functions = CodeExecutionOptions(programmatic=False)
     with pytest.raises(InvalidRequestError, match=r"^tools\.0: programmatic tool calling is switc"):
-        Conversation(options=no_functions).ask([text("b")])
-    assert Conversation(options=no_functions, tools=[tool()]).ask([text("b")])
+        talking(options=no_functions).ask([text("b")])
+    assert talking(options=no_functions, tools=[tool()]).ask([text("b")])
     only_functions = CodeExecutionOptions(standalone=False)
     with pytest.raises(InvalidRequestError, match=r"^tools\.0: code execution is switched off"):
-        Conversation(options=only_functions, tools=[tool()]).ask([text("b")])
-    talk = Conversation(options=only_functions)
+        talking(options=only_functions, tools=[tool()]).ask([text("b")])
+    talk = talking(options=only_functions)
     talk.ask([text("b")])
     _, tools = talk.seen()
     assert [each["name"] for each in tools] == ["code_execution", "plain"]
 
 
 def test_ten_model_calls_are_enough():
-    talk = Conversation(*[printed(str(n)) for n in range(10)])
+    talk = talking(*[printed(str(n)) for n in range(10)])
     message = talk.ask(*[[python(f"print({n})", f"t{n}")] for n in range(10)])
     assert message["stop_reason"] == "pause_turn"
-    assert message["usage"]["server_tool_use"] == {"code_execution_requests": 10}
+    assert message["usage"]["server_tool_use"]["code_execution_requests"] == 10
     assert message["usage"]["input_tokens"] == 100
     assert len({at.container for at, _ in talk.sandbox.ran}) == 1
     more = talk.ask([text("b")], container=message["container"]["id"])
