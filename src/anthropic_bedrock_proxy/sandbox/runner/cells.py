@@ -189,6 +189,7 @@ class PythonRun(Cell):
             self._forced = now + GRACE_SECONDS
             self.sandboxed.repl.interrupt()
         else:
+            self._reason = "it has closed its descriptors"  # or runs on: then it is not told
             self.sandboxed.drop_repl()
             self.interpreter_ended(KILLED)
 
@@ -213,7 +214,6 @@ class PythonRun(Cell):
             self._reason = reason
             self.interpreter_ended(KILLED)
         elif self._forced is None:
-            self._reason = "it has closed its descriptors"
             self._forced = time.monotonic() + EXIT_SECONDS
 
     def interpreter_ended(self, code: int) -> None:
