@@ -38,7 +38,7 @@ class Inside:
             left = left[self.process.stdin.write(left) :]
 
     def send(self, message):
-        self.write(json.dumps(message).encode() + b"\n")
+        self.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
 
     def read(self):
         """Returns the next message; None at the end."""

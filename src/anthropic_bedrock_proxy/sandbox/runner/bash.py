@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from .outputs import OutputPipes
 from .processes import spawn
@@ -16,6 +17,8 @@ def start(command: str, pipes: OutputPipes, environment: dict[str, str]) -> int:
 
     def become() -> None:
         os.chdir(environment["HOME"])
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by Python; programs expect to die of it
+            signal.signal(ignored, signal.SIG_DFL)
         os.execve(shell, [os.path.basename(shell), "-c", command], environment)  # noqa: PTH119, S606 - pathlib is slow; what a sandbox is for
 
     return spawn(become, pipes.write_ends)

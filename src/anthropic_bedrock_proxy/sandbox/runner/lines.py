@@ -61,17 +61,15 @@ def encode_line(message: dict[str, Any]) -> bytes:
 
 def is_too_deep(value: Any, most: int = MAX_DEPTH) -> bool:
     """Tells whether lists and dicts are in each other more than `most` times."""
-    level = [value]
-    for _ in range(most + 1):
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(most):
         level = [
             inner
             for outer in level
-            if isinstance(outer, (dict, list, tuple))
             for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list, tuple))
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)
 
 
 def _refuse(constant: str) -> Any:
