@@ -1,0 +1,310 @@
+"""The cells of the supervisor: how each kind begins, waits, runs out of time and ends."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import bash, processes
+from .clock import CodeClock
+from .files import Files, OutputFolder
+from .link import LineLink
+from .outputs import OutputPipes
+from .repl_process import ReplProcess
+
+GRACE_SECONDS = 1.0  # for interrupted code to end
+EXIT_SECONDS = 0.5  # for an interpreter without a socket to end by itself
+EDIT_SECONDS = 10.0  # for a command of the text editor
+TIMED_OUT = 124  # the return code, as that of timeout(1)
+KILLED = 137
+MAX_COMMAND_BYTES = 120_000  # one argument of a program may have 131 072
+_LOST = "the interpreter has ended; its variables are lost."
+
+Message = dict[str, Any]
+
+
+class Sandboxed:
+    """What outlives cells: the interpreter, what bash has left running, and pipes of output."""
+
+    def __init__(
+        self, selector: selectors.BaseSelector, environment: dict[str, str], max_output: int
+    ) -> None:
+        self.selector = selector
+        self.environment = environment
+        self.max_output = max_output
+        self.repl: ReplProcess | None = None
+        self.repl_pipes = OutputPipes(selector, max_output)
+        self.bash_pipes = OutputPipes(selector, max_output)
+        self.cells = 0
+        self.python: PythonRun | None = None
+
+    def open_repl(self) -> ReplProcess:
+        """Returns the interpreter, a new one if there is none."""
+        if self.repl is None:
+            self.repl = ReplProcess(
+                self.selector, self.repl_pipes, self.environment, self._repl_told, self._repl_silent
+            )
+        return self.repl
+
+    def answer(self, call: int, text: str) -> None:
+        """Passes a result on to the interpreter."""
+        if not isinstance(call, int) or not isinstance(text, str):
+            raise TypeError("a call is a number, its result is text")
+        if self.repl is not None:
+            self.repl.answer(call, text)
+            self._set_clock()
+
+    def next_deadline(self) -> float | None:
+        """Returns when a call is given up; calls of tasks that outlive their cell, too."""
+        return None if self.repl is None else self.repl.next_deadline()
+
+    def check_deadlines(self, now: float) -> None:
+        """Gives up calls whose time is over."""
+        if self.repl is not None:
+            self.repl.give_up(now)
+            self._set_clock()
+
+    def child_ended(self, child: int, code: int) -> None:
+        """Takes note that a child has ended: of the interpreter, its cell ends with it."""
+        if self.repl is not None and self.repl.process == child:
+            self.drop_repl()
+            if self.python is not None:
+                self.python.interpreter_ended(code)
+
+    def drop_repl(self) -> None:
+        """Ends the interpreter and all that it has started."""
+        if self.repl is not None:
+            self.repl.close()
+            self.repl.kill()
+            self.repl = None
+
+    def restart_bash(self) -> None:
+        """Ends what commands have left running, and what they have written since."""
+        processes.kill_others_than(None if self.repl is None else self.repl.process)
+        self.bash_pipes.close()
+        self.bash_pipes = OutputPipes(self.selector, self.max_output)
+
+    def _set_clock(self) -> None:
+        if self.python is not None and self.repl is not None and not self.repl.waits():
+            self.python.clock.go_on(time.monotonic())
+
+    def _repl_told(self, message: Message) -> None:
+        if self.python is None:
+            self._repl_silent("it wrote without a cell")
+        else:
+            self.python.interpreter_told(message)
+
+    def _repl_silent(self, reason: str) -> None:
+        if reason or self.python is None:
+            self.drop_repl()
+        if self.python is not None:
+            self.python.interpreter_silent(reason)
+
+
+class Cell:
+    """One piece of work, whose end is told once."""
+
+    def __init__(
+        self, message: Message, sandboxed: Sandboxed, files: Files, tell: Callable[[Message], None]
+    ) -> None:
+        self.message = message
+        self.sandboxed = sandboxed
+        self.files = files
+        self.tell = tell
+        self.output: OutputFolder | None = None
+
+    def begin(self) -> None:
+        """Begins. Raises `OSError`."""
+        raise NotImplementedError
+
+    def next_deadline(self) -> float | None:
+        """Returns when `check_deadlines` has something to do."""
+        raise NotImplementedError
+
+    def check_deadlines(self, now: float) -> None:
+        """Ends what has run out of time."""
+        raise NotImplementedError
+
+    def child_ended(self, child: int, code: int) -> None:
+        """Takes note that a child has ended."""
+
+    def failed(self, error_code: str, message: str) -> Message:
+        """Returns the end of a cell that came to nothing."""
+        if self.output is not None:
+            self.output.close()
+            self.output = None
+        number = self.message["id"]
+        return {"type": "failed", "id": number, "error_code": error_code, "message": message}
+
+    def done(
+        self, pipes: OutputPipes, code: int, remark: str = "", *, timed_out: bool = False
+    ) -> Message:
+        """Returns the end of a cell that has run."""
+        stdout, stderr = pipes.take(remark)
+        files = self.files.close_output(self.output) if self.output is not None else []
+        return {
+            "type": "done",
+            "id": self.message["id"],
+            "stdout": stdout,
+            "stderr": stderr,
+            "return_code": TIMED_OUT if timed_out else code,
+            "timed_out": timed_out,
+            "files": files,
+        }
+
+    def too_long(self) -> str:
+        """Returns the line that says that the code took too long."""
+        return f"detection_timeout: the code ran longer than {self.message['seconds']:g} s\n"
+
+
+class PythonRun(Cell):
+    """A Python cell. It ends when the interpreter says so, or ends."""
+
+    def begin(self) -> None:
+        """Begins. Raises `OSError`."""
+        self.clock = CodeClock(self.message["seconds"], time.monotonic())
+        self._forced: float | None = None  # when the interpreter is killed
+        self._timed_out = False
+        self._reason = ""
+        self.output = self.files.new_output()
+        repl = self.sandboxed.open_repl()
+        self.sandboxed.cells += 1
+        self.sandboxed.python = self
+        repl.run(self.sandboxed.cells, self.message, self.output.path)
+
+    def next_deadline(self) -> float | None:
+        """Returns when the code is interrupted, or killed."""
+        return self.clock.deadline() if self._forced is None else self._forced
+
+    def check_deadlines(self, now: float) -> None:
+        """Interrupts code that has run too long, and kills it a second later."""
+        due = self.next_deadline()
+        if due is None or due > now:
+            return
+        if self._forced is None and self.sandboxed.repl is not None:
+            self._timed_out = True
+            self._forced = now + GRACE_SECONDS
+            self.sandboxed.repl.interrupt()
+        else:
+            self._reason = "it has closed its descriptors"  # or runs on: then it is not told
+            self.sandboxed.drop_repl()
+            self.interpreter_ended(KILLED)
+
+    def interpreter_told(self, message: Message) -> None:
+        """Takes calls, or the end."""
+        if message["type"] == "end":
+            remark = message["stderr"]
+            if self._timed_out:
+                remark += ("" if remark.endswith("\n") or not remark else "\n") + self.too_long()
+            self._finish(message["return_code"], remark)
+            return
+        now = time.monotonic()
+        repl = self.sandboxed.repl
+        if repl is not None:
+            repl.tell([call["call"] for call in message["calls"]], now)
+        self.clock.stop(now)
+        self.tell({"type": "calls", "id": self.message["id"], "calls": message["calls"]})
+
+    def interpreter_silent(self, reason: str) -> None:
+        """Takes note that the interpreter says nothing more, and has to end."""
+        if reason:
+            self._reason = reason
+            self.interpreter_ended(KILLED)
+        elif self._forced is None:
+            self._forced = time.monotonic() + EXIT_SECONDS
+
+    def interpreter_ended(self, code: int) -> None:
+        """Ends the cell, because its interpreter has ended."""
+        if self._timed_out:
+            remark = self.too_long() + f"It did not stop, so {_LOST}\n"
+        elif code == KILLED and self._reason:
+            remark = f"The interpreter was ended, because {self._reason}: {_LOST}\n"
+        else:
+            remark = f"The code has ended the interpreter (return code {code}): {_LOST}\n"
+        self._finish(code, remark)
+
+    def _finish(self, code: int, remark: str) -> None:
+        self.sandboxed.python = None
+        pipes = self.sandboxed.repl_pipes
+        self.tell(self.done(pipes, code, remark, timed_out=self._timed_out))
+
+
+class BashRun(Cell):
+    """A bash command. It ends with its shell, whatever that leaves in the background."""
+
+    def begin(self) -> None:
+        """Begins. Raises `OSError`."""
+        command = self.message["command"]
+        if self.message.get("restart"):
+            self.sandboxed.restart_bash()
+        self._due: float = time.monotonic() + self.message["seconds"]
+        if "\0" in command or len(command.encode("utf-8", "replace")) > MAX_COMMAND_BYTES:
+            reason = f"A command has at most {MAX_COMMAND_BYTES} bytes, none of them 0."
+            self.tell(self.failed("invalid_tool_input", reason))
+            return
+        self.output = self.files.new_output()
+        environment = {**self.sandboxed.environment, "OUTPUT_DIR": self.output.path}
+        self._process = bash.start(command, self.sandboxed.bash_pipes, environment)
+
+    def next_deadline(self) -> float | None:
+        """Returns when the command is killed."""
+        return self._due
+
+    def check_deadlines(self, now: float) -> None:
+        """Kills a command that has run too long."""
+        if now >= self._due:
+            processes.kill_started_by(self._process)
+            pipes = self.sandboxed.bash_pipes
+            self.tell(self.done(pipes, TIMED_OUT, self.too_long(), timed_out=True))
+
+    def child_ended(self, child: int, code: int) -> None:
+        """Ends with the shell."""
+        if child == self._process:
+            self.tell(self.done(self.sandboxed.bash_pipes, code))
+
+
+class EditRun(Cell):
+    """A command of the text editor, in a child: no file that it meets can hold up the rest."""
+
+    def begin(self) -> None:
+        """Begins. Raises `OSError`."""
+        self._due = time.monotonic() + EDIT_SECONDS
+        read_end, write_end = os.pipe()
+        nothing = os.open(os.devnull, os.O_RDWR)
+        given, workspace = self.message["input"], self.sandboxed.environment["HOME"]
+
+        def work() -> None:
+            from .edit_process import answer  # noqa: PLC0415 - compiled by whom it is for
+
+            answer(given, workspace)
+
+        try:
+            self._process = processes.spawn(work, (write_end, nothing))
+        finally:
+            os.close(write_end)
+        self._link = LineLink(
+            self.sandboxed.selector, (read_end, nothing), self._answered, self._silent
+        )
+
+    def next_deadline(self) -> float | None:
+        """Returns when the command is killed."""
+        return self._due
+
+    def check_deadlines(self, now: float) -> None:
+        """Kills a command that takes too long."""
+        if now >= self._due:
+            self._end(self.failed("execution_time_exceeded", "The command took too long."))
+
+    def _answered(self, message: Message) -> None:
+        self._end({**message, "id": self.message["id"]})
+
+    def _silent(self, _: str) -> None:
+        self._end(self.failed("unavailable", "The command has ended without a result."))
+
+    def _end(self, message: Message) -> None:
+        self._link.close()
+        processes.kill_started_by(self._process)
+        self.tell(message)

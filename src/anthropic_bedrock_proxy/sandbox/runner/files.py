@@ -1,0 +1,207 @@
+"""Files out of a sandbox and into it, past whatever the code has laid in the way.
+
+The supervisor opens by descriptors of folders and follows no symbolic link: one to /proc/self would
+lead to the supervisor's own, which code cannot reach. All else that a link could lead to, the code
+can read as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+MAX_FILES = 20  # that one cell may leave
+PIECE_BYTES = 1024 * 1024
+_MOST_ENTRIES = 10_000  # of a folder are looked at
+_MOST_LISTED = 1_000  # of all cells can be fetched: those listed last
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+# A fifo would block, a terminal would become ours.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+Message = dict[str, Any]
+
+
+class TransferError(Exception):
+    """A file that cannot be given or taken: an error code and a message."""
+
+    def __init__(self, error_code: str, message: str) -> None:
+        super().__init__(message)
+        self.error_code = error_code
+
+
+class OutputFolder:
+    """An `$OUTPUT_DIR`: empty, new, under a name that nobody could have taken before."""
+
+    def __init__(self, workspace: int, path: str) -> None:
+        self._workspace = workspace
+        self.name = f".output-{os.urandom(6).hex()}"
+        self.path = f"{path}/{self.name}"
+        os.mkdir(self.name, mode=0o700, dir_fd=workspace)
+        self._folder = os.open(self.name, _FOLDER, dir_fd=workspace)
+
+    def close(self) -> list[Message]:
+        """Returns the files that were left at its top; the folder goes if there are none."""
+        found = []
+        try:
+            with os.scandir(self._folder) as entries:
+                for entry, _ in zip(entries, range(_MOST_ENTRIES)):  # noqa: B905 - Python 3.9
+                    about = os.stat(entry.name, dir_fd=self._folder, follow_symlinks=False)
+                    if stat.S_ISREG(about.st_mode) and _is_text(entry.name):
+                        found.append((entry.name, about.st_size))
+        except OSError:
+            pass  # it changes while it is read: something in the background
+        finally:
+            os.close(self._folder)
+        if not found:
+            self._remove()
+        return [
+            {"path": f"{self.name}/{name}", "name": name, "size": size}
+            for name, size in sorted(found)[:MAX_FILES]
+        ]
+
+    def _remove(self) -> None:
+        with suppress(OSError):  # something else is in it, or it is gone already
+            os.rmdir(self.name, dir_fd=self._workspace)
+
+
+class Files:
+    """The workspace, as the executor reaches into it."""
+
+    def __init__(self, workspace: str, max_file: int) -> None:
+        self._path = workspace
+        self._max_file = max_file
+        self.folder = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
+        self._listed: dict[str, None] = {}
+        self._upload: Upload | None = None
+
+    def new_output(self) -> OutputFolder:
+        """Makes an `$OUTPUT_DIR`. Raises `OSError`, if the disk is full."""
+        return OutputFolder(self.folder, self._path)
+
+    def close_output(self, output: OutputFolder) -> list[Message]:
+        """Returns the files that were left in it; they can be fetched from now on."""
+        files = output.close()
+        for file in files:
+            self._listed[file["path"]] = None
+        while len(self._listed) > _MOST_LISTED:
+            del self._listed[next(iter(self._listed))]
+        return files
+
+    def put(self, number: int, name: str, data: str, *, last: bool) -> bool:
+        """Takes a piece of a file; tells if it is there now. Raises `TransferError`."""
+        if self._upload is None or self._upload.number != number:
+            self.drop_upload()
+            self._upload = Upload(self.folder, number, name)
+        try:
+            self._upload.write(data)
+            if last:
+                self._upload.finish()
+                self._upload = None
+        except TransferError:
+            self.drop_upload()
+            raise
+        return last
+
+    def drop_upload(self) -> None:
+        """Forgets a file of which not all has come."""
+        if self._upload is not None:
+            self._upload.drop()
+            self._upload = None
+
+    def get(self, path: str) -> Iterator[Message]:
+        """Yields a listed file in pieces. Raises `TransferError` before, or instead of the last."""
+        if path not in self._listed:
+            raise TransferError("file_not_found", "No such output file.")
+        folder, _, name = path.partition("/")
+        try:
+            file = _open_listed(self.folder, folder, name)
+        except OSError as error:
+            raise TransferError("file_not_found", "The output file is gone.") from error
+        return self._pieces(file)
+
+    def _pieces(self, file: int) -> Iterator[Message]:
+        left = self._max_file
+        with open(file, "rb", buffering=0) as opened:
+            about = os.fstat(file)
+            if not stat.S_ISREG(about.st_mode):
+                raise TransferError("file_not_found", "The output is no regular file.")
+            while True:
+                if about.st_size > self._max_file or left < 0:
+                    raise TransferError(
+                        "output_file_too_large",
+                        f"An output file may have {self._max_file} bytes at most.",
+                    )
+                data = opened.read(PIECE_BYTES) or b""
+                left -= len(data)
+                if left >= 0:
+                    yield {"data": base64.b64encode(data).decode(), "last": not data}
+                if not data:
+                    return
+
+
+class Upload:
+    """A file on its way in: it gets its name when all of it is there."""
+
+    def __init__(self, folder: int, number: int, name: str) -> None:
+        if name in {"", ".", ".."} or "/" in name or "\0" in name:
+            raise TransferError("invalid_tool_input", "The name of the file is none.")
+        self.number = number
+        self._folder = folder
+        self._name = name
+        self._temporary = f".upload-{os.urandom(6).hex()}"
+        try:
+            self._file = os.open(self._temporary, _NEW, mode=0o644, dir_fd=folder)
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def write(self, data: str) -> None:
+        """Takes a piece. Raises `TransferError`."""
+        try:
+            left = memoryview(base64.b64decode(data, validate=True))
+            while left:
+                left = left[os.write(self._file, left) :]
+        except binascii.Error as error:
+            raise TransferError("invalid_tool_input", "The data are no base64.") from error
+        except OSError as error:
+            raise _no_room(error) from error
+
+    def finish(self) -> None:
+        """Gives it its name; a file or a link that has it goes. Raises `TransferError`."""
+        try:
+            os.rename(self._temporary, self._name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        except OSError as error:
+            raise _no_room(error) from error
+        os.close(self._file)
+
+    def drop(self) -> None:
+        """Removes what has come."""
+        os.close(self._file)
+        with suppress(OSError):  # the code was faster
+            os.unlink(self._temporary, dir_fd=self._folder)
+
+
+def _open_listed(workspace: int, folder: str, name: str) -> int:
+    opened = os.open(folder, _FOLDER, dir_fd=workspace)
+    try:
+        return os.open(name, _READ, dir_fd=opened)
+    finally:
+        os.close(opened)
+
+
+def _is_text(name: str) -> bool:
+    """Tells whether a name can be said in UTF-8; others could not be fetched by it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_room(error: OSError) -> TransferError:
+    return TransferError("unavailable", f"The file cannot be written: {error.strerror}.")
