@@ -1,0 +1,1 @@
+"""The executor: the process that runs sandboxes, and its HTTP API."""
