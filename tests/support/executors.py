@@ -48,10 +48,11 @@ async def running_executor(*, url=None, token=None, isolation=None, server=None,
         address = ExecutorAddress.from_url(url or f"unix://{Path(folder, 'executor.sock')}")
         isolation = isolation or FakeIsolation()
         made = ExecutorOptions(listen=address, token=token, **{"warm": 0, **options})
+        if address.path is None:  # a free port
+            address = msgspec.structs.replace(address, port=0)
         listener = bind(address, token)
         if address.path is None:
-            port = listener.getsockname()[1]
-            address = msgspec.structs.replace(address, port=port)
+            address = msgspec.structs.replace(address, port=listener.getsockname()[1])
         async with executing(made, isolation, PROGRAM) as parts:
             serving = ExecutorServer(parts, token, **(server or {}))
             await serving.open(listener)

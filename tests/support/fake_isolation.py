@@ -81,6 +81,7 @@ class FakeRunner:
             case "run":
                 self._task = asyncio.get_running_loop().create_task(self._run(frame))
             case "result":
+                self._isolation.results.append(frame)
                 self._results[frame["call"]].set_result(frame["text"])
             case "put":
                 self._parts.setdefault(frame["id"], []).append(base64.b64decode(frame["data"]))
@@ -166,6 +167,7 @@ class FakeIsolation:
     name = "fake"
 
     def __init__(self) -> None:
+        self.results = []  # frames, of all runners
         self.ran = []  # (number of the runner, script)
         self.runners = []  # that live
         self.started = 0

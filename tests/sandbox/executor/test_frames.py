@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,6 @@ from anthropic_bedrock_proxy.sandbox.executor.frames import (
     DoneFrame,
     EditedFrame,
     FailedFrame,
-    FrameError,
     FrameReader,
     LeftFile,
     PutFrame,
@@ -24,6 +24,7 @@ from anthropic_bedrock_proxy.sandbox.executor.frames import (
     ResultFrame,
     RunBashFrame,
     RunEditFrame,
+    RunnerLineError,
     RunPythonFrame,
     StoredFrame,
     ToldCall,
@@ -54,7 +55,7 @@ FRAMES = [
 def test_lines_become_the_same_frames_however_they_were_split(cuts):
     reader, found = FrameReader(), []
     edges = [0, *sorted(cuts), len(LINES)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         found += reader.feed(LINES[begin:end])
     assert found == FRAMES
 
@@ -85,7 +86,7 @@ def test_lines_become_frames_a_byte_at_a_time():
     ids=lambda line: repr(line[:50]),
 )
 def test_what_no_honest_runner_writes_is_an_error(line):
-    with pytest.raises(FrameError):
+    with pytest.raises(RunnerLineError):
         FrameReader().feed(line + b"\n")
 
 
@@ -93,7 +94,7 @@ def test_what_no_honest_runner_writes_is_an_error(line):
 def test_no_bytes_at_all_raise_anything_else(data):
     try:
         frames = FrameReader().feed(data)
-    except FrameError:
+    except RunnerLineError:
         return
     assert b"\n" not in data or frames
 
@@ -103,24 +104,24 @@ def test_a_line_without_end_is_an_error_once_it_is_too_long():
     piece = b" " * (MAX_LINE_BYTES // 4)
     for _ in range(4):
         assert reader.feed(piece) == []
-    with pytest.raises(FrameError, match="too long"):
+    with pytest.raises(RunnerLineError, match="too long"):
         reader.feed(b" ")
 
 
 def test_what_would_be_kept_is_bounded_below_that():
     done = {"type": "done", "id": 1, "stdout": "x" * MAX_END_BYTES, "stderr": "", "return_code": 0}
-    with pytest.raises(FrameError, match="too long"):
+    with pytest.raises(RunnerLineError, match="too long"):
         FrameReader().feed(json.dumps(done).encode() + b"\n")
 
 
 def test_calls_and_files_are_bounded():
     call = {"call": 1, "name": "f", "input": {}}
     calls = {"type": "calls", "id": 1, "calls": [call] * (MAX_CALLS + 1)}
-    with pytest.raises(FrameError, match="too many"):
+    with pytest.raises(RunnerLineError, match="too many"):
         FrameReader().feed(json.dumps(calls).encode() + b"\n")
     file = {"path": "/a", "name": "a", "size": 1}
     done = {"type": "done", "id": 1, "stdout": "", "stderr": "", "return_code": 0}
-    with pytest.raises(FrameError, match="too many"):
+    with pytest.raises(RunnerLineError, match="too many"):
         FrameReader().feed(json.dumps(done | {"files": [file] * (MAX_FILES + 1)}).encode() + b"\n")
 
 
@@ -154,5 +155,5 @@ def test_lines_to_the_runner_are_as_the_protocol_has_them():
 
 @pytest.mark.parametrize("text", ["x" * MAX_LINE_BYTES, "\ud800"], ids=["long", "surrogate"])
 def test_what_cannot_be_sent_is_an_error(text):
-    with pytest.raises(FrameError):
+    with pytest.raises(RunnerLineError):
         encode_frame(ResultFrame(1, 1, text))

@@ -35,12 +35,12 @@ from .frames import (
     DoneFrame,
     EditedFrame,
     FailedFrame,
-    FrameError,
     FromRunner,
     LeftFile,
     ResultFrame,
     RunBashFrame,
     RunEditFrame,
+    RunnerLineError,
     RunPythonFrame,
     ToldCall,
     ToRunner,
@@ -66,7 +66,7 @@ Ended = Ran | Edited | Failed
 
 
 class CellSeconds(msgspec.Struct, frozen=True, kw_only=True):
-    """How long cells may take."""
+    """The time that cells may take."""
 
     python: float = 60.0
     bash: float = 30.0
@@ -117,7 +117,7 @@ class CellRun:
         self._number = self._link.begin()
         try:
             await self._link.send(self._frame())
-        except FrameError as error:
+        except RunnerLineError as error:
             self._link.finish()
             return Failed("invalid_tool_input", f"The code cannot be sent: {error}."), []
         self._since = self._loop.time()
@@ -193,7 +193,7 @@ class CellRun:
     async def _tell(self, call: int, text: str) -> None:
         try:
             await self._link.send(ResultFrame(self._number, call, text))
-        except FrameError as error:
+        except RunnerLineError as error:
             text = f"Error: the result cannot be passed on: {error}."
             await self._link.send(ResultFrame(self._number, call, text))
 

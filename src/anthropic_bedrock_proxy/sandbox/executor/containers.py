@@ -31,7 +31,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 
 
 class ContainerBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How many containers there may be, and for how long one may be idle."""
+    """Bounds of the containers: their number, and the time for which one may be idle."""
 
     total: int = 100
     per_owner: int = 20
@@ -39,7 +39,7 @@ class ContainerBounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerCounts(msgspec.Struct, frozen=True):
-    """How many containers there are, and cells that run or wait for results."""
+    """The number of containers, and of cells that run or wait for results."""
 
     containers: int
     running: int

@@ -1,7 +1,7 @@
 r"""The lines between executor and runner: docs/reference/sandbox-protocol.md. Pure.
 
 Nothing that a runner writes is believed. `FrameReader` takes its bytes however they were split and
-gives frames of known form; anything else raises `FrameError`, after which the sandbox is ended:
+gives frames of known form; anything else raises `RunnerLineError`, after which the sandbox is ended:
 
     reader = FrameReader()
     reader.feed(b'{"type": "stored", ')  -> []
@@ -20,7 +20,7 @@ MAX_CALLS: Final = 1000
 MAX_FILES: Final = 20
 
 
-class FrameError(Exception):
+class RunnerLineError(Exception):
     """Bytes that no honest runner writes."""
 
 
@@ -178,16 +178,16 @@ _decoder: msgspec.json.Decoder[FromRunner] = msgspec.json.Decoder(FromRunner)
 
 
 def encode_frame(frame: ToRunner) -> bytes:
-    """Returns the line of a frame. Raises `FrameError` if it is too long, or no JSON.
+    """Returns the line of a frame. Raises `RunnerLineError` if it is too long, or no JSON.
 
     Both are faults of what a client has sent, not of the runner.
     """
     try:
         line = _encoder.encode(frame) + b"\n"
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # lone surrogates, depth
-        raise FrameError(f"it cannot be written as JSON: {error}") from None
+        raise RunnerLineError(f"it cannot be written as JSON: {error}") from None
     if len(line) > MAX_LINE_BYTES:
-        raise FrameError(f"it is over {MAX_LINE_BYTES} bytes")
+        raise RunnerLineError(f"it is over {MAX_LINE_BYTES} bytes")
     return line
 
 
@@ -199,7 +199,7 @@ class FrameReader:
         self._searched = 0  # bytes of the rest in which there is no newline
 
     def feed(self, data: bytes) -> list[FromRunner]:
-        """Returns the frames that `data` completes. Raises `FrameError`."""
+        """Returns the frames that `data` completes. Raises `RunnerLineError`."""
         self._rest += data
         frames: list[FromRunner] = []
         begin = 0
@@ -209,21 +209,21 @@ class FrameReader:
         del self._rest[:begin]
         self._searched = len(self._rest)
         if self._searched > MAX_LINE_BYTES:
-            raise FrameError("a line is too long")
+            raise RunnerLineError("a line is too long")
         return frames
 
 
 def _decode(line: bytes) -> FromRunner:
     if len(line) > MAX_LINE_BYTES:
-        raise FrameError("a line is too long")
+        raise RunnerLineError("a line is too long")
     try:
         frame = _decoder.decode(line)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise FrameError("a line is of no known form") from None
+        raise RunnerLineError("a line is of no known form") from None
     if isinstance(frame, _ENDS) and len(line) > MAX_END_BYTES:
-        raise FrameError("the end of a cell is too long")
+        raise RunnerLineError("the end of a cell is too long")
     if isinstance(frame, CallsFrame) and not 0 < len(frame.calls) <= MAX_CALLS:
-        raise FrameError("a line has no calls, or too many")
+        raise RunnerLineError("a line has no calls, or too many")
     if isinstance(frame, DoneFrame) and len(frame.files) > MAX_FILES:
-        raise FrameError("a cell left too many files")
+        raise RunnerLineError("a cell left too many files")
     return frame

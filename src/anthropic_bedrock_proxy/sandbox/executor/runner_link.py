@@ -23,10 +23,10 @@ import msgspec
 
 from ..isolation.base import Isolation, IsolationError, RunnerProcess
 from .frames import (
-    FrameError,
     FrameReader,
     FromRunner,
     ReadyFrame,
+    RunnerLineError,
     StartFrame,
     ToRunner,
     encode_frame,
@@ -40,7 +40,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 
 
 class RunnerBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a runner may take to start, and how much it may say."""
+    """Bounds of a runner: the time of its start, and what it may say."""
 
     start_seconds: float = 20.0
     max_output: int = 100_000  # characters of stdout, and of stderr
@@ -93,7 +93,7 @@ class RunnerLink:
             self._spawn_end("its runner wrote more than it was asked for")
 
     async def send(self, frame: ToRunner) -> None:
-        """Writes a frame. Raises `RunnerEndedError`, `FrameError` for one that is too long."""
+        """Writes a frame. Raises `RunnerEndedError`, `RunnerLineError` for one that is too long."""
         await self._write(encode_frame(frame))
 
     async def _write(self, line: bytes) -> None:
@@ -131,7 +131,7 @@ class RunnerLink:
                 for frame in self._reader.feed(data):
                     await self._take(frame)
             why = await self._why()
-        except FrameError as error:
+        except RunnerLineError as error:
             why = f"its runner broke the protocol: {error}"
         except IsolationError:
             why = await self._why()
@@ -143,7 +143,7 @@ class RunnerLink:
     async def _take(self, frame: FromRunner) -> None:
         number = 0 if isinstance(frame, ReadyFrame) else frame.id
         if not self._busy or number != self._number:
-            raise FrameError("a line that nobody asked for")
+            raise RunnerLineError("a line that nobody asked for")
         while len(self._frames) >= _READ_AHEAD:
             self._room.clear()
             await self._room.wait()

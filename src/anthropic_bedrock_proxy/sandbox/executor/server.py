@@ -1,4 +1,4 @@
-"""The executor's HTTP API, on aiohttp; wire.py tells its bodies.
+"""The executor's HTTP API, on aiohttp; sandbox/wire.py tells its bodies.
 
 A caller that goes away ends nothing: cells run in tasks of their containers, and their outcomes are
 there for whoever asks again. Callers are proxies that know the token, or may open the socket; what
@@ -48,7 +48,7 @@ _Body = TypeVar("_Body")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class InvalidRequestError(Exception):
+class ForeignRequestError(Exception):
     """A request that no proxy of ours sends."""
 
 
@@ -148,7 +148,7 @@ class ExecutorServer:
             return _failure(413, "too_large", str(error))
         except SpoolFullError as error:
             return _failure(507, "full", str(error))
-        except InvalidRequestError as error:
+        except ForeignRequestError as error:
             return _failure(400, "invalid", str(error))
         except web.HTTPException as error:
             kind = "too_large" if error.status == web.HTTPRequestEntityTooLarge.status_code else ""
@@ -198,7 +198,7 @@ class ExecutorServer:
     async def _upload(self, request: web.Request) -> web.Response:
         name = request.query.get("name", "")
         if not is_filename(name):
-            raise InvalidRequestError("name has to be the name of a file")
+            raise ForeignRequestError("name has to be the name of a file")
         file = self._parts.spool.begin(_owner(request))
         kept = False
         try:
@@ -248,13 +248,13 @@ async def _read(request: web.Request, body: type[_Body]) -> _Body:
         return msgspec.json.decode(await request.read(), type=body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, msgspec.ValidationError) else "it is no JSON"
-        raise InvalidRequestError(f"the body cannot be used: {reason}") from None
+        raise ForeignRequestError(f"the body cannot be used: {reason}") from None
 
 
 def _id(request: web.Request, part: str = "id") -> str:
     text = request.match_info[part]
     if not is_id(text):
-        raise InvalidRequestError("an id in the path is none")
+        raise ForeignRequestError("an id in the path is none")
     return text
 
 
@@ -264,7 +264,7 @@ def _owner(request: web.Request) -> str:
 
 def _checked_owner(text: str) -> str:
     if not is_owner(text):
-        raise InvalidRequestError("the owner is missing or too long")
+        raise ForeignRequestError("the owner is missing or too long")
     return text
 
 

@@ -25,7 +25,7 @@ from ..wire import FileRecord
 
 
 class SpoolBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """How much is kept, and for how long."""
+    """Bounds of what is kept, and of the time for which it is."""
 
     file_bytes: int = 10 * 1024 * 1024
     owner_bytes: int = 200 * 1024 * 1024
@@ -46,7 +46,7 @@ class FileMissingError(Exception):
     """No such file, or it belongs to another owner: nobody is told which."""
 
 
-class _Kept(msgspec.Struct, frozen=True):
+class _OwnedFile(msgspec.Struct, frozen=True):
     owner: str
     record: FileRecord
 
@@ -95,7 +95,7 @@ class Spool:
         self._bounds = bounds or SpoolBounds()
         self.now = now
         self._folder = Path(tempfile.mkdtemp(prefix="sandbox-files-"))  # 0700
-        self._kept: dict[str, _Kept] = {}  # the oldest first
+        self._kept: dict[str, _OwnedFile] = {}  # the oldest first
         self._bytes: dict[str, int] = {}  # by owner
 
     def begin(self, owner: str) -> SpoolFile:
@@ -161,9 +161,9 @@ class Spool:
 
     def keep(self, owner: str, record: FileRecord) -> None:
         """Adds a file that is complete."""
-        self._kept[record.id] = _Kept(owner, record)
+        self._kept[record.id] = _OwnedFile(owner, record)
 
-    def _lapsed(self, kept: _Kept) -> bool:
+    def _lapsed(self, kept: _OwnedFile) -> bool:
         return self.now() - kept.record.created_at >= self._bounds.seconds
 
     def _drop_oldest(self, owner: str) -> bool:
