@@ -42,6 +42,7 @@ def test_the_secrets_are_these():
         "OTEL_EXPORTER_OTLP_HEADERS",
         "PROVIDERS",
         "PROVIDER_KEY_ENCRYPTION_SECRET",
+        "SANDBOX_TOKEN",
         "WEB_SEARCH_API_KEY",
     ]
 

@@ -104,6 +104,19 @@ def connector(
     return connect
 
 
+def unix_connector(path: str) -> Connector:
+    """Makes a function that opens connections to a unix socket."""
+
+    async def connect(factory: Callable[[], AWSConnection]) -> AWSConnection:
+        try:
+            _, connection = await asyncio.get_running_loop().create_unix_connection(factory, path)
+        except OSError as error:
+            raise ConnectError(f"cannot connect to {path}: {error.strerror or error}") from error
+        return connection
+
+    return connect
+
+
 async def through_proxy(
     loop: asyncio.AbstractEventLoop,
     connection: _Inner,

@@ -22,6 +22,7 @@ from .parse import allowed, parse
 from .predecessor import IGNORED
 from .schema import MASK, Field, fields
 from .sections.aws import AWSSettings
+from .sections.sandbox import never_honoured
 from .settings import FORMER_SECTIONS, SECTIONS, NoEffect, SDKEnviron, Settings
 
 DEFAULT = "default"
@@ -94,6 +95,7 @@ def load_settings(
     _check_credentials(settings["aws"], origins, problems, warnings)
     if problems:
         raise SettingsError(problems)
+    warnings += never_honoured(settings["sandbox"])
     return Settings(
         **settings,
         sources=origins,

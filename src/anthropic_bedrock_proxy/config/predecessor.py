@@ -10,7 +10,6 @@ _FIXED = "never had an effect"
 _OPENAI = "all models are called through Amazon Bedrock"
 _ROUTING = "there are no other providers, routing rules or prompt compression"
 _COGNITO = "the administration does not use Cognito"
-_SANDBOX = "sandboxes decide this themselves"
 
 IGNORED: dict[str, str] = {
     "APP_NAME": _NAME,
@@ -33,11 +32,6 @@ IGNORED: dict[str, str] = {
     "BETA_HEADER_SUPPORTED_MODELS": _BETAS,
     "BETA_HEADERS_REQUIRING_INVOKE_MODEL": _BETAS,
     "STRIP_CACHE_SCOPE": _BETAS,
-    "STANDALONE_MAX_ITERATIONS": _FIXED,
-    "STANDALONE_MAX_FILE_SIZE": _FIXED,
-    "STANDALONE_WORKSPACE_DIR": _FIXED,
-    "PTC_PIDS_LIMIT": _SANDBOX,
-    "PTC_READ_ONLY_FS": _SANDBOX,
     "ENABLE_OPENAI_COMPAT": _OPENAI,
     "OPENAI_API_KEY": _OPENAI,
     "OPENAI_BASE_URL": _OPENAI,

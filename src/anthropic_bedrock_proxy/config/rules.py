@@ -29,6 +29,8 @@ _MEMORY = r"[0-9]+[bkmgBKMG]?"
 _TABLE = r"[A-Za-z0-9_.-]{3,255}"
 _GEOGRAPHY = r"global|regional|us|eu|apac|jp|au|us-gov"
 _SQLITE = r"sqlite:///[^?#]+"
+_UNIX = r"unix:///\S+"
+_LABEL = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 _MAX_PORT = 65535
 
 
@@ -66,6 +68,13 @@ def _store(text: str) -> str | None:
 def _limits(text: str) -> str | None:
     known = text == "memory://" or any(_with_port(pattern, text) for pattern in _REDIS)
     return text if known else None
+
+
+def _executors(text: str) -> str | None:
+    urls = [url.strip() for url in text.split(",")]
+    if all(re.fullmatch(_UNIX, url) or _with_port(_ENDPOINT, url) for url in urls):
+        return ",".join(urls)
+    return None
 
 
 def _header(text: str) -> str | None:
@@ -106,3 +115,6 @@ LIMITS = Rule(
     _limits,
 )
 EXISTING_PATH = Rule("the path of a file that exists", _existing)
+EXECUTORS = Rule("unix:///PATH or http://HOST:PORT; several with commas between", _executors)
+FOLDER = _pattern("the path of a folder, from the root", r"(?:/[A-Za-z0-9_.-]+)+")
+LABEL = _pattern("1 to 63 letters, digits, `_`, `-` or `.`", _LABEL)

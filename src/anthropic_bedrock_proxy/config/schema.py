@@ -97,3 +97,13 @@ def _field(attribute: str, annotation: Any, default: Any) -> Field:
     if optional:
         (declared,) = (member for member in members if member is not type(None))
     return Field(attribute, declared, optional, default, setting)
+
+
+def given_texts(section: Section) -> dict[str, str]:
+    """Returns values that are no defaults as texts by name, for another process's environment."""
+    values = {field.name: (field, getattr(section, field.attribute)) for field in fields(section)}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, (field, value) in values.items()
+        if value != field.default and value is not None
+    }

@@ -1,1 +1,1 @@
-"""The executor `sandboxd`: a process of its own that has the containers."""
+"""The executor: the process that runs sandboxes, and its HTTP API."""

@@ -1,0 +1,201 @@
+"""The HTTP calls of one executor, and its state as it was last known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final, TypeVar
+
+import msgspec
+
+from .. import __version__
+from ..aws.connect import Endpoint, connector, unix_connector
+from ..aws.http import (
+    ConnectError,
+    ConnectionCutError,
+    Connector,
+    Pool,
+    PoolOptions,
+    TransportError,
+)
+from .address import ExecutorAddress
+from .base import ContainerGoneError, SandboxError, SandboxUnavailableError
+from .wire import OWNER_HEADER, ErrorBody, ExecutorState, is_owner
+
+SHORT_SECONDS: Final = 15.0  # for what is answered at once
+STATE_SECONDS: Final = 3.0
+FRESH_SECONDS: Final = 2.0  # a state is believed for so long
+_PAUSES: Final = (0.05, 0.5)  # before a cut call is repeated
+_CONNECT_SECONDS: Final = 15.0  # an executor of the proxy's own may have to be started first
+_OK: Final = 300
+_Body = TypeVar("_Body")
+
+
+class UnknownFileError(SandboxError):
+    """There is no such file, or it belongs to another owner."""
+
+
+class RefusedFileError(SandboxError):
+    """The executor does not take a file: it is too large, or there is no room."""
+
+
+class ExecutorCalls:
+    """One executor, as the proxy reaches it. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        address: ExecutorAddress,
+        token: str | None,
+        *,
+        connect: Connector | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        """`connect` opens connections in another way than the address says."""
+        self.address = address
+        self.known: ExecutorState | None = None  # None: nobody has asked yet
+        self._connect = connect or _connector(address)
+        self._sleep = sleep
+        self._now = now
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[ExecutorState] | None = None
+        self._pool: Pool | None = None
+        host = "localhost" if address.path is not None else f"{address.host}:{address.port}"
+        authorization = f"authorization: Bearer {token}\r\n" if token else ""
+        self._fields = (
+            f"host: {host}\r\n{authorization}user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
+        )
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        owner: str | None = None,
+        content_type: str = "application/json",
+        seconds: float = SHORT_SECONDS,
+        repeat: bool = True,
+    ) -> bytes:
+        """Calls the executor; returns the body of its answer.
+
+        A call that was cut is repeated twice, unless `repeat` says that it must not be.
+        Raises `ContainerGoneError`, `SandboxUnavailableError`; for files, the errors of this file.
+        """
+        if owner is not None and not is_owner(owner):
+            raise SandboxUnavailableError("The owner of a container has no id that can be sent.")
+        if not (content_type.isascii() and content_type.isprintable()):
+            content_type = "application/octet-stream"  # a client named it
+        owner_field = "" if owner is None else f"{OWNER_HEADER}: {owner}\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\n{self._fields}{owner_field}"
+            f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+        ).encode()
+        for pause in (*(_PAUSES if repeat else ()), None):
+            try:
+                status, answer = await self._exchange(head, body, seconds)
+            except ConnectionCutError as error:
+                if pause is None:
+                    raise self._away(error) from error
+                await self._sleep(pause)
+            except TransportError as error:
+                raise self._away(error) from error
+            else:
+                if status < _OK:
+                    return answer
+                raise _error(status, answer, self.address.url)
+        raise AssertionError  # the last pause is None
+
+    async def read(
+        self, kind: type[_Body], method: str, path: str, body: bytes = b"", **options: object
+    ) -> _Body:
+        """Calls the executor; returns the body of its answer as a `kind`. Raises as `call`."""
+        answer = await self.call(method, path, body, **options)  # type: ignore[arg-type]
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except msgspec.MsgspecError as error:
+            raise SandboxUnavailableError(
+                f"The sandbox executor at {self.address.url} does not speak as this proxy does: "
+                f"is it of another version? ({error})"
+            ) from error
+
+    async def state(self) -> ExecutorState:
+        """Returns its state, at most `FRESH_SECONDS` old. Raises nothing."""
+        if self.known is not None and self._now() - self._asked_at < FRESH_SECONDS:
+            return self.known
+        return await asyncio.shield(self.refresh())
+
+    def refresh(self) -> asyncio.Task[ExecutorState]:
+        """Asks for its state in the background, unless that is under way."""
+        if self._asking is None:
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        return self._asking
+
+    def is_stale(self) -> bool:
+        """Tells whether its state may have changed since."""
+        return self._now() - self._asked_at >= FRESH_SECONDS
+
+    async def close(self) -> None:
+        """Lets go of connections."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def _ask(self) -> ExecutorState:
+        try:
+            state = await self.read(ExecutorState, "GET", "/state", seconds=STATE_SECONDS)
+        except SandboxError as error:
+            state = ExecutorState(status="unavailable", reason=str(error))
+        finally:
+            self._asking = None
+        self.known, self._asked_at = state, self._now()
+        return state
+
+    async def _exchange(self, head: bytes, body: bytes, seconds: float) -> tuple[int, bytes]:
+        if self._pool is None:
+            options = PoolOptions(connect_timeout_seconds=_CONNECT_SECONDS)
+            self._pool = Pool(self._connect, options)
+        response = await self._pool.request(head, body, seconds)
+        try:
+            return response.status, await response.read_all(SHORT_SECONDS)
+        finally:
+            response.close()
+
+    def _away(self, error: TransportError) -> SandboxUnavailableError:
+        hint = ""
+        if isinstance(error, ConnectError):
+            hint = " Does `anthropic-bedrock-proxy sandboxd` run there?"
+        return SandboxUnavailableError(
+            f"The sandbox executor at {self.address.url} cannot be reached: {error}.{hint}"
+        )
+
+
+def _connector(address: ExecutorAddress) -> Connector:
+    if address.path is not None:
+        return unix_connector(address.path)
+    return connector(Endpoint(address.host, address.port, address.tls))
+
+
+def _error(status: int, answer: bytes, url: str) -> SandboxError:
+    try:
+        body = msgspec.json.decode(answer, type=ErrorBody)
+    except msgspec.MsgspecError:
+        body = ErrorBody("", f"status {status}")
+    match body.error:
+        case "gone":
+            return ContainerGoneError()
+        case "unavailable":
+            return SandboxUnavailableError(body.message)
+        case "too_large" | "full":
+            return RefusedFileError(body.message)
+        case "unauthorized":
+            return SandboxUnavailableError(
+                f"The sandbox executor at {url} does not know this SANDBOX_TOKEN."
+            )
+        case _:
+            return SandboxUnavailableError(
+                f"The sandbox executor at {url} refused a request: {body.message}"
+            )

@@ -1,0 +1,220 @@
+"""One container: its owner, its runner, and its cells, which run one at a time.
+
+Cells run in order of arrival, in a task of the container's own: who runs a cell only waits for its
+outcome, and may go away, or come again and find it. The outcome of a cell at any moment is
+
+    its end                   if it has ended
+    Waiting(its calls)        if it waits for results
+    Waiting([])               if a cell before it waits for results
+    none yet                  else; whoever asked waits for a change
+
+When a runner ends under a cell, that cell has failed and the next one gets a new runner: its files
+and names are lost, and the failure says so. A runner that ends between cells takes the container
+with it, because there would be no failure to say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from ...bounded import Bounded
+from ..base import (
+    Cell,
+    CellOutcome,
+    ContainerGoneError,
+    Failed,
+    FunctionResult,
+    Ran,
+    SandboxError,
+    SandboxUnavailableError,
+    Waiting,
+)
+from ..isolation.base import IsolationError
+from .cell_run import CellRun, CellSeconds, Ended, with_files
+from .runner_link import RunnerEndedError, RunnerLink
+from .spool import Spool
+from .transfers import bring_in, fetch
+
+KEPT_OUTCOMES: Final = 64
+KEPT_BYTES: Final = 8 * 1024 * 1024  # of outcomes; the last one is kept whatever its size
+KEPT_IDS: Final = 4096  # of cells whose outcomes are forgotten, so that none is run twice
+MAX_QUEUE: Final = 32
+
+_log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
+
+
+class _Job:
+    """A cell that has not ended."""
+
+    def __init__(self, name: str, cell: Cell, uploads: Sequence[str]) -> None:
+        self.name = name
+        self.cell = cell
+        self.uploads = uploads
+        self.run: CellRun | None = None
+
+
+class _KeptOutcome(msgspec.Struct, frozen=True):
+    outcome: Ended
+    size: int
+
+
+class ContainerTools(msgspec.Struct, frozen=True):
+    """The surroundings that all containers share."""
+
+    take_runner: Callable[[], Awaitable[RunnerLink]]  # raises IsolationError
+    spool: Spool
+    seconds: CellSeconds
+
+
+class SandboxContainer:
+    """A container. Belongs to one event loop."""
+
+    def __init__(self, owner: str, tools: ContainerTools) -> None:
+        self.owner = owner
+        self.touched = 0.0  # set by whoever keeps it
+        self.on_idle: Callable[[], None] = lambda: None
+        self._tools = tools
+        self._link: RunnerLink | None = None
+        self._uploads: set[str] = set()  # that lie in the workspace
+        self._queue: deque[_Job] = deque()
+        self._ended: dict[str, _KeptOutcome] = {}
+        self._forgotten: Bounded[str, None] = Bounded(KEPT_IDS)
+        self._worker: asyncio.Task[None] | None = None
+        self._change = asyncio.Event()
+        self._gone: SandboxError | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Tells whether it has ended, with all that was in it."""
+        return self._gone is not None or (
+            not self._queue and self._link is not None and bool(self._link.ended)
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Tells whether a cell of it has not ended."""
+        return bool(self._queue)
+
+    @property
+    def waiting(self) -> list[str]:
+        """Returns the ids of the cells that wait for results: one at most."""
+        return [job.name for job in self._queue if job.run is not None and job.run.calls]
+
+    async def run(self, name: str, cell: Cell, uploads: Sequence[str]) -> CellOutcome:
+        """Runs a cell or joins it. Raises `ContainerGoneError`, `SandboxUnavailableError`."""
+        if not self._knows(name):
+            if len(self._queue) >= MAX_QUEUE:
+                return Failed("too_many_requests", "Too many cells wait in this container.")
+            self._queue.append(_Job(name, cell, uploads))
+            if self._worker is None:
+                self._worker = asyncio.get_running_loop().create_task(self._work())
+        return await self._outcome(name)
+
+    async def resume(self, name: str, results: Sequence[FunctionResult]) -> CellOutcome:
+        """Brings results to a cell. Raises as `run`."""
+        if not self._knows(name):
+            raise ContainerGoneError
+        for job in self._queue:
+            if job.name == name and job.run is not None:
+                try:
+                    await job.run.answer(results)
+                except RunnerEndedError:
+                    break  # the cell's own task knows, and makes an outcome of it
+        return await self._outcome(name)
+
+    async def end(self, error: SandboxError | None = None) -> None:
+        """Ends it and all in it; who waits for an outcome gets `error`."""
+        self._gone = self._gone or error or ContainerGoneError()
+        worker, self._worker = self._worker, None
+        if worker is not None and worker is not asyncio.current_task():
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+        self._queue.clear()
+        self._tell()
+        link, self._link = self._link, None
+        if link is not None:
+            await link.end("its container was removed")
+
+    def _knows(self, name: str) -> bool:
+        queued = any(job.name == name for job in self._queue)
+        return queued or name in self._ended or name in self._forgotten
+
+    async def _outcome(self, name: str) -> CellOutcome:
+        while True:
+            if self._gone is not None:
+                raise type(self._gone)(*self._gone.args)  # one for each: docs/decisions/0020
+            now = self._outcome_now(name)
+            if now is not None:
+                return now
+            await self._change.wait()
+
+    def _outcome_now(self, name: str) -> CellOutcome | None:
+        if name in self._ended:
+            return self._ended[name].outcome
+        before = False
+        for job in self._queue:
+            calls = job.run.calls if job.run is not None else []
+            if job.name == name:
+                return Waiting(calls) if calls or before else None
+            before = before or bool(calls)
+        return Failed("unavailable", "The outcome of this cell is not kept any more.")
+
+    def _tell(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def _work(self) -> None:
+        """Runs the cells that are there, and those that come meanwhile."""
+        try:
+            while self._queue:
+                job = self._queue[0]
+                outcome = await self._run(job)
+                self._keep(job.name, outcome)
+                self._queue.popleft()
+                self._tell()
+        except IsolationError as error:
+            await self.end(SandboxUnavailableError(str(error)))
+        except Exception:  # noqa: BLE001  # who waits has to be told, whatever it was
+            _log.exception("a container failed in an unexpected way")
+            await self.end(SandboxUnavailableError("The sandbox failed in an unexpected way."))
+        finally:
+            self._worker = None
+            self.on_idle()
+
+    async def _run(self, job: _Job) -> Ended:
+        """Runs one cell to its end. Raises `IsolationError` if there is no runner to be had."""
+        tools = self._tools
+        if self._link is None:
+            self._uploads.clear()
+            self._link = await tools.take_runner()
+        link = self._link
+        try:
+            failure = await bring_in(link, tools.spool, self.owner, job.uploads, self._uploads)
+            if failure is not None:
+                return failure
+            job.run = CellRun(link, job.cell, tools.seconds, self._tell)
+            outcome, left = await job.run.run()
+            if isinstance(outcome, Ran) and left:
+                fetched = await fetch(link, tools.spool, self.owner, left)
+                outcome = fetched if isinstance(fetched, Failed) else with_files(outcome, *fetched)
+        except RunnerEndedError as error:
+            lost = "all files and names in it are lost"
+            outcome = Failed("unavailable", f"The sandbox has ended ({error}); {lost}.")
+        if isinstance(outcome, Failed) and link.ended:
+            self._link = None  # the failure says so: the next cell may have a new one
+        return outcome
+
+    def _keep(self, name: str, outcome: Ended) -> None:
+        size = len(msgspec.json.encode(outcome))
+        self._ended[name] = _KeptOutcome(outcome, size)
+        total = sum(one.size for one in self._ended.values())
+        while len(self._ended) > KEPT_OUTCOMES or (total > KEPT_BYTES and len(self._ended) > 1):
+            oldest = next(iter(self._ended))
+            total -= self._ended.pop(oldest).size
+            self._forgotten[oldest] = None

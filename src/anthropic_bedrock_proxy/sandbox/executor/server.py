@@ -1,0 +1,277 @@
+"""The executor's HTTP API, on aiohttp; sandbox/wire.py tells its bodies.
+
+A caller that goes away ends nothing: cells run in tasks of their containers, and their outcomes are
+there for whoever asks again. Callers are proxies that know the token, or may open the socket; what
+connects and does not say so within seconds is cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from hmac import compare_digest
+from typing import Any, Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from ... import __version__
+from ..base import CellAddress, ContainerGoneError, SandboxUnavailableError
+from ..isolation.base import Isolation
+from ..wire import (
+    MAX_BODY_BYTES,
+    OWNER_HEADER,
+    ErrorBody,
+    ExecutorState,
+    FileList,
+    ResumeBody,
+    RunBody,
+    is_filename,
+    is_id,
+    is_owner,
+)
+from .containers import Containers
+from .pool import WarmRunners
+from .spool import FileMissingError, FileTooLargeError, Spool, SpoolFullError
+
+MAX_CONNECTIONS: Final = 1024
+FIRST_REQUEST_SECONDS: Final = 10.0
+STATE_SECONDS: Final = 2.0
+CLOSE_SECONDS: Final = 5.0
+_PIECE_BYTES: Final = 256 * 1024
+_LONGEST_TYPE: Final = 128
+
+_log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
+_Body = TypeVar("_Body")
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ForeignRequestError(Exception):
+    """A request that no proxy of ours sends."""
+
+
+class ExecutorParts(msgspec.Struct, frozen=True):
+    """The parts of an executor that its API is about."""
+
+    isolation: Isolation
+    containers: Containers
+    warm: WarmRunners
+    spool: Spool
+
+
+class ExecutorServer:
+    """The HTTP API. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        parts: ExecutorParts,
+        token: str | None,
+        *,
+        first_request_seconds: float = FIRST_REQUEST_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._parts = parts
+        self._token = token
+        self._first_request_seconds = first_request_seconds
+        self._max_connections = max_connections
+        self._strangers: dict[object, asyncio.TimerHandle] = {}  # have not shown the token yet
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._guard])
+        app.add_routes(
+            [
+                web.get("/state", self._state),
+                web.get("/containers/{id}", self._look),
+                web.delete("/containers/{id}", self._remove),
+                web.post("/containers/{id}/cells/{cell}", self._run),
+                web.post("/containers/{id}/cells/{cell}/results", self._resume),
+                web.post("/files", self._upload),
+                web.get("/files", self._list),
+                web.get("/files/{id}", self._file),
+                web.get("/files/{id}/content", self._content),
+                web.delete("/files/{id}", self._delete),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+        self._listening: asyncio.Server | None = None
+
+    async def open(self, listener: socket.socket) -> None:
+        """Serves on a bound socket."""
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._connection, sock=listener)
+
+    async def close(self) -> None:
+        """Stops serving. Containers have to be closed before, so that nobody waits for a cell."""
+        if self._listening is not None:
+            self._listening.close()
+        await self._runner.cleanup()
+        for timer in self._strangers.values():
+            timer.cancel()
+
+    def _connection(self) -> asyncio.Protocol:
+        server = self._runner.server
+        assert server is not None  # noqa: S101  # set up before
+        if len(server.connections) >= self._max_connections:
+            return _Refused()
+        protocol = server()
+
+        def give_up() -> None:
+            del self._strangers[protocol]
+            if protocol.transport is not None:
+                protocol.transport.abort()
+
+        loop = asyncio.get_running_loop()
+        self._strangers[protocol] = loop.call_later(self._first_request_seconds, give_up)
+        return protocol
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Lets nobody in without the token, and answers failures."""
+        try:
+            if self._token is not None:
+                given = request.headers.get("authorization", "")
+                expected = f"Bearer {self._token}"
+                if not compare_digest(given.encode("utf-8", "replace"), expected.encode()):
+                    return _failure(401, "unauthorized", "the token is missing or wrong")
+            stranger = self._strangers.pop(request.protocol, None)
+            if stranger is not None:
+                stranger.cancel()
+            return await handler(request)
+        except ContainerGoneError:
+            return _failure(404, "gone", "there is no such container or cell")
+        except FileMissingError:
+            return _failure(404, "gone", "there is no such file")
+        except SandboxUnavailableError as error:
+            return _failure(503, "unavailable", str(error))
+        except FileTooLargeError as error:
+            return _failure(413, "too_large", str(error))
+        except SpoolFullError as error:
+            return _failure(507, "full", str(error))
+        except ForeignRequestError as error:
+            return _failure(400, "invalid", str(error))
+        except web.HTTPException as error:
+            kind = "too_large" if error.status == web.HTTPRequestEntityTooLarge.status_code else ""
+            return _failure(error.status, kind or "invalid", error.reason)
+
+    async def _state(self, _: web.Request) -> web.Response:
+        try:
+            async with asyncio.timeout(STATE_SECONDS):
+                state = await self._parts.isolation.state()
+        except TimeoutError:
+            status, reason, details = "unavailable", "It does not answer.", dict[str, str]()
+        else:
+            status, reason, details = state.status, state.reason, state.details
+        counts = self._parts.containers.counts()
+        return _json(
+            ExecutorState(
+                status=status,
+                isolation=self._parts.isolation.name,
+                reason=reason,
+                details=details,
+                containers=counts.containers,
+                running=counts.running,
+                waiting=counts.waiting,
+                warm=self._parts.warm.warm,
+                version=__version__,
+            )
+        )
+
+    async def _look(self, request: web.Request) -> web.Response:
+        return _json(self._parts.containers.look(_id(request), _owner(request)))
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        await self._parts.containers.remove(_id(request), _owner(request))
+        return web.Response(status=204)
+
+    async def _run(self, request: web.Request) -> web.Response:
+        body = await _read(request, RunBody)
+        at = CellAddress(_id(request), _checked_owner(body.owner), _id(request, "cell"))
+        containers = self._parts.containers
+        return _json(await containers.run(at, body.cell, create=body.create, uploads=body.uploads))
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        body = await _read(request, ResumeBody)
+        at = CellAddress(_id(request), _checked_owner(body.owner), _id(request, "cell"))
+        return _json(await self._parts.containers.resume(at, body.results))
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        name = request.query.get("name", "")
+        if not is_filename(name):
+            raise ForeignRequestError("name has to be the name of a file")
+        file = self._parts.spool.begin(_owner(request))
+        kept = False
+        try:
+            async for piece in request.content.iter_chunked(_PIECE_BYTES):
+                file.write(piece)
+            record = file.finish(name, request.content_type[:_LONGEST_TYPE], downloadable=False)
+            kept = True
+        finally:
+            if not kept:
+                file.drop()
+        return _json(record)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return _json(FileList(self._parts.spool.list(_owner(request))))
+
+    async def _file(self, request: web.Request) -> web.Response:
+        return _json(self._parts.spool.find(_owner(request), _id(request)))
+
+    async def _content(self, request: web.Request) -> web.StreamResponse:
+        owner, name = _owner(request), _id(request)
+        record = self._parts.spool.find(owner, name)
+        response = web.StreamResponse(headers={"content-type": record.mime_type})
+        response.content_length = record.size_bytes
+        with self._parts.spool.open(owner, name) as file:
+            await response.prepare(request)
+            while piece := file.read(_PIECE_BYTES):
+                await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._parts.spool.remove(_owner(request), _id(request))
+        return web.Response(status=204)
+
+
+class _Refused(asyncio.Protocol):
+    """A connection beyond the limit."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Drops it."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio's own
+        transport.abort()
+
+
+async def _read(request: web.Request, body: type[_Body]) -> _Body:
+    try:
+        return msgspec.json.decode(await request.read(), type=body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, msgspec.ValidationError) else "it is no JSON"
+        raise ForeignRequestError(f"the body cannot be used: {reason}") from None
+
+
+def _id(request: web.Request, part: str = "id") -> str:
+    text = request.match_info[part]
+    if not is_id(text):
+        raise ForeignRequestError("an id in the path is none")
+    return text
+
+
+def _owner(request: web.Request) -> str:
+    return _checked_owner(request.headers.get(OWNER_HEADER, ""))
+
+
+def _checked_owner(text: str) -> str:
+    if not is_owner(text):
+        raise ForeignRequestError("the owner is missing or too long")
+    return text
+
+
+def _json(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+
+
+def _failure(status: int, error: str, message: str) -> web.Response:
+    body = msgspec.json.encode(ErrorBody(error, message))
+    return web.Response(status=status, body=body, content_type="application/json")

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from anthropic_bedrock_proxy.cli.main import cli
+from anthropic_bedrock_proxy.cli.sandboxd import executor_options, size_in_bytes
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.config.schema import given_texts
+from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+
+ADDRESS = ExecutorAddress.from_url("unix:///run/sandboxd.sock")
+
+
+def sandboxd(folder, *options, code=None, **environ):
+    """Runs the command in a folder without `.env`; returns (status, what it said)."""
+    program = ["-c", code] if code else ["-m", "anthropic_bedrock_proxy"]
+    done = subprocess.run(
+        [sys.executable, *program, "sandboxd", *options],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("256m", 256 * 1024**2), ("1G", 1024**3), ("64k", 65536), ("7", 7), ("9b", 9)],
+)
+def test_sizes_are_in_the_units_of_docker(text, size):
+    assert size_in_bytes(text) == size
+
+
+def test_settings_arrive_where_they_count():
+    environ = {
+        "PTC_EXECUTION_TIMEOUT": "5",
+        "PTC_SESSION_TIMEOUT": "6",
+        "STANDALONE_BASH_TIMEOUT": "7",
+        "STANDALONE_MAX_FILE_SIZE": "8",
+        "SANDBOX_TOKEN": "t",
+        "SANDBOX_WARM": "9",
+        "SANDBOX_MAX_CONTAINERS": "10",
+        "SANDBOX_MAX_CONTAINERS_PER_KEY": "11",
+        "SANDBOX_IDLE_SECONDS": "12",
+        "SANDBOX_FILE_SECONDS": "13",
+    }
+    made = executor_options(load_settings(environ=environ, env_file=None).sandbox, ADDRESS)
+    assert (made.seconds.python, made.seconds.call, made.seconds.bash) == (5, 6, 7)
+    assert (made.runners.max_file, made.spool.file_bytes, made.spool.seconds) == (8, 8, 13)
+    assert (made.token, made.warm) == ("t", 9)
+    assert made.containers.total == 10
+    assert (made.containers.per_owner, made.containers.idle_seconds) == (11, 12)
+
+
+def test_settings_can_be_given_to_another_process():
+    environ = {"SANDBOX_WARM": "9", "SANDBOX_ALLOW_DEGRADED": "yes", "PTC_MEMORY_LIMIT": "1g"}
+    sandbox = load_settings(environ=environ, env_file=None).sandbox
+    texts = given_texts(sandbox)
+    assert texts == environ | {"SANDBOX_ALLOW_DEGRADED": "true"}
+    assert load_settings(environ=texts, env_file=None).sandbox == sandbox
+
+
+@pytest.mark.parametrize("name", ["PTC_NETWORK_DISABLED", "PTC_READ_ONLY_FS"])
+def test_walls_that_were_to_be_taken_down_stand_and_it_is_said(name):
+    (warning,) = load_settings(environ={name: "false"}, env_file=None).warnings
+    assert warning.startswith(f"{name}=false is not honoured")
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "said"),
+    [
+        ((), {}, "--listen unix:///PATH"),
+        (("--listen", "nonsense"), {}, "not unix:///PATH or http://HOST:PORT"),
+        ((), {"SANDBOX_URL": "nonsense"}, "SANDBOX_URL"),
+    ],
+)
+def test_a_wrong_command_is_told(tmp_path, options, environ, said):
+    status, text = sandboxd(tmp_path, *options, **environ)
+    assert status in {1, 2}
+    assert said in text
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path):
+    code = (
+        "import sys; sys.modules['aiohttp'] = None; "
+        "from anthropic_bedrock_proxy.__main__ import main; main()"
+    )
+    status, text = sandboxd(tmp_path, "--listen", f"unix://{tmp_path}/s", code=code)
+    assert status == 1
+    assert "anthropic-bedrock-proxy[sandbox]" in text
+
+
+def test_the_command_is_in_the_list():
+    assert "sandboxd" in cli.list_commands(None)

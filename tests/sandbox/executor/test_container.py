@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+from executors import until
+from fake_isolation import FakeIsolation
+
+from anthropic_bedrock_proxy.sandbox.base import BashCell, Failed, FunctionResult, PythonCell, Ran
+from anthropic_bedrock_proxy.sandbox.executor.cell_run import CellSeconds
+from anthropic_bedrock_proxy.sandbox.executor.container import (
+    KEPT_BYTES,
+    KEPT_OUTCOMES,
+    MAX_QUEUE,
+    ContainerTools,
+    SandboxContainer,
+)
+from anthropic_bedrock_proxy.sandbox.executor.runner_link import RunnerBounds, start_runner
+from anthropic_bedrock_proxy.sandbox.executor.spool import Spool
+
+
+@asynccontextmanager
+async def contained(seconds=None):
+    isolation, spool = FakeIsolation(), Spool()
+
+    async def start():
+        return await start_runner(isolation, b"{}", RunnerBounds())
+
+    container = SandboxContainer("key-1", ContainerTools(start, spool, seconds or CellSeconds()))
+    try:
+        yield container, isolation
+    finally:
+        await container.end()
+        spool.close()
+
+
+def test_cells_run_one_at_a_time_in_order_of_arrival():
+    async def main():
+        async with contained() as (container, isolation):
+            scripts = ["stand\nsay 0", *(f"say {number}" for number in range(1, 6))]
+            cells = [
+                asyncio.create_task(container.run(f"c{number}", BashCell(script), ()))
+                for number, script in enumerate(scripts)
+            ]
+            await until(lambda: isolation.ran)
+            assert isolation.ran == [(1, scripts[0])]
+            isolation.gate.set()
+            outcomes = await asyncio.gather(*cells)
+            assert [outcome.stdout for outcome in outcomes] == [f"{n}\n" for n in range(6)]
+            assert [script for _, script in isolation.ran] == scripts
+
+    asyncio.run(main())
+
+
+def test_who_goes_away_does_not_end_a_cell():
+    async def main():
+        async with contained() as (container, isolation):
+            cell = BashCell("stand\nsay x")
+            caller = asyncio.create_task(container.run("c1", cell, ()))
+            await until(lambda: isolation.ran)
+            caller.cancel()
+            await asyncio.gather(caller, return_exceptions=True)
+            isolation.gate.set()
+            assert await container.run("c1", cell, ()) == Ran("x\n", "", 0)
+            assert len(isolation.ran) == 1
+
+    asyncio.run(main())
+
+
+def test_outcomes_are_kept_by_number_and_a_forgotten_cell_is_not_run_again():
+    async def main():
+        async with contained() as (container, isolation):
+            for number in range(KEPT_OUTCOMES + 1):
+                await container.run(f"c{number}", BashCell(f"say {number}"), ())
+            forgotten = await container.run("c0", BashCell("say again"), ())
+            assert isinstance(forgotten, Failed)
+            assert await container.run("c1", BashCell("say again"), ()) == Ran("1\n", "", 0)
+            assert len(isolation.ran) == KEPT_OUTCOMES + 1
+
+    asyncio.run(main())
+
+
+def test_outcomes_are_kept_by_size_too():
+    async def main():
+        async with contained() as (container, _):
+            large = "x" * (KEPT_BYTES // 3)
+            for number in range(4):
+                await container.run(f"c{number}", BashCell(f"say {large}"), ())
+            kept = [await container.run(f"c{n}", BashCell("say again"), ()) for n in range(4)]
+            assert [isinstance(outcome, Ran) for outcome in kept] == [False, False, True, True]
+
+    asyncio.run(main())
+
+
+def test_a_queue_has_an_end():
+    async def main():
+        async with contained() as (container, isolation):
+            cells = [
+                asyncio.create_task(container.run(f"c{number}", BashCell("stand"), ()))
+                for number in range(MAX_QUEUE)
+            ]
+            await until(lambda: isolation.ran)
+            more = await container.run("one more", BashCell("stand"), ())
+            assert more.error_code == "too_many_requests"
+            isolation.gate.set()
+            await asyncio.gather(*cells)
+
+    asyncio.run(main())
+
+
+def test_cells_behind_one_that_was_ended_run_in_a_new_runner():
+    async def main():
+        async with contained(CellSeconds(bash=0.02, grace=0.0)) as (container, isolation):
+            first = asyncio.create_task(container.run("c1", BashCell("hang"), ()))
+            second = asyncio.create_task(container.run("c2", BashCell("say x"), ()))
+            assert (await first).error_code == "execution_time_exceeded"
+            assert await second == Ran("x\n", "", 0)
+            assert isolation.started == 2
+            assert not container.gone
+
+    asyncio.run(main())
+
+
+def test_a_runner_that_ends_while_its_code_waits_fails_the_cell():
+    async def main():
+        async with contained() as (container, isolation):
+            cell = PythonCell("call f", {"f": "f"})
+            waiting = await container.run("c1", cell, ())
+            isolation.runners[0].die("out of memory")
+            result = FunctionResult(waiting.calls[0].id, "r")
+            outcome = await container.resume("c1", [result])
+            assert outcome.error_code == "unavailable"
+            assert "out of memory" in outcome.message
+
+    asyncio.run(main())

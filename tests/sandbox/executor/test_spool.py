@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+from clocks import Clock
+
+from anthropic_bedrock_proxy.sandbox.executor.spool import (
+    FileMissingError,
+    FileTooLargeError,
+    Spool,
+    SpoolBounds,
+    SpoolFullError,
+)
+
+BOUNDS = SpoolBounds(file_bytes=10, owner_bytes=20, owner_files=3, total_bytes=35, seconds=100)
+
+
+@pytest.fixture
+def clock():
+    return Clock(1000.0)
+
+
+@pytest.fixture
+def spool(clock):
+    with closing(Spool(BOUNDS, clock)) as made:
+        yield made
+
+
+def put(spool, owner="a", content=b"12345", *, downloadable=False):
+    file = spool.begin(owner)
+    try:
+        file.write(content)
+    except Exception:
+        file.drop()
+        raise
+    return file.finish("x.txt", "text/plain", downloadable=downloadable)
+
+
+def test_a_file_is_kept_for_its_owner(spool):
+    record = put(spool)
+    assert record.id.startswith("file_")
+    assert len(record.id) == len("file_") + 24
+    assert (record.size_bytes, record.created_at) == (5, 1000.0)
+    assert spool.find("a", record.id) == record
+    with spool.open("a", record.id) as file:
+        assert file.read() == b"12345"
+    for take in (spool.find, spool.open, spool.remove):
+        with pytest.raises(FileMissingError):
+            take("b", record.id)
+    assert spool.list("b") == []
+
+
+def test_files_are_listed_newest_first(spool):
+    first, second = put(spool), put(spool)
+    assert spool.list("a") == [second, first]
+
+
+def test_a_file_has_a_bound_and_what_was_written_is_removed(spool):
+    with pytest.raises(FileTooLargeError):
+        put(spool, content=b"x" * 11)
+    assert spool.list("a") == []
+    for _ in range(2):  # nothing of it is counted
+        put(spool, content=b"x" * 10)
+
+
+def test_an_owner_has_bounds(spool):
+    put(spool, content=b"x" * 10)
+    put(spool, content=b"x" * 10)
+    with pytest.raises(SpoolFullError, match="20 bytes"):
+        put(spool, content=b"x")
+    spool.remove("a", spool.list("a")[0].id)
+    put(spool, content=b"x")
+    put(spool, content=b"x")
+    with pytest.raises(SpoolFullError, match="3 files"):
+        put(spool, content=b"x")
+
+
+def test_the_oldest_that_a_cell_left_gives_way(spool):
+    uploaded = put(spool)
+    left = [put(spool, downloadable=True) for _ in range(2)]
+    made = put(spool, downloadable=True)
+    assert spool.list("a") == [made, left[1], uploaded]
+    large = put(spool, content=b"x" * 10, downloadable=True)
+    assert spool.list("a") == [large, made, uploaded]
+
+
+def test_no_owner_takes_the_room_of_others(spool):
+    for owner in "ab":
+        put(spool, owner, b"x" * 10, downloadable=True)
+    put(spool, "a", b"x" * 10, downloadable=True)
+    with pytest.raises(SpoolFullError, match="the executor"):
+        put(spool, "c", b"x" * 10)
+    assert len(spool.list("b")) == 1
+
+
+def test_files_expire(spool, clock):
+    record = put(spool)
+    clock.now += 99
+    spool.sweep()
+    assert spool.list("a") == [record]
+    clock.now += 1
+    with pytest.raises(FileMissingError):
+        spool.find("a", record.id)
+    assert spool.list("a") == []
+    spool.sweep()
+    for _ in range(2):
+        put(spool, content=b"x" * 10)
+
+
+def test_nothing_is_left_of_it(clock):
+    spool = Spool(BOUNDS, clock)
+    put(spool)
+    folder = spool._folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    spool.close()
+    assert not folder.exists()

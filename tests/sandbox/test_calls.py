@@ -1,0 +1,162 @@
+"""The calls of one executor, over wires that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from clocks import Clock
+from executors import running_executor
+from fakeserver import ok, serving
+
+from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.base import ContainerGoneError, SandboxUnavailableError
+from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls, RefusedFileError
+from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
+
+STATE = b'{"status":"ready"}'
+
+
+def calls_of(server, **options):
+    address = ExecutorAddress.from_url(f"http://127.0.0.1:{server.port}")
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    return ExecutorCalls(address, "t0ken", sleep=sleep, **options), pauses
+
+
+def answered(status, body):
+    return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
+
+
+def story(answer, tell, **options):
+    async def main():
+        async with serving(answer) as server:
+            calls, pauses = calls_of(server, **options)
+            try:
+                await tell(calls, server, pauses)
+            finally:
+                await calls.close()
+
+    asyncio.run(main())
+
+
+def test_a_call_has_the_token_and_the_owner():
+    async def tell(calls, server, _):
+        assert await calls.call("POST", "/x", b"body", owner="key-1") == STATE
+        (request,) = server.requests
+        assert request.startswith(b"POST /x HTTP/1.1\r\n")
+        for line in (b"authorization: Bearer t0ken", b"x-owner: key-1", b"content-length: 4"):
+            assert line in request.split(b"\r\n")
+
+    story(ok(STATE), tell)
+
+
+def test_a_call_that_is_cut_is_repeated_twice():
+    async def cut(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-")
+        return True
+
+    async def tell(calls, server, pauses):
+        with pytest.raises(SandboxUnavailableError, match="cannot be reached"):
+            await calls.call("GET", "/x")
+        assert len(server.requests) == 3
+        assert len(pauses) == 2
+        with pytest.raises(SandboxUnavailableError):
+            await calls.call("POST", "/files", repeat=False)
+        assert len(server.requests) == 4
+
+    story(cut, tell)
+
+
+def test_where_nobody_listens_it_says_what_to_start():
+    async def main():
+        calls = ExecutorCalls(ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None)
+        with pytest.raises(SandboxUnavailableError, match="sandboxd"):
+            await calls.call("GET", "/state")
+        state = await calls.state()
+        assert state.status == "unavailable"
+        assert "/nowhere/executor.sock" in state.reason
+        await calls.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "message"),
+    [
+        (404, b'{"error":"gone"}', ContainerGoneError, "^$"),
+        (
+            503,
+            b'{"error":"unavailable","message":"no Docker"}',
+            SandboxUnavailableError,
+            "no Docker",
+        ),
+        (401, b'{"error":"unauthorized"}', SandboxUnavailableError, "SANDBOX_TOKEN"),
+        (413, b'{"error":"too_large","message":"10"}', RefusedFileError, "10"),
+        (507, b'{"error":"full","message":"full"}', RefusedFileError, "full"),
+        (400, b'{"error":"invalid","message":"m"}', SandboxUnavailableError, "m"),
+        (502, b"<html>", SandboxUnavailableError, "status 502"),
+        (200, b"<html>", SandboxUnavailableError, "another version"),
+    ],
+)
+def test_failures_are_told_by_their_kind(status, body, error, message):
+    async def tell(calls, _, __):
+        with pytest.raises(error, match=message):
+            await calls.read(ExecutorState, "GET", "/state")
+
+    story(answered(status, body), tell)
+
+
+def test_a_state_is_believed_for_two_seconds():
+    clock = Clock()
+
+    async def tell(calls, server, _):
+        assert calls.is_stale()
+        for _ in range(2):
+            assert (await calls.state()).status == "ready"
+        first, second = await asyncio.gather(calls.state(), calls.state())
+        assert first is second
+        assert len(server.requests) == 1
+        clock.now += 2
+        assert calls.is_stale()
+        await asyncio.gather(calls.state(), calls.state())
+        assert len(server.requests) == 2
+
+    story(ok(STATE), tell, now=clock)
+
+
+@pytest.mark.parametrize("owner", ["", "a\r\nx-owner: b", "é"])
+def test_an_owner_that_is_none_is_not_sent(owner):
+    async def tell(calls, server, _):
+        with pytest.raises(SandboxUnavailableError):
+            await calls.call("GET", "/files", owner=owner)
+        assert server.requests == []
+
+    story(ok(STATE), tell)
+
+
+def test_a_content_type_cannot_break_out_of_its_line():
+    async def tell(calls, server, _):
+        await calls.call("POST", "/files", content_type="a\r\nx-owner: b", owner="o")
+        (request,) = server.requests
+        assert b"x-owner: b" not in request
+        assert b"content-type: application/octet-stream" in request
+
+    story(ok(STATE), tell)
+
+
+def test_the_token_is_checked_by_the_executor():
+    async def main():
+        async with running_executor(token="right") as executor:
+            calls = executor.calls(token="wrong")
+            with pytest.raises(SandboxUnavailableError, match="SANDBOX_TOKEN"):
+                await calls.call("GET", "/state")
+            await calls.close()
+            calls = executor.calls()
+            assert (await calls.state()).status == "ready"
+            await calls.close()
+
+    asyncio.run(main())

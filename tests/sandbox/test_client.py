@@ -1,0 +1,214 @@
+"""The client over several executors; what one of them promises is in conformance/test_sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from executors import running_executor, until
+
+from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.base import (
+    BashCell,
+    CellAddress,
+    ContainerGoneError,
+    FunctionResult,
+    PythonCell,
+    Ran,
+    SandboxUnavailableError,
+    Waiting,
+)
+from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls, RefusedFileError, UnknownFileError
+from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.executor.spool import SpoolBounds
+
+OWNER = "key-1"
+
+
+@asynccontextmanager
+async def several(count=2, **options):
+    """(a client of all, the executors by their marks)"""
+    async with AsyncExitStack() as stack:
+        executors = [
+            await stack.enter_async_context(running_executor(**options)) for _ in range(count)
+        ]
+        client = SandboxClient([executor.calls() for executor in executors])
+        stack.push_async_callback(client.close)
+        yield client, {executor.address.mark: executor for executor in executors}
+
+
+def mark_of(name):
+    return name.partition("_")[2][:4]
+
+
+def at(container, cell="c1"):
+    return CellAddress(container, OWNER, cell)
+
+
+def test_a_container_is_found_where_it_was_made_by_any_client():
+    async def main():
+        async with several() as (client, executors):
+            for _ in range(6):
+                container = client.new_container()
+                await client.run(at(container), BashCell("say x"), create=True)
+                home = executors[mark_of(container)]
+                assert home.parts.containers.look(container, OWNER).waiting == []
+                other = SandboxClient([one.calls() for one in executors.values()])
+                assert (await other.look(container, OWNER)).waiting == []
+                await other.remove(container, OWNER)
+                await other.close()
+            with pytest.raises(ContainerGoneError):
+                await client.look(container, OWNER)
+
+    asyncio.run(main())
+
+
+def test_new_containers_go_where_they_can_be_had():
+    async def main():
+        async with several(3) as (client, executors):
+            bad, good, _ = executors.values()
+            bad.isolation.refuses = "no daemon"
+            await client.check()
+            marks = {mark_of(client.new_container()) for _ in range(100)}
+            assert marks == set(executors) - {bad.address.mark}
+            assert good.address.mark in marks
+
+    asyncio.run(main())
+
+
+def test_it_is_unavailable_only_if_all_are():
+    async def main():
+        async with several() as (client, executors):
+            for executor in executors.values():
+                executor.isolation.refuses = "no daemon"
+            with pytest.raises(SandboxUnavailableError, match=r"^no daemon$"):
+                await client.check()
+
+    asyncio.run(main())
+
+
+def test_states_are_told_at_once_and_asked_for_in_the_background():
+    async def main():
+        async with several(1) as (client, executors):
+            (executor,) = executors.values()
+            url = executor.address.url
+            assert client.states() == {url: None}
+            await until(lambda: client.states()[url] is not None)
+            assert client.states()[url].isolation == "fake"
+
+    asyncio.run(main())
+
+
+def test_an_executor_that_is_away_is_named():
+    async def main():
+        address = ExecutorAddress.from_url("unix:///nowhere/executor.sock")
+        client = SandboxClient([ExecutorCalls(address, None)])
+        with pytest.raises(SandboxUnavailableError, match="/nowhere"):
+            await client.check()
+        with pytest.raises(SandboxUnavailableError, match="/nowhere"):
+            await client.run(at(client.new_container()), BashCell("say x"), create=True)
+        await client.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_is_cut_in_a_cell_is_joined_again():
+    async def main():
+        async with running_executor() as executor:
+            client = executor.client()
+            cell = BashCell("stand\nsay x")
+            running = asyncio.create_task(client.run(at(client.new_container()), cell, create=True))
+            await until(lambda: executor.isolation.ran)
+            (calls,) = client._executors.values()
+            for connection in list(calls._pool._open):
+                connection._transport.abort()  # as a network does
+            executor.isolation.gate.set()
+            assert (await running).outcome == Ran("x\n", "", 0)
+            assert len(executor.isolation.ran) == 1
+
+    asyncio.run(main())
+
+
+def test_large_results_go_in_several_calls_and_one_that_is_too_large_as_an_error():
+    async def main():
+        async with running_executor() as executor:
+            client = executor.client()
+            address = at(client.new_container())
+            cell = PythonCell("gather f f f", {"f": "f"})
+            outcome = (await client.run(address, cell, create=True)).outcome
+            assert isinstance(outcome, Waiting)
+            sizes = [3_000_000, 3_000_000, 17_000_000]
+            results = [
+                FunctionResult(call.id, "x" * size)
+                for call, size in zip(outcome.calls, sizes, strict=True)
+            ]
+            failed = (await client.resume(address, results)).outcome
+            # What the fake prints is more than a runner may say: its end is refused.
+            assert failed.error_code == "unavailable"
+            sent = [f for f in executor.isolation.results if f["type"] == "result"]
+            assert [len(frame["text"]) for frame in sent[:2]] == sizes[:2]
+            assert sent[2]["text"].startswith("Error")
+
+    asyncio.run(main())
+
+
+def test_a_file_is_brought_to_the_executor_of_the_container_once():
+    async def main():
+        async with several() as (client, executors):
+            record = await client.upload(OWNER, "a.txt", b"hello", "text/plain")
+            home = mark_of(record.id)
+            other = next(mark for mark in executors if mark != home)
+            for number in range(2):
+                container = f"container_{other}{number:020x}"
+                reply = await client.run(
+                    at(container), BashCell("read a.txt"), create=True, uploads=[record.id]
+                )
+                assert reply.outcome.stdout == "hello\n"
+            assert len(executors[other].parts.spool.list(OWNER)) == 1
+
+    asyncio.run(main())
+
+
+def test_files_of_all_executors_are_listed_and_each_is_found_by_its_id():
+    async def main():
+        async with several() as (client, executors):
+            records = []
+            while {mark_of(record.id) for record in records} != set(executors):
+                records.append(await client.upload(OWNER, "a.txt", b"x", "text/plain"))
+            listed = await client.list_files(OWNER)
+            assert sorted(one.id for one in listed) == sorted(one.id for one in records)
+            for record in records:
+                assert await client.file(OWNER, record.id) == record
+                assert await client.file_content(OWNER, record.id) == b"x"
+                with pytest.raises(UnknownFileError):
+                    await client.file_content("key-2", record.id)
+                await client.delete_file(OWNER, record.id)
+                with pytest.raises(UnknownFileError):
+                    await client.file(OWNER, record.id)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "name", ["", "file_", "file_ffff" + "0" * 24, "../state", "file_1/content"]
+)
+def test_what_is_no_file_of_ours_is_unknown(name):
+    async def main():
+        async with running_executor() as executor:
+            client = executor.client()
+            for take in (client.file, client.file_content, client.delete_file):
+                with pytest.raises(UnknownFileError):
+                    await take(OWNER, name)
+
+    asyncio.run(main())
+
+
+def test_a_file_that_is_too_large_is_refused():
+    async def main():
+        async with running_executor(spool=SpoolBounds(file_bytes=3)) as executor:
+            client = executor.client()
+            with pytest.raises(RefusedFileError, match="3 bytes"):
+                await client.upload(OWNER, "a.txt", b"1234", "text/plain")
+
+    asyncio.run(main())
