@@ -1,0 +1,104 @@
+"""One runner behind sandlock's walls, and the launcher that holds them."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from ..base import IsolationError
+
+_READ_BYTES: Final = 65_536
+_WRITE_BYTES: Final = 65_536
+_REPORT_BYTES: Final = 4096
+_KILL_SECONDS: Final = 5.0
+_END_SECONDS: Final = 5.0
+_KILLED: Final = 2  # sandlock's word for a process that has taken too much memory
+
+
+class SandlockRunner:
+    """The `RunnerProcess` of a launcher."""
+
+    def __init__(
+        self, process: Process, workspace: str, removed: Callable[[SandlockRunner], Awaitable[None]]
+    ) -> None:
+        """`removed` is called once all processes have ended."""
+        self.workspace = workspace
+        self._process = process
+        self._removed = removed
+        self._killed: asyncio.Task[None] | None = None
+        self._report: bytes | None = None
+
+    async def read(self) -> bytes:
+        """Returns what it has written, as it came; b"" once it has ended."""
+        stdout = self._process.stdout
+        assert stdout is not None  # noqa: S101  # a pipe was asked for
+        try:
+            return await stdout.read(_READ_BYTES)
+        except OSError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Writes to it, waiting while it does not read. Raises `IsolationError` if it has ended."""
+        stdin = self._process.stdin
+        assert stdin is not None  # noqa: S101  # as above
+        view = memoryview(data)
+        try:
+            for start in range(0, len(view), _WRITE_BYTES):
+                if self._killed is not None:
+                    raise IsolationError("the sandbox has ended")
+                stdin.write(view[start : start + _WRITE_BYTES])
+                await stdin.drain()
+        except (OSError, RuntimeError) as error:
+            raise IsolationError("the sandbox has ended") from error
+
+    async def kill(self) -> None:
+        """Ends it at once with all that it has started. Idempotent."""
+        if self._killed is None:
+            self._killed = asyncio.ensure_future(self._kill())
+        await asyncio.shield(self._killed)
+
+    async def _kill(self) -> None:
+        process = self._process
+        with suppress(ProcessLookupError):
+            process.terminate()  # it kills all, waits for them, and ends
+        await self._read_report()
+        try:
+            async with asyncio.timeout(_KILL_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        transport: Any = getattr(process, "_transport", None)
+        if transport is not None:
+            transport.close()  # else a pipe that is full would keep it open
+        await self._removed(self)
+
+    async def why_ended(self) -> str:
+        """Returns in a few words why it has ended; "" if nobody knows."""
+        await self._read_report()
+        try:
+            report: dict[str, Any] = msgspec.json.decode(self._report or b"{}")
+        except msgspec.DecodeError:
+            return ""
+        if "failed" in report:
+            return f"not started: {report['failed']}"
+        if report.get("over") == "disk":
+            return "out of disk space"
+        if report.get("over") == "memory" or report.get("reason") == _KILLED:
+            return "out of memory"
+        return f"exit code {report['code']}" if "code" in report else ""
+
+    async def _read_report(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None  # noqa: S101  # as above
+        if self._report is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_SECONDS):
+                    self._report = await stderr.read(_REPORT_BYTES)
