@@ -54,13 +54,9 @@ class FirstReady:
     """The first of several isolations that can be had; the first that is coming, else none."""
 
     def __init__(self, isolations: Sequence[Isolation]) -> None:
+        self.name = "auto"  # then that of the chosen one
         self._isolations = isolations
         self._chosen: Isolation | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the one that was chosen."""
-        return self._chosen.name if self._chosen else "auto"
 
     async def open(self) -> None:
         """Gets all of them ready, and removes what an executor of the same name left behind."""
@@ -74,7 +70,7 @@ class FirstReady:
         states = await asyncio.gather(*(isolation.state() for isolation in self._isolations))
         for isolation, state in zip(self._isolations, states, strict=True):
             if state.status == "ready":
-                self._chosen = isolation
+                self._chosen, self.name = isolation, isolation.name
                 return state
         for state in states:
             if state.status == "preparing":

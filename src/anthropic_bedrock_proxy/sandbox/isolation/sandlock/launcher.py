@@ -132,7 +132,7 @@ def _new_namespaces() -> None:
 
 def _hide_host(plan: dict[str, Any]) -> None:
     _mount("none", "/", "", _RECURSIVE | _PRIVATE, "")
-    _mount("proc", "/proc", "proc", _NO_SETUID | _NO_DEVICES | _NO_EXEC, "")
+    _mount("proc", "/proc", "proc", _NO_SETUID | _NO_DEVICES | _NO_EXEC, "hidepid=2,subset=pid")
     for folder in sorted(Path("/").iterdir()):
         if folder.is_dir() and not folder.is_symlink() and folder.name not in _KEPT | {_TMP[1:]}:
             _mount("tmpfs", str(folder), "tmpfs", _READ_ONLY | _NO_SETUID, "size=4k,mode=555")
@@ -155,9 +155,12 @@ def _run(plan: dict[str, Any]) -> dict[str, Any]:
     _become(plan)
     _limit(plan)
     workspace = plan["workspace"]
+    readable = [*_READABLE, *_DEVICES, *plan["readable"]]
+    if not plan["bare"]:
+        readable.append("/proc")  # which shows the sandbox's own processes, and nothing else
     sandbox = sandlock.Sandbox(
         name="sandbox",
-        fs_readable=[path for path in (*_READABLE, *_DEVICES, *plan["readable"]) if _there(path)],
+        fs_readable=[path for path in readable if _there(path)],
         fs_writable=[workspace, "/dev/null"],
         extra_deny_syscalls=_DENIED.split(),
         clean_env=True,

@@ -16,6 +16,11 @@ def connect():
 def udp():
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", ("127.0.0.1", 9))
 
+def processes():
+    seen = [name for name in os.listdir("/proc") if name.isdigit()]
+    if len(seen) <= 2:  # this one, and perhaps its supervisor
+        open("/proc/%d/environ" % os.getppid()).read()
+
 def call(number, *arguments):
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syscall(number, *arguments) == -1:
@@ -27,7 +32,7 @@ tries = {
     "files of the host": lambda: open("/etc/passwd").read(),
     "the host's folders": lambda: os.listdir("/"),
     "names of the host's files": lambda: os.stat("/var/lib"),
-    "processes": lambda: os.listdir("/proc"),
+    "processes": processes,
     "writing outside": lambda: open("/tmp/probe", "w"),
     "root": lambda: os.setuid(0),
     "signals": lambda: os.kill(os.getppid(), 0),
