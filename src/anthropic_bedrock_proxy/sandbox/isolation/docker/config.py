@@ -20,6 +20,7 @@ from ..base import RunnerLimits
 
 LABEL: Final = "anthropic-bedrock-proxy.sandbox"  # "1": ours
 LABEL_EXECUTOR: Final = "anthropic-bedrock-proxy.sandbox.executor"  # the name of its executor
+LABEL_BOOT: Final = "anthropic-bedrock-proxy.sandbox.boot"  # a run of that executor
 USER: Final = "65532:65532"
 
 _TMP_BYTES: Final = 16 * 1024 * 1024
@@ -80,6 +81,7 @@ def container_config(
     limits: RunnerLimits,
     workspace: str,
     name: str,
+    boot: str,
     runtime: str | None,
     volumes: Iterable[str],
 ) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def container_config(
         ],
         "Hostname": "sandbox",
         "Healthcheck": {"Test": ["NONE"]},
-        "Labels": {LABEL: "1", LABEL_EXECUTOR: name},
+        "Labels": {LABEL: "1", LABEL_EXECUTOR: name, LABEL_BOOT: boot},
         # One client, and the end of its connection is the end of the runner's input.
         "OpenStdin": True,
         "StdinOnce": True,

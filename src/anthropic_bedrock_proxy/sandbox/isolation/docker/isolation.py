@@ -23,13 +23,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..base import IsolationError, IsolationState, RunnerLimits
-from .config import LABEL, LABEL_EXECUTOR, container_config
+from .config import LABEL, LABEL_BOOT, LABEL_EXECUTOR, container_config
 from .connection import DockerConnection, connect
-from .process import DockerRunner
+from .process import DockerRunner, abort
 
 if TYPE_CHECKING:
     from aiodocker import Docker
-    from aiodocker.containers import DockerContainer
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +39,9 @@ _SWEEP_SECONDS: Final = 30.0
 _PULL_SECONDS: Final = 900.0
 _PULL_AGAIN_SECONDS: Final = 60.0  # after a pull that failed
 _MOST_LEFTOVERS: Final = 10_000
+_MISSES: Final = 20  # looks for a container that may come yet
 _MISSING: Final = 404
+_IN_PROGRESS: Final = 409  # it is being removed already
 _AWAY: Final = 900  # what the library calls a daemon that cannot be reached
 
 
@@ -76,14 +77,17 @@ class DockerIsolation:
         self._pull: asyncio.Task[None] | None = None
         self._pull_failed_at: float | None = None
         self._runners: dict[str, DockerRunner] = {}
-        self._leftovers: set[str] = set()
+        self._starting: set[asyncio.Task[DockerRunner]] = set()
+        self._killing: set[asyncio.Task[None]] = set()
+        self._leftovers: dict[str, int] = {}
+        self._boot = secrets.token_hex(8)
         self._swept = False
 
     async def open(self) -> None:
         """Removes what an executor of this name has left behind; begins to pull a missing image."""
         with suppress(Exception):  # `state` tells it, and tries anew
             async with asyncio.timeout(_SWEEP_SECONDS):
-                await self._sweep()
+                await self._sweep(self._docker())
         await self.state()
 
     async def state(self) -> IsolationState:
@@ -93,6 +97,7 @@ class DockerIsolation:
                 docker = self._docker()
                 info = await docker.system.info()
                 image = await self._inspect_image(docker)
+                await self._remove_leftovers(docker)
         except Exception as error:  # noqa: BLE001  # a library's, of any kind: all mean the same
             return IsolationState("unavailable", self._why_away(error))
         details = _details(info)
@@ -111,22 +116,23 @@ class DockerIsolation:
 
     async def start(self) -> DockerRunner:
         """Starts one runner. Raises `IsolationError`."""
+        # Never cancelled in the middle: the daemon would go on, and nobody would know.
+        starting = asyncio.create_task(self._start_in_time())
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         try:
-            async with asyncio.timeout(_START_SECONDS):
-                if not self._swept or self._leftovers:
-                    await self._sweep()
-                return await self._start(self._docker())
-        except IsolationError:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._kill_unwanted)
             raise
-        except Exception as error:
-            raise IsolationError(self._why_away(error)) from error
 
     async def close(self) -> None:
         """Removes all that it has started."""
         if self._pull is not None:
             self._pull.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._pull
+            await asyncio.wait([self._pull])
+        if self._starting:
+            await asyncio.wait(self._starting)
         await asyncio.gather(*(runner.kill() for runner in [*self._runners.values()]))
         if self._connection is not None:
             with suppress(Exception):
@@ -134,6 +140,25 @@ class DockerIsolation:
                     await self._remove_leftovers(self._connection.client)
             await self._connection.close()
             self._connection = None
+
+    async def _start_in_time(self) -> DockerRunner:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                docker = self._docker()
+                if not self._swept:
+                    await self._sweep(docker)
+                await self._remove_leftovers(docker)
+                return await self._start(docker)
+        except IsolationError:
+            raise
+        except Exception as error:
+            raise IsolationError(self._why_away(error)) from error
+
+    def _kill_unwanted(self, started: asyncio.Task[DockerRunner]) -> None:
+        if not started.cancelled() and started.exception() is None:
+            killing = asyncio.create_task(started.result().kill())
+            self._killing.add(killing)
+            killing.add_done_callback(self._killing.discard)
 
     def _docker(self) -> Docker:
         if self._connection is None:
@@ -150,9 +175,12 @@ class DockerIsolation:
             limits=self._limits,
             workspace=self._workspace,
             name=self._executor,
+            boot=self._boot,
             runtime=self._runtime,
             volumes=(image.get("Config") or {}).get("Volumes") or (),
         )
+        from aiodocker import DockerError  # noqa: PLC0415  # as above
+
         # Named here, so that a container can be removed whose making we did not see end.
         name = f"sandbox-{secrets.token_hex(12)}"
         stream = None
@@ -161,11 +189,14 @@ class DockerIsolation:
             stream = container.attach(stdin=True, stdout=True)
             await stream.__aenter__()  # it lives as long as the runner
             await container.start()
-        except BaseException:
+        except BaseException as error:
             if stream is not None:
                 with suppress(Exception):
+                    abort(stream)
                     await stream.close()
-            await asyncio.shield(asyncio.ensure_future(self._remove(name)))
+            # It may yet be made by a daemon that is slow to answer.
+            misses = 1 if isinstance(error, DockerError) else _MISSES
+            await asyncio.shield(asyncio.ensure_future(self._remove(name, misses)))
             raise
         runner = DockerRunner(container, stream, self._workspace, self._remove)
         self._runners[runner.id] = runner
@@ -211,11 +242,11 @@ class DockerIsolation:
         finally:
             self._pull = None
 
-    async def _remove(self, name: str) -> None:
-        """Removes a container by its id or name; when that fails, later."""
+    async def _remove(self, name: str, misses: int = 1) -> None:
+        """Removes a container by its id or name; when that fails, or it is not there yet, later."""
         self._runners.pop(name, None)
         if len(self._leftovers) < _MOST_LEFTOVERS:  # the next `open` finds any by its label
-            self._leftovers.add(name)
+            self._leftovers[name] = misses
         with suppress(Exception):  # it is a leftover then
             async with asyncio.timeout(_REMOVE_SECONDS):
                 await self._remove_one(self._docker(), name)
@@ -223,29 +254,32 @@ class DockerIsolation:
     async def _remove_one(self, docker: Docker, name: str) -> None:
         from aiodocker import DockerError  # noqa: PLC0415  # as above
 
+        misses = 0
         try:
             await docker.containers.container(name).delete(force=True, v=True)
         except DockerError as error:
+            if error.status == _IN_PROGRESS:
+                return
             if error.status != _MISSING:
                 raise
-        self._leftovers.discard(name)
+            misses = self._leftovers.get(name, 1) - 1
+        if misses:
+            self._leftovers[name] = misses
+        else:
+            self._leftovers.pop(name, None)
 
     async def _remove_leftovers(self, docker: Docker) -> None:
         for name in [*self._leftovers]:
             await self._remove_one(docker, name)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, docker: Docker) -> None:
         """Removes what is left of executors: of this name, all; of others, what has ended."""
-        docker = self._docker()
-        if not self._swept:
-            ours = [f"{LABEL}=1", f"{LABEL_EXECUTOR}={self._executor}"]
-            found = await _find(docker, label=ours)
-            found += await _find(docker, label=[f"{LABEL}=1"], status=["exited", "dead"])
-            for container in {container.id: container for container in found}.values():
-                if container.id not in self._runners:
-                    await self._remove_one(docker, container.id)
-            self._swept = True
-        await self._remove_leftovers(docker)
+        ours = await _find(docker, label=[f"{LABEL}=1", f"{LABEL_EXECUTOR}={self._executor}"])
+        ended = await _find(docker, label=[f"{LABEL}=1"], status=["exited", "dead"])
+        now = await _find(docker, label=[f"{LABEL_BOOT}={self._boot}"])
+        for name in (ours | ended) - now:
+            await self._remove_one(docker, name)
+        self._swept = True
 
     def _why_away(self, error: Exception) -> str:
         """Says what is wrong with the daemon, in words that are fit for clients."""
@@ -264,8 +298,9 @@ class DockerIsolation:
         return f"the Docker daemon refused (status {status}): the executor's log says why"
 
 
-async def _find(docker: Docker, **filters: list[str]) -> list[DockerContainer]:
-    return await docker.containers.list(all="true", filters=json.dumps(filters))
+async def _find(docker: Docker, **filters: list[str]) -> set[str]:
+    found = await docker.containers.list(all="true", filters=json.dumps(filters))
+    return {container.id for container in found}
 
 
 def _weak_points(info: Mapping[str, Any]) -> list[str]:

@@ -78,10 +78,12 @@ class DockerRunner:
         await asyncio.shield(self._killed)
 
     async def _kill(self) -> None:
-        await self._remove(self.id)
         self._ended = True
-        with suppress(Exception):  # whatever is wrong with the connection, it is of no use any more
+        # First of all: the daemon waits for whoever is attached to take all that was written.
+        with suppress(Exception):  # whatever is wrong with it, it is of no use any more
+            abort(self._stream)
             await self._stream.close()
+        await self._remove(self.id)
 
     async def why_ended(self) -> str:
         """Returns in a few words why it has ended; "" if nobody knows."""
@@ -97,3 +99,11 @@ class DockerRunner:
             return "out of memory"
         code = state.get("ExitCode")
         return "killed" if code == _KILLED else f"exit code {code}"
+
+
+def abort(stream: Stream) -> None:
+    """Drops the connection of a stream with all that waits to be sent, as its `close` does not."""
+    response = stream._resp  # noqa: SLF001  # the library has no other way
+    connection = response.connection if response is not None else None
+    if connection is not None and connection.transport is not None:
+        connection.transport.abort()

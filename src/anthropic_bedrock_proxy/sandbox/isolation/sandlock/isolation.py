@@ -29,7 +29,7 @@ import msgspec
 
 from ..base import IsolationError, IsolationState, RunnerLimits
 from .probe import PROBE, complaints
-from .process import SandlockRunner
+from .process import Output, SandlockRunner
 
 # The versions whose walls were tried. Another one may be degraded without a sign.
 TRIED_VERSION: Final = "0.9.0"
@@ -60,12 +60,16 @@ class SandlockIsolation:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`executor` is the name that folders of degraded sandboxes are found by."""
-        self._command, self._readable = _with_python(command)
+        self._python, self._readable = _find_python()
+        self._command = [self._python if word == "python3" else word for word in command[:1]]
+        self._command += command[1:]
         self._limits = limits
         self._allow_degraded = allow_degraded
         self._now = now
         self._folder = Path(tempfile.gettempdir()) / f"sandboxes-{os.getuid()}-{executor}"
         self._numbers = itertools.count()
+        self._starting: set[asyncio.Task[SandlockRunner]] = set()
+        self._killing: set[asyncio.Task[None]] = set()
         self._runners: dict[SandlockRunner, Path | None] = {}
         self._state: IsolationState | None = None
         self._probed_at = 0.0
@@ -93,10 +97,28 @@ class SandlockIsolation:
         state = await self.state()
         if state.status != "ready":
             raise IsolationError(state.reason)
-        return await self._start(self._command, bare=self._bare)
+        # Never cancelled in the middle: a process would run that nobody knows.
+        starting = asyncio.create_task(self._start(self._command, bare=self._bare))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._kill_unwanted)
+            raise
+
+    def _kill_unwanted(self, started: asyncio.Task[SandlockRunner]) -> None:
+        if not started.cancelled() and started.exception() is None:
+            killing = asyncio.create_task(started.result().kill())
+            self._killing.add(killing)
+            killing.add_done_callback(self._killing.discard)
 
     async def close(self) -> None:
         """Ends all that it has started."""
+        if self._probing is not None:
+            await asyncio.wait([self._probing])
+        if self._starting:
+            await asyncio.wait(self._starting)
         await asyncio.gather(*(runner.kill() for runner in [*self._runners]))
         await _remove_folder(self._folder)
 
@@ -142,7 +164,7 @@ class SandlockIsolation:
 
     async def _try(self, *, bare: bool) -> list[str]:
         """Returns what a sandbox could do that it must not; why it did not start."""
-        command = [self._command[0], "-I", "-c", PROBE]
+        command = [self._python, "-I", "-c", PROBE]
         runner = await self._start(command, bare=bare)
         told = b""
         try:
@@ -161,6 +183,7 @@ class SandlockIsolation:
         folder = await self._new_folder(number) if bare else None
         workspace = str(folder or _HIDDEN_WORKSPACE)
         plan = self._plan(number, command, workspace, bare=bare)
+        stdout, theirs = await Output.make()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -168,17 +191,20 @@ class SandlockIsolation:
                 str(_LAUNCHER),
                 msgspec.json.encode(plan).decode(),
                 stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=theirs,
                 stderr=asyncio.subprocess.PIPE,
                 env={},
                 cwd="/",
                 start_new_session=True,
             )
         except OSError as error:
+            stdout.transport.close()
             if folder is not None:
                 await _remove_folder(folder)
             raise IsolationError(f"a process could not be started: {error.strerror}") from error
-        runner = SandlockRunner(process, workspace, self._removed)
+        finally:
+            os.close(theirs)
+        runner = SandlockRunner(process, stdout, workspace, self._removed)
         self._runners[runner] = folder
         return runner
 
@@ -229,13 +255,10 @@ class SandlockIsolation:
             await _remove_folder(folder)
 
 
-def _with_python(command: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Returns the command with the path of its Python, and what has to be readable for that."""
-    first, *rest = command
-    found = shutil.which(first, path=_PATH)
-    if found is not None:
-        return [found, *rest], []
-    return [sys.executable, *rest], [sys.base_prefix, sys.prefix]
+def _find_python() -> tuple[str, list[str]]:
+    """Returns the path of a Python for sandboxes, and what has to be readable for it."""
+    found = shutil.which("python3", path=_PATH)
+    return (found, []) if found else (sys.executable, [sys.base_prefix, sys.prefix])
 
 
 async def _remove_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,25 +21,51 @@ _END_SECONDS: Final = 5.0
 _KILLED: Final = 2  # sandlock's word for a process that has taken too much memory
 
 
+class Output:
+    """The end of a pipe that a runner writes to.
+
+    Not one that the child was given by asyncio: which tells nobody of the end of a child until
+    its output has been read.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, transport: asyncio.ReadTransport) -> None:
+        self.reader = reader
+        self.transport = transport
+
+    @classmethod
+    async def make(cls) -> tuple[Output, int]:
+        """Returns it with the descriptor of the other end."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        reader = asyncio.StreamReader(_READ_BYTES)
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(ours, "rb", 0)
+        )
+        return cls(reader, transport), theirs
+
+
 class SandlockRunner:
     """The `RunnerProcess` of a launcher."""
 
     def __init__(
-        self, process: Process, workspace: str, removed: Callable[[SandlockRunner], Awaitable[None]]
+        self,
+        process: Process,
+        stdout: Output,
+        workspace: str,
+        removed: Callable[[SandlockRunner], Awaitable[None]],
     ) -> None:
         """`removed` is called once all processes have ended."""
         self.workspace = workspace
         self._process = process
+        self._stdout = stdout
         self._removed = removed
         self._killed: asyncio.Task[None] | None = None
         self._report: bytes | None = None
 
     async def read(self) -> bytes:
         """Returns what it has written, as it came; b"" once it has ended."""
-        stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101  # a pipe was asked for
         try:
-            return await stdout.read(_READ_BYTES)
+            return await self._stdout.reader.read(_READ_BYTES)
         except OSError:
             return b""
 
@@ -73,11 +100,10 @@ class SandlockRunner:
         except TimeoutError:
             with suppress(ProcessLookupError):
                 process.kill()
+                await process.wait()
         if process.stdin is not None:
             process.stdin.close()
-        transport: Any = getattr(process, "_transport", None)
-        if transport is not None:
-            transport.close()  # else a pipe that is full would keep it open
+        self._stdout.transport.close()
         await self._removed(self)
 
     async def why_ended(self) -> str:
