@@ -64,13 +64,14 @@ _OWN_THREADS = 16  # of the supervisor, which belong to the same user
 
 # Beside what sandlock denies anyway. memfd_create: its memory would be nobody's.
 _DENIED = """
-acct add_key bpf delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick
-init_module inotify_init inotify_init1 io_uring_enter io_uring_register io_uring_setup kcmp
-kexec_load keyctl lookup_dcookie mbind memfd_create memfd_secret migrate_pages mount
-mount_setattr move_mount move_pages mq_open msgget name_to_handle_at nfsservctl
-open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root process_madvise
-process_vm_readv process_vm_writev ptrace quotactl reboot request_key sched_setaffinity semget
-set_mempolicy setns shmget swapoff swapon syslog umount2 unshare userfaultfd vhangup
+acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init
+finit_module fsconfig fsmount fsopen fspick init_module inotify_init inotify_init1
+io_uring_enter io_uring_register io_uring_setup kcmp kexec_load keyctl lookup_dcookie mbind
+memfd_create memfd_secret migrate_pages mount mount_setattr move_mount move_pages mq_open msgget
+name_to_handle_at nfsservctl open_by_handle_at open_tree perf_event_open personality pidfd_getfd
+pivot_root process_madvise process_vm_readv process_vm_writev ptrace quotactl reboot request_key
+sched_setaffinity semget set_mempolicy setns settimeofday shmget swapoff swapon syslog umount2
+unshare userfaultfd vhangup
 """
 
 _libc = ctypes.CDLL(None, use_errno=True)
