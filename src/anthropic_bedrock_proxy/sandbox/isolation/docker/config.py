@@ -103,6 +103,7 @@ def container_config(
         ],
         "Hostname": "sandbox",
         "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGKILL",  # a daemon that ends is not held up by what it stops
         "Labels": {LABEL: "1", LABEL_EXECUTOR: name, LABEL_BOOT: boot},
         # One client, and the end of its connection is the end of the runner's input.
         "OpenStdin": True,
