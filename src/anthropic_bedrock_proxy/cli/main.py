@@ -23,6 +23,7 @@ COMMANDS = {
     "backup": ("backup", "Copy the embedded store."),
     "tables": ("tables", "Create or migrate the DynamoDB tables."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),
+    "sandbox": ("sandbox", "Images for sandboxes, and whether their walls hold here."),
     "bedrock-sim": ("simulator", "Run the Bedrock simulator."),
 }
 

@@ -71,9 +71,7 @@ class FirstReady:
         for isolation, state in zip(self._isolations, states, strict=True):
             if state.status == "ready":
                 self._chosen, self.name = isolation, isolation.name
-                return state
-        for state in states:
-            if state.status == "preparing":
+            if state.status != "unavailable":  # one that is coming is waited for
                 return state
         names = [isolation.name for isolation in self._isolations]
         reasons = dict(zip(names, (state.reason for state in states), strict=True))

@@ -28,7 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from ..base import IsolationError, IsolationState, RunnerLimits
-from .probe import PROBE, complaints
+from ..probe import ProbeError, holes, outcomes, probing
 from .process import Output, SandlockRunner
 
 # The versions whose walls were tried. Another one may be degraded without a sign.
@@ -40,9 +40,13 @@ _NOBODY: Final = 65_534
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 _HIDDEN_WORKSPACE: Final = "/tmp/workspace"  # noqa: S108  # in a /tmp of the sandbox's own
-_PROBE_SECONDS: Final = 5.0
 _PROBE_AGAIN_SECONDS: Final = 10.0
-_PROBE_BYTES: Final = 65_536
+
+
+def _installed() -> str | None:
+    with suppress(PackageNotFoundError):
+        return version("sandlock")
+    return None
 
 
 class SandlockIsolation:
@@ -58,11 +62,12 @@ class SandlockIsolation:
         executor: str,
         allow_degraded: bool = False,
         now: Callable[[], float] = time.monotonic,
+        installed: Callable[[], str | None] = _installed,
     ) -> None:
         """`executor` is the name that folders of degraded sandboxes are found by."""
+        self._installed = installed
         self._python, self._readable = _find_python()
-        self._command = [self._python if word == "python3" else word for word in command[:1]]
-        self._command += command[1:]
+        self._command = [self._python if word == "python3" else word for word in command]
         self._limits = limits
         self._allow_degraded = allow_degraded
         self._now = now
@@ -133,9 +138,8 @@ class SandlockIsolation:
         return self._state
 
     async def _find_out(self) -> IsolationState:
-        try:
-            installed = version("sandlock")
-        except PackageNotFoundError:
+        installed = self._installed()
+        if installed is None:
             reason = "sandlock is not installed: pip install 'anthropic-bedrock-proxy[sandbox]'"
             return IsolationState("unavailable", reason)
         details = {"sandlock": installed}
@@ -164,19 +168,14 @@ class SandlockIsolation:
 
     async def _try(self, *, bare: bool) -> list[str]:
         """Returns what a sandbox could do that it must not; why it did not start."""
-        command = [self._python, "-I", "-c", PROBE]
-        runner = await self._start(command, bare=bare)
-        told = b""
-        try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                while (data := await runner.read()) and len(told) < _PROBE_BYTES:
-                    told += data
-                why = await runner.why_ended()
-        except TimeoutError:
-            why = "no answer"
-        finally:
-            await runner.kill()
-        return complaints(told, why, bare=bare)
+        with probing() as command:
+            runner = await self._start([self._python, *command[1:]], bare=bare)
+            try:
+                return [f"it could {hole}" for hole in holes(await outcomes(runner), bare=bare)]
+            except ProbeError as error:
+                return [str(error)]
+            finally:
+                await runner.kill()
 
     async def _start(self, command: Sequence[str], *, bare: bool) -> SandlockRunner:
         number = next(self._numbers)
