@@ -19,7 +19,7 @@ KINDS: Final = ("auto", "docker", "sandlock")
 
 
 class IsolationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Which isolation, and what its sandboxes are like.
+    """The choice of an isolation, and what its sandboxes are like.
 
     `name` is the executor's, for what it leaves behind to be found by. `workspace` and `image` are
     for Docker; behind sandlock's walls the folder is another. `docker_host` is the address of the

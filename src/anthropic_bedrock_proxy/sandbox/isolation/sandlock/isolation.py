@@ -29,7 +29,7 @@ import msgspec
 
 from ..base import IsolationError, IsolationState, RunnerLimits
 from ..probe import ProbeError, holes, outcomes, probing
-from .process import Output, SandlockRunner
+from .process import OutputPipe, SandlockRunner
 
 # The versions whose walls were tried. Another one may be degraded without a sign.
 TRIED_VERSION: Final = "0.9.0"
@@ -182,7 +182,7 @@ class SandlockIsolation:
         folder = await self._new_folder(number) if bare else None
         workspace = str(folder or _HIDDEN_WORKSPACE)
         plan = self._plan(number, command, workspace, bare=bare)
-        stdout, theirs = await Output.make()
+        stdout, theirs = await OutputPipe.make()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,

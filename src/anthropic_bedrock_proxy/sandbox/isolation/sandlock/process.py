@@ -21,7 +21,7 @@ _END_SECONDS: Final = 5.0
 _KILLED: Final = 2  # sandlock's word for a process that has taken too much memory
 
 
-class Output:
+class OutputPipe:
     """The end of a pipe that a runner writes to.
 
     Not one that the child was given by asyncio: which tells nobody of the end of a child until
@@ -33,7 +33,7 @@ class Output:
         self.transport = transport
 
     @classmethod
-    async def make(cls) -> tuple[Output, int]:
+    async def make(cls) -> tuple[OutputPipe, int]:
         """Returns it with the descriptor of the other end."""
         loop = asyncio.get_running_loop()
         ours, theirs = os.pipe2(os.O_CLOEXEC)
@@ -50,7 +50,7 @@ class SandlockRunner:
     def __init__(
         self,
         process: Process,
-        stdout: Output,
+        stdout: OutputPipe,
         workspace: str,
         removed: Callable[[SandlockRunner], Awaitable[None]],
     ) -> None:
