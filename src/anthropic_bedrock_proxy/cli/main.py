@@ -24,6 +24,7 @@ COMMANDS = {
     "tables": ("tables", "Create or migrate the DynamoDB tables."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),
     "sandboxd": ("sandboxd", "Run the executor of sandboxes."),
+    "sandbox": ("sandbox", "Images for sandboxes, and whether their walls hold here."),
     "bedrock-sim": ("simulator", "Run the Bedrock simulator."),
 }
 

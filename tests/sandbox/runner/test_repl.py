@@ -141,7 +141,9 @@ def test_modules_of_the_workspace_can_be_imported(inside):
 
 
 def test_classes_of_a_cell_can_be_pickled(inside):
-    code = "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))) is A, __name__)"
+    code = (
+        "import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))) is A, __name__)"
+    )
     assert inside.says(code) == "True __main__\n"
 
 
@@ -223,7 +225,11 @@ def test_code_that_does_not_stop_is_killed_with_all_that_it_has_started(inside):
 )
 def test_an_interpreter_that_ends_itself_ends_its_cell_and_is_replaced(inside, code, return_code):
     done = inside.python(f"import os\nprint('last')\n{code}")
-    assert (done["return_code"], done["stdout"], done["timed_out"]) == (return_code, "last\n", False)
+    assert (done["return_code"], done["stdout"], done["timed_out"]) == (
+        return_code,
+        "last\n",
+        False,
+    )
     assert done["stderr"] == (
         f"The code has ended the interpreter (return code {return_code}): "
         "the interpreter has ended; its variables are lost.\n"
@@ -285,7 +291,10 @@ def test_the_interpreter_has_no_descriptor_that_leads_to_the_executor(inside):
         b'{"type":"calls","calls":[{"call":1,"name":"f","input":{"x":1e999}}]}\n',
         b'{"type":"calls","calls":[{"call":1,"name":"f","input":{"x":"\\ud800"}}]}\n',
         b'{"type":"calls","calls":[{"call":1,"name":"f","input":{},"id":7}]}\n',
-        b'{"type":"calls","calls":[{"call":1,"name":"f","input":{"x":' + b"[" * 200 + b"]" * 200 + b"}}]}\n",
+        b'{"type":"calls","calls":[{"call":1,"name":"f","input":{"x":'
+        + b"[" * 200
+        + b"]" * 200
+        + b"}}]}\n",
         b"[" * 100_000 + b"\n",
     ],
 )

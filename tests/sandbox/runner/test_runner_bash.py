@@ -44,7 +44,9 @@ def test_a_command_has_no_descriptors_but_its_three(inside):
 
 
 def test_signals_do_to_programs_what_they_do_elsewhere(inside):
-    done = inside.bash("sh -c 'kill -TERM $$'; echo $?; sh -c 'kill -INT $$'; echo $?; yes | head -1")
+    done = inside.bash(
+        "sh -c 'kill -TERM $$'; echo $?; sh -c 'kill -INT $$'; echo $?; yes | head -1"
+    )
     assert done["stdout"] == "143\n130\ny\n"
     assert "Broken pipe" not in done["stderr"]
 

@@ -1,0 +1,1 @@
+"""Docker as isolation: one container for each runner."""

@@ -1,0 +1,324 @@
+"""Docker's walls: runners in containers of a daemon, which may come and go.
+
+    open    removes the containers of an executor of the same name, and asks for the image
+    state   asks the daemon and for the image: `preparing` while that is being pulled
+    start   create, attach, start: attached before the start, so no byte is missed
+    kill    removes; what a daemon that is away cannot remove is removed when it is back
+
+Each request to the daemon has a connection of its own: one that was left open would be found dead
+after the daemon's restart. The connection of an attached container is its runner's input; when the
+executor dies it closes, so the runner ends and with it the container. What is left of that is an
+empty container, which the next `open` removes, by whichever executor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from ..base import IsolationError, IsolationState, RunnerLimits
+from .config import LABEL, LABEL_BOOT, LABEL_EXECUTOR, container_config
+from .connection import DockerConnection, connect
+from .process import DockerRunner, abort
+
+if TYPE_CHECKING:
+    from aiodocker import Docker
+
+_log = logging.getLogger(__name__)
+
+_STATE_SECONDS: Final = 0.8
+_START_SECONDS: Final = 30.0
+_REMOVE_SECONDS: Final = 15.0
+_SWEEP_SECONDS: Final = 30.0
+_PULL_SECONDS: Final = 900.0
+_PULL_AGAIN_SECONDS: Final = 60.0  # after a pull that failed
+_MOST_LEFTOVERS: Final = 10_000
+_MISSES: Final = 20  # looks for a container that may come yet
+_MISSING: Final = 404
+_IN_PROGRESS: Final = 409  # it is being removed already
+_AWAY: Final = 900  # what the library calls a daemon that cannot be reached
+
+
+class DockerIsolation:
+    """The `Isolation` of a Docker daemon. Belongs to one event loop."""
+
+    name = "docker"
+
+    def __init__(
+        self,
+        *,
+        image: str,
+        command: Sequence[str],
+        limits: RunnerLimits,
+        workspace: str,
+        executor: str,
+        runtime: str | None = None,
+        address: str | None = None,
+        allow_degraded: bool = False,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`executor` is the name that containers are found by; `address` that of the daemon."""
+        self._image = image
+        self._command = tuple(command)
+        self._limits = limits
+        self._workspace = workspace
+        self._executor = executor
+        self._runtime = runtime
+        self._address = address
+        self._now = now
+        self._allow_degraded = allow_degraded
+        self._connection: DockerConnection | None = None
+        self._pull: asyncio.Task[None] | None = None
+        self._pull_failed_at: float | None = None
+        self._runners: dict[str, DockerRunner] = {}
+        self._starting: set[asyncio.Task[DockerRunner]] = set()
+        self._killing: set[asyncio.Task[None]] = set()
+        self._leftovers: dict[str, int] = {}
+        self._boot = secrets.token_hex(8)
+        self._swept = False
+
+    async def open(self) -> None:
+        """Removes what an executor of this name has left behind; begins to pull a missing image."""
+        with suppress(Exception):  # `state` tells it, and tries anew
+            async with asyncio.timeout(_SWEEP_SECONDS):
+                await self._sweep(self._docker())
+        await self.state()
+
+    async def state(self) -> IsolationState:
+        """Asks the daemon whether it is there, and has the image and the runtime."""
+        try:
+            async with asyncio.timeout(_STATE_SECONDS):
+                docker = self._docker()
+                info = await docker.system.info()
+                image = await self._inspect_image(docker)
+                await self._remove_leftovers(docker)
+        except Exception as error:  # noqa: BLE001  # a library's, of any kind: all mean the same
+            return IsolationState("unavailable", self._why_away(error))
+        details = _details(info)
+        if self._runtime and self._runtime not in info.get("Runtimes", {}):
+            reason = f"Docker has no runtime {self._runtime}: install it, or unset SANDBOX_RUNTIME"
+            return IsolationState("unavailable", reason, details)
+        if (weak := _weak_points(info)) and not self._allow_degraded:
+            reason = (
+                f"the Docker daemon cannot enforce {', '.join(weak)}: mend that, or accept it with "
+                "SANDBOX_ALLOW_DEGRADED=true"
+            )
+            return IsolationState("unavailable", reason, details)
+        if image is None:
+            return self._without_image(details)
+        return IsolationState("ready", "", details | {"image": self._image})
+
+    async def start(self) -> DockerRunner:
+        """Starts one runner. Raises `IsolationError`."""
+        # Never cancelled in the middle: the daemon would go on, and nobody would know.
+        starting = asyncio.create_task(self._start_in_time())
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(self._kill_unwanted)
+            raise
+
+    async def close(self) -> None:
+        """Removes all that it has started."""
+        if self._pull is not None:
+            self._pull.cancel()
+            await asyncio.wait([self._pull])
+        if self._starting:
+            await asyncio.wait(self._starting)
+        await asyncio.gather(*(runner.kill() for runner in [*self._runners.values()]))
+        if self._connection is not None:
+            with suppress(Exception):
+                async with asyncio.timeout(_REMOVE_SECONDS):
+                    await self._remove_leftovers(self._connection.client)
+            await self._connection.close()
+            self._connection = None
+
+    async def _start_in_time(self) -> DockerRunner:
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                docker = self._docker()
+                if not self._swept:
+                    await self._sweep(docker)
+                await self._remove_leftovers(docker)
+                return await self._start(docker)
+        except IsolationError:
+            raise
+        except Exception as error:
+            raise IsolationError(self._why_away(error)) from error
+
+    def _kill_unwanted(self, started: asyncio.Task[DockerRunner]) -> None:
+        if not started.cancelled() and started.exception() is None:
+            killing = asyncio.create_task(started.result().kill())
+            self._killing.add(killing)
+            killing.add_done_callback(self._killing.discard)
+
+    def _docker(self) -> Docker:
+        if self._connection is None:
+            self._connection = connect(self._address)
+        return self._connection.client
+
+    async def _start(self, docker: Docker) -> DockerRunner:
+        image = await self._inspect_image(docker)
+        if image is None:
+            raise IsolationError(self._without_image({}).reason)
+        config = container_config(
+            image=self._image,
+            command=self._command,
+            limits=self._limits,
+            workspace=self._workspace,
+            name=self._executor,
+            boot=self._boot,
+            runtime=self._runtime,
+            volumes=(image.get("Config") or {}).get("Volumes") or (),
+        )
+        from aiodocker import DockerError  # noqa: PLC0415  # as above
+
+        # Named here, so that a container can be removed whose making we did not see end.
+        name = f"sandbox-{secrets.token_hex(12)}"
+        stream = None
+        try:
+            container = await docker.containers.create(config, name=name)
+            stream = container.attach(stdin=True, stdout=True)
+            await stream.__aenter__()  # it lives as long as the runner
+            await container.start()
+        except BaseException as error:
+            if stream is not None:
+                with suppress(Exception):
+                    abort(stream)
+                    await stream.close()
+            # It may yet be made by a daemon that is slow to answer.
+            misses = 1 if isinstance(error, DockerError) else _MISSES
+            await asyncio.shield(asyncio.ensure_future(self._remove(name, misses)))
+            raise
+        runner = DockerRunner(container, stream, self._workspace, self._remove)
+        self._runners[runner.id] = runner
+        return runner
+
+    async def _inspect_image(self, docker: Docker) -> dict[str, Any] | None:
+        from aiodocker import DockerError  # noqa: PLC0415  # as above
+
+        try:
+            return await docker.images.inspect(self._image)
+        except DockerError as error:
+            if error.status == _MISSING:
+                return None
+            raise
+
+    def _without_image(self, details: dict[str, str]) -> IsolationState:
+        """Tells of a missing image that it is on its way, which it is from now on, or why not."""
+        failed_at = self._pull_failed_at
+        if self._pull is None and (
+            failed_at is None or self._now() - failed_at >= _PULL_AGAIN_SECONDS
+        ):
+            self._pull = asyncio.create_task(self._pull_image())
+        if self._pull is not None:
+            reason = f"the image {self._image} is being pulled; try again soon"
+            return IsolationState("preparing", reason, details)
+        reason = (
+            f"the image {self._image} is not here and could not be pulled: "
+            f"`docker pull {self._image}`, or make one with "
+            "`anthropic-bedrock-proxy sandbox build` and set PTC_SANDBOX_IMAGE to it"
+        )
+        return IsolationState("unavailable", reason, details)
+
+    async def _pull_image(self) -> None:
+        try:
+            async with asyncio.timeout(_PULL_SECONDS):
+                # Its answer is progress: read as it comes, so that none of it is kept.
+                async for _ in self._docker().images.pull(self._image, stream=True):
+                    pass
+            self._pull_failed_at = None
+        except Exception as error:  # noqa: BLE001  # as in `state`
+            self._pull_failed_at = self._now()
+            _log.warning("The sandbox image could not be pulled: %s", type(error).__name__)
+        finally:
+            self._pull = None
+
+    async def _remove(self, name: str, misses: int = 1) -> None:
+        """Removes a container by its id or name; when that fails, or it is not there yet, later."""
+        self._runners.pop(name, None)
+        if len(self._leftovers) < _MOST_LEFTOVERS:  # the next `open` finds any by its label
+            self._leftovers[name] = misses
+        with suppress(Exception):  # it is a leftover then
+            async with asyncio.timeout(_REMOVE_SECONDS):
+                await self._remove_one(self._docker(), name)
+
+    async def _remove_one(self, docker: Docker, name: str) -> None:
+        from aiodocker import DockerError  # noqa: PLC0415  # as above
+
+        misses = 0
+        try:
+            await docker.containers.container(name).delete(force=True, v=True)
+        except DockerError as error:
+            if error.status == _IN_PROGRESS:
+                return
+            if error.status != _MISSING:
+                raise
+            misses = self._leftovers.get(name, 1) - 1
+        if misses:
+            self._leftovers[name] = misses
+        else:
+            self._leftovers.pop(name, None)
+
+    async def _remove_leftovers(self, docker: Docker) -> None:
+        for name in [*self._leftovers]:
+            await self._remove_one(docker, name)
+
+    async def _sweep(self, docker: Docker) -> None:
+        """Removes what is left of executors: of this name, all; of others, what has ended."""
+        ours = await _find(docker, label=[f"{LABEL}=1", f"{LABEL_EXECUTOR}={self._executor}"])
+        ended = await _find(docker, label=[f"{LABEL}=1"], status=["exited", "dead"])
+        now = await _find(docker, label=[f"{LABEL_BOOT}={self._boot}"])
+        for name in (ours | ended) - now:
+            await self._remove_one(docker, name)
+        self._swept = True
+
+    def _why_away(self, error: Exception) -> str:
+        """Says what is wrong with the daemon, in words that are fit for clients."""
+        if isinstance(error, ImportError):
+            return (
+                "Docker needs the extra `sandbox`: pip install 'anthropic-bedrock-proxy[sandbox]'"
+            )
+        if isinstance(error, TimeoutError):
+            return "the Docker daemon does not answer in time: look at its log, or restart it"
+        status = getattr(error, "status", _AWAY)
+        if isinstance(error, OSError | ValueError | AssertionError) or status == _AWAY:
+            return (
+                "the Docker daemon cannot be reached: start it, or set DOCKER_HOST to its address"
+            )
+        _log.warning("The Docker daemon refused a sandbox: %s", error)
+        return f"the Docker daemon refused (status {status}): the executor's log says why"
+
+
+async def _find(docker: Docker, **filters: list[str]) -> set[str]:
+    found = await docker.containers.list(all="true", filters=json.dumps(filters))
+    return {container.id for container in found}
+
+
+def _weak_points(info: Mapping[str, Any]) -> list[str]:
+    """Lists the walls that this daemon has not."""
+    there = {
+        "memory limits": info.get("MemoryLimit"),
+        "process limits": info.get("PidsLimit"),
+        "CPU limits": info.get("CpuCfsQuota") or info.get("CPUCfsQuota"),
+        "seccomp": any("name=seccomp" in option for option in info.get("SecurityOptions") or []),
+    }
+    return [name for name, has_it in there.items() if not has_it]
+
+
+def _details(info: Mapping[str, Any]) -> dict[str, str]:
+    options = info.get("SecurityOptions") or []
+    return {
+        "docker": str(info.get("ServerVersion", "")),
+        "cgroup": str(info.get("CgroupVersion", "")),
+        "userns": "yes" if any("name=userns" in option for option in options) else "no",
+        "rootless": "yes" if any("name=rootless" in option for option in options) else "no",
+    }

@@ -1,0 +1,1 @@
+"""The library sandlock as isolation: Landlock, seccomp and namespaces, without a daemon."""
