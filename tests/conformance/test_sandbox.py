@@ -66,7 +66,7 @@ def test_a_cell_runs_and_a_container_stays(story):
         assert edited.outcome == Edited("view", {"command": "view"})
         assert executor.isolation.started == 1
         state = await sandbox.look(container, OWNER)
-        assert state.waiting == []
+        assert state.cells == ["srvtoolu_1", "srvtoolu_2", "srvtoolu_3"]
         assert state.expires_at >= reply.expires_at
 
     story(tell)
@@ -81,7 +81,7 @@ def test_a_call_waits_for_its_result_over_several_rounds(story):
         assert call == FunctionCall(call.id, "get_weather", {"city": "Rome"})
         assert call.id.startswith("toolu_")
         assert len(call.id) == len("toolu_") + 24
-        assert (await sandbox.look(at.container, OWNER)).waiting == [at.cell]
+        assert (await sandbox.look(at.container, OWNER)).cells == [at.cell]
         outcome = (await sandbox.resume(at, [FunctionResult(call.id, "sunny")])).outcome
         assert [one.name for one in outcome.calls] == ["get_weather", "get_news"]
         results = [FunctionResult(one.id, one.name) for one in outcome.calls]
@@ -128,10 +128,25 @@ def test_a_cell_behind_one_that_waits_is_told_so_and_runs_later(story):
         first, second = (CellAddress(container, OWNER, name) for name in ("c1", "c2"))
         waiting = (await sandbox.run(first, python("call weather"), create=True)).outcome
         behind = BashCell("say late")
-        assert (await sandbox.run(second, behind, create=False)).outcome == Waiting([])
-        assert (await sandbox.run(second, behind, create=False)).outcome == Waiting([])
+        for _ in range(2):
+            reply = await sandbox.run(second, behind, create=False, beside=["c1"])
+            assert reply.outcome == Waiting([])
         await sandbox.resume(first, [FunctionResult(waiting.calls[0].id, "sun")])
         assert (await sandbox.run(second, behind, create=False)).outcome == Ran("late\n", "", 0)
+
+    story(tell)
+
+
+def test_a_cell_that_nobody_cares_for_any_more_fails_its_calls_and_makes_room(story):
+    async def tell(sandbox, _):
+        container = sandbox.new_container()
+        first, second = (CellAddress(container, OWNER, name) for name in ("c1", "c2"))
+        await sandbox.run(first, python("gather weather news\ncall weather\nsay end"), create=True)
+        reply = await sandbox.run(second, BashCell("say next"), create=False, beside=["c0"])
+        assert reply.outcome == Ran("next\n", "", 0)
+        words = "Error: the conversation went on without the results of this code.\n"
+        late = await sandbox.resume(first, [])
+        assert late.outcome == Ran(3 * words + "end\n", "", 0)
 
     story(tell)
 

@@ -53,9 +53,9 @@ def test_a_container_is_found_where_it_was_made_by_any_client():
                 container = client.new_container()
                 await client.run(at(container), BashCell("say x"), create=True)
                 home = executors[mark_of(container)]
-                assert home.parts.containers.look(container, OWNER).waiting == []
+                assert home.parts.containers.look(container, OWNER).cells == ["c1"]
                 other = SandboxClient([one.calls() for one in executors.values()])
-                assert (await other.look(container, OWNER)).waiting == []
+                assert (await other.look(container, OWNER)).cells == ["c1"]
                 await other.remove(container, OWNER)
                 await other.close()
             with pytest.raises(ContainerGoneError):

@@ -25,6 +25,7 @@ class FakeSandbox:
         self.outcomes = list(outcomes)
         self.containers = {}  # id -> (owner, cells)
         self.ran = []  # (address, cell)
+        self.beside = []
         self.resumed = []  # (address, results)
         self.unavailable = None
         self._numbers = count(1)
@@ -40,12 +41,13 @@ class FakeSandbox:
         await self.check()
         return ContainerState(EXPIRES, list(self._cells(container, owner)))
 
-    async def run(self, at, cell, *, create, uploads=()):
+    async def run(self, at, cell, *, create, uploads=(), beside=()):
         if create:
             self.containers.setdefault(at.container, (at.owner, {}))
         cells = self._cells(at.container, at.owner)
         if at.cell not in cells:
             self.ran.append((at, cell))
+            self.beside.append(list(beside))
             cells[at.cell] = self._next()
         return CellReply(EXPIRES, cells[at.cell])
 

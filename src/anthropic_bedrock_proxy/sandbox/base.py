@@ -167,12 +167,21 @@ class Sandbox(Protocol):
         ...
 
     async def run(
-        self, at: CellAddress, cell: Cell, *, create: bool, uploads: Sequence[str] = ()
+        self,
+        at: CellAddress,
+        cell: Cell,
+        *,
+        create: bool,
+        uploads: Sequence[str] = (),
+        beside: Sequence[str] = (),
     ) -> CellReply:
         """Runs a cell, or joins it if it was begun before; returns its next outcome.
 
         `create` makes the container if it is not there. `uploads` are ids of files that have to lie
-        in it before. Raises `ContainerGoneError`, `SandboxUnavailableError`.
+        in it before. `beside` are the other cells that the same client still cares for: one that
+        waits and is none of them was abandoned, and its calls fail.
+
+        Raises `ContainerGoneError`, `SandboxUnavailableError`.
         """
         ...
 

@@ -73,11 +73,17 @@ class SandboxClient:
             raise SandboxUnavailableError(" ".join(reasons) or "No sandbox is ready yet.")
 
     async def run(
-        self, at: CellAddress, cell: Cell, *, create: bool, uploads: Sequence[str] = ()
+        self,
+        at: CellAddress,
+        cell: Cell,
+        *,
+        create: bool,
+        uploads: Sequence[str] = (),
+        beside: Sequence[str] = (),
     ) -> CellReply:
         """Runs a cell or joins it; see the port."""
         files = [await self._brought(file, at) for file in uploads]
-        body = RunBody(at.owner, cell, create, files)
+        body = RunBody(at.owner, cell, create, files, list(beside))
         return await self._cell(at, "", msgspec.json.encode(body))
 
     async def resume(self, at: CellAddress, results: Sequence[FunctionResult]) -> CellReply:

@@ -39,6 +39,7 @@ class RunBody(msgspec.Struct, frozen=True):
     cell: Cell
     create: bool = False
     uploads: list[str] = []
+    beside: list[str] = []
 
 
 class ResumeBody(msgspec.Struct, frozen=True):

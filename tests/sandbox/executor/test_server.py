@@ -200,7 +200,7 @@ def test_a_container_can_be_looked_at_and_removed():
         status, _ = await ask(executor, "POST", CELL, body)
         assert status == 200
         _, state = await ask(executor, "GET", "/containers/c", x_owner="o")
-        assert state["waiting"] == ["one"]
+        assert state["cells"] == ["one"]
         assert (await ask(executor, "DELETE", "/containers/c", x_owner="p"))[0] == 404
         assert (await ask(executor, "DELETE", "/containers/c", x_owner="o"))[0] == 204
         assert (await ask(executor, "GET", "/containers/c", x_owner="o"))[0] == 404

@@ -6,12 +6,10 @@ import json
 
 import pytest
 from conversation import KEY, Conversation
-from fake_sandbox import EXPIRES_AT, FakeSandbox, printed, waiting
-from turn_support import ASKED, Calls, Stream, answer, assistant, call, fields_of, text, user
+from fake_sandbox import EXPIRES_AT, printed, waiting
+from turn_support import ASKED, assistant, call, fields_of, text, user
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError, UnavailableError
-from anthropic_bedrock_proxy.protocol.answer.events import fold
-from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.sandbox.base import (
     BashCell,
     EditCell,
@@ -23,8 +21,6 @@ from anthropic_bedrock_proxy.sandbox.base import (
     SandboxUnavailableError,
 )
 from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
-from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution
-from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 from anthropic_bedrock_proxy.turn.request import without_running
 
 NEW, OLD, FIRST, LAST = (
@@ -172,6 +168,21 @@ def test_calls_of_the_model_and_of_code_stand_in_one_answer():
     messages, _ = talk.seen()
     shown = "toolu_" + made["id"].removeprefix("srvtoolu_")
     assert messages[2] == user(result(shown, "rain"), result("toolu_d", "done"))
+
+
+def test_the_sandbox_knows_which_cells_a_request_still_cares_for():
+    talk = talking(waiting(toolu_1=("get-weather", {})), waiting(), printed("a"), printed("b"))
+    message = talk.ask([python(), python("2", "t2")])
+    first, _, second = message["content"]
+    assert message["stop_reason"] == "tool_use"
+    talk.say(result("toolu_1", "rain"))
+    message = talk.ask([text("c")])
+    assert [block["type"] for block in message["content"]] == [
+        *("code_execution_tool_result", "code_execution_tool_result", "text")
+    ]
+    assert talk.sandbox.beside == [[], [first["id"]]]
+    assert [at.cell for at, _ in talk.sandbox.resumed] == [first["id"]]
+    assert second["id"] in talk.sandbox.containers[message["container"]["id"]][1]
 
 
 def test_without_functions_nobody_is_told_who_calls():

@@ -61,6 +61,8 @@ _ERROR_CODES: Final = {
 }
 _EDITS: Final = {"view", "create", "str_replace"}
 _LONGEST_MESSAGE: Final = 2000
+_UNKNOWN: Final = "Error: there is no function of this name."
+_ABANDONED: Final = "Error: the conversation went on without the results of this code."
 
 Ended = Ran | Edited | Failed
 
@@ -103,6 +105,7 @@ class CellRun:
         self._since = self._loop.time()
         self._bound: asyncio.Timeout | None = None
         self._number = 0
+        self._abandoned = False
 
     @property
     def calls(self) -> list[FunctionCall]:
@@ -151,6 +154,14 @@ class CellRun:
             await self._tell(call.number, result.text)
         self._changed()
 
+    async def abandon(self) -> None:
+        """Answers every call with an error, those to come too: nobody will bring results.
+
+        Raises `RunnerEndedError`.
+        """
+        self._abandoned = True
+        await self.answer([FunctionResult(name, _ABANDONED) for name in self._open])
+
     def _frame(self) -> ToRunner:
         match self._cell:
             case PythonCell(code, functions):
@@ -170,7 +181,7 @@ class CellRun:
         unknown: list[ToldCall] = []
         for told in frame.calls:
             tool = self._cell.functions.get(told.name)
-            if tool is None:
+            if tool is None or self._abandoned:
                 unknown.append(told)
                 continue
             call = FunctionCall(f"toolu_{os.urandom(12).hex()}", tool, told.input)
@@ -182,7 +193,7 @@ class CellRun:
         if not self._open:
             self._go_on()
         for told in unknown:
-            await self._tell(told.call, "Error: there is no function of this name.")
+            await self._tell(told.call, _ABANDONED if self._abandoned else _UNKNOWN)
         self._changed()
 
     def _forget_lapsed(self, now: float) -> None:

@@ -16,6 +16,7 @@ with it, because there would be no failure to say so.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -106,9 +107,17 @@ class SandboxContainer:
         """Returns the ids of the cells that wait for results: one at most."""
         return [job.name for job in self._queue if job.run is not None and job.run.calls]
 
-    async def run(self, name: str, cell: Cell, uploads: Sequence[str]) -> CellOutcome:
-        """Runs a cell or joins it. Raises `ContainerGoneError`, `SandboxUnavailableError`."""
+    @property
+    def cells(self) -> list[str]:
+        """Returns the ids of the cells that it knows."""
+        return [*self._forgotten, *self._ended, *(job.name for job in self._queue)]
+
+    async def run(
+        self, name: str, cell: Cell, uploads: Sequence[str], beside: Sequence[str] = ()
+    ) -> CellOutcome:
+        """Runs a cell or joins it; see the port. Raises `SandboxError`."""
         if not self._knows(name):
+            await self._abandon_others(beside)
             if len(self._queue) >= MAX_QUEUE:
                 return Failed("too_many_requests", "Too many cells wait in this container.")
             self._queue.append(_Job(name, cell, uploads))
@@ -140,6 +149,12 @@ class SandboxContainer:
         link, self._link = self._link, None
         if link is not None:
             await link.end("its container was removed")
+
+    async def _abandon_others(self, beside: Sequence[str]) -> None:
+        for job in list(self._queue):
+            if job.run is not None and job.run.calls and job.name not in beside:
+                with contextlib.suppress(RunnerEndedError):  # its own task makes an outcome of it
+                    await job.run.abandon()
 
     def _knows(self, name: str) -> bool:
         queued = any(job.name == name for job in self._queue)

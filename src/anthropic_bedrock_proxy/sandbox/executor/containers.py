@@ -65,7 +65,13 @@ class Containers:
         self._closed = False
 
     async def run(
-        self, at: CellAddress, cell: Cell, *, create: bool, uploads: Sequence[str] = ()
+        self,
+        at: CellAddress,
+        cell: Cell,
+        *,
+        create: bool,
+        uploads: Sequence[str] = (),
+        beside: Sequence[str] = (),
     ) -> CellReply:
         """Runs a cell or joins it; see the port `Sandbox`.
 
@@ -81,7 +87,7 @@ class Containers:
                 limit = Failed("too_many_requests", "As many containers run as may run at once.")
                 return CellReply(self._now() + self._bounds.idle_seconds, limit)
             container = made
-        return self._reply(container, await container.run(at.cell, cell, uploads))
+        return self._reply(container, await container.run(at.cell, cell, uploads, beside))
 
     async def resume(self, at: CellAddress, results: Sequence[FunctionResult]) -> CellReply:
         """Brings results to a cell; raises as `run`."""
@@ -91,7 +97,7 @@ class Containers:
     def look(self, name: str, owner: str) -> ContainerState:
         """Returns the state of a container. Raises `ContainerGoneError`."""
         container = self._find(name, owner)
-        return ContainerState(self._expires_at(container), container.waiting)
+        return ContainerState(self._expires_at(container), container.cells)
 
     async def remove(self, name: str, owner: str) -> None:
         """Ends a container. Raises `ContainerGoneError`."""

@@ -188,7 +188,11 @@ class ExecutorServer:
         body = await _read(request, RunBody)
         at = CellAddress(_id(request), _checked_owner(body.owner), _id(request, "cell"))
         containers = self._parts.containers
-        return _json(await containers.run(at, body.cell, create=body.create, uploads=body.uploads))
+        return _json(
+            await containers.run(
+                at, body.cell, create=body.create, uploads=body.uploads, beside=body.beside
+            )
+        )
 
     async def _resume(self, request: web.Request) -> web.Response:
         body = await _read(request, ResumeBody)

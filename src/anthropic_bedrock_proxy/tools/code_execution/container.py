@@ -49,6 +49,7 @@ _PREFIX: Final = "container_"
 _ID: Final = re.compile(r"container_[0-9a-f]{24}")
 _CALL_ID: Final = re.compile(r"srvtoolu_([0-9a-f]{24})[0-9a-f]{20}")
 _NONCE_DIGITS: Final = 8
+_NOBODY: Final = "-"  # whoever needs no key: to executors every container has an owner
 _MAX_SHOWN: Final = 60
 
 
@@ -69,10 +70,11 @@ class RequestContainer:
         Raises `InvalidRequestError` with the path.
         """
         self._sandbox = sandbox
-        self._owner = context.key_id
+        self._owner = context.key_id or _NOBODY
         self._version = version
         self._functions = dict(functions)
         self._resumed = [call for call in pending if call.results]
+        self._cells = {call.id: None for call in pending}  # of this request, in their order
         self._named = _named(context.fields.get("container"))
         inferred = None if self._named else _inferred(pending)
         self._known = self._named or inferred  # it has to be there
@@ -110,7 +112,9 @@ class RequestContainer:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
             else:
                 cell = self._cell(call)
-                reply = await self._sandbox.run(at, cell, create=self._known is None)
+                beside = [other for other in self._cells if other != call.id]
+                self._cells[call.id] = None
+                reply = await self._sandbox.run(at, cell, create=self._known is None, beside=beside)
         except _InputError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
         except ContainerGoneError:

@@ -1,9 +1,9 @@
 """The wire of each step of a conversation with code, held to files (golden/*.json).
 
-A file is one conversation: `tools`, `outcomes` of the sandbox in their order, and `steps`. A step has
-what the client adds (`say`, `fields`), what the model answers (`model`, one list of blocks a call),
-and what the client must be told: `message` whole, `events` streamed (`ping`s aside). Ids of calls are
-named by the test: `$A`, `$B` … in the order in which they appear; the container is `$container`.
+A file is one conversation: `tools`, `outcomes` of the sandbox in their order, and `steps`. A step
+has what the client adds (`say`, `fields`), what the model answers (`model`, one list of blocks a
+call), and what the client must be told: `message` whole, `events` streamed. Ids of calls are named
+by the test: `$A`, `$B` … in the order in which they appear; the container is `$container`.
 Held to Anthropic's own words by hand: reference of the Anthropic API, sections 7 and 8.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import anthropic
 import msgspec
 import pytest
+from anthropic.lib.streaming._beta_messages import accumulate_event
 from anthropic.types.beta import BetaMessage, BetaRawMessageStreamEvent
 from conversation import Conversation
 from pydantic import TypeAdapter
@@ -76,8 +77,6 @@ def played(case):
 
 def accumulated(told):
     """The message as the SDK's accumulator makes it of the events."""
-    from anthropic.lib.streaming._beta_messages import accumulate_event
-
     snapshot, buffers = None, {}
     for each in told:
         snapshot = accumulate_event(
