@@ -1,7 +1,7 @@
 r"""The lines between executor and runner: docs/reference/sandbox-protocol.md. Pure.
 
 Nothing that a runner writes is believed. `FrameReader` takes its bytes however they were split and
-gives frames of known form; anything else raises `RunnerLineError`, after which the sandbox is ended:
+gives frames of known form; anything else raises `RunnerLineError`, and the sandbox is ended:
 
     reader = FrameReader()
     reader.feed(b'{"type": "stored", ')  -> []
