@@ -28,12 +28,18 @@ WEATHER = {"weather": "get_weather", "news": "get_news"}
 
 
 @asynccontextmanager
-async def opened_over_http():
+async def opened_over_unix():
     async with running_executor() as executor:
         yield executor.client(), executor
 
 
-@pytest.fixture(params=[opened_over_http])
+@asynccontextmanager
+async def opened_over_tcp():
+    async with running_executor(url="http://127.0.0.1", token="t0ken") as executor:
+        yield executor.client(), executor
+
+
+@pytest.fixture(params=[opened_over_unix, opened_over_tcp])
 def story(request):
     """Runs `tell(sandbox, executor)`."""
 

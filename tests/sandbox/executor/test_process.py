@@ -82,6 +82,18 @@ def test_nothing_is_left_of_it(tmp_path):
     asyncio.run(main())
 
 
+def test_that_runners_are_not_hardened_is_told_once(tmp_path, caplog):
+    async def main():
+        isolation = FakeIsolation()
+        isolation.hardened = False
+        options = ExecutorOptions(listen=unix(tmp_path / "s"), warm=2)
+        async with executing(options, isolation, b"{}") as parts:
+            await until(lambda: parts.warm.warm == 2)
+
+    asyncio.run(main())
+    assert ["hardened" in message for message in caplog.messages] == [True]
+
+
 def started(folder, *options, **more):
     listen = f"unix://{folder / 'executor.sock'}"
     command = [sys.executable, str(PROGRAM), "--listen", listen, *options]

@@ -174,9 +174,15 @@ async def executing(
     options: ExecutorOptions, isolation: Isolation, program: bytes
 ) -> AsyncIterator[ExecutorParts]:
     """Makes the parts of an executor, and takes them down: no container is left."""
+    warned = False
 
     async def start() -> RunnerLink:
-        return await start_runner(isolation, program, options.runners)
+        nonlocal warned
+        link = await start_runner(isolation, program, options.runners)
+        if not link.hardened and not warned:
+            warned = True
+            _log.warning("runners are not hardened: code in a sandbox can read its runner's memory")
+        return link
 
     spool = Spool(options.spool)
     warm = WarmRunners(start, options.warm)

@@ -63,6 +63,7 @@ class RunnerLink:
         self._writing = asyncio.Lock()  # the code's results come by other tasks than its cell
         self._number = 0
         self._busy = False
+        self.hardened = False  # code in the sandbox cannot read the runner's memory
         self.ended = ""  # why it has; empty while it lives
         self.on_ended: Callable[[], None] = lambda: None
         self._reading = asyncio.get_running_loop().create_task(self._read())
@@ -76,8 +77,7 @@ class RunnerLink:
         frame = await self.receive(bounds.start_seconds)
         if not isinstance(frame, ReadyFrame):
             raise await self.end("its runner did not say that it is ready")
-        if not frame.hardened:
-            _log.warning("a runner is not hardened: code in it can read its memory")
+        self.hardened = frame.hardened
         self._busy = False
 
     def begin(self) -> int:
