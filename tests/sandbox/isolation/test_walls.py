@@ -257,13 +257,17 @@ def test_a_command_that_is_not_there_fails(kind):
     assert asyncio.run(main())
 
 
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_starting_and_killing_keeps_no_descriptors(kind):
     async def main():
         async with opened(kind) as isolation:
             await (await begin(isolation)).runner.kill()
-            before = len(list(Path("/proc/self/fd").iterdir()))
+            before = descriptors()
             for _ in range(10):
                 await (await begin(isolation)).runner.kill()
-            return len(list(Path("/proc/self/fd").iterdir())) - before
+            return descriptors() - before
 
     assert asyncio.run(main()) <= 0
