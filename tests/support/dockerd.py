@@ -42,7 +42,12 @@ class PrivateDockerd:
             self.tell("rm", "-f", *self.tell("ps", "-aq").split())
             self._process.terminate()
             self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        # A daemon that was killed has left mounts, of network namespaces and of containers.
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in mounts[::-1]:
+            if mount.startswith(f"{self._folder}/"):
+                subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(self._folder)
 
     def start(self) -> None:
         """Returns when it answers."""

@@ -31,9 +31,14 @@ def besides(kind, code, **limits):
     return asyncio.run(main())
 
 
+def is_out_of_memory(told):
+    """Sandlock does not learn who has killed a runner."""
+    return told in {"ended: out of memory", "ended: killed, or out of memory"}
+
+
 def test_a_memory_hog_is_ended_and_why_is_told(kind):
     told = besides(kind, "x = [bytearray(8 << 20) for _ in range(200)]")
-    assert told == "ended: out of memory"
+    assert is_out_of_memory(told)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +53,7 @@ def test_so_is_one_by_way_of_maps(kind, hog):
     told = besides(
         kind, f"import mmap\nmaps = {hog}\nfor one in maps:\n    one.write(b'x' * (8 << 20))"
     )
-    assert told == "ended: out of memory"
+    assert is_out_of_memory(told)
 
 
 def test_memory_of_forks_is_counted_together(kind):
@@ -70,7 +75,7 @@ def test_memory_of_forks_is_counted_together(kind):
         print(sum(os.waitpid(child, 0)[1] == 0 for child in children))
         """,
     )
-    assert told == "ended: out of memory" or int(told) < 2
+    assert is_out_of_memory(told) or int(told) < 2
 
 
 def test_memory_that_belongs_to_no_process_is_bounded(kind):
@@ -84,7 +89,7 @@ def test_memory_that_belongs_to_no_process_is_bounded(kind):
             os.write(files[-1], b"x" * (8 << 20))
         """,
     )
-    assert told == "ended: out of memory" or told.startswith(("OSError", "PermissionError"))
+    assert is_out_of_memory(told) or told.startswith(("OSError", "PermissionError"))
 
 
 def test_memory_of_pipes_and_sockets_is_bounded(kind):
@@ -104,7 +109,7 @@ def test_memory_of_pipes_and_sockets_is_bounded(kind):
         print(total)
         """,
     )
-    assert told == "ended: out of memory" or int(told) <= 256 * MEGABYTE
+    assert is_out_of_memory(told) or int(told) <= 256 * MEGABYTE
 
 
 FORK_BOMB = """

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from walls import (
@@ -254,3 +255,19 @@ def test_a_command_that_is_not_there_fails(kind):
             return "ended"
 
     assert asyncio.run(main())
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_starting_and_killing_keeps_no_descriptors(kind):
+    async def main():
+        async with opened(kind) as isolation:
+            await (await begin(isolation)).runner.kill()
+            before = descriptors()
+            for _ in range(10):
+                await (await begin(isolation)).runner.kill()
+            return descriptors() - before
+
+    assert asyncio.run(main()) <= 0

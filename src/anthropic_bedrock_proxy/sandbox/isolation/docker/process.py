@@ -95,10 +95,11 @@ class DockerRunner:
                 state = (await self._container.show())["State"]
         except (DockerError, OSError, TimeoutError):
             return ""
-        if state.get("OOMKilled"):
-            return "out of memory"
         code = state.get("ExitCode")
-        return "killed" if code == _KILLED else f"exit code {code}"
+        if code != _KILLED:
+            return f"exit code {code}"
+        # A process inside may have been, long before: then this is true too, but not why.
+        return "out of memory" if state.get("OOMKilled") else "killed"
 
 
 def abort(stream: Stream) -> None:

@@ -195,15 +195,22 @@ def _watch(process: Any, plan: dict[str, Any]) -> dict[str, Any]:
     # Not in the main thread, where no signal would be seen until it returns.
     threading.Thread(target=wait, daemon=True).start()
     rounds = 0
+    most = plan["memory_bytes"]
     while not ended.wait(_WATCH_SECONDS):
         rounds += 1
-        processes = _descendants()
-        if _resident(processes) > plan["memory_bytes"] < _proportional(processes):
+        processes = _descendants() if plan["bare"] else _others()
+        if len(processes) > 1 and _resident(processes) > most and _proportional(processes) > most:
             return {"over": "memory"}
         if plan["bare"] and rounds % _DISK_ROUNDS == 0 and _used(plan) > plan["disk_bytes"]:
             return {"over": "disk"}
     (result,) = results
     return {"reason": int(result.reason), "code": result.exit_code}
+
+
+def _others() -> list[str]:
+    """Returns the processes of a namespace of ours."""
+    own = str(os.getpid())
+    return [name for name in os.listdir("/proc") if name.isdigit() and name != own]  # noqa: PTH208
 
 
 def _descendants() -> list[str]:

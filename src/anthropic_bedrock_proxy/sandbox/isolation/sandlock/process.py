@@ -18,7 +18,7 @@ _WRITE_BYTES: Final = 65_536
 _REPORT_BYTES: Final = 4096
 _KILL_SECONDS: Final = 5.0
 _END_SECONDS: Final = 5.0
-_KILLED: Final = 2  # sandlock's word for a process that has taken too much memory
+_KILLED: Final = 2  # sandlock's number for an end by SIGKILL, whoever sent it
 
 
 class OutputPipe:
@@ -117,8 +117,12 @@ class SandlockRunner:
             return f"not started: {report['failed']}"
         if report.get("over") == "disk":
             return "out of disk space"
-        if report.get("over") == "memory" or report.get("reason") == _KILLED:
+        if report.get("over") == "memory":
             return "out of memory"
+        if report.get("reason") == _KILLED:
+            return "killed, or out of memory"  # by sandlock then; the kernel tells it no difference
+        if report.get("code", 0) < 0:
+            return "ended by a signal"
         return f"exit code {report['code']}" if "code" in report else ""
 
     async def _read_report(self) -> None:
