@@ -127,22 +127,23 @@ class Files:
 
     def _pieces(self, file: int) -> Iterator[Message]:
         left = self._max_file
-        with open(file, "rb", buffering=0) as opened:
-            about = os.fstat(file)
-            if not stat.S_ISREG(about.st_mode):
-                raise TransferError("file_not_found", "The output is no regular file.")
+        try:
+            size = os.fstat(file).st_size
             while True:
-                if about.st_size > self._max_file or left < 0:
+                data = os.read(file, PIECE_BYTES)
+                left -= len(data)
+                if left < 0 or size > self._max_file:
                     raise TransferError(
                         "output_file_too_large",
                         f"An output file may have {self._max_file} bytes at most.",
                     )
-                data = opened.read(PIECE_BYTES) or b""
-                left -= len(data)
-                if left >= 0:
-                    yield {"data": base64.b64encode(data).decode(), "last": not data}
+                yield {"data": base64.b64encode(data).decode(), "last": not data}
                 if not data:
                     return
+        except OSError as error:
+            raise TransferError("file_not_found", "The output file cannot be read.") from error
+        finally:
+            os.close(file)
 
 
 class Upload:
@@ -189,9 +190,13 @@ class Upload:
 def _open_listed(workspace: int, folder: str, name: str) -> int:
     opened = os.open(folder, _FOLDER, dir_fd=workspace)
     try:
-        return os.open(name, _READ, dir_fd=opened)
+        file = os.open(name, _READ, dir_fd=opened)
     finally:
         os.close(opened)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise FileNotFoundError(name)
+    return file
 
 
 def _is_text(name: str) -> bool:

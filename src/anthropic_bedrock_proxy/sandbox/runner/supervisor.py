@@ -141,6 +141,7 @@ class Runner:
         except TransferError as error:
             self._fail(message["id"], error.error_code, str(error))
         except (BadLineError, KeyError, TypeError, AttributeError):
+            self._cell = None  # which may have begun by half
             self._executor.end("it wrote what is no message")
 
     def _start(self, message: Message) -> None:
