@@ -53,7 +53,15 @@ ALLOWED = {
     "telemetry": {"gateway.exchange"},
     "config": set(),
     "http/server": set(),  # before the folder that it is in
-    "http": {"admin", "gateway", "models", "protocol", "__version__"},
+    "http": {
+        "admin",
+        "gateway",
+        "models",
+        "protocol",
+        "sandbox.address",
+        "sandbox.wire",
+        "__version__",
+    },
     "process": {"config", "http.server"},
     "sim": {"http.server", "protocol.aws.eventstream", "__version__"},
 }

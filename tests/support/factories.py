@@ -26,6 +26,7 @@ from anthropic_bedrock_proxy.http.anthropic.handlers import MessagesAPI
 from anthropic_bedrock_proxy.http.application import Application
 from anthropic_bedrock_proxy.http.authentication import Authentication
 from anthropic_bedrock_proxy.http.health import Health
+from anthropic_bedrock_proxy.http.sandbox_health import SandboxHealth
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
@@ -90,6 +91,7 @@ def make_routes(
     counting=None,
     registry=None,
     health=None,
+    sandbox_health=None,
     max_body_bytes=1 << 25,
     build_admin=None,
     admin_authentication=None,
@@ -98,7 +100,8 @@ def make_routes(
     authentication = authentication or make_authentication(MemoryStore(), KeyOptions())
     api = MessagesAPI(messages, counting, registry, authentication, max_body_bytes=max_body_bytes)
     health = health or Health(environment="development")
-    routes = [*api.routes(), *health.routes()]
+    sandbox_health = sandbox_health or SandboxHealth(None, {})
+    routes = [*api.routes(), *health.routes(), *sandbox_health.routes()]
     if build_admin is not None:
         admin = AdminRoutes(
             build=build_admin,

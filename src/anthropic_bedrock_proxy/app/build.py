@@ -29,10 +29,12 @@ from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
 from .models import make_registry, read_chains
+from .sandbox import OnDemandSandbox
 
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
     from ..limits.base import Limiter
+    from ..sandbox.child import OwnExecutor
 
 _RESTART_SECONDS: Final = 5.0
 _OPEN_SECONDS: Final = 1.0
@@ -55,6 +57,7 @@ class App:
         providers: Providers,
         updates: CatalogUpdates,
         fetcher: OnDemandFetcher,
+        sandbox: OnDemandSandbox,
         budgets: Budgets,
         limiter: Limiter,
         access_log: AccessLog | None,
@@ -70,6 +73,7 @@ class App:
         self._providers = providers
         self._updates = updates
         self._fetcher = fetcher
+        self._sandbox = sandbox
         self._budgets = budgets
         self._limiter = limiter
         self._access_log = access_log
@@ -84,6 +88,7 @@ class App:
         self._watchdog.stop()
         await self._updates.close()
         self._fetcher.close()
+        await self._sandbox.close()
         await self._providers.close()
         for task in self._tasks:
             task.cancel()
@@ -108,8 +113,13 @@ def check(settings: Settings) -> None:
         raise SettingsError([f"LIMITS_URL: {error}"]) from error
 
 
-async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
-    """Wires one worker; `store` is not open yet, and need not answer before there are requests."""
+async def build(
+    settings: Settings, store: Store, resolver: Resolver, own_executor: OwnExecutor | None = None
+) -> App:
+    """Wires one worker; `store` is not open yet, and need not answer before there are requests.
+
+    `own_executor` is that of this installation, if it has one.
+    """
     providers = make_providers(settings, resolver)
     opening = await _open(store)
     journal = Journal(settings.store.journal_path, store.ledger)
@@ -132,6 +142,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         on_prices=counters.pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
+    sandbox = OnDemandSandbox(settings, own_executor)
     messages, counting = make_gateway(
         settings,
         registry=registry,
@@ -139,6 +150,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         admission=Admission(counters),
         updates=updates,
         fetcher=fetcher,
+        sandbox=sandbox,
     )
     access_log = _access_log(settings) if settings.server.access_log else None
     health = Health(environment=settings.server.environment)
@@ -149,6 +161,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         messages=messages,
         counting=counting,
         health=health,
+        sandbox_health=sandbox.health(),
         access_log=access_log,
     )
     await updates.begin()
@@ -165,6 +178,7 @@ async def build(settings: Settings, store: Store, resolver: Resolver) -> App:
         providers=providers,
         updates=updates,
         fetcher=fetcher,
+        sandbox=sandbox,
         budgets=counters.budgets,
         limiter=limiter,
         access_log=access_log,

@@ -16,11 +16,12 @@ from ..gateway.failover.failover import Failover, FailoverOptions
 from ..gateway.messages import Messages
 from ..gateway.sources import Sources
 from ..models.registry import Registry
-from ..tools.toolset import Toolset, tool_search
+from ..tools.toolset import Toolset, code_execution, tool_search
 from ..turn.turnstile import Turnstile
 from ..upstream.providers import Providers
 from .catalog import CatalogUpdates
 from .models import make_policy
+from .sandbox import OnDemandSandbox, make_options
 
 if TYPE_CHECKING:
     from ..fetch.cache import CachedFetcher
@@ -34,10 +35,11 @@ def make_gateway(
     admission: Admission,
     updates: CatalogUpdates,
     fetcher: OnDemandFetcher,
+    sandbox: OnDemandSandbox,
 ) -> tuple[Messages, Counting]:
     """Makes what serves messages, and what counts tokens."""
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
-    toolset = make_toolset()
+    toolset = make_toolset(settings, sandbox)
     messages = Messages(
         upstreams=providers,
         registry=registry,
@@ -60,9 +62,12 @@ def make_gateway(
     return messages, counting
 
 
-def make_toolset() -> Toolset:
+def make_toolset(settings: Settings, sandbox: OnDemandSandbox) -> Toolset:
     """Makes the set of server-side tools that the proxy runs itself."""
-    return Toolset([tool_search(Turnstile().wait, asyncio.Lock)])
+    kinds = [tool_search(Turnstile().wait, asyncio.Lock)]
+    if sandbox.enabled:
+        kinds.append(code_execution(sandbox.client, make_options(settings)))
+    return Toolset(kinds, max_model_calls=settings.sandbox.standalone_max_iterations)
 
 
 def make_failover(settings: Settings) -> Failover:

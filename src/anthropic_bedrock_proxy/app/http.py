@@ -17,6 +17,7 @@ from ..http.application import Application
 from ..http.authentication import Authentication
 from ..http.cors import CORS
 from ..http.health import Health
+from ..http.sandbox_health import SandboxHealth
 from ..http.server.bounds import ConnectionBounds
 from ..models.registry import Registry
 from ..store.base.store import Store
@@ -42,6 +43,7 @@ def make_application(
     messages: Messages,
     counting: Counting,
     health: Health,
+    sandbox_health: SandboxHealth,
     access_log: AccessLog | None,
 ) -> Application:
     """Makes the application: every route that the proxy serves."""
@@ -60,7 +62,7 @@ def make_application(
         max_body_bytes=settings.server.max_body_bytes,
     )
     return Application(
-        (*api.routes(), *health.routes(), *admin.routes()),
+        (*api.routes(), *health.routes(), *sandbox_health.routes(), *admin.routes()),
         ANTHROPIC,
         access_log=access_log,
         cors=make_cors(settings),

@@ -79,6 +79,7 @@ def _serve(
 ) -> int:
     from ..app import bedrock  # noqa: PLC0415
     from ..app import build as app  # noqa: PLC0415  # after the bind
+    from ..app.sandbox import make_own_executor  # noqa: PLC0415
     from ..app.store import make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
@@ -126,7 +127,14 @@ def _serve(
         settings, bound.host, bound.port, upstream, shown, first_key=first_key, keyless=keyless
     )
     standard.say(text)
-    return server.run(settings, bound, lambda: app.build(settings, store, resolver), tls)
+    own_executor = make_own_executor(settings)
+    try:
+        return server.run(
+            settings, bound, lambda: app.build(settings, store, resolver, own_executor), tls
+        )
+    finally:
+        if own_executor is not None:
+            own_executor.release()
 
 
 def _with_demo_upstream(

@@ -1,0 +1,100 @@
+"""Sandboxes as the settings describe them: whose executors they are, and what is known of them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..config import Settings
+from ..config.schema import given_texts
+from ..http.sandbox_health import SandboxHealth
+from ..tools.code_execution.options import CodeExecutionOptions
+
+if TYPE_CHECKING:
+    from ..sandbox.child import OwnExecutor
+    from ..sandbox.client import SandboxClient
+    from ..sandbox.wire import ExecutorState
+
+
+def sandboxes_enabled(settings: Settings) -> bool:
+    """Tells whether code may be run at all."""
+    sandbox = settings.sandbox
+    return sandbox.enable_programmatic_tool_calling or sandbox.enable_standalone_code_execution
+
+
+def make_own_executor(settings: Settings) -> OwnExecutor | None:
+    """Makes the executor that `serve` starts when one is needed; before workers are forked.
+
+    None if others' are used, or none at all.
+    """
+    if settings.sandbox.url is not None or not sandboxes_enabled(settings):
+        return None
+    from ..sandbox.child import OwnExecutor, executor_environ  # noqa: PLC0415  # not for all
+
+    texts = given_texts(settings.sandbox)
+    logs = {"LOG_LEVEL": settings.server.log_level, "LOG_FORMAT": settings.server.log_format}
+    return OwnExecutor(executor_environ(os.environ, texts | logs))
+
+
+def make_options(settings: Settings) -> CodeExecutionOptions:
+    """Makes the options of the code execution tool."""
+    sandbox = settings.sandbox
+    return CodeExecutionOptions(
+        programmatic=sandbox.enable_programmatic_tool_calling,
+        standalone=sandbox.enable_standalone_code_execution,
+        python_seconds=sandbox.ptc_execution_timeout_seconds,
+        bash_seconds=sandbox.standalone_bash_timeout_seconds,
+    )
+
+
+class OnDemandSandbox:
+    """The executors of a worker, reached from the first need on."""
+
+    def __init__(self, settings: Settings, own: OwnExecutor | None) -> None:
+        """`own` is the executor that `serve` has made for itself."""
+        self._settings = settings.sandbox
+        self._own = own
+        self._client: SandboxClient | None = None
+        self.enabled = sandboxes_enabled(settings)
+
+    def client(self) -> SandboxClient:
+        """Returns the client of the executors, which connects when it is used."""
+        if self._client is None:
+            from ..sandbox.address import parse_addresses  # noqa: PLC0415  # most never need it
+            from ..sandbox.calls import ExecutorCalls  # noqa: PLC0415
+            from ..sandbox.client import SandboxClient  # noqa: PLC0415
+
+            if self._own is not None:
+                calls = [ExecutorCalls(self._own.address, None, connect=self._own.connect)]
+            else:
+                token = self._settings.token
+                addresses = parse_addresses(self._settings.url or "")
+                calls = [ExecutorCalls(address, token) for address in addresses]
+            self._client = SandboxClient(calls)
+        return self._client
+
+    def health(self) -> SandboxHealth:
+        """Makes the page that tells how sandboxes are."""
+        settings = self._settings
+        config = {
+            "programmatic_tool_calling": settings.enable_programmatic_tool_calling,
+            "standalone_code_execution": settings.enable_standalone_code_execution,
+            "isolation": settings.isolation,
+            "sandbox_image": settings.ptc_sandbox_image,
+            "session_timeout": settings.ptc_session_timeout_seconds,
+            "execution_timeout": settings.ptc_execution_timeout_seconds,
+            "memory_limit": settings.ptc_memory_limit,
+            "network_disabled": True,
+        }
+        return SandboxHealth(self.states if self.enabled else None, config)
+
+    def states(self) -> dict[str, ExecutorState | None]:
+        """Returns at once what is known of each executor."""
+        return self.client().states()
+
+    async def close(self) -> None:
+        """Lets go of connections, and of what this worker does about an executor of its own."""
+        if self._client is not None:
+            await self._client.close()
+        if self._own is not None:
+            await self._own.close()
