@@ -54,6 +54,7 @@ def test_without_root_it_is_the_one_user_of_a_namespace():
         words = [setpriv, "--reuid", "1500", "--regid", "1500", "--clear-groups", python]
         done = subprocess.run(
             [*words, str(folder / "launcher.py"), json.dumps(plan)],
+            env={},  # and a user without a home
             capture_output=True,
             text=True,
             check=False,

@@ -80,6 +80,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main() -> NoReturn:
     """Builds the walls, runs the runner, and ends with a report."""
     plan = json.loads(sys.argv[1])
+    os.environ.setdefault("HOME", "/")  # sandlock asks for one, and users of pods may have none
     _or_say_why(lambda: _bare(plan) if plan["bare"] else _outer(plan))
 
 
