@@ -144,7 +144,8 @@ def _hide_host(plan: dict[str, Any]) -> None:
     _mount("tmpfs", _TMP, "tmpfs", _NO_SETUID | _NO_DEVICES, options)
     workspace = Path(plan["workspace"])
     workspace.mkdir(mode=0o700)
-    os.chown(workspace, plan["uid"], plan["uid"])
+    if os.getuid() == 0:  # else it belongs to that user already, of whatever group
+        os.chown(workspace, plan["uid"], plan["uid"])
 
 
 def _run(plan: dict[str, Any]) -> dict[str, Any]:
