@@ -103,7 +103,9 @@ def test_view_shows_an_image_as_base64(tmp_path, data):
     }
 
 
-@pytest.mark.parametrize("data", [b"%PDF-1.7\xff", b"RIFF1234WAVE\xff", PNG + b"x" * MAX_FILE_BYTES])
+@pytest.mark.parametrize(
+    "data", [b"%PDF-1.7\xff", b"RIFF1234WAVE\xff", PNG + b"x" * MAX_FILE_BYTES]
+)
 def test_what_is_neither_text_nor_a_small_image_is_refused(tmp_path, data):
     (tmp_path / "f").write_bytes(data)
     assert refused(tmp_path)[0] == "invalid_tool_input"
@@ -196,9 +198,10 @@ def test_str_replace_says_where_the_matches_are_if_there_is_not_one(tmp_path):
     (tmp_path / "f").write_text("ab\nx\nab\nab")
     assert refused(tmp_path, "str_replace", old_str="no")[0] == "invalid_tool_input"
     assert "is not in the file" in refused(tmp_path, "str_replace", old_str="no")[1]
-    assert "3 times in the file, at lines 1, 3, 4. " in refused(
-        tmp_path, "str_replace", old_str="ab"
-    )[1]
+    assert (
+        "3 times in the file, at lines 1, 3, 4. "
+        in refused(tmp_path, "str_replace", old_str="ab")[1]
+    )
     (tmp_path / "f").write_text("a" * 40)
     assert refused(tmp_path, "str_replace", old_str="a")[1].count("1, ") == 20
 
@@ -209,7 +212,9 @@ def test_a_hunk_keeps_equal_lines_between_changed_ones():
     assert len(hunk(many, many.replace("\n", "!\n"))["lines"]) == 1200
 
 
-LINES = st.lists(st.sampled_from("abc"), max_size=8).map(lambda lines: "".join(f"{x}\n" for x in lines))
+LINES = st.lists(st.sampled_from("abc"), max_size=8).map(
+    lambda lines: "".join(f"{x}\n" for x in lines)
+)
 
 
 @given(LINES, LINES)

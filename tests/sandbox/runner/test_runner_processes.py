@@ -67,6 +67,10 @@ def test_memory_that_may_not_be_read_is_not():
     program = f"{Path(processes.__file__).read_text()}\nprint({', '.join(ASKED)})"
     user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
     said = subprocess.run(
-        ["/usr/bin/python3", "-I", "-c", program], capture_output=True, text=True, check=True, **user
+        ["/usr/bin/python3", "-I", "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        **user,
     )
     assert said.stdout == "True True False True\n"

@@ -61,7 +61,7 @@ def encode_line(message: dict[str, Any]) -> bytes:
 
 def is_too_deep(value: Any, most: int = MAX_DEPTH) -> bool:
     """Tells whether lists and dicts are in each other more than `most` times."""
-    level = [value] if isinstance(value, (dict, list)) else []
+    level: list[Any] = [value] if isinstance(value, (dict, list)) else []
     for _ in range(most):
         level = [
             inner

@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import processes
-from .cells import BashRun, Cell, EditRun, PythonRun, Sandboxed
+from .cells import CellRun, PythonRun, Sandboxed
+from .commands import BashRun, EditRun
 from .files import Files, TransferError
 from .lines import BadLineError
 from .link import LineLink
@@ -56,7 +57,7 @@ class Runner:
         self._selector.register(self._wakeup, selectors.EVENT_READ, self._woken)
         self._sandboxed: Sandboxed | None = None
         self._files: Files | None = None
-        self._cell: Cell | None = None
+        self._cell: CellRun | None = None
         self._transfers: list[tuple[int, Iterator[Message]]] = []
         self._warm = False
 
