@@ -116,6 +116,13 @@ def test_nothing_is_done_before_the_start(tmp_path):
         assert inside.process.wait(SECONDS) == 2
 
 
+def test_a_workspace_that_is_no_folder_ends_the_runner(tmp_path):
+    with running(tmp_path, start=False) as inside:
+        start = json.dumps(start_message(tmp_path / "none")).encode() + b"\n"
+        inside.write(runner_program() + start)
+        assert inside.process.wait(SECONDS) == 3
+
+
 def test_a_runner_without_a_program_ends(tmp_path):
     with running(tmp_path, start=False) as inside:
         inside.write(runner_program()[:-5])

@@ -26,7 +26,8 @@ def environment(workspace: str) -> dict[str, str]:
     temporary = "/tmp"  # noqa: S108 - the sandbox has one of its own
     if not os.access(temporary, os.W_OK):
         temporary = os.path.join(workspace, "tmp")  # noqa: PTH118 - pathlib is slow to import
-        os.makedirs(temporary, exist_ok=True)  # noqa: PTH103 - same
+        with suppress(OSError):  # programs find out by themselves
+            os.makedirs(temporary, exist_ok=True)  # noqa: PTH103 - same
     return {
         "HOME": workspace,
         "LANG": "C.UTF-8",

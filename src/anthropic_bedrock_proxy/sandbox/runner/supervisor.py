@@ -31,7 +31,7 @@ from .files import Files, TransferError
 from .lines import BadLineError
 from .link import LineLink
 
-_ENDED, _BAD_LINES = 0, 2  # exit codes
+_ENDED, _BAD_LINES, _NO_WORKSPACE = 0, 2, 3  # exit codes
 
 Message = dict[str, Any]
 
@@ -147,8 +147,13 @@ class Runner:
 
     def _start(self, message: Message) -> None:
         workspace = os.path.abspath(message["workspace"])  # noqa: PTH100 - pathlib is slow
-        os.chdir(workspace)
-        self._files = Files(workspace, message["max_file"])
+        try:
+            os.chdir(workspace)
+            self._files = Files(workspace, message["max_file"])
+        except OSError:
+            self._executor.close()
+            self._exit_code = _NO_WORKSPACE
+            return
         self._sandboxed = Sandboxed(
             self._selector, processes.environment(workspace), message["max_output"]
         )
