@@ -149,7 +149,7 @@ class SandboxUnavailableError(SandboxError):
 
 
 class Sandbox(Protocol):
-    """Where cells run. Belongs to one event loop."""
+    """A place for cells to run in. Belongs to one event loop."""
 
     def new_container(self) -> str:
         """Returns the id of a container that does not exist yet; its first cell makes it."""

@@ -20,11 +20,11 @@ from ..protocol.raw import decode_raws
 from .base import (
     Finished,
     Json,
-    OfferedTools,
     PreparedTool,
     RequestContext,
     RequestTools,
     ToolCall,
+    ToolOffer,
 )
 from .ranking import Ranking
 from .regex import Pattern, PatternError
@@ -116,7 +116,7 @@ class ToolSearch:
         """Returns the error for a fault of our own."""
         return _failed("unavailable", _UNAVAILABLE)
 
-    def offer(self, tool: Json, path: str, tools: RequestTools) -> OfferedTools:  # noqa: ARG002  # it is the same whatever they are
+    def offer(self, tool: Json, path: str, tools: RequestTools) -> ToolOffer:  # noqa: ARG002  # it is the same whatever they are
         """Raises `InvalidRequestError` with the path."""
         name = _KINDS[tool["type"]]
         if tool.get("name") != name:
@@ -130,7 +130,7 @@ class ToolSearch:
         }
         if "cache_control" in tool:
             seen["cache_control"] = tool["cache_control"]
-        return OfferedTools([seen])
+        return ToolOffer([seen])
 
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:  # noqa: ARG002  # they are calls as any
         """Prepares the search of one request; its index is made for the first call.
