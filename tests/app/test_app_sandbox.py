@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from anthropic_bedrock_proxy.app.sandbox import OnDemandSandbox, make_options, make_own_executor
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.base import SandboxUnavailableError
 
 
 @pytest.fixture
@@ -43,6 +45,22 @@ def test_an_executor_of_its_own_is_for_those_who_name_none(settings):
         own.release()
     assert make_own_executor(settings(sandbox_url="unix:///run/s.sock")) is None
     assert make_own_executor(settings(**OFF)) is None
+
+
+def test_without_a_folder_for_its_socket_code_is_unavailable_and_the_proxy_serves(
+    settings, monkeypatch, tmp_path, caplog
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert make_own_executor(settings()) is None
+    assert "no executor of sandboxes can be started" in caplog.text
+    sandbox = OnDemandSandbox(settings(), None)
+
+    async def main():
+        with pytest.raises(SandboxUnavailableError, match=r"does not run: .*set TMPDIR"):
+            await sandbox.client().check()
+        await sandbox.close()
+
+    asyncio.run(main())
 
 
 def test_clients_are_made_when_they_are_needed(settings):

@@ -145,7 +145,14 @@ class ContainerGoneError(SandboxError):
 
 
 class SandboxUnavailableError(SandboxError):
-    """No sandbox can be had now; the message says why and how to mend it, for the operator."""
+    """No sandbox can be had now; the message says why, and how to mend it.
+
+    `soon` tells that it takes nothing but time, e.g. until an image has been pulled.
+    """
+
+    def __init__(self, message: str, *, soon: bool = False) -> None:
+        super().__init__(message)
+        self.soon = soon
 
 
 class Sandbox(Protocol):

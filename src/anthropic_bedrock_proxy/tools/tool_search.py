@@ -223,6 +223,10 @@ class Search:
                     await self._work.pause()
                 tree = _decode_tool(raw)
                 tool = {**tree, **_object(tree.get("custom"))}
+                # One that only code may call is told of with the code execution tool.
+                callers = tool.get("allowed_callers")
+                if isinstance(callers, list) and callers and "direct" not in callers:
+                    continue
                 if tool.get("defer_loading") is True and isinstance(tool.get("name"), str):
                     entries.append(_Entry(tool["name"], _texts(tool)))
             self._entries = entries

@@ -99,7 +99,9 @@ class RequestContainer:
                 return
             raise _gone(self._id, waits=bool(self._resumed)) from None
         except SandboxUnavailableError as unavailable:
-            raise UnavailableError(f"Code cannot be run at the moment: {unavailable}") from None
+            raise UnavailableError(
+                f"Code cannot be run at the moment: {unavailable}", should_retry=unavailable.soon
+            ) from None
         for call in self._resumed:
             if call.id not in state.cells:
                 raise _gone(self._id, waits=True)
