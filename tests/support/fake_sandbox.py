@@ -27,7 +27,7 @@ class FakeSandbox:
         self.ran = []  # (address, cell)
         self.beside = []
         self.resumed = []  # (address, results)
-        self.unavailable = None
+        self.unavailable, self.soon = None, False
         self._numbers = count(1)
 
     def new_container(self):
@@ -35,7 +35,7 @@ class FakeSandbox:
 
     async def check(self):
         if self.unavailable is not None:
-            raise SandboxUnavailableError(self.unavailable)
+            raise SandboxUnavailableError(self.unavailable, soon=self.soon)
 
     async def look(self, container, owner):
         await self.check()

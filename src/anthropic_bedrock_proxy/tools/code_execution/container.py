@@ -99,7 +99,9 @@ class RequestContainer:
                 return
             raise _gone(self._id, waits=bool(self._resumed)) from None
         except SandboxUnavailableError as unavailable:
-            raise UnavailableError(f"Code cannot be run at the moment: {unavailable}") from None
+            raise UnavailableError(
+                f"Code cannot be run at the moment: {unavailable}", should_retry=unavailable.soon
+            ) from None
         for call in self._resumed:
             if call.id not in state.cells:
                 raise _gone(self._id, waits=True)
@@ -115,16 +117,16 @@ class RequestContainer:
                 beside = [other for other in self._cells if other != call.id]
                 self._cells[call.id] = None
                 reply = await self._sandbox.run(at, cell, create=self._known is None, beside=beside)
-        except _InputError as wrong:
+        except _MisusedToolError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
         except ContainerGoneError:
             return Finished(error(call.name, UNAVAILABLE))
         return self._outcome(call.name, reply)
 
     def _cell(self, call: ToolCall) -> Cell:
-        """Reads what the model wrote. Raises `_InputError`."""
+        """Reads what the model wrote. Raises `_MisusedToolError`."""
         if not isinstance(call.input, dict):
-            raise _InputError("the input must be a JSON object")
+            raise _MisusedToolError("the input must be a JSON object")
         if call.name == PYTHON:
             return PythonCell(_text(call.input, "code"), self._functions)
         if call.name == BASH:
@@ -146,14 +148,14 @@ class RequestContainer:
         return Finished(content, container)
 
 
-class _InputError(Exception):
+class _MisusedToolError(Exception):
     """The model's input is not what the tool asks for."""
 
 
 def _text(given: Json, argument: str) -> str:
     value = given.get(argument)
     if not isinstance(value, str):
-        raise _InputError(f"{argument}: a string is required")
+        raise _MisusedToolError(f"{argument}: a string is required")
     return value
 
 
