@@ -147,7 +147,6 @@ class Bare:
             "    match options.kind:",
         ),
         Edit("config/sections/sandbox.py", '"bare", ', "Literal["),
-        Edit("cli/sandbox.py", '"bare", ', 'type=click.Choice(["auto", '),
     ),
     """
 import asyncio, os, subprocess, sys
