@@ -95,6 +95,29 @@ def test_no_owner_takes_the_room_of_others(spool):
     assert len(spool.list("b")) == 1
 
 
+def test_files_expire(spool, clock):
+    record = put(spool)
+    clock.now += 99
+    spool.sweep()
+    assert spool.list("a") == [record]
+    clock.now += 1
+    with pytest.raises(FileMissingError):
+        spool.find("a", record.id)
+    assert spool.list("a") == []
+    spool.sweep()
+    for _ in range(2):
+        put(spool, content=b"x" * 10)
+
+
+def test_nothing_is_left_of_it(clock):
+    spool = Spool(BOUNDS, clock)
+    put(spool)
+    folder = spool._folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    spool.close()
+    assert not folder.exists()
+
+
 @contextmanager
 def limited(kind, most):
     soft, hard = resource.getrlimit(kind)
@@ -121,26 +144,3 @@ def test_where_the_system_has_no_room_that_is_told_and_nothing_is_counted():
         ):
             spool.begin("a")
         assert put(spool, content=bytes(3000)).size_bytes == 3000
-
-
-def test_files_expire(spool, clock):
-    record = put(spool)
-    clock.now += 99
-    spool.sweep()
-    assert spool.list("a") == [record]
-    clock.now += 1
-    with pytest.raises(FileMissingError):
-        spool.find("a", record.id)
-    assert spool.list("a") == []
-    spool.sweep()
-    for _ in range(2):
-        put(spool, content=b"x" * 10)
-
-
-def test_nothing_is_left_of_it(clock):
-    spool = Spool(BOUNDS, clock)
-    put(spool)
-    folder = spool._folder
-    assert folder.stat().st_mode & 0o777 == 0o700
-    spool.close()
-    assert not folder.exists()
