@@ -88,6 +88,17 @@ def docker_image():
     return tag
 
 
+@functools.cache
+def need_sandlock():
+    """Skips where sandlock keeps no walls on this machine, with its reason."""
+
+    async def main():
+        async with opened("sandlock", name="probe"):
+            pass
+
+    asyncio.run(main())
+
+
 def options(kind, *, name="tests", command=COMMAND, **others):
     """Options of real walls of this kind; other names are those of limits."""
     known = {field for field in IsolationOptions.__struct_fields__ if field in others}
