@@ -14,6 +14,8 @@ import anthropic
 from servers import RunningServer, clean_environment
 from walls import docker_image, need_sandlock
 
+from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
+
 TOKEN = "token-of-the-executors-of-the-tests"
 OLD_BETA = {"anthropic-beta": "advanced-tool-use-2025-11-20"}
 # A model of each dialect.
@@ -48,10 +50,10 @@ class RunningSandboxd(RunningServer):
         super().__init__(folder, arguments, environment)
         self.settings = {"SANDBOX_URL": self.url, "SANDBOX_TOKEN": TOKEN}
 
-    def state(self) -> dict[str, Any]:
+    def state(self, token: str = TOKEN) -> dict[str, Any]:
         """What it says of itself."""
         request = urllib.request.Request(
-            f"{self.url}/state", headers={"authorization": f"Bearer {TOKEN}"}
+            f"{self.url}/state", headers={"authorization": f"Bearer {token}"}
         )
         with urllib.request.urlopen(request, timeout=5) as answer:
             return json.load(answer)
@@ -74,15 +76,43 @@ def health(url: str) -> tuple[int, dict[str, Any]]:
         return error.code, json.load(error)
 
 
-def processes(marker: str) -> set[int]:
-    """Process ids of this machine whose command line or environment has the text."""
-    found = set()
+def descendants(root: int) -> set[int]:
+    """Process ids of the living descendants of a process."""
+    parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-            if marker.encode() in text:
-                found.add(int(entry.name))
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if fields[0] != "Z":
+                parents[int(entry.name)] = int(fields[1])
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {root}
+
+
+def living(pids: set[int]) -> set[int]:
+    """Those of the processes that have not ended."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z":
+                found.add(pid)
     return found
+
+
+def sent(url: str, key: str, body: dict[str, Any]) -> Any:
+    """The answer on the wire, over a connection of its own: a message, or a list of events."""
+    request = urllib.request.Request(
+        f"{url}/v1/messages",
+        json.dumps(body).encode(),
+        {"x-api-key": key, "content-type": "application/json", "anthropic-version": "2023-06-01"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        read = answer.read()
+    if not body.get("stream"):
+        return json.loads(read)
+    return [json.loads(data) for _, data in SSEDecoder().receive(read)]
 
 
 def code(text: str, identifier: str = "t1") -> dict[str, Any]:
@@ -157,6 +187,10 @@ class Talk:
         self.messages = [{"role": "user", "content": "Go ahead."}]
         self.steps: list[Any] = []
         self._sends_container = container
+
+    def use(self, url: str) -> None:
+        """Goes on at another proxy."""
+        self._options["base_url"] = url
 
     def ask(self, **changes):
         """Sends the history; the answer is appended."""

@@ -157,8 +157,8 @@ def test_code_that_takes_too_long_is_ended_as_its_version_says(coded, sim):
 
 
 def test_a_call_that_nobody_answers_is_a_timeout_error_in_the_code(coded, sim):
-    program = "try:\n    await f({})\nexcept TimeoutError as e:\n    print('caught', e)\nawait f({'n': '2'})"
-    writes(sim, code(program))
+    first_try = "try:\n    await f({})\nexcept TimeoutError as e:\n    print('caught', e)\n"
+    writes(sim, code(first_try + "await f({'n': '2'})"))
     one = talk(coded, REPL[0], function("f", "n"))
     first = one.ask()
     assert first.stop_reason == "tool_use"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import urllib.request
 from pathlib import Path
 
 import anthropic
@@ -20,12 +19,11 @@ from sandboxes import (
     function,
     plays,
     sandbox_tool,
+    sent,
     text,
     writes,
 )
 from servers import start_proxy
-
-from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
 
 GOLDEN = Path(__file__).parents[1] / "tools" / "code_execution" / "golden"
 TOOLS = [
@@ -177,21 +175,6 @@ def joined(events):
     return whole
 
 
-def sent(proxy, body):
-    """The answer of the wire: a message, or a list of events."""
-    request = urllib.request.Request(
-        f"{proxy.url}/v1/messages",
-        json.dumps(body).encode(),
-        {"x-api-key": proxy.key, "content-type": "application/json",
-         "anthropic-version": "2023-06-01"},
-    )  # fmt: skip
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        read = answer.read()
-    if not body.get("stream"):
-        return json.loads(read)
-    return [json.loads(data) for _, data in SSEDecoder().receive(read)]
-
-
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("dialect", ["invoke", "messages", "converse"])
 @pytest.mark.parametrize("name", ["sequential", "gathered", "mixed"])
@@ -211,9 +194,9 @@ def test_the_wire_of_each_step_is_that_of_the_golden_file(coded, sim, name, dial
         if container:
             body["container"] = container
         golden = Shown()
-        whole = sent(coded, body) if not stream else None
+        whole = sent(coded.url, coded.key, body) if not stream else None
         if stream:
-            events = sent(coded, {**body, "stream": True})
+            events = sent(coded.url, coded.key, {**body, "stream": True})
             assert joined(shown.hide(events)) == joined(golden.hide(step["events"]))
             whole = folded(events)
         else:

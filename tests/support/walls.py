@@ -150,9 +150,11 @@ def attempt(kind, code, **others):
     return asyncio.run(main())
 
 
-def containers(name):
-    """Ids of the containers of an executor of this name, whatever their state."""
+def containers(name, status=None):
+    """Ids of the containers of an executor of this name: in this state, or in any."""
     command = ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={LABEL_EXECUTOR}={name}"]
+    if status is not None:
+        command += ["--filter", f"status={status}"]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 
