@@ -26,14 +26,18 @@ from .base import (
     CellReply,
     ContainerGoneError,
     ContainerState,
+    FileRecord,
     FunctionResult,
     Ran,
+    RefusedFileError,
     SandboxUnavailableError,
+    UnknownFileError,
 )
-from .calls import ExecutorCalls, RefusedFileError, UnknownFileError
-from .wire import MAX_BODY_BYTES, ExecutorState, FileList, FileRecord, ResumeBody, RunBody, is_id
+from .calls import ExecutorCalls
+from .wire import MAX_BODY_BYTES, ExecutorState, FileList, ResumeBody, RunBody, is_id
 
 FILE_SECONDS: Final = 60.0
+FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
 CELL_SECONDS: Final = 900.0  # a cell and those before it; then the call is repeated, to join it
 _BATCH_BYTES: Final = MAX_BODY_BYTES // 4  # JSON may take four times what a text does, and more
 _COPIES: Final = 1000
@@ -124,16 +128,24 @@ class SandboxClient:
         return {one.address.url: one.known for one in self._executors.values()}
 
     async def upload(
-        self, owner: str, filename: str, content: bytes, content_type: str
+        self,
+        owner: str,
+        filename: str,
+        content: bytes,
+        content_type: str,
+        *,
+        seconds: int | None = None,
     ) -> FileRecord:
-        """Gives a file to an executor, for uploads.
+        """Gives a file to an executor, for uploads; `seconds` may shorten the time of its life.
 
         Raises `RefusedFileError`, `SandboxUnavailableError`, for a name that cannot be one too.
         """
         states = [(one, await one.state()) for one in self._executors.values()]
         ready = [one for one, state in states if state.status == "ready"]
         executor = choice(ready or list(self._executors.values()))  # noqa: S311  # spreads load
-        return await self._send_file(executor, owner, filename, content, content_type)
+        return await self._send_file(
+            executor, owner, filename, content, content_type, seconds=seconds
+        )
 
     async def list_files(self, owner: str) -> list[FileRecord]:
         """Lists the files of an owner, newest first. Raises `SandboxUnavailableError`."""
@@ -156,7 +168,9 @@ class SandboxClient:
         """Returns the bytes of a file. Raises as `file`."""
         executor, path = self._file(name)
         try:
-            return await executor.call("GET", f"{path}/content", owner=owner, seconds=FILE_SECONDS)
+            return await executor.call(
+                "GET", f"{path}/content", owner=owner, seconds=FILE_SECONDS, limit=FILE_BYTES
+            )
         except ContainerGoneError:
             raise UnknownFileError from None
 
@@ -231,8 +245,12 @@ class SandboxClient:
         filename: str,
         content: bytes,
         content_type: str,
+        *,
+        seconds: int | None = None,
     ) -> FileRecord:
         path = f"/files?name={quote(filename, safe='')}"
+        if seconds is not None:
+            path += f"&seconds={seconds}"
         record = await executor.read(
             FileRecord,
             "POST",

@@ -31,6 +31,7 @@ from ...sandbox.base import (
     Sandbox,
     SandboxUnavailableError,
     Waiting,
+    owner_of,
 )
 from ..base import (
     ClientCall,
@@ -49,7 +50,6 @@ _PREFIX: Final = "container_"
 _ID: Final = re.compile(r"container_[0-9a-f]{24}")
 _CALL_ID: Final = re.compile(r"srvtoolu_([0-9a-f]{24})[0-9a-f]{20}")
 _NONCE_DIGITS: Final = 8
-_NOBODY: Final = "-"  # whoever needs no key: to executors every container has an owner
 _MAX_SHOWN: Final = 60
 
 
@@ -70,7 +70,7 @@ class RequestContainer:
         Raises `InvalidRequestError` with the path.
         """
         self._sandbox = sandbox
-        self._owner = context.key_id or _NOBODY
+        self._owner = owner_of(context.key_id)
         self._version = version
         self._functions = dict(functions)
         self._resumed = [call for call in pending if call.results]
