@@ -207,6 +207,18 @@ def test_what_is_no_file_of_ours_is_unknown(name):
     asyncio.run(main())
 
 
+def test_a_new_container_is_made_where_its_file_lies():
+    async def main():
+        async with several() as (client, _):
+            record = await client.upload(OWNER, "a.txt", b"x", "text/plain")
+            for _ in range(20):
+                assert mark_of(client.new_container(record.id)) == mark_of(record.id)
+            marks = {mark_of(client.new_container("file_ffff" + "0" * 24)) for _ in range(200)}
+            assert len(marks) > 1
+
+    asyncio.run(main())
+
+
 def test_a_file_over_the_bound_of_other_answers_is_fetched_whole():
     """Answers of AWS may have 64 MiB; a file may have what the settings allow."""
 

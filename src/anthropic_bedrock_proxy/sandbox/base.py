@@ -182,8 +182,11 @@ def owner_of(key_id: str) -> str:
 class Sandbox(Protocol):
     """Where cells run. Belongs to one event loop."""
 
-    def new_container(self) -> str:
-        """Returns the id of a container that does not exist yet; its first cell makes it."""
+    def new_container(self, file: str | None = None) -> str:
+        """Returns the id of a container that does not exist yet; its first cell makes it.
+
+        `file` is one that will be brought into it: it is best made where that lies.
+        """
         ...
 
     async def look(self, container: str, owner: str) -> ContainerState:

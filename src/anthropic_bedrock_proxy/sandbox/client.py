@@ -58,10 +58,16 @@ class SandboxClient:
 
     # The port `Sandbox`
 
-    def new_container(self) -> str:
-        """Returns the id of a container that does not exist yet, of an executor that is ready."""
+    def new_container(self, file: str | None = None) -> str:
+        """Returns the id of a container that does not exist yet, of an executor that is ready.
+
+        Of these, the one that keeps `file`.
+        """
         known = {mark: one.known for mark, one in self._executors.items()}
         ready = [mark for mark, state in known.items() if state is None or state.status == "ready"]
+        match = _FILE.fullmatch(file or "")
+        if match is not None and match[1] in ready:
+            ready = [match[1]]
         return f"container_{choice(ready or list(known))}{os.urandom(10).hex()}"  # noqa: S311  # spreads load
 
     async def look(self, container: str, owner: str) -> ContainerState:
