@@ -72,6 +72,10 @@ PURE_FOLDERS = ("models", "protocol", "tools")
 PURE_MODULES = (
     "limits/gcra.py",
     "limits/decide.py",
+    "sandbox/address.py",
+    "sandbox/base.py",
+    "sandbox/executor/frames.py",
+    "sandbox/wire.py",
     *(
         f"turn/{name}.py"
         for name in (
@@ -190,8 +194,26 @@ def test_the_hot_path_never_imports_something_heavy():
     for path in SOURCES:
         _, others = imports(path)
         found = others & heavy
-        # A program of its own, which no worker imports: see the next test.
-        assert not found or path.name == "lookup.py", f"{path}: {found}"
+        # Programs of their own, which no worker imports: see the next tests.
+        assert not found or path.name == "lookup.py" or is_executor(path), f"{path}: {found}"
+
+
+def is_executor(path):
+    """Tells whether a module is of the executor, which is a process of its own."""
+    return bool({"executor", "isolation"} & {*path.relative_to(PACKAGE).parts[1:-1]})
+
+
+def test_what_is_of_the_executor_is_imported_by_its_commands_alone():
+    importers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in SOURCES
+        if not is_executor(path)
+        and any(
+            name.startswith(("sandbox.executor", "sandbox.isolation")) for name in imports(path)[0]
+        )
+    }
+    assert "cli/sandboxd.py" in importers
+    assert importers <= {"cli/sandboxd.py", "cli/sandbox.py"}
 
 
 def test_what_imports_botocore_is_imported_by_the_child_process_alone():

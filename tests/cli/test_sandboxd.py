@@ -11,6 +11,7 @@ from anthropic_bedrock_proxy.cli.sandboxd import executor_options, size_in_bytes
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.config.schema import given_texts
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.child import MISSING_PACKAGES
 
 ADDRESS = ExecutorAddress.from_url("unix:///run/sandboxd.sock")
 
@@ -94,7 +95,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path):
         "from anthropic_bedrock_proxy.__main__ import main; main()"
     )
     status, text = sandboxd(tmp_path, "--listen", f"unix://{tmp_path}/s", code=code)
-    assert status == 1
+    assert status == MISSING_PACKAGES
     assert "anthropic-bedrock-proxy[sandbox]" in text
 
 

@@ -10,6 +10,7 @@ from probe import CONTAINER, PROBE, Probe, finished, suspended
 from streams import chunk_frame, decode, encode
 
 from anthropic_bedrock_proxy.protocol.answer.events import explode, fold
+from anthropic_bedrock_proxy.tools.base import PreparedTool
 from anthropic_bedrock_proxy.tools.toolset import Toolset
 
 MODEL = "claude-opus-4-1"
@@ -30,12 +31,12 @@ class Prepared(Probe):
         super().__init__()
         self.outcomes = list(outcomes)
 
-    def prepare(self, context):
+    def prepare(self, context, pending):
         async def run(call):
             self.started.append(call)
             return self.outcomes.pop(0)
 
-        return run
+        return PreparedTool(run)
 
 
 def model_answer(block, stop):

@@ -76,14 +76,15 @@ def test_a_call_that_is_cut_is_repeated_twice():
     story(cut, tell)
 
 
-def test_where_nobody_listens_it_says_what_to_start():
+def test_where_nobody_listens_it_says_what_to_start_and_only_the_log_says_where(caplog):
     async def main():
         calls = ExecutorCalls(ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None)
         with pytest.raises(SandboxUnavailableError, match="sandboxd"):
             await calls.call("GET", "/state")
         state = await calls.state()
         assert state.status == "unavailable"
-        assert "/nowhere/executor.sock" in state.reason
+        assert "/nowhere" not in state.reason
+        assert "unix:///nowhere/executor.sock" in caplog.text
         await calls.close()
 
     asyncio.run(main())

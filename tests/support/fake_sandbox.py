@@ -31,7 +31,7 @@ class FakeSandbox:
         self.files = {}  # (owner, id) -> record
         self.uploads = []  # of each cell that ran
         self.resumed = []  # (address, results)
-        self.unavailable = None
+        self.unavailable, self.soon = None, False
         self._numbers = count(1)
 
     def new_container(self, file=None):
@@ -39,7 +39,7 @@ class FakeSandbox:
 
     async def check(self):
         if self.unavailable is not None:
-            raise SandboxUnavailableError(self.unavailable)
+            raise SandboxUnavailableError(self.unavailable, soon=self.soon)
 
     async def look(self, container, owner):
         await self.check()

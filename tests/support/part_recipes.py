@@ -10,7 +10,7 @@ TOOL = Recipe(
         Edit(
             "tools/dice.py",
             """
-from .base import Finished, OfferedTools, PreparedTool
+from .base import Finished, ToolOffer, PreparedTool
 from .toolset import ToolKind
 
 class Dice:
@@ -38,7 +38,7 @@ class Dice:
     unavailable = timed_out
 
     def offer(self, tool, path, tools):
-        return OfferedTools([{"name": "dice", "input_schema": {"type": "object"}}])
+        return ToolOffer([{"name": "dice", "input_schema": {"type": "object"}}])
 
     def prepare(self, context, pending):
         return PreparedTool(self._run)
@@ -58,7 +58,7 @@ def dice(roll):
             "\nfrom ..tools.dice import dice",
             "from ..models.registry import Registry",
         ),
-        Edit("app/gateway.py", "dice(lambda: 4), ", "return Toolset(["),
+        Edit("app/gateway.py", "dice(lambda: 4), ", "kinds = ["),
     ),
     """
 import asyncio

@@ -10,9 +10,9 @@ from anthropic_bedrock_proxy.tools.base import (
     ClientCall,
     Container,
     Finished,
-    OfferedTools,
     PreparedTool,
     Suspended,
+    ToolOffer,
 )
 from anthropic_bedrock_proxy.tools.toolset import ToolKind
 
@@ -58,7 +58,7 @@ class Probe:
         return UNAVAILABLE
 
     def offer(self, tool, path, tools):
-        return OfferedTools([{"name": "probe", "input_schema": {"type": "object"}}])
+        return ToolOffer([{"name": "probe", "input_schema": {"type": "object"}}])
 
     def prepare(self, context, pending):
         self.contexts.append(context)

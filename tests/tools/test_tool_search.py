@@ -38,6 +38,7 @@ TOOLS = [
     {"name": "odd", "description": 5, "input_schema": [], "defer_loading": True},
     {"name": "odd_too", "input_schema": {"properties": {"x": 1.5}}, "defer_loading": True},
     {"type": "mcp_toolset", "defer_loading": True},
+    {**tool("weather_of_code"), "allowed_callers": ["code_execution_20260120"]},
 ]
 
 

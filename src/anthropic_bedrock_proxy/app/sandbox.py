@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -11,9 +13,12 @@ from ..http.sandbox_health import SandboxHealth
 from ..tools.code_execution.options import CodeExecutionOptions
 
 if TYPE_CHECKING:
+    from ..aws.http import AWSConnection
     from ..sandbox.child import OwnExecutor
     from ..sandbox.client import SandboxClient
     from ..sandbox.wire import ExecutorState
+
+_log = logging.getLogger("anthropic_bedrock_proxy")
 
 
 def sandboxes_enabled(settings: Settings) -> bool:
@@ -25,7 +30,8 @@ def sandboxes_enabled(settings: Settings) -> bool:
 def make_own_executor(settings: Settings) -> OwnExecutor | None:
     """Makes the executor that `serve` starts when one is needed; before workers are forked.
 
-    None if others' are used, or none at all.
+    None if others' are used, or none at all, or if there is no folder for its socket: the proxy
+    serves all the same, and says so to whoever wants code to be run.
     """
     if settings.sandbox.url is not None or not sandboxes_enabled(settings):
         return None
@@ -33,7 +39,11 @@ def make_own_executor(settings: Settings) -> OwnExecutor | None:
 
     texts = given_texts(settings.sandbox)
     logs = {"LOG_LEVEL": settings.server.log_level, "LOG_FORMAT": settings.server.log_format}
-    return OwnExecutor(executor_environ(os.environ, texts | logs))
+    try:
+        return OwnExecutor(executor_environ(os.environ, texts | logs))
+    except OSError as error:
+        _log.warning("no executor of sandboxes can be started: %s", error)
+        return None
 
 
 def make_options(settings: Settings) -> CodeExecutionOptions:
@@ -45,6 +55,12 @@ def make_options(settings: Settings) -> CodeExecutionOptions:
         python_seconds=sandbox.ptc_execution_timeout_seconds,
         bash_seconds=sandbox.standalone_bash_timeout_seconds,
     )
+
+
+async def _no_folder(_: Callable[[], AWSConnection]) -> AWSConnection:
+    from ..aws.http import ConnectError  # noqa: PLC0415  # as below
+
+    raise ConnectError("there is no folder for its socket: set TMPDIR to one that can be written")
 
 
 class OnDemandSandbox:
@@ -60,16 +76,22 @@ class OnDemandSandbox:
     def client(self) -> SandboxClient:
         """Returns the client of the executors, which connects when it is used."""
         if self._client is None:
-            from ..sandbox.address import parse_addresses  # noqa: PLC0415  # most never need it
+            from ..sandbox.address import (  # noqa: PLC0415  # most never need it
+                ExecutorAddress,
+                parse_addresses,
+            )
             from ..sandbox.calls import ExecutorCalls  # noqa: PLC0415
             from ..sandbox.client import SandboxClient  # noqa: PLC0415
 
             if self._own is not None:
                 calls = [ExecutorCalls(self._own.address, None, connect=self._own.connect)]
-            else:
+            elif self._settings.url is not None:
                 token = self._settings.token
-                addresses = parse_addresses(self._settings.url or "")
+                addresses = parse_addresses(self._settings.url)
                 calls = [ExecutorCalls(address, token) for address in addresses]
+            else:
+                nowhere = ExecutorAddress.from_url("unix:///nowhere")
+                calls = [ExecutorCalls(nowhere, None, connect=_no_folder)]
             self._client = SandboxClient(calls)
         return self._client
 

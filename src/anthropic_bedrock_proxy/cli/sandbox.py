@@ -6,10 +6,16 @@ import asyncio
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
-from .common import json_option, print_json
+from .common import config_option, json_option, print_json
+from .sandboxd import isolation_options
+
+if TYPE_CHECKING:
+    from ..sandbox.isolation.select import IsolationOptions
 
 _FOLDER = Path(__file__).parents[3] / "deploy" / "docker" / "sandbox"
 
@@ -57,22 +63,35 @@ def build(
 
 
 @command.command()
-@click.option(
-    "--isolation",
-    type=click.Choice(["auto", "docker", "sandlock"]),
-    default="auto",
-    show_default=True,
-    envvar="SANDBOX_ISOLATION",
-)
-@click.option("--image", default="python:3.11-slim", show_default=True, envvar="PTC_SANDBOX_IMAGE")
-@click.option("--runtime", envvar="SANDBOX_RUNTIME", help="Runtime of Docker, such as runsc.")
-@click.option("--allow-degraded", is_flag=True, envvar="SANDBOX_ALLOW_DEGRADED")
+@click.option("--isolation", help="In place of SANDBOX_ISOLATION: auto, docker or sandlock.")
+@click.option("--image", help="In place of PTC_SANDBOX_IMAGE.")
+@click.option("--runtime", help="In place of SANDBOX_RUNTIME.")
+@click.option("--allow-degraded", is_flag=True, help="As SANDBOX_ALLOW_DEGRADED=true.")
+@config_option
 @json_option
 def check(
-    *, isolation: str, image: str, runtime: str | None, allow_degraded: bool, as_json: bool
+    *,
+    isolation: str | None,
+    image: str | None,
+    runtime: str | None,
+    allow_degraded: bool,
+    config_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Start a sandbox that tries what must not work, and say what came of it."""
-    report = asyncio.run(_check(isolation, image, runtime, allow_degraded=allow_degraded))
+    """Start a sandbox as the settings say, which tries what must not work; say what came of it."""
+    from ..config import SettingsError, load_settings  # noqa: PLC0415  # not needed for --help
+
+    given = {
+        "SANDBOX_ISOLATION": isolation,
+        "PTC_SANDBOX_IMAGE": image,
+        "SANDBOX_RUNTIME": runtime,
+        "SANDBOX_ALLOW_DEGRADED": "true" if allow_degraded else None,
+    }
+    try:
+        settings = load_settings(config_file, {k: v for k, v in given.items() if v is not None})
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    report = asyncio.run(_check(isolation_options(settings.sandbox, "check")))
     if as_json:
         print_json(report)
     else:
@@ -81,9 +100,7 @@ def check(
         raise click.exceptions.Exit(1)
 
 
-async def _check(
-    kind: str, image: str, runtime: str | None, *, allow_degraded: bool
-) -> dict[str, object]:
+async def _check(options: IsolationOptions) -> dict[str, object]:
     from ..sandbox.isolation.base import IsolationError  # noqa: PLC0415  # not needed for --help
     from ..sandbox.isolation.probe import (  # noqa: PLC0415  # as above
         ProbeError,
@@ -91,23 +108,11 @@ async def _check(
         outcomes,
         probing,
     )
-    from ..sandbox.isolation.select import (  # noqa: PLC0415  # as above
-        IsolationOptions,
-        make_isolation,
-    )
+    from ..sandbox.isolation.select import make_isolation  # noqa: PLC0415  # as above
 
     report: dict[str, object] = {"attempts": {}, "holes": []}
     with probing() as words:
-        isolation = make_isolation(
-            IsolationOptions(
-                kind=kind,
-                name="check",
-                image=image,
-                runtime=runtime,
-                allow_degraded=allow_degraded,
-                command=tuple(words),
-            )
-        )
+        isolation = make_isolation(msgspec.structs.replace(options, command=tuple(words)))
         try:
             await isolation.open()
             while (state := await isolation.state()).status == "preparing":  # noqa: ASYNC110  # a port

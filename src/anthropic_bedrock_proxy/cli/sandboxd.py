@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..sandbox.child import MISSING_PACKAGES
 from .common import config_option
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ _EXTRA = (
     "The executor needs packages that are not there: pip install 'anthropic-bedrock-proxy[sandbox]'"
 )
 _UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+class _MissingPackages(click.ClickException):
+    exit_code = MISSING_PACKAGES
 
 
 @click.command("sandboxd")
@@ -52,14 +57,15 @@ def command(
     except ModuleNotFoundError as error:
         if error.name not in {"aiohttp", "aiodocker"}:
             raise
-        raise click.ClickException(_EXTRA) from error
+        raise _MissingPackages(_EXTRA) from error
     from ..sandbox.bundle import runner_program  # noqa: PLC0415
     from ..sandbox.isolation.select import make_isolation  # noqa: PLC0415
 
     logs.configure(settings.server.log_level, settings.server.log_format)
     for warning in settings.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    isolation = isolation_options(settings.sandbox, address)
+    name = settings.sandbox.name or f"{platform.node() or 'host'}-{address.mark}"
+    isolation = isolation_options(settings.sandbox, name)
     options = executor_options(settings.sandbox, address, lock=lock, parent=parent)
     try:
         process.run(options, lambda: make_isolation(isolation), runner_program(), click.echo)
@@ -80,15 +86,15 @@ def _address(listen: str | None, url: str | None) -> ExecutorAddress:
     raise click.UsageError("say where to listen: --listen unix:///PATH, or SANDBOX_URL")
 
 
-def isolation_options(sandbox: SandboxSettings, address: ExecutorAddress) -> IsolationOptions:
-    """Returns the walls that the settings ask for."""
+def isolation_options(sandbox: SandboxSettings, name: str) -> IsolationOptions:
+    """Returns the walls that the settings ask for; `name` is the executor's."""
     from ..sandbox.bundle import runner_command  # noqa: PLC0415
     from ..sandbox.isolation.base import RunnerLimits  # noqa: PLC0415
     from ..sandbox.isolation.select import IsolationOptions  # noqa: PLC0415
 
     return IsolationOptions(
         kind=sandbox.isolation,
-        name=sandbox.name or f"{platform.node() or 'host'}-{address.mark}",
+        name=name,
         image=sandbox.ptc_sandbox_image,
         runtime=sandbox.runtime,
         limits=RunnerLimits(

@@ -159,7 +159,14 @@ class ContainerGoneError(SandboxError):
 
 
 class SandboxUnavailableError(SandboxError):
-    """No sandbox can be had now; the message says why and how to mend it, for the operator."""
+    """No sandbox can be had now; the message says why, and how to mend it.
+
+    `soon` tells that it takes nothing but time, e.g. until an image has been pulled.
+    """
+
+    def __init__(self, message: str, *, soon: bool = False) -> None:
+        super().__init__(message)
+        self.soon = soon
 
 
 class UnknownFileError(SandboxError):
@@ -180,7 +187,7 @@ def owner_of(key_id: str) -> str:
 
 
 class Sandbox(Protocol):
-    """Where cells run. Belongs to one event loop."""
+    """A place for cells to run in. Belongs to one event loop."""
 
     def new_container(self, file: str | None = None) -> str:
         """Returns the id of a container that does not exist yet; its first cell makes it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final, TypeVar
@@ -13,7 +14,6 @@ from .. import __version__
 from ..aws.connect import Endpoint, connector, unix_connector
 from ..aws.http import (
     MAX_BODY_BYTES,
-    ConnectError,
     ConnectionCutError,
     Connector,
     Pool,
@@ -36,6 +36,7 @@ FRESH_SECONDS: Final = 2.0  # a state is believed for so long
 _PAUSES: Final = (0.05, 0.5)  # before a cut call is repeated
 _CONNECT_SECONDS: Final = 15.0  # an executor of the proxy's own may have to be started first
 _OK: Final = 300
+_log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 _Body = TypeVar("_Body")
 
 
@@ -54,6 +55,7 @@ class ExecutorCalls:
         """`connect` opens connections in another way than the address says."""
         self.address = address
         self.known: ExecutorState | None = None  # None: nobody has asked yet
+        self._own = connect is not None
         self._connect = connect or _connector(address)
         self._sleep = sleep
         self._now = now
@@ -104,7 +106,7 @@ class ExecutorCalls:
             else:
                 if status < _OK:
                     return answer
-                raise _error(status, answer, self.address.url)
+                raise _error(status, answer)
         raise AssertionError  # the last pause is None
 
     async def read(
@@ -116,7 +118,7 @@ class ExecutorCalls:
             return msgspec.json.decode(answer, type=kind)
         except msgspec.MsgspecError as error:
             raise SandboxUnavailableError(
-                f"The sandbox executor at {self.address.url} does not speak as this proxy does: "
+                f"The sandbox executor does not speak as this proxy does: "
                 f"is it of another version? ({error})"
             ) from error
 
@@ -167,11 +169,13 @@ class ExecutorCalls:
             response.close()
 
     def _away(self, error: TransportError) -> SandboxUnavailableError:
-        hint = ""
-        if isinstance(error, ConnectError):
-            hint = " Does `anthropic-bedrock-proxy sandboxd` run there?"
+        """Returns the error for an executor that cannot be reached; its address is for the log."""
+        _log.warning("the executor at %s cannot be reached: %s", self.address.url, error)
+        if self._own:  # its errors name no address, and say what is missing
+            return SandboxUnavailableError(f"The sandbox executor does not run: {error}.")
         return SandboxUnavailableError(
-            f"The sandbox executor at {self.address.url} cannot be reached: {error}.{hint}"
+            "The sandbox executor cannot be reached. Does `anthropic-bedrock-proxy sandboxd` run, "
+            "where SANDBOX_URL says?"
         )
 
 
@@ -181,7 +185,7 @@ def _connector(address: ExecutorAddress) -> Connector:
     return connector(Endpoint(address.host, address.port, address.tls))
 
 
-def _error(status: int, answer: bytes, url: str) -> SandboxError:
+def _error(status: int, answer: bytes) -> SandboxError:
     try:
         body = msgspec.json.decode(answer, type=ErrorBody)
     except msgspec.MsgspecError:
@@ -196,10 +200,8 @@ def _error(status: int, answer: bytes, url: str) -> SandboxError:
         case "full":
             return NoRoomError(body.message)
         case "unauthorized":
-            return SandboxUnavailableError(
-                f"The sandbox executor at {url} does not know this SANDBOX_TOKEN."
-            )
+            return SandboxUnavailableError("The sandbox executor does not know this SANDBOX_TOKEN.")
         case _:
             return SandboxUnavailableError(
-                f"The sandbox executor at {url} refused a request: {body.message}"
+                f"The sandbox executor refused a request: {body.message}"
             )

@@ -29,6 +29,7 @@ from ..aws.http import AWSConnection, ConnectError, Connector
 from .address import ExecutorAddress
 
 PROGRAM: Final = (sys.executable, "-P", "-m", __package__.partition(".")[0], "sandboxd")
+MISSING_PACKAGES: Final = 3  # the exit status of `sandboxd` without them
 START_SECONDS: Final = 10.0
 LIVES_SECONDS: Final = 60.0  # an executor that lived for so long is started again at once
 _POLL_SECONDS: Final = 0.02
@@ -141,6 +142,10 @@ class OwnExecutor:
         return True
 
     async def _another_listens(self, status: int) -> bool:
+        if status == MISSING_PACKAGES:
+            raise ConnectError(
+                "its packages are not installed: pip install 'anthropic-bedrock-proxy[sandbox]'"
+            )
         if status:
             raise ConnectError(f"the executor ended with status {status}: see its log")
         return await self._listens()

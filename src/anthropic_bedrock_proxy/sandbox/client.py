@@ -80,7 +80,10 @@ class SandboxClient:
         states = await asyncio.gather(*(one.state() for one in self._executors.values()))
         if not any(state.status == "ready" for state in states):
             reasons = dict.fromkeys(state.reason for state in states if state.reason)
-            raise SandboxUnavailableError(" ".join(reasons) or "No sandbox is ready yet.")
+            soon = any(state.status == "preparing" for state in states)
+            raise SandboxUnavailableError(
+                " ".join(reasons) or "No sandbox is ready yet.", soon=soon
+            )
 
     async def run(
         self,

@@ -136,8 +136,8 @@ class RequestTools(msgspec.Struct, frozen=True):
     raws: Sequence[Raw]
 
 
-class OfferedTools(msgspec.Struct, frozen=True):
-    """What the model sees for the definition of a server-side tool.
+class ToolOffer(msgspec.Struct, frozen=True):
+    """The tools that the model sees for the definition of a server-side one.
 
     `seen` are custom tools, each named as its calls are. `hidden` are the indexes of the request's
     tools that it does not see. With `marks_direct` the client's tools have two kinds of callers, so
@@ -197,7 +197,7 @@ class ServerTool(Protocol):
         """Returns the `content` of the result of a call that failed by the tool's own fault."""
         ...
 
-    def offer(self, tool: Json, path: str, tools: RequestTools) -> OfferedTools:
+    def offer(self, tool: Json, path: str, tools: RequestTools) -> ToolOffer:
         """Returns what the model sees instead of `tool`, which is one of `tools`.
 
         Raises `InvalidRequestError` with the path.

@@ -21,12 +21,12 @@ from ..protocol.raw import decode_raws
 from .base import (
     Finished,
     Json,
-    OfferedTools,
     PreparedTool,
     RequestContext,
     RequestTools,
     ShowBlock,
     ToolCall,
+    ToolOffer,
 )
 from .ranking import Ranking
 from .regex import Pattern, PatternError
@@ -119,7 +119,7 @@ class ToolSearch:
         """Returns the error for a fault of our own."""
         return _failed("unavailable", _UNAVAILABLE)
 
-    def offer(self, tool: Json, path: str, tools: RequestTools) -> OfferedTools:  # noqa: ARG002  # it is the same whatever they are
+    def offer(self, tool: Json, path: str, tools: RequestTools) -> ToolOffer:  # noqa: ARG002  # it is the same whatever they are
         """Raises `InvalidRequestError` with the path."""
         name = _KINDS[tool["type"]]
         if tool.get("name") != name:
@@ -133,7 +133,7 @@ class ToolSearch:
         }
         if "cache_control" in tool:
             seen["cache_control"] = tool["cache_control"]
-        return OfferedTools([seen])
+        return ToolOffer([seen])
 
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:  # noqa: ARG002  # they are calls as any
         """Prepares the search of one request; its index is made for the first call.
@@ -226,6 +226,10 @@ class Search:
                     await self._work.pause()
                 tree = _decode_tool(raw)
                 tool = {**tree, **_object(tree.get("custom"))}
+                # One that only code may call is told of with the code execution tool.
+                callers = tool.get("allowed_callers")
+                if isinstance(callers, list) and callers and "direct" not in callers:
+                    continue
                 if tool.get("defer_loading") is True and isinstance(tool.get("name"), str):
                     entries.append(_Entry(tool["name"], _texts(tool)))
             self._entries = entries

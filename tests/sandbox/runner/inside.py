@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 from anthropic_bedrock_proxy.sandbox.bundle import runner_command, runner_program
 
@@ -125,7 +126,7 @@ def running(workspace, **options):
 def is_alive(process):
     """Tells whether a process is there and no zombie."""
     try:
-        with open(f"/proc/{process}/stat", encoding="utf-8") as stat:
-            return stat.read().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except FileNotFoundError:
+        stat = Path(f"/proc/{process}/stat").read_text("utf-8")
+        return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (FileNotFoundError, ProcessLookupError):
         return False

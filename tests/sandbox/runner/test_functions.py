@@ -109,7 +109,14 @@ def test_arguments_that_are_no_json_are_an_error_of_the_code(inside, arguments, 
 
 
 def test_arguments_are_those_of_the_time_of_the_call(inside):
-    code = "import asyncio\na = {'n': 1}\nt = asyncio.create_task(query(a))\nawait asyncio.sleep(0)\na['n'] = 2\nawait t"
+    code = """
+import asyncio
+a = {'n': 1}
+t = asyncio.create_task(query(a))
+await asyncio.sleep(0)
+a['n'] = 2
+await t
+"""
     assert names_and_inputs(inside.python(code, functions=["query"])) == [("query", {"n": 1})]
 
 
@@ -137,7 +144,14 @@ def test_an_unanswered_call_times_out_in_the_code(inside):
 
 
 def test_the_clock_stands_still_while_a_call_is_unanswered_and_goes_on_after(inside):
-    code = "try:\n    await x()\nexcept TimeoutError:\n    print('after')\n    n = 0\n    while True: n += 1"
+    code = """
+try:
+    await x()
+except TimeoutError:
+    print('after')
+    n = 0
+    while True: n += 1
+"""
     inside.python(code, functions=["x"], seconds=0.3, call_seconds=0.6)
     done = inside.read()
     assert (done["stdout"], done["timed_out"]) == ("after\n", True)
@@ -152,7 +166,13 @@ def test_the_clock_goes_on_with_the_last_answer(inside):
 
 
 def test_a_call_that_is_cancelled_before_it_is_told_never_is(inside):
-    code = "import asyncio\nt = asyncio.create_task(x())\nawait asyncio.sleep(0)\nt.cancel()\nawait asyncio.sleep(0.01)"
+    code = """
+import asyncio
+t = asyncio.create_task(x())
+await asyncio.sleep(0)
+t.cancel()
+await asyncio.sleep(0.01)
+"""
     assert inside.python(code, functions=["x"])["type"] == "done"
 
 
@@ -225,7 +245,13 @@ def test_a_large_answer_reaches_the_code(inside):
 
 
 def test_answers_without_end_to_code_that_does_not_read_end_the_interpreter(inside):
-    code = "import asyncio\nts = [asyncio.create_task(x()) for _ in range(20)]\nawait asyncio.sleep(0.01)\nn = 0\nwhile True: n += 1"
+    code = """
+import asyncio
+ts = [asyncio.create_task(x()) for _ in range(20)]
+await asyncio.sleep(0.01)
+n = 0
+while True: n += 1
+"""
     told = inside.python(code, functions=["x"])
     for call in told["calls"]:
         inside.answer(call["call"], "z" * 6_000_000)

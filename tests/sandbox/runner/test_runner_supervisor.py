@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from inside import SECONDS, Inside, is_alive, running, start_message
@@ -116,6 +116,13 @@ def test_nothing_is_done_before_the_start(tmp_path):
         assert inside.process.wait(SECONDS) == 2
 
 
+def test_a_workspace_that_is_no_folder_ends_the_runner(tmp_path):
+    with running(tmp_path, start=False) as inside:
+        start = json.dumps(start_message(tmp_path / "none")).encode() + b"\n"
+        inside.write(runner_program() + start)
+        assert inside.process.wait(SECONDS) == 3
+
+
 def test_a_runner_without_a_program_ends(tmp_path):
     with running(tmp_path, start=False) as inside:
         inside.write(runner_program()[:-5])
@@ -136,13 +143,14 @@ def test_a_hundred_megabytes_of_output_flow_through_in_bounded_memory(inside, ki
         inside.bash("head -c 100000000 /dev/zero | tr '\\0' x; printf end >&2")
         if kind == "bash"
         else inside.python(
-            "import os, sys\nfor _ in range(1600): os.write(1, b'x' * 62500)\nsys.stderr.write('end')"
+            "import os, sys\nfor _ in range(1600): os.write(1, b'x' * 62500)\n"
+            "sys.stderr.write('end')"
         )
     )
     assert done["stdout"] == "x" * 7500 + "\n[… 99990000 characters left out …]\n" + "x" * 2500
     assert done["stderr"] == "end"
-    with open(f"/proc/{inside.process.pid}/status", encoding="utf-8") as status:
-        most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    status = Path(f"/proc/{inside.process.pid}/status").read_text("utf-8")
+    most = int(status.partition("VmHWM:")[2].split()[0])
     assert most < 60_000  # kilobytes
 
 
@@ -179,7 +187,7 @@ def test_a_large_view_reaches_the_executor(inside):
 
 
 def test_a_workspace_that_is_full_or_gone_is_an_error_of_the_cell(inside):
-    os.rmdir(inside.workspace)
+    inside.workspace.rmdir()
     assert inside.bash("true")["error_code"] == "unavailable"
     assert inside.python("1")["error_code"] == "unavailable"
 

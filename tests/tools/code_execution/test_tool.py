@@ -331,11 +331,14 @@ def test_a_sandbox_that_breaks_is_unavailable_for_that_call(fault):
     assert message["stop_reason"] == "end_turn"
 
 
-def test_without_a_sandbox_the_request_is_refused_before_the_model_is_called():
+@pytest.mark.parametrize("soon", [True, False])
+def test_without_a_sandbox_the_request_is_refused_before_the_model_is_called(soon):
     talk = talking()
-    talk.sandbox.unavailable = "no Docker; start it"
-    with pytest.raises(UnavailableError, match=r"cannot be run at the moment: no Docker; start it"):
+    talk.sandbox.unavailable, talk.sandbox.soon = "no Docker; start it", soon
+    message = r"cannot be run at the moment: no Docker; start it"
+    with pytest.raises(UnavailableError, match=message) as refused:
         talk.ask([text("b")])
+    assert refused.value.should_retry is soon
     assert talk.calls.requests == []
 
 

@@ -169,7 +169,9 @@ def _failures_told(file_id: str = "") -> Iterator[None]:
     except RefusedFileError as refused:
         raise RequestTooLargeError(f"file: {refused}") from None
     except SandboxUnavailableError as unavailable:
-        raise UnavailableError(f"Files cannot be had at the moment: {unavailable}") from None
+        raise UnavailableError(
+            f"Files cannot be had at the moment: {unavailable}", should_retry=unavailable.soon
+        ) from None
 
 
 def _filename(file: FormPart) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 
 class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one sandbox may take: bytes, CPUs, processes and threads."""
+    """Limits of one sandbox: bytes, CPUs, processes and threads."""
 
     memory_bytes: int = 256 * 1024 * 1024
     disk_bytes: int = 64 * 1024 * 1024
@@ -23,7 +23,7 @@ class RunnerLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IsolationState(msgspec.Struct, frozen=True):
-    """Whether runners can be had: `ready`, `preparing` (an image is on its way), `unavailable`.
+    """The state of an isolation: `ready`, `preparing` (an image is on its way), `unavailable`.
 
     `reason` says why not, and how to mend it; `details` are for the operator, without secrets.
     """

@@ -1,4 +1,4 @@
-"""What a cell writes: the first of it and the last, in bounded memory. Pure."""
+"""The output of a cell: the first of it and the last, in bounded memory. Pure."""
 
 from __future__ import annotations
 

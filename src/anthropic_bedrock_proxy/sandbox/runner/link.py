@@ -42,7 +42,7 @@ class LineLink:
 
     @property
     def unread_bytes(self) -> int:
-        """How much the peer has not read yet."""
+        """The bytes that the peer has not read yet."""
         return len(self._unread)
 
     def send(self, message: dict[str, Any]) -> None:

@@ -26,7 +26,8 @@ def environment(workspace: str) -> dict[str, str]:
     temporary = "/tmp"  # noqa: S108 - the sandbox has one of its own
     if not os.access(temporary, os.W_OK):
         temporary = os.path.join(workspace, "tmp")  # noqa: PTH118 - pathlib is slow to import
-        os.makedirs(temporary, exist_ok=True)  # noqa: PTH103 - same
+        with suppress(OSError):  # programs find out by themselves
+            os.makedirs(temporary, exist_ok=True)  # noqa: PTH103 - same
     return {
         "HOME": workspace,
         "LANG": "C.UTF-8",
@@ -95,7 +96,7 @@ def is_readable() -> bool:
 
 def kill_started_by(child: int) -> None:
     """Kills a child, which may be gone, and what it has started."""
-    _kill_rounds(lambda known: {one for one in known if _is_of(one, child, known)})
+    _kill_rounds(lambda known: {one for one in known if _is_of(one, child, known)}, child)
     # The last resort where there is no /proc. The id is not another's: sessions keep theirs.
     _kill(os.killpg, child)
 
@@ -120,13 +121,16 @@ def return_code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _kill_rounds(choose: Callable[[dict[int, tuple[int, int]]], set[int]]) -> None:
+def _kill_rounds(
+    choose: Callable[[dict[int, tuple[int, int]]], set[int]], first: int | None = None
+) -> None:
+    """Kills what is chosen, until nothing new is; `first` before its children: it would tell."""
     killed: set[int] = set()
     for _ in range(ROUNDS):
         chosen = choose(_processes()) - killed
         if not chosen:
             return
-        for one in chosen:
+        for one in sorted(chosen, key=lambda one: one != first):
             _kill(os.kill, one)
         killed |= chosen
 

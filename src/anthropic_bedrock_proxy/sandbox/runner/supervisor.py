@@ -25,12 +25,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import processes
-from .cells import BashRun, Cell, EditRun, PythonRun, Sandboxed
+from .cells import PythonRun, RunningCell, Sandboxed
+from .commands import BashRun, EditRun
 from .files import Files, TransferError
 from .lines import BadLineError
 from .link import LineLink
 
-_ENDED, _BAD_LINES = 0, 2  # exit codes
+_ENDED, _BAD_LINES, _NO_WORKSPACE = 0, 2, 3  # exit codes
 
 Message = dict[str, Any]
 
@@ -56,7 +57,7 @@ class Runner:
         self._selector.register(self._wakeup, selectors.EVENT_READ, self._woken)
         self._sandboxed: Sandboxed | None = None
         self._files: Files | None = None
-        self._cell: Cell | None = None
+        self._cell: RunningCell | None = None
         self._transfers: list[tuple[int, Iterator[Message]]] = []
         self._warm = False
 
@@ -146,8 +147,13 @@ class Runner:
 
     def _start(self, message: Message) -> None:
         workspace = os.path.abspath(message["workspace"])  # noqa: PTH100 - pathlib is slow
-        os.chdir(workspace)
-        self._files = Files(workspace, message["max_file"])
+        try:
+            os.chdir(workspace)
+            self._files = Files(workspace, message["max_file"])
+        except OSError:
+            self._executor.close()
+            self._exit_code = _NO_WORKSPACE
+            return
         self._sandboxed = Sandboxed(
             self._selector, processes.environment(workspace), message["max_output"]
         )

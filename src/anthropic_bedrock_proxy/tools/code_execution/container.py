@@ -130,7 +130,7 @@ class RequestContainer:
                     uploads=self._uploads.files,
                     beside=beside,
                 )
-        except _InputError as wrong:
+        except _MisusedToolError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
         except ContainerGoneError:
             return Finished(error(call.name, UNAVAILABLE))
@@ -141,9 +141,9 @@ class RequestContainer:
         return self._sandbox.new_container(next(iter(self._uploads.files), None))
 
     def _cell(self, call: ToolCall) -> Cell:
-        """Reads what the model wrote. Raises `_InputError`."""
+        """Reads what the model wrote. Raises `_MisusedToolError`."""
         if not isinstance(call.input, dict):
-            raise _InputError("the input must be a JSON object")
+            raise _MisusedToolError("the input must be a JSON object")
         if call.name == PYTHON:
             return PythonCell(_text(call.input, "code"), self._functions)
         if call.name == BASH:
@@ -165,14 +165,14 @@ class RequestContainer:
         return Finished(content, container)
 
 
-class _InputError(Exception):
+class _MisusedToolError(Exception):
     """The model's input is not what the tool asks for."""
 
 
 def _text(given: Json, argument: str) -> str:
     value = given.get(argument)
     if not isinstance(value, str):
-        raise _InputError(f"{argument}: a string is required")
+        raise _MisusedToolError(f"{argument}: a string is required")
     return value
 
 
@@ -204,7 +204,7 @@ def _inferred(pending: Sequence[ToolCall]) -> str | None:
 
 
 def _unavailable(why: SandboxUnavailableError) -> UnavailableError:
-    return UnavailableError(f"Code cannot be run at the moment: {why}")
+    return UnavailableError(f"Code cannot be run at the moment: {why}", should_retry=why.soon)
 
 
 def _gone(container: str, *, waits: bool) -> InvalidRequestError:

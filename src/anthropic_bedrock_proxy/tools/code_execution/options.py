@@ -1,4 +1,4 @@
-"""What the operator lets code do."""
+"""The operator's wishes about code that models write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class CodeExecutionOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The operator's wishes.
+    """The uses of code that are allowed, and the seconds that it may take.
 
     `programmatic`: code may call the client's tools. `standalone`: code may be run without.
     """

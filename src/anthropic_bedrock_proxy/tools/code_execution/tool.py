@@ -9,7 +9,7 @@ from ...errors import InvalidRequestError
 from ...protocol.raw import decode, decode_raws
 from ...protocol.request.messages import decode_tools
 from ...sandbox.base import Sandbox
-from ..base import Json, OfferedTools, PreparedTool, RequestContext, RequestTools, ToolCall
+from ..base import Json, PreparedTool, RequestContext, RequestTools, ToolCall, ToolOffer
 from .container import RequestContainer
 from .definitions import definition
 from .functions import Function, read_functions
@@ -57,7 +57,7 @@ class CodeExecution:
         """Returns the error for a sandbox that cannot be had."""
         return error(name, UNAVAILABLE)
 
-    def offer(self, tool: Json, path: str, tools: RequestTools) -> OfferedTools:
+    def offer(self, tool: Json, path: str, tools: RequestTools) -> ToolOffer:
         """Offers Python, bash and the text editor, as the version has them.
 
         Raises `InvalidRequestError` with the path.
@@ -76,7 +76,7 @@ class CodeExecution:
         if "cache_control" in tool:
             seen[-1]["cache_control"] = tool["cache_control"]
         hidden = frozenset(each.index for each in functions if not each.direct)
-        return OfferedTools(seen, hidden, marks_direct=bool(functions))
+        return ToolOffer(seen, hidden, marks_direct=bool(functions))
 
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:
         """Prepares the container of one request; it is made when there is something to run.
