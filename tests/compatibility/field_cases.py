@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rows import GONE, HELLO, NATIVE, Row, field
+from rows import CODE, CONTAINER, GONE, HELLO, NATIVE, TOOL_SPEC, Row, field
 
 FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
 _PREFILL = "This model does not support assistant message prefill"
@@ -127,7 +127,24 @@ FIELDS = (
         title="metadata.user_id",
         converse={"requestMetadata": {"user_id": "u-1"}},
     ),
-    field("container", "container_1", "RRRR RRR", title="container: id"),
+    field(
+        "container",
+        CONTAINER,
+        "EEEE EEE",
+        title="container: id, with code execution",
+        request={"tools": [CODE]},
+        native={"container": GONE, "tools.0.name": "code_execution"},
+        converse={f"{TOOL_SPEC}.name": "code_execution"},
+        same="it names the place where code will run",
+    ),
+    field(
+        "container",
+        "container_" + "0" * 24,
+        "RRRR RRR",
+        title="container: an id that has expired, with code execution",
+        request={"tools": [CODE]},
+    ),
+    field("container", CONTAINER, "RRRR RRR", title="container: id, without code execution"),
     field(
         "container",
         {
@@ -139,6 +156,7 @@ FIELDS = (
         },
         "RRRR RRR",
         title="container: with skills",
+        request={"tools": [CODE]},
     ),
     field("service_tier", "auto", "DDDD DDD", title="service_tier: auto"),
     field("service_tier", "standard_only", "DDDD DDD", title="service_tier: standard_only"),

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from block_cases import CITATIONS, PLAIN
 from context_cases import SIGNED
 from rows import (
     CALL,
+    CODE,
+    CODE_CALL,
     EPHEMERAL,
     GONE,
+    HELLO,
     NATIVE,
     POINT,
+    PRINTED,
+    PROGRAM_CALL,
     TOOL,
     Row,
     assistant,
@@ -29,8 +36,13 @@ _CONVERSE_LOCATIONS = {
     },
 }
 _LONG_ID = "toolu_" + "x" * 70
-_CODE = {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}
-_OLD_CODE = {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}
+_OLDER_CALL = {
+    **PROGRAM_CALL,
+    "caller": {"type": "code_execution_20250825", "tool_id": CODE_CALL["id"]},
+}
+_STRAY_CALL = {**CALL, "caller": {"type": CODE["type"], "tool_id": "srvtoolu_1"}}
+_SHOWN_CALL = CODE_CALL["id"].replace("srvtoolu", "toolu")
+_PROGRAM = [{**TOOL, "allowed_callers": [CODE["type"]]}, CODE]
 
 
 def _cited(kind: str) -> Row:
@@ -50,6 +62,34 @@ def _cited(kind: str) -> Row:
         "NNNN MDD",
         key="citations",
         converse={_CITED: _CONVERSE_LOCATIONS[kind]},
+    )
+
+
+_WHOLE = [{"role": "assistant", "content": [PRINTED, {"type": "text", "text": "Nice"}]}, HELLO]
+
+
+def _by_code(title: str, call: dict[str, Any], more: list[dict[str, Any]]) -> Row:
+    """A call by code: the model is shown that code and its result, and not the call."""
+    messages = [*loop(call), *more]
+    messages[1] = {"role": "assistant", "content": [CODE_CALL, call]}
+    printed = "Sunny" if more else "5\n"
+    return Row(
+        group="history",
+        name=title,
+        at="messages.1.content.1.caller",
+        cells="EEEE EEE",
+        request={"messages": messages, "tools": _PROGRAM},
+        native={
+            f"{_FIRST}.id": _SHOWN_CALL,
+            "messages.1.content.1": GONE,
+            "messages.2.content.0.tool_use_id": _SHOWN_CALL,
+            "messages.2.content.0.content": printed,
+        },
+        converse={
+            f"{_FIRST}.toolUse.name": "code_execution",
+            "messages.1.content.1": GONE,
+            "messages.2.content.0.toolResult.content.0.text": printed,
+        },
     )
 
 
@@ -154,15 +194,14 @@ HISTORY = (
         converse={f"{_FIRST}.toolUse.name": "weather"},
         same="direct is the only caller there",
     ),
-    called(
-        "tool_use: caller code_execution_20260120",
-        {**CALL, "caller": _CODE},
-        "RRRR RRR",
-        key="caller",
+    *(
+        _by_code(f"tool_use: caller {call['caller']['type']}, {title}", call, more)
+        for call in (PROGRAM_CALL, _OLDER_CALL)
+        for title, more in (("whose result is there", _WHOLE), ("whose code waits", []))
     ),
     called(
-        "tool_use: caller code_execution_20250825",
-        {**CALL, "caller": _OLD_CODE},
+        "tool_use: caller code_execution_20260120, of no call that is there",
+        _STRAY_CALL,
         "RRRR RRR",
         key="caller",
     ),

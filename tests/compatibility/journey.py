@@ -1,19 +1,22 @@
 """A request on its way to Bedrock: parsed, routed, URLs fetched, tools run, converted, judged.
 
-The simulator's validators (and botocore's, for Converse) stand for Bedrock. What they refuse and
+Code runs in a sandbox that prints "5"; there is one container, in which a call waits. The
+simulator's validators (and botocore's, for Converse) stand for Bedrock. What they refuse and
 the proxy can do without is learned and tried again, as `gateway/messages.py` does it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from functools import cache
 from typing import Any
 
 import msgspec
 from converse_shapes import check_shapes
-from rows import Column
-from working import search_tools
+from fake_sandbox import FakeSandbox, printed, waiting
+from rows import CODE_CALL, CONTAINER, PROGRAM_CALL, Column
+from working import no_pause
 
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
@@ -31,7 +34,8 @@ from anthropic_bedrock_proxy.sim.anthropic import validation as invoke
 from anthropic_bedrock_proxy.sim.converse import validation as converse
 from anthropic_bedrock_proxy.sim.models.lookup import resolve_for_inference
 from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
-from anthropic_bedrock_proxy.tools.toolset import Toolset
+from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
+from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 
@@ -39,7 +43,6 @@ BASE: dict[str, Any] = {
     "max_tokens": 4096,
     "messages": [{"role": "user", "content": "Hello"}],
 }
-_TOOLSET = search_tools()
 PDF = b"%PDF-1.4 fetched"
 PNG = b"\x89PNG fetched"
 _PAGES = {
@@ -92,6 +95,15 @@ def _travel(column: Column, body: bytes, flags: tuple[str, ...]) -> Outcome:
         return Outcome(refusal=error.message)
 
 
+def _tools() -> Toolset:
+    """The tools of an installation whose sandbox nobody has used but for one container."""
+    sandbox = FakeSandbox(printed("5\n"))
+    call = waiting(**{PROGRAM_CALL["id"]: ("weather", PROGRAM_CALL["input"])})
+    sandbox.containers[CONTAINER] = ("-", {CODE_CALL["id"]: call})
+    code = code_execution(lambda: sandbox, CodeExecutionOptions())
+    return Toolset([tool_search(no_pause, nullcontext), code])
+
+
 async def _first_call(request: MessagesRequest, tools: Toolset) -> MessagesRequest:
     return (await begin_turn(request, tools)).turn.request
 
@@ -125,7 +137,7 @@ def _convert(
 ) -> Outcome:
     rules = registry(column.dialect).betas
     overrides = Overrides(rules.needed_for)
-    if tools := _TOOLSET.needed(request, target.capabilities, rules):
+    if tools := _tools().needed(request, target.capabilities, rules):
         request = asyncio.run(_first_call(request, tools))
     options = options_of(request, column, flags)
     view = None

@@ -86,6 +86,29 @@ TOOL: Final = {"name": "weather", "description": "Tells it.", "input_schema": SC
 OTHER_TOOL: Final = {"name": "clock", "description": "Tells it.", "input_schema": SCHEMA}
 CALL: Final = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Rome"}}
 RESULT: Final = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sunny"}
+CODE: Final = {"type": "code_execution_20260120", "name": "code_execution"}
+CONTAINER: Final = "container_" + "c0" * 12
+CODE_CALL: Final = {  # its id begins with that of the container
+    "type": "server_tool_use",
+    "id": "srvtoolu_" + "c0" * 12 + "1" * 20,
+    "name": "code_execution",
+    "input": {"code": "print(await weather({'city': 'Rome'}))"},
+}
+PROGRAM_CALL: Final = {
+    **CALL,
+    "caller": {"type": CODE["type"], "tool_id": CODE_CALL["id"]},
+}
+PRINTED: Final = {
+    "type": "code_execution_tool_result",
+    "tool_use_id": CODE_CALL["id"],
+    "content": {
+        "type": "code_execution_result",
+        "stdout": "Sunny",
+        "stderr": "",
+        "return_code": 0,
+        "content": [],
+    },
+}
 EPHEMERAL: Final = {"type": "ephemeral"}
 HOUR: Final = {"type": "ephemeral", "ttl": "1h"}
 POINT: Final = {"cachePoint": {"type": "default"}}

@@ -6,7 +6,10 @@ from typing import Any
 
 from block_cases import PLAIN
 from rows import (
+    CODE,
+    CODE_CALL,
     EPHEMERAL,
+    HELLO,
     NATIVE,
     OTHER_TOOL,
     POINT,
@@ -30,8 +33,36 @@ def _refused(title: str, block: dict[str, Any], **rest: Any) -> Row:
 
 _FILE = [{"type": "code_execution_output", "file_id": "file_1"}]
 _BASH_FILE = [{"type": "bash_code_execution_output", "file_id": "file_1"}]
-_RAN = {"return_code": 0, "stderr": ""}
-_EDITED = "text_editor_code_execution_"
+_PYTHON, _BASH, _EDITOR = "code_execution", "bash_code_execution", "text_editor_code_execution"
+_PRINTED = {"return_code": 0, "stderr": "", "stdout": "Hi", "content": []}
+_RAN = {"type": "code_execution_result", **_PRINTED}
+_BASH_RAN = {"type": "bash_code_execution_result", **_PRINTED}
+_SEALED_RAN = {
+    "type": "encrypted_code_execution_result",
+    "return_code": 0,
+    "stderr": "",
+    "encrypted_stdout": "x",
+    "content": _FILE,
+}
+_VIEWED = {
+    "type": f"{_EDITOR}_view_result",
+    "file_type": "text",
+    "content": "a",
+    "num_lines": 1,
+    "start_line": 1,
+    "total_lines": 1,
+}
+_CREATED = {"type": f"{_EDITOR}_create_result", "is_file_update": False}
+_REPLACED = {
+    "type": f"{_EDITOR}_str_replace_result",
+    "lines": ["-a", "+b"],
+    "new_lines": 1,
+    "new_start": 1,
+    "old_lines": 1,
+    "old_start": 1,
+}
+_LEFT = "Hi\nfiles for the user: file_1"
+_AWAY = "unavailable: The sandbox is not available at the moment."
 _FETCHED = {
     "type": "web_fetch_result",
     "url": "https://example.com",
@@ -93,6 +124,42 @@ def _searched(
     )
 
 
+def _ran_row(
+    title: str,
+    at: int,
+    name: str,
+    content: dict[str, Any],
+    words: str,
+    *,
+    is_error: bool = False,
+) -> Row:
+    """A call of code execution and its result, which the model is shown as those of a tool."""
+    use = {**CODE_CALL, "name": name, "input": _INPUTS[name], "caller": {"type": "direct"}}
+    ran = {
+        "type": f"{name}_tool_result",
+        "tool_use_id": use["id"],
+        "content": content,
+        "cache_control": EPHEMERAL,
+    }
+    answer = {"role": "assistant", "content": [use, ran, {"type": "text", "text": "Hi"}]}
+    told = f"Error: {words}" if is_error else words
+    return Row(
+        group="server blocks",
+        name=title,
+        at=f"messages.1.content.{at}",
+        cells="EEEE EEE",
+        request={"messages": [HELLO, answer, HELLO], "tools": [CODE]},
+        native={f"{_FIRST}.name": name, "messages.2.content.0.content": words},
+        converse={f"{_FIRST}.toolUse.name": name, f"{_ANSWERED}.content.0.text": words},
+        only={"qwen": {f"{_FIRST}.toolUse.name": name, f"{_ANSWERED}.content.0.text": told}},
+    )
+
+
+_INPUTS = {
+    _PYTHON: {"code": "1"},
+    _BASH: {"command": "ls"},
+    _EDITOR: {"command": "view", "path": "a"},
+}
 _MCP_TOOL = {"name": "t", "input_schema": {"type": "object"}, "description": "Does it"}
 _COMPACTION = {"type": "compaction", "content": "So far", "cache_control": EPHEMERAL}
 _SEALED = {"encrypted_content": "x", "signature": "s"}
@@ -126,6 +193,14 @@ SERVER = (
         result={**_SEARCHED, "content": _NOT_FOUND},
     ),
     *(
+        _ran_row(f"server_tool_use: {name}", 0, name, result, words)
+        for name, result, words in (
+            ("code_execution", _RAN, "Hi"),
+            ("bash_code_execution", _BASH_RAN, "Hi"),
+            ("text_editor_code_execution", _CREATED, "The file was created."),
+        )
+    ),
+    *(
         _refused(
             f"server_tool_use: {name}",
             {**_USE, "name": name, "caller": {"type": "direct"}},
@@ -134,9 +209,6 @@ SERVER = (
         for name in (
             "web_search",
             "web_fetch",
-            "code_execution",
-            "bash_code_execution",
-            "text_editor_code_execution",
             "advisor",
         )
     ),
@@ -156,66 +228,44 @@ SERVER = (
         cache_control=EPHEMERAL,
     ),
     _server("web_fetch_tool_result", {"type": "web_fetch_tool_result_error", **_FAILED}),
-    _server(
-        "code_execution_tool_result",
-        {"type": "code_execution_result", **_RAN, "stdout": "", "content": _FILE},
-        "result",
-        cache_control=EPHEMERAL,
+    *(
+        _ran_row(f"{name}_tool_result: {title}", 1, name, result, words)
+        for name, title, result, words in (
+            (_PYTHON, "result", _RAN, "Hi"),
+            (_PYTHON, "files", {**_RAN, "content": _FILE}, _LEFT),
+            (_PYTHON, "encrypted", _SEALED_RAN, "The output of this call cannot be shown again."),
+            (_BASH, "result", _BASH_RAN, "Hi"),
+            (
+                _BASH,
+                "files",
+                {**_BASH_RAN, "content": _BASH_FILE},
+                "Hi\nfiles for the user: file_1",
+            ),
+            (_EDITOR, "view", _VIEWED, "a"),
+            (_EDITOR, "create", _CREATED, "The file was created."),
+            (_EDITOR, "str_replace", _REPLACED, "-a\n+b"),
+        )
+    ),
+    *(
+        _ran_row(
+            f"{name}_tool_result: error",
+            1,
+            name,
+            {"type": f"{name}_tool_result_error", **_FAILED, **more},
+            words,
+            is_error=True,
+        )
+        for name, more, words in (
+            (_PYTHON, {}, _AWAY),
+            (_BASH, {}, _AWAY),
+            (_EDITOR, {"error_message": "No"}, "unavailable: No"),
+        )
     ),
     _server(
         "code_execution_tool_result",
-        {
-            "type": "encrypted_code_execution_result",
-            **_RAN,
-            "encrypted_stdout": "x",
-            "content": _FILE,
-        },
-        "encrypted",
-    ),
-    _server("code_execution_tool_result", {"type": "code_execution_tool_result_error", **_FAILED}),
-    _server(
-        "bash_code_execution_tool_result",
-        {"type": "bash_code_execution_result", **_RAN, "stdout": "", "content": _BASH_FILE},
-        "result",
+        {**_RAN, "content": _FILE},
+        "without its call",
         cache_control=EPHEMERAL,
-    ),
-    _server(
-        "bash_code_execution_tool_result",
-        {"type": "bash_code_execution_tool_result_error", **_FAILED},
-    ),
-    _server(
-        f"{_EDITED}tool_result",
-        {
-            "type": f"{_EDITED}view_result",
-            "file_type": "text",
-            "content": "a",
-            "num_lines": 1,
-            "start_line": 1,
-            "total_lines": 1,
-        },
-        "view",
-        cache_control=EPHEMERAL,
-    ),
-    _server(
-        f"{_EDITED}tool_result",
-        {"type": f"{_EDITED}create_result", "is_file_update": True},
-        "create",
-    ),
-    _server(
-        f"{_EDITED}tool_result",
-        {
-            "type": f"{_EDITED}str_replace_result",
-            "lines": ["a"],
-            "new_lines": 1,
-            "new_start": 1,
-            "old_lines": 1,
-            "old_start": 1,
-        },
-        "str_replace",
-    ),
-    _server(
-        f"{_EDITED}tool_result",
-        {"type": f"{_EDITED}tool_result_error", **_FAILED, "error_message": "No"},
     ),
     _server(
         "advisor_tool_result",

@@ -71,6 +71,19 @@ def _server(kind: str, name: str, **more: Any) -> Row:
     return tool(kind, tree, "RRRR RRR", group="server tools")
 
 
+def _code(date: str, first: str) -> Row:
+    """The model sees what the version can do as custom tools, of which this is the first."""
+    tree = {"type": f"code_execution_{date}", "name": "code_execution", **_RUNS}
+    return tool(
+        tree["type"],
+        tree,
+        "EEEE EEE",
+        group="server tools",
+        native={"tools.0.name": first, "tools.0.type": GONE},
+        converse={f"{TOOL_SPEC}.name": first},
+    )
+
+
 def _search(kind: str) -> Row:
     tree = {"type": kind, "name": kind.removesuffix("_20251119")}
     argument = "query" if "bm25" in kind else "pattern"
@@ -85,10 +98,10 @@ def _search_property(kind: str, key: str, value: Any, cells: str, **rest: Any) -
 
 
 SERVER_TOOLS = (
-    *(
-        _server(f"code_execution_{date}", "code_execution", **_RUNS)
-        for date in ("20250522", "20250825", "20260120", "20260521")
-    ),
+    _code("20250522", "code_execution"),
+    _code("20250825", "bash_code_execution"),
+    _code("20260120", "code_execution"),
+    _code("20260521", "code_execution"),
     _server("web_search_20250305", "web_search", **_SEARCHES),
     _server("web_search_20260209", "web_search", **{**_SEARCHES, "blocked_domains": ["a.example"]}),
     _server("web_search_20260318", "web_search", **_SEARCHES, **_EXCLUDED),

@@ -26,8 +26,12 @@ from failures import (
 from journey import travel
 from rows import (
     CALL,
+    CODE,
+    CODE_CALL,
+    CONTAINER,
     HELLO,
     OTHER_TOOL,
+    PROGRAM_CALL,
     RESULT,
     TEXT,
     TOOL,
@@ -120,24 +124,39 @@ def test_04_echoed_keys_are_not_permitted(column):
         assert key not in body
 
 
-# 5. anthropic-sdk-python#1150. There is no code execution yet: each piece of it is refused clearly.
-CODE = {"type": "code_execution_20260120", "name": "code_execution"}
-BY_CODE = {**CALL, "caller": {"type": "code_execution_20260120", "tool_id": "srvtoolu_1"}}
+# 5. anthropic-sdk-python#1150. The id of a call says in which container its code waits.
+BY_CODE = {**CALL, "caller": {"type": CODE["type"], "tool_id": "srvtoolu_1"}}
+PROGRAM = [{**TOOL, "allowed_callers": [CODE["type"]]}, CODE]
+PAUSED = [
+    HELLO,
+    {"role": "assistant", "content": [CODE_CALL, PROGRAM_CALL]},
+    {"role": "user", "content": [RESULT]},
+]
 
 
 @every_way
 @pytest.mark.parametrize(
     ("given", "path"),
     [
-        ({"tools": [CODE]}, "tools.0"),
         ({"tools": [{**TOOL, "allowed_callers": [CODE["type"]]}]}, "tools.0.allowed_callers"),
         ({"tools": [TOOL], "messages": loop(BY_CODE)}, "messages.1.content.0.caller"),
-        ({"container": "container_1"}, "container"),
+        ({"container": CONTAINER}, "container"),
+        ({"tools": [CODE], "container": CONTAINER.replace("c", "d")}, "container"),
+        ({"tools": PROGRAM, "messages": PAUSED, "container": "container_1"}, "container"),
     ],
-    ids=["tool", "allowed_callers", "caller", "container"],
+    ids=["allowed_callers", "caller", "container", "no container", "another container"],
 )
-def test_05_container_of_programmatic_calls_is_lost(column, given, path):
+def test_05_code_without_its_container_is_refused_with_the_path(column, given, path):
     refused(column, given, path)
+
+
+@every_way
+@pytest.mark.parametrize("named", [{}, {"container": CONTAINER}], ids=["inferred", "named"])
+def test_05_container_of_programmatic_calls_is_lost(column, named):
+    body = encode(sent(column, tools=PROGRAM, messages=PAUSED, **named))
+    assert b'"5\\n"' in body  # what the code printed in the end
+    assert b"Sunny" not in body  # what it got on its way
+    assert b"container_" not in body
 
 
 # 6. litellm#32831, litellm#41043, claude-code#77698

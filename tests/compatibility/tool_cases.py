@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rows import (
+    CODE,
     EPHEMERAL,
     GONE,
     HOUR,
@@ -21,6 +22,7 @@ _EXAMPLES = [{"city": "Rome"}]
 _BARE = {"type": "object", "properties": {}}
 _SCHEMA = {**SCHEMA, "required": ["city"]}
 _WRAPPED = {"type": "custom", "custom": dict(TOOL)}
+_OLDER_CODE = {**CODE, "type": "code_execution_20250825"}
 _LONG = "weather_" + "x" * 60
 _SEARCH = {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}
 
@@ -140,6 +142,33 @@ CUSTOM = (
         {**TOOL, "allowed_callers": ["code_execution_20260120"]},
         "RRRR RRR",
         key="allowed_callers",
+    ),
+    tool(
+        "custom: allowed_callers code alone, with code execution",
+        {**TOOL, "allowed_callers": ["code_execution_20260120"]},
+        "EEEE EEE",
+        key="allowed_callers",
+        others=[CODE],
+        native={"tools.0.name": "code_execution", "tools.3": GONE},
+        converse={f"{TOOL_SPEC}.name": "code_execution", "toolConfig.tools.3": GONE},
+    ),
+    tool(
+        "custom: allowed_callers direct and code, with code execution",
+        {**TOOL, "allowed_callers": ["direct", "code_execution_20260120"]},
+        "EEEE EEE",
+        key="allowed_callers",
+        others=[CODE],
+        native={"tools.0": TOOL, "tools.1.name": "code_execution"},
+        converse={TOOL_SPEC: _SPEC, "toolConfig.tools.1.toolSpec.name": "code_execution"},
+    ),
+    tool(
+        "custom: allowed_callers an older code execution",
+        {**TOOL, "allowed_callers": ["code_execution_20250825"]},
+        "EEEE EEE",
+        key="allowed_callers",
+        others=[_OLDER_CODE],
+        native={"tools.0.name": "code_execution", "tools.3": GONE},
+        converse={f"{TOOL_SPEC}.name": "code_execution", "toolConfig.tools.3": GONE},
     ),
     tool(
         "custom: input_examples",

@@ -11,7 +11,7 @@ from journey import travel
 from rows import COLUMNS, WORDS, Column, Row
 
 ROOT: Final = Path(__file__).parents[2]
-COMMAND: Final = "PYTHONPATH=src python tests/compatibility/write_table.py"
+COMMAND: Final = "PYTHONPATH=src:tests/support python tests/compatibility/write_table.py"
 PAGE: Final = "docs/reference/compatibility.md"
 _HEAD: Final = """\
 # Compatibility

@@ -84,6 +84,101 @@ with simulator() as url:
     asyncio.run(main(url))
 """,
 )
+ISOLATION = Recipe(
+    "An isolation",
+    (
+        Edit(
+            "sandbox/isolation/bare.py",
+            """
+import asyncio
+from .base import IsolationState
+
+class BareRunner:
+    workspace = "."
+
+    def __init__(self, process):
+        self._process = process
+
+    async def read(self):
+        return await self._process.stdout.read(65536)
+
+    async def write(self, data):
+        self._process.stdin.write(data)
+        await self._process.stdin.drain()
+
+    async def kill(self):
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+
+    async def why_ended(self):
+        return ""
+
+class Bare:
+    name = "bare"
+
+    def __init__(self, command):
+        self._command = command
+        self._runners = []
+
+    async def open(self):
+        pass
+
+    async def state(self):
+        return IsolationState("ready")
+
+    async def start(self):
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
+        self._runners.append(BareRunner(process))
+        return self._runners[-1]
+
+    async def close(self):
+        for runner in self._runners:
+            await runner.kill()
+""",
+        ),
+        Edit("sandbox/isolation/select.py", '"bare", ', "KINDS: Final = ("),
+        Edit(
+            "sandbox/isolation/select.py",
+            """
+        case "bare":
+            from .bare import Bare
+            return Bare(options.command)""",
+            "    match options.kind:",
+        ),
+        Edit("config/sections/sandbox.py", '"bare", ', "Literal["),
+    ),
+    """
+import asyncio, os, subprocess, sys
+from anthropic_bedrock_proxy.cli.sandboxd import isolation_options
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.bundle import runner_program
+from anthropic_bedrock_proxy.sandbox.executor.frames import RunBashFrame
+from anthropic_bedrock_proxy.sandbox.executor.runner_link import RunnerBounds, start_runner
+from anthropic_bedrock_proxy.sandbox.isolation.select import KINDS, make_isolation
+
+os.environ["SANDBOX_ISOLATION"] = "bare"
+
+async def main():
+    settings = load_settings(None).sandbox
+    isolation = make_isolation(isolation_options(settings, ExecutorAddress.from_url("unix:///x")))
+    link = await start_runner(isolation, runner_program(), RunnerBounds())
+    await link.send(RunBashFrame(link.begin(), "echo 7", False, 9.0))
+    assert (await link.receive(20)).stdout == "7\\n"
+    link.finish()
+    await link.end("")
+    await isolation.close()
+
+asyncio.run(main())
+assert "bare" in KINDS
+check = [sys.executable, "-m", "anthropic_bedrock_proxy", "sandbox", "check"]
+done = subprocess.run(check, capture_output=True, text=True)
+assert (done.returncode, done.stdout[:11]) == (1, "bare: ready"), done.stderr
+assert "These walls do not hold" in done.stdout
+""",
+)
 STORE = Recipe(
     "A store",
     (
@@ -221,4 +316,4 @@ async def main():
 asyncio.run(main())
 """,
 )
-PART_RECIPES = (TOOL, STORE, SETTING, COMMAND, ROUTE, OPERATION)
+PART_RECIPES = (TOOL, ISOLATION, STORE, SETTING, COMMAND, ROUTE, OPERATION)

@@ -88,6 +88,17 @@ def docker_image():
     return tag
 
 
+@functools.cache
+def need_sandlock():
+    """Skips where sandlock keeps no walls on this machine, with its reason."""
+
+    async def main():
+        async with opened("sandlock", name="probe"):
+            pass
+
+    asyncio.run(main())
+
+
 def options(kind, *, name="tests", command=COMMAND, **others):
     """Options of real walls of this kind; other names are those of limits."""
     known = {field for field in IsolationOptions.__struct_fields__ if field in others}
@@ -139,9 +150,11 @@ def attempt(kind, code, **others):
     return asyncio.run(main())
 
 
-def containers(name):
-    """Ids of the containers of an executor of this name, whatever their state."""
+def containers(name, status=None):
+    """Ids of the containers of an executor of this name: in this state, or in any."""
     command = ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={LABEL_EXECUTOR}={name}"]
+    if status is not None:
+        command += ["--filter", f"status={status}"]
     return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
 
 

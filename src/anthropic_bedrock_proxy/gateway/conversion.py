@@ -121,7 +121,13 @@ def _native(adapted: Adapted, target: Target, options: ConversionOptions) -> Con
         new_decoder = partial(InvokeStream, model)
     else:
         made = to_messages(
-            request, adapted.flags, capabilities, rules, policy, model_id=target.bedrock_model_id
+            request,
+            adapted.flags,
+            capabilities,
+            rules,
+            policy,
+            model_id=target.bedrock_model_id,
+            stream=options.stream,
         )
         new_decoder = partial(EndpointStream, model)
     return Conversion(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from contextlib import closing
+import resource
+from contextlib import closing, contextmanager
 
 import pytest
 from clocks import Clock
@@ -106,6 +107,34 @@ def test_a_file_may_be_kept_for_a_shorter_time_and_for_no_longer(spool, clock):
     assert spool.list("a") == [late]
     with pytest.raises(FileMissingError):
         spool.find("a", soon.id)
+
+
+@contextmanager
+def limited(kind, most):
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+def test_where_the_system_has_no_room_that_is_told_and_nothing_is_counted():
+    with closing(Spool(SpoolBounds(total_bytes=3000))) as spool:
+        file = spool.begin("a")
+        with (
+            limited(resource.RLIMIT_FSIZE, 1000),
+            pytest.raises(SpoolFullError, match="cannot keep files now: File too large"),
+        ):
+            file.write(bytes(2000))
+        with limited(resource.RLIMIT_FSIZE, 1000):
+            file.drop()
+        with (
+            limited(resource.RLIMIT_NOFILE, 0),
+            pytest.raises(SpoolFullError, match="cannot keep files now: Too many open files"),
+        ):
+            spool.begin("a")
+        assert put(spool, content=bytes(3000)).size_bytes == 3000
 
 
 def test_files_expire(spool, clock):

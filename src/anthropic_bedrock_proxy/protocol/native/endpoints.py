@@ -29,15 +29,19 @@ def to_messages(
     policy: Policy = DEFAULT_POLICY,
     *,
     model_id: str,
+    stream: bool = False,
 ) -> NativeRequest:
     """Converts an adapted request; `model_id` is the endpoint's name of the model.
 
+    `stream`: events are asked for, though the client may have asked for a whole answer.
     Raises `InvalidRequestError` for what Bedrock cannot do there, with the path.
     """
     _check_policy(policy)
     draft = NativeDraft(request, flags, capabilities, rules, policy)
     try:
         draft.set("model", model_id)
+        if stream and not request.view.stream:  # the calls of a turn
+            draft.set("stream", True)
         edit_request(draft)
         send = draft.betas()
     except MISSHAPEN as error:

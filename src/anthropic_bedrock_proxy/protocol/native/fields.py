@@ -52,6 +52,8 @@ UNSUPPORTED: Final[dict[str, str | None]] = {
     "mcp_servers": "mcp_servers: the MCP connector is not available on Amazon Bedrock; remove it",
     "thread": "thread: server-side threads are not available; send the whole history",
 }
+# For programs: the SDKs' tool runners send the whole history once they have seen this one.
+_CODES: Final = {"thread": "thread_unsupported_request"}
 _COMPACT: Final = "compact_"
 _AMAZON: Final = "amazon-bedrock-"
 _EMPTY: Final = (b"null", b"[]")
@@ -79,6 +81,11 @@ def edit_request(draft: NativeDraft) -> None:
         _check_output_config(draft)
 
 
+def unsupported(name: str, reason: str) -> InvalidRequestError:
+    """Makes the refusal of a field that Bedrock does not take."""
+    return InvalidRequestError(reason, error_code=_CODES.get(name))
+
+
 def _edit_field(draft: NativeDraft, name: str) -> None:
     if name in UNSUPPORTED:
         reason = UNSUPPORTED[name]
@@ -86,7 +93,7 @@ def _edit_field(draft: NativeDraft, name: str) -> None:
         if reason is None:
             draft.dropped.append(name)
         elif value not in _EMPTY:
-            raise InvalidRequestError(reason)
+            raise unsupported(name, reason)
     elif name.startswith(_AMAZON):
         raise InvalidRequestError(f"{name[:80]}: not a field of the Messages API; remove it")
 

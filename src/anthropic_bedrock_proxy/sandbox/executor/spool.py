@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from math import inf
 from pathlib import Path
@@ -66,7 +67,9 @@ class SpoolFile:
         """Appends bytes. Raises `FileTooLargeError`, `SpoolFullError`."""
         self._spool.reserve(self._owner, len(data), self.size + len(data))
         self.size += len(data)
-        self._file.write(data)
+        with _told_as_full():
+            self._file.write(data)
+            self._file.flush()  # now, so that `finish` cannot fail
 
     def finish(
         self, filename: str, mime_type: str, *, downloadable: bool, seconds: float = inf
@@ -91,7 +94,8 @@ class SpoolFile:
 
     def drop(self) -> None:
         """Removes what was written."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written cannot be now
+            self._file.close()
         self._path.unlink(missing_ok=True)
         self._spool.release(self._owner, self.size)
 
@@ -112,7 +116,8 @@ class Spool:
         mine = [one for one in self._kept.values() if one.owner == owner]
         if len(mine) >= self._bounds.owner_files and not self._drop_oldest(owner):
             raise SpoolFullError(f"an API key may keep {self._bounds.owner_files} files")
-        return SpoolFile(self, owner, self._folder / f"file_{os.urandom(12).hex()}")
+        with _told_as_full():
+            return SpoolFile(self, owner, self._folder / f"file_{os.urandom(12).hex()}")
 
     def find(self, owner: str, name: str) -> FileRecord:
         """Returns the record of a file. Raises `FileMissingError`."""
@@ -187,3 +192,12 @@ class Spool:
         kept = self._kept.pop(name)
         (self._folder / name).unlink(missing_ok=True)
         self.release(kept.owner, kept.record.size_bytes)
+
+
+@contextmanager
+def _told_as_full() -> Iterator[None]:
+    """Raises `SpoolFullError` where the system has no room, of whatever kind."""
+    try:
+        yield
+    except OSError as error:
+        raise SpoolFullError(f"the executor cannot keep files now: {error.strerror}") from error

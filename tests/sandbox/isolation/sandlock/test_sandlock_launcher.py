@@ -51,9 +51,10 @@ def test_without_root_it_is_the_one_user_of_a_namespace():
         code = "import os; print(os.getuid(), os.path.exists('/var/tmp'), os.listdir('.'))"
         plan = PLAN | {"command": [python, "-I", "-c", code]}
         # Not isolated: the folder of the script is where it finds sandlock.
-        words = [setpriv, "--reuid", "1500", "--regid", "1500", "--clear-groups", python]
+        words = [setpriv, "--reuid", "1500", "--regid", "1600", "--clear-groups", python]
         done = subprocess.run(
             [*words, str(folder / "launcher.py"), json.dumps(plan)],
+            env={},  # and a user without a home
             capture_output=True,
             text=True,
             check=False,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from ....errors import InvalidRequestError
-from ...native.fields import CONVERTED, UNSUPPORTED
+from ...native.fields import CONVERTED, UNSUPPORTED, unsupported
 from ...request.metadata import request_metadata
 from .draft import ConverseDraft
 from .reading import read, shown, tree_decoder
@@ -94,7 +94,7 @@ def check_others(draft: ConverseDraft) -> None:
         if name.startswith(_AMAZON):
             raise InvalidRequestError(f"{shown(name)}: not a field of the Messages API; remove it")
         if reason is not None and bytes(raw) not in _EMPTY:
-            raise InvalidRequestError(reason)
+            raise unsupported(name, reason)
         draft.dropped.append(shown(name))
         if name not in UNSUPPORTED and name not in _REFUSED:
             draft.warnings.append(f"{shown(name)}: not available on Bedrock's Converse; left out")

@@ -80,6 +80,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def main() -> NoReturn:
     """Builds the walls, runs the runner, and ends with a report."""
     plan = json.loads(sys.argv[1])
+    os.environ.setdefault("HOME", "/")  # sandlock asks for one, and users of pods may have none
     _or_say_why(lambda: _bare(plan) if plan["bare"] else _outer(plan))
 
 
@@ -143,7 +144,8 @@ def _hide_host(plan: dict[str, Any]) -> None:
     _mount("tmpfs", _TMP, "tmpfs", _NO_SETUID | _NO_DEVICES, options)
     workspace = Path(plan["workspace"])
     workspace.mkdir(mode=0o700)
-    os.chown(workspace, plan["uid"], plan["uid"])
+    if os.getuid() == 0:  # else it belongs to that user already, of whatever group
+        os.chown(workspace, plan["uid"], plan["uid"])
 
 
 def _run(plan: dict[str, Any]) -> dict[str, Any]:
