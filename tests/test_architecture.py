@@ -59,6 +59,8 @@ ALLOWED = {
         "models",
         "protocol",
         "sandbox.address",
+        "sandbox.base",
+        "sandbox.kept_files",
         "sandbox.wire",
         "__version__",
     },

@@ -10,8 +10,13 @@ from executors import running_executor
 from fakeserver import ok, serving
 
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
-from anthropic_bedrock_proxy.sandbox.base import ContainerGoneError, SandboxUnavailableError
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls, RefusedFileError
+from anthropic_bedrock_proxy.sandbox.base import (
+    ContainerGoneError,
+    NoRoomError,
+    RefusedFileError,
+    SandboxUnavailableError,
+)
+from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
 
 STATE = b'{"status":"ready"}'
@@ -97,7 +102,7 @@ def test_where_nobody_listens_it_says_what_to_start_and_only_the_log_says_where(
         ),
         (401, b'{"error":"unauthorized"}', SandboxUnavailableError, "SANDBOX_TOKEN"),
         (413, b'{"error":"too_large","message":"10"}', RefusedFileError, "10"),
-        (507, b'{"error":"full","message":"full"}', RefusedFileError, "full"),
+        (507, b'{"error":"full","message":"full"}', NoRoomError, "full"),
         (400, b'{"error":"invalid","message":"m"}', SandboxUnavailableError, "m"),
         (502, b"<html>", SandboxUnavailableError, "status 502"),
         (200, b"<html>", SandboxUnavailableError, "another version"),

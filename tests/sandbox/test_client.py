@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from executors import running_executor, until
 
+from anthropic_bedrock_proxy.aws.http import MAX_BODY_BYTES
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.base import (
     BashCell,
@@ -16,10 +17,12 @@ from anthropic_bedrock_proxy.sandbox.base import (
     FunctionResult,
     PythonCell,
     Ran,
+    RefusedFileError,
     SandboxUnavailableError,
+    UnknownFileError,
     Waiting,
 )
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls, RefusedFileError, UnknownFileError
+from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
 from anthropic_bedrock_proxy.sandbox.executor.spool import SpoolBounds
 
@@ -200,6 +203,33 @@ def test_what_is_no_file_of_ours_is_unknown(name):
             for take in (client.file, client.file_content, client.delete_file):
                 with pytest.raises(UnknownFileError):
                     await take(OWNER, name)
+
+    asyncio.run(main())
+
+
+def test_a_new_container_is_made_where_its_file_lies():
+    async def main():
+        async with several() as (client, _):
+            record = await client.upload(OWNER, "a.txt", b"x", "text/plain")
+            for _ in range(20):
+                assert mark_of(client.new_container(record.id)) == mark_of(record.id)
+            marks = {mark_of(client.new_container("file_ffff" + "0" * 24)) for _ in range(200)}
+            assert len(marks) > 1
+
+    asyncio.run(main())
+
+
+def test_a_file_over_the_bound_of_other_answers_is_fetched_whole():
+    """Answers of AWS may have 64 MiB; a file may have what the settings allow."""
+
+    async def main():
+        size = MAX_BODY_BYTES + 1
+        bounds = SpoolBounds(file_bytes=size, owner_bytes=size)
+        async with running_executor(spool=bounds) as executor:
+            client = executor.client()
+            record = await client.upload(OWNER, "a.bin", bytes(size), "text/plain", seconds=60)
+            assert record.expires_at == record.created_at + 60
+            assert len(await client.file_content(OWNER, record.id)) == size
 
     asyncio.run(main())
 

@@ -22,6 +22,7 @@ from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.http.admin import AdminRoutes
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
+from anthropic_bedrock_proxy.http.anthropic.files import FilesAPI
 from anthropic_bedrock_proxy.http.anthropic.handlers import MessagesAPI
 from anthropic_bedrock_proxy.http.application import Application
 from anthropic_bedrock_proxy.http.authentication import Authentication
@@ -92,6 +93,8 @@ def make_routes(
     registry=None,
     health=None,
     sandbox_health=None,
+    files=None,
+    max_file_bytes=1 << 20,
     max_body_bytes=1 << 25,
     build_admin=None,
     admin_authentication=None,
@@ -101,7 +104,8 @@ def make_routes(
     api = MessagesAPI(messages, counting, registry, authentication, max_body_bytes=max_body_bytes)
     health = health or Health(environment="development")
     sandbox_health = sandbox_health or SandboxHealth(None, {})
-    routes = [*api.routes(), *health.routes(), *sandbox_health.routes()]
+    files_api = FilesAPI(files, authentication, max_file_bytes=max_file_bytes)
+    routes = [*api.routes(), *files_api.routes(), *health.routes(), *sandbox_health.routes()]
     if build_admin is not None:
         admin = AdminRoutes(
             build=build_admin,

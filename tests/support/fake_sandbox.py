@@ -8,9 +8,11 @@ from anthropic_bedrock_proxy.sandbox.base import (
     CellReply,
     ContainerGoneError,
     ContainerState,
+    FileRecord,
     FunctionCall,
     Ran,
     SandboxUnavailableError,
+    UnknownFileError,
     Waiting,
 )
 
@@ -26,11 +28,13 @@ class FakeSandbox:
         self.containers = {}  # id -> (owner, cells)
         self.ran = []  # (address, cell)
         self.beside = []
+        self.files = {}  # (owner, id) -> record
+        self.uploads = []  # of each cell that ran
         self.resumed = []  # (address, results)
         self.unavailable, self.soon = None, False
         self._numbers = count(1)
 
-    def new_container(self):
+    def new_container(self, file=None):
         return f"container_{next(self._numbers):024x}"
 
     async def check(self):
@@ -48,6 +52,7 @@ class FakeSandbox:
         if at.cell not in cells:
             self.ran.append((at, cell))
             self.beside.append(list(beside))
+            self.uploads.append(list(uploads))
             cells[at.cell] = self._next()
         elif cells[at.cell] == Waiting([]):  # the cell before it may have ended
             cells[at.cell] = self._next()
@@ -60,6 +65,22 @@ class FakeSandbox:
         self.resumed.append((at, list(results)))
         cells[at.cell] = self._next()
         return CellReply(EXPIRES, cells[at.cell])
+
+    def keep(self, owner, name, filename="sales.csv", size=2048):
+        self.files[owner, name] = FileRecord(
+            id=name,
+            filename=filename,
+            mime_type="text/csv",
+            size_bytes=size,
+            created_at=0.0,
+            downloadable=False,
+        )
+
+    async def file(self, owner, name):
+        await self.check()
+        if (owner, name) not in self.files:
+            raise UnknownFileError
+        return self.files[owner, name]
 
     async def close(self):
         self.containers.clear()

@@ -15,6 +15,7 @@ from .toolset import ToolKind
 
 class Dice:
     result_types = frozenset(("dice_tool_result",))
+    user_blocks = {}
     fields = ()
     usage_field = None
     timeout_seconds = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 
 from anthropic_bedrock_proxy.protocol.raw import decode
 from anthropic_bedrock_proxy.tools.base import (
@@ -27,6 +28,7 @@ class Probe:
 
     result_types = frozenset(("probe_tool_result",))
     fields = ("container",)
+    user_blocks = MappingProxyType({})
     usage_field = None
 
     def __init__(self, timeout_seconds=None):

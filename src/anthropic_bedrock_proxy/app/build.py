@@ -162,6 +162,7 @@ async def build(
         counting=counting,
         health=health,
         sandbox_health=sandbox.health(),
+        files=sandbox.client if sandbox.enabled else None,
         access_log=access_log,
     )
     await updates.begin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from ..gateway.counting import Counting
 from ..gateway.messages import Messages
 from ..http.admin import AdminRoutes
 from ..http.anthropic.encoder import ANTHROPIC
+from ..http.anthropic.files import FilesAPI
 from ..http.anthropic.handlers import MessagesAPI
 from ..http.application import Application
 from ..http.authentication import Authentication
@@ -26,6 +28,7 @@ from .admission import make_authenticator
 
 if TYPE_CHECKING:
     from ..admin.api import AdminAPI
+    from ..sandbox.kept_files import KeptFiles
 
 _ORIGIN: Final = r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 _ANY_PAGE: Final = (
@@ -44,9 +47,13 @@ def make_application(
     counting: Counting,
     health: Health,
     sandbox_health: SandboxHealth,
+    files: Callable[[], KeptFiles] | None,
     access_log: AccessLog | None,
 ) -> Application:
-    """Makes the application: every route that the proxy serves."""
+    """Makes the application: every route that the proxy serves.
+
+    `files` gives the files of executors when they are needed; None: code is never run.
+    """
     guard = BruteForceGuard()
     authentication = _authentication(settings, store, guard, settings.auth.key_cache_ttl_seconds)
     admin = AdminRoutes(
@@ -61,8 +68,17 @@ def make_application(
         authentication,
         max_body_bytes=settings.server.max_body_bytes,
     )
+    files_api = FilesAPI(
+        files, authentication, max_file_bytes=settings.sandbox.standalone_max_file_size_bytes
+    )
     return Application(
-        (*api.routes(), *health.routes(), *sandbox_health.routes(), *admin.routes()),
+        (
+            *api.routes(),
+            *files_api.routes(),
+            *health.routes(),
+            *sandbox_health.routes(),
+            *admin.routes(),
+        ),
         ANTHROPIC,
         access_log=access_log,
         cors=make_cors(settings),

@@ -20,9 +20,11 @@ outcome is `Waiting` with their calls; `resume` brings results and waits for the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
+
+_NOBODY: Final = "-"  # to executors everything has an owner
 
 
 class PythonCell(msgspec.Struct, frozen=True, tag="python"):
@@ -136,8 +138,20 @@ class ContainerState(msgspec.Struct, frozen=True):
     cells: list[str] = []
 
 
+class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that an executor keeps; `downloadable`: a cell made it. Times are epoch seconds."""
+
+    id: str
+    filename: str
+    mime_type: str
+    size_bytes: int
+    created_at: float
+    downloadable: bool
+    expires_at: float | None = None
+
+
 class SandboxError(Exception):
-    """Something that is wrong with a container, or with all of them."""
+    """Something that is wrong with a container, with a file, or with all of them."""
 
 
 class ContainerGoneError(SandboxError):
@@ -155,11 +169,31 @@ class SandboxUnavailableError(SandboxError):
         self.soon = soon
 
 
+class UnknownFileError(SandboxError):
+    """There is no such file, or it belongs to another owner: nobody is told which."""
+
+
+class RefusedFileError(SandboxError):
+    """The executor does not take a file; the message says why."""
+
+
+class NoRoomError(RefusedFileError):
+    """There is no room for a file; the message says whose."""
+
+
+def owner_of(key_id: str) -> str:
+    """Returns the owner of what is made for an API key; empty: for whoever needs no key."""
+    return key_id or _NOBODY
+
+
 class Sandbox(Protocol):
     """A place for cells to run in. Belongs to one event loop."""
 
-    def new_container(self) -> str:
-        """Returns the id of a container that does not exist yet; its first cell makes it."""
+    def new_container(self, file: str | None = None) -> str:
+        """Returns the id of a container that does not exist yet; its first cell makes it.
+
+        `file` is one that will be brought into it: it is best made where that lies.
+        """
         ...
 
     async def look(self, container: str, owner: str) -> ContainerState:
@@ -196,6 +230,13 @@ class Sandbox(Protocol):
         """Brings results to a waiting cell; returns its next outcome. Results it has are ignored.
 
         Raises `ContainerGoneError`, for a cell that is not known too, `SandboxUnavailableError`.
+        """
+        ...
+
+    async def file(self, owner: str, name: str) -> FileRecord:
+        """Returns the record of a file, by its id.
+
+        Raises `UnknownFileError`, `SandboxUnavailableError`.
         """
         ...
 

@@ -13,6 +13,7 @@ import msgspec
 from .. import __version__
 from ..aws.connect import Endpoint, connector, unix_connector
 from ..aws.http import (
+    MAX_BODY_BYTES,
     ConnectionCutError,
     Connector,
     Pool,
@@ -20,7 +21,13 @@ from ..aws.http import (
     TransportError,
 )
 from .address import ExecutorAddress
-from .base import ContainerGoneError, SandboxError, SandboxUnavailableError
+from .base import (
+    ContainerGoneError,
+    NoRoomError,
+    RefusedFileError,
+    SandboxError,
+    SandboxUnavailableError,
+)
 from .wire import OWNER_HEADER, ErrorBody, ExecutorState, is_owner
 
 SHORT_SECONDS: Final = 15.0  # for what is answered at once
@@ -31,14 +38,6 @@ _CONNECT_SECONDS: Final = 15.0  # an executor of the proxy's own may have to be 
 _OK: Final = 300
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 _Body = TypeVar("_Body")
-
-
-class UnknownFileError(SandboxError):
-    """There is no such file, or it belongs to another owner."""
-
-
-class RefusedFileError(SandboxError):
-    """The executor does not take a file: it is too large, or there is no room."""
 
 
 class ExecutorCalls:
@@ -79,11 +78,12 @@ class ExecutorCalls:
         content_type: str = "application/json",
         seconds: float = SHORT_SECONDS,
         repeat: bool = True,
+        limit: int = MAX_BODY_BYTES,
     ) -> bytes:
-        """Calls the executor; returns the body of its answer.
+        """Calls the executor; returns the body of its answer, of at most `limit` bytes.
 
         A call that was cut is repeated twice, unless `repeat` says that it must not be.
-        Raises `ContainerGoneError`, `SandboxUnavailableError`; for files, the errors of this file.
+        Raises `ContainerGoneError`, `SandboxUnavailableError`; for files `RefusedFileError`.
         """
         if owner is not None and not is_owner(owner):
             raise SandboxUnavailableError("The owner of a container has no id that can be sent.")
@@ -96,7 +96,7 @@ class ExecutorCalls:
         ).encode()
         for pause in (*(_PAUSES if repeat else ()), None):
             try:
-                status, answer = await self._exchange(head, body, seconds)
+                status, answer = await self._exchange(head, body, seconds, limit)
             except ConnectionCutError as error:
                 if pause is None:
                     raise self._away(error) from error
@@ -156,13 +156,15 @@ class ExecutorCalls:
         self.known, self._asked_at = state, self._now()
         return state
 
-    async def _exchange(self, head: bytes, body: bytes, seconds: float) -> tuple[int, bytes]:
+    async def _exchange(
+        self, head: bytes, body: bytes, seconds: float, limit: int
+    ) -> tuple[int, bytes]:
         if self._pool is None:
             options = PoolOptions(connect_timeout_seconds=_CONNECT_SECONDS)
             self._pool = Pool(self._connect, options)
         response = await self._pool.request(head, body, seconds)
         try:
-            return response.status, await response.read_all(SHORT_SECONDS)
+            return response.status, await response.read_all(SHORT_SECONDS, limit=limit)
         finally:
             response.close()
 
@@ -193,8 +195,10 @@ def _error(status: int, answer: bytes) -> SandboxError:
             return ContainerGoneError()
         case "unavailable":
             return SandboxUnavailableError(body.message)
-        case "too_large" | "full":
+        case "too_large":
             return RefusedFileError(body.message)
+        case "full":
+            return NoRoomError(body.message)
         case "unauthorized":
             return SandboxUnavailableError("The sandbox executor does not know this SANDBOX_TOKEN.")
         case _:

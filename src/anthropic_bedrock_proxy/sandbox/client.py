@@ -26,14 +26,18 @@ from .base import (
     CellReply,
     ContainerGoneError,
     ContainerState,
+    FileRecord,
     FunctionResult,
     Ran,
+    RefusedFileError,
     SandboxUnavailableError,
+    UnknownFileError,
 )
-from .calls import ExecutorCalls, RefusedFileError, UnknownFileError
-from .wire import MAX_BODY_BYTES, ExecutorState, FileList, FileRecord, ResumeBody, RunBody, is_id
+from .calls import ExecutorCalls
+from .wire import MAX_BODY_BYTES, ExecutorState, FileList, ResumeBody, RunBody, is_id
 
 FILE_SECONDS: Final = 60.0
+FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
 CELL_SECONDS: Final = 900.0  # a cell and those before it; then the call is repeated, to join it
 _BATCH_BYTES: Final = MAX_BODY_BYTES // 4  # JSON may take four times what a text does, and more
 _COPIES: Final = 1000
@@ -54,10 +58,16 @@ class SandboxClient:
 
     # The port `Sandbox`
 
-    def new_container(self) -> str:
-        """Returns the id of a container that does not exist yet, of an executor that is ready."""
+    def new_container(self, file: str | None = None) -> str:
+        """Returns the id of a container that does not exist yet, of an executor that is ready.
+
+        Of these, the one that keeps `file`.
+        """
         known = {mark: one.known for mark, one in self._executors.items()}
         ready = [mark for mark, state in known.items() if state is None or state.status == "ready"]
+        match = _FILE.fullmatch(file or "")
+        if match is not None and match[1] in ready:
+            ready = [match[1]]
         return f"container_{choice(ready or list(known))}{os.urandom(10).hex()}"  # noqa: S311  # spreads load
 
     async def look(self, container: str, owner: str) -> ContainerState:
@@ -127,16 +137,24 @@ class SandboxClient:
         return {one.address.url: one.known for one in self._executors.values()}
 
     async def upload(
-        self, owner: str, filename: str, content: bytes, content_type: str
+        self,
+        owner: str,
+        filename: str,
+        content: bytes,
+        content_type: str,
+        *,
+        seconds: int | None = None,
     ) -> FileRecord:
-        """Gives a file to an executor, for uploads.
+        """Gives a file to an executor, for uploads; `seconds` may shorten the time of its life.
 
         Raises `RefusedFileError`, `SandboxUnavailableError`, for a name that cannot be one too.
         """
         states = [(one, await one.state()) for one in self._executors.values()]
         ready = [one for one, state in states if state.status == "ready"]
         executor = choice(ready or list(self._executors.values()))  # noqa: S311  # spreads load
-        return await self._send_file(executor, owner, filename, content, content_type)
+        return await self._send_file(
+            executor, owner, filename, content, content_type, seconds=seconds
+        )
 
     async def list_files(self, owner: str) -> list[FileRecord]:
         """Lists the files of an owner, newest first. Raises `SandboxUnavailableError`."""
@@ -159,7 +177,9 @@ class SandboxClient:
         """Returns the bytes of a file. Raises as `file`."""
         executor, path = self._file(name)
         try:
-            return await executor.call("GET", f"{path}/content", owner=owner, seconds=FILE_SECONDS)
+            return await executor.call(
+                "GET", f"{path}/content", owner=owner, seconds=FILE_SECONDS, limit=FILE_BYTES
+            )
         except ContainerGoneError:
             raise UnknownFileError from None
 
@@ -234,8 +254,12 @@ class SandboxClient:
         filename: str,
         content: bytes,
         content_type: str,
+        *,
+        seconds: int | None = None,
     ) -> FileRecord:
         path = f"/files?name={quote(filename, safe='')}"
+        if seconds is not None:
+            path += f"&seconds={seconds}"
         record = await executor.read(
             FileRecord,
             "POST",

@@ -5,7 +5,7 @@
     POST   /containers/{id}/cells/{cell}               RunBody -> CellReply
     POST   /containers/{id}/cells/{cell}/results       ResumeBody -> CellReply
     DELETE /containers/{id}
-    POST   /files?name=…                               bytes -> FileRecord
+    POST   /files?name=…&seconds=…                     bytes -> FileRecord
     GET    /files                                      -> FileList
     GET    /files/{id}                                 -> FileRecord
     GET    /files/{id}/content                         -> bytes
@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from .base import Cell, FunctionResult
+from .base import Cell, FileRecord, FunctionResult
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 LONGEST_OWNER: Final = 128
@@ -71,17 +71,6 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     warm: int = 0
     version: str = ""
-
-
-class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that the executor keeps; `downloadable`: a cell made it. `created_at`: epoch."""
-
-    id: str
-    filename: str
-    mime_type: str
-    size_bytes: int
-    created_at: float
-    downloadable: bool
 
 
 class FileList(msgspec.Struct, frozen=True):

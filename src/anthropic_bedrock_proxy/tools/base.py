@@ -32,11 +32,26 @@ from ..protocol.request.views import ToolView
 Json = dict[str, Any]
 
 
+class GivenBlock(msgspec.Struct, frozen=True):
+    """A block of a user message that is for a tool; `path` is its place in the client's request.
+
+    `shown` is what the model sees in its place, which the tool's `check` may complete.
+    """
+
+    block: Json
+    path: str
+    shown: Json
+
+
 class RequestContext(msgspec.Struct, frozen=True):
-    """The client's request, as far as the calls in it may know it; `fields` are as they came."""
+    """The client's request, as far as the calls in it may know it; `fields` are as they came.
+
+    `blocks` are those that clients gave to the tool itself, in their order.
+    """
 
     key_id: str
     fields: Mapping[str, Raw]
+    blocks: Sequence[GivenBlock] = ()
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -89,6 +104,9 @@ class Suspended(msgspec.Struct, frozen=True):
 
 
 Outcome = Finished | Suspended
+# Gets a block of a user message, and its path; returns what the model sees in its place, as far as
+# that is known when nothing may be run. Raises `InvalidRequestError` with the path.
+ShowBlock = Callable[[Json, str], Json]
 # What goes wrong in a call is a result too. Whatever it raises all the same is a fault of the
 # tool's, as is a result that the tool itself cannot read: the client gets `unavailable`.
 Run = Callable[[ToolCall], Awaitable[Outcome]]
@@ -142,6 +160,11 @@ class ServerTool(Protocol):
     @property
     def fields(self) -> tuple[str, ...]:
         """The fields of a request that are for the tool, not for the model, e.g. `container`."""
+        ...
+
+    @property
+    def user_blocks(self) -> Mapping[str, ShowBlock]:
+        """The types of blocks of user messages that are for it, e.g. `container_upload`."""
         ...
 
     @property

@@ -8,8 +8,9 @@ Source: Anthropic API, "Tool search tool"; types of the official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from .base import (
     PreparedTool,
     RequestContext,
     RequestTools,
+    ShowBlock,
     ToolCall,
     ToolOffer,
 )
@@ -87,6 +89,7 @@ class ToolSearch:
     """Both kinds of tool search (a `ServerTool`)."""
 
     result_types = frozenset((_RESULT,))
+    user_blocks: Mapping[str, ShowBlock] = MappingProxyType({})
     fields = ()
     usage_field = None
     timeout_seconds = None  # its work is bounded instead

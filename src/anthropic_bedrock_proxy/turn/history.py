@@ -13,13 +13,14 @@ server-side tools that were called together with them: a message's calls are ans
 A call without a result may stand in the last assistant message only (`pause_turn`, or a call beside
 the client's): it is listed here, and run before the model is called. Calls of the client's tools by
 a suspended call are not for the model, nor are their results (turn/suspended.py): of the pauses of
-one call it sees nothing.
+one call it sees nothing. Where a user message has a block for a tool, such as `container_upload`,
+the model sees what the tool says.
 Source: Anthropic API, "Server tools", "Handling stop reasons", "Programmatic tool calling".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Raw
@@ -27,7 +28,7 @@ from msgspec import Raw
 from ..errors import InvalidRequestError
 from ..protocol.raw import MISSHAPEN, decode
 from ..protocol.request.views import MessageView
-from ..tools.base import Json, ServerTool
+from ..tools.base import GivenBlock, Json, ServerTool
 from ..tools.toolset import Toolset
 from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content
 from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
@@ -41,18 +42,24 @@ class History:
 
     `shown` is what the model sees, complete once all that is `pending` has been answered;
     `continues` tells that the client's last message was an answer, or gave a suspended call its
-    results, and that this answer now goes on.
+    results, and that this answer now goes on. `given` are the blocks that are for tools.
     """
 
-    def __init__(self, toolset: Toolset, runnable: Iterable[str]) -> None:
-        """`runnable` are the names of the calls that this request allows."""
+    def __init__(self, toolset: Toolset, offered: Mapping[str, ServerTool]) -> None:
+        """`offered` are the tools of this request, by the names of the calls that it allows."""
         self._toolset = toolset
-        self._runnable = frozenset(runnable)
+        self._runnable = frozenset(offered)
+        self._user_blocks = {
+            kind: (tool, show)
+            for tool in offered.values()
+            for kind, show in tool.user_blocks.items()
+        }
         self._open: OpenMessage | None = None
         self._answers: OpenAnswers | None = None  # a later assistant message brings what is missing
         self._client_calls = ClientCalls()
         self.shown: list[Shown] = []
         self.pending: list[ServerCall] = []
+        self.given: list[tuple[ServerTool, GivenBlock]] = []
         self.continues = False
 
     def add(self, index: int, raw: Raw, view: MessageView) -> None:
@@ -64,21 +71,26 @@ class History:
             else:
                 self._add_assistant(index, decode(raw))
             return
+        tree = self._with_shown(index, raw, view)
         if view.role == "user" and self._client_calls:
-            self._add_user(index, decode(raw))
+            self._add_user(index, tree or decode(raw))
             return
         self._client_calls.refuse_unanswered()
         self._refuse_missing()
         opened = self._open
         if opened is not None and view.role == "user" and (opened.calls or opened.results):
-            self._add_user(index, decode(raw))
+            self._add_user(index, tree or decode(raw))
             return
         self._open = None
         if opened is not None:
             for call in opened.calls.values():
                 raise self._without_result(call)
             self._close(opened)
-        self.shown.append(Shown(raw, view, [(index, 0)]))
+        if tree is None:
+            self.shown.append(Shown(raw, view, [(index, 0)]))
+        else:
+            paths = [(index, position) for position in range(len(tree["content"]))]
+            self.shown.append(Shown(tree, None, paths))
 
     def end(self) -> None:
         """Lists what has no result yet. Raises as `add`."""
@@ -106,6 +118,25 @@ class History:
             or (block.type == CALL and self._toolset.called(block.name) is not None)
             for block in view.content
         )
+
+    def _with_shown(self, index: int, raw: Raw, view: MessageView) -> Json | None:
+        """Returns a user message with what the model sees in place of blocks that are for tools.
+
+        None if it has none. Raises `InvalidRequestError` with the path.
+        """
+        if not self._user_blocks or view.role != "user" or isinstance(view.content, str):
+            return None
+        if not any(block.type in self._user_blocks for block in view.content):
+            return None
+        tree: Json = decode(raw)
+        content = tree["content"]
+        for position, block in enumerate(content):
+            if block["type"] in self._user_blocks:
+                tool, show = self._user_blocks[block["type"]]
+                path = f"messages.{index}.content.{position}"
+                shown = content[position] = show(block, path)
+                self.given.append((tool, GivenBlock(block, path, shown)))
+        return tree
 
     def _add_assistant(self, index: int, tree: Json) -> None:
         blocks = _blocks(tree["content"])

@@ -156,7 +156,9 @@ class Turn:
         prepared = self._tools.get(id(tool))
         if prepared is None:
             pending = [call.asked for call in self._prepared.pending if call.tool is tool]
-            prepared = self._tools[id(tool)] = _prepared(tool, self._context, pending)
+            given = [block for owner, block in self._prepared.given if owner is tool]
+            context = msgspec.structs.replace(self._context, blocks=given)
+            prepared = self._tools[id(tool)] = _prepared(tool, context, pending)
         return prepared
 
     def _run(self, call: ServerCall) -> RunCall:

@@ -16,7 +16,7 @@ from msgspec import Raw
 from ..errors import InvalidRequestError
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_message, decode_tools
-from ..tools.base import Json, RequestTools, ServerTool
+from ..tools.base import GivenBlock, Json, RequestTools, ServerTool
 from ..tools.toolset import Toolset
 from .history import History
 from .server_call import ServerCall
@@ -53,10 +53,12 @@ class ConvertedTools(msgspec.Struct):
 class Prepared(msgspec.Struct, frozen=True):
     """A client's request as it is for the model, but for the results of what is `pending`.
 
-    `made` gives the request that the model is sent.
+    `given` are the blocks that clients gave to tools. `made` gives the request that the model is
+    sent.
     """
 
     pending: list[ServerCall]
+    given: list[tuple[ServerTool, GivenBlock]]
     tools: ConvertedTools
     _original: MessagesRequest
     _fields: dict[str, Raw]
@@ -104,7 +106,7 @@ def prepare(request: MessagesRequest, toolset: Toolset) -> Prepared:
         history.end()
     except MISSHAPEN as error:
         raise InvalidRequestError(UNEXPECTED_FORM) from error
-    return Prepared(history.pending, tools, request, fields, history)
+    return Prepared(history.pending, history.given, tools, request, fields, history)
 
 
 def without_running(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:

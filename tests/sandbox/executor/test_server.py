@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from urllib.parse import quote
 
 import pytest
 from executors import running_executor, until
@@ -241,3 +242,13 @@ def test_there_are_no_more_connections_than_there_may_be():
             writer.close()
 
     serving(tell, server={"max_connections": 2})
+
+
+@pytest.mark.parametrize("seconds", ["", "-1", "x", "1.5", "²", "1" * 10])
+def test_a_time_that_is_none_is_refused(seconds):
+    async def tell(executor):
+        path = f"/files?name=a&seconds={quote(seconds)}"
+        status, body = await ask(executor, "POST", path, b"x", x_owner="o")
+        assert (status, body["error"]) == (400, "invalid")
+
+    serving(tell)

@@ -95,6 +95,20 @@ def test_no_owner_takes_the_room_of_others(spool):
     assert len(spool.list("b")) == 1
 
 
+def test_a_file_may_be_kept_for_a_shorter_time_and_for_no_longer(spool, clock):
+    soon, late = (
+        spool.begin("a").finish("x", "text/plain", downloadable=False, seconds=seconds)
+        for seconds in (10, 1000)
+    )
+    assert (soon.expires_at, late.expires_at) == (1010.0, 1100.0)
+    clock.now = 1009.0
+    assert spool.list("a") == [late, soon]
+    clock.now = 1010.0
+    assert spool.list("a") == [late]
+    with pytest.raises(FileMissingError):
+        spool.find("a", soon.id)
+
+
 def test_files_expire(spool, clock):
     record = put(spool)
     clock.now += 99

@@ -12,6 +12,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
+from math import inf
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -42,6 +43,7 @@ STATE_SECONDS: Final = 2.0
 CLOSE_SECONDS: Final = 5.0
 _PIECE_BYTES: Final = 256 * 1024
 _LONGEST_TYPE: Final = 128
+_LONGEST_SECONDS: Final = 9  # digits
 
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 _Body = TypeVar("_Body")
@@ -203,12 +205,14 @@ class ExecutorServer:
         name = request.query.get("name", "")
         if not is_filename(name):
             raise ForeignRequestError("name has to be the name of a file")
+        seconds = _seconds(request)
         file = self._parts.spool.begin(_owner(request))
         kept = False
         try:
             async for piece in request.content.iter_chunked(_PIECE_BYTES):
                 file.write(piece)
-            record = file.finish(name, request.content_type[:_LONGEST_TYPE], downloadable=False)
+            kind = request.content_type[:_LONGEST_TYPE]
+            record = file.finish(name, kind, downloadable=False, seconds=seconds)
             kept = True
         finally:
             if not kept:
@@ -260,6 +264,15 @@ def _id(request: web.Request, part: str = "id") -> str:
     if not is_id(text):
         raise ForeignRequestError("an id in the path is none")
     return text
+
+
+def _seconds(request: web.Request) -> float:
+    text = request.query.get("seconds")
+    if text is None:
+        return inf
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_SECONDS):
+        raise ForeignRequestError("seconds has to be a number")
+    return float(text)
 
 
 def _owner(request: web.Request) -> str:

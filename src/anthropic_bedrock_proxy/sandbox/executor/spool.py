@@ -16,13 +16,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hmac import compare_digest
+from math import inf
 from pathlib import Path
 from time import time
 from typing import BinaryIO
 
 import msgspec
 
-from ..wire import FileRecord
+from ..base import FileRecord
 
 
 class SpoolBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,16 +71,23 @@ class SpoolFile:
             self._file.write(data)
             self._file.flush()  # now, so that `finish` cannot fail
 
-    def finish(self, filename: str, mime_type: str, *, downloadable: bool) -> FileRecord:
-        """Keeps the file under the id of its record, which it returns."""
+    def finish(
+        self, filename: str, mime_type: str, *, downloadable: bool, seconds: float = inf
+    ) -> FileRecord:
+        """Keeps the file under the id of its record, which it returns.
+
+        `seconds` may shorten the time for which it is kept.
+        """
         self._file.close()
+        now = self._spool.now()
         record = FileRecord(
             id=self._path.name,
             filename=filename,
             mime_type=mime_type,
             size_bytes=self.size,
-            created_at=self._spool.now(),
+            created_at=now,
             downloadable=downloadable,
+            expires_at=now + min(seconds, self._spool.seconds),
         )
         self._spool.keep(self._owner, record)
         return record
@@ -98,6 +106,7 @@ class Spool:
     def __init__(self, bounds: SpoolBounds | None = None, now: Callable[[], float] = time) -> None:
         self._bounds = bounds or SpoolBounds()
         self.now = now
+        self.seconds = self._bounds.seconds
         self._folder = Path(tempfile.mkdtemp(prefix="sandbox-files-"))  # 0700
         self._kept: dict[str, _OwnedFile] = {}  # the oldest first
         self._bytes: dict[str, int] = {}  # by owner
@@ -169,7 +178,8 @@ class Spool:
         self._kept[record.id] = _OwnedFile(owner, record)
 
     def _lapsed(self, kept: _OwnedFile) -> bool:
-        return self.now() - kept.record.created_at >= self._bounds.seconds
+        expires = kept.record.expires_at
+        return expires is not None and self.now() >= expires
 
     def _drop_oldest(self, owner: str) -> bool:
         for name, one in self._kept.items():

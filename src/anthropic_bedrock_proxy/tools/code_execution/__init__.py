@@ -3,6 +3,7 @@
 versions.py     the types of the tool, what each offers, and how callers are named
 functions.py    the client's tools that code may call
 definitions.py  the tools that the model sees
+uploads.py      files that clients bring into the container
 container.py    the container of one request, and the cells that run in it
 results.py      outcomes as result blocks, and result blocks as the model is shown them
 tool.py         all of it as a `ServerTool`

@@ -31,6 +31,7 @@ from ...sandbox.base import (
     Sandbox,
     SandboxUnavailableError,
     Waiting,
+    owner_of,
 )
 from ..base import (
     ClientCall,
@@ -43,13 +44,13 @@ from ..base import (
     ToolCall,
 )
 from .results import UNAVAILABLE, content_of, error
+from .uploads import Uploads
 from .versions import BASH, PYTHON, Version
 
 _PREFIX: Final = "container_"
 _ID: Final = re.compile(r"container_[0-9a-f]{24}")
 _CALL_ID: Final = re.compile(r"srvtoolu_([0-9a-f]{24})[0-9a-f]{20}")
 _NONCE_DIGITS: Final = 8
-_NOBODY: Final = "-"  # whoever needs no key: to executors every container has an owner
 _MAX_SHOWN: Final = 60
 
 
@@ -70,7 +71,7 @@ class RequestContainer:
         Raises `InvalidRequestError` with the path.
         """
         self._sandbox = sandbox
-        self._owner = context.key_id or _NOBODY
+        self._owner = owner_of(context.key_id)
         self._version = version
         self._functions = dict(functions)
         self._resumed = [call for call in pending if call.results]
@@ -78,7 +79,8 @@ class RequestContainer:
         self._named = _named(context.fields.get("container"))
         inferred = None if self._named else _inferred(pending)
         self._known = self._named or inferred  # it has to be there
-        self._id = self._known or sandbox.new_container()
+        self._uploads = Uploads(context.blocks)
+        self._id = self._known or self._new()
         self._nonce = sandbox.new_container()[-_NONCE_DIGITS:]
 
     @property
@@ -87,7 +89,14 @@ class RequestContainer:
         return self._id.removeprefix(_PREFIX) + self._nonce
 
     async def check(self) -> None:
-        """Raises `InvalidRequestError` if the container is gone, `UnavailableError`."""
+        """Raises `InvalidRequestError` if container or a file is gone, `UnavailableError`."""
+        await self._check_container()
+        try:
+            await self._uploads.check(self._sandbox, self._owner)
+        except SandboxUnavailableError as unavailable:
+            raise _unavailable(unavailable) from None
+
+    async def _check_container(self) -> None:
         try:
             if self._known is None:
                 await self._sandbox.check()
@@ -95,13 +104,11 @@ class RequestContainer:
             state = await self._sandbox.look(self._known, self._owner)
         except ContainerGoneError:
             if self._named is None and not self._resumed:
-                self._known, self._id = None, self._sandbox.new_container()
+                self._known, self._id = None, self._new()
                 return
             raise _gone(self._id, waits=bool(self._resumed)) from None
         except SandboxUnavailableError as unavailable:
-            raise UnavailableError(
-                f"Code cannot be run at the moment: {unavailable}", should_retry=unavailable.soon
-            ) from None
+            raise _unavailable(unavailable) from None
         for call in self._resumed:
             if call.id not in state.cells:
                 raise _gone(self._id, waits=True)
@@ -116,12 +123,22 @@ class RequestContainer:
                 cell = self._cell(call)
                 beside = [other for other in self._cells if other != call.id]
                 self._cells[call.id] = None
-                reply = await self._sandbox.run(at, cell, create=self._known is None, beside=beside)
+                reply = await self._sandbox.run(
+                    at,
+                    cell,
+                    create=self._known is None,
+                    uploads=self._uploads.files,
+                    beside=beside,
+                )
         except _MisusedToolError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
         except ContainerGoneError:
             return Finished(error(call.name, UNAVAILABLE))
         return self._outcome(call.name, reply)
+
+    def _new(self) -> str:
+        """Returns the id of a new container, where the files of the request lie already."""
+        return self._sandbox.new_container(next(iter(self._uploads.files), None))
 
     def _cell(self, call: ToolCall) -> Cell:
         """Reads what the model wrote. Raises `_MisusedToolError`."""
@@ -184,6 +201,10 @@ def _inferred(pending: Sequence[ToolCall]) -> str | None:
         if found is not None:
             return _PREFIX + found[1]
     return None
+
+
+def _unavailable(why: SandboxUnavailableError) -> UnavailableError:
+    return UnavailableError(f"Code cannot be run at the moment: {why}", should_retry=why.soon)
 
 
 def _gone(container: str, *, waits: bool) -> InvalidRequestError:

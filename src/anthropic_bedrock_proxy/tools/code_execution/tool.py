@@ -15,6 +15,7 @@ from .definitions import definition
 from .functions import Function, read_functions
 from .options import CodeExecutionOptions
 from .results import RESULT_TYPES, TIMED_OUT, UNAVAILABLE, error, to_tool_result
+from .uploads import USER_BLOCKS
 from .versions import BASH, CALLS, DIRECT, PREFIX, PYTHON, VERSIONS, Version
 
 _NAME: Final = "code_execution"
@@ -26,6 +27,7 @@ class CodeExecution:
 
     result_types = frozenset(RESULT_TYPES.values())
     fields = ("container",)
+    user_blocks = USER_BLOCKS
     usage_field = "code_execution_requests"
 
     def __init__(self, sandbox: Sandbox, options: CodeExecutionOptions) -> None:
