@@ -29,6 +29,7 @@ from anthropic_bedrock_proxy.sandbox.executor import (
 from anthropic_bedrock_proxy.sandbox.isolation.docker import config
 from anthropic_bedrock_proxy.sandbox.isolation.sandlock import launcher
 from anthropic_bedrock_proxy.sandbox.runner import commands, functions
+from anthropic_bedrock_proxy.tools.code_execution import uploads
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
@@ -243,6 +244,7 @@ def bounds_of_sandboxes():
             f"{spool.owner_files:,}, with {times[0]} times the size of one; "
             f"{times[1]} times for all; a day"
         ),
+        "files that are brought in": f"{uploads.MAX_UPLOADS}",
         "a body": f"{mib(wire.MAX_BODY_BYTES)};",
         "connections": (
             f"{server.MAX_CONNECTIONS:,}; {server.FIRST_REQUEST_SECONDS:g} s to show the token"
