@@ -20,6 +20,7 @@ from anthropic_bedrock_proxy.sandbox.base import (
     PythonCell,
     Ran,
     SandboxUnavailableError,
+    UnknownFileError,
     Waiting,
 )
 
@@ -247,5 +248,24 @@ def test_without_isolation_it_is_unavailable_and_says_why(story):
 def test_it_is_available_where_runners_can_be_had(story):
     async def tell(sandbox, _):
         await sandbox.check()
+
+    story(tell)
+
+
+def test_a_file_is_known_to_its_owner_alone_and_brought_in_once(story):
+    async def tell(sandbox, _):
+        record = await sandbox.upload(OWNER, "a.txt", b"first", "text/plain")
+        assert await sandbox.file(OWNER, record.id) == record
+        for owner, name in ((STRANGER, record.id), (OWNER, record.id[:-1] + "g"), (OWNER, "")):
+            with pytest.raises(UnknownFileError):
+                await sandbox.file(owner, name)
+        container = sandbox.new_container(record.id)
+        for number in range(2):
+            at = CellAddress(container, OWNER, f"srvtoolu_{number}")
+            uploads = [record.id]
+            reply = await sandbox.run(at, python("read a.txt"), create=True, uploads=uploads)
+            assert reply.outcome == Ran("first\n", "", 0)
+            if not number:  # what lies there already is not looked up again
+                await sandbox.delete_file(OWNER, record.id)
 
     story(tell)
