@@ -14,6 +14,7 @@ from sandboxes import (
     Talk,
     bash,
     code,
+    dialects,
     edit,
     function,
     plays,
@@ -41,7 +42,8 @@ def executor(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def coded(executor, simulator, tmp_path_factory):
     """A proxy with sandboxes."""
-    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **executor.settings) as server:
+    settings = {**executor.settings, **dialects(simulator)}
+    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **settings) as server:
         yield server
         assert server.stop() == 0, server.logged()
 
