@@ -11,13 +11,30 @@ from factories import make_routes
 
 from anthropic_bedrock_proxy import errors
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
+from anthropic_bedrock_proxy.cli.sandboxd import executor_options, size_in_bytes
 from anthropic_bedrock_proxy.config.aws_names import SDK
+from anthropic_bedrock_proxy.config.sections.sandbox import SandboxSettings
 from anthropic_bedrock_proxy.http.cors import EXPOSED
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
+from anthropic_bedrock_proxy.sandbox import wire
+from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.executor import (
+    cell_run,
+    container,
+    frames,
+    pool,
+    runner_link,
+    server,
+)
+from anthropic_bedrock_proxy.sandbox.isolation.docker import config
+from anthropic_bedrock_proxy.sandbox.isolation.sandlock import launcher
+from anthropic_bedrock_proxy.sandbox.runner import commands, functions
+from anthropic_bedrock_proxy.tools.code_execution import uploads
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
 SECURITY = (ROOT / "docs/security.md").read_text()
+THREATS = (ROOT / "docs/threat-model.md").read_text()
 HTTP = (ROOT / "docs/reference/http.md").read_text()
 CLI = (ROOT / "docs/reference/cli.md").read_text()
 SOURCES = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
@@ -171,6 +188,88 @@ def test_every_promise_of_the_threat_model_names_a_test():
     boundaries = SECURITY.partition("## The boundaries")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (?!promise|---)(.+) \|$", boundaries, re.MULTILINE)
     assert len(rows) > 20
+    for row in rows:
+        assert re.search(r"\| `tests/", row), row
+
+
+def mib(size):
+    """A size as people read it: of bytes, or as settings have it."""
+    return f"{(size_in_bytes(size) if isinstance(size, str) else size) // 1024**2} MiB"
+
+
+def bounds_of_sandboxes():
+    """How each row of the table begins: its bound, and its default as the code has it."""
+    settings = SandboxSettings()
+    options = executor_options(settings, ExecutorAddress.from_url("unix:///run/x"))
+    seconds, runners = options.seconds, options.runners
+    held, spool = options.containers, options.spool
+    times = (spool.owner_bytes // spool.file_bytes, spool.total_bytes // spool.file_bytes)
+    grace = f"{seconds.grace:g} s"
+    return {
+        "memory, without swap": f"{mib(settings.ptc_memory_limit)} (",
+        "processes and threads": f"{settings.ptc_pids_limit} (",
+        "disk, in memory": f"{mib(settings.disk_limit)} (",
+        "`/tmp` and `/dev/shm`, with Docker": (
+            f"{mib(config._TMP_BYTES)} and {mib(config._SHARED_MEMORY_BYTES)}"
+        ),
+        "CPUs": f"{settings.cpus:g} (",
+        "open files": f"{config._OPEN_FILES:,}; {launcher._OPEN_FILES} with sandlock",
+        "Python": (
+            f"{seconds.python:g} s (`PTC_EXECUTION_TIMEOUT`) without the waiting, then {grace}"
+        ),
+        "bash": f"{seconds.bash:g} s (`STANDALONE_BASH_TIMEOUT`), then {grace}",
+        "the text editor": (
+            f"{commands.EDIT_SECONDS:g} s; "
+            f"{cell_run.EDIT_SECONDS + seconds.grace:g} s at the executor"
+        ),
+        "a call that is unanswered": f"{seconds.call:g} s (",
+        "calls that are unanswered": (
+            f"{frames.MAX_CALLS:,}, with {mib(cell_run._MAX_CALLS_BYTES)} of arguments, "
+            f"{mib(functions.MAX_INPUT_BYTES)} each"
+        ),
+        "stdout, and stderr": f"{runners.max_output:,} characters",
+        "a line between runner and executor": (
+            f"{mib(frames.MAX_LINE_BYTES)}; {mib(frames.MAX_END_BYTES)} at the end of a cell"
+        ),
+        "lines that are read ahead": f"{runner_link._READ_AHEAD}",
+        "files that a cell leaves": f"{frames.MAX_FILES}, of {mib(runners.max_file)} each (",
+        "cells that wait": f"{container.MAX_QUEUE}",
+        "outcomes that are kept": (
+            f"{container.KEPT_OUTCOMES}, with {mib(container.KEPT_BYTES)}; "
+            f"{container.KEPT_IDS:,} ids behind them"
+        ),
+        "idle time": f"{held.idle_seconds:g} s (",
+        "containers": (f"{held.per_owner} (`SANDBOX_MAX_CONTAINERS_PER_KEY`) and {held.total} ("),
+        "files that are kept": (
+            f"{spool.owner_files:,}, with {times[0]} times the size of one; "
+            f"{times[1]} times for all; a day"
+        ),
+        "files that are brought in": f"{uploads.MAX_UPLOADS}",
+        "a body": f"{mib(wire.MAX_BODY_BYTES)};",
+        "connections": (
+            f"{server.MAX_CONNECTIONS:,}; {server.FIRST_REQUEST_SECONDS:g} s to show the token"
+        ),
+        "rounds of the model": f"{settings.standalone_max_iterations} (",
+        "a start of a sandbox": (
+            f"{runners.start_seconds:g} s; {pool._STARTS_AT_ONCE} at once; "
+            f"failures in a row pause up to {pool._LONGEST_PAUSE:g} s"
+        ),
+    }
+
+
+def test_every_bound_of_sandboxes_is_documented_as_the_code_has_it():
+    table = THREATS.partition("## Bounds")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| (?!bound |---)([^|]+) \| ([^|]+) \|", table, re.MULTILINE))
+    bounds = bounds_of_sandboxes()
+    assert rows.keys() == bounds.keys()
+    for name, begins in bounds.items():
+        assert f"{rows[name]} ".startswith(begins if begins.endswith(("(", ";")) else f"{begins} ")
+
+
+def test_every_layer_around_sandboxes_names_a_test():
+    layers = THREATS.partition("## The layers")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?!layer|---)(.+) \|$", layers, re.MULTILINE)
+    assert len(rows) > 10
     for row in rows:
         assert re.search(r"\| `tests/", row), row
 

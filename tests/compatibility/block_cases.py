@@ -7,7 +7,9 @@ from typing import Any
 
 from journey import PDF, PNG
 from rows import (
+    CODE,
     EPHEMERAL,
+    FILE,
     HOUR,
     HOUR_POINT,
     PDF_DATA,
@@ -29,6 +31,7 @@ FOUND = {
     "content": [{"type": "text", "text": "Read"}],
 }
 _FIRST = "messages.0.content.0"
+_UPLOADED = 'The file "sales.csv" (2,048 bytes) lies in the working folder.'
 PICTURE = {"image": {"format": "png", "source": {"bytes": PIXEL}}}
 WORDS = {"text": "A\nhttps://example.com\n\nRead"}
 SEARCH = {
@@ -262,8 +265,22 @@ BLOCKS = (
         converse={"messages.0.content.1": POINT},
     ),
     user(
-        "container_upload",
-        {"type": "container_upload", "file_id": "file_1", "cache_control": EPHEMERAL},
+        "container_upload, with code execution",
+        {"type": "container_upload", "file_id": FILE, "cache_control": EPHEMERAL},
+        "EEEE EEE",
+        request={"tools": [CODE]},
+        native={_FIRST: {"type": "text", "text": _UPLOADED, "cache_control": EPHEMERAL}},
+        converse={f"{_FIRST}.text": _UPLOADED},
+    ),
+    user(
+        "container_upload: a file that is not there, with code execution",
+        {"type": "container_upload", "file_id": "file_2"},
+        "RRRR RRR",
+        request={"tools": [CODE]},
+    ),
+    user(
+        "container_upload, without code execution",
+        {"type": "container_upload", "file_id": FILE, "cache_control": EPHEMERAL},
         "RRRR RRR",
     ),
 )

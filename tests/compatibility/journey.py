@@ -1,7 +1,7 @@
 """A request on its way to Bedrock: parsed, routed, URLs fetched, tools run, converted, judged.
 
-Code runs in a sandbox that prints "5"; there is one container, in which a call waits. The
-simulator's validators (and botocore's, for Converse) stand for Bedrock. What they refuse and
+Code runs in a sandbox that prints "5"; there is one container, in which a call waits, and one file.
+The simulator's validators (and botocore's, for Converse) stand for Bedrock. What they refuse and
 the proxy can do without is learned and tried again, as `gateway/messages.py` does it.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from converse_shapes import check_shapes
 from fake_sandbox import FakeSandbox, printed, waiting
-from rows import CODE_CALL, CONTAINER, PROGRAM_CALL, Column
+from rows import CODE_CALL, CONTAINER, FILE, PROGRAM_CALL, Column
 from working import no_pause
 
 from anthropic_bedrock_proxy.app.models import load_model_table
@@ -100,6 +100,7 @@ def _tools() -> Toolset:
     sandbox = FakeSandbox(printed("5\n"))
     call = waiting(**{PROGRAM_CALL["id"]: ("weather", PROGRAM_CALL["input"])})
     sandbox.containers[CONTAINER] = ("-", {CODE_CALL["id"]: call})
+    sandbox.keep("-", FILE)
     code = code_execution(lambda: sandbox, CodeExecutionOptions())
     return Toolset([tool_search(no_pause, nullcontext), code])
 

@@ -88,6 +88,7 @@ CALL: Final = {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": 
 RESULT: Final = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sunny"}
 CODE: Final = {"type": "code_execution_20260120", "name": "code_execution"}
 CONTAINER: Final = "container_" + "c0" * 12
+FILE: Final = "file_1"
 CODE_CALL: Final = {  # its id begins with that of the container
     "type": "server_tool_use",
     "id": "srvtoolu_" + "c0" * 12 + "1" * 20,

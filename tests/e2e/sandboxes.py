@@ -18,10 +18,12 @@ from anthropic_bedrock_proxy.protocol.native.sse import SSEDecoder
 
 TOKEN = "token-of-the-executors-of-the-tests"
 OLD_BETA = {"anthropic-beta": "advanced-tool-use-2025-11-20"}
-# A model of each dialect.
+# A model of each dialect, on a proxy with the settings of `dialects`.
 MODELS = {
-    "invoke": "claude-haiku-4-5",
+    "invoke": "claude-sonnet-4-6",
     "messages": "claude-opus-5-5",
+    "mantle": "claude-haiku-4-5",
+    "claude-converse": "claude-opus-4-6",
     "converse": "qwen.qwen3-32b-v1:0",
     "nova": "amazon.nova-pro-v1:0",
 }
@@ -65,6 +67,15 @@ def walls(kind: str) -> dict[str, str]:
         return {"SANDBOX_ISOLATION": kind, "PTC_SANDBOX_IMAGE": docker_image()}
     need_sandlock()
     return {"SANDBOX_ISOLATION": kind}
+
+
+def dialects(simulator: RunningServer) -> dict[str, str]:
+    """Settings with which the models above are called in their dialects."""
+    chosen = {"claude-haiku-4-5-20251001": "mantle", "claude-opus-4-6": "converse"}
+    return {
+        "BEDROCK_MANTLE_ENDPOINT_URL": simulator.url,
+        "MODEL_DIALECTS": json.dumps(chosen),
+    }
 
 
 def health(url: str) -> tuple[int, dict[str, Any]]:

@@ -35,6 +35,13 @@ first = await ask({"n": "1"})
 second = await ask({"n": "2"})
 print(first, second)
 """
+SLOW = """
+import time
+first = await ask({"n": "1"})
+time.sleep(1.5)
+count = globals().get("count", 0) + 1
+print(first, count)
+"""
 TOOLS = [sandbox_tool(), function("ask", "n")]
 KINDS = ("sandlock", "docker")
 
@@ -112,6 +119,24 @@ def test_a_conversation_outlives_the_worker_and_the_proxy_that_began_it(cluster,
     talk.use(cluster.second.url)
     last = talk.answer(answers("b"))
     assert last.content[0].content.stdout == "a 1 b 2\n"
+
+
+def test_results_that_a_killed_proxy_took_along_can_be_sent_again(cluster, sim):
+    """The code runs on meanwhile, once."""
+    writes(sim, code(SLOW))
+    talk = cluster.talk(cluster.first)
+    talk.ask()
+    running = cluster.executor.state
+    with ThreadPoolExecutor(1) as pool:
+        cut = pool.submit(talk.answer, answers("a"))
+        wait_for(lambda: running()["running"] == 1, "the code runs")
+        for pid in (cluster.first.process.pid, *descendants(cluster.first.process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(anthropic.APIConnectionError):
+            cut.result()
+    cluster.first.process.wait()
+    talk.use(cluster.second.url)
+    assert talk.ask().content[0].content.stdout == "a 1 1\n"
 
 
 def test_a_killed_executor_is_told_and_leaves_nothing(cluster, sim, tmp_path):

@@ -14,6 +14,7 @@ from sandboxes import (
     Talk,
     bash,
     code,
+    dialects,
     edit,
     function,
     plays,
@@ -41,7 +42,8 @@ def executor(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def coded(executor, simulator, tmp_path_factory):
     """A proxy with sandboxes."""
-    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **executor.settings) as server:
+    settings = {**executor.settings, **dialects(simulator)}
+    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **settings) as server:
         yield server
         assert server.stop() == 0, server.logged()
 
@@ -250,3 +252,36 @@ def test_a_turn_with_code_is_one_row_of_usage(start, executor, sim):
     assert total["requests"] == 1
     assert total["input_tokens"] == message.usage.input_tokens
     assert total["output_tokens"] == message.usage.output_tokens
+
+
+@pytest.mark.parametrize("dialect", ["invoke", "messages", "converse"])
+def test_a_stream_shows_the_code_while_it_runs(coded, sim, dialect):
+    plays(sim, [text("Wait."), code("import time\ntime.sleep(1)\nprint('woke')")], [text("Done.")])
+    seen = {}
+    body = {"model": MODELS[dialect], "max_tokens": 500, "tools": [sandbox_tool()],
+            "messages": [{"role": "user", "content": "Go ahead."}]}  # fmt: skip
+    with (
+        anthropic.Anthropic(base_url=coded.url, api_key=coded.key, max_retries=0) as client,
+        client.messages.create(stream=True, **body) as events,
+    ):
+        for event in events:
+            if event.type == "content_block_start":
+                seen.setdefault(event.content_block.type, time.monotonic())
+            elif event.type == "content_block_stop":
+                seen[f"stop {event.index}"] = time.monotonic()
+    assert seen["code_execution_tool_result"] - seen["stop 1"] > 0.8
+
+
+def test_a_client_that_leaves_while_its_code_runs_can_come_back(coded, sim):
+    plays(sim, [code("import time\nkept = 'kept'\ntime.sleep(1)")], [text("Done.")])
+    one = talk(coded)
+    body = {**one.fields, "messages": one.messages}
+    with anthropic.Anthropic(base_url=coded.url, api_key=coded.key, max_retries=0) as client:
+        first = client.messages.create(**body)
+        plays(sim, [code("import time\ntime.sleep(1.2)\nkept += ' on'")], [text("Done.")])
+        with pytest.raises(anthropic.APITimeoutError):
+            client.messages.create(container=first.container.id, timeout=0.5, **body)
+        sim.reset()
+        plays(sim, [code("print(kept)")], [text("Done.")])
+        last = client.messages.create(container=first.container.id, **body)
+    assert printed(last)[0] in {"kept\n", "kept on\n"}

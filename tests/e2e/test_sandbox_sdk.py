@@ -16,6 +16,7 @@ from sandboxes import (
     RunningSandboxd,
     Talk,
     code,
+    dialects,
     function,
     plays,
     sandbox_tool,
@@ -58,6 +59,15 @@ CASES = {
     "gathered": (GATHERED, "rain in Oslo 4 8\n", [3]),
     "looped": (LOOPED, "600\n", [1] * 25),
 }
+# A turn asks for events, whatever its client wants.
+OPERATIONS = {
+    "invoke": "InvokeModelWithResponseStream",
+    "messages": "MessagesStream",
+    "mantle": "MantleMessagesStream",
+    "claude-converse": "ConverseStream",
+    "converse": "ConverseStream",
+    "nova": "ConverseStream",
+}
 KINDS = ("sandlock", "docker")
 
 
@@ -71,7 +81,8 @@ def executor(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def coded(executor, simulator, tmp_path_factory):
     """A proxy with sandboxes."""
-    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **executor.settings) as server:
+    settings = {**executor.settings, **dialects(simulator)}
+    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **settings) as server:
         yield server
         assert server.stop() == 0, server.logged()
 
@@ -80,14 +91,13 @@ def talk(proxy, tools=TOOLS, **options):
     return Talk(proxy.url, proxy.key, tools, **options)
 
 
-@pytest.mark.parametrize("container", [True, False], ids=["named", "inferred"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("dialect", MODELS)
 @pytest.mark.parametrize("case", CASES)
-def test_code_calls_three_tools(coded, sim, case, dialect, stream, container):
+def test_code_calls_three_tools(coded, sim, case, dialect, stream):
     program, printed, pauses = CASES[case]
     writes(sim, text("I write code."), code(program))
-    one = talk(coded, model=MODELS[dialect], stream=stream, container=container)
+    one = talk(coded, model=MODELS[dialect], stream=stream)
     last = one.run(FUNCTIONS)
     first, *paused, end = one.steps
     assert end is last
@@ -115,8 +125,19 @@ def test_code_calls_three_tools(coded, sim, case, dialect, stream, container):
     assert (result.content.stderr, result.content.return_code) == ("", 0)
     assert words.text == "Done."
     assert last.stop_reason == "end_turn"
-    assert len(sim.requests()) == 2  # the model slept while its code ran
+    requests = sim.requests()
+    assert len(requests) == 2  # the model slept while its code ran
+    assert OPERATIONS[dialect] in {request["operation"] for request in requests}
     assert "rain in Oslo" not in str(sim.requests()[0])
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("dialect", ["invoke", "converse"])
+def test_the_container_is_known_from_the_call_that_waits_in_it(coded, sim, dialect, stream):
+    writes(sim, code(SEQUENTIAL))
+    one = talk(coded, model=MODELS[dialect], stream=stream, container=False)
+    assert one.run(FUNCTIONS).content[0].content.stdout == "rain in Oslo 4 8\n"
+    assert len({step.container.id for step in one.steps}) == 1
 
 
 class Shown:
@@ -176,7 +197,7 @@ def joined(events):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("dialect", ["invoke", "messages", "converse"])
+@pytest.mark.parametrize("dialect", ["invoke", "messages", "mantle", "claude-converse", "converse"])
 @pytest.mark.parametrize("name", ["sequential", "gathered", "mixed"])
 def test_the_wire_of_each_step_is_that_of_the_golden_file(coded, sim, name, dialect, stream):
     case = json.loads((GOLDEN / f"{name}.json").read_text())

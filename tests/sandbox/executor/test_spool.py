@@ -109,6 +109,29 @@ def test_a_file_may_be_kept_for_a_shorter_time_and_for_no_longer(spool, clock):
         spool.find("a", soon.id)
 
 
+def test_files_expire(spool, clock):
+    record = put(spool)
+    clock.now += 99
+    spool.sweep()
+    assert spool.list("a") == [record]
+    clock.now += 1
+    with pytest.raises(FileMissingError):
+        spool.find("a", record.id)
+    assert spool.list("a") == []
+    spool.sweep()
+    for _ in range(2):
+        put(spool, content=b"x" * 10)
+
+
+def test_nothing_is_left_of_it(clock):
+    spool = Spool(BOUNDS, clock)
+    put(spool)
+    folder = spool._folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    spool.close()
+    assert not folder.exists()
+
+
 @contextmanager
 def limited(kind, most):
     soft, hard = resource.getrlimit(kind)
@@ -162,26 +185,3 @@ def test_copies_give_way_for_their_owner_cannot_remove_them(spool):
     with pytest.raises(FileMissingError):
         spool.find("a", "copy_1")
     assert spool.list("a") == kept[::-1]
-
-
-def test_files_expire(spool, clock):
-    record = put(spool)
-    clock.now += 99
-    spool.sweep()
-    assert spool.list("a") == [record]
-    clock.now += 1
-    with pytest.raises(FileMissingError):
-        spool.find("a", record.id)
-    assert spool.list("a") == []
-    spool.sweep()
-    for _ in range(2):
-        put(spool, content=b"x" * 10)
-
-
-def test_nothing_is_left_of_it(clock):
-    spool = Spool(BOUNDS, clock)
-    put(spool)
-    folder = spool._folder
-    assert folder.stat().st_mode & 0o777 == 0o700
-    spool.close()
-    assert not folder.exists()
