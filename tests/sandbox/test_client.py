@@ -168,7 +168,28 @@ def test_a_file_is_brought_to_the_executor_of_the_container_once():
                     at(container), BashCell("read a.txt"), create=True, uploads=[record.id]
                 )
                 assert reply.outcome.stdout == "hello\n"
-            assert len(executors[other].parts.spool.list(OWNER)) == 1
+            copy = f"copy_{record.id.removeprefix('file_')}"
+            assert executors[other].parts.spool.find(OWNER, copy).size_bytes == 5
+            assert [one.id for one in await client.list_files(OWNER)] == [record.id]
+
+    asyncio.run(main())
+
+
+def test_another_proxy_does_not_bring_a_copy_again_over_what_code_has_made_of_it():
+    async def main():
+        async with several() as (client, executors):
+            record = await client.upload(OWNER, "a.txt", b"hello", "text/plain")
+            other = next(mark for mark in executors if mark != mark_of(record.id))
+            container = f"container_{other}{0:020x}"
+            uploads = [record.id]
+            cell = BashCell("read a.txt")
+            await client.run(at(container), cell, create=True, uploads=uploads)
+            (runner,) = executors[other].isolation.runners
+            runner.files["a.txt"] = b"edited"
+            second = SandboxClient([executor.calls() for executor in executors.values()])
+            reply = await second.run(at(container, "c2"), cell, create=False, uploads=uploads)
+            assert reply.outcome.stdout == "edited\n"
+            await second.close()
 
     asyncio.run(main())
 

@@ -34,7 +34,7 @@ from .base import (
     UnknownFileError,
 )
 from .calls import ExecutorCalls
-from .wire import MAX_BODY_BYTES, ExecutorState, FileList, ResumeBody, RunBody, is_id
+from .wire import COPY_PREFIX, MAX_BODY_BYTES, ExecutorState, FileList, ResumeBody, RunBody, is_id
 
 FILE_SECONDS: Final = 60.0
 FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
@@ -236,15 +236,23 @@ class SandboxClient:
             return f"file_{match[2]}"
         key = (name, there.address.mark)
         if key not in self._copies:
+            copy = f"{COPY_PREFIX}{match[1]}{match[2]}"
+            try:
+                await there.read(FileRecord, "GET", f"/files/{copy}", owner=at.owner)
+            except ContainerGoneError:  # nobody has brought it yet
+                pass
+            else:
+                self._copies[key] = copy
+                return copy
             try:
                 record = await self.file(at.owner, name)
                 content = await self.file_content(at.owner, name)
             except UnknownFileError:
                 return "unknown"
-            copy = await self._send_file(
-                there, at.owner, record.filename, content, record.mime_type
+            await self._send_file(
+                there, at.owner, record.filename, content, record.mime_type, copy=copy
             )
-            self._copies[key] = copy.id.replace(f"file_{there.address.mark}", "file_", 1)
+            self._copies[key] = copy
         return self._copies[key]
 
     async def _send_file(
@@ -256,10 +264,13 @@ class SandboxClient:
         content_type: str,
         *,
         seconds: int | None = None,
+        copy: str = "",
     ) -> FileRecord:
         path = f"/files?name={quote(filename, safe='')}"
         if seconds is not None:
             path += f"&seconds={seconds}"
+        if copy:
+            path += f"&copy={copy}"
         record = await executor.read(
             FileRecord,
             "POST",

@@ -5,7 +5,7 @@
     POST   /containers/{id}/cells/{cell}               RunBody -> CellReply
     POST   /containers/{id}/cells/{cell}/results       ResumeBody -> CellReply
     DELETE /containers/{id}
-    POST   /files?name=…&seconds=…                     bytes -> FileRecord
+    POST   /files?name=…&seconds=…&copy=…                     bytes -> FileRecord
     GET    /files                                      -> FileList
     GET    /files/{id}                                 -> FileRecord
     GET    /files/{id}/content                         -> bytes
@@ -29,6 +29,8 @@ MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 LONGEST_OWNER: Final = 128
 LONGEST_FILENAME: Final = 255
 OWNER_HEADER: Final = "x-owner"
+COPY_PREFIX: Final = "copy_"  # of the ids of copies: the rest is that of the file, with its mark
+_COPY: Final = re.compile(r"copy_[0-9a-f]{28}")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -82,6 +84,11 @@ class FileList(msgspec.Struct, frozen=True):
 def is_id(text: str) -> bool:
     """Tells whether a text may be the id of a container, a cell or a file."""
     return _ID.fullmatch(text) is not None
+
+
+def is_copy_id(text: str) -> bool:
+    """Tells whether a text may be the id of a copy of another executor's file."""
+    return _COPY.fullmatch(text) is not None
 
 
 def is_owner(text: str) -> bool:

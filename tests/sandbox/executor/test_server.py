@@ -252,3 +252,13 @@ def test_a_time_that_is_none_is_refused(seconds):
         assert (status, body["error"]) == (400, "invalid")
 
     serving(tell)
+
+
+@pytest.mark.parametrize("copy", ["x", "file_1", "copy_", "copy_../state", "copy_" + "0" * 29])
+def test_an_id_of_a_copy_that_is_none_is_refused(copy):
+    async def tell(executor):
+        path = f"/files?name=a&copy={quote(copy)}"
+        status, body = await ask(executor, "POST", path, b"x", x_owner="o")
+        assert (status, body["error"]) == (400, "invalid")
+
+    serving(tell)

@@ -158,3 +158,30 @@ def test_where_the_system_has_no_room_that_is_told_and_nothing_is_counted():
         ):
             spool.begin("a")
         assert put(spool, content=bytes(3000)).size_bytes == 3000
+
+
+def copied(spool, copy_id, content=b"12345"):
+    file = spool.begin("a")
+    file.write(content)
+    return file.finish("x.txt", "text/plain", downloadable=False, copy_id=copy_id)
+
+
+def test_a_copy_has_the_id_that_it_was_given_and_is_not_listed(spool):
+    for content in (b"12345", b"1234567890"):  # the second one takes the place of the first
+        assert copied(spool, "copy_1", content).id == "copy_1"
+        with spool.open("a", "copy_1") as file:
+            assert file.read() == content
+        with pytest.raises(FileMissingError):
+            spool.find("b", "copy_1")
+    assert spool.list("a") == []
+    put(spool, content=b"x" * 10)  # its bytes were counted once
+    assert spool.find("a", "copy_1")
+
+
+def test_copies_give_way_for_their_owner_cannot_remove_them(spool):
+    copied(spool, "copy_1")
+    kept = [put(spool), put(spool)]
+    kept.append(put(spool))
+    with pytest.raises(FileMissingError):
+        spool.find("a", "copy_1")
+    assert spool.list("a") == kept[::-1]

@@ -29,6 +29,7 @@ from ..wire import (
     FileList,
     ResumeBody,
     RunBody,
+    is_copy_id,
     is_filename,
     is_id,
     is_owner,
@@ -205,14 +206,16 @@ class ExecutorServer:
         name = request.query.get("name", "")
         if not is_filename(name):
             raise ForeignRequestError("name has to be the name of a file")
-        seconds = _seconds(request)
+        seconds, copy_id = _seconds(request), request.query.get("copy", "")
+        if copy_id and not is_copy_id(copy_id):
+            raise ForeignRequestError("copy has to be the id of a copy")
         file = self._parts.spool.begin(_owner(request))
         kept = False
         try:
             async for piece in request.content.iter_chunked(_PIECE_BYTES):
                 file.write(piece)
             kind = request.content_type[:_LONGEST_TYPE]
-            record = file.finish(name, kind, downloadable=False, seconds=seconds)
+            record = file.finish(name, kind, downloadable=False, seconds=seconds, copy_id=copy_id)
             kept = True
         finally:
             if not kept:

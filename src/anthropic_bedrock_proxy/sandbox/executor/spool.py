@@ -4,6 +4,9 @@ They lie in a folder of its own, under their ids, and belong to an owner; the in
 a new executor has none. Each file, each owner and all together are bounded. An owner who has too
 many loses the oldest of those that cells left; whoever else is full is told so.
 
+A copy of another executor's file has an id made of that file's, so any proxy finds it that needs it
+again. It is not listed, and gives way like what cells left.
+
 Files are written in pieces of at most 1 MiB, to a temporary folder: that is quick enough for the
 event loop.
 """
@@ -24,6 +27,7 @@ from typing import BinaryIO
 import msgspec
 
 from ..base import FileRecord
+from ..wire import COPY_PREFIX
 
 
 class SpoolBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,10 @@ class _OwnedFile(msgspec.Struct, frozen=True):
     record: FileRecord
 
 
+def _is_copy(file: _OwnedFile) -> bool:
+    return file.record.id.startswith(COPY_PREFIX)
+
+
 class SpoolFile:
     """A file on its way into the spool. `finish` or `drop` it."""
 
@@ -72,13 +80,22 @@ class SpoolFile:
             self._file.flush()  # now, so that `finish` cannot fail
 
     def finish(
-        self, filename: str, mime_type: str, *, downloadable: bool, seconds: float = inf
+        self,
+        filename: str,
+        mime_type: str,
+        *,
+        downloadable: bool,
+        seconds: float = inf,
+        copy_id: str = "",
     ) -> FileRecord:
-        """Keeps the file under the id of its record, which it returns.
+        """Keeps the file under the id of its record, which it returns; a copy under `copy_id`.
 
-        `seconds` may shorten the time for which it is kept.
+        `seconds` may shorten the time for which it is kept. Raises `SpoolFullError`.
         """
         self._file.close()
+        if copy_id:
+            with _told_as_full():
+                self._path = self._path.rename(self._path.with_name(copy_id))
         now = self._spool.now()
         record = FileRecord(
             id=self._path.name,
@@ -137,7 +154,11 @@ class Spool:
     def list(self, owner: str) -> list[FileRecord]:
         """Lists the files of an owner, newest first."""
         kept = reversed(self._kept.values())
-        return [one.record for one in kept if one.owner == owner and not self._lapsed(one)]
+        return [
+            one.record
+            for one in kept
+            if one.owner == owner and not self._lapsed(one) and not _is_copy(one)
+        ]
 
     def remove(self, owner: str, name: str) -> None:
         """Removes a file. Raises `FileMissingError`."""
@@ -174,7 +195,10 @@ class Spool:
             del self._bytes[owner]
 
     def keep(self, owner: str, record: FileRecord) -> None:
-        """Adds a file that is complete."""
+        """Adds a file that is complete; two proxies may bring the same copy at once."""
+        before = self._kept.pop(record.id, None)
+        if before is not None:
+            self.release(before.owner, before.record.size_bytes)
         self._kept[record.id] = _OwnedFile(owner, record)
 
     def _lapsed(self, kept: _OwnedFile) -> bool:
@@ -183,7 +207,7 @@ class Spool:
 
     def _drop_oldest(self, owner: str) -> bool:
         for name, one in self._kept.items():
-            if one.owner == owner and one.record.downloadable:
+            if one.owner == owner and (one.record.downloadable or _is_copy(one)):
                 self._drop(name)
                 return True
         return False
