@@ -156,6 +156,22 @@ def test_large_results_go_in_several_calls_and_one_that_is_too_large_as_an_error
     asyncio.run(main())
 
 
+def test_results_are_measured_as_the_json_that_is_sent():
+    # Each of these has six bytes: one that the executor refused was lost, and its code waited on.
+    async def main():
+        async with running_executor() as executor:
+            client = executor.client()
+            address = at(client.new_container())
+            cell = PythonCell("call f\nsay x", {"f": "f"})
+            outcome = (await client.run(address, cell, create=True)).outcome
+            result = FunctionResult(outcome.calls[0].id, "\0" * 3_000_000)
+            ended = (await client.resume(address, [result])).outcome
+            error = "Error: the result is too large to be passed on."
+            assert ended == Ran(f"{error}\nx\n", "", 0)
+
+    asyncio.run(main())
+
+
 def test_a_file_is_brought_to_the_executor_of_the_container_once():
     async def main():
         async with several() as (client, executors):

@@ -9,6 +9,7 @@ from clocks import Clock
 from executors import running_executor
 from fakeserver import ok, serving
 
+from anthropic_bedrock_proxy.aws.connect import unix_connector
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.base import (
     ContainerGoneError,
@@ -88,6 +89,34 @@ def test_where_nobody_listens_it_says_what_to_start_and_only_the_log_says_where(
         await calls.close()
 
     asyncio.run(main())
+
+
+def test_an_executor_of_ones_own_may_take_longer_while_it_is_started():
+    async def main():
+        async with running_executor() as executor:
+            started = asyncio.Event()
+            direct = unix_connector(executor.address.path)
+
+            async def connect(factory):
+                await started.wait()
+                return await direct(factory)
+
+            calls = executor.calls(connect=connect, state_seconds=0.05)
+            asyncio.get_running_loop().call_later(0.2, started.set)
+            assert (await calls.state()).status == "ready"
+            await calls.close()
+
+    asyncio.run(main())
+
+
+def test_an_executor_that_does_not_answer_is_unavailable_soon():
+    async def hang(*_):
+        await asyncio.Event().wait()
+
+    async def tell(calls, *_):
+        assert (await calls.state()).status == "unavailable"
+
+    story(hang, tell, state_seconds=0.05)
 
 
 @pytest.mark.parametrize(

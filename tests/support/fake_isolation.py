@@ -97,7 +97,7 @@ class FakeRunner:
             code = "output_file_too_large"
             self.tell(type="failed", id=frame["id"], error_code=code, message="too large")
             return
-        half = len(content) // 2
+        half = -(-len(content) // 2)  # no piece but the last is empty
         for piece, last in ((content[:half], False), (content[half:], True)):
             data = base64.b64encode(piece).decode()
             self.tell(type="data", id=frame["id"], data=data, last=last)

@@ -243,6 +243,22 @@ def test_a_result_for_code_is_text_and_nothing_else(kind):
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"type": "text", "text": "a"}, ": Expected `str | array | null`, got `object`"),
+        ([text("a"), {"type": "text"}], ".1.text: a string is required"),
+        ([{"type": "text", "text": None}], ".0.text: a string is required"),
+    ],
+)
+def test_a_result_that_is_no_text_is_refused_while_the_code_still_waits(content, message):
+    history = [ASKED, assistant(server_call(A), client_call(A, "x"))]
+    given = request([*history, user({**result("x"), "content": content})], TOOLS)
+    with pytest.raises(InvalidRequestError) as refused:
+        prepared(given, Instant().toolset)
+    assert refused.value.message == f"messages.2.content.0.content{message}"
+
+
 def test_the_model_sees_nothing_of_the_pauses_of_a_call():
     history = [
         ASKED,

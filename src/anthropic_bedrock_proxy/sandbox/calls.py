@@ -49,13 +49,18 @@ class ExecutorCalls:
         token: str | None,
         *,
         connect: Connector | None = None,
+        state_seconds: float = STATE_SECONDS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = monotonic,
     ) -> None:
-        """`connect` opens connections in another way than the address says."""
+        """`connect` opens connections in another way than the address says.
+
+        Its state is waited for `state_seconds`; if it may have to be started first, for longer.
+        """
         self.address = address
         self.known: ExecutorState | None = None  # None: nobody has asked yet
         self._own = connect is not None
+        self._state_seconds = state_seconds
         self._connect = connect or _connector(address)
         self._sleep = sleep
         self._now = now
@@ -147,8 +152,11 @@ class ExecutorCalls:
             await self._pool.close()
 
     async def _ask(self) -> ExecutorState:
+        # One of our own that nobody has reached yet is only started by this, which takes a while.
+        starts = self._own and (self.known is None or not self.known.isolation)
+        seconds = _CONNECT_SECONDS if starts else self._state_seconds
         try:
-            state = await self.read(ExecutorState, "GET", "/state", seconds=STATE_SECONDS)
+            state = await self.read(ExecutorState, "GET", "/state", seconds=seconds)
         except SandboxError as error:
             state = ExecutorState(status="unavailable", reason=str(error))
         finally:

@@ -39,7 +39,7 @@ from .wire import COPY_PREFIX, MAX_BODY_BYTES, ExecutorState, FileList, ResumeBo
 FILE_SECONDS: Final = 60.0
 FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
 CELL_SECONDS: Final = 900.0  # a cell and those before it; then the call is repeated, to join it
-_BATCH_BYTES: Final = MAX_BODY_BYTES // 4  # JSON may take four times what a text does, and more
+_BATCH_BYTES: Final = MAX_BODY_BYTES // 2  # of JSON, which may take six times what a text does
 _COPIES: Final = 1000
 _CONTAINER: Final = re.compile(r"container_([0-9a-f]{4})[0-9a-f]{20}")
 _FILE: Final = re.compile(r"file_([0-9a-f]{4})([0-9a-f]{24})")
@@ -107,13 +107,15 @@ class SandboxClient:
         batch: list[FunctionResult] = []
         size = 0
         for result in results:
-            if len(result.text) > _BATCH_BYTES:
+            length = len(msgspec.json.encode(result))
+            if length > _BATCH_BYTES:
                 text = "Error: the result is too large to be passed on."
                 result = FunctionResult(result.id, text)  # noqa: PLW2901  # in its place
-            size += len(result.text)
+                length = len(msgspec.json.encode(result))
+            size += length
             if size > _BATCH_BYTES and batch:
                 await self._cell(at, "/results", msgspec.json.encode(ResumeBody(at.owner, batch)))
-                batch, size = [], len(result.text)
+                batch, size = [], length
             batch.append(result)
         return await self._cell(at, "/results", msgspec.json.encode(ResumeBody(at.owner, batch)))
 

@@ -99,13 +99,20 @@ def caller_of(block: Json) -> Any:
 
 
 def _refuse_other_than_text(content: Any, path: str) -> None:
-    """Raises `InvalidRequestError` for a result that code could not be given as a string."""
+    """Raises `InvalidRequestError` for a result that code could not be given as a string.
+
+    Before anything is run: a result that cannot be used would be lost, and the code waits on.
+    """
+    if isinstance(content, dict):
+        raise InvalidRequestError(f"{path}.content: Expected `str | array | null`, got `object`")
     for position, block in enumerate(content if isinstance(content, list) else ()):
         if block["type"] != "text":
             raise InvalidRequestError(
                 f"{path}.content.{position}: only text is allowed in the result of a call that "
                 f"code has made, not {str(block['type'])[:_MAX_SHOWN]}"
             )
+        if not isinstance(block.get("text"), str):
+            raise InvalidRequestError(f"{path}.content.{position}.text: a string is required")
 
 
 class ClientCalls:

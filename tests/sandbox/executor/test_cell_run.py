@@ -17,7 +17,11 @@ from anthropic_bedrock_proxy.sandbox.base import (
     PythonCell,
     Ran,
 )
-from anthropic_bedrock_proxy.sandbox.executor.cell_run import CellRun, CellSeconds
+from anthropic_bedrock_proxy.sandbox.executor.cell_run import (
+    MAX_LAPSES,
+    CellRun,
+    CellSeconds,
+)
 from anthropic_bedrock_proxy.sandbox.executor.frames import MAX_LINE_BYTES
 from anthropic_bedrock_proxy.sandbox.executor.runner_link import (
     RunnerBounds,
@@ -109,6 +113,23 @@ def test_a_call_that_the_runner_has_given_up_is_no_call_any_more():
             await run.answer([FunctionResult(run.calls[0].id, "in time")])
             outcome, _ = await task
             assert outcome.stdout == "in time\n"
+
+    asyncio.run(main())
+
+
+def test_code_that_calls_on_and_on_is_abandoned_when_nobody_answers():
+    async def main():
+        script = "".join("give up f\nstand\n" for _ in range(MAX_LAPSES + 1)) + "call f\nhang"
+        limits = seconds(python=0.2, call=0.01)
+        async with running(PythonCell(script, {"f": "f"}), limits) as (run, task, isolation):
+            for _ in range(MAX_LAPSES + 1):
+                await until(lambda: run.calls or task.done())
+                await asyncio.sleep(0.01)  # until it must have been given up
+                isolation.gate.set()  # for the step that stands at it
+                isolation.gate.clear()
+            outcome, _ = await task
+            assert outcome.error_code == "execution_time_exceeded"
+            assert isolation.results[-1]["text"].startswith("Error: the conversation went on")
 
     asyncio.run(main())
 

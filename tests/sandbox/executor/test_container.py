@@ -6,7 +6,14 @@ from contextlib import asynccontextmanager
 from executors import until
 from fake_isolation import FakeIsolation
 
-from anthropic_bedrock_proxy.sandbox.base import BashCell, Failed, FunctionResult, PythonCell, Ran
+from anthropic_bedrock_proxy.sandbox.base import (
+    BashCell,
+    Failed,
+    FunctionResult,
+    PythonCell,
+    Ran,
+    Waiting,
+)
 from anthropic_bedrock_proxy.sandbox.executor.cell_run import CellSeconds
 from anthropic_bedrock_proxy.sandbox.executor.container import (
     KEPT_BYTES,
@@ -17,6 +24,7 @@ from anthropic_bedrock_proxy.sandbox.executor.container import (
 )
 from anthropic_bedrock_proxy.sandbox.executor.runner_link import RunnerBounds, start_runner
 from anthropic_bedrock_proxy.sandbox.executor.spool import Spool
+from anthropic_bedrock_proxy.sandbox.isolation.base import IsolationError
 
 
 @asynccontextmanager
@@ -133,3 +141,60 @@ def test_a_runner_that_ends_while_its_code_waits_fails_the_cell():
             assert "out of memory" in outcome.message
 
     asyncio.run(main())
+
+
+def test_a_cell_that_begins_to_wait_before_one_of_another_conversation_is_abandoned():
+    async def main():
+        async with contained() as (container, isolation):
+            functions = {"f": "f"}
+            first = PythonCell("stand\ncall f\nsay end", functions)
+            one = asyncio.create_task(container.run("c1", first, ()))
+            await until(lambda: isolation.ran)
+            other = asyncio.create_task(container.run("c2", BashCell("say x"), (), ["c9"]))
+            await until(lambda: container.cells == ["c1", "c2"])
+            isolation.gate.set()
+            # It would get `Waiting` without a call that anybody could answer.
+            assert await other == Ran("x\n", "", 0)
+            await one  # with its calls, or its end: both came at once
+            ended = await container.run("c1", first, ())
+            assert ended.stdout.startswith("Error: the conversation went on")
+
+    asyncio.run(main())
+
+
+def test_a_cell_waits_behind_one_of_its_own_conversation():
+    async def main():
+        async with contained() as (container, isolation):
+            first = PythonCell("stand\ncall f", {"f": "f"})
+            one = asyncio.create_task(container.run("c1", first, (), ["c2"]))
+            await until(lambda: isolation.ran)
+            two = asyncio.create_task(container.run("c2", BashCell("say x"), (), ["c1"]))
+            isolation.gate.set()
+            assert await two == Waiting([])
+            waiting = await one
+            await container.resume("c1", [FunctionResult(waiting.calls[0].id, "r")])
+            assert await container.run("c2", BashCell("say x"), (), []) == Ran("x\n", "", 0)
+
+    asyncio.run(main())
+
+
+def test_a_runner_that_ends_while_its_cell_is_abandoned_keeps_nobody_busy():
+    async def main():
+        async with contained() as (container, isolation):
+            first = PythonCell("stand\ngather f f", {"f": "f"})
+            one = asyncio.create_task(container.run("c1", first, ()))
+            await until(lambda: isolation.ran)
+            two = asyncio.create_task(container.run("c2", BashCell("say x"), ()))
+            await until(lambda: container.cells == ["c1", "c2"])
+            runner = isolation.runners[0]
+            runner.write = _broken
+            isolation.gate.set()
+            assert await two == Ran("x\n", "", 0)
+            await one
+            assert isolation.started == 2
+
+    asyncio.run(main())
+
+
+async def _broken(_):
+    raise IsolationError("broken pipe")

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from executors import running_executor, until
+from fake_isolation import FakeIsolation
 
 from anthropic_bedrock_proxy import __version__
 from anthropic_bedrock_proxy.sandbox.executor.spool import SpoolBounds
@@ -109,6 +110,43 @@ def test_what_no_proxy_of_ours_sends_is_refused(method, path, body, headers):
         assert executor.isolation.ran == []
 
     serving(tell)
+
+
+def test_strangers_write_nothing_into_the_log(caplog):
+    async def tell(executor):
+        status, _ = await ask(executor, "GET", "/state", x="y" * 100_000)
+        assert status == 400
+        reader, writer = await open_to(executor)
+        writer.write(b"nonsense\r\n\r\n")
+        assert b"400" in (await reader.read()).splitlines()[0]
+        writer.close()
+
+    serving(tell, token=TOKEN)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("path", [CELL, "/files?name=a"])
+def test_a_body_that_is_not_encoded_as_it_says_is_refused(path, caplog):
+    async def tell(executor):
+        fields = {"content_encoding": "gzip", "x_owner": "o"}
+        status, error = await ask(executor, "POST", path, b"no gzip", **fields)
+        assert (status, error["error"]) == (400, "invalid")
+
+    serving(tell)
+    assert caplog.text == ""
+
+
+def test_a_fault_of_the_executor_is_told_and_logged(caplog):
+    class Broken(FakeIsolation):
+        async def state(self):
+            raise LookupError
+
+    async def tell(executor):
+        status, error = await ask(executor, "GET", "/state")
+        assert (status, error["error"]) == (500, "unavailable")
+
+    serving(tell, isolation=Broken())
+    assert "a request failed in an unexpected way" in caplog.text
 
 
 def test_what_is_not_there_is_gone_and_what_is_no_path_is_invalid():

@@ -118,3 +118,33 @@ def test_what_there_is_no_room_for_and_what_has_no_name_is_left_out():
             ]
 
     asyncio.run(main())
+
+
+def test_a_runner_that_sends_its_files_too_slowly_is_ended():
+    async def main():
+        async with linked() as (link, spool, runner):
+            left = [LeftFile("/out/a", "a", 3)]
+
+            def dribble(frame):
+                runner.tell(type="data", id=frame["id"], data="YQ==", last=False)
+
+            runner._send = dribble
+            with pytest.raises(RunnerEndedError, match="did not send its files in time"):
+                await fetch(link, spool, OWNER, left, seconds=0.05)
+            assert spool.list(OWNER) == []
+
+    asyncio.run(main())
+
+
+def test_a_runner_that_sends_pieces_of_nothing_is_ended():
+    async def main():
+        async with linked() as (link, spool, runner):
+
+            def empty(frame):
+                runner.tell(type="data", id=frame["id"], data="", last=False)
+
+            runner._send = empty
+            with pytest.raises(RunnerEndedError, match="no piece of a file"):
+                await fetch(link, spool, OWNER, [LeftFile("/out/a", "a", 3)])
+
+    asyncio.run(main())

@@ -238,6 +238,23 @@ def test_large_calls_are_told_in_several_lines(inside):
     assert message["return_code"] == 0
 
 
+def test_more_than_may_wait_for_an_answer_is_told_as_others_are_answered(inside):
+    # Told all at once they were too many for the executor, which ended the sandbox.
+    code = "import asyncio\nawait asyncio.gather(*(x(a='y' * 1_000_000) for _ in range(30)))"
+    message = inside.python(code, functions=["x"])
+    waiting, answered = [], 0
+    while message["type"] == "calls":
+        waiting += message["calls"]
+        assert len(waiting) <= 16
+        if len(waiting) + answered == 30 or len(waiting) == 16:
+            answered += len(waiting)
+            for call in waiting:
+                inside.answer(call["call"], "z")
+            waiting = []
+        message = inside.read()
+    assert (answered, message["return_code"]) == (30, 0)
+
+
 def test_a_large_answer_reaches_the_code(inside):
     (call,) = inside.python("print(len(await x()))", functions=["x"])["calls"]
     inside.answer(call["call"], "é" * 5_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from itertools import islice, product
 
 import msgspec
 import pytest
@@ -40,6 +41,19 @@ def test_names_become_pythons_and_stay_apart():
     assert names("class", "match", "print", "asyncio", "2fast", "été") == [
         *("class_", "match_", "print_", "asyncio_", "_2fast", "_t_")
     ]
+
+
+def test_names_that_are_alike_are_numbered_in_the_end():
+    assert names("a-b", "a_b_4", "a.b", "a b", "a+b", "a/b") == [
+        *("a_b", "a_b_4", "a_b_", "a_b__", "a_b_5", "a_b_6")
+    ]
+
+
+def test_thousands_of_names_that_are_alike_stay_short_and_apart():
+    alike = ["".join(signs) for signs in islice(product("-_", repeat=13), 5000)]
+    made = names(*alike)
+    assert len(set(made)) == len(alike)
+    assert max(map(len, made)) <= 13 + len("_5002")
 
 
 @given(st.lists(st.text(), max_size=6))
@@ -116,6 +130,25 @@ def test_a_schema_may_not_refer_on_and_on():
     chain = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(5000)}
     with pytest.raises(InvalidRequestError, match=r"input_schema: \$ref goes on too deeply"):
         read(tool(schema={"$ref": "#/$defs/d0", "$defs": chain}))
+
+
+def test_a_large_part_is_not_looked_at_for_each_way_to_spell_it():
+    # A few hundred kilobytes of this kept a worker busy for a quarter of a minute.
+    spelled = [{"$ref": f"#{'/' * n}$defs/x"} for n in range(1, 100)]
+    schema = {"anyOf": spelled, "$defs": {"x": {"enum": [[]] * 10_000}}}
+    with pytest.raises(InvalidRequestError, match=r"^tools\.0\.input_schema: .* too many parts"):
+        read(tool(schema=schema))
+
+
+def test_the_parts_of_all_schemas_are_counted_together():
+    schema = {"$ref": "#/$defs/x", "$defs": {"x": {"enum": [[]] * 3_000}}}
+    assert len(read(*[tool(f"f{n}", schema) for n in range(60)])) == 60
+    with pytest.raises(InvalidRequestError, match="too many parts"):
+        read(*[tool(f"f{n}", schema) for n in range(70)])
+
+
+def test_a_large_schema_without_references_will_do():
+    assert len(read(tool(schema={"enum": [[]] * 300_000}))) == 1
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,25 @@ def test_the_sandbox_knows_which_cells_a_request_still_cares_for():
     assert second["id"] in talk.sandbox.containers[message["container"]["id"]][1]
 
 
+def test_of_thousands_of_open_calls_few_reach_the_sandbox():
+    # Each names all others to the executor, so the work would grow with the square of them.
+    talk = talking(*[waiting() for _ in range(64)])
+    talk.messages.append(assistant(*[server_call(f"srvtoolu_{n}", code="1") for n in range(3000)]))
+    message = talk.ask()
+    errors = [block["content"]["error_code"] for block in message["content"]]
+    assert errors == ["too_many_requests"] * (3000 - 64)
+    assert len(talk.sandbox.ran) == 64
+    assert {len(beside) for beside in talk.sandbox.beside} == {63}
+
+
+def test_cells_that_have_ended_are_not_counted():
+    talk = talking(*[printed("x")] * 81)
+    rounds = [[python("1", f"t{n}") for n in range(9)] for _ in range(9)]
+    message = talk.ask(*rounds, [text("b")])
+    assert message["stop_reason"] == "end_turn"
+    assert len(talk.sandbox.ran) == 81
+
+
 def test_without_functions_nobody_is_told_who_calls():
     talk = talking(tools=[tool(), PLAIN])
     message = talk.ask([call("plain", "toolu_d")])

@@ -4,6 +4,9 @@ Two clocks bound it, should the runner not keep its own. The first has `seconds`
 and stands still while calls are unanswered; a cell may wait for `call_seconds`, after which its
 code goes on with a `TimeoutError`, so the first clock, or `WAIT_GRACE_SECONDS`, comes on top.
 
+Code whose client has gone could call and wait for as long as it likes. So a cell is abandoned after
+calls were given up `MAX_LAPSES` times without an answer in between; then the first clock runs on.
+
 A call is unanswered from the runner's line until its result, or until the runner must have given it
 up. Calls of names that the cell was not given are answered here, and no client hears of them.
 """
@@ -50,6 +53,7 @@ from .runner_link import RunnerEndedError, RunnerLink
 GRACE_SECONDS: Final = 5.0
 WAIT_GRACE_SECONDS: Final = 30.0
 EDIT_SECONDS: Final = 30.0
+MAX_LAPSES: Final = 3
 _MAX_CALLS_BYTES: Final = 16 * 1024 * 1024
 _ERROR_CODES: Final = {
     "unavailable",
@@ -106,6 +110,7 @@ class CellRun:
         self._bound: asyncio.Timeout | None = None
         self._number = 0
         self._abandoned = False
+        self._lapses = 0  # since the last answer
 
     @property
     def calls(self) -> list[FunctionCall]:
@@ -149,6 +154,7 @@ class CellRun:
             call = self._open.pop(result.id, None)
             if call is None:
                 continue
+            self._lapses = 0
             if not self._open:
                 self._go_on()
             await self._tell(call.number, result.text)
@@ -199,7 +205,11 @@ class CellRun:
     def _forget_lapsed(self, now: float) -> None:
         """Forgets the calls that the runner has given up: it tells of new ones only."""
         longest = self._seconds.call - min(1.0, self._seconds.call / 10)
-        self._open = {name: one for name, one in self._open.items() if now - one.told_at < longest}
+        kept = {name: one for name, one in self._open.items() if now - one.told_at < longest}
+        if len(kept) < len(self._open):
+            self._lapses += 1
+            self._abandoned = self._abandoned or self._lapses >= MAX_LAPSES
+        self._open = kept
 
     async def _tell(self, call: int, text: str) -> None:
         try:

@@ -46,6 +46,7 @@ KEPT_OUTCOMES: Final = 64
 KEPT_BYTES: Final = 8 * 1024 * 1024  # of outcomes; the last one is kept whatever its size
 KEPT_IDS: Final = 4096  # of cells whose outcomes are forgotten, so that none is run twice
 MAX_QUEUE: Final = 32
+_BEHIND: Final = Waiting([])
 
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 
@@ -123,7 +124,7 @@ class SandboxContainer:
             self._queue.append(_Job(name, cell, uploads))
             if self._worker is None:
                 self._worker = asyncio.get_running_loop().create_task(self._work())
-        return await self._outcome(name)
+        return await self._outcome(name, beside)
 
     async def resume(self, name: str, results: Sequence[FunctionResult]) -> CellOutcome:
         """Brings results to a cell. Raises as `run`."""
@@ -150,24 +151,30 @@ class SandboxContainer:
         if link is not None:
             await link.end("its container was removed")
 
-    async def _abandon_others(self, beside: Sequence[str]) -> None:
+    async def _abandon_others(self, beside: Sequence[str]) -> bool:
+        """Abandons the cell that waits, if it is none of these; tells whether it did."""
         for job in list(self._queue):
             if job.run is not None and job.run.calls and job.name not in beside:
                 with contextlib.suppress(RunnerEndedError):  # its own task makes an outcome of it
                     await job.run.abandon()
+                return True
+        return False
 
     def _knows(self, name: str) -> bool:
         queued = any(job.name == name for job in self._queue)
         return queued or name in self._ended or name in self._forgotten
 
-    async def _outcome(self, name: str) -> CellOutcome:
+    async def _outcome(self, name: str, beside: Sequence[str] | None = None) -> CellOutcome:
         while True:
             if self._gone is not None:
                 raise type(self._gone)(*self._gone.args)  # one for each: docs/decisions/0020
             now = self._outcome_now(name)
+            change = self._change
+            if now == _BEHIND and beside is not None and await self._abandon_others(beside):
+                now = None  # it began to wait after this cell came, and for another conversation
             if now is not None:
                 return now
-            await self._change.wait()
+            await change.wait()
 
     def _outcome_now(self, name: str) -> CellOutcome | None:
         if name in self._ended:

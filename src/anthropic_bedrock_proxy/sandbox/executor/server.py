@@ -95,7 +95,9 @@ class ExecutorServer:
                 web.delete("/files/{id}", self._delete),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=_silent_log(), shutdown_timeout=CLOSE_SECONDS
+        )
         self._listening: asyncio.Server | None = None
 
     async def open(self, listener: socket.socket) -> None:
@@ -153,9 +155,14 @@ class ExecutorServer:
             return _failure(507, "full", str(error))
         except ForeignRequestError as error:
             return _failure(400, "invalid", str(error))
+        except (ConnectionError, web.RequestPayloadError):  # cut, or not encoded as it says
+            return _failure(400, "invalid", "the body cannot be read")
         except web.HTTPException as error:
             kind = "too_large" if error.status == web.HTTPRequestEntityTooLarge.status_code else ""
             return _failure(error.status, kind or "invalid", error.reason)
+        except Exception:  # noqa: BLE001  # whatever it is, the log has to have it
+            _log.exception("a request failed in an unexpected way")
+            return _failure(500, "unavailable", "The executor failed in an unexpected way.")
 
     async def _state(self, _: web.Request) -> web.Response:
         try:
@@ -243,6 +250,13 @@ class ExecutorServer:
     async def _delete(self, request: web.Request) -> web.Response:
         self._parts.spool.remove(_owner(request), _id(request))
         return web.Response(status=204)
+
+
+def _silent_log() -> logging.Logger:
+    """Returns aiohttp's log, of what its parser refuses: strangers would write it, with traces."""
+    log = logging.Logger("aiohttp.server")  # noqa: LOG001  # not that of the whole process
+    log.addHandler(logging.NullHandler())
+    return log
 
 
 class _Refused(asyncio.Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 from collections.abc import Iterable
 from typing import Final
@@ -14,6 +15,7 @@ from .runner_link import RunnerLink
 from .spool import FileMissingError, FileTooLargeError, Spool, SpoolFullError
 
 PIECE_BYTES: Final = 1024 * 1024
+FETCH_SECONDS: Final = 120.0  # for all files of a cell
 _SECONDS: Final = 30.0  # for a piece
 
 
@@ -52,12 +54,27 @@ async def bring_in(
 
 
 async def fetch(
-    link: RunnerLink, spool: Spool, owner: str, left: Iterable[LeftFile]
+    link: RunnerLink,
+    spool: Spool,
+    owner: str,
+    left: Iterable[LeftFile],
+    *,
+    seconds: float = FETCH_SECONDS,
 ) -> tuple[list[OutputFile], list[str]] | Failed:
-    """Gets the files that a cell left into the spool.
+    """Gets the files that a cell left into the spool, in so many `seconds`.
 
     Returns them, and a line for each that there was no room for. Raises `RunnerEndedError`.
     """
+    try:
+        async with asyncio.timeout(seconds):
+            return await _fetch(link, spool, owner, left)
+    except TimeoutError:
+        raise await link.end("its runner did not send its files in time") from None
+
+
+async def _fetch(
+    link: RunnerLink, spool: Spool, owner: str, left: Iterable[LeftFile]
+) -> tuple[list[OutputFile], list[str]] | Failed:
     files: list[OutputFile] = []
     missing: list[str] = []
     for one in left:
@@ -91,7 +108,7 @@ async def _fetch_one(
             if isinstance(frame, FailedFrame):
                 link.finish()
                 return failed(frame)
-            if not isinstance(frame, DataFrame):
+            if not isinstance(frame, DataFrame) or not (frame.data or frame.last):
                 raise await link.end("its runner broke the protocol: no piece of a file")
             if not problem:
                 try:

@@ -23,7 +23,9 @@ from .lines import MAX_DEPTH, is_too_deep
 MAX_CALLS = 1_000  # that may wait for an answer
 MAX_INPUT_BYTES = 1024 * 1024  # of one call's arguments, as JSON
 MAX_HELD_BYTES = 8 * 1024 * 1024  # of calls not told yet: more would not go in one line
+MAX_TOLD_BYTES = 16 * 1024 * 1024  # of calls that wait for an answer: others are held until one has
 MAX_HELD_SECONDS = 0.5  # before calls of code that never blocks are told
+_LONGEST = 4  # bytes of a character in UTF-8
 THIS_FILE = (lambda: 0).__code__.co_filename  # its frames are kept out of tracebacks
 
 Function = Callable[..., Coroutine[Any, Any, str]]
@@ -38,6 +40,7 @@ class FunctionCalls:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[int, tuple[str, asyncio.Future[str]]] = {}
         self._open: set[int] = set()  # told and unanswered; or waited for
+        self._told: dict[int, int] = {}  # bytes of those that are open
         self._held: dict[int, str] = {}
         self._held_bytes = 0
         self._held_since = 0.0
@@ -55,27 +58,45 @@ class FunctionCalls:
 
     def answer(self, call: int, text: str) -> None:
         """Takes a result; for a call that nobody waits for any more it is nothing."""
-        self._open.discard(call)
+        self._close(call)
         _, future = self._waiting.get(call, ("", None))
         if future is not None and not future.done():
             future.set_result(text)
 
     def give_up(self, call: int, seconds: float) -> None:
         """Ends a call that was not answered in time."""
-        self._open.discard(call)
+        self._close(call)
         name, future = self._waiting.get(call, ("", None))
         if future is not None and not future.done():
             message = f"Calling tool ['{name}'] timed out (no response after {seconds:g}s)."
             future.set_exception(TimeoutError(message))
 
     def tell_held(self) -> None:
-        """Tells the calls that were not told yet."""
-        if self._held:
-            self._tell(
-                ('{"type":"calls","calls":[' + ",".join(self._held.values()) + "]}").encode()
-            )
-            self._held.clear()
-            self._held_bytes = 0
+        """Tells the calls that were not told yet, as many as may wait for an answer."""
+        while texts := self._next_to_tell():
+            self._tell(('{"type":"calls","calls":[' + ",".join(texts) + "]}").encode())
+
+    def _next_to_tell(self) -> list[str]:
+        """Takes the held calls that go in one line."""
+        room = MAX_TOLD_BYTES - sum(self._told.values())
+        line = MAX_HELD_BYTES
+        texts: list[str] = []
+        while self._held:
+            call, text = next(iter(self._held.items()))
+            size = len(text.encode())
+            if size > room or (texts and len(text) * _LONGEST > line):
+                break
+            room -= size
+            line -= len(text) * _LONGEST
+            self._told[call] = size
+            self._held_bytes -= len(text) * _LONGEST
+            del self._held[call]
+            texts.append(text)
+        return texts
+
+    def _close(self, call: int) -> None:
+        self._open.discard(call)
+        self._told.pop(call, None)
 
     def hold_too_long(self) -> bool:
         """Tells whether calls have been held for so long that they are told in any case."""
@@ -109,14 +130,16 @@ class FunctionCalls:
             return await future
         finally:
             self._waiting.pop(call, None)
-            if self._held.pop(call, None) is not None:  # cancelled before it was told: it never is
+            held = self._held.pop(call, None)
+            if held is not None:  # cancelled before it was told: it never is
+                self._held_bytes -= len(held) * _LONGEST
                 self._open.discard(call)
 
     def _hold(self, call: int, text: str) -> None:
         if not self._held:
             self._held_since = time.monotonic()
         self._held[call] = text
-        self._held_bytes += len(text) * 4  # bytes of UTF-8 at most
+        self._held_bytes += len(text) * _LONGEST
         if self._held_bytes > MAX_HELD_BYTES:
             self.tell_held()
 

@@ -43,7 +43,7 @@ from ..base import (
     Suspended,
     ToolCall,
 )
-from .results import UNAVAILABLE, content_of, error
+from .results import TOO_MANY, UNAVAILABLE, content_of, error
 from .uploads import Uploads
 from .versions import BASH, PYTHON, Version
 
@@ -52,6 +52,9 @@ _ID: Final = re.compile(r"container_[0-9a-f]{24}")
 _CALL_ID: Final = re.compile(r"srvtoolu_([0-9a-f]{24})[0-9a-f]{20}")
 _NONCE_DIGITS: Final = 8
 _MAX_SHOWN: Final = 60
+# Cells of a request that have not ended; an executor lets fewer of them wait in one container. Each
+# is told of all others, and a history may bring thousands.
+_MAX_CELLS: Final = 64
 
 
 class RequestContainer:
@@ -75,7 +78,8 @@ class RequestContainer:
         self._version = version
         self._functions = dict(functions)
         self._resumed = [call for call in pending if call.results]
-        self._cells = {call.id: None for call in pending}  # of this request, in their order
+        asked = [*self._resumed, *(call for call in pending if not call.results)][:_MAX_CELLS]
+        self._cells = {call.id for call in asked}  # of this request, that have not ended
         self._named = _named(context.fields.get("container"))
         inferred = None if self._named else _inferred(pending)
         self._known = self._named or inferred  # it has to be there
@@ -121,8 +125,10 @@ class RequestContainer:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
             else:
                 cell = self._cell(call)
+                if call.id not in self._cells and len(self._cells) >= _MAX_CELLS:
+                    return Finished(error(call.name, TOO_MANY))
                 beside = [other for other in self._cells if other != call.id]
-                self._cells[call.id] = None
+                self._cells.add(call.id)
                 reply = await self._sandbox.run(
                     at,
                     cell,
@@ -134,7 +140,10 @@ class RequestContainer:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
         except ContainerGoneError:
             return Finished(error(call.name, UNAVAILABLE))
-        return self._outcome(call.name, reply)
+        outcome = self._outcome(call.name, reply)
+        if isinstance(outcome, Finished):
+            self._cells.discard(call.id)
+        return outcome
 
     def _new(self) -> str:
         """Returns the id of a new container, where the files of the request lie already."""

@@ -21,12 +21,15 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequestError
-from ...protocol.raw import decode
+from ...protocol.raw import decode, encode
 from ..base import Json, RequestTools
 from .versions import CALLERS, DIRECT
 
 _NO_IDENTIFIER: Final = re.compile(r"\W", re.ASCII)
 _MAX_DEPTH: Final = 100
+_MAX_PARTS: Final = 200_000  # of the schemas of a request that are looked at, again and again
+_MAX_UNDERSCORES: Final = 2  # at the end of a name; then it is numbered
+_REFERS: Final = b'"$ref"'
 _RESERVED: Final = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "asyncio"))
 
 
@@ -44,7 +47,8 @@ class Function(msgspec.Struct, frozen=True):
 def read_functions(tools: RequestTools) -> list[Function]:
     """Returns the functions of a request. Raises `InvalidRequestError` with the path."""
     functions: list[Function] = []
-    taken: set[str] = set()
+    names = _PythonNames()
+    circles = _CircleSearch()
     for index, view in enumerate(tools.views):
         if not view.allowed_callers or CALLERS.isdisjoint(view.allowed_callers):
             continue
@@ -60,12 +64,10 @@ def read_functions(tools: RequestTools) -> list[Function]:
         if tree.get("strict"):
             raise InvalidRequestError(f"{path}.strict: not supported for tools that code calls")
         schema = tree.get("input_schema")
-        _refuse_circles(schema, path)
-        name = _python_name(view.name, taken)
-        taken.add(name)
+        circles.refuse(schema, path)
         functions.append(
             Function(
-                name,
+                names.make(view.name),
                 view.name,
                 index,
                 str(tree.get("description") or ""),
@@ -76,49 +78,79 @@ def read_functions(tools: RequestTools) -> list[Function]:
     return functions
 
 
-def _python_name(tool: str, taken: set[str]) -> str:
-    name = _NO_IDENTIFIER.sub("_", tool)
-    if name[:1].isdigit() or not name:
-        name = f"_{name}"
-    while name in _RESERVED or name in taken:
-        name += "_"
-    return name
+class _PythonNames:
+    """The names of one request's functions: each another one, however alike the tools' are."""
+
+    def __init__(self) -> None:
+        self._taken = set(_RESERVED)
+        self._numbers: dict[str, int] = {}  # that come next, for the names that need one
+
+    def make(self, tool: str) -> str:
+        """Returns a name that none was given before."""
+        plain = _NO_IDENTIFIER.sub("_", tool)
+        if plain[:1].isdigit() or not plain:
+            plain = f"_{plain}"
+        name = plain
+        while name in self._taken and len(name) < len(plain) + _MAX_UNDERSCORES:
+            name += "_"
+        while name in self._taken:
+            # Counted on from the last one: a client may send thousands of one name.
+            number = self._numbers.get(plain, _MAX_UNDERSCORES + 2)
+            self._numbers[plain] = number + 1
+            name = f"{plain}_{number}"
+        self._taken.add(name)
+        return name
 
 
-def _refuse_circles(schema: Any, path: str) -> None:
-    """Raises `InvalidRequestError` for a schema that refers to itself: it has no end in words."""
-    root = schema if isinstance(schema, dict) else {}
-    done: set[str] = set()
+class _CircleSearch:
+    """The search for schemas that refer to themselves, in one request: they have no end in words.
 
-    def follow(part: Any, inside: tuple[str, ...]) -> None:
-        for reference in _references(part):
-            if reference in inside:
+    One part may be referred to often, under many spellings, so all that is looked at is counted.
+    """
+
+    def __init__(self) -> None:
+        self._left = _MAX_PARTS
+
+    def refuse(self, schema: Any, path: str) -> None:
+        """Raises `InvalidRequestError` for a circle, or for what is too much to look at."""
+        root = schema if isinstance(schema, dict) else {}
+        done: set[str] = set()
+
+        def follow(part: Any, inside: tuple[str, ...]) -> None:
+            for reference in self._references(part, path):
+                if reference in inside:
+                    raise InvalidRequestError(
+                        f"{path}.input_schema: Circular $ref detected: {reference[:100]}; tools "
+                        "that code calls need a schema without"
+                    )
+                if len(inside) == _MAX_DEPTH:
+                    raise InvalidRequestError(f"{path}.input_schema: $ref goes on too deeply")
+                if reference not in done:
+                    follow(_resolve(root, reference), (*inside, reference))
+                    done.add(reference)
+
+        if _REFERS in encode(root):  # most have none, and may be as large as they are
+            follow(root, ())
+
+    def _references(self, part: Any, path: str) -> Iterator[str]:
+        """Yields the local references in a part of a schema."""
+        open_parts = [part]
+        while open_parts:
+            one = open_parts.pop()
+            self._left -= 1
+            if self._left < 0:
                 raise InvalidRequestError(
-                    f"{path}.input_schema: Circular $ref detected: {reference[:100]}; tools that "
-                    "code calls need a schema without"
+                    f"{path}.input_schema: the schemas with $ref have too many parts; use fewer "
+                    "references"
                 )
-            if len(inside) == _MAX_DEPTH:
-                raise InvalidRequestError(f"{path}.input_schema: $ref goes on too deeply")
-            if reference not in done:
-                follow(_resolve(root, reference), (*inside, reference))
-                done.add(reference)
-
-    follow(root, ())
-
-
-def _references(part: Any) -> Iterator[str]:
-    """Yields the local references in a part of a schema."""
-    open_parts = [part]
-    while open_parts:
-        one = open_parts.pop()
-        if isinstance(one, dict):
-            reference = one.get("$ref")
-            if isinstance(reference, str) and reference.startswith("#"):
-                yield reference
-            # Definitions are followed where they are referred to.
-            open_parts += [v for k, v in one.items() if k not in ("$defs", "definitions")]
-        elif isinstance(one, list):
-            open_parts += one
+            if isinstance(one, dict):
+                reference = one.get("$ref")
+                if isinstance(reference, str) and reference.startswith("#"):
+                    yield reference
+                # Definitions are followed where they are referred to.
+                open_parts += [v for k, v in one.items() if k not in ("$defs", "definitions")]
+            elif isinstance(one, list):
+                open_parts += one
 
 
 def _resolve(root: Json, reference: str) -> Any:

@@ -16,7 +16,8 @@ from .versions import BASH, EDITOR, PYTHON
 RESULT_TYPES: Final = {name: f"{name}_tool_result" for name in (PYTHON, BASH, EDITOR)}
 UNAVAILABLE: Final = "unavailable"
 TIMED_OUT: Final = "execution_time_exceeded"
-_CODES: Final = frozenset((UNAVAILABLE, TIMED_OUT, "invalid_tool_input", "too_many_requests"))
+TOO_MANY: Final = "too_many_requests"
+_CODES: Final = frozenset((UNAVAILABLE, TIMED_OUT, TOO_MANY, "invalid_tool_input"))
 _MORE_CODES: Final = {
     PYTHON: _CODES,
     BASH: _CODES | {"output_file_too_large"},
@@ -31,7 +32,7 @@ _MEDIA: Final = {
 _WORDS: Final = {
     UNAVAILABLE: "The sandbox is not available at the moment.",
     TIMED_OUT: "It took too long and was stopped.",
-    "too_many_requests": "Too much runs at once; try again later.",
+    TOO_MANY: "Too much runs at once; try again later.",
 }
 
 
