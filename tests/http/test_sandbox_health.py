@@ -43,6 +43,7 @@ def test_where_code_is_never_run_it_says_so():
         ({ONE: AWAY}, 503, "unhealthy"),
         ({ONE: AWAY, TWO: READY}, 200, "healthy"),
         ({ONE: AWAY, TWO: None}, 200, "starting"),
+        ({ONE: ExecutorState(status="idle")}, 200, "idle"),
         ({ONE: ExecutorState(status="of the future")}, 503, "unhealthy"),
     ],
 )
