@@ -12,7 +12,6 @@ import click
 import msgspec
 
 from .common import config_option, json_option, print_json
-from .sandboxd import isolation_options
 
 if TYPE_CHECKING:
     from ..sandbox.isolation.select import IsolationOptions
@@ -91,6 +90,8 @@ def check(
         settings = load_settings(config_file, {k: v for k, v in given.items() if v is not None})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    from ..app.executor import isolation_options  # noqa: PLC0415
+
     report = asyncio.run(_check(isolation_options(settings.sandbox, "check")))
     if as_json:
         print_json(report)
