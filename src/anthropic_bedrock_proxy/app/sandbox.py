@@ -99,16 +99,19 @@ class OnDemandSandbox:
     def health(self) -> SandboxHealth:
         """Makes the page that tells how sandboxes are."""
         settings = self._settings
-        config = {
+        config: dict[str, object] = {
             "programmatic_tool_calling": settings.enable_programmatic_tool_calling,
             "standalone_code_execution": settings.enable_standalone_code_execution,
-            "isolation": settings.isolation,
-            "sandbox_image": settings.ptc_sandbox_image,
-            "session_timeout": settings.ptc_session_timeout_seconds,
-            "execution_timeout": settings.ptc_execution_timeout_seconds,
-            "memory_limit": settings.ptc_memory_limit,
             "network_disabled": True,
         }
+        if settings.url is None:  # executors elsewhere have settings of their own
+            config |= {
+                "isolation": settings.isolation,
+                "sandbox_image": settings.ptc_sandbox_image,
+                "session_timeout": settings.ptc_session_timeout_seconds,
+                "execution_timeout": settings.ptc_execution_timeout_seconds,
+                "memory_limit": settings.ptc_memory_limit,
+            }
         return SandboxHealth(self.states if self.enabled else None, config)
 
     def states(self) -> dict[str, ExecutorState | None]:

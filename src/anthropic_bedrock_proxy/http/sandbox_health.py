@@ -66,6 +66,7 @@ def _executor(url: str, state: ExecutorState) -> dict[str, Any]:
         "id": ExecutorAddress.from_url(url).mark,
         "status": _WORDS.get(state.status, "unhealthy"),
         "isolation": state.isolation,
+        "image": state.details.get("image", ""),
         "reason": state.reason,
         "containers": state.containers,
         "running": state.running,
