@@ -49,6 +49,7 @@ class FakeRunner:
     async def write(self, data: bytes) -> None:
         if self.ended:
             raise IsolationError("it has ended")
+        await asyncio.sleep(0)  # as a pipe may: others run meanwhile
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._lines += 1

@@ -119,6 +119,8 @@ class SandboxContainer:
         """Runs a cell or joins it; see the port. Raises `SandboxError`."""
         if not self._knows(name):
             await self._abandon_others(beside)
+        # Meanwhile the same cell may have come by another request, or the container may be gone.
+        if not self._knows(name) and self._gone is None:
             if len(self._queue) >= MAX_QUEUE:
                 return Failed("too_many_requests", "Too many cells wait in this container.")
             self._queue.append(_Job(name, cell, uploads))
