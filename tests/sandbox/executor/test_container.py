@@ -236,5 +236,18 @@ def test_a_container_that_is_removed_while_a_cell_of_it_is_abandoned_takes_no_mo
     asyncio.run(main())
 
 
+def test_a_file_that_is_too_large_costs_python_that_file_and_bash_the_cell():
+    async def main():
+        async with contained() as (container, _):
+            script = "say x\nleave a 1\nleave-large b"
+            ran = await container.run("c1", PythonCell(script), ())
+            assert (ran.stdout, [file.name for file in ran.files]) == ("x\n", ["a"])
+            assert ran.stderr == "b was left out: too large\n"
+            failed = await container.run("c2", BashCell(script), ())
+            assert failed.error_code == "output_file_too_large"
+
+    asyncio.run(main())
+
+
 async def _broken(_):
     raise IsolationError("broken pipe")

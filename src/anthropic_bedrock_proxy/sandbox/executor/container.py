@@ -26,6 +26,7 @@ import msgspec
 
 from ...bounded import Bounded
 from ..base import (
+    BashCell,
     Cell,
     CellOutcome,
     ContainerGoneError,
@@ -225,7 +226,8 @@ class SandboxContainer:
             job.run = CellRun(link, job.cell, tools.seconds, self._tell)
             outcome, left = await job.run.run()
             if isinstance(outcome, Ran) and left:
-                fetched = await fetch(link, tools.spool, self.owner, left)
+                bash = isinstance(job.cell, BashCell)
+                fetched = await fetch(link, tools.spool, self.owner, left, too_large_fails=bash)
                 outcome = fetched if isinstance(fetched, Failed) else with_files(outcome, *fetched)
         except RunnerEndedError as error:
             lost = "all files and names in it are lost"
