@@ -191,6 +191,23 @@ def test_a_file_is_brought_to_the_executor_of_the_container_once():
     asyncio.run(main())
 
 
+def test_a_copy_that_has_lapsed_is_brought_again():
+    async def main():
+        async with several() as (client, executors):
+            record = await client.upload(OWNER, "a.txt", b"hello", "text/plain")
+            other = next(mark for mark in executors if mark != mark_of(record.id))
+            spool = executors[other].parts.spool
+            for number in range(2):
+                container = f"container_{other}{number:020x}"
+                reply = await client.run(
+                    at(container), BashCell("read a.txt"), create=True, uploads=[record.id]
+                )
+                assert reply.outcome == Ran("hello\n", "", 0)
+                spool.remove(OWNER, f"copy_{record.id.removeprefix('file_')}")
+
+    asyncio.run(main())
+
+
 def test_another_proxy_does_not_bring_a_copy_again_over_what_code_has_made_of_it():
     async def main():
         async with several() as (client, executors):

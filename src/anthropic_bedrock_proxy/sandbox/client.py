@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..bounded import Bounded
 from .base import (
     Cell,
     CellAddress,
@@ -40,7 +39,6 @@ FILE_SECONDS: Final = 60.0
 FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
 CELL_SECONDS: Final = 900.0  # a cell and those before it; then the call is repeated, to join it
 _BATCH_BYTES: Final = MAX_BODY_BYTES // 2  # of JSON, which may take six times what a text does
-_COPIES: Final = 1000
 _CONTAINER: Final = re.compile(r"container_([0-9a-f]{4})[0-9a-f]{20}")
 _FILE: Final = re.compile(r"file_([0-9a-f]{4})([0-9a-f]{24})")
 
@@ -54,7 +52,6 @@ class SandboxClient:
         """`cell_seconds` is how long a cell may keep the proxy waiting, those before it too."""
         self._executors = {one.address.mark: one for one in executors}
         self._cell_seconds = cell_seconds
-        self._copies: Bounded[tuple[str, str], str] = Bounded(_COPIES)  # of files, by (id, mark)
 
     # The port `Sandbox`
 
@@ -236,26 +233,23 @@ class SandboxClient:
         there = self._executor(at.container)
         if self._executors[match[1]] is there:
             return f"file_{match[2]}"
-        key = (name, there.address.mark)
-        if key not in self._copies:
-            copy = f"{COPY_PREFIX}{match[1]}{match[2]}"
-            try:
-                await there.read(FileRecord, "GET", f"/files/{copy}", owner=at.owner)
-            except ContainerGoneError:  # nobody has brought it yet
-                pass
-            else:
-                self._copies[key] = copy
-                return copy
-            try:
-                record = await self.file(at.owner, name)
-                content = await self.file_content(at.owner, name)
-            except UnknownFileError:
-                return "unknown"
-            await self._send_file(
-                there, at.owner, record.filename, content, record.mime_type, copy=copy
-            )
-            self._copies[key] = copy
-        return self._copies[key]
+        # Asked each time: the copy may have lapsed, or its executor have been started anew.
+        copy = f"{COPY_PREFIX}{match[1]}{match[2]}"
+        try:
+            await there.read(FileRecord, "GET", f"/files/{copy}", owner=at.owner)
+        except ContainerGoneError:  # nobody has brought it yet
+            pass
+        else:
+            return copy
+        try:
+            record = await self.file(at.owner, name)
+            content = await self.file_content(at.owner, name)
+        except UnknownFileError:
+            return "unknown"
+        await self._send_file(
+            there, at.owner, record.filename, content, record.mime_type, copy=copy
+        )
+        return copy
 
     async def _send_file(
         self,
