@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 import click
@@ -66,7 +67,7 @@ def command(
         click.echo(f"Warning: {warning}", err=True)
     name = settings.sandbox.name or f"{platform.node() or 'host'}-{address.mark}"
     isolation = isolation_options(settings.sandbox, name)
-    options = executor_options(settings.sandbox, address, lock=lock, parent=parent)
+    options = executor_options(settings.sandbox, address, name, lock=lock, parent=parent)
     try:
         process.run(options, lambda: make_isolation(isolation), runner_program(), click.echo)
     except process.ListenError as error:
@@ -112,11 +113,12 @@ def isolation_options(sandbox: SandboxSettings, name: str) -> IsolationOptions:
 def executor_options(
     sandbox: SandboxSettings,
     address: ExecutorAddress,
+    name: str = "",
     *,
     lock: Path | None = None,
     parent: int | None = None,
 ) -> ExecutorOptions:
-    """Returns the executor that the settings ask for."""
+    """Returns the executor that the settings ask for; without a `name` nobody finds its files."""
     from ..sandbox.executor.cell_run import CellSeconds  # noqa: PLC0415
     from ..sandbox.executor.containers import ContainerBounds  # noqa: PLC0415
     from ..sandbox.executor.process import ExecutorOptions  # noqa: PLC0415
@@ -139,15 +141,18 @@ def executor_options(
             idle_seconds=sandbox.idle_seconds,
         ),
         runners=RunnerBounds(max_file=file_bytes),
-        spool=SpoolBounds(
-            file_bytes=file_bytes,
-            owner_bytes=20 * file_bytes,
-            total_bytes=200 * file_bytes,
-            seconds=sandbox.file_seconds,
-        ),
+        spool=SpoolBounds.of_files(file_bytes, sandbox.file_seconds),
+        files=_folder_of_files(name, lock),
         lock=lock,
         parent=parent,
     )
+
+
+def _folder_of_files(name: str, lock: Path | None) -> Path | None:
+    """Returns the folder in which the next start of this executor finds what it has left."""
+    if lock is not None:
+        return lock.with_name("files")
+    return Path(gettempdir(), f"sandbox-files-{name}") if name else None
 
 
 def size_in_bytes(text: str) -> int:
