@@ -11,8 +11,6 @@ event loop.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hmac import compare_digest
@@ -23,6 +21,7 @@ from typing import BinaryIO
 import msgspec
 
 from ..wire import FileRecord
+from .spool_folder import SpoolFolder
 
 
 class SpoolBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +97,8 @@ class Spool:
     def __init__(self, bounds: SpoolBounds | None = None, now: Callable[[], float] = time) -> None:
         self._bounds = bounds or SpoolBounds()
         self.now = now
-        self._folder = Path(tempfile.mkdtemp(prefix="sandbox-files-"))  # 0700
+        self._own = SpoolFolder()
+        self._folder = self._own.path
         self._kept: dict[str, _OwnedFile] = {}  # the oldest first
         self._bytes: dict[str, int] = {}  # by owner
 
@@ -142,7 +142,7 @@ class Spool:
     def close(self) -> None:
         """Removes all files."""
         self._kept.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._own.close()
 
     # For `SpoolFile`
 
