@@ -1,8 +1,9 @@
 """The files that the executor keeps: what clients sent, and what cells left.
 
 They lie in a folder of its own, under their ids, and belong to an owner; the index is in memory, so
-a new executor has none, and removes what it finds there (own_folder.py). Each file, each owner and all together are bounded. An owner who has too
-many loses the oldest of those that cells left; whoever else is full is told so.
+a new executor has none, and removes what it finds there (own_folder.py). Each file, each owner and
+all together are bounded. An owner who has too many loses the oldest of those that cells left;
+whoever else is full is told so.
 
 A copy of another executor's file has an id made of that file's, so any proxy finds it that needs it
 again. It is not listed, and gives way like what cells left.
