@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -57,8 +58,9 @@ def is_running(pid):
 
 
 @asynccontextmanager
-async def owning(**environ):
-    own = OwnExecutor({"PATH": os.environ["PATH"], **environ}, program=PROGRAM)
+async def owning(*, sleep=asyncio.sleep, **environ):
+    given = {"PATH": os.environ["PATH"], **environ}
+    own = OwnExecutor(given, program=PROGRAM, sleep=sleep)
     clients = []
 
     def client():
@@ -115,6 +117,26 @@ def test_one_that_cannot_start_is_told_with_its_status():
         async with owning(SANDBOX_NAME="broken") as (_, client):
             with pytest.raises(SandboxUnavailableError, match="ended with status 1"):
                 await says_hello(client())
+
+    asyncio.run(main())
+
+
+def test_while_another_has_the_lock_none_is_started():
+    async def main():
+        pauses = []
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 50:
+                lock.close()  # the other one has ended
+            await asyncio.sleep(seconds)
+
+        async with owning(sleep=sleep) as (own, client):
+            lock = Path(own.address.path).with_name("lock").open("ab")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert await says_hello(client()) == "hello\n"
+            assert len(pauses) >= 50
+            assert len(starts(own)) == 1
 
     asyncio.run(main())
 
