@@ -139,8 +139,10 @@ class RunningCell:
         self, pipes: OutputPipes, code: int, remark: str = "", *, timed_out: bool = False
     ) -> Message:
         """Returns the end of a cell that has run."""
+        files, left_out = self.files.close_output(self.output) if self.output else ([], "")
+        if left_out:
+            remark += ("" if remark.endswith("\n") or not remark else "\n") + left_out
         stdout, stderr = pipes.take(remark)
-        files = self.files.close_output(self.output) if self.output is not None else []
         return {
             "type": "done",
             "id": self.message["id"],
