@@ -16,9 +16,9 @@ import pytest
 from executors import until
 
 from anthropic_bedrock_proxy.sandbox.base import CellAddress, PythonCell, SandboxUnavailableError
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.child import OwnExecutor, executor_environ
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 
 SUPPORT = Path(__file__).parents[1] / "support"
 PROGRAM = (sys.executable, str(SUPPORT / "fake_sandboxd.py"))
@@ -28,7 +28,7 @@ HELLO = PythonCell("say hello")
 ASKER = """
 import asyncio, os, sys
 from anthropic_bedrock_proxy.sandbox.child import OwnExecutor
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 
 own = OwnExecutor({"PATH": os.environ["PATH"]}, program=sys.argv[1:])
 for _ in range(2):
@@ -36,8 +36,8 @@ for _ in range(2):
         break
 
 async def ask():
-    calls = ExecutorCalls(own.address, None, connect=own.connect)
-    state = await calls.state()
+    connection = ExecutorConnection(own.address, None, connect=own.connect)
+    state = await connection.state()
     os.write(1, f"{state.status} {os.path.dirname(own.address.path)}\\n".encode())
     await asyncio.Event().wait()
 
@@ -64,7 +64,7 @@ async def owning(*, sleep=asyncio.sleep, **environ):
     clients = []
 
     def client():
-        clients.append(SandboxClient([ExecutorCalls(own.address, None, connect=own.connect)]))
+        clients.append(SandboxClient([ExecutorConnection(own.address, None, connect=own.connect)]))
         return clients[-1]
 
     try:
