@@ -19,6 +19,7 @@ from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.sandbox import wire
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.executor import (
+    cell_queue,
     cell_run,
     container,
     frames,
@@ -231,9 +232,14 @@ def bounds_of_sandboxes():
         "a line between runner and executor": (
             f"{mib(frames.MAX_LINE_BYTES)}; {mib(frames.MAX_END_BYTES)} at the end of a cell"
         ),
-        "lines that are read ahead": f"{runner_link._READ_AHEAD}",
+        "lines that are read ahead": (
+            f"{runner_link._READ_AHEAD}, with {mib(runner_link._READ_AHEAD_BYTES)}"
+        ),
         "files that a cell leaves": f"{frames.MAX_FILES}, of {mib(runners.max_file)} each (",
-        "cells that wait": f"{container.MAX_QUEUE}",
+        "cells that wait": (
+            f"{cell_queue.MAX_QUEUE}, with {mib(cell_queue.MAX_QUEUE_BYTES)}; "
+            f"{mib(cell_queue.MAX_QUEUED_BYTES)} in all"
+        ),
         "outcomes that are kept": (
             f"{container.KEPT_OUTCOMES}, with {mib(container.KEPT_BYTES)}; "
             f"{container.KEPT_IDS:,} ids behind them"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from executors import until
 from fake_isolation import FakeIsolation
 
+from anthropic_bedrock_proxy.sandbox import runner
 from anthropic_bedrock_proxy.sandbox.base import (
     BashCell,
     EditCell,
@@ -18,6 +21,7 @@ from anthropic_bedrock_proxy.sandbox.base import (
     Ran,
 )
 from anthropic_bedrock_proxy.sandbox.executor.cell_run import (
+    _ERROR_CODES,
     MAX_LAPSES,
     CellRun,
     CellSeconds,
@@ -210,3 +214,16 @@ def test_a_result_of_the_editor_in_another_form_ends_the_sandbox(given):
             assert isolation.runners == []
 
     asyncio.run(main())
+
+
+def test_every_error_code_of_the_runner_is_known():
+    first = {"TransferError": 0, "EditError": 0, "failed": 0, "_fail": 1}  # where the code stands
+    codes = set()
+    for source in Path(runner.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                given = node.args[first[name] :][:1] if name in first else []
+                codes |= {one.value for one in given if isinstance(one, ast.Constant)}
+    assert {"unavailable", "output_file_too_large", "execution_time_exceeded"} < codes
+    assert codes <= _ERROR_CODES
