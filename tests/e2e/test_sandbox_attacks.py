@@ -425,10 +425,11 @@ def test_forged_frames_are_not_believed(place):
         kind: [PythonCell(FORGE.replace("KIND", repr(kind)), {"ask": "ask"})] for kind in kinds
     }
     for name, (outcome,) in attack_all(place, attackers).items():
-        assert isinstance(outcome, (Ran, Failed)), (name, outcome)
-        if isinstance(outcome, Ran):
+        if isinstance(outcome, Ran):  # some have come to where they could be believed
+            assert "The interpreter was ended, because" in outcome.stderr, name
             assert outcome.files == []
-            assert outcome.stdout != "forged"
+        else:
+            assert isinstance(outcome, Failed), (name, outcome)
 
 
 @pytest.mark.parametrize("end", [1, 2])
@@ -472,7 +473,8 @@ for number in range(256):
 
 def test_descriptors_that_are_closed_or_replaced_end_the_cell(place):
     for name, outcome in pythons(place, CLOSERS).items():
-        assert isinstance(outcome, (Ran, Failed)), name
+        assert outcome.return_code != 0, name
+        assert "its variables are lost" in outcome.stderr
 
 
 def test_bash_may_close_what_it_has(place):
