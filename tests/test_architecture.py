@@ -213,7 +213,7 @@ def test_what_is_of_the_executor_is_imported_by_its_commands_alone():
         )
     }
     assert "cli/sandboxd.py" in importers
-    assert importers <= {"cli/sandboxd.py", "cli/sandbox.py"}
+    assert importers <= {"cli/sandboxd.py", "cli/sandbox.py", "app/executor.py"}
 
 
 def test_what_imports_botocore_is_imported_by_the_child_process_alone():

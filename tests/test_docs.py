@@ -10,8 +10,8 @@ import pytest
 from factories import make_routes
 
 from anthropic_bedrock_proxy import errors
+from anthropic_bedrock_proxy.app.executor import executor_options, size_in_bytes
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
-from anthropic_bedrock_proxy.cli.sandboxd import executor_options, size_in_bytes
 from anthropic_bedrock_proxy.config.aws_names import SDK
 from anthropic_bedrock_proxy.config.sections.sandbox import SandboxSettings
 from anthropic_bedrock_proxy.http.cors import EXPOSED

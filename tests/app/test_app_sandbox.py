@@ -63,6 +63,16 @@ def test_without_a_folder_for_its_socket_code_is_unavailable_and_the_proxy_serve
     asyncio.run(main())
 
 
+def test_who_asks_for_health_starts_no_executor(settings):
+    own = make_own_executor(settings())
+    sandbox = OnDemandSandbox(settings(), own)
+    try:
+        assert health_of(sandbox)["status"] == "idle"
+        assert sandbox._client is None
+    finally:
+        own.release()
+
+
 def test_clients_are_made_when_they_are_needed(settings):
     urls = "http://one:8600,unix:///run/two.sock"
     sandbox = OnDemandSandbox(settings(sandbox_url=urls, sandbox_token="t" * 32), None)

@@ -7,13 +7,9 @@ import sys
 import pytest
 
 from anthropic_bedrock_proxy.cli.main import cli
-from anthropic_bedrock_proxy.cli.sandboxd import executor_options, size_in_bytes
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.config.schema import given_texts
-from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.child import MISSING_PACKAGES
-
-ADDRESS = ExecutorAddress.from_url("unix:///run/sandboxd.sock")
 
 
 def sandboxd(folder, *options, code=None, **environ):
@@ -30,35 +26,6 @@ def sandboxd(folder, *options, code=None, **environ):
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [("256m", 256 * 1024**2), ("1G", 1024**3), ("64k", 65536), ("7", 7), ("9b", 9)],
-)
-def test_sizes_are_in_the_units_of_docker(text, size):
-    assert size_in_bytes(text) == size
-
-
-def test_settings_arrive_where_they_count():
-    environ = {
-        "PTC_EXECUTION_TIMEOUT": "5",
-        "PTC_SESSION_TIMEOUT": "6",
-        "STANDALONE_BASH_TIMEOUT": "7",
-        "STANDALONE_MAX_FILE_SIZE": "8",
-        "SANDBOX_TOKEN": "t",
-        "SANDBOX_WARM": "9",
-        "SANDBOX_MAX_CONTAINERS": "10",
-        "SANDBOX_MAX_CONTAINERS_PER_KEY": "11",
-        "SANDBOX_IDLE_SECONDS": "12",
-        "SANDBOX_FILE_SECONDS": "13",
-    }
-    made = executor_options(load_settings(environ=environ, env_file=None).sandbox, ADDRESS)
-    assert (made.seconds.python, made.seconds.call, made.seconds.bash) == (5, 6, 7)
-    assert (made.runners.max_file, made.spool.file_bytes, made.spool.seconds) == (8, 8, 13)
-    assert (made.token, made.warm) == ("t", 9)
-    assert made.containers.total == 10
-    assert (made.containers.per_owner, made.containers.idle_seconds) == (11, 12)
 
 
 def test_settings_can_be_given_to_another_process():

@@ -13,7 +13,13 @@ from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
 
 ONE, TWO = "http://executor.internal:8600", "unix:///run/sandbox.sock"
 READY = ExecutorState(
-    status="ready", isolation="docker", containers=3, running=1, waiting=2, warm=1
+    status="ready",
+    details={"image": "mine:1"},
+    isolation="docker",
+    containers=3,
+    running=1,
+    waiting=2,
+    warm=1,
 )
 AWAY = ExecutorState(status="unavailable", reason="no Docker: start it")
 PULLING = ExecutorState(status="preparing", isolation="docker", reason="the image is on its way")
@@ -43,6 +49,7 @@ def test_where_code_is_never_run_it_says_so():
         ({ONE: AWAY}, 503, "unhealthy"),
         ({ONE: AWAY, TWO: READY}, 200, "healthy"),
         ({ONE: AWAY, TWO: None}, 200, "starting"),
+        ({ONE: ExecutorState(status="idle")}, 200, "idle"),
         ({ONE: ExecutorState(status="of the future")}, 503, "unhealthy"),
     ],
 )
@@ -58,6 +65,7 @@ def test_each_executor_is_told_by_its_mark_and_not_by_its_address():
         "id": ExecutorAddress.from_url(ONE).mark,
         "status": "healthy",
         "isolation": "docker",
+        "image": "mine:1",
         "reason": "",
         "containers": 3,
         "running": 1,

@@ -151,9 +151,8 @@ class Bare:
     ),
     """
 import asyncio, os, subprocess, sys
-from anthropic_bedrock_proxy.cli.sandboxd import isolation_options
+from anthropic_bedrock_proxy.app.executor import isolation_options
 from anthropic_bedrock_proxy.config import load_settings
-from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.bundle import runner_program
 from anthropic_bedrock_proxy.sandbox.executor.frames import RunBashFrame
 from anthropic_bedrock_proxy.sandbox.executor.runner_link import RunnerBounds, start_runner
@@ -163,7 +162,7 @@ os.environ["SANDBOX_ISOLATION"] = "bare"
 
 async def main():
     settings = load_settings(None).sandbox
-    isolation = make_isolation(isolation_options(settings, ExecutorAddress.from_url("unix:///x")))
+    isolation = make_isolation(isolation_options(settings, "test"))
     link = await start_runner(isolation, runner_program(), RunnerBounds())
     await link.send(RunBashFrame(link.begin(), "echo 7", False, 9.0))
     assert (await link.receive(20)).stdout == "7\\n"

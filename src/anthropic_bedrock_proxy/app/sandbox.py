@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..config import Settings
 from ..config.schema import given_texts
 from ..http.sandbox_health import SandboxHealth
+from ..sandbox.wire import ExecutorState
 from ..tools.code_execution.options import CodeExecutionOptions
 
 if TYPE_CHECKING:
     from ..aws.http import AWSConnection
     from ..sandbox.child import OwnExecutor
     from ..sandbox.client import SandboxClient
-    from ..sandbox.wire import ExecutorState
 
+_IDLE: Final = "It starts with the first request that needs it; `sandbox check` tries it now."
 _log = logging.getLogger("anthropic_bedrock_proxy")
 
 
@@ -98,20 +99,25 @@ class OnDemandSandbox:
     def health(self) -> SandboxHealth:
         """Makes the page that tells how sandboxes are."""
         settings = self._settings
-        config = {
+        config: dict[str, object] = {
             "programmatic_tool_calling": settings.enable_programmatic_tool_calling,
             "standalone_code_execution": settings.enable_standalone_code_execution,
-            "isolation": settings.isolation,
-            "sandbox_image": settings.ptc_sandbox_image,
-            "session_timeout": settings.ptc_session_timeout_seconds,
-            "execution_timeout": settings.ptc_execution_timeout_seconds,
-            "memory_limit": settings.ptc_memory_limit,
             "network_disabled": True,
         }
+        if settings.url is None:  # executors elsewhere have settings of their own
+            config |= {
+                "isolation": settings.isolation,
+                "sandbox_image": settings.ptc_sandbox_image,
+                "session_timeout": settings.ptc_session_timeout_seconds,
+                "execution_timeout": settings.ptc_execution_timeout_seconds,
+                "memory_limit": settings.ptc_memory_limit,
+            }
         return SandboxHealth(self.states if self.enabled else None, config)
 
     def states(self) -> dict[str, ExecutorState | None]:
-        """Returns at once what is known of each executor."""
+        """Returns at once what is known of each executor; starts none."""
+        if self._own is not None and not self._own.started:
+            return {self._own.address.url: ExecutorState(status="idle", reason=_IDLE)}
         return self.client().states()
 
     async def close(self) -> None:

@@ -12,7 +12,6 @@ import click
 import msgspec
 
 from .common import config_option, json_option, print_json
-from .sandboxd import isolation_options
 
 if TYPE_CHECKING:
     from ..sandbox.isolation.select import IsolationOptions
@@ -42,7 +41,7 @@ def command() -> None:
 def build(
     *, variant: str, registry_free: bool, tag: str | None, base: str | None, folder: Path | None
 ) -> None:
-    """Build an image for sandboxes with Docker, and print its name for PTC_SANDBOX_IMAGE."""
+    """Build an image for sandboxes with Docker."""
     script = (folder or _FOLDER) / "build.sh"
     if not script.exists():
         raise click.ClickException(
@@ -58,7 +57,8 @@ def build(
     except OSError as error:
         raise click.ClickException(f"{script} cannot be run: {error.strerror}") from error
     if done.returncode != 0:
-        raise click.ClickException("the image could not be built")
+        hint = "" if registry_free else "; without a registry: --registry-free"
+        raise click.ClickException(f"the image could not be built{hint}")
     click.echo(done.stdout.strip())
 
 
@@ -78,7 +78,7 @@ def check(
     config_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Start a sandbox as the settings say, which tries what must not work; say what came of it."""
+    """Start a sandbox that tries what must not work."""
     from ..config import SettingsError, load_settings  # noqa: PLC0415  # not needed for --help
 
     given = {
@@ -91,6 +91,8 @@ def check(
         settings = load_settings(config_file, {k: v for k, v in given.items() if v is not None})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+    from ..app.executor import isolation_options  # noqa: PLC0415
+
     report = asyncio.run(_check(isolation_options(settings.sandbox, "check")))
     if as_json:
         print_json(report)
@@ -143,3 +145,5 @@ def _print(report: dict[str, object]) -> None:
             click.echo(f"  {name}: {value}")
     if report["holes"]:
         click.echo("These walls do not hold: do not run foreign code behind them.")
+    elif report["status"] == "ready":
+        click.echo("  None of the attempts came through: these walls hold.")

@@ -12,15 +12,11 @@ from ..sandbox.child import MISSING_PACKAGES
 from .common import config_option
 
 if TYPE_CHECKING:
-    from ..config.sections.sandbox import SandboxSettings
     from ..sandbox.address import ExecutorAddress
-    from ..sandbox.executor.process import ExecutorOptions
-    from ..sandbox.isolation.select import IsolationOptions
 
 _EXTRA = (
     "The executor needs packages that are not there: pip install 'anthropic-bedrock-proxy[sandbox]'"
 )
-_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
 class _MissingPackages(click.ClickException):
@@ -53,6 +49,7 @@ def command(
         raise click.ClickException(str(error)) from error
     address = _address(listen, settings.sandbox.url)
     try:
+        from ..app.executor import executor_options, isolation_options  # noqa: PLC0415
         from ..sandbox.executor import process  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name not in {"aiohttp", "aiodocker"}:
@@ -84,73 +81,3 @@ def _address(listen: str | None, url: str | None) -> ExecutorAddress:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--listen") from error
     raise click.UsageError("say where to listen: --listen unix:///PATH, or SANDBOX_URL")
-
-
-def isolation_options(sandbox: SandboxSettings, name: str) -> IsolationOptions:
-    """Returns the walls that the settings ask for; `name` is the executor's."""
-    from ..sandbox.bundle import runner_command  # noqa: PLC0415
-    from ..sandbox.isolation.base import RunnerLimits  # noqa: PLC0415
-    from ..sandbox.isolation.select import IsolationOptions  # noqa: PLC0415
-
-    return IsolationOptions(
-        kind=sandbox.isolation,
-        name=name,
-        image=sandbox.ptc_sandbox_image,
-        runtime=sandbox.runtime,
-        limits=RunnerLimits(
-            memory_bytes=size_in_bytes(sandbox.ptc_memory_limit),
-            disk_bytes=size_in_bytes(sandbox.disk_limit),
-            cpus=sandbox.cpus,
-            pids=sandbox.ptc_pids_limit,
-        ),
-        workspace=sandbox.standalone_workspace_dir,
-        allow_degraded=sandbox.allow_degraded,
-        command=tuple(runner_command()),
-    )
-
-
-def executor_options(
-    sandbox: SandboxSettings,
-    address: ExecutorAddress,
-    *,
-    lock: Path | None = None,
-    parent: int | None = None,
-) -> ExecutorOptions:
-    """Returns the executor that the settings ask for."""
-    from ..sandbox.executor.cell_run import CellSeconds  # noqa: PLC0415
-    from ..sandbox.executor.containers import ContainerBounds  # noqa: PLC0415
-    from ..sandbox.executor.process import ExecutorOptions  # noqa: PLC0415
-    from ..sandbox.executor.runner_link import RunnerBounds  # noqa: PLC0415
-    from ..sandbox.executor.spool import SpoolBounds  # noqa: PLC0415
-
-    file_bytes = sandbox.standalone_max_file_size_bytes
-    return ExecutorOptions(
-        listen=address,
-        token=sandbox.token,
-        warm=sandbox.warm,
-        seconds=CellSeconds(
-            python=sandbox.ptc_execution_timeout_seconds,
-            bash=sandbox.standalone_bash_timeout_seconds,
-            call=sandbox.ptc_session_timeout_seconds,
-        ),
-        containers=ContainerBounds(
-            total=sandbox.max_containers,
-            per_owner=sandbox.max_containers_per_key,
-            idle_seconds=sandbox.idle_seconds,
-        ),
-        runners=RunnerBounds(max_file=file_bytes),
-        spool=SpoolBounds(
-            file_bytes=file_bytes,
-            owner_bytes=20 * file_bytes,
-            total_bytes=200 * file_bytes,
-            seconds=sandbox.file_seconds,
-        ),
-        lock=lock,
-        parent=parent,
-    )
-
-
-def size_in_bytes(text: str) -> int:
-    """Returns the bytes of a size such as 256m; without a unit they are bytes, as with Docker."""
-    unit = _UNITS.get(text[-1].lower())
-    return int(text) if unit is None else int(text[:-1]) * unit

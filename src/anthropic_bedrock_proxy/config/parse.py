@@ -47,8 +47,8 @@ def allowed(field: Field) -> str:
 def _bounds(field: Field) -> str:
     low, high = field.setting.minimum, field.setting.maximum
     if low is not None and high is not None:
-        return f" from {low:g} to {high:g}"
-    return "" if low is None else f", at least {low:g}"
+        return f" from {low:.15g} to {high:.15g}"
+    return "" if low is None else f", at least {low:.15g}"
 
 
 def _choice(field: Field, raw: object) -> str:

@@ -19,10 +19,10 @@ from .reply import Reply
 
 _encode = msgspec.json.Encoder().encode
 _UNAVAILABLE: Final = 503
-_WORDS: Final = {"ready": "healthy", "preparing": "starting", "unavailable": "unhealthy"}
+_WORDS: Final = {"ready": "healthy", "idle": "idle", "preparing": "starting"}
 _NOT_ASKED: Final = ExecutorState(status="preparing", reason="It has not been asked yet.")
 # An installation is as well as its best executor.
-_ORDER: Final = ("healthy", "starting", "unhealthy")
+_ORDER: Final = ("healthy", "idle", "starting", "unhealthy")
 
 
 class SandboxHealth:
@@ -66,6 +66,7 @@ def _executor(url: str, state: ExecutorState) -> dict[str, Any]:
         "id": ExecutorAddress.from_url(url).mark,
         "status": _WORDS.get(state.status, "unhealthy"),
         "isolation": state.isolation,
+        "image": state.details.get("image", ""),
         "reason": state.reason,
         "containers": state.containers,
         "running": state.running,

@@ -83,6 +83,11 @@ class OwnExecutor:
         """Returns a function that connects to the executor, and starts it if nobody has."""
         return self._connect
 
+    @property
+    def started(self) -> bool:
+        """Tells whether one has been started, by whichever worker, and has not ended."""
+        return Path(self.address.path or "").is_socket()
+
     async def close(self) -> None:
         """Ends what this worker does about it; the executor goes with the last of the workers."""
         self._closed = True

@@ -64,7 +64,7 @@ class SandboxClient:
         Of these, the one that keeps `file`.
         """
         known = {mark: one.known for mark, one in self._executors.items()}
-        ready = [mark for mark, state in known.items() if state is None or state.status == "ready"]
+        ready = [mark for mark, state in known.items() if state and state.status == "ready"]
         match = _FILE.fullmatch(file or "")
         if match is not None and match[1] in ready:
             ready = [match[1]]

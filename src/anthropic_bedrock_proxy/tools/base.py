@@ -116,17 +116,21 @@ async def _accept() -> None:
     """Has nothing against any request."""
 
 
+def _no_prefix() -> str:
+    return ""
+
+
 class PreparedTool(msgspec.Struct, frozen=True):
     """A tool for the calls of one request.
 
     `check` is awaited once before anything of the turn is run. It raises `ProxyError` for a request
-    that cannot be served, which is then refused with an HTTP status. `call_prefix` begins the ids
-    of the calls that the model makes: at most 40 hexadecimal digits.
+    that cannot be served, which is then refused with an HTTP status. `call_prefix` gives, from then
+    on, the beginning of the ids of the model's calls: at most 40 hexadecimal digits.
     """
 
     run: Run
     check: Callable[[], Awaitable[None]] = _accept
-    call_prefix: str = ""
+    call_prefix: Callable[[], str] = _no_prefix
 
 
 class RequestTools(msgspec.Struct, frozen=True):

@@ -45,7 +45,7 @@ async def begin_turn(
     """
     turn = Turn(request, toolset, key_id)
     for check in turn.checks():
-        await check
+        await check()
     actions = turn.begin()
     outcomes = {} if earlier is None else dict(earlier.outcomes)
     calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}

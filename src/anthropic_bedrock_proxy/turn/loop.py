@@ -33,7 +33,7 @@ Source: Anthropic API, "Server tools", "Streaming messages"; principle: one loop
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -105,14 +105,14 @@ class Turn:
         self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
         self._container: Container | None = None
 
-    def checks(self) -> list[Awaitable[None]]:
+    def checks(self) -> list[Callable[[], Awaitable[None]]]:
         """Returns what each tool has against the request, to be awaited before anything is run.
 
         Raises `ProxyError`.
         """
         tools = [*self._prepared.tools.by_name.values(), *(c.tool for c in self._prepared.pending)]
         distinct = {id(tool): tool for tool in tools}
-        return [self._tool(tool).check() for tool in distinct.values()]
+        return [self._tool(tool).check for tool in distinct.values()]
 
     def begin(self) -> list[Action]:
         """Returns what to do first. Raises `InvalidRequestError` with the path."""
@@ -224,7 +224,7 @@ class Turn:
             return _direct(event) if calls and self._prepared.tools.marks_direct else event
         # Of this message and of no other: ids of some models begin anew with each answer.
         digest = sha256(f"{self._message_id}.{self._client.blocks}".encode()).hexdigest()
-        prefix = self._tool(tool).call_prefix
+        prefix = self._tool(tool).call_prefix()
         identifier = f"srvtoolu_{prefix}{digest[: _SHORT_DIGITS if prefix else _ID_DIGITS]}"
         self._reader.start_call(Writing(start.index, identifier, block.name, tool))
         tree = decode(event[1])

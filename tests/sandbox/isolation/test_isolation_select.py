@@ -18,14 +18,14 @@ class Scripted:
     """An isolation that says what it is told to."""
 
     def __init__(self, name, status):
-        self.name, self.status = name, status
+        self.name, self.status, self.answers = name, status, False
         self.calls = []
 
     async def open(self):
         self.calls.append("open")
 
     async def state(self):
-        return IsolationState(self.status, f"{self.name} is {self.status}")
+        return IsolationState(self.status, f"{self.name} is {self.status}", answers=self.answers)
 
     async def start(self):
         return f"runner of {self.name}"
@@ -75,6 +75,19 @@ def test_none_says_how_to_mend_each_and_may_be_mended_later():
             await made.start()
         second.status = "ready"
         assert await made.start() == "runner of second"
+
+    asyncio.run(main())
+
+
+def test_one_that_answers_and_lacks_something_is_not_passed_over():
+    async def main():
+        made, (first, _) = await chosen("preparing", "ready")
+        first.status, first.answers = "unavailable", True
+        assert (await made.state()).reason == "first is unavailable"
+        with pytest.raises(IsolationError, match="first is unavailable"):
+            await made.start()
+        first.status = "ready"
+        assert await made.start() == "runner of first"
 
     asyncio.run(main())
 

@@ -80,7 +80,7 @@ class SandboxSettings(Section, frozen=True):
         int,
         Setting(
             "STANDALONE_MAX_ITERATIONS",
-            "Rounds of code execution until a turn pauses; 25 was the predecessor's default.",
+            "Model calls of one turn with server-side tools, until it pauses; once 25.",
             minimum=1,
             maximum=100,
         ),

@@ -31,6 +31,7 @@ class IsolationState(msgspec.Struct, frozen=True):
     status: str
     reason: str = ""
     details: dict[str, str] = {}
+    answers: bool = False  # what it needs is there: whoever has it means it, and mends the rest
 
 
 class IsolationError(Exception):

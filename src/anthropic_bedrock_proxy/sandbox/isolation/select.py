@@ -8,6 +8,7 @@ to restart nothing; once one was chosen it stays, for what it has left behind is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +17,9 @@ import msgspec
 from .base import Isolation, IsolationError, IsolationState, RunnerLimits, RunnerProcess
 
 KINDS: Final = ("auto", "docker", "sandlock")
+
+
+_log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 
 
 class IsolationOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +55,11 @@ def make_isolation(options: IsolationOptions) -> Isolation:
 
 
 class FirstReady:
-    """The first of several isolations that can be had; the first that is coming, else none."""
+    """The first of several isolations that is ready, or has what it needs but for a mend.
+
+    A Docker daemon that lacks the image or the runtime is not passed over: other walls than those
+    that were meant would stand, and nobody would know.
+    """
 
     def __init__(self, isolations: Sequence[Isolation]) -> None:
         self.name = "auto"  # then that of the chosen one
@@ -71,7 +79,8 @@ class FirstReady:
         for isolation, state in zip(self._isolations, states, strict=True):
             if state.status == "ready":
                 self._chosen, self.name = isolation, isolation.name
-            if state.status != "unavailable":  # one that is coming is waited for
+                _log.info("sandboxes run behind the walls of %s", isolation.name)
+            if state.status != "unavailable" or state.answers:
                 return state
         names = [isolation.name for isolation in self._isolations]
         reasons = dict(zip(names, (state.reason for state in states), strict=True))

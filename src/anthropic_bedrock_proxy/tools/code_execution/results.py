@@ -50,7 +50,7 @@ def content_of(name: str, outcome: Ran | Edited | Failed, *, tells_time_outs: bo
     if isinstance(outcome, Failed):
         return error(name, outcome.error_code, outcome.message)
     if isinstance(outcome, Edited):
-        return {"type": f"{EDITOR}_{outcome.kind}_result", **outcome.result}
+        return {**outcome.result, "type": f"{EDITOR}_{outcome.kind}_result"}
     if outcome.timed_out and not tells_time_outs:
         return error(name, TIMED_OUT)
     return {
@@ -89,10 +89,12 @@ def _streams(content: Any) -> str:
 
 
 def _viewed(content: Any) -> Any:
+    data = content["content"]
+    if not isinstance(data, str):  # else it could be blocks of whatever kind
+        raise TypeError
     if content["file_type"] == "text":
-        return content["content"] or "(empty)"
+        return data or "(empty)"
     if content["file_type"] == "image":
-        data = content["content"]
         source = {"type": "base64", "media_type": _MEDIA[data[:4]], "data": data}
         return [{"type": "image", "source": source}]
     return f"A {content['file_type']} file, which cannot be shown."

@@ -103,13 +103,13 @@ class DockerIsolation:
         details = _details(info)
         if self._runtime and self._runtime not in info.get("Runtimes", {}):
             reason = f"Docker has no runtime {self._runtime}: install it, or unset SANDBOX_RUNTIME"
-            return IsolationState("unavailable", reason, details)
+            return IsolationState("unavailable", reason, details, answers=True)
         if (weak := _weak_points(info)) and not self._allow_degraded:
             reason = (
                 f"the Docker daemon cannot enforce {', '.join(weak)}: mend that, or accept it with "
                 "SANDBOX_ALLOW_DEGRADED=true"
             )
-            return IsolationState("unavailable", reason, details)
+            return IsolationState("unavailable", reason, details, answers=True)
         if image is None:
             return self._without_image(details)
         return IsolationState("ready", "", details | {"image": self._image})
@@ -227,7 +227,7 @@ class DockerIsolation:
             f"`docker pull {self._image}`, or make one with "
             "`anthropic-bedrock-proxy sandbox build` and set PTC_SANDBOX_IMAGE to it"
         )
-        return IsolationState("unavailable", reason, details)
+        return IsolationState("unavailable", reason, details, answers=True)
 
     async def _pull_image(self) -> None:
         try:

@@ -1,0 +1,86 @@
+"""The executor of sandboxes as the settings describe it: its own options, and its walls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..sandbox.bundle import runner_command
+from ..sandbox.isolation.base import RunnerLimits
+from ..sandbox.isolation.select import IsolationOptions
+
+if TYPE_CHECKING:
+    from ..config.sections.sandbox import SandboxSettings
+    from ..sandbox.address import ExecutorAddress
+    from ..sandbox.executor.process import ExecutorOptions
+
+_UNITS: Final = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def isolation_options(sandbox: SandboxSettings, name: str) -> IsolationOptions:
+    """Returns the walls that the settings ask for; `name` is the executor's."""
+    return IsolationOptions(
+        kind=sandbox.isolation,
+        name=name,
+        image=sandbox.ptc_sandbox_image,
+        runtime=sandbox.runtime,
+        limits=RunnerLimits(
+            memory_bytes=size_in_bytes(sandbox.ptc_memory_limit),
+            disk_bytes=size_in_bytes(sandbox.disk_limit),
+            cpus=sandbox.cpus,
+            pids=sandbox.ptc_pids_limit,
+        ),
+        workspace=sandbox.standalone_workspace_dir,
+        allow_degraded=sandbox.allow_degraded,
+        command=tuple(runner_command()),
+    )
+
+
+def executor_options(
+    sandbox: SandboxSettings,
+    address: ExecutorAddress,
+    *,
+    lock: Path | None = None,
+    parent: int | None = None,
+) -> ExecutorOptions:
+    """Returns the executor that the settings ask for.
+
+    Raises `ModuleNotFoundError` without the packages of the extra `sandbox`.
+    """
+    from ..sandbox.executor.cell_run import CellSeconds  # noqa: PLC0415  # walls need none of it
+    from ..sandbox.executor.containers import ContainerBounds  # noqa: PLC0415
+    from ..sandbox.executor.process import ExecutorOptions  # noqa: PLC0415
+    from ..sandbox.executor.runner_link import RunnerBounds  # noqa: PLC0415
+    from ..sandbox.executor.spool import SpoolBounds  # noqa: PLC0415
+
+    file_bytes = sandbox.standalone_max_file_size_bytes
+    return ExecutorOptions(
+        listen=address,
+        token=sandbox.token,
+        warm=sandbox.warm,
+        seconds=CellSeconds(
+            python=sandbox.ptc_execution_timeout_seconds,
+            bash=sandbox.standalone_bash_timeout_seconds,
+            call=sandbox.ptc_session_timeout_seconds,
+        ),
+        containers=ContainerBounds(
+            total=sandbox.max_containers,
+            per_owner=sandbox.max_containers_per_key,
+            idle_seconds=sandbox.idle_seconds,
+        ),
+        runners=RunnerBounds(max_file=file_bytes),
+        spool=SpoolBounds(
+            file_bytes=file_bytes,
+            owner_bytes=20 * file_bytes,
+            total_bytes=200 * file_bytes,
+            seconds=sandbox.file_seconds,
+        ),
+        lock=lock,
+        parent=parent,
+    )
+
+
+def size_in_bytes(text: str) -> int:
+    """Returns the bytes of a size such as 256m; without a unit they are bytes, as with Docker."""
+    unit = _UNITS.get(text[-1].lower())
+    return int(text) if unit is None else int(text[:-1]) * unit
