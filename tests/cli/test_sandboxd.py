@@ -6,10 +6,15 @@ import sys
 
 import pytest
 
+from anthropic_bedrock_proxy.app.executor import executor_options
 from anthropic_bedrock_proxy.cli.main import cli
-from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.config.schema import given_texts
+from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.child import MISSING_PACKAGES
+from anthropic_bedrock_proxy.sandbox.wire import LONGEST_CELL_SECONDS
+
+ADDRESS = ExecutorAddress.from_url("unix:///run/sandboxd.sock")
 
 
 def sandboxd(folder, *options, code=None, **environ):
@@ -26,6 +31,21 @@ def sandboxd(folder, *options, code=None, **environ):
     )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["PTC_EXECUTION_TIMEOUT", "STANDALONE_BASH_TIMEOUT"])
+def test_no_cell_may_take_longer_than_the_proxy_waits_for(name):
+    load_settings(environ={name: f"{LONGEST_CELL_SECONDS:g}"}, env_file=None)
+    with pytest.raises(SettingsError):
+        load_settings(environ={name: f"{LONGEST_CELL_SECONDS + 1:g}"}, env_file=None)
+
+
+def test_files_lie_where_the_next_start_of_the_same_executor_finds_them(tmp_path):
+    sandbox = load_settings(environ={}, env_file=None).sandbox
+    own = executor_options(sandbox, ADDRESS, "host-1f2e", lock=tmp_path / "lock")
+    assert own.files == tmp_path / "files"
+    folders = {executor_options(sandbox, ADDRESS, name).files for name in ("a", "a", "b")}
+    assert sorted(folder.name for folder in folders) == ["sandbox-files-a", "sandbox-files-b"]
 
 
 def test_settings_can_be_given_to_another_process():

@@ -69,8 +69,8 @@ def test_a_cell_runs_and_a_container_stays(story):
             "bash\n", "", 0
         )
         third = CellAddress(container, OWNER, "srvtoolu_3")
-        edited = await sandbox.run(third, EditCell({"command": "view"}), create=False)
-        assert edited.outcome == Edited("view", {"command": "view"})
+        edited = await sandbox.run(third, EditCell({"command": "create"}), create=False)
+        assert edited.outcome == Edited("create", {"is_file_update": False})
         assert executor.isolation.started == 1
         state = await sandbox.look(container, OWNER)
         assert state.cells == ["srvtoolu_1", "srvtoolu_2", "srvtoolu_3"]

@@ -91,6 +91,48 @@ def test_it_is_unavailable_only_if_all_are():
     asyncio.run(main())
 
 
+async def _never(_):
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def one_of_two_hangs():
+    """(a client of an executor that never answers and one that does, the one that does)"""
+    async with running_executor() as silent, running_executor() as good:
+        calls = [silent.calls(connect=_never), good.calls()]
+        client = SandboxClient(calls)
+        try:
+            async with asyncio.timeout(4):  # the silent one is given up after 15 s
+                yield client, good
+        finally:
+            await client.close()
+
+
+def test_one_that_does_not_answer_holds_up_neither_containers_nor_files():
+    async def main():
+        async with one_of_two_hangs() as (client, good):
+            await client.check()
+            record = await client.upload(OWNER, "a.txt", b"x", "text/plain")
+            assert mark_of(record.id) == good.address.mark
+
+    asyncio.run(main())
+
+
+def test_files_of_those_that_answer_are_listed_and_if_none_does_that_is_told():
+    async def main():
+        async with running_executor() as good:
+            away = ExecutorCalls(ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None)
+            client = SandboxClient([away, good.calls()])
+            record = await client.upload(OWNER, "a.txt", b"x", "text/plain")
+            assert await client.list_files(OWNER) == [record]
+            alone = SandboxClient([away])
+            with pytest.raises(SandboxUnavailableError, match="cannot be reached"):
+                await alone.list_files(OWNER)
+            await client.close()
+
+    asyncio.run(main())
+
+
 def test_states_are_told_at_once_and_asked_for_in_the_background():
     async def main():
         async with several(1) as (client, executors):
@@ -129,6 +171,22 @@ def test_a_connection_that_is_cut_in_a_cell_is_joined_again():
             executor.isolation.gate.set()
             assert (await running).outcome == Ran("x\n", "", 0)
             assert len(executor.isolation.ran) == 1
+
+    asyncio.run(main())
+
+
+def test_a_cell_that_takes_too_long_is_said_to_and_runs_on():
+    async def main():
+        async with running_executor() as executor:
+            client = SandboxClient([executor.calls()], cell_seconds=0.05)
+            address = at(client.new_container())
+            with pytest.raises(SandboxUnavailableError, match=r"not answered within 0\.05 s"):
+                await client.run(address, BashCell("stand\nsay x"), create=True)
+            executor.isolation.gate.set()
+            await until(lambda: not executor.parts.containers.counts().running)
+            joined = await client.run(address, BashCell("say y"), create=False)
+            assert joined.outcome == Ran("x\n", "", 0)
+            await client.close()
 
     asyncio.run(main())
 
@@ -187,6 +245,23 @@ def test_a_file_is_brought_to_the_executor_of_the_container_once():
             copy = f"copy_{record.id.removeprefix('file_')}"
             assert executors[other].parts.spool.find(OWNER, copy).size_bytes == 5
             assert [one.id for one in await client.list_files(OWNER)] == [record.id]
+
+    asyncio.run(main())
+
+
+def test_a_copy_that_has_lapsed_is_brought_again():
+    async def main():
+        async with several() as (client, executors):
+            record = await client.upload(OWNER, "a.txt", b"hello", "text/plain")
+            other = next(mark for mark in executors if mark != mark_of(record.id))
+            spool = executors[other].parts.spool
+            for number in range(2):
+                container = f"container_{other}{number:020x}"
+                reply = await client.run(
+                    at(container), BashCell("read a.txt"), create=True, uploads=[record.id]
+                )
+                assert reply.outcome == Ran("hello\n", "", 0)
+                spool.remove(OWNER, f"copy_{record.id.removeprefix('file_')}")
 
     asyncio.run(main())
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 
 import pytest
 from clocks import Clock
 from executors import running_executor
 from fakeserver import ok, serving
 
-from anthropic_bedrock_proxy.aws.connect import unix_connector
+from anthropic_bedrock_proxy.aws.connect import Endpoint, connector, unix_connector
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.base import (
     ContainerGoneError,
@@ -77,6 +78,48 @@ def test_a_call_that_is_cut_is_repeated_twice():
     story(cut, tell)
 
 
+@pytest.mark.parametrize(("method", "is_done"), [("DELETE", True), ("GET", False)])
+def test_a_removal_that_was_cut_and_finds_nothing_when_repeated_is_done(method, is_done):
+    answers = [b"HTTP/1.1 204 OK\r\ncontent-", answered(404, b'{"error":"gone"}')]
+
+    async def cut_once(_, writer):
+        writer.write(answers.pop(0))
+        return True
+
+    async def tell(calls, *_):
+        with nullcontext() if is_done else pytest.raises(ContainerGoneError):
+            await calls.call(method, "/containers/c")
+        assert answers == []
+
+    story(cut_once, tell)
+
+
+def test_a_removal_that_finds_nothing_at_once_is_told():
+    async def tell(calls, *_):
+        with pytest.raises(ContainerGoneError):
+            await calls.call("DELETE", "/containers/c")
+
+    story(answered(404, b'{"error":"gone"}'), tell)
+
+
+def test_a_host_of_ipv6_has_its_brackets():
+    async def main():
+        async with serving(ok(STATE)) as server:
+
+            async def connect(factory):
+                direct = connector(Endpoint("127.0.0.1", server.port, tls=False))
+                return await direct(factory)
+
+            calls = ExecutorCalls(
+                ExecutorAddress.from_url("http://[::1]:8600"), None, connect=connect
+            )
+            await calls.call("GET", "/state")
+            assert b"host: [::1]:8600\r\n" in server.requests[0]
+            await calls.close()
+
+    asyncio.run(main())
+
+
 def test_where_nobody_listens_it_says_what_to_start_and_only_the_log_says_where(caplog):
     async def main():
         calls = ExecutorCalls(ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None)
@@ -109,12 +152,14 @@ def test_an_executor_of_ones_own_may_take_longer_while_it_is_started():
     asyncio.run(main())
 
 
-def test_an_executor_that_does_not_answer_is_unavailable_soon():
+def test_an_executor_that_does_not_answer_is_unavailable_soon_and_not_said_to_be_away():
     async def hang(*_):
         await asyncio.Event().wait()
 
     async def tell(calls, *_):
-        assert (await calls.state()).status == "unavailable"
+        state = await calls.state()
+        reason = "The sandbox executor has not answered within 0.05 s."
+        assert (state.status, state.reason) == ("unavailable", reason)
 
     story(hang, tell, state_seconds=0.05)
 

@@ -12,6 +12,8 @@ Code and commands are scripts, a step a line:
     junk TEXT                writes a line of its own to the executor
     leave NAME TEXT          leaves a file; `leave-large NAME` one that is too large
     read NAME                prints a file that was put
+
+A command of the text editor is always answered as a `create`, with the fields of its `more`.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ class FakeRunner:
     async def write(self, data: bytes) -> None:
         if self.ended:
             raise IsolationError("it has ended")
+        await asyncio.sleep(0)  # as a pipe may: others run meanwhile
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             self._lines += 1
@@ -106,7 +109,8 @@ class FakeRunner:
         number = frame["id"]
         if frame["kind"] == "edit":
             self._isolation.ran.append((self._number, frame["input"]))
-            self.tell(type="edited", id=number, kind="view", result=frame["input"])
+            result = {"is_file_update": False} | frame["input"].get("more", {})
+            self.tell(type="edited", id=number, kind="create", result=result)
             return
         script = frame["code"] if frame["kind"] == "python" else frame["command"]
         self._isolation.ran.append((self._number, script))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,19 @@ from fake_isolation import FakeIsolation
 
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.executor.process import ExecutorOptions, run
+
+
+class SlowToClose(FakeIsolation):
+    """Closes once a file is there."""
+
+    def __init__(self, until) -> None:
+        super().__init__()
+        self._until = until
+
+    async def close(self) -> None:
+        while not self._until.exists():
+            await asyncio.sleep(0.01)
+        await super().close()
 
 
 def main() -> None:
@@ -24,9 +38,16 @@ def main() -> None:
     with Path(given.listen.path).with_name("starts").open("a") as file:
         file.write(f"{os.getpid()}\n")
     options = ExecutorOptions(
-        listen=given.listen, token=None, warm=1, lock=given.lock, parent=given.parent
+        listen=given.listen,
+        token=None,
+        warm=1,
+        files=given.lock and given.lock.with_name("files"),
+        lock=given.lock,
+        parent=given.parent,
     )
     isolation = FakeIsolation()
+    if os.environ.get("SANDBOX_NAME") == "slow-to-close":
+        isolation = SlowToClose(Path(given.listen.path).with_name("go-on"))
     try:
         run(options, lambda: isolation, b"{}", print)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Final
 
 from ..sandbox.bundle import runner_command
@@ -39,11 +40,12 @@ def isolation_options(sandbox: SandboxSettings, name: str) -> IsolationOptions:
 def executor_options(
     sandbox: SandboxSettings,
     address: ExecutorAddress,
+    name: str = "",
     *,
     lock: Path | None = None,
     parent: int | None = None,
 ) -> ExecutorOptions:
-    """Returns the executor that the settings ask for.
+    """Returns the executor that the settings ask for; without a `name` nobody finds its files.
 
     Raises `ModuleNotFoundError` without the packages of the extra `sandbox`.
     """
@@ -69,15 +71,18 @@ def executor_options(
             idle_seconds=sandbox.idle_seconds,
         ),
         runners=RunnerBounds(max_file=file_bytes),
-        spool=SpoolBounds(
-            file_bytes=file_bytes,
-            owner_bytes=20 * file_bytes,
-            total_bytes=200 * file_bytes,
-            seconds=sandbox.file_seconds,
-        ),
+        spool=SpoolBounds.of_files(file_bytes, sandbox.file_seconds),
+        files=_folder_of_files(name, lock),
         lock=lock,
         parent=parent,
     )
+
+
+def _folder_of_files(name: str, lock: Path | None) -> Path | None:
+    """Returns the folder in which the next start of this executor finds what it has left."""
+    if lock is not None:
+        return lock.with_name("files")
+    return Path(gettempdir(), f"sandbox-files-{name}") if name else None
 
 
 def size_in_bytes(text: str) -> int:

@@ -63,7 +63,7 @@ def command(
         click.echo(f"Warning: {warning}", err=True)
     name = settings.sandbox.name or f"{platform.node() or 'host'}-{address.mark}"
     isolation = isolation_options(settings.sandbox, name)
-    options = executor_options(settings.sandbox, address, lock=lock, parent=parent)
+    options = executor_options(settings.sandbox, address, name, lock=lock, parent=parent)
     try:
         process.run(options, lambda: make_isolation(isolation), runner_program(), click.echo)
     except process.ListenError as error:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +20,7 @@ from ..aws.http import (
     Pool,
     PoolOptions,
     TransportError,
+    TransportTimeoutError,
 )
 from .address import ExecutorAddress
 from .base import (
@@ -36,6 +38,7 @@ FRESH_SECONDS: Final = 2.0  # a state is believed for so long
 _PAUSES: Final = (0.05, 0.5)  # before a cut call is repeated
 _CONNECT_SECONDS: Final = 15.0  # an executor of the proxy's own may have to be started first
 _OK: Final = 300
+_MISSING: Final = 404
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 _Body = TypeVar("_Body")
 
@@ -67,7 +70,7 @@ class ExecutorCalls:
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[ExecutorState] | None = None
         self._pool: Pool | None = None
-        host = "localhost" if address.path is not None else f"{address.host}:{address.port}"
+        host = "localhost" if address.path is not None else urlsplit(address.url).netloc
         authorization = f"authorization: Bearer {token}\r\n" if token else ""
         self._fields = (
             f"host: {host}\r\n{authorization}user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
@@ -99,18 +102,22 @@ class ExecutorCalls:
             f"{method} {path} HTTP/1.1\r\n{self._fields}{owner_field}"
             f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
         ).encode()
+        cut = False
         for pause in (*(_PAUSES if repeat else ()), None):
             try:
                 status, answer = await self._exchange(head, body, seconds, limit)
             except ConnectionCutError as error:
                 if pause is None:
                     raise self._away(error) from error
+                cut = True
                 await self._sleep(pause)
+            except TransportTimeoutError as error:
+                raise self._slow(error, seconds) from error
             except TransportError as error:
                 raise self._away(error) from error
             else:
-                if status < _OK:
-                    return answer
+                if status < _OK or (status == _MISSING and method == "DELETE" and cut):
+                    return answer  # the call that was cut has removed it
                 raise _error(status, answer)
         raise AssertionError  # the last pause is None
 
@@ -175,6 +182,13 @@ class ExecutorCalls:
             return response.status, await response.read_all(SHORT_SECONDS, limit=limit)
         finally:
             response.close()
+
+    def _slow(self, error: TransportTimeoutError, seconds: float) -> SandboxUnavailableError:
+        """Returns the error for an executor that is there, but has no answer yet."""
+        _log.warning("the executor at %s has not answered: %s", self.address.url, error)
+        return SandboxUnavailableError(
+            f"The sandbox executor has not answered within {seconds:g} s."
+        )
 
     def _away(self, error: TransportError) -> SandboxUnavailableError:
         """Returns the error for an executor that cannot be reached; its address is for the log."""

@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 import msgspec
 
-from ..bounded import Bounded
 from .base import (
     Cell,
     CellAddress,
@@ -34,13 +33,24 @@ from .base import (
     UnknownFileError,
 )
 from .calls import ExecutorCalls
-from .wire import COPY_PREFIX, MAX_BODY_BYTES, ExecutorState, FileList, ResumeBody, RunBody, is_id
+from .wire import (
+    COPY_PREFIX,
+    LONGEST_CELL_SECONDS,
+    MAX_BODY_BYTES,
+    ExecutorState,
+    FileList,
+    ResumeBody,
+    RunBody,
+    is_id,
+)
 
 FILE_SECONDS: Final = 60.0
+LIST_SECONDS: Final = 5.0
 FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
-CELL_SECONDS: Final = 900.0  # a cell and those before it; then the call is repeated, to join it
+# The longest cell that the settings allow, and half of that for cells before it, for files and for
+# the start of a sandbox. What takes longer runs on, and whoever asks again joins it.
+CELL_SECONDS: Final = 1.5 * LONGEST_CELL_SECONDS
 _BATCH_BYTES: Final = MAX_BODY_BYTES // 2  # of JSON, which may take six times what a text does
-_COPIES: Final = 1000
 _CONTAINER: Final = re.compile(r"container_([0-9a-f]{4})[0-9a-f]{20}")
 _FILE: Final = re.compile(r"file_([0-9a-f]{4})([0-9a-f]{24})")
 
@@ -54,7 +64,6 @@ class SandboxClient:
         """`cell_seconds` is how long a cell may keep the proxy waiting, those before it too."""
         self._executors = {one.address.mark: one for one in executors}
         self._cell_seconds = cell_seconds
-        self._copies: Bounded[tuple[str, str], str] = Bounded(_COPIES)  # of files, by (id, mark)
 
     # The port `Sandbox`
 
@@ -77,7 +86,7 @@ class SandboxClient:
 
     async def check(self) -> None:
         """Raises `SandboxUnavailableError` if no executor could start a container now."""
-        states = await asyncio.gather(*(one.state() for one in self._executors.values()))
+        states = [state for _, state in await self._answered()]
         if not any(state.status == "ready" for state in states):
             reasons = dict.fromkeys(state.reason for state in states if state.reason)
             soon = any(state.status == "preparing" for state in states)
@@ -151,19 +160,32 @@ class SandboxClient:
 
         Raises `RefusedFileError`, `SandboxUnavailableError`, for a name that cannot be one too.
         """
-        states = [(one, await one.state()) for one in self._executors.values()]
-        ready = [one for one, state in states if state.status == "ready"]
+        ready = [one for one, state in await self._answered() if state.status == "ready"]
         executor = choice(ready or list(self._executors.values()))  # noqa: S311  # spreads load
         return await self._send_file(
             executor, owner, filename, content, content_type, seconds=seconds
         )
 
     async def list_files(self, owner: str) -> list[FileRecord]:
-        """Lists the files of an owner, newest first. Raises `SandboxUnavailableError`."""
+        """Lists the files of an owner, newest first, of those executors that answer.
+
+        One that does not has its files left out: what it kept is gone, if it does not come back.
+        Raises `SandboxUnavailableError` if none answers.
+        """
+        listed = await asyncio.gather(
+            *(self._listed(one, owner) for one in self._executors.values()), return_exceptions=True
+        )
         found: list[FileRecord] = []
-        for executor in self._executors.values():
-            listed = await executor.read(FileList, "GET", "/files", owner=owner)
-            found += (_marked(executor, record) for record in listed.files)
+        failures: list[BaseException] = []
+        for one in listed:
+            if isinstance(one, SandboxUnavailableError):
+                failures.append(one)
+            elif isinstance(one, BaseException):
+                raise one
+            else:
+                found += one
+        if len(failures) == len(listed):
+            raise failures[0]
         return sorted(found, key=lambda record: record.created_at, reverse=True)
 
     async def file(self, owner: str, name: str) -> FileRecord:
@@ -192,6 +214,25 @@ class SandboxClient:
             await executor.call("DELETE", path, owner=owner)
         except ContainerGoneError:
             raise UnknownFileError from None
+
+    async def _listed(self, executor: ExecutorCalls, owner: str) -> list[FileRecord]:
+        listed = await executor.read(FileList, "GET", "/files", owner=owner, seconds=LIST_SECONDS)
+        return [_marked(executor, record) for record in listed.files]
+
+    async def _answered(self) -> list[tuple[ExecutorCalls, ExecutorState]]:
+        """Returns the states that are known once one is ready: a slow executor holds up nobody."""
+        asked = {asyncio.ensure_future(one.state()): one for one in self._executors.values()}
+        waiting, states = set(asked), list[tuple[ExecutorCalls, ExecutorState]]()
+        try:
+            while waiting:
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                states = [(asked[one], one.result()) for one in asked if one.done()]
+                if any(state.status == "ready" for _, state in states):
+                    break
+        finally:
+            for one in waiting:
+                one.cancel()  # it only waits: the question itself goes on
+        return states
 
     async def _cell(self, at: CellAddress, suffix: str, body: bytes) -> CellReply:
         executor = self._executor(at.container)
@@ -236,26 +277,23 @@ class SandboxClient:
         there = self._executor(at.container)
         if self._executors[match[1]] is there:
             return f"file_{match[2]}"
-        key = (name, there.address.mark)
-        if key not in self._copies:
-            copy = f"{COPY_PREFIX}{match[1]}{match[2]}"
-            try:
-                await there.read(FileRecord, "GET", f"/files/{copy}", owner=at.owner)
-            except ContainerGoneError:  # nobody has brought it yet
-                pass
-            else:
-                self._copies[key] = copy
-                return copy
-            try:
-                record = await self.file(at.owner, name)
-                content = await self.file_content(at.owner, name)
-            except UnknownFileError:
-                return "unknown"
-            await self._send_file(
-                there, at.owner, record.filename, content, record.mime_type, copy=copy
-            )
-            self._copies[key] = copy
-        return self._copies[key]
+        # Asked each time: the copy may have lapsed, or its executor have been started anew.
+        copy = f"{COPY_PREFIX}{match[1]}{match[2]}"
+        try:
+            await there.read(FileRecord, "GET", f"/files/{copy}", owner=at.owner)
+        except ContainerGoneError:  # nobody has brought it yet
+            pass
+        else:
+            return copy
+        try:
+            record = await self.file(at.owner, name)
+            content = await self.file_content(at.owner, name)
+        except UnknownFileError:
+            return "unknown"
+        await self._send_file(
+            there, at.owner, record.filename, content, record.mime_type, copy=copy
+        )
+        return copy
 
     async def _send_file(
         self,

@@ -26,6 +26,7 @@ import msgspec
 from .base import Cell, FileRecord, FunctionResult
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+LONGEST_CELL_SECONDS: Final = 600.0  # the most that the settings allow for one
 LONGEST_OWNER: Final = 128
 LONGEST_FILENAME: Final = 255
 OWNER_HEADER: Final = "x-owner"

@@ -199,3 +199,14 @@ def test_code_that_cannot_be_sent_is_invalid():
             assert len(isolation.runners) == 1
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("given", [{"command": "view"}, {"command": "create", "more": {"x": 1}}])
+def test_a_result_of_the_editor_in_another_form_ends_the_sandbox(given):
+    async def main():
+        async with running(EditCell(given)) as (_, task, isolation):
+            with pytest.raises(RunnerEndedError, match="no end of this cell"):
+                await task
+            assert isolation.runners == []
+
+    asyncio.run(main())

@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
+import pytest
 from executors import until
 from fake_isolation import FakeIsolation
 
 from anthropic_bedrock_proxy.sandbox.base import (
     BashCell,
+    ContainerGoneError,
     Failed,
     FunctionResult,
     PythonCell,
@@ -192,6 +194,57 @@ def test_a_runner_that_ends_while_its_cell_is_abandoned_keeps_nobody_busy():
             assert await two == Ran("x\n", "", 0)
             await one
             assert isolation.started == 2
+
+    asyncio.run(main())
+
+
+def test_a_cell_that_comes_twice_while_another_is_abandoned_runs_once():
+    async def main():
+        async with contained() as (container, isolation):
+            await container.run("c1", PythonCell("call f", {"f": "f"}), ())
+            cell = BashCell("say x")
+            twice = [asyncio.create_task(container.run("c2", cell, ())) for _ in range(2)]
+            assert await asyncio.gather(*twice) == [Ran("x\n", "", 0)] * 2
+            assert [script for _, script in isolation.ran].count("say x") == 1
+            assert container.cells == ["c1", "c2"]
+
+    asyncio.run(main())
+
+
+def test_a_container_that_is_removed_while_a_cell_of_it_is_abandoned_takes_no_more():
+    async def main():
+        async with contained() as (container, isolation):
+            await container.run("c1", PythonCell("call f", {"f": "f"}), ())
+            reached, going_on = asyncio.Event(), asyncio.Event()
+            write = isolation.runners[0].write
+
+            async def slow(data):
+                reached.set()
+                await going_on.wait()
+                await write(data)
+
+            isolation.runners[0].write = slow
+            running = asyncio.create_task(container.run("c2", BashCell("say x"), ()))
+            await reached.wait()
+            await container.end()
+            going_on.set()
+            with pytest.raises(ContainerGoneError):
+                await running
+            assert not container.busy
+            assert isolation.started == 1
+
+    asyncio.run(main())
+
+
+def test_a_file_that_is_too_large_costs_python_that_file_and_bash_the_cell():
+    async def main():
+        async with contained() as (container, _):
+            script = "say x\nleave a 1\nleave-large b"
+            ran = await container.run("c1", PythonCell(script), ())
+            assert (ran.stdout, [file.name for file in ran.files]) == ("x\n", ["a"])
+            assert ran.stderr == "b was left out: too large\n"
+            failed = await container.run("c2", BashCell(script), ())
+            assert failed.error_code == "output_file_too_large"
 
     asyncio.run(main())
 

@@ -134,3 +134,35 @@ def test_one_that_finds_the_lock_taken_ends_quietly(tmp_path):
         assert "listens" in third.stdout.readline()
         third.terminate()
         third.wait(20)
+
+
+def test_one_that_was_killed_leaves_no_files_to_the_next(tmp_path):
+    lock = ("--lock", str(tmp_path / "lock"))
+    with started(tmp_path, *lock) as first:
+        first.stdout.readline()
+        (tmp_path / "files" / "file_1").write_text("x")
+        first.kill()
+        first.wait(20)
+    assert (tmp_path / "files" / "file_1").exists()
+    with started(tmp_path, *lock) as second:
+        second.stdout.readline()
+        assert list((tmp_path / "files").iterdir()) == []
+        second.terminate()
+        second.wait(20)
+    assert not (tmp_path / "files").exists()
+
+
+def test_its_socket_goes_before_it_stops_listening_so_that_it_is_not_its_successors(tmp_path):
+    path = tmp_path / "executor.sock"
+    with started(tmp_path, env={**os.environ, "SANDBOX_NAME": "slow-to-close"}) as first:
+        first.stdout.readline()
+        first.terminate()
+
+        async def main():
+            await until(lambda: not path.exists())
+
+        asyncio.run(main())
+        with bind(unix(path), None):
+            (tmp_path / "go-on").touch()
+            assert first.wait(20) == 0
+            assert path.exists()

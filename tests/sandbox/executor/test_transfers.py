@@ -78,11 +78,24 @@ def test_what_a_cell_left_is_kept_for_its_owner():
     asyncio.run(main())
 
 
-def test_a_file_that_is_too_large_for_the_runner_fails_the_cell():
+def test_a_file_that_is_too_large_for_the_runner_is_left_out_and_named():
     async def main():
         async with linked() as (link, spool, runner):
-            runner.left = {"/out/a": None}
-            failure = await fetch(link, spool, OWNER, [LeftFile("/out/a", "a", 3)])
+            runner.left = {"/out/a": b"a", "/out/b": None, "/out/c": b"c"}
+            left = [LeftFile(f"/out/{name}", name, 1) for name in "abc"]
+            files, missing = await fetch(link, spool, OWNER, left)
+            assert [file.name for file in files] == ["a", "c"]
+            assert missing == ["b was left out: too large"]
+
+    asyncio.run(main())
+
+
+def test_where_it_fails_the_cell_no_file_of_it_is_kept():
+    async def main():
+        async with linked() as (link, spool, runner):
+            runner.left = {"/out/a": b"a", "/out/b": None}
+            left = [LeftFile("/out/a", "a", 1), LeftFile("/out/b", "b", 3)]
+            failure = await fetch(link, spool, OWNER, left, too_large_fails=True)
             assert failure.error_code == "output_file_too_large"
             assert spool.list(OWNER) == []
 

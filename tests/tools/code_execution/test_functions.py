@@ -41,6 +41,9 @@ def test_names_become_pythons_and_stay_apart():
     assert names("class", "match", "print", "asyncio", "2fast", "été") == [
         *("class_", "match_", "print_", "asyncio_", "_2fast", "_t_")
     ]
+    assert names("__builtins__", "__import__", "__name__") == [
+        *("__builtins___", "__import___", "__name___")  # no code would run without them
+    ]
 
 
 def test_names_that_are_alike_are_numbered_in_the_end():

@@ -32,6 +32,7 @@ from ..base import (
     PythonCell,
     Ran,
 )
+from .edits import is_edit
 from .frames import (
     MAX_CALLS,
     CallsFrame,
@@ -63,7 +64,6 @@ _ERROR_CODES: Final = {
     "output_file_too_large",
     "file_not_found",
 }
-_EDITS: Final = {"view", "create", "str_replace"}
 _LONGEST_MESSAGE: Final = 2000
 _UNKNOWN: Final = "Error: there is no function of this name."
 _ABANDONED: Final = "Error: the conversation went on without the results of this code."
@@ -238,7 +238,9 @@ class CellRun:
                 ran = Ran(frame.stdout, frame.stderr, frame.return_code, timed_out=frame.timed_out)
                 return ran, frame.files
             case EditedFrame(_, kind, result) if (
-                isinstance(self._cell, EditCell) and kind in _EDITS
+                isinstance(self._cell, EditCell)
+                and kind == self._cell.input.get("command")
+                and is_edit(kind, result)
             ):
                 return Edited(kind, result), []
             case FailedFrame():

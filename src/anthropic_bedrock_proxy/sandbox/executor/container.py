@@ -26,6 +26,7 @@ import msgspec
 
 from ...bounded import Bounded
 from ..base import (
+    BashCell,
     Cell,
     CellOutcome,
     ContainerGoneError,
@@ -119,6 +120,8 @@ class SandboxContainer:
         """Runs a cell or joins it; see the port. Raises `SandboxError`."""
         if not self._knows(name):
             await self._abandon_others(beside)
+        # Meanwhile the same cell may have come by another request, or the container may be gone.
+        if not self._knows(name) and self._gone is None:
             if len(self._queue) >= MAX_QUEUE:
                 return Failed("too_many_requests", "Too many cells wait in this container.")
             self._queue.append(_Job(name, cell, uploads))
@@ -223,7 +226,8 @@ class SandboxContainer:
             job.run = CellRun(link, job.cell, tools.seconds, self._tell)
             outcome, left = await job.run.run()
             if isinstance(outcome, Ran) and left:
-                fetched = await fetch(link, tools.spool, self.owner, left)
+                bash = isinstance(job.cell, BashCell)
+                fetched = await fetch(link, tools.spool, self.owner, left, too_large_fails=bash)
                 outcome = fetched if isinstance(fetched, Failed) else with_files(outcome, *fetched)
         except RunnerEndedError as error:
             lost = "all files and names in it are lost"

@@ -26,6 +26,7 @@ from ..isolation.base import Isolation, IsolationError
 from .cell_run import CellSeconds
 from .container import ContainerTools
 from .containers import ContainerBounds, Containers
+from .own_folder import OwnFolderError
 from .pool import WarmRunners
 from .runner_link import RunnerBounds, RunnerLink, start_runner
 from .server import ExecutorParts, ExecutorServer
@@ -39,7 +40,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 
 
 class ListenError(Exception):
-    """The executor cannot listen where it was told to; the message says why."""
+    """The executor cannot listen, or keep files, where it was told to; the message says why."""
 
 
 class ExecutorOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,7 @@ class ExecutorOptions(msgspec.Struct, frozen=True, kw_only=True):
     containers: ContainerBounds = ContainerBounds()
     runners: RunnerBounds = RunnerBounds()
     spool: SpoolBounds = SpoolBounds()
+    files: Path | None = None  # the folder of those that are kept; None: of a random name
     lock: Path | None = None
     parent: int | None = None  # the descriptor of the pipe
 
@@ -68,10 +70,12 @@ def run(
             listener = bind(options.listen, options.token)
             try:
                 asyncio.run(_serve(options, make_isolation, program, listener, announce))
+            except OwnFolderError as error:
+                raise ListenError(str(error)) from error
             finally:
-                listener.close()
-                if options.listen.path is not None:
-                    Path(options.listen.path).unlink(missing_ok=True)
+                if listener.fileno() >= 0:  # it never served
+                    _give_up(options.listen)
+                    listener.close()
 
 
 def bind(address: ExecutorAddress, token: str | None) -> socket.socket:
@@ -127,6 +131,12 @@ def _remove_stale(path: Path) -> None:
     raise FileExistsError(0, "another executor listens there")
 
 
+def _give_up(address: ExecutorAddress) -> None:
+    """Removes the socket, while it still listens: later the path may be its successor's."""
+    if address.path is not None:
+        Path(address.path).unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _locked(path: Path | None) -> Iterator[bool]:
     """Holds the lock; gives False if another process has it."""
@@ -166,6 +176,7 @@ async def _serve(
         finally:
             sweeping.cancel()
             await parts.containers.close()
+            _give_up(options.listen)
             await server.close()
 
 
@@ -184,7 +195,7 @@ async def executing(
             _log.warning("runners are not hardened: code in a sandbox can read its runner's memory")
         return link
 
-    spool = Spool(options.spool)
+    spool = Spool(options.spool, folder=options.files)
     warm = WarmRunners(start, options.warm)
     tools = ContainerTools(warm.take, spool, options.seconds)
     containers = Containers(tools, options.containers)

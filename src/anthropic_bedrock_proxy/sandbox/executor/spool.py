@@ -1,8 +1,9 @@
 """The files that the executor keeps: what clients sent, and what cells left.
 
 They lie in a folder of its own, under their ids, and belong to an owner; the index is in memory, so
-a new executor has none. Each file, each owner and all together are bounded. An owner who has too
-many loses the oldest of those that cells left; whoever else is full is told so.
+a new executor has none, and removes what it finds there (own_folder.py). Each file, each owner and
+all together are bounded. An owner who has too many loses the oldest of those that cells left;
+whoever else is full is told so.
 
 A copy of another executor's file has an id made of that file's, so any proxy finds it that needs it
 again. It is not listed, and gives way like what cells left.
@@ -14,30 +15,43 @@ event loop.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hmac import compare_digest
 from math import inf
 from pathlib import Path
 from time import time
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import msgspec
 
 from ..base import FileRecord
 from ..wire import COPY_PREFIX
+from .own_folder import OwnFolder
+
+_FILE_BYTES: Final = 10 * 1024 * 1024
+_OWNER_TIMES: Final = 20
+_TOTAL_TIMES: Final = 200
 
 
 class SpoolBounds(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of what is kept, and of the time for which it is."""
 
-    file_bytes: int = 10 * 1024 * 1024
-    owner_bytes: int = 200 * 1024 * 1024
+    file_bytes: int = _FILE_BYTES
+    owner_bytes: int = _OWNER_TIMES * _FILE_BYTES
     owner_files: int = 1000
-    total_bytes: int = 2 * 1024 * 1024 * 1024
+    total_bytes: int = _TOTAL_TIMES * _FILE_BYTES
     seconds: float = 86400.0
+
+    @classmethod
+    def of_files(cls, file_bytes: int, seconds: float) -> SpoolBounds:
+        """Returns the bounds where one file may have so many bytes; others are in proportion."""
+        return cls(
+            file_bytes=file_bytes,
+            owner_bytes=_OWNER_TIMES * file_bytes,
+            total_bytes=_TOTAL_TIMES * file_bytes,
+            seconds=seconds,
+        )
 
 
 class FileTooLargeError(Exception):
@@ -120,11 +134,19 @@ class SpoolFile:
 class Spool:
     """All files of an executor."""
 
-    def __init__(self, bounds: SpoolBounds | None = None, now: Callable[[], float] = time) -> None:
+    def __init__(
+        self,
+        bounds: SpoolBounds | None = None,
+        now: Callable[[], float] = time,
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder` is emptied; without one it has one of its own. Raises `OwnFolderError`."""
         self._bounds = bounds or SpoolBounds()
         self.now = now
         self.seconds = self._bounds.seconds
-        self._folder = Path(tempfile.mkdtemp(prefix="sandbox-files-"))  # 0700
+        self._own = OwnFolder(folder)
+        self._folder = self._own.path
         self._kept: dict[str, _OwnedFile] = {}  # the oldest first
         self._bytes: dict[str, int] = {}  # by owner
 
@@ -172,7 +194,7 @@ class Spool:
     def close(self) -> None:
         """Removes all files."""
         self._kept.clear()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._own.close()
 
     # For `SpoolFile`
 

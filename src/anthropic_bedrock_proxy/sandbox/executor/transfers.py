@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from ..base import Failed, OutputFile
@@ -59,36 +60,47 @@ async def fetch(
     owner: str,
     left: Iterable[LeftFile],
     *,
+    too_large_fails: bool = False,
     seconds: float = FETCH_SECONDS,
 ) -> tuple[list[OutputFile], list[str]] | Failed:
     """Gets the files that a cell left into the spool, in so many `seconds`.
 
-    Returns them, and a line for each that there was no room for. Raises `RunnerEndedError`.
+    Returns them, and a line for each that could not be had. `too_large_fails` makes the failure of
+    the cell of one that is too large: there is an error code for it, but only bash has it; then
+    none of its files is kept. Raises `RunnerEndedError`.
     """
     try:
         async with asyncio.timeout(seconds):
-            return await _fetch(link, spool, owner, left)
+            files, missing, failure = await _fetch(link, spool, owner, left, too_large_fails)
     except TimeoutError:
         raise await link.end("its runner did not send its files in time") from None
+    if failure is None:
+        return files, missing
+    for file in files:
+        with suppress(FileMissingError):
+            spool.remove(owner, file.id)
+    return failure
 
 
 async def _fetch(
-    link: RunnerLink, spool: Spool, owner: str, left: Iterable[LeftFile]
-) -> tuple[list[OutputFile], list[str]] | Failed:
+    link: RunnerLink, spool: Spool, owner: str, left: Iterable[LeftFile], too_large_fails: bool
+) -> tuple[list[OutputFile], list[str], Failed | None]:
     files: list[OutputFile] = []
     missing: list[str] = []
     for one in left:
         if not is_filename(one.name):
             missing.append("A file was left out: its name cannot be used.")
             continue
-        got = await _fetch_one(link, spool, owner, one)
-        if isinstance(got, Failed):
-            return got
-        if isinstance(got, OutputFile):
-            files.append(got)
-        else:
-            missing.append(got)
-    return files, missing
+        match await _fetch_one(link, spool, owner, one):
+            case OutputFile() as file:
+                files.append(file)
+            case Failed("output_file_too_large") as failure if too_large_fails:
+                return files, missing, failure
+            case Failed() as failure:
+                missing.append(f"{one.name} was left out: {failure.message}")
+            case str(line):
+                missing.append(line)
+    return files, missing, None
 
 
 async def _fetch_one(

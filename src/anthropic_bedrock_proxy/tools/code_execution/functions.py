@@ -30,7 +30,9 @@ _MAX_DEPTH: Final = 100
 _MAX_PARTS: Final = 200_000  # of the schemas of a request that are looked at, again and again
 _MAX_UNDERSCORES: Final = 2  # at the end of a name; then it is numbered
 _REFERS: Final = b'"$ref"'
-_RESERVED: Final = frozenset((*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "asyncio"))
+_RESERVED: Final = frozenset(
+    (*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "__builtins__", "asyncio")
+)
 
 
 class Function(msgspec.Struct, frozen=True):

@@ -72,3 +72,9 @@ def test_without_root_it_is_the_one_user_of_a_namespace():
 def test_its_table_of_refused_calls_is_in_order():
     names = launcher._DENIED.split()
     assert names == sorted(set(names))
+
+
+def test_a_process_that_has_ended_before_it_is_killed_is_no_fault():
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    launcher._kill(ended.pid)

@@ -100,7 +100,7 @@ def _outer(plan: dict[str, Any]) -> NoReturn:
         _or_say_why(lambda: _inner(plan))
     for descriptor in (0, 1):  # its ends are the runner's alone: so the end of it can be read
         os.close(descriptor)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(inner, signal.SIGKILL))
+    signal.signal(signal.SIGTERM, lambda *_: _kill(inner))
     _die_with_parent(signal.SIGTERM)
     os.waitpid(inner, 0)  # which ends when all processes of its namespace have
     os._exit(0)
@@ -299,11 +299,16 @@ def _end(report: dict[str, Any]) -> NoReturn:
     _report(report)
     while True:
         for pid in _children("self"):
-            os.kill(int(pid), signal.SIGKILL)
+            _kill(int(pid))
         try:
             os.waitpid(-1, 0)  # children of the dead become ours
         except ChildProcessError:
             os._exit(0)
+
+
+def _kill(process: int) -> None:
+    with suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(process, signal.SIGKILL)
 
 
 def _die_with_parent(number: signal.Signals) -> None:
