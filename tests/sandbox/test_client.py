@@ -80,6 +80,23 @@ def test_new_containers_go_where_they_can_be_had():
     asyncio.run(main())
 
 
+def test_new_containers_and_files_do_not_go_where_an_executor_was_a_moment_ago():
+    async def main():
+        async with running_executor() as stays:
+            async with running_executor() as goes:
+                client = SandboxClient([stays.calls(), goes.calls()])
+                await client.check()
+                await until(lambda: None not in client.states().values())
+            await client.check()
+            made = [client.new_container() for _ in range(50)]
+            assert {mark_of(name) for name in made} == {stays.address.mark}
+            file = await client.upload(OWNER, "a.txt", b"a", "text/plain")
+            assert mark_of(file.id) == stays.address.mark
+            await client.close()
+
+    asyncio.run(main())
+
+
 def test_it_is_unavailable_only_if_all_are():
     async def main():
         async with several() as (client, executors):

@@ -232,6 +232,9 @@ class SandboxClient:
         finally:
             for one in waiting:
                 one.cancel()  # it only waits: the question itself goes on
+        if len(self._executors) > 1:  # any that is known as ready may be chosen now
+            await asyncio.gather(*(one.confirm() for one in self._executors.values()))
+            states = [(one, one.known) for one in self._executors.values() if one.known]
         return states
 
     async def _cell(self, at: CellAddress, suffix: str, body: bytes) -> CellReply:

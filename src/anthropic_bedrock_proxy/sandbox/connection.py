@@ -29,14 +29,17 @@ from .base import (
     RefusedFileError,
     SandboxError,
     SandboxUnavailableError,
+    owner_of,
 )
 from .wire import OWNER_HEADER, ErrorBody, ExecutorState, is_owner
 
 SHORT_SECONDS: Final = 15.0  # for what is answered at once
 STATE_SECONDS: Final = 3.0
+CONFIRM_SECONDS: Final = 1.0
 FRESH_SECONDS: Final = 2.0  # a state is believed for so long
 _PAUSES: Final = (0.05, 0.5)  # before a cut call is repeated
 _CONNECT_SECONDS: Final = 15.0  # an executor of the proxy's own may have to be started first
+_NO_CONTAINER: Final = f"/containers/container_{24 * '0'}"  # no executor has it
 _OK: Final = 300
 _MISSING: Final = 404
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
@@ -139,6 +142,23 @@ class ExecutorConnection:
         if self.known is not None and self._now() - self._asked_at < FRESH_SECONDS:
             return self.known
         return await asyncio.shield(self.refresh())
+
+    async def confirm(self) -> None:
+        """Asks one that was ready whether it is still there, which is cheap. Raises nothing.
+
+        Its state may be believed for a while: a new container would be lost in one that has gone.
+        """
+        if self.known is None or self.known.status != "ready":
+            return
+        try:
+            await self.call("GET", _NO_CONTAINER, owner=owner_of(""), seconds=CONFIRM_SECONDS)
+        except ContainerGoneError:
+            pass
+        except SandboxError as error:
+            self.known = msgspec.structs.replace(
+                self.known, status="unavailable", reason=str(error)
+            )
+            self._asked_at = self._now()
 
     def refresh(self) -> asyncio.Task[ExecutorState]:
         """Asks for its state in the background, unless that is under way."""
