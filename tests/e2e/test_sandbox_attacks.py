@@ -15,6 +15,7 @@ import itertools
 import zipfile
 
 import pytest
+from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from attacks import CALL, REFUSED
 from sandboxes import TOKEN, RunningSandboxd, descendants, living
 from servers import wait_for
@@ -29,7 +30,6 @@ from anthropic_bedrock_proxy.sandbox.base import (
     PythonCell,
     Ran,
 )
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
 
 SECONDS = 25  # for an attack: of code, of the grace after it, and of a busy machine

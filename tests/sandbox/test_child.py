@@ -95,6 +95,17 @@ def test_nothing_runs_until_it_is_needed_and_then_one():
     asyncio.run(main())
 
 
+def test_who_lets_go_of_it_has_waited_for_its_end():
+    async def main():
+        async with owning() as (own, client):
+            await says_hello(client())
+            (pid,) = starts(own)
+        assert not is_running(pid)
+        assert not Path(own.address.path).parent.exists()
+
+    asyncio.run(main())
+
+
 def test_one_that_was_killed_is_replaced_and_the_next_need_finds_it():
     async def main():
         async with owning() as (own, client):

@@ -22,6 +22,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ from .address import ExecutorAddress
 PROGRAM: Final = (sys.executable, "-P", "-m", __package__.partition(".")[0], "sandboxd")
 MISSING_PACKAGES: Final = 3  # the exit status of `sandboxd` without them
 START_SECONDS: Final = 10.0
+END_SECONDS: Final = 20.0  # as long as the executor takes at most
 LIVES_SECONDS: Final = 60.0  # an executor that lived for so long is started again at once
 _POLL_SECONDS: Final = 0.02
 _LONGEST_PAUSE: Final = 60.0
@@ -98,10 +100,17 @@ class OwnExecutor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def release(self) -> None:
-        """Says that this process needs it no more; removes the folder if it was made here."""
+        """Says that this process needs it no more.
+
+        Where it was made, this waits until the executor has removed its containers: once the first
+        process of a container has ended, nobody else may go on. Then the folder is removed.
+        """
         os.close(self._held)
         os.close(self._ours)
         if os.getpid() == self._maker:
+            deadline = time.monotonic() + END_SECONDS
+            while not self._is_free() and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _connect(self, factory: Callable[[], AWSConnection]) -> AWSConnection:
