@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.config.aws_names import SDK
 from anthropic_bedrock_proxy.config.sections.sandbox import SandboxSettings
 from anthropic_bedrock_proxy.http.cors import EXPOSED
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
-from anthropic_bedrock_proxy.sandbox import wire
+from anthropic_bedrock_proxy.sandbox import client, wire
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.executor import (
     cell_queue,
@@ -26,10 +26,13 @@ from anthropic_bedrock_proxy.sandbox.executor import (
     pool,
     runner_link,
     server,
+    transfers,
 )
 from anthropic_bedrock_proxy.sandbox.isolation.docker import config
 from anthropic_bedrock_proxy.sandbox.isolation.sandlock import launcher
 from anthropic_bedrock_proxy.sandbox.runner import commands, functions
+from anthropic_bedrock_proxy.tools.code_execution import container as code_container
+from anthropic_bedrock_proxy.tools.code_execution import functions as code_functions
 from anthropic_bedrock_proxy.tools.code_execution import uploads
 
 ROOT = Path(__file__).parents[1]
@@ -250,6 +253,11 @@ def bounds_of_sandboxes():
             f"{spool.owner_files:,}, with {times[0]} times the size of one; "
             f"{times[1]} times for all; a day"
         ),
+        "calls of a request that have not ended": f"{code_container.MAX_CELLS}",
+        "schemas of tools that code may call": f"{code_functions.MAX_PARTS:,} parts",
+        "a result for code": f"{mib(client._BATCH_BYTES)} as JSON",
+        "calls that lapse one after the other": f"{cell_run.MAX_LAPSES}",
+        "the fetching of files that a cell left": f"{transfers.FETCH_SECONDS:g} s",
         "files that are brought in": f"{uploads.MAX_UPLOADS}",
         "a body": f"{mib(wire.MAX_BODY_BYTES)};",
         "connections": (
