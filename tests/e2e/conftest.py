@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from attackers import Place, besieged
 from servers import RunningProxy, RunningSimulator, start_proxy
+from walls import KINDS
 
 from anthropic_bedrock_proxy.sim.client import SimClient
 
@@ -49,3 +51,10 @@ def start(sim, simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
     yield one_more
     for server in running:
         server.stop()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def place(request, tmp_path_factory) -> Iterator[Place]:
+    """An executor with a neighbour in it, behind each kind of walls."""
+    with besieged(tmp_path_factory.mktemp("executor"), request.param) as made:
+        yield made
