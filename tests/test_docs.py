@@ -23,9 +23,9 @@ from anthropic_bedrock_proxy.sandbox.executor import (
     cell_run,
     container,
     frames,
+    guard,
     pool,
     runner_link,
-    server,
     transfers,
 )
 from anthropic_bedrock_proxy.sandbox.isolation.docker import config
@@ -261,7 +261,7 @@ def bounds_of_sandboxes():
         "files that are brought in": f"{uploads.MAX_UPLOADS}",
         "a body": f"{mib(wire.MAX_BODY_BYTES)};",
         "connections": (
-            f"{server.MAX_CONNECTIONS:,}; {server.FIRST_REQUEST_SECONDS:g} s to show the token"
+            f"{guard.MAX_CONNECTIONS:,}; {guard.FIRST_REQUEST_SECONDS:g} s to show the token"
         ),
         "rounds of the model": f"{settings.standalone_max_iterations} (",
         "a start of a sandbox": (

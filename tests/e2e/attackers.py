@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 
+from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from sandboxes import TOKEN, RunningSandboxd, descendants, living
 from servers import wait_for
 from walls import containers
@@ -24,7 +25,6 @@ from anthropic_bedrock_proxy.sandbox.base import (
     PythonCell,
     Ran,
 )
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
 
 SECONDS = 25  # for an attack: of code, of the grace after it, and of a busy machine

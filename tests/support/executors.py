@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
 from fake_isolation import FakeIsolation
 
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
+from anthropic_bedrock_proxy.sandbox.base import CellAddress
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
 from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 from anthropic_bedrock_proxy.sandbox.executor.process import ExecutorOptions, bind, executing
 from anthropic_bedrock_proxy.sandbox.executor.server import ExecutorServer
 
 PROGRAM = b"{}"
+OWNER = "key-1"
 
 
 class RunningExecutor:
@@ -70,3 +72,23 @@ async def until(condition, seconds=20.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def several(count=2, **options):
+    """(a client of all, the executors by their marks)"""
+    async with AsyncExitStack() as stack:
+        executors = [
+            await stack.enter_async_context(running_executor(**options)) for _ in range(count)
+        ]
+        client = SandboxClient([executor.connection() for executor in executors])
+        stack.push_async_callback(client.close)
+        yield client, {executor.address.mark: executor for executor in executors}
+
+
+def mark_of(name):
+    return name.partition("_")[2][:4]
+
+
+def at(container, cell="c1"):
+    return CellAddress(container, OWNER, cell)

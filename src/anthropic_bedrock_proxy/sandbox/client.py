@@ -9,13 +9,11 @@ has the whole id, a file the rest of it:
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Sequence
 from random import choice
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
@@ -25,44 +23,37 @@ from .base import (
     CellReply,
     ContainerGoneError,
     ContainerState,
-    FileRecord,
     FunctionResult,
     Ran,
     RefusedFileError,
     SandboxUnavailableError,
-    UnknownFileError,
 )
 from .connection import ExecutorConnection
+from .files_client import FilesClient, home_of, marked_id
 from .wire import (
-    COPY_PREFIX,
     LONGEST_CELL_SECONDS,
     MAX_BODY_BYTES,
     ExecutorState,
-    FileList,
     ResumeBody,
     RunBody,
     is_id,
 )
 
-FILE_SECONDS: Final = 60.0
-LIST_SECONDS: Final = 5.0
-FILE_BYTES: Final = 1 << 30  # the most that STANDALONE_MAX_FILE_SIZE may be
 # The longest cell that the settings allow, and half of that for cells before it, for files and for
 # the start of a sandbox. What takes longer runs on, and whoever asks again joins it.
 CELL_SECONDS: Final = 1.5 * LONGEST_CELL_SECONDS
 _BATCH_BYTES: Final = MAX_BODY_BYTES // 2  # of JSON, which may take six times what a text does
 _CONTAINER: Final = re.compile(r"container_([0-9a-f]{4})[0-9a-f]{20}")
-_FILE: Final = re.compile(r"file_([0-9a-f]{4})([0-9a-f]{24})")
 
 
-class SandboxClient:
+class SandboxClient(FilesClient):
     """All executors of an installation. Implements `Sandbox`; belongs to one event loop."""
 
     def __init__(
         self, executors: Sequence[ExecutorConnection], *, cell_seconds: float = CELL_SECONDS
     ) -> None:
         """`cell_seconds` is how long a cell may keep the proxy waiting, those before it too."""
-        self._executors = {one.address.mark: one for one in executors}
+        super().__init__(executors)
         self._cell_seconds = cell_seconds
 
     # The port `Sandbox`
@@ -74,9 +65,9 @@ class SandboxClient:
         """
         known = {mark: one.known for mark, one in self._executors.items()}
         ready = [mark for mark, state in known.items() if state and state.status == "ready"]
-        match = _FILE.fullmatch(file or "")
-        if match is not None and match[1] in ready:
-            ready = [match[1]]
+        home = home_of(file or "")
+        if home in ready:
+            ready = [home]
         return f"container_{choice(ready or list(known))}{os.urandom(10).hex()}"  # noqa: S311  # spreads load
 
     async def look(self, container: str, owner: str) -> ContainerState:
@@ -104,7 +95,8 @@ class SandboxClient:
         beside: Sequence[str] = (),
     ) -> CellReply:
         """Runs a cell or joins it; see the port."""
-        files = [await self._brought(file, at) for file in uploads]
+        there = self._executor(at.container)
+        files = [await self.brought(file, at.owner, there) for file in uploads]
         body = RunBody(at.owner, cell, create, files, list(beside))
         return await self._cell(at, "", msgspec.json.encode(body))
 
@@ -147,96 +139,6 @@ class SandboxClient:
                 executor.refresh()
         return {one.address.url: one.known for one in self._executors.values()}
 
-    async def upload(
-        self,
-        owner: str,
-        filename: str,
-        content: bytes,
-        content_type: str,
-        *,
-        seconds: int | None = None,
-    ) -> FileRecord:
-        """Gives a file to an executor, for uploads; `seconds` may shorten the time of its life.
-
-        Raises `RefusedFileError`, `SandboxUnavailableError`, for a name that cannot be one too.
-        """
-        ready = [one for one, state in await self._answered() if state.status == "ready"]
-        executor = choice(ready or list(self._executors.values()))  # noqa: S311  # spreads load
-        return await self._send_file(
-            executor, owner, filename, content, content_type, seconds=seconds
-        )
-
-    async def list_files(self, owner: str) -> list[FileRecord]:
-        """Lists the files of an owner, newest first, of those executors that answer.
-
-        One that does not has its files left out: what it kept is gone, if it does not come back.
-        Raises `SandboxUnavailableError` if none answers.
-        """
-        listed = await asyncio.gather(
-            *(self._listed(one, owner) for one in self._executors.values()), return_exceptions=True
-        )
-        found: list[FileRecord] = []
-        failures: list[BaseException] = []
-        for one in listed:
-            if isinstance(one, SandboxUnavailableError):
-                failures.append(one)
-            elif isinstance(one, BaseException):
-                raise one
-            else:
-                found += one
-        if len(failures) == len(listed):
-            raise failures[0]
-        return sorted(found, key=lambda record: record.created_at, reverse=True)
-
-    async def file(self, owner: str, name: str) -> FileRecord:
-        """Returns the record of a file. Raises `UnknownFileError`, `SandboxUnavailableError`."""
-        executor, path = self._file(name)
-        try:
-            record = await executor.read(FileRecord, "GET", path, owner=owner)
-        except ContainerGoneError:
-            raise UnknownFileError from None
-        return _marked(executor, record)
-
-    async def file_content(self, owner: str, name: str) -> bytes:
-        """Returns the bytes of a file. Raises as `file`."""
-        executor, path = self._file(name)
-        try:
-            return await executor.call(
-                "GET", f"{path}/content", owner=owner, seconds=FILE_SECONDS, limit=FILE_BYTES
-            )
-        except ContainerGoneError:
-            raise UnknownFileError from None
-
-    async def delete_file(self, owner: str, name: str) -> None:
-        """Removes a file. Raises as `file`."""
-        executor, path = self._file(name)
-        try:
-            await executor.call("DELETE", path, owner=owner)
-        except ContainerGoneError:
-            raise UnknownFileError from None
-
-    async def _listed(self, executor: ExecutorConnection, owner: str) -> list[FileRecord]:
-        listed = await executor.read(FileList, "GET", "/files", owner=owner, seconds=LIST_SECONDS)
-        return [_marked(executor, record) for record in listed.files]
-
-    async def _answered(self) -> list[tuple[ExecutorConnection, ExecutorState]]:
-        """Returns the states that are known once one is ready: a slow executor holds up nobody."""
-        asked = {asyncio.ensure_future(one.state()): one for one in self._executors.values()}
-        waiting, states = set(asked), list[tuple[ExecutorConnection, ExecutorState]]()
-        try:
-            while waiting:
-                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                states = [(asked[one], one.result()) for one in asked if one.done()]
-                if any(state.status == "ready" for _, state in states):
-                    break
-        finally:
-            for one in waiting:
-                one.cancel()  # it only waits: the question itself goes on
-        if len(self._executors) > 1:  # any that is known as ready may be chosen now
-            await asyncio.gather(*(one.confirm() for one in self._executors.values()))
-            states = [(one, one.known) for one in self._executors.values() if one.known]
-        return states
-
     async def _cell(self, at: CellAddress, suffix: str, body: bytes) -> CellReply:
         executor = self._executor(at.container)
         if not is_id(at.cell):
@@ -248,7 +150,7 @@ class SandboxClient:
             raise SandboxUnavailableError(f"The cell is too large: {error}") from error
         if isinstance(reply.outcome, Ran) and reply.outcome.files:
             files = [
-                msgspec.structs.replace(file, id=_marked_id(executor, file.id))
+                msgspec.structs.replace(file, id=marked_id(executor, file.id))
                 for file in reply.outcome.files
             ]
             outcome = msgspec.structs.replace(reply.outcome, files=files)
@@ -261,75 +163,3 @@ class SandboxClient:
         if executor is None:
             raise ContainerGoneError
         return executor
-
-    def _file(self, name: str) -> tuple[ExecutorConnection, str]:
-        match = _FILE.fullmatch(name)
-        executor = self._executors.get(match[1]) if match else None
-        if match is None or executor is None:
-            raise UnknownFileError
-        return executor, f"/files/file_{match[2]}"
-
-    async def _brought(self, name: str, at: CellAddress) -> str:
-        """Returns a file's id at the executor of a container, to which it is copied if need be.
-
-        What is no file's id stays: the executor says that there is none.
-        """
-        match = _FILE.fullmatch(name)
-        if match is None or match[1] not in self._executors:
-            return "unknown"
-        there = self._executor(at.container)
-        if self._executors[match[1]] is there:
-            return f"file_{match[2]}"
-        # Asked each time: the copy may have lapsed, or its executor have been started anew.
-        copy = f"{COPY_PREFIX}{match[1]}{match[2]}"
-        try:
-            await there.read(FileRecord, "GET", f"/files/{copy}", owner=at.owner)
-        except ContainerGoneError:  # nobody has brought it yet
-            pass
-        else:
-            return copy
-        try:
-            record = await self.file(at.owner, name)
-            content = await self.file_content(at.owner, name)
-        except UnknownFileError:
-            return "unknown"
-        await self._send_file(
-            there, at.owner, record.filename, content, record.mime_type, copy=copy
-        )
-        return copy
-
-    async def _send_file(
-        self,
-        executor: ExecutorConnection,
-        owner: str,
-        filename: str,
-        content: bytes,
-        content_type: str,
-        *,
-        seconds: int | None = None,
-        copy: str = "",
-    ) -> FileRecord:
-        path = f"/files?name={quote(filename, safe='')}"
-        if seconds is not None:
-            path += f"&seconds={seconds}"
-        if copy:
-            path += f"&copy={copy}"
-        record = await executor.read(
-            FileRecord,
-            "POST",
-            path,
-            content,
-            owner=owner,
-            content_type=content_type,
-            seconds=FILE_SECONDS,
-            repeat=False,
-        )
-        return _marked(executor, record)
-
-
-def _marked_id(executor: ExecutorConnection, name: str) -> str:
-    return name.replace("file_", f"file_{executor.address.mark}", 1)
-
-
-def _marked(executor: ExecutorConnection, record: FileRecord) -> FileRecord:
-    return msgspec.structs.replace(record, id=_marked_id(executor, record.id))

@@ -1,17 +1,14 @@
 """The executor's HTTP API, on aiohttp; sandbox/wire.py tells its bodies.
 
 A caller that goes away ends nothing: cells run in tasks of their containers, and their outcomes are
-there for whoever asks again. Callers are proxies that know the token, or may open the socket; what
-connects and does not say so within seconds is cut off.
+there for whoever asks again. Callers are proxies that know the token, or may open the socket
+(guard.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
-from collections.abc import Awaitable, Callable
-from hmac import compare_digest
 from math import inf
 from typing import Any, Final, TypeVar
 
@@ -19,12 +16,11 @@ import msgspec
 from aiohttp import web
 
 from ... import __version__
-from ..base import CellAddress, ContainerGoneError, SandboxUnavailableError
+from ..base import CellAddress
 from ..isolation.base import Isolation
 from ..wire import (
     MAX_BODY_BYTES,
     OWNER_HEADER,
-    ErrorBody,
     ExecutorState,
     FileList,
     ResumeBody,
@@ -35,24 +31,23 @@ from ..wire import (
     is_owner,
 )
 from .containers import Containers
+from .guard import (
+    FIRST_REQUEST_SECONDS,
+    MAX_CONNECTIONS,
+    ForeignRequestError,
+    Guard,
+    silent_log,
+)
 from .pool import WarmRunners
-from .spool import FileMissingError, FileTooLargeError, Spool, SpoolFullError
+from .spool import Spool
 
-MAX_CONNECTIONS: Final = 1024
-FIRST_REQUEST_SECONDS: Final = 10.0
 STATE_SECONDS: Final = 2.0
 CLOSE_SECONDS: Final = 5.0
 _PIECE_BYTES: Final = 256 * 1024
 _LONGEST_TYPE: Final = 128
 _LONGEST_SECONDS: Final = 9  # digits
 
-_log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 _Body = TypeVar("_Body")
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class ForeignRequestError(Exception):
-    """A request that no proxy of ours sends."""
 
 
 class ExecutorParts(msgspec.Struct, frozen=True):
@@ -76,11 +71,10 @@ class ExecutorServer:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._parts = parts
-        self._token = token
-        self._first_request_seconds = first_request_seconds
-        self._max_connections = max_connections
-        self._strangers: dict[object, asyncio.TimerHandle] = {}  # have not shown the token yet
-        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._guard])
+        self._guard = Guard(
+            token, first_request_seconds=first_request_seconds, max_connections=max_connections
+        )
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._guard.admit])
         app.add_routes(
             [
                 web.get("/state", self._state),
@@ -96,7 +90,7 @@ class ExecutorServer:
             ]
         )
         self._runner = web.AppRunner(
-            app, access_log=None, logger=_silent_log(), shutdown_timeout=CLOSE_SECONDS
+            app, access_log=None, logger=silent_log(), shutdown_timeout=CLOSE_SECONDS
         )
         self._listening: asyncio.Server | None = None
 
@@ -104,66 +98,18 @@ class ExecutorServer:
         """Serves on a bound socket."""
         await self._runner.setup()
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._connection, sock=listener)
+        server = self._runner.server
+        assert server is not None  # noqa: S101  # set up before
+        self._listening = await loop.create_server(
+            lambda: self._guard.connect(server), sock=listener
+        )
 
     async def close(self) -> None:
         """Stops serving. Containers have to be closed before, so that nobody waits for a cell."""
         if self._listening is not None:
             self._listening.close()
         await self._runner.cleanup()
-        for timer in self._strangers.values():
-            timer.cancel()
-
-    def _connection(self) -> asyncio.Protocol:
-        server = self._runner.server
-        assert server is not None  # noqa: S101  # set up before
-        if len(server.connections) >= self._max_connections:
-            return _Refused()
-        protocol = server()
-
-        def give_up() -> None:
-            del self._strangers[protocol]
-            if protocol.transport is not None:
-                protocol.transport.abort()
-
-        loop = asyncio.get_running_loop()
-        self._strangers[protocol] = loop.call_later(self._first_request_seconds, give_up)
-        return protocol
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Lets nobody in without the token, and answers failures."""
-        try:
-            if self._token is not None:
-                given = request.headers.get("authorization", "")
-                expected = f"Bearer {self._token}"
-                if not compare_digest(given.encode("utf-8", "replace"), expected.encode()):
-                    return _failure(401, "unauthorized", "the token is missing or wrong")
-            stranger = self._strangers.pop(request.protocol, None)
-            if stranger is not None:
-                stranger.cancel()
-            return await handler(request)
-        except ContainerGoneError:
-            return _failure(404, "gone", "there is no such container or cell")
-        except FileMissingError:
-            return _failure(404, "gone", "there is no such file")
-        except SandboxUnavailableError as error:
-            return _failure(503, "unavailable", str(error))
-        except FileTooLargeError as error:
-            return _failure(413, "too_large", str(error))
-        except SpoolFullError as error:
-            return _failure(507, "full", str(error))
-        except ForeignRequestError as error:
-            return _failure(400, "invalid", str(error))
-        except (ConnectionError, web.RequestPayloadError):  # cut, or not encoded as it says
-            return _failure(400, "invalid", "the body cannot be read")
-        except web.HTTPException as error:
-            kind = "too_large" if error.status == web.HTTPRequestEntityTooLarge.status_code else ""
-            return _failure(error.status, kind or "invalid", error.reason)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the log has to have it
-            # But for what a trace may quote: code and results.
-            _log.error("a request failed", extra={"error": type(error).__name__})
-            return _failure(500, "unavailable", "The executor failed in an unexpected way.")
+        self._guard.close()
 
     async def _state(self, _: web.Request) -> web.Response:
         try:
@@ -253,22 +199,6 @@ class ExecutorServer:
         return web.Response(status=204)
 
 
-def _silent_log() -> logging.Logger:
-    """Returns aiohttp's log, of what its parser refuses: strangers would write it, with traces."""
-    log = logging.Logger("aiohttp.server")  # noqa: LOG001  # not that of the whole process
-    log.addHandler(logging.NullHandler())
-    return log
-
-
-class _Refused(asyncio.Protocol):
-    """A connection beyond the limit."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Drops it."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # asyncio's own
-        transport.abort()
-
-
 async def _read(request: web.Request, body: type[_Body]) -> _Body:
     try:
         return msgspec.json.decode(await request.read(), type=body)
@@ -305,8 +235,3 @@ def _checked_owner(text: str) -> str:
 
 def _json(body: Any) -> web.Response:
     return web.Response(body=msgspec.json.encode(body), content_type="application/json")
-
-
-def _failure(status: int, error: str, message: str) -> web.Response:
-    body = msgspec.json.encode(ErrorBody(error, message))
-    return web.Response(status=status, body=body, content_type="application/json")
