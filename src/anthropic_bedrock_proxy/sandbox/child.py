@@ -78,6 +78,7 @@ class OwnExecutor:
         self._direct = unix_connector(str(self._folder / "executor.sock"))
         self._starting: asyncio.Task[None] | None = None
         self._watching: set[asyncio.Task[None]] = set()
+        self._spawned: set[asyncio.subprocess.Process] = set()  # by this process, and not ended
         self._pause = 0.0  # before the next one that replaces a failed one
         self._closed = False
 
@@ -111,6 +112,8 @@ class OwnExecutor:
             deadline = time.monotonic() + END_SECONDS
             while not self._is_free() and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
+            for process in self._spawned:
+                process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # reaps it; asyncio has no other way without a loop
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _connect(self, factory: Callable[[], AWSConnection]) -> AWSConnection:
@@ -153,6 +156,7 @@ class OwnExecutor:
     async def _start_one(self) -> bool:
         """Starts an executor and waits until one listens; False if it ended, the lock taken."""
         process = await self._spawn()
+        self._spawned.add(process)
         try:
             while not await self._listens():
                 if process.returncode is not None:
@@ -207,6 +211,7 @@ class OwnExecutor:
         loop = asyncio.get_running_loop()
         began = loop.time()
         status = await process.wait()
+        self._spawned.discard(process)
         if not status or self._closed:  # it was told to end, or there is one already
             return
         _log.error("the sandbox executor ended with status %s; another one is started", status)

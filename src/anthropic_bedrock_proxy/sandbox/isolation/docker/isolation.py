@@ -14,7 +14,6 @@ empty container, which the next `open` removes, by whichever executor.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 import time
@@ -23,8 +22,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..base import IsolationError, IsolationState, RunnerLimits
-from .config import LABEL, LABEL_BOOT, LABEL_EXECUTOR, container_config
+from .config import container_config
 from .connection import DockerConnection, connect
+from .image import SandboxImage
+from .leftovers import REMOVE_SECONDS, Leftovers
 from .process import DockerRunner, abort
 
 if TYPE_CHECKING:
@@ -34,14 +35,8 @@ _log = logging.getLogger(__name__)
 
 _STATE_SECONDS: Final = 0.8
 _START_SECONDS: Final = 30.0
-_REMOVE_SECONDS: Final = 15.0
 _SWEEP_SECONDS: Final = 30.0
-_PULL_SECONDS: Final = 900.0
-_PULL_AGAIN_SECONDS: Final = 60.0  # after a pull that failed
-_MOST_LEFTOVERS: Final = 10_000
 _MISSES: Final = 20  # looks for a container that may come yet
-_MISSING: Final = 404
-_IN_PROGRESS: Final = 409  # it is being removed already
 _AWAY: Final = 900  # what the library calls a daemon that cannot be reached
 
 
@@ -64,30 +59,26 @@ class DockerIsolation:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`executor` is the name that containers are found by; `address` that of the daemon."""
-        self._image = image
+        self._image = SandboxImage(image, self._docker, now)
         self._command = tuple(command)
         self._limits = limits
         self._workspace = workspace
         self._executor = executor
         self._runtime = runtime
         self._address = address
-        self._now = now
         self._allow_degraded = allow_degraded
         self._connection: DockerConnection | None = None
-        self._pull: asyncio.Task[None] | None = None
-        self._pull_failed_at: float | None = None
         self._runners: dict[str, DockerRunner] = {}
         self._starting: set[asyncio.Task[DockerRunner]] = set()
         self._killing: set[asyncio.Task[None]] = set()
-        self._leftovers: dict[str, int] = {}
         self._boot = secrets.token_hex(8)
-        self._swept = False
+        self._leftovers = Leftovers(self._docker, executor, self._boot)
 
     async def open(self) -> None:
         """Removes what an executor of this name has left behind; begins to pull a missing image."""
         with suppress(Exception):  # `state` tells it, and tries anew
             async with asyncio.timeout(_SWEEP_SECONDS):
-                await self._sweep(self._docker())
+                await self._leftovers.sweep(self._docker())
         await self.state()
 
     async def state(self) -> IsolationState:
@@ -96,8 +87,8 @@ class DockerIsolation:
             async with asyncio.timeout(_STATE_SECONDS):
                 docker = self._docker()
                 info = await docker.system.info()
-                image = await self._inspect_image(docker)
-                await self._remove_leftovers(docker)
+                image = await self._image.inspect(docker)
+                await self._leftovers.remove_all(docker)
         except Exception as error:  # noqa: BLE001  # a library's, of any kind: all mean the same
             return IsolationState("unavailable", self._why_away(error))
         details = _details(info)
@@ -111,8 +102,8 @@ class DockerIsolation:
             )
             return IsolationState("unavailable", reason, details, answers=True)
         if image is None:
-            return self._without_image(details)
-        return IsolationState("ready", "", details | {"image": self._image})
+            return self._image.state_without(details)
+        return IsolationState("ready", "", details | {"image": self._image.name})
 
     async def start(self) -> DockerRunner:
         """Starts one runner. Raises `IsolationError`."""
@@ -128,16 +119,14 @@ class DockerIsolation:
 
     async def close(self) -> None:
         """Removes all that it has started."""
-        if self._pull is not None:
-            self._pull.cancel()
-            await asyncio.wait([self._pull])
+        await self._image.close()
         if self._starting:
             await asyncio.wait(self._starting)
         await asyncio.gather(*(runner.kill() for runner in [*self._runners.values()]))
         if self._connection is not None:
             with suppress(Exception):
-                async with asyncio.timeout(_REMOVE_SECONDS):
-                    await self._remove_leftovers(self._connection.client)
+                async with asyncio.timeout(REMOVE_SECONDS):
+                    await self._leftovers.remove_all(self._connection.client)
             await self._connection.close()
             self._connection = None
 
@@ -145,9 +134,9 @@ class DockerIsolation:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 docker = self._docker()
-                if not self._swept:
-                    await self._sweep(docker)
-                await self._remove_leftovers(docker)
+                if not self._leftovers.swept:
+                    await self._leftovers.sweep(docker)
+                await self._leftovers.remove_all(docker)
                 return await self._start(docker)
         except IsolationError:
             raise
@@ -166,11 +155,11 @@ class DockerIsolation:
         return self._connection.client
 
     async def _start(self, docker: Docker) -> DockerRunner:
-        image = await self._inspect_image(docker)
+        image = await self._image.inspect(docker)
         if image is None:
-            raise IsolationError(self._without_image({}).reason)
+            raise IsolationError(self._image.state_without({}).reason)
         config = container_config(
-            image=self._image,
+            image=self._image.name,
             command=self._command,
             limits=self._limits,
             workspace=self._workspace,
@@ -179,7 +168,7 @@ class DockerIsolation:
             runtime=self._runtime,
             volumes=(image.get("Config") or {}).get("Volumes") or (),
         )
-        from aiodocker import DockerError  # noqa: PLC0415  # as above
+        from aiodocker import DockerError  # noqa: PLC0415  # an extra
 
         # Named here, so that a container can be removed whose making we did not see end.
         name = f"sandbox-{secrets.token_hex(12)}"
@@ -202,84 +191,9 @@ class DockerIsolation:
         self._runners[runner.id] = runner
         return runner
 
-    async def _inspect_image(self, docker: Docker) -> dict[str, Any] | None:
-        from aiodocker import DockerError  # noqa: PLC0415  # as above
-
-        try:
-            return await docker.images.inspect(self._image)
-        except DockerError as error:
-            if error.status == _MISSING:
-                return None
-            raise
-
-    def _without_image(self, details: dict[str, str]) -> IsolationState:
-        """Tells of a missing image that it is on its way, which it is from now on, or why not."""
-        failed_at = self._pull_failed_at
-        if self._pull is None and (
-            failed_at is None or self._now() - failed_at >= _PULL_AGAIN_SECONDS
-        ):
-            self._pull = asyncio.create_task(self._pull_image())
-        if self._pull is not None:
-            reason = f"the image {self._image} is being pulled; try again soon"
-            return IsolationState("preparing", reason, details)
-        reason = (
-            f"the image {self._image} is not here and could not be pulled: "
-            f"`docker pull {self._image}`, or make one with "
-            "`anthropic-bedrock-proxy sandbox build` and set PTC_SANDBOX_IMAGE to it"
-        )
-        return IsolationState("unavailable", reason, details, answers=True)
-
-    async def _pull_image(self) -> None:
-        try:
-            async with asyncio.timeout(_PULL_SECONDS):
-                # Its answer is progress: read as it comes, so that none of it is kept.
-                async for _ in self._docker().images.pull(self._image, stream=True):
-                    pass
-            self._pull_failed_at = None
-        except Exception as error:  # noqa: BLE001  # as in `state`
-            self._pull_failed_at = self._now()
-            _log.warning("The sandbox image could not be pulled: %s", type(error).__name__)
-        finally:
-            self._pull = None
-
     async def _remove(self, name: str, misses: int = 1) -> None:
-        """Removes a container by its id or name; when that fails, or it is not there yet, later."""
         self._runners.pop(name, None)
-        if len(self._leftovers) < _MOST_LEFTOVERS:  # the next `open` finds any by its label
-            self._leftovers[name] = misses
-        with suppress(Exception):  # it is a leftover then
-            async with asyncio.timeout(_REMOVE_SECONDS):
-                await self._remove_one(self._docker(), name)
-
-    async def _remove_one(self, docker: Docker, name: str) -> None:
-        from aiodocker import DockerError  # noqa: PLC0415  # as above
-
-        misses = 0
-        try:
-            await docker.containers.container(name).delete(force=True, v=True)
-        except DockerError as error:
-            if error.status == _IN_PROGRESS:
-                return
-            if error.status != _MISSING:
-                raise
-            misses = self._leftovers.get(name, 1) - 1
-        if misses:
-            self._leftovers[name] = misses
-        else:
-            self._leftovers.pop(name, None)
-
-    async def _remove_leftovers(self, docker: Docker) -> None:
-        for name in [*self._leftovers]:
-            await self._remove_one(docker, name)
-
-    async def _sweep(self, docker: Docker) -> None:
-        """Removes what is left of executors: of this name, all; of others, what has ended."""
-        ours = await _find(docker, label=[f"{LABEL}=1", f"{LABEL_EXECUTOR}={self._executor}"])
-        ended = await _find(docker, label=[f"{LABEL}=1"], status=["exited", "dead"])
-        now = await _find(docker, label=[f"{LABEL_BOOT}={self._boot}"])
-        for name in (ours | ended) - now:
-            await self._remove_one(docker, name)
-        self._swept = True
+        await self._leftovers.remove(name, misses)
 
     def _why_away(self, error: Exception) -> str:
         """Says what is wrong with the daemon, in words that are fit for clients."""
@@ -296,11 +210,6 @@ class DockerIsolation:
             )
         _log.warning("The Docker daemon refused a sandbox: %s", error)
         return f"the Docker daemon refused (status {status}): the executor's log says why"
-
-
-async def _find(docker: Docker, **filters: list[str]) -> set[str]:
-    found = await docker.containers.list(all="true", filters=json.dumps(filters))
-    return {container.id for container in found}
 
 
 def _weak_points(info: Mapping[str, Any]) -> list[str]:
