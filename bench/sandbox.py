@@ -24,8 +24,8 @@ from anthropic_bedrock_proxy.sandbox.base import (
     PythonCell,
     Waiting,
 )
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 
 from .processes import load_average, stop_children_on_exit, tree
 from .sandbox_parts import (
@@ -131,7 +131,7 @@ def _percentile(values: list[float], share: float) -> float:
 
 
 async def _latencies(run_by: Executor) -> dict[str, float]:
-    client = SandboxClient([ExecutorCalls(ExecutorAddress.from_url(run_by.url), TOKEN)])
+    client = SandboxClient([ExecutorConnection(ExecutorAddress.from_url(run_by.url), TOKEN)])
     try:
         colds = [await _first_cell(client) for _ in range(_COLD)]
         at = CellAddress(client.new_container(), "bench", "cell")

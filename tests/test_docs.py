@@ -16,19 +16,23 @@ from anthropic_bedrock_proxy.config.aws_names import SDK
 from anthropic_bedrock_proxy.config.sections.sandbox import SandboxSettings
 from anthropic_bedrock_proxy.http.cors import EXPOSED
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
-from anthropic_bedrock_proxy.sandbox import wire
+from anthropic_bedrock_proxy.sandbox import client, wire
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
 from anthropic_bedrock_proxy.sandbox.executor import (
+    cell_queue,
     cell_run,
     container,
     frames,
     pool,
     runner_link,
     server,
+    transfers,
 )
 from anthropic_bedrock_proxy.sandbox.isolation.docker import config
 from anthropic_bedrock_proxy.sandbox.isolation.sandlock import launcher
 from anthropic_bedrock_proxy.sandbox.runner import commands, functions
+from anthropic_bedrock_proxy.tools.code_execution import container as code_container
+from anthropic_bedrock_proxy.tools.code_execution import functions as code_functions
 from anthropic_bedrock_proxy.tools.code_execution import uploads
 
 ROOT = Path(__file__).parents[1]
@@ -231,9 +235,14 @@ def bounds_of_sandboxes():
         "a line between runner and executor": (
             f"{mib(frames.MAX_LINE_BYTES)}; {mib(frames.MAX_END_BYTES)} at the end of a cell"
         ),
-        "lines that are read ahead": f"{runner_link._READ_AHEAD}",
+        "lines that are read ahead": (
+            f"{runner_link._READ_AHEAD}, with {mib(runner_link._READ_AHEAD_BYTES)}"
+        ),
         "files that a cell leaves": f"{frames.MAX_FILES}, of {mib(runners.max_file)} each (",
-        "cells that wait": f"{container.MAX_QUEUE}",
+        "cells that wait": (
+            f"{cell_queue.MAX_QUEUE}, with {mib(cell_queue.MAX_QUEUE_BYTES)}; "
+            f"{mib(cell_queue.MAX_QUEUED_BYTES)} in all"
+        ),
         "outcomes that are kept": (
             f"{container.KEPT_OUTCOMES}, with {mib(container.KEPT_BYTES)}; "
             f"{container.KEPT_IDS:,} ids behind them"
@@ -244,6 +253,11 @@ def bounds_of_sandboxes():
             f"{spool.owner_files:,}, with {times[0]} times the size of one; "
             f"{times[1]} times for all; a day"
         ),
+        "calls of a request that have not ended": f"{code_container.MAX_CELLS}",
+        "schemas of tools that code may call": f"{code_functions.MAX_PARTS:,} parts",
+        "a result for code": f"{mib(client._BATCH_BYTES)} as JSON",
+        "calls that lapse one after the other": f"{cell_run.MAX_LAPSES}",
+        "the fetching of files that a cell left": f"{transfers.FETCH_SECONDS:g} s",
         "files that are brought in": f"{uploads.MAX_UPLOADS}",
         "a body": f"{mib(wire.MAX_BODY_BYTES)};",
         "connections": (

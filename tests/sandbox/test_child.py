@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -15,9 +16,9 @@ import pytest
 from executors import until
 
 from anthropic_bedrock_proxy.sandbox.base import CellAddress, PythonCell, SandboxUnavailableError
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.child import OwnExecutor, executor_environ
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 
 SUPPORT = Path(__file__).parents[1] / "support"
 PROGRAM = (sys.executable, str(SUPPORT / "fake_sandboxd.py"))
@@ -27,7 +28,7 @@ HELLO = PythonCell("say hello")
 ASKER = """
 import asyncio, os, sys
 from anthropic_bedrock_proxy.sandbox.child import OwnExecutor
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 
 own = OwnExecutor({"PATH": os.environ["PATH"]}, program=sys.argv[1:])
 for _ in range(2):
@@ -35,8 +36,8 @@ for _ in range(2):
         break
 
 async def ask():
-    calls = ExecutorCalls(own.address, None, connect=own.connect)
-    state = await calls.state()
+    connection = ExecutorConnection(own.address, None, connect=own.connect)
+    state = await connection.state()
     os.write(1, f"{state.status} {os.path.dirname(own.address.path)}\\n".encode())
     await asyncio.Event().wait()
 
@@ -57,12 +58,13 @@ def is_running(pid):
 
 
 @asynccontextmanager
-async def owning(**environ):
-    own = OwnExecutor({"PATH": os.environ["PATH"], **environ}, program=PROGRAM)
+async def owning(*, sleep=asyncio.sleep, **environ):
+    given = {"PATH": os.environ["PATH"], **environ}
+    own = OwnExecutor(given, program=PROGRAM, sleep=sleep)
     clients = []
 
     def client():
-        clients.append(SandboxClient([ExecutorCalls(own.address, None, connect=own.connect)]))
+        clients.append(SandboxClient([ExecutorConnection(own.address, None, connect=own.connect)]))
         return clients[-1]
 
     try:
@@ -93,6 +95,17 @@ def test_nothing_runs_until_it_is_needed_and_then_one():
     asyncio.run(main())
 
 
+def test_who_lets_go_of_it_has_waited_for_its_end():
+    async def main():
+        async with owning() as (own, client):
+            await says_hello(client())
+            (pid,) = starts(own)
+        assert not is_running(pid)
+        assert not Path(own.address.path).parent.exists()
+
+    asyncio.run(main())
+
+
 def test_one_that_was_killed_is_replaced_and_the_next_need_finds_it():
     async def main():
         async with owning() as (own, client):
@@ -115,6 +128,26 @@ def test_one_that_cannot_start_is_told_with_its_status():
         async with owning(SANDBOX_NAME="broken") as (_, client):
             with pytest.raises(SandboxUnavailableError, match="ended with status 1"):
                 await says_hello(client())
+
+    asyncio.run(main())
+
+
+def test_while_another_has_the_lock_none_is_started():
+    async def main():
+        pauses = []
+
+        async def sleep(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 50:
+                lock.close()  # the other one has ended
+            await asyncio.sleep(seconds)
+
+        async with owning(sleep=sleep) as (own, client):
+            lock = Path(own.address.path).with_name("lock").open("ab")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert await says_hello(client()) == "hello\n"
+            assert len(pauses) >= 50
+            assert len(starts(own)) == 1
 
     asyncio.run(main())
 

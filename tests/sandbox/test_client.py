@@ -22,8 +22,8 @@ from anthropic_bedrock_proxy.sandbox.base import (
     UnknownFileError,
     Waiting,
 )
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 from anthropic_bedrock_proxy.sandbox.executor.spool import SpoolBounds
 
 OWNER = "key-1"
@@ -36,7 +36,7 @@ async def several(count=2, **options):
         executors = [
             await stack.enter_async_context(running_executor(**options)) for _ in range(count)
         ]
-        client = SandboxClient([executor.calls() for executor in executors])
+        client = SandboxClient([executor.connection() for executor in executors])
         stack.push_async_callback(client.close)
         yield client, {executor.address.mark: executor for executor in executors}
 
@@ -57,7 +57,7 @@ def test_a_container_is_found_where_it_was_made_by_any_client():
                 await client.run(at(container), BashCell("say x"), create=True)
                 home = executors[mark_of(container)]
                 assert home.parts.containers.look(container, OWNER).cells == ["c1"]
-                other = SandboxClient([one.calls() for one in executors.values()])
+                other = SandboxClient([one.connection() for one in executors.values()])
                 assert (await other.look(container, OWNER)).cells == ["c1"]
                 await other.remove(container, OWNER)
                 await other.close()
@@ -84,7 +84,7 @@ def test_new_containers_and_files_do_not_go_where_an_executor_was_a_moment_ago()
     async def main():
         async with running_executor() as stays:
             async with running_executor() as goes:
-                client = SandboxClient([stays.calls(), goes.calls()])
+                client = SandboxClient([stays.connection(), goes.connection()])
                 await client.check()
                 await until(lambda: None not in client.states().values())
             await client.check()
@@ -116,8 +116,8 @@ async def _never(_):
 async def one_of_two_hangs():
     """(a client of an executor that never answers and one that does, the one that does)"""
     async with running_executor() as silent, running_executor() as good:
-        calls = [silent.calls(connect=_never), good.calls()]
-        client = SandboxClient(calls)
+        connections = [silent.connection(connect=_never), good.connection()]
+        client = SandboxClient(connections)
         try:
             async with asyncio.timeout(4):  # the silent one is given up after 15 s
                 yield client, good
@@ -138,8 +138,10 @@ def test_one_that_does_not_answer_holds_up_neither_containers_nor_files():
 def test_files_of_those_that_answer_are_listed_and_if_none_does_that_is_told():
     async def main():
         async with running_executor() as good:
-            away = ExecutorCalls(ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None)
-            client = SandboxClient([away, good.calls()])
+            away = ExecutorConnection(
+                ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None
+            )
+            client = SandboxClient([away, good.connection()])
             record = await client.upload(OWNER, "a.txt", b"x", "text/plain")
             assert await client.list_files(OWNER) == [record]
             alone = SandboxClient([away])
@@ -165,7 +167,7 @@ def test_states_are_told_at_once_and_asked_for_in_the_background():
 def test_an_executor_that_is_away_is_unavailable():
     async def main():
         address = ExecutorAddress.from_url("unix:///nowhere/executor.sock")
-        client = SandboxClient([ExecutorCalls(address, None)])
+        client = SandboxClient([ExecutorConnection(address, None)])
         with pytest.raises(SandboxUnavailableError, match="cannot be reached"):
             await client.check()
         with pytest.raises(SandboxUnavailableError, match="cannot be reached"):
@@ -182,9 +184,9 @@ def test_a_connection_that_is_cut_in_a_cell_is_joined_again():
             cell = BashCell("stand\nsay x")
             running = asyncio.create_task(client.run(at(client.new_container()), cell, create=True))
             await until(lambda: executor.isolation.ran)
-            (calls,) = client._executors.values()
-            for connection in list(calls._pool._open):
-                connection._transport.abort()  # as a network does
+            (connection,) = client._executors.values()
+            for one in list(connection._pool._open):
+                one._transport.abort()  # as a network does
             executor.isolation.gate.set()
             assert (await running).outcome == Ran("x\n", "", 0)
             assert len(executor.isolation.ran) == 1
@@ -195,7 +197,7 @@ def test_a_connection_that_is_cut_in_a_cell_is_joined_again():
 def test_a_cell_that_takes_too_long_is_said_to_and_runs_on():
     async def main():
         async with running_executor() as executor:
-            client = SandboxClient([executor.calls()], cell_seconds=0.05)
+            client = SandboxClient([executor.connection()], cell_seconds=0.05)
             address = at(client.new_container())
             with pytest.raises(SandboxUnavailableError, match=r"not answered within 0\.05 s"):
                 await client.run(address, BashCell("stand\nsay x"), create=True)
@@ -294,7 +296,7 @@ def test_another_proxy_does_not_bring_a_copy_again_over_what_code_has_made_of_it
             await client.run(at(container), cell, create=True, uploads=uploads)
             (runner,) = executors[other].isolation.runners
             runner.files["a.txt"] = b"edited"
-            second = SandboxClient([executor.calls() for executor in executors.values()])
+            second = SandboxClient([executor.connection() for executor in executors.values()])
             reply = await second.run(at(container, "c2"), cell, create=False, uploads=uploads)
             assert reply.outcome.stdout == "edited\n"
             await second.close()

@@ -11,8 +11,8 @@ import msgspec
 from fake_isolation import FakeIsolation
 
 from anthropic_bedrock_proxy.sandbox.address import ExecutorAddress
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 from anthropic_bedrock_proxy.sandbox.executor.process import ExecutorOptions, bind, executing
 from anthropic_bedrock_proxy.sandbox.executor.server import ExecutorServer
 
@@ -29,11 +29,11 @@ class RunningExecutor:
         self.token = token
         self._clients = []
 
-    def calls(self, **options) -> ExecutorCalls:
-        return ExecutorCalls(self.address, options.pop("token", self.token), **options)
+    def connection(self, **options) -> ExecutorConnection:
+        return ExecutorConnection(self.address, options.pop("token", self.token), **options)
 
     def client(self, **options) -> SandboxClient:
-        self._clients.append(SandboxClient([self.calls(**options)]))
+        self._clients.append(SandboxClient([self.connection(**options)]))
         return self._clients[-1]
 
     async def close(self) -> None:

@@ -81,19 +81,21 @@ class OnDemandSandbox:
                 ExecutorAddress,
                 parse_addresses,
             )
-            from ..sandbox.calls import ExecutorCalls  # noqa: PLC0415
             from ..sandbox.client import SandboxClient  # noqa: PLC0415
+            from ..sandbox.connection import ExecutorConnection  # noqa: PLC0415
 
             if self._own is not None:
-                calls = [ExecutorCalls(self._own.address, None, connect=self._own.connect)]
+                connections = [
+                    ExecutorConnection(self._own.address, None, connect=self._own.connect)
+                ]
             elif self._settings.url is not None:
                 token = self._settings.token
                 addresses = parse_addresses(self._settings.url)
-                calls = [ExecutorCalls(address, token) for address in addresses]
+                connections = [ExecutorConnection(address, token) for address in addresses]
             else:
                 nowhere = ExecutorAddress.from_url("unix:///nowhere")
-                calls = [ExecutorCalls(nowhere, None, connect=_no_folder)]
-            self._client = SandboxClient(calls)
+                connections = [ExecutorConnection(nowhere, None, connect=_no_folder)]
+            self._client = SandboxClient(connections)
         return self._client
 
     def health(self) -> SandboxHealth:

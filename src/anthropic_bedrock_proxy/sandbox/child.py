@@ -3,7 +3,8 @@
 Made once, before workers are forked: a folder for a socket and a lock, and a pipe. Nothing runs
 until a worker needs a sandbox and finds nobody at the socket; it then starts `sandboxd`:
 
-- Several may start one at the same time: the executor that gets the lock stays, others end.
+- Several may start one at the same time: the executor that gets the lock stays, others end. Who
+  finds the lock taken starts none, but waits until somebody listens or the lock is free.
 - The pipe's writing end is in every process of `serve`, and in nothing that they start. When the
   last of them has gone, even by kill -9, the executor reads the end, removes its containers, ends.
 - An executor that fails is started again by the worker that had started it, so that what it has
@@ -15,11 +16,13 @@ The executor has no AWS credentials: `executor_environ` says what it is told.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -31,9 +34,9 @@ from .address import ExecutorAddress
 PROGRAM: Final = (sys.executable, "-P", "-m", __package__.partition(".")[0], "sandboxd")
 MISSING_PACKAGES: Final = 3  # the exit status of `sandboxd` without them
 START_SECONDS: Final = 10.0
+END_SECONDS: Final = 20.0  # as long as the executor takes at most
 LIVES_SECONDS: Final = 60.0  # an executor that lived for so long is started again at once
 _POLL_SECONDS: Final = 0.02
-_LOCKED_SECONDS: Final = 0.25  # before another one is started, while the old one still ends
 _LONGEST_PAUSE: Final = 60.0
 _PREFIXES: Final = ("PTC_", "STANDALONE_", "SANDBOX_", "DOCKER_", "XDG_", "LC_")
 _NAMES: Final = {"PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "LOG_LEVEL", "LOG_FORMAT"}
@@ -97,10 +100,17 @@ class OwnExecutor:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def release(self) -> None:
-        """Says that this process needs it no more; removes the folder if it was made here."""
+        """Says that this process needs it no more.
+
+        Where it was made, this waits until the executor has removed its containers: once the first
+        process of a container has ended, nobody else may go on. Then the folder is removed.
+        """
         os.close(self._held)
         os.close(self._ours)
         if os.getpid() == self._maker:
+            deadline = time.monotonic() + END_SECONDS
+            while not self._is_free() and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _connect(self, factory: Callable[[], AWSConnection]) -> AWSConnection:
@@ -121,13 +131,24 @@ class OwnExecutor:
     async def _start(self) -> None:
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await self._start_one():
-                    await self._sleep(_LOCKED_SECONDS)
+                while not await self._listens() and not (
+                    self._is_free() and await self._start_one()
+                ):
+                    await self._sleep(_POLL_SECONDS)
         except TimeoutError:
             seconds = f"{START_SECONDS:g} s"
             raise ConnectError(f"the executor did not listen within {seconds}") from None
         finally:
             self._starting = None
+
+    def _is_free(self) -> bool:
+        """Tells whether no executor has the lock: one that has it listens soon, or ends."""
+        with (self._folder / "lock").open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
 
     async def _start_one(self) -> bool:
         """Starts an executor and waits until one listens; False if it ended, the lock taken."""

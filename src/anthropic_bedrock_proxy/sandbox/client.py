@@ -32,7 +32,7 @@ from .base import (
     SandboxUnavailableError,
     UnknownFileError,
 )
-from .calls import ExecutorCalls
+from .connection import ExecutorConnection
 from .wire import (
     COPY_PREFIX,
     LONGEST_CELL_SECONDS,
@@ -59,7 +59,7 @@ class SandboxClient:
     """All executors of an installation. Implements `Sandbox`; belongs to one event loop."""
 
     def __init__(
-        self, executors: Sequence[ExecutorCalls], *, cell_seconds: float = CELL_SECONDS
+        self, executors: Sequence[ExecutorConnection], *, cell_seconds: float = CELL_SECONDS
     ) -> None:
         """`cell_seconds` is how long a cell may keep the proxy waiting, those before it too."""
         self._executors = {one.address.mark: one for one in executors}
@@ -215,14 +215,14 @@ class SandboxClient:
         except ContainerGoneError:
             raise UnknownFileError from None
 
-    async def _listed(self, executor: ExecutorCalls, owner: str) -> list[FileRecord]:
+    async def _listed(self, executor: ExecutorConnection, owner: str) -> list[FileRecord]:
         listed = await executor.read(FileList, "GET", "/files", owner=owner, seconds=LIST_SECONDS)
         return [_marked(executor, record) for record in listed.files]
 
-    async def _answered(self) -> list[tuple[ExecutorCalls, ExecutorState]]:
+    async def _answered(self) -> list[tuple[ExecutorConnection, ExecutorState]]:
         """Returns the states that are known once one is ready: a slow executor holds up nobody."""
         asked = {asyncio.ensure_future(one.state()): one for one in self._executors.values()}
-        waiting, states = set(asked), list[tuple[ExecutorCalls, ExecutorState]]()
+        waiting, states = set(asked), list[tuple[ExecutorConnection, ExecutorState]]()
         try:
             while waiting:
                 _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -255,14 +255,14 @@ class SandboxClient:
             return msgspec.structs.replace(reply, outcome=outcome)
         return reply
 
-    def _executor(self, container: str) -> ExecutorCalls:
+    def _executor(self, container: str) -> ExecutorConnection:
         match = _CONTAINER.fullmatch(container)
         executor = self._executors.get(match[1]) if match else None
         if executor is None:
             raise ContainerGoneError
         return executor
 
-    def _file(self, name: str) -> tuple[ExecutorCalls, str]:
+    def _file(self, name: str) -> tuple[ExecutorConnection, str]:
         match = _FILE.fullmatch(name)
         executor = self._executors.get(match[1]) if match else None
         if match is None or executor is None:
@@ -300,7 +300,7 @@ class SandboxClient:
 
     async def _send_file(
         self,
-        executor: ExecutorCalls,
+        executor: ExecutorConnection,
         owner: str,
         filename: str,
         content: bytes,
@@ -327,9 +327,9 @@ class SandboxClient:
         return _marked(executor, record)
 
 
-def _marked_id(executor: ExecutorCalls, name: str) -> str:
+def _marked_id(executor: ExecutorConnection, name: str) -> str:
     return name.replace("file_", f"file_{executor.address.mark}", 1)
 
 
-def _marked(executor: ExecutorCalls, record: FileRecord) -> FileRecord:
+def _marked(executor: ExecutorConnection, record: FileRecord) -> FileRecord:
     return msgspec.structs.replace(record, id=_marked_id(executor, record.id))

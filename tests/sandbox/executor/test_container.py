@@ -14,15 +14,16 @@ from anthropic_bedrock_proxy.sandbox.base import (
     FunctionResult,
     PythonCell,
     Ran,
+    SandboxUnavailableError,
     Waiting,
 )
+from anthropic_bedrock_proxy.sandbox.executor.cell_queue import MAX_QUEUE
 from anthropic_bedrock_proxy.sandbox.executor.cell_run import CellSeconds
 from anthropic_bedrock_proxy.sandbox.executor.container import (
     KEPT_BYTES,
     KEPT_OUTCOMES,
-    MAX_QUEUE,
-    ContainerTools,
     SandboxContainer,
+    SharedParts,
 )
 from anthropic_bedrock_proxy.sandbox.executor.runner_link import RunnerBounds, start_runner
 from anthropic_bedrock_proxy.sandbox.executor.spool import Spool
@@ -36,7 +37,7 @@ async def contained(seconds=None):
     async def start():
         return await start_runner(isolation, b"{}", RunnerBounds())
 
-    container = SandboxContainer("key-1", ContainerTools(start, spool, seconds or CellSeconds()))
+    container = SandboxContainer("key-1", SharedParts(start, spool, seconds or CellSeconds()))
     try:
         yield container, isolation
     finally:
@@ -247,6 +248,23 @@ def test_a_file_that_is_too_large_costs_python_that_file_and_bash_the_cell():
             assert failed.error_code == "output_file_too_large"
 
     asyncio.run(main())
+
+
+def test_a_fault_of_our_own_is_told_by_its_kind_alone(caplog):
+    async def main():
+        async with contained() as (container, isolation):
+
+            async def fails(_):
+                raise KeyError("what a cell wrote")
+
+            await container.run("c1", BashCell("say x"), ())
+            isolation.runners[0].write = fails
+            with pytest.raises(SandboxUnavailableError):
+                await container.run("c2", BashCell("say x"), ())
+
+    asyncio.run(main())
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert (record.error, record.exc_info) == ("KeyError", None)
 
 
 async def _broken(_):

@@ -24,7 +24,7 @@ from anthropic_bedrock_proxy.sandbox.base import (
     Waiting,
 )
 from anthropic_bedrock_proxy.sandbox.executor.cell_run import CellSeconds
-from anthropic_bedrock_proxy.sandbox.executor.container import ContainerTools
+from anthropic_bedrock_proxy.sandbox.executor.container import SharedParts
 from anthropic_bedrock_proxy.sandbox.executor.containers import ContainerBounds, Containers
 from anthropic_bedrock_proxy.sandbox.executor.runner_link import RunnerBounds, start_runner
 from anthropic_bedrock_proxy.sandbox.executor.spool import Spool
@@ -38,7 +38,7 @@ class Story:
         self.clock = Clock(1000.0)
         self.isolation = FakeIsolation()
         self.spool = Spool()
-        tools = ContainerTools(self._start, self.spool, CellSeconds())
+        tools = SharedParts(self._start, self.spool, CellSeconds())
         self.containers = Containers(tools, BOUNDS, now=self.clock)
 
     async def _start(self):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anthropic_bedrock_proxy.sandbox.executor import cell_run
 from anthropic_bedrock_proxy.sandbox.executor.frames import (
     MAX_CALLS,
     MAX_END_BYTES,
@@ -30,6 +31,7 @@ from anthropic_bedrock_proxy.sandbox.executor.frames import (
     ToldCall,
     encode_frame,
 )
+from anthropic_bedrock_proxy.sandbox.runner import functions, lines
 
 LINES = (
     b'{"type":"ready","python":"3.11","hardened":true}\n'
@@ -157,3 +159,9 @@ def test_lines_to_the_runner_are_as_the_protocol_has_them():
 def test_what_cannot_be_sent_is_an_error(text):
     with pytest.raises(RunnerLineError):
         encode_frame(ResultFrame(1, 1, text))
+
+
+def test_executor_and_runner_know_the_same_bounds():
+    assert MAX_LINE_BYTES == lines.MAX_LINE_BYTES
+    assert MAX_CALLS == functions.MAX_CALLS
+    assert cell_run._MAX_CALLS_BYTES == functions.MAX_TOLD_BYTES

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import pytest
 from executors import until
@@ -8,6 +9,7 @@ from fake_isolation import FakeIsolation
 
 from anthropic_bedrock_proxy.sandbox.executor.frames import DoneFrame, RunBashFrame
 from anthropic_bedrock_proxy.sandbox.executor.runner_link import (
+    _READ_AHEAD_BYTES,
     RunnerBounds,
     RunnerEndedError,
     start_runner,
@@ -124,10 +126,30 @@ def test_what_nobody_takes_is_not_read():
         runner = isolation.runners[0]
         for _ in range(100):
             runner.tell(type="stored", id=number)
-        await asyncio.sleep(0.01)
+        for _ in range(1000):  # turns of the loop, of which one line takes a few
+            await asyncio.sleep(0)
         assert runner._out.qsize() > 80
         for _ in range(100):
             await link.receive(5)
+        await link.end("over")
+
+    asyncio.run(main())
+
+
+def test_large_lines_are_read_ahead_by_their_bytes():
+    async def main():
+        isolation = FakeIsolation()
+        link = await started(isolation)
+        number = link.begin()
+        runner = isolation.runners[0]
+        data = base64.b64encode(bytes(_READ_AHEAD_BYTES // 3)).decode()  # of two lines, no third
+        for _ in range(5):
+            runner.tell(type="data", id=number, data=data, last=False)
+        await until(lambda: runner._out.qsize() <= 2)
+        await asyncio.sleep(0.01)
+        assert runner._out.qsize() == 2  # two are taken, and one waits for room
+        for _ in range(5):
+            assert len((await link.receive(5)).data) == _READ_AHEAD_BYTES // 3
         await link.end("over")
 
     asyncio.run(main())
@@ -147,3 +169,20 @@ def test_its_end_is_told_with_the_reason():
             await link.receive(5)
 
     asyncio.run(main())
+
+
+def test_a_fault_of_a_library_is_told_by_its_kind_alone(caplog):
+    async def main():
+        isolation = FakeIsolation()
+        link = await started(isolation)
+
+        async def fails():
+            raise KeyError("what a cell wrote")
+
+        isolation.runners[0].read = fails
+        isolation.runners[0].tell(type="stored", id=link.begin())  # the read before
+        await until(lambda: link.ended)
+
+    asyncio.run(main())
+    (record,) = [one for one in caplog.records if one.levelname == "ERROR"]
+    assert (record.error, record.exc_info) == ("KeyError", None)

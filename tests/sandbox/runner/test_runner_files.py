@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 
 import pytest
 
+from anthropic_bedrock_proxy.sandbox.executor import frames
 from anthropic_bedrock_proxy.sandbox.runner import files
 
 
 def b64(data):
     return base64.b64encode(data).decode()
+
+
+def meanwhile(inside, command):
+    """Does what a cell has left in the background to do."""
+    subprocess.run(["bash", "-c", command], cwd=inside.workspace, check=True)
 
 
 def fetched(inside, path):
@@ -48,17 +55,48 @@ ln -s /etc/passwd link; ln -s b link2; mkfifo fifo; ln b .hard; touch "$(printf 
 
 def test_each_cell_has_an_empty_folder_of_its_own_which_goes_if_nothing_is_in_it(inside):
     first = inside.bash("echo 1 > $OUTPUT_DIR/f")
+    assert fetched(inside, first["files"][0]["path"]) == b"1\n"
     second = inside.says("import os\nprint(os.listdir(os.environ['OUTPUT_DIR']))")
     assert second == "[]\n"
     assert inside.bash("ls $OUTPUT_DIR; echo $OUTPUT_DIR")["stdout"].count("\n") == 1
-    assert len(list(inside.workspace.glob(".output-*"))) == 1
-    assert fetched(inside, first["files"][0]["path"]) == b"1\n"
+    assert list(inside.workspace.glob(".output-*")) == []
+
+
+def test_what_a_cell_left_goes_when_the_next_one_begins(inside):
+    path = inside.bash("cd $OUTPUT_DIR; echo 1 > f; ln -s /etc l")["files"][0]["path"]
+    inside.edit("view", path)
+    assert fetched(inside, path) == b"1\n"
+    inside.bash("true")
+    assert list(inside.workspace.glob(".output-*")) == []
+    assert fetched(inside, path) == "file_not_found"
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "rm -r {0}; ln -s $PWD/mine {0}",
+        "rm -r {0}; echo > {0}",
+        "mkdir {0}/inner; mv mine/f {0}/inner; cp -r {0}/inner/f mine/f",
+    ],
+)
+def test_nothing_but_that_goes_with_it(inside, trick):
+    (inside.workspace / "mine").mkdir()
+    (inside.workspace / "mine" / "f").write_text("x")
+    path = inside.bash("echo 1 > $OUTPUT_DIR/f")["files"][0]["path"].partition("/")[0]
+    meanwhile(inside, trick.format(path))
+    inside.bash("true")
+    assert (inside.workspace / "mine" / "f").read_text() == "x"
 
 
 def test_no_more_files_than_the_bound_are_listed(inside):
     done = inside.bash("cd $OUTPUT_DIR; for i in $(seq 100 199); do echo > f$i; done")
     names = [file["name"] for file in done["files"]]
     assert names == [f"f{n}" for n in range(100, 100 + files.MAX_FILES)]
+    assert done["stderr"] == "Only 20 files were taken, 80 left out.\n"
+
+
+def test_the_executor_takes_as_many_files_as_the_runner_lists():
+    assert files.MAX_FILES == frames.MAX_FILES
 
 
 def test_a_large_file_comes_in_pieces(tmp_path, inside):
@@ -71,7 +109,7 @@ def test_a_large_file_comes_in_pieces(tmp_path, inside):
 def test_a_file_that_is_too_large_is_not_fetched(inside, late):
     if late:
         done = inside.bash("echo > $OUTPUT_DIR/f")
-        inside.bash(f"head -c 1000001 /dev/zero > {done['files'][0]['path']}")
+        meanwhile(inside, f"head -c 1000001 /dev/zero > {done['files'][0]['path']}")
     else:
         done = inside.bash("head -c 1000001 /dev/zero > $OUTPUT_DIR/f")
     assert fetched(inside, done["files"][0]["path"]) == "output_file_too_large"
@@ -98,7 +136,7 @@ def test_only_what_was_listed_can_be_fetched(inside, path):
 )
 def test_what_was_listed_and_is_something_else_now_is_not_fetched(inside, trick):
     path = inside.bash("echo > $OUTPUT_DIR/passwd")["files"][0]["path"]
-    assert inside.bash(trick.format(path))["return_code"] == 0
+    meanwhile(inside, trick.format(path))
     assert fetched(inside, path) == "file_not_found"
 
 
@@ -172,16 +210,3 @@ def test_an_upload_that_is_left_for_another_goes(inside):
     inside.put("g", b64(b"2"), 2)
     assert inside.read() == {"type": "stored", "id": 2}
     assert [path.name for path in inside.workspace.iterdir()] == ["g"]
-
-
-def test_the_files_listed_last_can_be_fetched(tmp_path):
-    workspace = files.Files(str(tmp_path), 10)
-    listed = []
-    for n in range(60):
-        output = workspace.new_output()
-        for m in range(20):
-            (tmp_path / output.name / f"{m}").write_text(f"{n}")
-        listed += workspace.close_output(output)
-    with pytest.raises(files.TransferError):
-        workspace.get(listed[0]["path"])
-    assert next(workspace.get(listed[-1]["path"])) == {"data": b64(b"59"), "last": False}

@@ -49,7 +49,7 @@ from .frames import (
     ToldCall,
     ToRunner,
 )
-from .runner_link import RunnerEndedError, RunnerLink
+from .runner_link import RunnerLink
 
 GRACE_SECONDS: Final = 5.0
 WAIT_GRACE_SECONDS: Final = 30.0
@@ -261,6 +261,3 @@ def with_files(ran: Ran, files: list[OutputFile], missing: list[str]) -> Ran:
     for line in missing:
         stderr += f"{line}\n" if not stderr or stderr.endswith("\n") else f"\n{line}\n"
     return msgspec.structs.replace(ran, files=files, stderr=stderr)
-
-
-__all__ = ["CellRun", "CellSeconds", "Ended", "RunnerEndedError", "failed", "with_files"]

@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -38,6 +37,7 @@ from ..base import (
     Waiting,
 )
 from ..isolation.base import IsolationError
+from .cell_queue import CellQueue, Job, QueuedBytes
 from .cell_run import CellRun, CellSeconds, Ended, with_files
 from .runner_link import RunnerEndedError, RunnerLink
 from .spool import Spool
@@ -46,20 +46,9 @@ from .transfers import bring_in, fetch
 KEPT_OUTCOMES: Final = 64
 KEPT_BYTES: Final = 8 * 1024 * 1024  # of outcomes; the last one is kept whatever its size
 KEPT_IDS: Final = 4096  # of cells whose outcomes are forgotten, so that none is run twice
-MAX_QUEUE: Final = 32
 _BEHIND: Final = Waiting([])
 
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
-
-
-class _Job:
-    """A cell that has not ended."""
-
-    def __init__(self, name: str, cell: Cell, uploads: Sequence[str]) -> None:
-        self.name = name
-        self.cell = cell
-        self.uploads = uploads
-        self.run: CellRun | None = None
 
 
 class _KeptOutcome(msgspec.Struct, frozen=True):
@@ -67,25 +56,26 @@ class _KeptOutcome(msgspec.Struct, frozen=True):
     size: int
 
 
-class ContainerTools(msgspec.Struct, frozen=True):
+class SharedParts(msgspec.Struct, frozen=True):
     """The surroundings that all containers share."""
 
     take_runner: Callable[[], Awaitable[RunnerLink]]  # raises IsolationError
     spool: Spool
     seconds: CellSeconds
+    queued: QueuedBytes = msgspec.field(default_factory=QueuedBytes)
 
 
 class SandboxContainer:
     """A container. Belongs to one event loop."""
 
-    def __init__(self, owner: str, tools: ContainerTools) -> None:
+    def __init__(self, owner: str, shared: SharedParts) -> None:
         self.owner = owner
         self.touched = 0.0  # set by whoever keeps it
         self.on_idle: Callable[[], None] = lambda: None
-        self._tools = tools
+        self._shared = shared
         self._link: RunnerLink | None = None
         self._uploads: set[str] = set()  # that lie in the workspace
-        self._queue: deque[_Job] = deque()
+        self._queue = CellQueue(shared.queued)
         self._ended: dict[str, _KeptOutcome] = {}
         self._forgotten: Bounded[str, None] = Bounded(KEPT_IDS)
         self._worker: asyncio.Task[None] | None = None
@@ -102,7 +92,7 @@ class SandboxContainer:
     @property
     def busy(self) -> bool:
         """Tells whether a cell of it has not ended."""
-        return bool(self._queue)
+        return len(self._queue) > 0
 
     @property
     def waiting(self) -> list[str]:
@@ -122,9 +112,8 @@ class SandboxContainer:
             await self._abandon_others(beside)
         # Meanwhile the same cell may have come by another request, or the container may be gone.
         if not self._knows(name) and self._gone is None:
-            if len(self._queue) >= MAX_QUEUE:
-                return Failed("too_many_requests", "Too many cells wait in this container.")
-            self._queue.append(_Job(name, cell, uploads))
+            if not self._queue.add(Job(name, cell, uploads)):
+                return Failed("too_many_requests", "Too many cells wait, or too large ones.")
             if self._worker is None:
                 self._worker = asyncio.get_running_loop().create_task(self._work())
         return await self._outcome(name, beside)
@@ -156,7 +145,7 @@ class SandboxContainer:
 
     async def _abandon_others(self, beside: Sequence[str]) -> bool:
         """Abandons the cell that waits, if it is none of these; tells whether it did."""
-        for job in list(self._queue):
+        for job in self._queue:
             if job.run is not None and job.run.calls and job.name not in beside:
                 with contextlib.suppress(RunnerEndedError):  # its own task makes an outcome of it
                     await job.run.abandon()
@@ -198,36 +187,37 @@ class SandboxContainer:
         """Runs the cells that are there, and those that come meanwhile."""
         try:
             while self._queue:
-                job = self._queue[0]
+                job = self._queue.first
                 outcome = await self._run(job)
                 self._keep(job.name, outcome)
-                self._queue.popleft()
+                self._queue.remove_first()
                 self._tell()
         except IsolationError as error:
             await self.end(SandboxUnavailableError(str(error)))
-        except Exception:  # noqa: BLE001  # who waits has to be told, whatever it was
-            _log.exception("a container failed in an unexpected way")
+        except Exception as error:  # noqa: BLE001  # who waits has to be told, whatever it was
+            # A trace may quote the code, or what it wrote.
+            _log.error("a container failed", extra={"error": type(error).__name__})
             await self.end(SandboxUnavailableError("The sandbox failed in an unexpected way."))
         finally:
             self._worker = None
             self.on_idle()
 
-    async def _run(self, job: _Job) -> Ended:
+    async def _run(self, job: Job) -> Ended:
         """Runs one cell to its end. Raises `IsolationError` if there is no runner to be had."""
-        tools = self._tools
+        shared = self._shared
         if self._link is None:
             self._uploads.clear()
-            self._link = await tools.take_runner()
+            self._link = await shared.take_runner()
         link = self._link
         try:
-            failure = await bring_in(link, tools.spool, self.owner, job.uploads, self._uploads)
+            failure = await bring_in(link, shared.spool, self.owner, job.uploads, self._uploads)
             if failure is not None:
                 return failure
-            job.run = CellRun(link, job.cell, tools.seconds, self._tell)
+            job.run = CellRun(link, job.cell, shared.seconds, self._tell)
             outcome, left = await job.run.run()
             if isinstance(outcome, Ran) and left:
                 bash = isinstance(job.cell, BashCell)
-                fetched = await fetch(link, tools.spool, self.owner, left, too_large_fails=bash)
+                fetched = await fetch(link, shared.spool, self.owner, left, too_large_fails=bash)
                 outcome = fetched if isinstance(fetched, Failed) else with_files(outcome, *fetched)
         except RunnerEndedError as error:
             lost = "all files and names in it are lost"

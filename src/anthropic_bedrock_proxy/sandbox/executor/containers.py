@@ -25,7 +25,7 @@ from ..base import (
     FunctionResult,
     SandboxUnavailableError,
 )
-from .container import ContainerTools, SandboxContainer
+from .container import SandboxContainer, SharedParts
 
 _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 
@@ -51,13 +51,13 @@ class Containers:
 
     def __init__(
         self,
-        tools: ContainerTools,
+        shared: SharedParts,
         bounds: ContainerBounds | None = None,
         *,
         now: Callable[[], float] = time,
     ) -> None:
         """`now` tells the time of day: clients see when a container expires."""
-        self._tools = tools
+        self._shared = shared
         self._bounds = bounds or ContainerBounds()
         self._now = now
         self._by_id: dict[str, SandboxContainer] = {}
@@ -163,7 +163,7 @@ class Containers:
         def touch() -> None:
             container.touched = self._now()
 
-        container = SandboxContainer(owner, self._tools)
+        container = SandboxContainer(owner, self._shared)
         container.on_idle = touch
         touch()
         return container
@@ -182,5 +182,5 @@ class Containers:
         """Returns until when it lives at least, if nothing more happens."""
         seconds = self._bounds.idle_seconds
         if container.waiting:  # it may wait for as long, and be idle afterwards
-            seconds = max(seconds, self._tools.seconds.call)
+            seconds = max(seconds, self._shared.seconds.call)
         return container.touched + seconds

@@ -196,6 +196,7 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+        self.completed = 0  # bytes of the lines that were given last
         self._searched = 0  # bytes of the rest in which there is no newline
 
     def feed(self, data: bytes) -> list[FromRunner]:
@@ -207,6 +208,7 @@ class FrameReader:
             frames.append(_decode(bytes(self._rest[begin:end])))
             begin = end + 1
         del self._rest[:begin]
+        self.completed = begin
         self._searched = len(self._rest)
         if self._searched > MAX_LINE_BYTES:
             raise RunnerLineError("a line is too long")

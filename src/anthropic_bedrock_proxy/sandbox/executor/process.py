@@ -24,7 +24,7 @@ import msgspec
 from ..address import ExecutorAddress
 from ..isolation.base import Isolation, IsolationError
 from .cell_run import CellSeconds
-from .container import ContainerTools
+from .container import SharedParts
 from .containers import ContainerBounds, Containers
 from .own_folder import OwnFolderError
 from .pool import WarmRunners
@@ -197,8 +197,8 @@ async def executing(
 
     spool = Spool(options.spool, folder=options.files)
     warm = WarmRunners(start, options.warm)
-    tools = ContainerTools(warm.take, spool, options.seconds)
-    containers = Containers(tools, options.containers)
+    shared = SharedParts(warm.take, spool, options.seconds)
+    containers = Containers(shared, options.containers)
     try:
         await isolation.open()
         warm.open()

@@ -1,8 +1,9 @@
 """The executor's end of one runner: starts it, writes to it, reads from it.
 
-Few frames are read ahead: a runner that writes more than it was asked for fills its own pipe, not
-our memory. One piece of work is under way at a time, a cell or the transfer of a file; a frame with
-another number is a forgery. Whatever is wrong ends the runner, and `ended` says why.
+Few frames, and few bytes, are read ahead: a runner that writes more than it was asked for fills its
+own pipe, not our memory. One piece of work is under way at a time, a cell or the transfer of a
+file; a frame with another number is a forgery. Whatever is wrong ends the runner, and `ended` says
+why.
 
     link = await start_runner(isolation, program, bounds)
     number = link.begin()
@@ -23,6 +24,7 @@ import msgspec
 
 from ..isolation.base import Isolation, IsolationError, RunnerProcess
 from .frames import (
+    MAX_LINE_BYTES,
     FrameReader,
     FromRunner,
     ReadyFrame,
@@ -33,6 +35,7 @@ from .frames import (
 )
 
 _READ_AHEAD: Final = 8  # frames
+_READ_AHEAD_BYTES: Final = MAX_LINE_BYTES  # of their lines; one frame is taken whatever its size
 _SEND_SECONDS: Final = 30.0  # a runner always reads
 _END_SECONDS: Final = 10.0
 
@@ -57,7 +60,7 @@ class RunnerLink:
     def __init__(self, process: RunnerProcess) -> None:
         self._process = process
         self._reader = FrameReader()
-        self._frames: deque[FromRunner] = deque()
+        self._frames: deque[tuple[FromRunner, int]] = deque()  # with the bytes of their lines
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._writing = asyncio.Lock()  # the code's results come by other tasks than its cell
@@ -66,6 +69,7 @@ class RunnerLink:
         self.hardened = False  # code in the sandbox cannot read the runner's memory
         self.ended = ""  # why it has; empty while it lives
         self.on_ended: Callable[[], None] = lambda: None
+        self._ending: asyncio.Task[RunnerEndedError] | None = None
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def open(self, program: bytes, bounds: RunnerBounds) -> None:
@@ -122,32 +126,38 @@ class RunnerLink:
         except TimeoutError:
             raise await self.end("its runner did not answer in time") from None
         self._room.set()
-        return self._frames.popleft()
+        return self._frames.popleft()[0]
 
     async def _read(self) -> None:
         """Reads until the end, which it tells."""
         try:
             while data := await self._process.read():
-                for frame in self._reader.feed(data):
-                    await self._take(frame)
+                frames = self._reader.feed(data)
+                size = self._reader.completed // max(1, len(frames))
+                for frame in frames:
+                    await self._take(frame, size)
             why = await self._why()
         except RunnerLineError as error:
             why = f"its runner broke the protocol: {error}"
         except IsolationError:
             why = await self._why()
-        except Exception:  # noqa: BLE001  # of a library, whatever it may be
-            _log.exception("reading from a runner failed in an unexpected way")
+        except Exception as error:  # noqa: BLE001  # of a library, whatever it may be
+            # A trace may quote what it wrote.
+            _log.error("reading from a runner failed", extra={"error": type(error).__name__})
             why = "its runner could not be read"
         await self.end(why)
 
-    async def _take(self, frame: FromRunner) -> None:
+    async def _take(self, frame: FromRunner, size: int) -> None:
         number = 0 if isinstance(frame, ReadyFrame) else frame.id
         if not self._busy or number != self._number:
             raise RunnerLineError("a line that nobody asked for")
-        while len(self._frames) >= _READ_AHEAD:
+        while self._frames and (
+            len(self._frames) >= _READ_AHEAD
+            or sum(ahead for _, ahead in self._frames) + size > _READ_AHEAD_BYTES
+        ):
             self._room.clear()
             await self._room.wait()
-        self._frames.append(frame)
+        self._frames.append((frame, size))
         self._arrived.set()
 
     async def _why(self) -> str:

@@ -22,7 +22,7 @@ _LOST = "the interpreter has ended; its variables are lost."
 Message = dict[str, Any]
 
 
-class Sandboxed:
+class Surroundings:
     """All that outlives cells: the interpreter, what bash has left running, and pipes of output."""
 
     def __init__(
@@ -104,10 +104,14 @@ class RunningCell:
     """One piece of work, whose end is told once."""
 
     def __init__(
-        self, message: Message, sandboxed: Sandboxed, files: Files, tell: Callable[[Message], None]
+        self,
+        message: Message,
+        surroundings: Surroundings,
+        files: Files,
+        tell: Callable[[Message], None],
     ) -> None:
         self.message = message
-        self.sandboxed = sandboxed
+        self.surroundings = surroundings
         self.files = files
         self.tell = tell
         self.output: OutputFolder | None = None
@@ -139,8 +143,10 @@ class RunningCell:
         self, pipes: OutputPipes, code: int, remark: str = "", *, timed_out: bool = False
     ) -> Message:
         """Returns the end of a cell that has run."""
+        files, left_out = self.files.close_output(self.output) if self.output else ([], "")
+        if left_out:
+            remark += ("" if remark.endswith("\n") or not remark else "\n") + left_out
         stdout, stderr = pipes.take(remark)
-        files = self.files.close_output(self.output) if self.output is not None else []
         return {
             "type": "done",
             "id": self.message["id"],
@@ -166,10 +172,10 @@ class PythonRun(RunningCell):
         self._timed_out = False
         self._reason = ""
         self.output = self.files.new_output()
-        repl = self.sandboxed.open_repl()
-        self.sandboxed.cells += 1
-        self.sandboxed.python = self
-        repl.run(self.sandboxed.cells, self.message, self.output.path)
+        repl = self.surroundings.open_repl()
+        self.surroundings.cells += 1
+        self.surroundings.python = self
+        repl.run(self.surroundings.cells, self.message, self.output.path)
 
     def next_deadline(self) -> float | None:
         """Returns when the code is interrupted, or killed."""
@@ -180,13 +186,13 @@ class PythonRun(RunningCell):
         due = self.next_deadline()
         if due is None or due > now:
             return
-        if self._forced is None and self.sandboxed.repl is not None:
+        if self._forced is None and self.surroundings.repl is not None:
             self._timed_out = True
             self._forced = now + GRACE_SECONDS
-            self.sandboxed.repl.interrupt()
+            self.surroundings.repl.interrupt()
         else:
             self._reason = "it has closed its descriptors"  # or runs on: then it is not told
-            self.sandboxed.drop_repl()
+            self.surroundings.drop_repl()
             self.interpreter_ended(KILLED)
 
     def interpreter_told(self, message: Message) -> None:
@@ -198,7 +204,7 @@ class PythonRun(RunningCell):
             self._finish(message["return_code"], remark)
             return
         now = time.monotonic()
-        repl = self.sandboxed.repl
+        repl = self.surroundings.repl
         if repl is not None:
             repl.tell([call["call"] for call in message["calls"]], now)
         self.clock.stop(now)
@@ -223,6 +229,6 @@ class PythonRun(RunningCell):
         self._finish(code, remark)
 
     def _finish(self, code: int, remark: str) -> None:
-        self.sandboxed.python = None
-        pipes = self.sandboxed.repl_pipes
+        self.surroundings.python = None
+        pipes = self.surroundings.repl_pipes
         self.tell(self.done(pipes, code, remark, timed_out=self._timed_out))

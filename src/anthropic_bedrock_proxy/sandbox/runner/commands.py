@@ -20,15 +20,15 @@ class BashRun(RunningCell):
         """Begins. Raises `OSError`."""
         command = self.message["command"]
         if self.message.get("restart"):
-            self.sandboxed.restart_bash()
+            self.surroundings.restart_bash()
         self._due: float = time.monotonic() + self.message["seconds"]
         if "\0" in command or len(command.encode("utf-8", "replace")) > MAX_COMMAND_BYTES:
             reason = f"A command has at most {MAX_COMMAND_BYTES} bytes, none of them 0."
             self.tell(self.failed("invalid_tool_input", reason))
             return
         self.output = self.files.new_output()
-        environment = {**self.sandboxed.environment, "OUTPUT_DIR": self.output.path}
-        self._process = bash.start(command, self.sandboxed.bash_pipes, environment)
+        environment = {**self.surroundings.environment, "OUTPUT_DIR": self.output.path}
+        self._process = bash.start(command, self.surroundings.bash_pipes, environment)
 
     def next_deadline(self) -> float | None:
         """Returns when the command is killed."""
@@ -38,13 +38,13 @@ class BashRun(RunningCell):
         """Kills a command that has run too long."""
         if now >= self._due:
             processes.kill_started_by(self._process)
-            pipes = self.sandboxed.bash_pipes
+            pipes = self.surroundings.bash_pipes
             self.tell(self.done(pipes, TIMED_OUT, self.too_long(), timed_out=True))
 
     def child_ended(self, child: int, code: int) -> None:
         """Ends with the shell."""
         if child == self._process:
-            self.tell(self.done(self.sandboxed.bash_pipes, code))
+            self.tell(self.done(self.surroundings.bash_pipes, code))
 
 
 class EditRun(RunningCell):
@@ -55,7 +55,7 @@ class EditRun(RunningCell):
         self._due = time.monotonic() + EDIT_SECONDS
         read_end, write_end = os.pipe()
         nothing = os.open(os.devnull, os.O_RDWR)
-        given, workspace = self.message["input"], self.sandboxed.environment["HOME"]
+        given, workspace = self.message["input"], self.surroundings.environment["HOME"]
 
         def work() -> None:
             from .edit_process import answer  # noqa: PLC0415 - compiled by whom it is for
@@ -67,7 +67,7 @@ class EditRun(RunningCell):
         finally:
             os.close(write_end)
         self._link = LineLink(
-            self.sandboxed.selector, (read_end, nothing), self._answered, self._silent
+            self.surroundings.selector, (read_end, nothing), self._answered, self._silent
         )
 
     def next_deadline(self) -> float | None:

@@ -18,7 +18,6 @@ from typing import Any
 MAX_FILES = 20  # that one cell may leave
 PIECE_BYTES = 1024 * 1024
 _MOST_ENTRIES = 10_000  # of a folder are looked at
-_MOST_LISTED = 1_000  # of all cells can be fetched: those listed last
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # A fifo would block, a terminal would become ours.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -45,8 +44,11 @@ class OutputFolder:
         os.mkdir(self.name, mode=0o700, dir_fd=workspace)
         self._folder = os.open(self.name, _FOLDER, dir_fd=workspace)
 
-    def close(self) -> list[Message]:
-        """Returns the files that were left at its top; the folder goes if there are none."""
+    def close(self) -> tuple[list[Message], str]:
+        """Returns the files that were left at its top, and a line if there are more than may be.
+
+        The folder goes if there are none.
+        """
         found = []
         try:
             with os.scandir(self._folder) as entries:
@@ -60,10 +62,28 @@ class OutputFolder:
             os.close(self._folder)
         if not found:
             self._remove()
-        return [
+        files: list[Message] = [
             {"path": f"{self.name}/{name}", "name": name, "size": size}
             for name, size in sorted(found)[:MAX_FILES]
         ]
+        left_out = len(found) - len(files)
+        return (
+            files,
+            f"Only {MAX_FILES} files were taken, {left_out} left out.\n" if left_out else "",
+        )
+
+    def clear(self) -> None:
+        """Removes it with the files at its top; a folder within stays, and this one around it."""
+        with suppress(OSError):  # it is something else now, or changes meanwhile
+            folder = os.open(self.name, _FOLDER, dir_fd=self._workspace)
+            try:
+                with os.scandir(folder) as entries:
+                    for entry, _ in zip(entries, range(_MOST_ENTRIES)):  # noqa: B905 - Python 3.9
+                        if not entry.is_dir(follow_symlinks=False):
+                            os.unlink(entry.name, dir_fd=folder)
+            finally:
+                os.close(folder)
+        self._remove()
 
     def _remove(self) -> None:
         with suppress(OSError):  # something else is in it, or it is gone already
@@ -77,21 +97,26 @@ class Files:
         self._path = workspace
         self._max_file = max_file
         self.folder = os.open(workspace, os.O_RDONLY | os.O_DIRECTORY)
-        self._listed: dict[str, None] = {}
+        self._output: OutputFolder | None = None  # that of the last cell
+        self._listed: set[str] = set()
         self._upload: Upload | None = None
 
     def new_output(self) -> OutputFolder:
-        """Makes an `$OUTPUT_DIR`. Raises `OSError`, if the disk is full."""
-        return OutputFolder(self.folder, self._path)
+        """Makes an `$OUTPUT_DIR`, and removes the one before: its files were fetched, if ever.
 
-    def close_output(self, output: OutputFolder) -> list[Message]:
-        """Returns the files that were left in it; they can be fetched from now on."""
-        files = output.close()
-        for file in files:
-            self._listed[file["path"]] = None
-        while len(self._listed) > _MOST_LISTED:
-            del self._listed[next(iter(self._listed))]
-        return files
+        Raises `OSError`, if the disk is full.
+        """
+        if self._output is not None:
+            self._output.clear()
+        self._listed = set()
+        self._output = OutputFolder(self.folder, self._path)
+        return self._output
+
+    def close_output(self, output: OutputFolder) -> tuple[list[Message], str]:
+        """Returns what `output` does; the files can be fetched until there is a new one."""
+        files, remark = output.close()
+        self._listed = {file["path"] for file in files}
+        return files, remark
 
     def put(self, number: int, name: str, data: str, *, last: bool) -> bool:
         """Takes a piece of a file; tells if it is there now. Raises `TransferError`."""

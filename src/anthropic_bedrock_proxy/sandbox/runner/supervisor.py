@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import processes
-from .cells import PythonRun, RunningCell, Sandboxed
+from .cells import PythonRun, RunningCell, Surroundings
 from .commands import BashRun, EditRun
 from .files import Files, TransferError
 from .lines import BadLineError
@@ -55,7 +55,7 @@ class Runner:
         self._executor = LineLink(self._selector, ends, self._take, self._end)
         self._wakeup = _wakeup_of_children()
         self._selector.register(self._wakeup, selectors.EVENT_READ, self._woken)
-        self._sandboxed: Sandboxed | None = None
+        self._surroundings: Surroundings | None = None
         self._files: Files | None = None
         self._cell: RunningCell | None = None
         self._transfers: list[tuple[int, Iterator[Message]]] = []
@@ -74,32 +74,32 @@ class Runner:
                     key.data()
             self._check_deadlines()
             self._go_on_with_transfers()
-        if self._sandboxed is not None:
+        if self._surroundings is not None:
             processes.kill_others_than(None)
         return self._exit_code
 
     def _timeout(self) -> float | None:
         deadline = self._cell.next_deadline() if self._cell is not None else None
-        if self._sandboxed is not None:
-            others = self._sandboxed.next_deadline()
+        if self._surroundings is not None:
+            others = self._surroundings.next_deadline()
             deadline = min((one for one in (deadline, others) if one is not None), default=None)
         if (self._transfers and not self._executor.unread_bytes) or (
-            self._sandboxed and not self._warm
+            self._surroundings and not self._warm
         ):
             return 0
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _get_warm(self) -> None:
         """Imports, with nothing to do, what the first Python cell would wait for: 30 ms."""
-        if self._sandboxed is not None and not self._warm:
+        if self._surroundings is not None and not self._warm:
             from . import repl  # noqa: F401, PLC0415 - slow, so not before `ready`
 
             self._warm = True
 
     def _check_deadlines(self) -> None:
         now = time.monotonic()
-        if self._sandboxed is not None:
-            self._sandboxed.check_deadlines(now)
+        if self._surroundings is not None:
+            self._surroundings.check_deadlines(now)
         if self._cell is not None:
             self._cell.check_deadlines(now)
 
@@ -116,8 +116,8 @@ class Runner:
                 return
             if not child:
                 return
-            if self._sandboxed is not None:
-                self._sandboxed.child_ended(child, processes.return_code(status))
+            if self._surroundings is not None:
+                self._surroundings.child_ended(child, processes.return_code(status))
             if self._cell is not None:
                 self._cell.child_ended(child, processes.return_code(status))
 
@@ -127,12 +127,12 @@ class Runner:
             kind = message["type"]
             if kind == "start":
                 self._start(message)
-            elif self._sandboxed is None or self._files is None:
+            elif self._surroundings is None or self._files is None:
                 self._executor.end("it has not started us")
             elif kind == "run":
-                self._run(message, self._sandboxed, self._files)
+                self._run(message, self._surroundings, self._files)
             elif kind == "result":
-                self._sandboxed.answer(message["call"], message["text"])
+                self._surroundings.answer(message["call"], message["text"])
             elif kind == "put":
                 self._put(message, self._files)
             elif kind == "get":
@@ -154,18 +154,18 @@ class Runner:
             self._executor.close()
             self._exit_code = _NO_WORKSPACE
             return
-        self._sandboxed = Sandboxed(
+        self._surroundings = Surroundings(
             self._selector, processes.environment(workspace), message["max_output"]
         )
         version = platform.python_version()
         self._executor.send({"type": "ready", "python": version, "hardened": self._hardened})
 
-    def _run(self, message: Message, sandboxed: Sandboxed, files: Files) -> None:
+    def _run(self, message: Message, surroundings: Surroundings, files: Files) -> None:
         if self._cell is not None:
             self._fail(message["id"], "unavailable", "Another cell runs.")
             return
         kinds = {"python": PythonRun, "bash": BashRun, "edit": EditRun}
-        cell = kinds[message["kind"]](message, sandboxed, files, self._tell)
+        cell = kinds[message["kind"]](message, surroundings, files, self._tell)
         self._cell = cell
         try:
             cell.begin()

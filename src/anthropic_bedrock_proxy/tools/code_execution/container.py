@@ -61,7 +61,7 @@ _REQUIRED: Final = (
 )
 # Cells of a request that have not ended; an executor lets fewer of them wait in one container. Each
 # is told of all others, and a history may bring thousands.
-_MAX_CELLS: Final = 64
+MAX_CELLS: Final = 64
 
 
 class RequestContainer:
@@ -85,7 +85,7 @@ class RequestContainer:
         self._version = version
         self._functions = dict(functions)
         self._resumed = [call for call in pending if call.results]
-        asked = [*self._resumed, *(call for call in pending if not call.results)][:_MAX_CELLS]
+        asked = [*self._resumed, *(call for call in pending if not call.results)][:MAX_CELLS]
         self._cells = {call.id for call in asked}  # of this request, that have not ended
         self._named = _named(context.fields.get("container"))
         inferred = None if self._named else _inferred(pending)
@@ -144,7 +144,7 @@ class RequestContainer:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
             else:
                 cell = self._cell(call)
-                if call.id not in self._cells and len(self._cells) >= _MAX_CELLS:
+                if call.id not in self._cells and len(self._cells) >= MAX_CELLS:
                     return Finished(error(call.name, TOO_MANY))
                 beside = [other for other in self._cells if other != call.id]
                 self._cells.add(call.id)

@@ -27,7 +27,7 @@ from .versions import CALLERS, DIRECT
 
 _NO_IDENTIFIER: Final = re.compile(r"\W", re.ASCII)
 _MAX_DEPTH: Final = 100
-_MAX_PARTS: Final = 200_000  # of the schemas of a request that are looked at, again and again
+MAX_PARTS: Final = 200_000  # of the schemas of a request that are looked at, again and again
 _MAX_UNDERSCORES: Final = 2  # at the end of a name; then it is numbered
 _REFERS: Final = b'"$ref"'
 _RESERVED: Final = frozenset(
@@ -111,7 +111,7 @@ class _CircleSearch:
     """
 
     def __init__(self) -> None:
-        self._left = _MAX_PARTS
+        self._left = MAX_PARTS
 
     def refuse(self, schema: Any, path: str) -> None:
         """Raises `InvalidRequestError` for a circle, or for what is too much to look at."""

@@ -1,4 +1,4 @@
-"""The HTTP calls of one executor, and its state as it was last known."""
+"""The connection to one executor, over HTTP, and its state as it was last known."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.sandbox")
 _Body = TypeVar("_Body")
 
 
-class ExecutorCalls:
+class ExecutorConnection:
     """One executor, as the proxy reaches it. Belongs to one event loop."""
 
     def __init__(

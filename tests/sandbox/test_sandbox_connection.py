@@ -1,4 +1,4 @@
-"""The calls of one executor, over wires that fail."""
+"""The connection to one executor, over wires that fail."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from anthropic_bedrock_proxy.sandbox.base import (
     RefusedFileError,
     SandboxUnavailableError,
 )
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
 
 STATE = b'{"status":"ready"}'
 
 
-def calls_of(server, **options):
+def connection_to(server, **options):
     address = ExecutorAddress.from_url(f"http://127.0.0.1:{server.port}")
     pauses = []
 
     async def sleep(seconds):
         pauses.append(seconds)
 
-    return ExecutorCalls(address, "t0ken", sleep=sleep, **options), pauses
+    return ExecutorConnection(address, "t0ken", sleep=sleep, **options), pauses
 
 
 def answered(status, body):
@@ -41,18 +41,18 @@ def answered(status, body):
 def story(answer, tell, **options):
     async def main():
         async with serving(answer) as server:
-            calls, pauses = calls_of(server, **options)
+            connection, pauses = connection_to(server, **options)
             try:
-                await tell(calls, server, pauses)
+                await tell(connection, server, pauses)
             finally:
-                await calls.close()
+                await connection.close()
 
     asyncio.run(main())
 
 
 def test_a_call_has_the_token_and_the_owner():
-    async def tell(calls, server, _):
-        assert await calls.call("POST", "/x", b"body", owner="key-1") == STATE
+    async def tell(connection, server, _):
+        assert await connection.call("POST", "/x", b"body", owner="key-1") == STATE
         (request,) = server.requests
         assert request.startswith(b"POST /x HTTP/1.1\r\n")
         for line in (b"authorization: Bearer t0ken", b"x-owner: key-1", b"content-length: 4"):
@@ -66,13 +66,13 @@ def test_a_call_that_is_cut_is_repeated_twice():
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-")
         return True
 
-    async def tell(calls, server, pauses):
+    async def tell(connection, server, pauses):
         with pytest.raises(SandboxUnavailableError, match="cannot be reached"):
-            await calls.call("GET", "/x")
+            await connection.call("GET", "/x")
         assert len(server.requests) == 3
         assert len(pauses) == 2
         with pytest.raises(SandboxUnavailableError):
-            await calls.call("POST", "/files", repeat=False)
+            await connection.call("POST", "/files", repeat=False)
         assert len(server.requests) == 4
 
     story(cut, tell)
@@ -86,18 +86,18 @@ def test_a_removal_that_was_cut_and_finds_nothing_when_repeated_is_done(method, 
         writer.write(answers.pop(0))
         return True
 
-    async def tell(calls, *_):
+    async def tell(connection, *_):
         with nullcontext() if is_done else pytest.raises(ContainerGoneError):
-            await calls.call(method, "/containers/c")
+            await connection.call(method, "/containers/c")
         assert answers == []
 
     story(cut_once, tell)
 
 
 def test_a_removal_that_finds_nothing_at_once_is_told():
-    async def tell(calls, *_):
+    async def tell(connection, *_):
         with pytest.raises(ContainerGoneError):
-            await calls.call("DELETE", "/containers/c")
+            await connection.call("DELETE", "/containers/c")
 
     story(answered(404, b'{"error":"gone"}'), tell)
 
@@ -110,26 +110,28 @@ def test_a_host_of_ipv6_has_its_brackets():
                 direct = connector(Endpoint("127.0.0.1", server.port, tls=False))
                 return await direct(factory)
 
-            calls = ExecutorCalls(
+            connection = ExecutorConnection(
                 ExecutorAddress.from_url("http://[::1]:8600"), None, connect=connect
             )
-            await calls.call("GET", "/state")
+            await connection.call("GET", "/state")
             assert b"host: [::1]:8600\r\n" in server.requests[0]
-            await calls.close()
+            await connection.close()
 
     asyncio.run(main())
 
 
 def test_where_nobody_listens_it_says_what_to_start_and_only_the_log_says_where(caplog):
     async def main():
-        calls = ExecutorCalls(ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None)
+        connection = ExecutorConnection(
+            ExecutorAddress.from_url("unix:///nowhere/executor.sock"), None
+        )
         with pytest.raises(SandboxUnavailableError, match="sandboxd"):
-            await calls.call("GET", "/state")
-        state = await calls.state()
+            await connection.call("GET", "/state")
+        state = await connection.state()
         assert state.status == "unavailable"
         assert "/nowhere" not in state.reason
         assert "unix:///nowhere/executor.sock" in caplog.text
-        await calls.close()
+        await connection.close()
 
     asyncio.run(main())
 
@@ -144,10 +146,10 @@ def test_an_executor_of_ones_own_may_take_longer_while_it_is_started():
                 await started.wait()
                 return await direct(factory)
 
-            calls = executor.calls(connect=connect, state_seconds=0.05)
+            connection = executor.connection(connect=connect, state_seconds=0.05)
             asyncio.get_running_loop().call_later(0.2, started.set)
-            assert (await calls.state()).status == "ready"
-            await calls.close()
+            assert (await connection.state()).status == "ready"
+            await connection.close()
 
     asyncio.run(main())
 
@@ -156,8 +158,8 @@ def test_an_executor_that_does_not_answer_is_unavailable_soon_and_not_said_to_be
     async def hang(*_):
         await asyncio.Event().wait()
 
-    async def tell(calls, *_):
-        state = await calls.state()
+    async def tell(connection, *_):
+        state = await connection.state()
         reason = "The sandbox executor has not answered within 0.05 s."
         assert (state.status, state.reason) == ("unavailable", reason)
 
@@ -183,9 +185,9 @@ def test_an_executor_that_does_not_answer_is_unavailable_soon_and_not_said_to_be
     ],
 )
 def test_failures_are_told_by_their_kind(status, body, error, message):
-    async def tell(calls, _, __):
+    async def tell(connection, _, __):
         with pytest.raises(error, match=message):
-            await calls.read(ExecutorState, "GET", "/state")
+            await connection.read(ExecutorState, "GET", "/state")
 
     story(answered(status, body), tell)
 
@@ -193,16 +195,16 @@ def test_failures_are_told_by_their_kind(status, body, error, message):
 def test_a_state_is_believed_for_two_seconds():
     clock = Clock()
 
-    async def tell(calls, server, _):
-        assert calls.is_stale()
+    async def tell(connection, server, _):
+        assert connection.is_stale()
         for _ in range(2):
-            assert (await calls.state()).status == "ready"
-        first, second = await asyncio.gather(calls.state(), calls.state())
+            assert (await connection.state()).status == "ready"
+        first, second = await asyncio.gather(connection.state(), connection.state())
         assert first is second
         assert len(server.requests) == 1
         clock.now += 2
-        assert calls.is_stale()
-        await asyncio.gather(calls.state(), calls.state())
+        assert connection.is_stale()
+        await asyncio.gather(connection.state(), connection.state())
         assert len(server.requests) == 2
 
     story(ok(STATE), tell, now=clock)
@@ -210,17 +212,17 @@ def test_a_state_is_believed_for_two_seconds():
 
 @pytest.mark.parametrize("owner", ["", "a\r\nx-owner: b", "é"])
 def test_an_owner_that_is_none_is_not_sent(owner):
-    async def tell(calls, server, _):
+    async def tell(connection, server, _):
         with pytest.raises(SandboxUnavailableError):
-            await calls.call("GET", "/files", owner=owner)
+            await connection.call("GET", "/files", owner=owner)
         assert server.requests == []
 
     story(ok(STATE), tell)
 
 
 def test_a_content_type_cannot_break_out_of_its_line():
-    async def tell(calls, server, _):
-        await calls.call("POST", "/files", content_type="a\r\nx-owner: b", owner="o")
+    async def tell(connection, server, _):
+        await connection.call("POST", "/files", content_type="a\r\nx-owner: b", owner="o")
         (request,) = server.requests
         assert b"x-owner: b" not in request
         assert b"content-type: application/octet-stream" in request
@@ -231,12 +233,12 @@ def test_a_content_type_cannot_break_out_of_its_line():
 def test_the_token_is_checked_by_the_executor():
     async def main():
         async with running_executor(token="right") as executor:
-            calls = executor.calls(token="wrong")
+            connection = executor.connection(token="wrong")
             with pytest.raises(SandboxUnavailableError, match="SANDBOX_TOKEN"):
-                await calls.call("GET", "/state")
-            await calls.close()
-            calls = executor.calls()
-            assert (await calls.state()).status == "ready"
-            await calls.close()
+                await connection.call("GET", "/state")
+            await connection.close()
+            connection = executor.connection()
+            assert (await connection.state()).status == "ready"
+            await connection.close()
 
     asyncio.run(main())
