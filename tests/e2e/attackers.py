@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import itertools
 
-from anthropic_bedrock_proxy.sandbox.calls import ExecutorCalls
 from sandboxes import TOKEN, RunningSandboxd, descendants, living
 from servers import wait_for
 from walls import containers
@@ -26,6 +25,7 @@ from anthropic_bedrock_proxy.sandbox.base import (
     Ran,
 )
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
+from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
 
 SECONDS = 25  # for an attack: of code, of the grace after it, and of a busy machine
 ANSWER_SECONDS = 5  # for the neighbour
@@ -55,8 +55,8 @@ class Place:
 
     @contextlib.asynccontextmanager
     async def client(self):
-        calls = ExecutorCalls(ExecutorAddress.from_url(self.executor.url), TOKEN)
-        client = SandboxClient([calls])
+        reached = ExecutorConnection(ExecutorAddress.from_url(self.executor.url), TOKEN)
+        client = SandboxClient([reached])
         try:
             yield client
         finally:

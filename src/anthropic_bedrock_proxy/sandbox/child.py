@@ -20,10 +20,12 @@ import fcntl
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -113,7 +115,11 @@ class OwnExecutor:
             while not self._is_free() and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
             for process in self._spawned:
-                process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  # reaps it; asyncio has no other way without a loop
+                # Reaps it. Asyncio has no other way without a loop.
+                transport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
+                with suppress(subprocess.TimeoutExpired):
+                    transport.get_extra_info("subprocess").wait(END_SECONDS)
+                transport.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _connect(self, factory: Callable[[], AWSConnection]) -> AWSConnection:

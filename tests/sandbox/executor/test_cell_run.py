@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from clocks import run_ahead
 from executors import until
 from fake_isolation import FakeIsolation
 
@@ -67,18 +68,18 @@ def test_code_that_does_not_end_is_ended_with_its_sandbox():
 
 
 def test_the_clock_of_code_stands_still_while_it_waits():
-    async def main():
-        limits = seconds(python=0.3)
+    async def main(loop):
+        limits = seconds(python=5.0)
         cell = PythonCell("call f\nsay done", {"f": "f"})
         async with running(cell, limits) as (run, task, _):
             await until(lambda: run.calls)
-            await asyncio.sleep(0.4)  # of the client's time
+            await loop.pass_time(50.0)  # of the client's
             assert not task.done()
             await run.answer([FunctionResult(run.calls[0].id, "r")])
             outcome, _ = await task
             assert outcome == Ran("r\ndone\n", "", 0)
 
-    asyncio.run(main())
+    run_ahead(main)
 
 
 def test_and_goes_on_once_all_is_answered():
@@ -105,12 +106,12 @@ def test_a_cell_that_waits_for_too_long_is_ended():
 
 
 def test_a_call_that_the_runner_has_given_up_is_no_call_any_more():
-    async def main():
+    async def main(loop):
         cell = PythonCell("give up slow\nstand\ncall fast", {"slow": "slow", "fast": "fast"})
-        async with running(cell, seconds(python=60.0, call=0.05)) as (run, task, isolation):
+        async with running(cell, seconds(python=60.0, call=60.0)) as (run, task, isolation):
             await until(lambda: run.calls)
             (slow,) = run.calls
-            await asyncio.sleep(0.05)  # until it must have been given up
+            await loop.pass_time(60.0)  # until it must have been given up
             isolation.gate.set()
             await until(lambda: [call.name for call in run.calls] == ["fast"])
             await run.answer([FunctionResult(slow.id, "late"), FunctionResult("toolu_x", "?")])
@@ -118,24 +119,27 @@ def test_a_call_that_the_runner_has_given_up_is_no_call_any_more():
             outcome, _ = await task
             assert outcome.stdout == "in time\n"
 
-    asyncio.run(main())
+    run_ahead(main)
 
 
 def test_code_that_calls_on_and_on_is_abandoned_when_nobody_answers():
-    async def main():
+    async def main(loop):
         script = "".join("give up f\nstand\n" for _ in range(MAX_LAPSES + 1)) + "call f\nhang"
-        limits = seconds(python=0.2, call=0.01)
+        limits = seconds(python=0.2, call=60.0)
         async with running(PythonCell(script, {"f": "f"}), limits) as (run, task, isolation):
+            known = []
             for _ in range(MAX_LAPSES + 1):
-                await until(lambda: run.calls or task.done())
-                await asyncio.sleep(0.01)  # until it must have been given up
+                await until(lambda: [call.id for call in run.calls] != known)  # noqa: B023  # at once
+                known = [call.id for call in run.calls]
+                if known:
+                    await loop.pass_time(60.0)  # until it must have been given up
                 isolation.gate.set()  # for the step that stands at it
                 isolation.gate.clear()
             outcome, _ = await task
             assert outcome.error_code == "execution_time_exceeded"
             assert isolation.results[-1]["text"].startswith("Error: the conversation went on")
 
-    asyncio.run(main())
+    run_ahead(main)
 
 
 def test_functions_that_the_cell_was_not_given_are_answered_here():

@@ -1,4 +1,4 @@
-"""What stands before the executor's HTTP API: who may come in, for how long, and what fails.
+"""The guard before the executor's HTTP API: who may come in, for how long, and what fails.
 
 Connections are bounded in number, and those that have not shown the token within seconds are cut.
 Nothing of a request is logged but that it failed: strangers would write the log.
