@@ -139,9 +139,8 @@ class Turn:
 
     def in_clients_words(self, error: InvalidRequestError) -> InvalidRequestError:
         """Words an error of the first model call with the paths of the client's request."""
-        words = error.message
-        if self._paths is not None:
-            words = in_clients_words(words, self._paths)
+        paths = self._paths or Paths([], [])
+        words = in_clients_words(error.message, paths)
         return InvalidRequestError(words, error_code=error.error_code)
 
     def spent(self) -> Json:

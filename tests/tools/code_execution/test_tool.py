@@ -536,3 +536,84 @@ def test_ten_model_calls_are_enough():
     assert len({at.container for at, _ in talk.sandbox.ran}) == 1
     more = talk.ask([text("b")], container=message["container"]["id"])
     assert more["content"] == [text("b")]
+
+
+def shown(block_type, content):
+    """What the model is shown for a result that the client sends back."""
+    name = block_type.removesuffix("_tool_result")
+    talk = talking(tools=[tool()])
+    made = server_call("srvtoolu_" + 44 * "a", name, command="view")
+    block = {"type": block_type, "tool_use_id": made["id"], "content": content}
+    talk.messages += [assistant(made, block, text("so")), user(text("go on"))]
+    talk.ask([text("b")])
+    messages, _ = talk.seen()
+    (answered,) = messages[2]["content"]
+    return answered
+
+
+EDITED = "text_editor_code_execution"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "expected"),
+    [
+        (
+            EDITED,
+            {"type": f"{EDITED}_view_result", "file_type": "image", "content": "iVBORw0"},
+            [
+                {
+                    "type": "image",
+                    "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0"},
+                }
+            ],
+        ),
+        (
+            EDITED,
+            {"type": f"{EDITED}_view_result", "file_type": "pdf", "content": "JVBE"},
+            "A pdf file, which cannot be shown.",
+        ),
+        (
+            EDITED,
+            {"type": f"{EDITED}_view_result", "file_type": "text", "content": ""},
+            "(empty)",
+        ),
+        (
+            EDITED,
+            {"type": f"{EDITED}_create_result", "is_file_update": True},
+            "The file was replaced.",
+        ),
+        (EDITED, {"type": f"{EDITED}_str_replace_result", "lines": None}, "The text was replaced."),
+        (
+            "code_execution",
+            {"type": "encrypted_code_execution_result", "encrypted_stdout": "x"},
+            "The output of this call cannot be shown again.",
+        ),
+        (
+            "code_execution",
+            {"type": "code_execution_tool_result_error", "error_code": "of_the_future"},
+            "of_the_future",
+        ),
+    ],
+)
+def test_results_of_a_history_are_shown_to_the_model(kind, content, expected):
+    answered = shown(f"{kind}_tool_result", content)
+    assert answered["content"] == expected
+    assert answered.get("is_error", False) is content["type"].endswith("_error")
+
+
+def test_an_executor_that_does_not_answer_in_time_is_an_error_of_each_kind():
+    made = talking().toolset.claiming(NEW)
+    for name in ("code_execution", "bash_code_execution", EDITED):
+        assert made.timed_out(name)["error_code"] == "execution_time_exceeded"
+
+
+def test_too_many_open_calls_are_told_so():
+    talk = talking(*[waiting(toolu_1=("get-weather", {})), *[waiting()] * 80])
+    calls = [python(f"{n}", f"t{n}") for n in range(70)]
+    message = talk.ask(calls)
+    errors = [
+        block["content"]["error_code"]
+        for block in message["content"]
+        if block["type"] == "code_execution_tool_result"
+    ]
+    assert errors == ["too_many_requests"] * 6
