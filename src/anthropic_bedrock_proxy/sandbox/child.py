@@ -115,11 +115,7 @@ class OwnExecutor:
             while not self._is_free() and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
             for process in self._spawned:
-                # Reaps it. Asyncio has no other way without a loop.
-                transport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001
-                with suppress(subprocess.TimeoutExpired):
-                    transport.get_extra_info("subprocess").wait(END_SECONDS)
-                transport.close()
+                _reap(process)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _connect(self, factory: Callable[[], AWSConnection]) -> AWSConnection:
@@ -229,3 +225,13 @@ class OwnExecutor:
             await self._started()
         except ConnectError as error:
             _log.error("no sandbox executor: %s", error)  # the reason is all there is
+
+
+def _reap(process: asyncio.subprocess.Process) -> None:
+    """Waits for a process whose loop does not any more; uvloop has let go of its own."""
+    transport = process._transport  # type: ignore[attr-defined]  # noqa: SLF001  # asyncio has no other way
+    child = transport.get_extra_info("subprocess")
+    if child is not None:
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(END_SECONDS)
+        transport.close()
