@@ -106,3 +106,13 @@ def test_names_are_looked_for_from_the_source_that_uses_them(name, exists):
 )
 def test_names_of_files_are_found_in_prose(words, names):
     assert _FILE.findall(words) == names
+
+
+def test_lists_of_packages_name_no_index_of_packages():
+    """They would say where the machine that pinned them looks, and be wrong on any other."""
+    lists = sorted((ROOT / "requirements").glob("*.txt"))
+    assert len(lists) > 3
+    for path in lists:
+        assert not re.findall(
+            r"^(?:-i|-f|--[a-z-]*(?:url|links|host)).*", path.read_text(), re.MULTILINE
+        )

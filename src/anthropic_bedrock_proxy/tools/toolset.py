@@ -19,6 +19,7 @@ from ..models.betas import BetaRules, flag_for
 from ..models.table import Capabilities
 from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.views import MessageView
+from .code_execution.versions import CALLS, PREFIX
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 MAX_MODEL_CALLS: Final = 10  # in one turn, as Anthropic's own loop
 _SEARCHES: Final = frozenset(("tool_search_tool_regex", "tool_search_tool_bm25"))
-_CODE_CALLS: Final = frozenset(
-    ("code_execution", "bash_code_execution", "text_editor_code_execution")
-)
 
 
 class ToolKind(msgspec.Struct, frozen=True):
@@ -157,4 +155,4 @@ def code_execution(new_sandbox: Callable[[], Sandbox], options: CodeExecutionOpt
 
         return CodeExecution(new_sandbox(), options)
 
-    return ToolKind("code_execution_", _CODE_CALLS, make)
+    return ToolKind(PREFIX, CALLS, make)
