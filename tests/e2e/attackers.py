@@ -137,18 +137,18 @@ async def run(client, container, cell, uploads=(), *, create=True):
 
 
 async def go_on(client, container):
-    """The next cell works, or says that all is lost, and then the one after it works.
+    """A cell works, sooner or later; until then each failure says what to do, and that is done.
 
-    Where processes were left that take all room, a restart of bash works.
+    What bash has left in the background may take all room: a restart of bash ends it. What was
+    killed a moment ago may still take room, so a restart may have to be asked for again.
     """
+    cell = PythonCell("print('well')")
     try:
-        outcome = await run(client, container, PythonCell("print('well')"), create=False)
-        if isinstance(outcome, Failed) and "cannot begin" in outcome.message:
-            # What bash has left in the background lives on, and takes all room: it can be ended.
-            outcome = await run(client, container, BashCell("echo well", True), create=False)
-        elif isinstance(outcome, Failed):
-            assert "all files and names in it are lost" in outcome.message, outcome
-            outcome = await run(client, container, PythonCell("print('well')"), create=False)
+        async with asyncio.timeout(SECONDS):
+            while isinstance(outcome := await run(client, container, cell, create=False), Failed):
+                no_room = "cannot begin" in outcome.message
+                assert no_room or "all files and names in it are lost" in outcome.message, outcome
+                cell = BashCell("echo well", True) if no_room else PythonCell("print('well')")
     except ContainerGoneError:  # the runner has ended between cells
         return
     assert outcome.stdout == "well\n", outcome
