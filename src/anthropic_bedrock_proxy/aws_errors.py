@@ -179,18 +179,18 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
     """Returns the error that a client sees for what AWS answered."""
     rule = rule_for(refusal)
     if rule.credentials:
-        return UnavailableError(CREDENTIALS_MESSAGE)
+        return UnavailableError(CREDENTIALS_MESSAGE, cause=f"aws:{refusal.code}")
     message = redact(refusal.message) or f"Amazon Bedrock answered {refusal.code}."
     if rule.error is InvalidRequestError:
         if _says(_NO_SUCH_MODEL, message):
-            return NotFoundError(message)
+            return NotFoundError(message, cause=f"aws:{refusal.code}")
         if _says(_NEEDS_PROFILE, message):
-            return NotFoundError(f"{message} {_USE_A_PROFILE}")
+            return NotFoundError(f"{message} {_USE_A_PROFILE}", cause=f"aws:{refusal.code}")
         message = _begin_with_the_words(message)
     retry_after = refusal.retry_after
     if retry_after is None and rule.error in (RateLimitError, OverloadedError):
         retry_after = 1.0 if rule.error is OverloadedError else 5.0
-    return rule.error(message, retry_after=retry_after)
+    return rule.error(message, retry_after=retry_after, cause=f"aws:{refusal.code}")
 
 
 def _begin_with_the_words(message: str) -> str:

@@ -45,7 +45,7 @@ class Site:
             authentication,
             build_admin=lambda: build_admin(settings, self.store),
             admin_authentication=fresh,
-            access_log=lambda _, exchange: self.logged.append(exchange),
+            observers=[lambda _, exchange: self.logged.append(exchange)],
         )
 
     def send(self, method, path, body=None, *, secret=MASTER_SECRET, headers=None):

@@ -80,7 +80,7 @@ class Proxy:
             ),
             registry=self.registry,
             max_body_bytes=max_bytes,
-            access_log=lambda _, exchange: self.logged.append(exchange),
+            observers=[lambda _, exchange: self.logged.append(exchange)],
             cors=cors,
         )
 

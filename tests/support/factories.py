@@ -27,6 +27,7 @@ from anthropic_bedrock_proxy.http.anthropic.handlers import MessagesAPI
 from anthropic_bedrock_proxy.http.application import Application
 from anthropic_bedrock_proxy.http.authentication import Authentication
 from anthropic_bedrock_proxy.http.health import Health
+from anthropic_bedrock_proxy.http.metrics import MetricsRoutes
 from anthropic_bedrock_proxy.http.sandbox_health import SandboxHealth
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
@@ -94,6 +95,7 @@ def make_routes(
     health=None,
     sandbox_health=None,
     files=None,
+    render_metrics=None,
     max_file_bytes=1 << 20,
     max_body_bytes=1 << 25,
     build_admin=None,
@@ -105,7 +107,13 @@ def make_routes(
     health = health or Health(environment="development")
     sandbox_health = sandbox_health or SandboxHealth(None, {})
     files_api = FilesAPI(files, authentication, max_file_bytes=max_file_bytes)
-    routes = [*api.routes(), *files_api.routes(), *health.routes(), *sandbox_health.routes()]
+    routes = [
+        *api.routes(),
+        *files_api.routes(),
+        *health.routes(),
+        *sandbox_health.routes(),
+        *MetricsRoutes(render_metrics).routes(),
+    ]
     if build_admin is not None:
         admin = AdminRoutes(
             build=build_admin,
@@ -116,7 +124,7 @@ def make_routes(
     return routes
 
 
-def make_application(*args, access_log=None, cors=None, **parts) -> Application:
+def make_application(*args, observers=(), cors=None, **parts) -> Application:
     """The application over `make_routes`, whose parameters these are."""
     routes = make_routes(*args, **parts)
-    return Application(routes, ANTHROPIC, access_log=access_log, cors=cors)
+    return Application(routes, ANTHROPIC, observers=observers, cors=cors)

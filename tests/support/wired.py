@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from http_client import Client
 
 from anthropic_bedrock_proxy.app.bedrock import make_resolver
-from anthropic_bedrock_proxy.app.build import build
+from anthropic_bedrock_proxy.app.build import Inherited, build
 from anthropic_bedrock_proxy.app.store import make_store
 from anthropic_bedrock_proxy.config import load_settings
 
@@ -29,7 +29,9 @@ async def wired(**environ):
         }
         settings = load_settings(environ=usual | environ, env_file=None)
         resolver = make_resolver(settings)
-        app = await build(settings, make_store(settings, resolver), resolver)
+        app = await build(
+            settings, Inherited(store=make_store(settings, resolver), resolver=resolver)
+        )
 
         async def send(method, path, body=b"", *, key=MASTER):
             return await Client(

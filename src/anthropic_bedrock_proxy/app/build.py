@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from ..config import Settings, SettingsError
 from ..gateway.admission.admission import Admission
 from ..gateway.admission.budgets import Budgets
@@ -20,25 +22,41 @@ from ..limits.select import check_url as check_limits_url
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
 from ..store.journal import Journal
-from ..telemetry.logs import AccessLog
+from ..telemetry.access_log import AccessLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, read_providers
 from .catalog import CatalogUpdates
-from .gateway import OnDemandFetcher, make_fetcher, make_gateway
+from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
+from .metrics import Metrics, check_metrics
 from .models import make_registry, read_chains
+from .observers import make_access_log, make_observers
 from .sandbox import OnDemandSandbox
 
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
     from ..limits.base import Limiter
     from ..sandbox.child import OwnExecutor
+    from ..telemetry.metrics.board import Board
 
 _RESTART_SECONDS: Final = 5.0
 _OPEN_SECONDS: Final = 1.0
 _log = logging.getLogger("anthropic_bedrock_proxy")
+
+
+class Inherited(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts that are made before workers are forked.
+
+    `own_executor` is that of this installation, if it has one; `board` is what its workers count
+    in, if they do.
+    """
+
+    store: Store
+    resolver: Resolver
+    own_executor: OwnExecutor | None = None
+    board: Board | None = None
 
 
 class App:
@@ -106,6 +124,7 @@ class App:
 def check(settings: Settings) -> None:
     """Raises `SettingsError` for settings that cannot be used together, or here."""
     check_http(settings)
+    check_metrics(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -114,12 +133,11 @@ def check(settings: Settings) -> None:
 
 
 async def build(
-    settings: Settings, store: Store, resolver: Resolver, own_executor: OwnExecutor | None = None
+    settings: Settings,
+    inherited: Inherited,
 ) -> App:
-    """Wires one worker; `store` is not open yet, and need not answer before there are requests.
-
-    `own_executor` is that of this installation, if it has one.
-    """
+    """Wires one worker; its store is not open yet, and need not answer before requests come."""
+    store, resolver, board = inherited.store, inherited.resolver, inherited.board
     providers = make_providers(settings, resolver)
     opening = await _open(store)
     journal = Journal(settings.store.journal_path, store.ledger)
@@ -142,7 +160,8 @@ async def build(
         on_prices=counters.pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
-    sandbox = OnDemandSandbox(settings, own_executor)
+    sandbox = OnDemandSandbox(settings, inherited.own_executor)
+    failover = make_failover(settings)
     messages, counting = make_gateway(
         settings,
         registry=registry,
@@ -151,8 +170,10 @@ async def build(
         updates=updates,
         fetcher=fetcher,
         sandbox=sandbox,
+        failover=failover,
     )
-    access_log = _access_log(settings) if settings.server.access_log else None
+    metrics = Metrics(settings, board) if board is not None else None
+    access_log = make_access_log(settings)
     health = Health(environment=settings.server.environment)
     application = make_application(
         settings,
@@ -163,8 +184,19 @@ async def build(
         health=health,
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
-        access_log=access_log,
+        render_metrics=metrics.render if metrics is not None else None,
+        observers=make_observers(settings, access_log, metrics),
     )
+    tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
+    if metrics is not None:
+        metrics.watch(
+            application,
+            failover=failover,
+            journal=journal,
+            budgets=counters.budgets,
+            sandbox=sandbox,
+        )
+        tasks.append(_keep_running("states are no longer measured", metrics.run))
     await updates.begin()
     watchdog = Watchdog()
     watchdog.start()
@@ -175,7 +207,7 @@ async def build(
         store=store,
         journal=journal,
         resolver=resolver,
-        tasks=[*opening, *_start_tasks(settings, store, journal, counters.budgets, limiter)],
+        tasks=[*opening, *tasks],
         providers=providers,
         updates=updates,
         fetcher=fetcher,
@@ -240,8 +272,3 @@ def _keep_running(loss: str, work: Callable[[], Coroutine[None, None, None]]) ->
             await asyncio.sleep(_RESTART_SECONDS)
 
     return asyncio.create_task(run())
-
-
-def _access_log(settings: Settings) -> AccessLog:
-    master = settings.auth.master_api_key
-    return AccessLog(settings.server.log_format, secrets=[master] if master else [])

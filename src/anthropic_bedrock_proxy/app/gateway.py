@@ -36,6 +36,7 @@ def make_gateway(
     updates: CatalogUpdates,
     fetcher: OnDemandFetcher,
     sandbox: OnDemandSandbox,
+    failover: Failover,
 ) -> tuple[Messages, Counting]:
     """Makes what serves messages, and what counts tokens."""
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
@@ -43,7 +44,7 @@ def make_gateway(
     messages = Messages(
         upstreams=providers,
         registry=registry,
-        failover=make_failover(settings),
+        failover=failover,
         admission=admission,
         pacing=Pacing(
             ping_seconds=settings.streaming.ping_interval_seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -15,15 +15,15 @@ from ..http.admin import AdminRoutes
 from ..http.anthropic.encoder import ANTHROPIC
 from ..http.anthropic.files import FilesAPI
 from ..http.anthropic.handlers import MessagesAPI
-from ..http.application import Application
+from ..http.application import Application, Observer
 from ..http.authentication import Authentication
 from ..http.cors import CORS
 from ..http.health import Health
+from ..http.metrics import MetricsRoutes, Render
 from ..http.sandbox_health import SandboxHealth
 from ..http.server.bounds import ConnectionBounds
 from ..models.registry import Registry
 from ..store.base.store import Store
-from ..telemetry.logs import AccessLog
 from .admission import make_authenticator
 
 if TYPE_CHECKING:
@@ -48,11 +48,13 @@ def make_application(
     health: Health,
     sandbox_health: SandboxHealth,
     files: Callable[[], KeptFiles] | None,
-    access_log: AccessLog | None,
+    render_metrics: Render | None,
+    observers: Sequence[Observer],
 ) -> Application:
     """Makes the application: every route that the proxy serves.
 
     `files` gives the files of executors when they are needed; None: code is never run.
+    `render_metrics` None: no metrics are kept.
     """
     guard = BruteForceGuard()
     authentication = _authentication(settings, store, guard, settings.auth.key_cache_ttl_seconds)
@@ -71,16 +73,18 @@ def make_application(
     files_api = FilesAPI(
         files, authentication, max_file_bytes=settings.sandbox.standalone_max_file_size_bytes
     )
+    metrics = MetricsRoutes(render_metrics, token=settings.telemetry.metrics_token)
     return Application(
         (
             *api.routes(),
             *files_api.routes(),
             *health.routes(),
             *sandbox_health.routes(),
+            *metrics.routes(),
             *admin.routes(),
         ),
         ANTHROPIC,
-        access_log=access_log,
+        observers=observers,
         cors=make_cors(settings),
     )
 

@@ -114,6 +114,7 @@ class Wiring:
             region=provider.region,
             credentials=None if token else self._credentials(provider, name),
             bearer_token=token,
+            provider=name,
             service=service,
             options=self._network.retry,
         )

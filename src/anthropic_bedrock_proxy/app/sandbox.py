@@ -116,6 +116,11 @@ class OnDemandSandbox:
             }
         return SandboxHealth(self.states if self.enabled else None, config)
 
+    @property
+    def in_use(self) -> bool:
+        """Tells whether this worker has needed an executor."""
+        return self._client is not None
+
     def states(self) -> dict[str, ExecutorState | None]:
         """Returns at once what is known of each executor; starts none."""
         if self._own is not None and not self._own.started:

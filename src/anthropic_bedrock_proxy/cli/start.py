@@ -79,6 +79,7 @@ def _serve(
 ) -> int:
     from ..app import bedrock  # noqa: PLC0415
     from ..app import build as app  # noqa: PLC0415  # after the bind
+    from ..app.metrics import make_board  # noqa: PLC0415  # after the bind
     from ..app.sandbox import make_own_executor  # noqa: PLC0415
     from ..app.store import make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
@@ -118,23 +119,31 @@ def _serve(
         standard.say(f"The store does not answer yet: {error}", descriptor=2)
     upstream = "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings)
     signals.hold()
-    shown = None if demo else credentials
     try:
         tls = tls_context(settings.server)
     except (OSError, ValueError) as error:
         raise StartError(f"TLS_CERT_FILE and TLS_KEY_FILE cannot be used: {error}") from error
     text = banner(
-        settings, bound.host, bound.port, upstream, shown, first_key=first_key, keyless=keyless
+        settings,
+        bound.host,
+        bound.port,
+        upstream,
+        None if demo else credentials,
+        first_key=first_key,
+        keyless=keyless,
     )
     standard.say(text)
-    own_executor = make_own_executor(settings)
+    inherited = app.Inherited(
+        store=store,
+        resolver=resolver,
+        own_executor=make_own_executor(settings),
+        board=make_board(settings),
+    )
     try:
-        return server.run(
-            settings, bound, lambda: app.build(settings, store, resolver, own_executor), tls
-        )
+        return server.run(settings, bound, lambda: app.build(settings, inherited), tls)
     finally:
-        if own_executor is not None:
-            own_executor.release()
+        if inherited.own_executor is not None:
+            inherited.own_executor.release()
 
 
 def _with_demo_upstream(

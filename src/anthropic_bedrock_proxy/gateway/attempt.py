@@ -131,6 +131,7 @@ class Attempt:
         """
         if self._answered:
             await self.lease.extend(request)
+            self.exchange.timeline.step += 1
         while (stream := await self.call(request, open_stream)) is None:
             pass
         return stream
@@ -138,6 +139,7 @@ class Attempt:
     def _convert(self, request: MessagesRequest) -> Conversion:
         conversion = convert(request, self.target, self.options, self.view)
         self.exchange.warnings = conversion.warnings
+        self.exchange.dropped = conversion.dropped
         if conversion.dropped or conversion.warnings:
             _log.info(
                 "left out for Bedrock",

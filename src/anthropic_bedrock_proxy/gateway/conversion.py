@@ -19,6 +19,7 @@ from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.policy import Policy
 from ..protocol.tokens import estimate_input
 from ..store.base.callers import Caller
+from ..timeline import Timeline
 from ..upstream.base import ModelCall, StreamDecoder
 from .overrides.known import OverrideView
 from .overrides.raw_paths import strip
@@ -53,6 +54,7 @@ class ConversionOptions(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     request_id: str  # names an answer that comes without an id
     key_id: str = ""  # whose request it is
+    timeline: Timeline = msgspec.field(default_factory=Timeline)  # of the request
 
 
 def policy_for(policy: Policy, caller: Caller | None) -> Policy:
@@ -136,6 +138,7 @@ def _native(adapted: Adapted, target: Target, options: ConversionOptions) -> Con
             bedrock_model_id=target.bedrock_model_id,
             body=made.body,
             headers=made.headers,
+            timeline=options.timeline,
         ),
         new_decoder=new_decoder,
         finish=lambda body: finish_message(body, model),
@@ -166,6 +169,7 @@ def _converse(adapted: Adapted, target: Target, options: ConversionOptions) -> C
             operation=_OPERATIONS[target.dialect][options.stream and not made.whole_only],
             bedrock_model_id=target.bedrock_model_id,
             body=made.body,
+            timeline=options.timeline,
         ),
         new_decoder=lambda: ConverseStream(
             model,

@@ -129,7 +129,9 @@ class Counting:
     ) -> list[ModelCall]:
         """Returns the calls that may count, in the order to try them; none: only estimate."""
         if route.model.count_tokens if route.model else not _is_profile(route.base_model_id):
-            return [_count_tokens(route.base_model_id, body)] if _is_claude(target) else []
+            return (
+                [_count_tokens(exchange, route.base_model_id, body)] if _is_claude(target) else []
+            )
         if not _is_claude(target) or route.base_model_id.startswith("arn:"):
             return []
         try:
@@ -146,6 +148,7 @@ class Counting:
                 body=_encode(counted),
                 headers=call.headers,
                 deadlines=_DEADLINES,
+                timeline=exchange.timeline,
             )
         ]
 
@@ -160,6 +163,7 @@ class Counting:
             policy=DEFAULT_POLICY,
             stream=False,
             request_id="",
+            timeline=exchange.timeline,
         )
         return convert(request, target, options).call
 
@@ -180,11 +184,12 @@ def _no_count(why: str) -> UpstreamRefusal:
     return UpstreamRefusal(NO_COUNT, f"Amazon Bedrock did not count the tokens: {why}.")
 
 
-def _count_tokens(base_model_id: str, body: bytes) -> ModelCall:
+def _count_tokens(exchange: Exchange, base_model_id: str, body: bytes) -> ModelCall:
     return ModelCall(
         operation="count-tokens",
         bedrock_model_id=base_model_id,
         body=_encode({"input": {"invokeModel": {"body": b64encode(body).decode()}}}),
+        timeline=exchange.timeline,
     )
 
 

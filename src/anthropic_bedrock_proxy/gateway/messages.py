@@ -87,6 +87,7 @@ class Messages:
             stream=exchange.stream,
             request_id=exchange.request_id,
             key_id=exchange.key_id,
+            timeline=exchange.timeline,
         )
         lease = await self._admission.admit(exchange, request, route, body)
         try:
@@ -216,7 +217,7 @@ class Messages:
     def _finished(self, admitted: AdmittedRequest, body: bytes) -> bytes:
         lease = admitted.lease
         lease.settle()
-        if self._report_cost and (cost := lease.price()) is not None:
-            admitted.exchange.cost_nano = cost
+        if self._report_cost and (cost := admitted.exchange.cost_nano) is not None:
+            admitted.exchange.tells_cost = True
             body = with_cost(body, dollars(cost))
         return body

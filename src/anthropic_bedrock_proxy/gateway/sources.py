@@ -159,7 +159,9 @@ class Sources:
                 f"have {MAX_TOTAL} bytes in all, as base64"
             ) from None
         except BusyError as error:
-            raise RateLimitError(f"{path}: could not be fetched: {error.reason}") from None
+            raise RateLimitError(
+                f"{path}: could not be fetched: {error.reason}", cause="limit:key/fetches"
+            ) from None
         except FetchError as error:
             raise InvalidRequestError(f"{path}: could not be fetched: {error.reason}") from None
 

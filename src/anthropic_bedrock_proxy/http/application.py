@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic, time
 from typing import Any, Final
@@ -29,7 +29,8 @@ from .server.request import Request as ServerRequest
 Request = ServerRequest[Exchange]
 # Gets the request, and the variable segments of its path as keywords.
 Handler = Callable[..., Awaitable[Reply | StreamReply]]
-AccessLog = Callable[[Any, Exchange], None]  # gets method, path and client as a `Request` has them
+# Gets method, path, headers and client as a `Request` has them, once a request has ended.
+Observer = Callable[[Any, Exchange], None]
 
 _SHUTTING_DOWN: Final = "The proxy is shutting down."
 _INTERNAL: Final = "Internal error of the proxy."
@@ -60,16 +61,21 @@ class Application:
         routes: Iterable[HTTPRoute],
         encoder: Encoder,
         *,
-        access_log: AccessLog | None = None,
+        observers: Sequence[Observer] = (),
+        begin_trace: Observer | None = None,
         cors: CORS | None = None,
     ) -> None:
         """`encoder` renders errors where no route does.
+
+        `observers` look at each request when it has ended, `begin_trace` when it begins.
 
         `cors` lets pages of other origins read the answers; None lets none.
         """
         self._router = Router((route.template, route) for route in routes)
         self._encoder = encoder
-        self._access_log = access_log
+        self._observers = observers
+        self._begin_trace = begin_trace
+        self.in_flight = 0  # requests that have not ended
         self._cors = cors
         # Of this process alone: applications are made after the fork.
         self._id_prefix = os.urandom(6).hex()
@@ -78,6 +84,9 @@ class Application:
     async def serve(self, request: Request) -> None:
         """Answers one request."""
         exchange = request.exchange = self._new_exchange()
+        self.in_flight += 1
+        if self._begin_trace is not None:
+            self._begin_trace(request, exchange)
         try:
             reply = await self._answer(request, exchange)
             if isinstance(reply, Reply):
@@ -90,8 +99,8 @@ class Application:
             if not exchange.client_gone:
                 raise
         finally:
-            if self._access_log is not None:
-                self._access_log(request, exchange)
+            self.in_flight -= 1
+            self._end(request, exchange)
 
     def left(self, request: Request) -> None:
         """The client of a request has gone; its task is cancelled next."""
@@ -104,9 +113,13 @@ class Application:
         exchange = self._new_exchange()
         reply = _error_reply(exchange, error, self._encoder)
         exchange.status = reply.status
-        if self._access_log is not None:
-            self._access_log(_NoRequest(client), exchange)
+        self._end(_NoRequest(client), exchange)
         return reply.status, _lines_of(exchange, reply), reply.body
+
+    def _end(self, request: Request | _NoRequest, exchange: Exchange) -> None:
+        exchange.ended = monotonic()
+        for observe in self._observers:
+            observe(request, exchange)
 
     def _new_exchange(self) -> Exchange:
         at_ms = int(time() * 1000)
@@ -120,6 +133,7 @@ class Application:
         try:
             route, parameters = self._router.find(request.path, request.head.raw_path)
             encoder = route.encoder or encoder
+            exchange.endpoint = route.template
             handler = self._handler(route.methods, request)
             return await (handler(request, **parameters) if parameters else handler(request))
         except ProxyError as error:
@@ -174,9 +188,12 @@ class Application:
                 if source.done:
                     last = encode(events)
                     break
-                if not request.write(encode(events)):
+                ready = request.write(encode(events))
+                exchange.told = exchange.told or monotonic()
+                if not ready:
                     await request.drain()
         except ProxyError as error:  # the model broke off, or a further call was not admitted
+            exchange.error_cause = error.cause
             last = encoder.error(error, exchange.request_id)
         except asyncio.CancelledError:
             if exchange.client_gone:
@@ -204,6 +221,7 @@ class _NoRequest:
 
     method = "-"
     path = "-"
+    headers: Mapping[bytes, bytes] = {}
 
     def __init__(self, client: str) -> None:
         self.client = client
@@ -211,7 +229,7 @@ class _NoRequest:
 
 def _error_reply(exchange: Exchange, error: ProxyError, encoder: Encoder) -> Reply:
     """Returns the answer for an error that comes before the answer began."""
-    exchange.error_type = error.type
+    exchange.error_type, exchange.error_cause = error.type, error.cause
     body = encoder.error(error, exchange.request_id)
     return Reply(body, status=error.status, lines=encoder.error_lines(error))
 

@@ -62,7 +62,8 @@ class ErrorBody(msgspec.Struct, frozen=True):
 class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
     """An executor as it stands: `status` is `ready`, `preparing` or `unavailable`.
 
-    `running` and `waiting` count cells, `warm` the runners that wait for a container.
+    `running` and `waiting` count cells, `warm` the runners that wait for a container, `errors` the
+    sandboxes that could not be started or ended by themselves since the executor began.
     """
 
     status: str
@@ -73,6 +74,7 @@ class ExecutorState(msgspec.Struct, frozen=True, kw_only=True):
     running: int = 0
     waiting: int = 0
     warm: int = 0
+    errors: int = 0
     version: str = ""
 
 

@@ -72,6 +72,8 @@ class Journal:
         self._memory_limit = memory_limit
         self._pid = os.getpid()
         self._writer = writer or _new_writer()
+        self._appended = 0  # records since the last rotation
+        self._behind = 0  # records before it that the store has not got
         self._numbers = 0  # the last number of a segment (or `Lines`) of this writer
         self._active: Segment | None = None  # opened by the first append, so after the fork
         self._in_memory: list[bytes] = []  # refused by the disk; for after `_active`
@@ -90,9 +92,15 @@ class Journal:
         self._forget_parent()
         return self._writer
 
+    @property
+    def undelivered(self) -> int:
+        """Counts the records of this process that the store has not got yet."""
+        return self._behind + self._appended
+
     def append(self, record: UsageRecord) -> None:
         """Writes the record down. Never raises for a disk that fails."""
         line = encode(record)
+        self._appended += 1
         try:
             active = self._active
             if active is None or self._pid != os.getpid():
@@ -199,6 +207,7 @@ class Journal:
     def _rotate(self) -> None:
         """Closes the active segment and the lines in memory, and begins the next round."""
         self.round += 1
+        self._behind, self._appended = self._behind + self._appended, 0
         if self._active is not None and (self._active.size or self._in_memory):
             # Also if it is empty: its number comes before that of the lines in memory.
             self._outbox.add(self._active)
@@ -250,6 +259,7 @@ class Journal:
     async def _deliver(self, log: UsageLog) -> int:
         delivered = await self._outbox.deliver(log, settle=self.failing)
         self.delivered = self.round - 1
+        self._behind = 0
         return delivered
 
     def _save_memory(self) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from ..aws_errors import UpstreamRefusal
 from ..protocol.answer.events import Event
+from ..timeline import Timeline
 
 
 class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class ModelCall(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     headers: tuple[tuple[str, str], ...] = ()  # lower-case names, signed with the rest
     deadlines: Deadlines | None = None  # None: as the upstream is configured
+    timeline: Timeline = msgspec.field(default_factory=Timeline)  # where its requests are noted
 
 
 class ModelAnswer(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic, time
@@ -34,8 +35,10 @@ from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
+from ..timeline import CANCELLED, OK, UpstreamRequest
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
+from .provider import DEFAULT_PROVIDER
 from .refusals import BilledRefusal, UntimelyRefusal, refusal_from_http, refusal_from_transport
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -79,6 +82,7 @@ class BedrockUpstream:
         region: str,
         credentials: CredentialsSource | None,
         bearer_token: str | None = None,
+        provider: str = DEFAULT_PROVIDER,
         service: str = "bedrock",
         options: RetryOptions | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -87,12 +91,15 @@ class BedrockUpstream:
     ) -> None:
         """Either `credentials` or `bearer_token`; `service` is the name to sign for.
 
+        `provider` is the name that its requests are noted under.
+
         `sleep`, `jitter` (0..1) and `now` are for tests.
         """
         self._pool = pool
         self._endpoint = endpoint
         self._credentials = credentials
         self._bearer_token = bearer_token
+        self._provider = provider
         self._signer = Signer(host=endpoint.authority, region=region, service=service)
         self._options = options or RetryOptions()
         self._sleep = sleep
@@ -111,7 +118,8 @@ class BedrockUpstream:
     ) -> Coroutine[Any, Any, AnswerStream]:
         """Opens a stream, with its first events decoded. Raises `UpstreamRefusal`."""
         return self._attempts(
-            call, lambda call, deadline: self._stream_once(call, new_decoder(), deadline)
+            call,
+            lambda call, noted, deadline: self._stream_once(call, noted, new_decoder(), deadline),
         )
 
     def retire(self) -> None:
@@ -123,18 +131,23 @@ class BedrockUpstream:
         await self._pool.close()
 
     async def _attempts(
-        self, call: ModelCall, once: Callable[[ModelCall, float], Awaitable[T]]
+        self, call: ModelCall, once: Callable[[ModelCall, UpstreamRequest, float], Awaitable[T]]
     ) -> T:
-        """Retries `once`, which gets the moment by which it must be done (monotonic clock)."""
+        """Retries `once`, which gets the moment by which it must be done (monotonic clock).
+
+        Each try is noted in the call's timeline; `once` notes the end of one that succeeds.
+        """
         options = self._options
         max_attempts = call.deadlines.max_attempts if call.deadlines else options.max_attempts
         started = monotonic()
         attempt = 1
         sent = False
         while True:
+            noted = self._note(call)
             try:
-                return await once(call, started + options.total_seconds)
+                return await once(call, noted, started + options.total_seconds)
             except UpstreamRefusal as refusal:
+                noted.end(monotonic(), refusal.code, refusal.status)
                 sent = refusal.sent = sent or refusal.sent
                 wait = self._backoff(attempt, refusal)
                 if (
@@ -149,27 +162,43 @@ class BedrockUpstream:
                 )
                 await self._sleep(wait)
                 attempt += 1
+            except BaseException:
+                noted.end(monotonic(), CANCELLED)
+                raise
+
+    def _note(self, call: ModelCall) -> UpstreamRequest:
+        timeline = call.timeline
+        noted = UpstreamRequest(
+            self._provider, call.bedrock_model_id, call.operation, timeline.step, monotonic()
+        )
+        if timeline.trace is not None:
+            noted.span_id = os.urandom(8).hex()
+        timeline.upstream.append(noted)
+        return noted
 
     def _backoff(self, attempt: int, refusal: UpstreamRefusal) -> float:
         ceiling: float = min(_BACKOFF_CAP_SECONDS, _BACKOFF_BASE_SECONDS * 2**attempt)
         return max(self._jitter() * ceiling, refusal.retry_after or 0.0)
 
-    async def _call_once(self, call: ModelCall, deadline: float) -> ModelAnswer:
-        response = await self._send(call, deadline)
+    async def _call_once(
+        self, call: ModelCall, noted: UpstreamRequest, deadline: float
+    ) -> ModelAnswer:
+        response = await self._send(call, noted, deadline)
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
             raise refusal_from_transport(error, sent=True, kind=BilledRefusal) from error
         finally:
             response.close()
-        return ModelAnswer(body, request_id_of(response), service_tier_of(response))
+        noted.end(monotonic(), OK)
+        return ModelAnswer(body, noted.upstream_request_id, service_tier_of(response))
 
     async def _stream_once(
-        self, call: ModelCall, decoder: StreamDecoder, deadline: float
+        self, call: ModelCall, noted: UpstreamRequest, decoder: StreamDecoder, deadline: float
     ) -> AnswerStream:
         deadline = min(deadline, monotonic() + self._first_byte_seconds(call))
-        response = await self._send(call, deadline)
-        stream = BedrockStream(response, decoder)
+        response = await self._send(call, noted, deadline)
+        stream = BedrockStream(response, decoder, noted)
         try:
             await stream.begin(deadline)
         except BaseException:
@@ -177,15 +206,15 @@ class BedrockUpstream:
             raise
         return stream
 
-    async def _send(self, call: ModelCall, deadline: float) -> Response:
+    async def _send(self, call: ModelCall, noted: UpstreamRequest, deadline: float) -> Response:
         """Sends one request; returns only answers with status 200. Raises `UpstreamRefusal`."""
         begin_by = min(deadline, monotonic() + self._first_byte_seconds(call))
         keys = None
         if self._bearer_token is None:
             source = self._credentials
             keys = (source.current if source is not None else None) or await self._keys(begin_by)
-        head = self._head(call, keys)
-        began = monotonic()
+        head = self._head(call, keys, noted)
+        noted.sent = began = monotonic()
         left = begin_by - began
         if left <= 0:  # AWS would bill a request whose answer nobody waits for
             raise refusal_from_transport(
@@ -195,7 +224,9 @@ class BedrockUpstream:
             response = await self._pool.request(head, call.body, left)
         except TransportError as error:
             raise refusal_from_transport(error, sent=error.sent) from error
+        noted.upstream_request_id = request_id_of(response)
         if response.status == _HTTP_OK:
+            noted.first = monotonic()
             if began >= self._skew.look_at:
                 self._learn_time(response, began)
             return response
@@ -229,7 +260,7 @@ class BedrockUpstream:
             self._credentials.invalidate(keys)
         return refusal
 
-    def _head(self, call: ModelCall, keys: Credentials | None) -> bytes:
+    def _head(self, call: ModelCall, keys: Credentials | None, noted: UpstreamRequest) -> bytes:
         wire, canonical = self._path(call)
         if keys is None:
             lines = (
@@ -244,6 +275,9 @@ class BedrockUpstream:
             if call.operation in _STREAMING
             else "accept: application/json\r\n"
         )
+        trace = call.timeline.trace
+        if trace is not None:  # unsigned: whatever forwards it may make it its own
+            accept += f"traceparent: 00-{trace.trace_id}-{noted.span_id}-01\r\n"
         return (
             f"POST {wire} HTTP/1.1\r\n{lines}{accept}{self._fixed_headers}"
             f"content-length: {len(call.body)}\r\n\r\n"

@@ -18,6 +18,7 @@ from typing import Final
 from ..aws.http import Response, TransportError, TransportTimeoutError
 from ..aws_errors import CUT_SHORT, UpstreamRefusal
 from ..protocol.answer.events import Event
+from ..timeline import CANCELLED, OK, UpstreamRequest
 from .base import StreamDecoder
 from .refusals import copy_of, refusal_from_transport
 
@@ -27,11 +28,13 @@ _LINGER_SECONDS: Final = 2.0
 class BedrockStream:
     """Open streamed answer (an `AnswerStream`)."""
 
-    def __init__(self, response: Response, decoder: StreamDecoder) -> None:
+    def __init__(self, response: Response, decoder: StreamDecoder, noted: UpstreamRequest) -> None:
+        """`noted` gets the moments of the first event and of the end."""
         self._response = response
         self._decoder = decoder
         self._first: list[Event] = []
-        self.upstream_request_id = request_id_of(response)
+        self.upstream_request_id = noted.upstream_request_id
+        self._noted = noted
         self.service_tier = service_tier_of(response)
 
     @property
@@ -47,13 +50,13 @@ class BedrockStream:
         while not self._first:
             left = deadline - monotonic()
             if left <= 0:
-                raise refusal_from_transport(
-                    TransportTimeoutError("the model sent no event in time"), sent=True
-                )
+                late = TransportTimeoutError("the model sent no event in time")
+                raise self._noted_end(refusal_from_transport(late, sent=True))
             events = await self.read(left)
             if events is None:  # pragma: no cover  # a decoder that ends without an event fails
                 raise UpstreamRefusal(CUT_SHORT, "The stream was empty.")
             self._first = events
+        self._noted.first = monotonic()
 
     async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # a deadline of the wire
         """Returns the next events: see `AnswerStream.read`."""
@@ -70,10 +73,10 @@ class BedrockStream:
                 if decoder.finished or isinstance(error, TransportTimeoutError):
                     if decoder.finished:
                         return None
-                    raise refusal_from_transport(error, sent=True) from error
+                    raise self._noted_end(refusal_from_transport(error, sent=True)) from error
                 decoder.end()
                 if decoder.failure is not None:
-                    raise refusal_from_transport(error, sent=True) from error
+                    raise self._noted_end(refusal_from_transport(error, sent=True)) from error
                 return decoder.receive(b"") or None
             if chunk is None:
                 decoder.end()
@@ -87,15 +90,20 @@ class BedrockStream:
             left = deadline - monotonic()  # bytes without an event do not prolong the wait
             if left <= 0 and decoder.failure is None:
                 return []
-        raise copy_of(decoder.failure)
+        raise self._noted_end(copy_of(decoder.failure))
 
     def close(self) -> None:
         """Stops the model at once if it has not finished. Idempotent."""
+        self._noted.end(monotonic(), OK if self._decoder.finished else CANCELLED)
         if self._decoder.finished:
             # Only the end of the HTTP body is missing: read it, so the connection can be reused.
             self._response.finish(_LINGER_SECONDS)
         else:
             self._response.close()
+
+    def _noted_end(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
+        self._noted.end(monotonic(), refusal.code, refusal.status)
+        return refusal
 
 
 def request_id_of(response: Response) -> str | None:

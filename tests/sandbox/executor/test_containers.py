@@ -38,7 +38,7 @@ class Story:
         self.clock = Clock(1000.0)
         self.isolation = FakeIsolation()
         self.spool = Spool()
-        tools = SharedParts(self._start, self.spool, CellSeconds())
+        tools = SharedParts(self._start, lambda: None, self.spool, CellSeconds())
         self.containers = Containers(tools, BOUNDS, now=self.clock)
 
     async def _start(self):

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from ..schema import Section, Setting
 
-_METRICS = "waits for metrics"
 _TRACING = "waits for tracing"
 
 
@@ -13,8 +12,31 @@ class TelemetrySettings(Section, frozen=True):
     """Metrics and traces."""
 
     enable_metrics: Annotated[
-        bool, Setting("ENABLE_METRICS", "Serve /metrics for Prometheus.", no_effect=_METRICS)
+        bool, Setting("ENABLE_METRICS", "Keep metrics, and serve /metrics for Prometheus.")
     ] = True
+    metrics_token: Annotated[
+        str | None,
+        Setting(
+            "METRICS_TOKEN",
+            "/metrics is served to whoever shows this token as a bearer; unset, to everybody.",
+            secret=True,
+        ),
+    ] = None
+    metrics_compat: Annotated[
+        tuple[str, ...],
+        Setting(
+            "METRICS_COMPAT",
+            "Names of older dashboards to serve too: otel_1_41, litellm, predecessor.",
+        ),
+    ] = ()
+    metrics_key_label: Annotated[
+        bool,
+        Setting(
+            "METRICS_KEY_LABEL",
+            "Tell requests, tokens, costs and budgets apart by the ids of API keys: for a few "
+            "hundred keys at most.",
+        ),
+    ] = False
     enable_tracing: Annotated[
         bool, Setting("ENABLE_TRACING", "Export OpenTelemetry traces.", no_effect=_TRACING)
     ] = False

@@ -79,12 +79,14 @@ class Admission:
                 if counters.budgets.holds and not route.opaque:  # else see `confirm`
                     most = max(counters.pricing.most(target, request) for target in route.targets)
                 hold = await counters.budgets.take(known.budgets, most)
+                exchange.slices = hold.slices
         except BaseException as error:
             if ticket is not None:
                 counters.limits.undo(ticket)
                 if isinstance(error, ProxyError):
                     error.limits = exchange.limits
             raise
+        exchange.admitted = counters.monotonic()
         return Lease(exchange, counters, ticket, hold)
 
     async def confirm(

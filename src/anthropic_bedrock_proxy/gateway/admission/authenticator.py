@@ -101,7 +101,8 @@ class Authenticator:
                 return ANONYMOUS
             raise AuthenticationError(
                 f"No API key: send it as `{self._options.header}: <key>` or as "
-                "`Authorization: Bearer <key>`."
+                "`Authorization: Bearer <key>`.",
+                cause="key:missing",
             )
         digest = sha256(secret.encode("utf-8", "surrogateescape")).digest()
         if self._master_hash is not None and hmac.compare_digest(digest, self._master_hash):
@@ -119,7 +120,9 @@ class Authenticator:
         if caller is None:
             if not self._options.require_api_key:
                 return ANONYMOUS
-            raise AuthenticationError("The API key is not known. Check it for typing errors.")
+            raise AuthenticationError(
+                "The API key is not known. Check it for typing errors.", cause="key:unknown"
+            )
         self._check(caller)
         return caller
 
@@ -139,6 +142,7 @@ class Authenticator:
             raise PermissionDeniedError(
                 f"The API key {key.id} has expired. Ask the operator for another.",
                 error_code="expired",
+                cause="key:expired",
                 should_retry=False,
             )
         for owner in (caller.user, caller.team):
@@ -200,6 +204,7 @@ class Authenticator:
                 "Too many API keys that are not known have come from this network address. Try "
                 "again shortly.",
                 retry_after=wait,
+                cause="key:guessing",
             )
         return bool(wait)
 
@@ -277,5 +282,6 @@ def _inactive(kind: str, name: str, reason: str | None) -> PermissionDeniedError
     return PermissionDeniedError(
         f"The {kind} {name} is not active ({reason}). Ask the operator for another.",
         error_code=reason,
+        cause=f"key:{reason}",
         should_retry=False,
     )

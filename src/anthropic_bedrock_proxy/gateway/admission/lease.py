@@ -80,9 +80,7 @@ class Lease(msgspec.Struct, eq=False):
         try:
             if target is not None:
                 usage, output_tokens = meter.billed(), meter.output_tokens
-                cost = self._cost(target, usage, output_tokens)
-                if cost is None:
-                    counters.pricing.count_unpriced(target)
+                cost = self._exchange.cost_nano = self._cost(target, usage, output_tokens)
                 counters.recorder.append(self._record(target, usage, output_tokens, cost))
         finally:
             if self._ticket is not None:

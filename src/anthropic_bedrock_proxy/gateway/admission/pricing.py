@@ -28,10 +28,7 @@ class _KnownRates(msgspec.Struct, frozen=True):
 
 
 class Pricing:
-    """Rates by target, resolved once and remembered until they change.
-
-    `unpriced` counts, by Bedrock model, the answers that no price was known for.
-    """
+    """Rates by target, resolved once and remembered until they change."""
 
     def __init__(
         self,
@@ -46,7 +43,6 @@ class Pricing:
         self._now = now
         self._stored: Mapping[str, list[PriceRecord]] = {}
         self._known: Bounded[tuple[str, str], _KnownRates] = Bounded(_MAX_REMEMBERED)
-        self.unpriced: dict[str, int] = {}
 
     def replace_stored(self, prices: Iterable[PriceRecord]) -> None:
         """Takes over what the store holds."""
@@ -79,16 +75,6 @@ class Pricing:
             output = min(output, capabilities.output_tokens)
         given, written = bound_tokens(request, context_tokens=context, output_tokens=max(1, output))
         return most_nano(given, written, rates)
-
-    def count_unpriced(self, target: Target) -> None:
-        """Notes that an answer of this target has no price.
-
-        Clients name the models: beyond `_MAX_REMEMBERED` new ones are not counted. Not `Bounded`: a
-        count that has begun must not begin anew.
-        """
-        name = target.bedrock_model_id
-        if name in self.unpriced or len(self.unpriced) < _MAX_REMEMBERED:
-            self.unpriced[name] = self.unpriced.get(name, 0) + 1
 
     def _resolve(self, bedrock_model_id: str, provider: str) -> _KnownRates:
         model = self._find(bedrock_model_id)

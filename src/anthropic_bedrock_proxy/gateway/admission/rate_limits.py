@@ -68,7 +68,6 @@ class RateLimits:
         self._limiter = limiter
         self._options = options
         self._now = now
-        self.refusals = 0
 
     def plan(self, caller: Caller) -> LimitPlan | None:
         """Returns the limits that apply; None: none at all."""
@@ -129,7 +128,6 @@ class RateLimits:
                 "Rate limits cannot be checked right now. Try again shortly.", retry_after=2.0
             ) from error
         if not decision.allowed:
-            self.refusals += 1
             raise self._refused(plan, decision)
         return Ticket(plan, decision, costs)
 
@@ -187,11 +185,12 @@ class RateLimits:
             limit = f"{bucket.limit} {what.replace('-', ' ')} per {per}"
         else:
             slot = plan.slots[index - len(plan.buckets)]
-            owner, limit = slot.name, f"{slot.limit} requests at once"
+            owner, what, limit = slot.name, "concurrency", f"{slot.limit} requests at once"
         return RateLimitError(
             f"This request would exceed the limit of {limit} of the {owner.replace(':', ' ')}. "
             "Try again later.",
             retry_after=retry_after,
+            cause=f"limit:{owner.partition(':')[0]}/{what}",
             limits=self.states(plan, decision),
         )
 

@@ -43,7 +43,7 @@ class FailoverOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Failover:
     """The knowledge that this worker has of its targets.
 
-    `switches` counts by (from, to); `all_breakers` are those of targets that were called at all.
+    `all_breakers` are those of targets that were called at all.
     """
 
     def __init__(
@@ -53,7 +53,6 @@ class Failover:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options or FailoverOptions()
-        self.switches: dict[tuple[str, str], int] = {}
         self.all_breakers: dict[QuotaId, TargetBreakers] = {}
         self.conversations = Conversations(self.options.sticky_seconds)
         self.monotonic = monotonic
@@ -101,7 +100,7 @@ class Failover:
             f"{'throttling' if throttled else 'failures'}; the next is tried in {seconds} s."
         )
         error = RateLimitError if throttled else OverloadedError
-        return error(message, retry_after=seconds)
+        return error(message, retry_after=seconds, cause="cooling")
 
     def _is_missing(self, target: Target) -> bool:
         until = self._missing.get(identity(target))

@@ -61,7 +61,7 @@ class AnthropicEncoder:
         lines = limit_lines(exchange.limits)
         if exchange.upstream_request_id is not None:
             lines += b"x-amzn-requestid: %b\r\n" % exchange.upstream_request_id.encode("ascii")
-        if exchange.warnings or exchange.served_by is not None or exchange.cost_nano is not None:
+        if exchange.warnings or exchange.served_by is not None or exchange.tells_cost:
             lines += _rare_lines(exchange)
         return lines
 
@@ -102,7 +102,7 @@ def _rare_lines(exchange: Exchange) -> bytes:
     headers: list[tuple[bytes, bytes]] = []
     if exchange.warnings:
         headers.append((b"x-proxy-warning", "; ".join(shown(exchange.warnings)).encode("ascii")))
-    if exchange.cost_nano is not None:
+    if exchange.tells_cost and exchange.cost_nano is not None:
         headers.append((b"x-cost-usd", dollars(exchange.cost_nano).encode()))
     if exchange.served_by is not None:
         headers.append((b"x-bedrock-target", exchange.served_by.encode("ascii", "replace")))

@@ -6,6 +6,7 @@ A handler authenticates before it reads a byte of the body.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import monotonic
 from urllib.parse import parse_qs
 
 import msgspec
@@ -87,4 +88,6 @@ class MessagesAPI:
         exchange.version = check_version(version.decode("latin-1") if version else None)
         if _BETA_HEADER in headers:
             exchange.betas = split_header((headers[_BETA_HEADER].decode("latin-1"),))
-        return await read_body(request, self._max_body_bytes)
+        body = await read_body(request, self._max_body_bytes)
+        exchange.received = monotonic()
+        return body

@@ -60,6 +60,7 @@ class SharedParts(msgspec.Struct, frozen=True):
     """The surroundings that all containers share."""
 
     take_runner: Callable[[], Awaitable[RunnerLink]]  # raises IsolationError
+    count_error: Callable[[], None]  # a runner has ended by itself
     spool: Spool
     seconds: CellSeconds
     queued: QueuedBytes = msgspec.field(default_factory=QueuedBytes)
@@ -220,6 +221,7 @@ class SandboxContainer:
                 fetched = await fetch(link, shared.spool, self.owner, left, too_large_fails=bash)
                 outcome = fetched if isinstance(fetched, Failed) else with_files(outcome, *fetched)
         except RunnerEndedError as error:
+            shared.count_error()
             lost = "all files and names in it are lost"
             outcome = Failed("unavailable", f"The sandbox has ended ({error}); {lost}.")
         if isinstance(outcome, Failed) and link.ended:

@@ -39,6 +39,7 @@ class WarmRunners:
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._needed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.errors = 0  # starts that failed, and runners that ended by themselves
 
     @property
     def warm(self) -> int:
@@ -58,7 +59,7 @@ class WarmRunners:
             if not link.ended:
                 return link
         async with self._starts:
-            return await self._start()
+            return await self._started()
 
     async def close(self) -> None:
         """Ends those that wait."""
@@ -79,7 +80,7 @@ class WarmRunners:
                 continue
             try:
                 async with self._starts:
-                    link = await self._start()
+                    link = await self._started()
             except IsolationError as error:
                 _log.warning("no sandbox can be started in advance: %s", error)
                 await self._sleep(pause)
@@ -90,6 +91,18 @@ class WarmRunners:
                 self._warm.append(link)
                 link.on_ended = self._forget_ended
 
+    async def _started(self) -> RunnerLink:
+        try:
+            return await self._start()
+        except IsolationError:
+            self.errors += 1
+            raise
+
+    def count_error(self) -> None:
+        """Notes that a runner has ended by itself."""
+        self.errors += 1
+
     def _forget_ended(self) -> None:
+        self.count_error()
         self._warm = deque(link for link in self._warm if not link.ended)
         self._needed.set()

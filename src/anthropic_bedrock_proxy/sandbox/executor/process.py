@@ -197,7 +197,7 @@ async def executing(
 
     spool = Spool(options.spool, folder=options.files)
     warm = WarmRunners(start, options.warm)
-    shared = SharedParts(warm.take, spool, options.seconds)
+    shared = SharedParts(warm.take, warm.count_error, spool, options.seconds)
     containers = Containers(shared, options.containers)
     try:
         await isolation.open()

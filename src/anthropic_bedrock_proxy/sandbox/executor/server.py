@@ -130,6 +130,7 @@ class ExecutorServer:
                 running=counts.running,
                 waiting=counts.waiting,
                 warm=self._parts.warm.warm,
+                errors=self._parts.warm.errors,
                 version=__version__,
             )
         )

@@ -1,0 +1,137 @@
+"""Metrics as the settings describe them: the board, what is written to it, and how it is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from ..config import Settings, SettingsError
+from ..gateway.admission.budgets import Budgets
+from ..gateway.failover.failover import Failover
+from ..store.journal import Journal
+from ..telemetry.metrics.board import Board
+from ..telemetry.metrics.recorder import Recorder
+from ..telemetry.metrics.states import State, States
+from .sandbox import OnDemandSandbox
+
+if TYPE_CHECKING:
+    from ..http.application import Application
+    from ..telemetry.metrics.exposition import Exposition
+
+_BREAKERS: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
+_PERIODS: Final = {len("2026-11"): "month", len("2026-11-23"): "day"}
+
+
+def make_board(settings: Settings) -> Board | None:
+    """Makes the memory that workers count in, before they are forked; None without metrics."""
+    return Board(settings.server.workers) if settings.telemetry.enable_metrics else None
+
+
+def check_metrics(settings: Settings) -> None:
+    """Raises `SettingsError` for names of dashboards that nobody knows."""
+    asked = settings.telemetry.metrics_compat
+    if not asked:
+        return
+    from ..telemetry.metrics.compat import COMPAT  # noqa: PLC0415  # off by default
+
+    unknown = [name for name in asked if name not in COMPAT]
+    if unknown:
+        known = ", ".join(COMPAT)
+        raise SettingsError([f"METRICS_COMPAT: {name!r} is none of {known}" for name in unknown])
+
+
+class Metrics:
+    """The metrics of one worker: it counts in its slab, and reads those of all."""
+
+    def __init__(self, settings: Settings, board: Board) -> None:
+        telemetry = settings.telemetry
+        self._board = board
+        self._compat = telemetry.metrics_compat
+        self._with_keys = telemetry.metrics_key_label
+        self._slab = board.take()
+        self._exposition: Exposition | None = None
+        self._states = States(self._slab, ())
+        self.recorder = Recorder(self._slab, with_keys=self._with_keys)
+
+    def watch(
+        self,
+        application: Application,
+        *,
+        failover: Failover,
+        journal: Journal,
+        budgets: Budgets,
+        sandbox: OnDemandSandbox,
+    ) -> None:
+        """Names the parts whose states are told."""
+        self._states = States(
+            self._slab,
+            (
+                lambda: [("http_requests_in_flight", "", "", float(application.in_flight))],
+                lambda: _of_journal(journal),
+                lambda: _of_targets(failover),
+                lambda: _of_budgets(budgets, with_keys=self._with_keys),
+                lambda: _of_sandboxes(sandbox),
+            ),
+        )
+
+    async def run(self) -> None:
+        """Writes states once a second, until cancelled."""
+        await self._states.run()
+
+    async def render(self, accept: str) -> tuple[bytes, str]:
+        """Renders the metrics of all workers, beside the loop."""
+        self._states.write()
+        return await asyncio.to_thread(self._rendered, accept)
+
+    def _rendered(self, accept: str) -> tuple[bytes, str]:
+        if self._exposition is None:
+            from ..telemetry.metrics.exposition import (  # noqa: PLC0415  # heavy; if scraped at all
+                Exposition,
+            )
+
+            self._exposition = Exposition(
+                self._board, compat=self._compat, with_keys=self._with_keys
+            )
+        return self._exposition.render(accept)
+
+
+def _of_journal(journal: Journal) -> Iterable[State]:
+    yield "usage_journal_records", "", "", float(journal.undelivered)
+    yield "usage_delivery_failing", "", "", float(journal.failing)
+
+
+def _of_targets(failover: Failover) -> Iterable[State]:
+    for (provider, model), breakers in failover.all_breakers.items():
+        yield "breaker_state", provider, model, _BREAKERS[breakers.state]
+
+
+def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:
+    """Tells of the budgets that this worker has asked the ledger about."""
+    least: dict[tuple[str, str], float] = {}
+    exhausted: dict[tuple[str, str], int] = {}
+    for account, slice_ in budgets.slices.items():
+        if slice_.left is None or not slice_.budget.nano:
+            continue
+        left = max(0, slice_.left + slice_.available + slice_.held)
+        if with_keys:
+            yield "budget_left_usd", account.owner, account.period, left / 1e9
+        kind = (account.owner.partition(":")[0], _PERIODS.get(len(account.period), "total"))
+        least[kind] = min(least.get(kind, 1.0), left / slice_.budget.nano)
+        exhausted[kind] = exhausted.get(kind, 0) + (left == 0)
+    for kind, ratio in least.items():
+        yield "budget_left_ratio", *kind, ratio
+        yield "budgets_exhausted", *kind, float(exhausted[kind])
+
+
+def _of_sandboxes(sandbox: OnDemandSandbox) -> Iterable[State]:
+    """Tells of executors, once one was needed: nothing is started or asked for its sake."""
+    if not sandbox.in_use:
+        return
+    states = [state for state in sandbox.states().values() if state is not None]
+    yield "ptc_executors_ready", "", "", float(sum(one.status == "ready" for one in states))
+    yield "ptc_sessions_active", "", "", float(sum(one.containers for one in states))
+    yield "ptc_cells", "running", "", float(sum(one.running for one in states))
+    yield "ptc_cells", "waiting", "", float(sum(one.waiting for one in states))
+    yield "ptc_warm_runners", "", "", float(sum(one.warm for one in states))
+    yield "ptc_container_errors", "", "", float(sum(one.errors for one in states))

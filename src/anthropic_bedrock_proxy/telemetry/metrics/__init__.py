@@ -1,0 +1,1 @@
+"""Metrics: counted in memory that the workers share, rendered when somebody scrapes."""

@@ -1,0 +1,41 @@
+"""The descriptor that log lines go to, written without ever waiting for its reader."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+
+
+class Output:
+    """The output to a descriptor, which never waits: serving does not depend on a log.
+
+    A pipe that nobody reads is full after 64 KiB; to write to it would stop every client.
+    """
+
+    def __init__(self, fd: int = 2) -> None:
+        self._fd = fd
+        mode = os.fstat(fd).st_mode
+        self._poll: select.poll | None = None
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            self._poll = select.poll()
+            self._poll.register(fd, select.POLLOUT)
+        self._lost = 0  # bytes
+        self._within_line = False
+
+    def write(self, data: bytes) -> None:
+        """Writes whole lines; those that the reader does not take are lost, and counted."""
+        size, lost = len(data), self._lost
+        if lost:
+            told = b'{"level":"warning","message":"%d bytes of the log were lost"}\n' % lost
+            data = (b"\n" if self._within_line else b"") + told + data
+        try:
+            # A pipe that is ready takes so many bytes at once: pipe(7).
+            while data and (self._poll is None or self._poll.poll(0)):
+                part = data if self._poll is None else data[: select.PIPE_BUF]
+                written = os.write(self._fd, part)
+                self._within_line = data[written - 1 : written] != b"\n"
+                data = data[written:]
+        except OSError:  # it is closed, or a disk is full: serving goes on
+            pass
+        self._lost = len(data) if len(data) <= size else lost + size

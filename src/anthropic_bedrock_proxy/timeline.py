@@ -1,0 +1,74 @@
+"""The timeline of one request: what was asked of Bedrock for it, and which tools were run.
+
+Whoever does the work notes it here when it begins and when it ends; whoever tells of a request
+(metrics, access log, traces, `explain`) reads the timeline once the request has ended. So nothing
+is told while it runs, and what nobody reads costs a few attributes. For example a stream that the
+first provider refused, and for which the second ran a tool:
+
+    upstream  provider  operation                    step  began  first  ended  code
+              default   invoke-with-response-stream     1   0.01      -   0.09  ThrottlingException
+              ireland   invoke-with-response-stream     1   0.10   0.52   1.90  ok
+              ireland   invoke-with-response-stream     2   2.31   2.60   4.00  ok
+    tools     bash_code_execution                           1.88          2.30  finished
+
+Moments are seconds of the monotonic clock, as in `Exchange.started`; 0.0 stands for "not yet".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+OK: Final = "ok"
+CANCELLED: Final = "cancelled"  # the client left, or the server is stopping
+
+
+class TraceContext(msgspec.Struct, gc=False):
+    """The trace that a request belongs to (W3C Trace Context), if it is sampled."""
+
+    trace_id: str  # 32 hex digits
+    span_id: str  # 16 hex digits: of the span of this request
+    parent_id: str | None = None  # of the caller's span
+
+
+class UpstreamRequest(msgspec.Struct, gc=False):
+    """One HTTP request to Bedrock: the first of a model call, or one of its retries."""
+
+    provider: str
+    bedrock_model_id: str
+    operation: str
+    step: int  # which model call of the turn: 1, 2, …
+    began: float
+    sent: float = 0.0  # 0.0 also if it never was
+    first: float = 0.0  # the first event of a stream, the head of a whole answer
+    ended: float = 0.0
+    code: str = ""  # OK, CANCELLED, or why it was refused (`UpstreamRefusal.code`)
+    status: int = 0  # of HTTP, where a refusal had one
+    upstream_request_id: str | None = None
+    span_id: str = ""  # 16 hex digits, where the request is traced
+
+    def end(self, at: float, code: str, status: int = 0) -> None:
+        """Notes how it ended. Only the first end counts."""
+        if not self.ended:
+            self.ended, self.code, self.status = at, code, status
+
+
+class ToolRun(msgspec.Struct, gc=False):
+    """One run of a server-side tool, or of what is left of it after a suspension."""
+
+    name: str
+    call_id: str
+    began: float
+    ended: float = 0.0
+    outcome: str = ""  # finished | suspended | failed | timed_out | cancelled
+    span_id: str = ""
+
+
+class Timeline(msgspec.Struct):
+    """Everything that was done elsewhere for one request, in the order of its beginning."""
+
+    upstream: list[UpstreamRequest] = []
+    tools: list[ToolRun] = []
+    step: int = 1  # the model call that is made now
+    trace: TraceContext | None = None
