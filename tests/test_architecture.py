@@ -14,6 +14,7 @@ GROUND = {
     "bounded": set(),
     "money": set(),
     "redaction": set(),
+    "timeline": set(),
     "errors": {"redaction"},
     "aws_errors": {"errors", "redaction"},
     "router": {"errors"},
@@ -50,7 +51,7 @@ ALLOWED = {
         "store.secrets",
         "store.totals",
     },
-    "telemetry": {"gateway.exchange"},
+    "telemetry": {"gateway.exchange", "__version__"},
     "config": set(),
     "http/server": set(),  # before the folder that it is in
     "http": {

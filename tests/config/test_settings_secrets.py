@@ -39,6 +39,7 @@ def test_the_secrets_are_these():
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "MASTER_API_KEY",
+        "METRICS_TOKEN",
         "OTEL_EXPORTER_OTLP_HEADERS",
         "PROVIDERS",
         "PROVIDER_KEY_ENCRYPTION_SECRET",

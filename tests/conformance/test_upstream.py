@@ -14,11 +14,17 @@ from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
+from anthropic_bedrock_proxy.timeline import Timeline
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
 CALL = ModelCall(operation="invoke", bedrock_model_id="m", body=b"{}")
+
+
+def new_call():
+    """A call with a timeline of its own."""
+    return ModelCall(operation="invoke", bedrock_model_id="m", body=b"{}", timeline=Timeline())
 
 
 @asynccontextmanager
@@ -129,3 +135,70 @@ def test_an_empty_stream_is_a_refusal(with_answer):
             await upstream.stream(CALL, decoder)
 
     with_answer([chunk_frame(b'{"type":"ping"}')], work)
+
+
+def noted(call):
+    (made,) = call.timeline.upstream
+    assert (made.provider, made.bedrock_model_id, made.operation, made.step) == (
+        "default",
+        "m",
+        "invoke",
+        1,
+    )
+    assert 0 < made.began <= made.sent <= made.ended
+    return made
+
+
+def test_a_whole_answer_is_noted_with_its_end_and_its_id(with_answer):
+    call = new_call()
+
+    async def work(upstream):
+        await upstream.call(call)
+
+    with_answer(b"[1]", work)
+    made = noted(call)
+    assert (made.code, made.upstream_request_id) == ("ok", "fake-request")
+    assert made.sent <= made.first <= made.ended
+
+
+def test_a_refusal_is_noted_with_its_code(with_answer):
+    call = new_call()
+
+    async def work(upstream):
+        with pytest.raises(UpstreamRefusal):
+            await upstream.call(call)
+
+    with_answer(UpstreamRefusal("ValidationException", "bad"), work)
+    assert noted(call).code == "ValidationException"
+
+
+def test_a_stream_is_noted_with_its_first_event_and_its_end(with_answer):
+    call = new_call()
+
+    async def work(upstream):
+        stream = await upstream.stream(call, decoder)
+        (made,) = call.timeline.upstream
+        assert made.first
+        assert not made.ended
+        await read_all(stream)
+        stream.close()
+
+    with_answer([STREAM[:50], STREAM[50:]], work)
+    assert noted(call).code == "ok"
+
+
+@pytest.mark.parametrize("breaks", [True, False], ids=["broken", "left"])
+def test_a_stream_that_does_not_come_to_its_end_is_noted_with_why(with_answer, breaks):
+    call = new_call()
+
+    async def work(upstream):
+        stream = await upstream.stream(call, decoder)
+        await stream.read(5)
+        if breaks:
+            with pytest.raises(UpstreamRefusal):
+                await stream.read(5)
+        stream.close()
+
+    broken = chunk_frame(EVENTS[0][1]) + exception_frame("throttlingException", "slow")
+    with_answer([broken if breaks else chunk_frame(EVENTS[0][1])], work)
+    assert noted(call).code == ("ThrottlingException" if breaks else "cancelled")

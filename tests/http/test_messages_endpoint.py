@@ -435,7 +435,7 @@ def test_refused_requests_leave_nothing_for_the_collector(make_proxy):
             raise UpstreamRefusal("ThrottlingException", "slow")
 
     proxy = make_proxy()
-    proxy.app._access_log = None
+    proxy.app._observers = ()
     messages = proxy.messages
     messages._upstreams = {"default": Refusing()}
     body = {**BODY, "messages": [{"role": "user", "content": "x" * 1_000_000}]}

@@ -481,3 +481,21 @@ def test_lines_in_memory_belong_to_a_round_too(tmp_path, store):
     store.down = False
     drain(journal, store)
     assert journal.delivered >= mine
+
+
+def test_what_the_store_has_not_got_is_counted(tmp_path, store):
+    journal = Journal(tmp_path)
+    for number in range(3):
+        journal.append(record(number))
+    assert journal.undelivered == 3
+    store.down = True
+    with pytest.raises(StoreError):
+        drain(journal, store)
+    journal.append(record(4))
+    assert journal.undelivered == 4
+    store.down = False
+    drain(journal, store)
+    assert journal.undelivered == 0
+    journal.append(record(5))
+    assert journal.undelivered == 1
+    journal.close()

@@ -30,7 +30,7 @@ from .bedrock import make_control, make_providers, read_providers
 from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
-from .metrics import Metrics, check_metrics
+from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
 from .observers import make_access_log, make_observers
 from .sandbox import OnDemandSandbox
@@ -172,7 +172,7 @@ async def build(
         sandbox=sandbox,
         failover=failover,
     )
-    metrics = Metrics(settings, board) if board is not None else None
+    metrics = make_metrics(settings, board)
     access_log = make_access_log(settings)
     health = Health(environment=settings.server.environment)
     application = make_application(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -10,8 +11,8 @@ from ..config import Settings, SettingsError
 from ..gateway.admission.budgets import Budgets
 from ..gateway.failover.failover import Failover
 from ..store.journal import Journal
-from ..telemetry.metrics.board import Board
-from ..telemetry.metrics.recorder import Recorder
+from ..telemetry.metrics.board import Board, Slab
+from ..telemetry.metrics.request_counter import RequestCounter
 from ..telemetry.metrics.states import State, States
 from .sandbox import OnDemandSandbox
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..http.application import Application
     from ..telemetry.metrics.exposition import Exposition
 
+_log = logging.getLogger("anthropic_bedrock_proxy.telemetry")
 _BREAKERS: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 _PERIODS: Final = {len("2026-11"): "month", len("2026-11-23"): "day"}
 
@@ -26,6 +28,17 @@ _PERIODS: Final = {len("2026-11"): "month", len("2026-11-23"): "day"}
 def make_board(settings: Settings) -> Board | None:
     """Makes the memory that workers count in, before they are forked; None without metrics."""
     return Board(settings.server.workers) if settings.telemetry.enable_metrics else None
+
+
+def make_metrics(settings: Settings, board: Board | None) -> Metrics | None:
+    """Makes the metrics of one worker; None if there are none, or no slab is left for it."""
+    if board is None:
+        return None
+    try:
+        return Metrics(settings, board, board.take())
+    except OSError as error:  # too many workers that leave: it serves all the same
+        _log.error("a worker's requests are not counted: %s", error)
+        return None
 
 
 def check_metrics(settings: Settings) -> None:
@@ -44,15 +57,15 @@ def check_metrics(settings: Settings) -> None:
 class Metrics:
     """The metrics of one worker: it counts in its slab, and reads those of all."""
 
-    def __init__(self, settings: Settings, board: Board) -> None:
+    def __init__(self, settings: Settings, board: Board, slab: Slab) -> None:
         telemetry = settings.telemetry
         self._board = board
         self._compat = telemetry.metrics_compat
         self._with_keys = telemetry.metrics_key_label
-        self._slab = board.take()
+        self._slab = slab
         self._exposition: Exposition | None = None
-        self._states = States(self._slab, ())
-        self.recorder = Recorder(self._slab, with_keys=self._with_keys)
+        self._states = States(slab, ())
+        self.counter = RequestCounter(slab, with_keys=self._with_keys)
 
     def watch(
         self,

@@ -22,7 +22,7 @@ def make_observers(
     """Makes the list of those who are shown each request that has ended."""
     observers: list[Observer] = []
     if metrics is not None:
-        observers.append(metrics.recorder)
+        observers.append(metrics.counter)
     sinks: list[Sink] = [] if access_log is None else [access_log]
     if sinks:
         master = settings.auth.master_api_key

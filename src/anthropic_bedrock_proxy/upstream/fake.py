@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from time import monotonic
 
 from ..aws_errors import CUT_SHORT, UpstreamRefusal
 from ..protocol.answer.events import Event
+from ..timeline import CANCELLED, OK, UpstreamRequest
 from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
+from .provider import DEFAULT_PROVIDER
 
 Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | BaseException]
 
@@ -27,24 +30,26 @@ class FakeUpstream:
 
     async def call(self, call: ModelCall) -> ModelAnswer:
         """Returns the next step as a whole answer."""
-        step = self._next(call)
+        step, noted = self._next(call)
         if not isinstance(step, bytes):
             raise TypeError("the script has a stream where a whole answer was asked for")
-        return ModelAnswer(step, "fake-request", self.service_tier)
+        noted.end(monotonic(), OK)
+        return ModelAnswer(step, noted.upstream_request_id, self.service_tier)
 
     async def stream(
         self, call: ModelCall, new_decoder: Callable[[], StreamDecoder]
     ) -> AnswerStream:
         """Returns the next step as a stream, with its first events decoded."""
-        step = self._next(call)
+        step, noted = self._next(call)
         if not isinstance(step, list):
             raise TypeError("the script has a whole answer where a stream was asked for")
-        stream = FakeStream(step, new_decoder())
+        stream = FakeStream(step, new_decoder(), noted)
         stream.service_tier = self.service_tier
         self.streams.append(stream)
         while not (events := await stream.read(0)):
             if events is None:
                 raise UpstreamRefusal(CUT_SHORT, "The stream was empty.")
+        noted.first = monotonic()
         stream.first = events
         return stream
 
@@ -54,12 +59,20 @@ class FakeUpstream:
     async def close(self) -> None:
         """Does nothing: nothing is open."""
 
-    def _next(self, call: ModelCall) -> Step:
+    def _next(self, call: ModelCall) -> tuple[Step, UpstreamRequest]:
+        """Takes the next step; notes the request as a real upstream does."""
         self.calls.append(call)
-        step = self.script.popleft()
+        step, now = self.script.popleft(), monotonic()
+        noted = UpstreamRequest(
+            DEFAULT_PROVIDER, call.bedrock_model_id, call.operation, call.timeline.step, now, now
+        )
+        call.timeline.upstream.append(noted)
         if isinstance(step, BaseException):
+            code = step.code if isinstance(step, UpstreamRefusal) else CANCELLED
+            noted.end(monotonic(), code)
             raise step
-        return step
+        noted.first, noted.upstream_request_id = now, "fake-request"
+        return step, noted
 
 
 class FakeStream:
@@ -69,8 +82,13 @@ class FakeStream:
     service_tier: str | None = None
 
     def __init__(
-        self, chunks: Iterable[bytes | UpstreamRefusal | BaseException], decoder: StreamDecoder
+        self,
+        chunks: Iterable[bytes | UpstreamRefusal | BaseException],
+        decoder: StreamDecoder,
+        noted: UpstreamRequest | None = None,
     ) -> None:
+        """`noted` gets the moment of the end."""
+        self._noted = noted
         self._chunks = deque(chunks)
         self._decoder = decoder
         self.first: list[Event] | None = None
@@ -81,8 +99,16 @@ class FakeStream:
         """Tells whether the decoder estimated the usage."""
         return self._decoder.usage_estimated
 
-    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ARG002, ASYNC109  # silences are scripted
+    async def read(self, timeout: float) -> list[Event] | None:  # noqa: ASYNC109  # silences are scripted
         """Returns the events of the next chunk."""
+        try:
+            return await self._read(timeout)
+        except UpstreamRefusal as refusal:
+            if self._noted is not None:
+                self._noted.end(monotonic(), refusal.code, refusal.status)
+            raise
+
+    async def _read(self, _: float) -> list[Event] | None:
         if self.first is not None:
             events, self.first = self.first, None
             return events
@@ -103,4 +129,6 @@ class FakeStream:
 
     def close(self) -> None:
         """Notes that the reader closed the stream."""
+        if self._noted is not None:
+            self._noted.end(monotonic(), OK if self._decoder.finished else CANCELLED)
         self.closed = True

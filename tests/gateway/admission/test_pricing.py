@@ -69,13 +69,8 @@ def test_a_change_is_in_force_at_once():
     assert world.input() == SHIPPED
 
 
-def test_unpriced_models_are_counted_by_name_and_bounded():
-    world = World()
-    target = REGISTRY.route("claude-opus-5-5").targets[0]
-    assert world.rates(target) is None
-    world.count_unpriced(target)
-    world.count_unpriced(target)
-    assert world.unpriced == {target.bedrock_model_id: 2}
+def test_a_model_without_a_price_has_no_rates():
+    assert World().rates(REGISTRY.route("claude-opus-5-5").targets[0]) is None
 
 
 def test_a_model_that_nobody_lists_can_be_given_a_price():

@@ -68,6 +68,7 @@ class World:
     def __init__(self, *chain, options=OPTIONS, upstreams=None):
         self.now = 1000.0
         self.records = []
+        self.switches = []
         self.upstreams = upstreams or {
             name: FakeUpstream() for name in (DEFAULT_PROVIDER, *PROVIDERS)
         }
@@ -112,6 +113,7 @@ class World:
     def target(self, **request):
         """PROVIDER/DIALECT that served it, as the client is told."""
         self.ask(**request)
+        self.switches += self.exchange.switches
         return self.exchange.served_by or ""
 
 
@@ -129,7 +131,7 @@ def test_one_provider_has_nothing_to_do_with_any_of_this():
     assert world.target() == ""
     assert not world.failover.all_breakers
     assert {call.deadlines for call in world.upstreams[DEFAULT_PROVIDER].calls} == {None}
-    assert not world.failover.switches
+    assert not world.exchange.switches
 
 
 def test_100_of_100_while_the_first_target_throttles():
@@ -137,7 +139,7 @@ def test_100_of_100_while_the_first_target_throttles():
     world.script(default=[refusal()] * 100, west=[ANSWER] * 100)
     assert {world.target(key=f"key_{number}") for number in range(100)} == {"west/invoke"}
     assert world.calls() == {"default": 3, "west": 100}
-    assert world.failover.switches == {("default/invoke", "west/invoke"): 3}
+    assert world.switches == [("default/invoke", "west/invoke", "ThrottlingException")] * 3
     assert {(record.error, record.input_tokens) for record in world.records} == {(None, 12)}
 
 

@@ -1,4 +1,4 @@
-"""The recorder: counts each request once, when it has ended. It takes 3 µs of the hot path."""
+"""Counts each request once, when it has ended. It takes 3 µs of the hot path."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class CountedRequest(Protocol):
         ...
 
 
-class Recorder:
+class RequestCounter:
     """Counts the requests of one worker in its slab."""
 
     def __init__(self, slab: Slab, *, with_keys: bool = False) -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+
+import pytest
+
+from anthropic_bedrock_proxy.telemetry.output import Output
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    yield read, write
+    os.close(read)
+
+
+def test_a_pipe_that_is_full_stops_nobody_and_what_was_lost_is_told(pipe):
+    read, write = pipe
+    output = Output(write)
+    line = b"x" * 99 + b"\n"
+    for _ in range(2_000):  # a pipe holds 64 KiB
+        output.write(line)
+    held = os.read(read, 1 << 20)
+    assert len(held) < 100_000
+    output.write(b"after\n")
+    os.close(write)
+    told, after = os.read(read, 1 << 20).strip().split(b"\n")
+    assert json.loads(told)["message"] == f"{200_000 - len(held)} bytes of the log were lost"
+    assert after == b"after"
+
+
+def test_a_line_that_was_cut_is_ended_before_the_next(pipe):
+    read, write = pipe
+    output = Output(write)
+    output.write(b"x" * 100_000 + b"\n")
+    held = os.read(read, 1 << 20)
+    output.write(b"after\n")
+    assert os.read(read, 1 << 20).startswith(b"\n{")
+    assert set(held) == {ord("x")}
+    os.close(write)
+
+
+def test_a_full_disk_stops_nobody():
+    with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device
+        output = Output(full.fileno())
+        output.write(b"lost\n")
+    with tempfile.TemporaryFile() as file:
+        output = Output(file.fileno())
+        output.write(b"kept\n")
+        file.seek(0)
+        assert file.read() == b"kept\n"
