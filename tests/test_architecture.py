@@ -42,6 +42,7 @@ ALLOWED = {
         "turn",
         "upstream.base",
     },
+    "telemetry": {"gateway.exchange", "__version__"},
     "admin": {
         "gateway.admission.periods",
         "models.registry",
@@ -50,8 +51,8 @@ ALLOWED = {
         "store.sealing",
         "store.secrets",
         "store.totals",
+        "telemetry.request_log.record",
     },
-    "telemetry": {"gateway.exchange", "__version__"},
     "config": set(),
     "http/server": set(),  # before the folder that it is in
     "http": {

@@ -32,7 +32,7 @@ class TraceContext(msgspec.Struct, gc=False):
     parent_id: str | None = None  # of the caller's span
 
 
-class UpstreamRequest(msgspec.Struct, gc=False):
+class UpstreamRequest(msgspec.Struct, gc=False, omit_defaults=True):
     """One HTTP request to Bedrock: the first of a model call, or one of its retries."""
 
     provider: str
@@ -54,7 +54,7 @@ class UpstreamRequest(msgspec.Struct, gc=False):
             self.ended, self.code, self.status = at, code, status
 
 
-class ToolRun(msgspec.Struct, gc=False):
+class ToolRun(msgspec.Struct, gc=False, omit_defaults=True):
     """One run of a server-side tool, or of what is left of it after a suspension."""
 
     name: str

@@ -12,6 +12,7 @@ from anthropic_bedrock_proxy.store.base.catalog import (
     ProviderRecord,
 )
 from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 FLAG = "fast-mode-2026-02-01"
@@ -36,6 +37,7 @@ CASES = {
     "teams.remove": ("DELETE", "teams/red", None),
     "usage.totals": ("GET", "usage?by=day,team", None),
     "usage.records": ("GET", "usage/records?format=csv", None),
+    "requests.get": ("GET", "requests/req_019d2f3c41a0123456789ab1", None),
     "budgets.standing": ("GET", "budgets/key/key_target", None),
     "budgets.history": ("GET", "budgets/team/red/history", None),
     "prices.list": ("GET", "prices", None),
@@ -71,6 +73,22 @@ def prepare(site) -> None:
 
     async def fill():
         store = site.store
+        await store.usage.append(
+            UsageBatch(
+                (
+                    UsageRecord(
+                        id="req_019d2f3c41a0123456789ab1",
+                        key_id="key_target",
+                        at_ms=0x019D2F3C41A,
+                        model="m",
+                        bedrock_model_id=HAIKU,
+                        dialect="invoke",
+                    ),
+                ),
+                "w",
+                1,
+            )
+        )
         for kind, identity in (("user", "ann"), ("team", "red")):
             await store.owners.create(
                 OwnerRecord(kind=kind, id=identity, name=identity, created_at=1, updated_at=1)

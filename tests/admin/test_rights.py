@@ -115,7 +115,9 @@ class Rights(RuleBasedStateMachine):
         self.store = MemoryStore()
         self.waiting = []
         ports = {name: Stepping(getattr(self.store, name), self.waiting) for name in PORTS}
-        nowhere = Site(registry=None, seal=None)  # models and places are not asked for
+        nowhere = Site(
+            registry=None, seal=None, find_request=None
+        )  # models and places are not asked for
         self.api = AdminAPI(SimpleNamespace(**ports), nowhere, now=lambda: NOW)
         self.loop = asyncio.new_event_loop()
         self.known = {person: [f"sk-{person}"] for person in GIVEN}

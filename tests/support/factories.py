@@ -86,6 +86,11 @@ def make_authentication(
     )
 
 
+async def no_metrics(_) -> tuple[bytes, str]:
+    """Renders no metrics."""
+    return b"", "text/plain"
+
+
 def make_routes(
     authentication=None,
     *,
@@ -95,7 +100,7 @@ def make_routes(
     health=None,
     sandbox_health=None,
     files=None,
-    render_metrics=None,
+    render_metrics=no_metrics,
     max_file_bytes=1 << 20,
     max_body_bytes=1 << 25,
     build_admin=None,

@@ -185,7 +185,7 @@ def test_a_log_that_nobody_reads_does_not_stop_serving():
 
 def line_of(request, told):
     lines = []
-    RequestLines([lambda line, _: lines.append(line)])(request, told)
+    RequestLines([lambda line, *_: lines.append(line)])(request, told)
     return lines[0]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ from ..models.registry import Registry
 from ..store.base.catalog import ModelMapping
 from ..store.base.store import Store
 from ..store.sealing import Seal
+from ..telemetry.request_log.record import RequestRecord
 from .scopes import Actor
 
 B = TypeVar("B")
@@ -28,6 +29,8 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     betas_passed: Sequence[str] = ()
     betas_blocked: Sequence[str] = ()
     betas_mapped: Mapping[str, Sequence[str]] = {}
+    # The record of a request that this machine has served, by its id.
+    find_request: Callable[[str], Awaitable[RequestRecord | None]]
 
 
 class AdminCall(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from ..errors import InvalidRequestError, PermissionDeniedError
 from ..store.base.callers import KeyRecord
 
 EVERYTHING: Final = "admin"
-_READ_ONLY: Final = ("audit", "budgets", "usage")
+_READ_ONLY: Final = ("audit", "budgets", "requests", "usage")
 _WRITABLE: Final = ("betas", "keys", "models", "prices", "providers", "teams", "users")
 SCOPES: Final = frozenset(
     (

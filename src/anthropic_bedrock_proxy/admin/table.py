@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from . import audit, betas, budgets, keys, models, prices, providers, usage
+from . import audit, betas, budgets, keys, models, prices, providers, requests, usage
 from .call import AdminCall, Nothing
 from .owners import TEAMS, USERS, ChangedOwner, NewOwner
 from .scopes import EVERYTHING, SCOPES
@@ -87,6 +87,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     _get("usage.totals", "usage", usage.totals, usage.Sums),
     _get("usage.records", "usage/records", usage.records, usage.Export),
+    _get("requests.get", "requests/{id}", requests.get),
     _get("budgets.standing", "budgets/{kind}/{id}", budgets.standing),
     _get("budgets.history", "budgets/{kind}/{id}/history", budgets.history),
     _get("prices.list", "prices", prices.list_),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from functools import cache
 
@@ -12,13 +13,16 @@ from ..models.registry import Registry
 from ..store.base.catalog import ModelMapping
 from ..store.base.store import Store
 from ..store.sealing import Seal
+from ..telemetry.request_log.reader import find
 
 
 def build_admin(settings: Settings, store: Store) -> AdminAPI:
     """The API over an open store."""
     models, failover = settings.models, settings.failover
+    folder = settings.store.requests_path
     site = Site(
         registry=_registry(settings),
+        find_request=lambda request_id: asyncio.to_thread(find, folder, request_id),
         seal=Seal(failover.encryption_secret),
         model_mapping=models.default_model_mapping,
         providers=failover.providers,

@@ -23,6 +23,7 @@ from ..store.base.errors import StoreError
 from ..store.base.store import Store
 from ..store.journal import Journal
 from ..telemetry.access_log import AccessLog
+from ..telemetry.request_log.writer import RequestLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
@@ -32,7 +33,7 @@ from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
 from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
-from .observers import make_access_log, make_observers
+from .observers import make_access_log, make_observers, make_request_log
 from .sandbox import OnDemandSandbox
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class App:
         budgets: Budgets,
         limiter: Limiter,
         access_log: AccessLog | None,
+        request_log: RequestLog | None,
         watchdog: Watchdog,
     ) -> None:
         self.application = application
@@ -95,6 +97,7 @@ class App:
         self._budgets = budgets
         self._limiter = limiter
         self._access_log = access_log
+        self._request_log = request_log
         self._watchdog = watchdog
 
     def drain(self) -> None:
@@ -119,6 +122,8 @@ class App:
         await self._resolver.close()
         if self._access_log is not None:
             self._access_log.flush()
+        if self._request_log is not None:
+            self._request_log.close()
 
 
 def check(settings: Settings) -> None:
@@ -173,7 +178,7 @@ async def build(
         failover=failover,
     )
     metrics = make_metrics(settings, board)
-    access_log = make_access_log(settings)
+    access_log, request_log = make_access_log(settings), make_request_log(settings)
     health = Health(environment=settings.server.environment)
     application = make_application(
         settings,
@@ -185,7 +190,7 @@ async def build(
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
         render_metrics=metrics.render if metrics is not None else None,
-        observers=make_observers(settings, access_log, metrics),
+        observers=make_observers(settings, access_log, request_log, metrics),
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
     if metrics is not None:
@@ -215,6 +220,7 @@ async def build(
         budgets=counters.budgets,
         limiter=limiter,
         access_log=access_log,
+        request_log=request_log,
         watchdog=watchdog,
     )
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("anthropic_bedrock_proxy.telemetry")
 _BREAKERS: Final = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
-_PERIODS: Final = {len("2026-11"): "month", len("2026-11-23"): "day"}
 
 
 def make_board(settings: Settings) -> Board | None:
@@ -129,7 +128,7 @@ def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:
         left = max(0, slice_.left + slice_.available + slice_.held)
         if with_keys:
             yield "budget_left_usd", account.owner, account.period, left / 1e9
-        kind = (account.owner.partition(":")[0], _PERIODS.get(len(account.period), "total"))
+        kind = (account.owner.partition(":")[0], slice_.budget.period)
         least[kind] = min(least.get(kind, 1.0), left / slice_.budget.nano)
         exhausted[kind] = exhausted.get(kind, 0) + (left == 0)
     for kind, ratio in least.items():

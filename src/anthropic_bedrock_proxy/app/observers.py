@@ -1,4 +1,4 @@
-"""Whoever looks at requests that have ended: metrics and the access log."""
+"""Whoever looks at requests that have ended: metrics, the access log, the request log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from ..config import Settings
 from ..http.application import Observer
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.output import Output
+from ..telemetry.request_log.writer import RequestLog
 from .metrics import Metrics
 
 
@@ -16,14 +17,29 @@ def make_access_log(settings: Settings) -> AccessLog | None:
     return AccessLog(settings.server.log_format, Output())
 
 
+def make_request_log(settings: Settings) -> RequestLog | None:
+    """Makes the log that `explain` reads; None if it is switched off."""
+    store = settings.store
+    if not store.request_log:
+        return None
+    return RequestLog(
+        store.requests_path,
+        max_bytes=store.request_log_max_bytes,
+        keep_seconds=store.request_log_hours * 3600,
+    )
+
+
 def make_observers(
-    settings: Settings, access_log: AccessLog | None, metrics: Metrics | None
+    settings: Settings,
+    access_log: AccessLog | None,
+    request_log: RequestLog | None,
+    metrics: Metrics | None,
 ) -> list[Observer]:
     """Makes the list of those who are shown each request that has ended."""
     observers: list[Observer] = []
     if metrics is not None:
         observers.append(metrics.counter)
-    sinks: list[Sink] = [] if access_log is None else [access_log]
+    sinks: list[Sink] = [log for log in (access_log, request_log) if log is not None]
     if sinks:
         master = settings.auth.master_api_key
         observers.append(RequestLines(sinks, secrets=[master] if master else []))

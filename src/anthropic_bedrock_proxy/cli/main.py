@@ -20,6 +20,7 @@ COMMANDS = {
     "betas": ("betas", "Which beta flags and body fields reach which model."),
     "providers": ("providers", "Accounts and regions beside the default one."),
     "audit": ("audit", "Who changed what."),
+    "explain": ("explain", "What happened to one request, and why."),
     "backup": ("backup", "Copy the embedded store."),
     "tables": ("tables", "Create or migrate the DynamoDB tables."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),

@@ -52,6 +52,7 @@ class Exchange(msgspec.Struct, eq=False):
     status: int = 0
     error_type: str | None = None
     error_cause: str = ""  # see `ProxyError.cause`
+    error_message: str = ""  # of a refusal of our own, which quotes nothing of the body
     ttft_ms: int | None = None
     upstream_request_id: str | None = None
     client_gone: bool = False

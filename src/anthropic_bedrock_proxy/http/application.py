@@ -230,6 +230,8 @@ class _NoRequest:
 def _error_reply(exchange: Exchange, error: ProxyError, encoder: Encoder) -> Reply:
     """Returns the answer for an error that comes before the answer began."""
     exchange.error_type, exchange.error_cause = error.type, error.cause
+    if error.cause and not error.cause.startswith("aws:"):  # what AWS says may quote the body
+        exchange.error_message = error.message
     body = encoder.error(error, exchange.request_id)
     return Reply(body, status=error.status, lines=encoder.error_lines(error))
 

@@ -93,7 +93,7 @@ class LoggedRequest(Protocol):
         ...
 
 
-Sink = Callable[[RequestLine, Exchange], None]
+Sink = Callable[[RequestLine, bytes, Exchange], None]  # gets the line, and its JSON
 
 
 class RequestLines:
@@ -107,8 +107,9 @@ class RequestLines:
     def __call__(self, request: LoggedRequest, exchange: Exchange) -> None:
         """Hands the line of a request that has ended to every sink."""
         line = self._line(request, exchange)
+        encoded = _encode(line)
         for sink in self._sinks:
-            sink(line, exchange)
+            sink(line, encoded, exchange)
 
     def _line(self, request: LoggedRequest, exchange: Exchange) -> RequestLine:
         line = RequestLine(
@@ -160,15 +161,16 @@ class AccessLog:
     """Writes request lines a few times a second, as JSON or as text for people."""
 
     def __init__(self, log_format: str, output: Output) -> None:
-        self._encode = _as_text if log_format == "text" else _encode
+        self._text = log_format == "text"
         self._output = output
         self._lines: list[bytes] = []
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def __call__(self, line: RequestLine, _: Exchange) -> None:
+    def __call__(self, line: RequestLine, encoded: bytes, _: Exchange) -> None:
         """Notes one line."""
-        encoded = self._encode(line)
+        if self._text:
+            encoded = _as_text(line)
         self._lines.append(encoded)
         self._size += len(encoded)
         if self._size > _FLUSH_BYTES:

@@ -47,6 +47,26 @@ class StoreSettings(Section, frozen=True):
         ),
     ] = 7
 
+    request_log: Annotated[
+        bool,
+        Setting(
+            "REQUEST_LOG",
+            "Note on this machine what happened to each request, without what it asked and was "
+            "answered: for `explain`.",
+        ),
+    ] = True
+    request_log_hours: Annotated[
+        float, Setting("REQUEST_LOG_HOURS", "How long these notes are kept.", minimum=0.1)
+    ] = 24.0
+    request_log_max_bytes: Annotated[
+        int,
+        Setting(
+            "REQUEST_LOG_MAX_BYTES",
+            "How many bytes of them are kept, of all workers together: the oldest go first.",
+            minimum=1 << 20,
+        ),
+    ] = 64 * 1024 * 1024
+
     @property
     def sqlite_path(self) -> Path | None:
         """Returns the SQLite file, if that is the store."""
@@ -58,6 +78,11 @@ class StoreSettings(Section, frozen=True):
         """Returns the directory of this machine's files: beside the SQLite file, else `data`."""
         beside = self.sqlite_path
         return beside.parent if beside is not None else Path("data")
+
+    @property
+    def requests_path(self) -> Path:
+        """Returns the directory of the request log: `requests` in `data_path`."""
+        return self.data_path / "requests"
 
     @property
     def journal_path(self) -> Path:

@@ -1,0 +1,1 @@
+"""The request log: what happened to each request, for `explain`; bounded, without prompts."""

@@ -1,0 +1,52 @@
+"""The record of one request that has ended: the facts from which it can be explained.
+
+It holds what the request was told, moved and cost, and nothing of what it asked or was answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ...errors import LimitState
+from ...timeline import ToolRun, UpstreamRequest
+from ..access_log import RequestLine
+
+
+class BudgetState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Where a budget stood when the request had ended, as far as this worker knew."""
+
+    owner: str  # "key:ID", "user:ID" or "team:ID"
+    period: str  # see `Account`
+    budget_nano: int
+    left_nano: int | None = None  # None: the ledger was not asked yet
+
+
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One request. Moments are those of its `Exchange` and `Timeline`: monotonic seconds."""
+
+    line: Any  # RequestLine; when it is written, its JSON
+    started: float
+    ended: float
+    received: float = 0.0
+    admitted: float = 0.0
+    told: float = 0.0
+    limits: list[LimitState] = []
+    budgets: list[BudgetState] = []
+    dropped: list[str] = []
+    warnings: list[str] = []
+    switches: list[tuple[str, str, str]] = []
+    upstream: list[UpstreamRequest] = []
+    tools: list[ToolRun] = []
+    served_by: str | None = None
+    service_tier: str | None = None
+    error_message: str = ""
+
+
+class _ReadRecord(RequestRecord, frozen=True, kw_only=True, gc=False):
+    line: RequestLine
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(_ReadRecord).decode

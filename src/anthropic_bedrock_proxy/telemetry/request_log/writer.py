@@ -1,0 +1,193 @@
+"""The writer of the request log: a line for each request, in files that are bounded together.
+
+Theory of operation:
+- Records are gathered for a moment and handed to a thread, so that a slow disk keeps no request
+  waiting. What the thread cannot get rid of is dropped, and counted.
+- A worker writes to a segment of its own. It begins another when that is large or old, and then
+  deletes segments, its own and others', that are too old or too many bytes together.
+- A segment's name begins with the moment it was begun; a request is in one that was written to
+  after it began: that is how one is found (reader.py).
+
+    requests/  019d2f3c41a-4711-9f3e.jsonl     begun at that millisecond, by process 4711
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from secrets import token_hex
+from threading import Thread
+from typing import BinaryIO, Final
+
+import msgspec
+
+from ...gateway.exchange import Exchange
+from ...redaction import shown
+from ..access_log import RequestLine
+from .record import BudgetState, RequestRecord, encode
+
+SEGMENTS: Final = 16  # that the allowed bytes are divided into
+SEGMENT_SECONDS: Final = 900.0
+SUFFIX: Final = ".jsonl"
+_GATHER_SECONDS: Final = 0.2
+_GATHER_BYTES: Final = 64 * 1024
+_MAX_WAITING: Final = 64  # batches for the thread: 4 MiB and more
+_CLOSE_SECONDS: Final = 2.0
+_log = logging.getLogger("anthropic_bedrock_proxy.telemetry")
+
+
+class RequestLog:
+    """Writes the records of one worker. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_bytes: int,
+        keep_seconds: float,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._segments = Segments(folder, max_bytes=max_bytes, keep_seconds=keep_seconds, now=now)
+        self._batch: list[bytes] = []
+        self._size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self.dropped = 0  # records
+
+    def __call__(self, line: RequestLine, encoded: bytes, exchange: Exchange) -> None:
+        """Notes a request that has ended, unless there is nothing to explain of it."""
+        if not line.model and line.error is None:
+            return
+        record = encode(record_of(exchange, msgspec.Raw(encoded))) + b"\n"
+        self._batch.append(record)
+        self._size += len(record)
+        if self._size > _GATHER_BYTES:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Hands what has gathered to the thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        batch, self._batch, self._size = self._batch, [], 0
+        if not batch:
+            return
+        if self._queue.qsize() >= _MAX_WAITING:
+            self.dropped += len(batch)
+            return
+        self._queue.put(b"".join(batch))
+        if self._thread is None:
+            self._thread = Thread(target=self._write, name="request-log", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Writes what is left, if the disk takes it soon."""
+        self.flush()
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(_CLOSE_SECONDS)
+
+    def _write(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            self._segments.write(batch)
+        self._segments.close()
+
+
+class Segments:
+    """The files, as the thread sees them. It never raises: requests matter more."""
+
+    def __init__(
+        self, folder: Path, *, max_bytes: int, keep_seconds: float, now: Callable[[], float]
+    ) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._keep_seconds = keep_seconds
+        self._now = now
+        self._file: BinaryIO | None = None
+        self._begun = 0.0
+        self._failing = False
+
+    def write(self, batch: bytes) -> None:
+        """Appends whole lines; without a disk that takes them, they are lost."""
+        try:
+            file = self._open()
+            file.write(batch)
+            file.flush()
+            self._failing = False
+        except OSError as error:
+            self.close()
+            if not self._failing:
+                _log.warning("requests cannot be noted for `explain`: %s", error.strerror)
+            self._failing = True
+
+    def close(self) -> None:
+        """Closes the open segment."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO:
+        file, now = self._file, self._now()
+        if file is not None:
+            aged = now - self._begun >= min(SEGMENT_SECONDS, self._keep_seconds)
+            if not aged and file.tell() < self._max_bytes // SEGMENTS:
+                return file
+            self.close()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{int(now * 1000):011x}-{os.getpid()}-{token_hex(2)}{SUFFIX}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = self._file = open(os.open(self._folder / name, flags, 0o600), "ab")  # noqa: PTH123, SIM115  # with a mode; kept open
+        self._begun = now
+        self._prune()
+        return file
+
+    def _prune(self) -> None:
+        """Deletes what is too old, and the oldest of what is too much."""
+        total, oldest = 0, self._now() - self._keep_seconds
+        for path in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True):
+            with contextlib.suppress(FileNotFoundError):  # another worker was faster
+                found = path.stat()
+                total += found.st_size
+                if found.st_mtime < oldest or total > self._max_bytes:
+                    path.unlink()
+
+
+def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
+    """Makes the record of a request that has ended; `line` is its line as JSON."""
+    timeline = exchange.timeline
+    return RequestRecord(
+        line=line,
+        started=exchange.started,
+        ended=exchange.ended,
+        received=exchange.received,
+        admitted=exchange.admitted,
+        told=exchange.told,
+        limits=list(exchange.limits),
+        budgets=[
+            BudgetState(
+                one.budget.account.owner,
+                one.budget.account.period,
+                one.budget.nano,
+                None if one.left is None else max(0, one.left + one.available + one.held),
+            )
+            for one in exchange.slices
+        ],
+        dropped=shown(exchange.dropped) if exchange.dropped else [],
+        warnings=shown(exchange.warnings) if exchange.warnings else [],
+        switches=exchange.switches,
+        upstream=timeline.upstream,
+        tools=timeline.tools,
+        served_by=exchange.served_by,
+        service_tier=exchange.service_tier,
+        error_message=exchange.error_message,
+    )

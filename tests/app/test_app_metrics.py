@@ -1,0 +1,126 @@
+"""The metrics of one worker, as the settings describe them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from anthropic_bedrock_proxy.app.metrics import check_metrics, make_board, make_metrics
+from anthropic_bedrock_proxy.app.observers import (
+    make_access_log,
+    make_observers,
+    make_request_log,
+)
+from anthropic_bedrock_proxy.config import SettingsError, load_settings
+from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget, BudgetSlice
+from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
+from anthropic_bedrock_proxy.store.base.ledger import Account
+
+
+def settings(**given):
+    return load_settings(None, environ={"AWS_REGION": "us-east-1", **given}, env_file=None)
+
+
+def slice_of(owner, month, period, dollars, left, available=0):
+    budget = Budget(Account(owner, month), dollars * 10**9, period, None)
+    made = BudgetSlice(budget)
+    made.left, made.available = left, available
+    return made
+
+
+class Parts:
+    """The parts whose states are told."""
+
+    def __init__(self):
+        self.application = SimpleNamespace(in_flight=3)
+        self.failover = SimpleNamespace(all_breakers={("west", "m"): SimpleNamespace(state="open")})
+        self.journal = SimpleNamespace(undelivered=17, failing=True)
+        slices = [
+            slice_of("key:a", "2026-11", "monthly", 10, 4 * 10**9, 10**9),
+            slice_of("key:b", "2026-11", "monthly", 10, 0),
+            slice_of("user:u", "total", "total", 10, None),
+            slice_of("team:t", "2026-11-29", "daily", 4, 10**9),
+        ]
+        self.budgets = SimpleNamespace(slices={one.budget.account: one for one in slices})
+        state = ExecutorState(status="ready", containers=2, running=1, waiting=1, warm=3, errors=4)
+        self.sandbox = SimpleNamespace(in_use=True, states=lambda: {"one": state, "two": None})
+
+
+def told(parts, **given):
+    """The lines of one rendering, without comments."""
+    configured = settings(**given)
+    metrics = make_metrics(configured, make_board(configured))
+    metrics.watch(
+        parts.application,
+        failover=parts.failover,
+        journal=parts.journal,
+        budgets=parts.budgets,
+        sandbox=parts.sandbox,
+    )
+    text, _ = asyncio.run(metrics.render(""))
+    return [line for line in text.decode().splitlines() if not line.startswith("#")]
+
+
+def test_states_of_every_part_are_told():
+    lines = told(Parts())
+    assert {
+        "http_requests_in_flight 3.0",
+        "usage_journal_records 17.0",
+        "usage_delivery_failing 1.0",
+        'breaker_state{bedrock_model="m",provider="west"} 2.0',
+        'budgets_exhausted{owner="key",period="monthly"} 1.0',
+        'budget_left_ratio{owner="key",period="monthly"} 0.0',
+        'budget_left_ratio{owner="team",period="daily"} 0.25',
+        "ptc_sessions_active 2.0",
+        'ptc_cells{state="running"} 1.0',
+        "ptc_warm_runners 3.0",
+        "ptc_container_errors_total 4.0",
+        "ptc_executors_ready 1.0",
+        "workers 1.0",
+    } <= set(lines)
+    assert not any("key:a" in line for line in lines)
+
+
+def test_budgets_of_keys_are_told_only_on_request():
+    lines = told(Parts(), METRICS_KEY_LABEL="true")
+    assert 'budget_left_usd{owner="key:a",period="2026-11"} 5.0' in lines
+
+
+def test_executors_that_nobody_has_needed_are_not_asked():
+    parts = Parts()
+    parts.sandbox = SimpleNamespace(in_use=False, states=None)
+    assert not any(line.startswith("ptc_sessions") and line.endswith("2.0") for line in told(parts))
+
+
+def test_older_names_are_served_on_request_and_unknown_ones_refused():
+    assert any("litellm_in_flight" in line for line in told(Parts(), METRICS_COMPAT="litellm"))
+    check_metrics(settings(METRICS_COMPAT="litellm, otel_1_41"))
+    with pytest.raises(SettingsError, match="'grafana' is none of otel_1_41"):
+        check_metrics(settings(METRICS_COMPAT="grafana"))
+
+
+def test_without_metrics_nothing_is_made():
+    assert make_board(settings(ENABLE_METRICS="false")) is None
+    assert make_metrics(settings(), None) is None
+
+
+def test_a_worker_without_a_slab_serves_uncounted(caplog):
+    class Full:
+        def take(self):
+            raise OSError("no slab is free")
+
+    assert make_metrics(settings(), Full()) is None
+    assert "not counted" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "count"), [({}, 1), ({"ACCESS_LOG": "false"}, 1), ({"REQUEST_LOG": "false"}, 1)]
+)
+def test_requests_are_told_to_whoever_is_switched_on(given, count, tmp_path):
+    configured = settings(STORE_URL=f"sqlite:///{tmp_path}/x.db", **given)
+    logs = make_access_log(configured), make_request_log(configured)
+    assert (logs[0] is None, logs[1] is None) == ("ACCESS_LOG" in given, "REQUEST_LOG" in given)
+    assert len(make_observers(configured, *logs, None)) == count
+    assert make_observers(configured, None, None, None) == []

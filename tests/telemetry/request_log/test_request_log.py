@@ -1,0 +1,153 @@
+"""The request log: found by its id, bounded, and nobody waits for its disk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+
+import msgspec
+import pytest
+
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.telemetry.access_log import RequestLine
+from anthropic_bedrock_proxy.telemetry.request_log.reader import find
+from anthropic_bedrock_proxy.telemetry.request_log.record import decode
+from anthropic_bedrock_proxy.telemetry.request_log.writer import RequestLog, Segments
+from anthropic_bedrock_proxy.timeline import OK, UpstreamRequest
+
+NOW = 1_700_000_000.0
+DAY = 86_400.0
+
+
+def name_of(number, at=NOW):
+    return f"req_{int(at * 1000):011x}0123456789ab{number:x}"
+
+
+def request(number, *, model="m", error=None):
+    exchange = Exchange(name_of(number), started=1.0, at_ms=int(NOW * 1000))
+    exchange.model, exchange.error_type, exchange.ended = model, error, 2.0
+    exchange.timeline.upstream.append(
+        UpstreamRequest("default", "us.m", "invoke", 1, 1.1, 1.2, 1.5, 1.9, OK)
+    )
+    line = RequestLine(NOW, "POST /v1/messages", 200, name_of(number), 1000.0, model=model)
+    line.error = error
+    return line, msgspec.json.encode(line), exchange
+
+
+def write(folder, *requests, **options):
+    async def main():
+        log = RequestLog(folder, **{"max_bytes": 1 << 20, "keep_seconds": DAY, **options})
+        for one in requests:
+            log(*one)
+        log.close()
+        return log
+
+    return asyncio.run(main())
+
+
+def test_a_request_is_found_with_all_that_was_noted(tmp_path):
+    folder = tmp_path / "requests"
+    write(folder, request(1), request(2))
+    found = find(folder, name_of(2))
+    assert (found.line.request_id, found.line.model) == (name_of(2), "m")
+    assert (found.started, found.ended) == (1.0, 2.0)
+    assert found.upstream == request(2)[2].timeline.upstream
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("name", ["", "req_x", name_of(3), name_of(1)[:-1], "../../etc/passwd"])
+def test_what_was_not_noted_is_not_found(tmp_path, name):
+    write(tmp_path, request(1), request(21))
+    assert find(tmp_path, name) is None
+    assert find(tmp_path / "nothing", name_of(1)) is None
+
+
+def test_looks_at_health_are_not_noted_and_refusals_are(tmp_path):
+    write(tmp_path, request(1, model=""), request(2, model="", error="authentication_error"))
+    assert find(tmp_path, name_of(1)) is None
+    assert find(tmp_path, name_of(2)).line.error == "authentication_error"
+
+
+def test_it_is_written_by_itself_a_moment_later(tmp_path):
+    async def main():
+        log = RequestLog(tmp_path, max_bytes=1 << 20, keep_seconds=DAY)
+        log(*request(1))
+        while find(tmp_path, name_of(1)) is None:
+            await asyncio.sleep(0.02)
+        log.close()
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_segments_are_bounded_together_and_the_oldest_go(tmp_path):
+    now = [NOW]
+    segments = Segments(tmp_path, max_bytes=16_000, keep_seconds=DAY, now=lambda: now[0])
+    for number in range(100):
+        now[0] += 0.01
+        segments.write(b"%d " % number + b"x" * 997 + b"\n")
+    segments.close()
+    total = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert 12_000 <= total <= 16_000 + 1_001
+    assert b"\n99 " in b"\n" + b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
+    assert not any(path.read_bytes().startswith(b"0 ") for path in tmp_path.iterdir())
+
+
+def test_what_is_too_old_goes_with_the_next_segment(tmp_path):
+    now = [NOW]
+    segments = Segments(tmp_path, max_bytes=1 << 20, keep_seconds=DAY, now=lambda: now[0])
+    segments.write(b"old\n")
+    (old,) = tmp_path.iterdir()
+    os.utime(old, (NOW, NOW))
+    now[0] += DAY + 1
+    segments.write(b"new\n")
+    segments.close()
+    (new,) = tmp_path.iterdir()
+    assert new.read_bytes() == b"new\n"
+
+
+def test_a_disk_that_takes_nothing_stops_nobody_and_is_told_once(tmp_path, caplog):
+    (tmp_path / "file").write_bytes(b"")
+    segments = Segments(tmp_path / "file", max_bytes=1, keep_seconds=DAY, now=lambda: NOW)
+    segments.write(b"x\n")
+    segments.write(b"x\n")
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert "cannot be noted" in told
+    (tmp_path / "file").unlink()
+    segments.write(b"x\n")  # it is mended by itself
+    segments.close()
+    assert len(list((tmp_path / "file").iterdir())) == 1
+
+
+def test_a_disk_that_hangs_loses_records_and_takes_no_memory(tmp_path):
+    async def main():
+        log = RequestLog(tmp_path, max_bytes=1 << 20, keep_seconds=DAY)
+        log._thread = object()  # which takes nothing
+        for number in range(200):
+            log(*request(number))
+            log.flush()
+        log._thread = None
+        return log
+
+    log = asyncio.run(main())
+    assert log._queue.qsize() == 64
+    assert log.dropped == 136
+
+
+def test_a_line_of_another_version_is_as_if_it_were_not_there(tmp_path):
+    write(tmp_path, request(1))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes().replace(b'"started":', b'"begun":'))
+    assert find(tmp_path, name_of(1)) is None
+    path.write_bytes(b"")
+    assert find(tmp_path, name_of(1)) is None
+
+
+def test_the_log_holds_nothing_of_what_was_asked(tmp_path):
+    write(tmp_path, request(1))
+    (path,) = tmp_path.iterdir()
+    known = set(msgspec.json.decode(path.read_bytes()))
+    moments = {"started", "received", "admitted", "told", "ended"}
+    assert known <= {"line", "upstream"} | moments
+    assert decode(path.read_bytes()).line.model == "m"
