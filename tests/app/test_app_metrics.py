@@ -8,11 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from anthropic_bedrock_proxy.app.metrics import check_metrics, make_board, make_metrics
-from anthropic_bedrock_proxy.app.observers import (
-    make_access_log,
-    make_observers,
-    make_request_log,
-)
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget, BudgetSlice
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
@@ -113,14 +108,3 @@ def test_a_worker_without_a_slab_serves_uncounted(caplog):
 
     assert make_metrics(settings(), Full()) is None
     assert "not counted" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("given", "count"), [({}, 1), ({"ACCESS_LOG": "false"}, 1), ({"REQUEST_LOG": "false"}, 1)]
-)
-def test_requests_are_told_to_whoever_is_switched_on(given, count, tmp_path):
-    configured = settings(STORE_URL=f"sqlite:///{tmp_path}/x.db", **given)
-    logs = make_access_log(configured), make_request_log(configured)
-    assert (logs[0] is None, logs[1] is None) == ("ACCESS_LOG" in given, "REQUEST_LOG" in given)
-    assert len(make_observers(configured, *logs, None)) == count
-    assert make_observers(configured, None, None, None) == []

@@ -43,6 +43,7 @@ class Proxy:
         holds=False,
         trusted_networks=(),
         toolset=None,
+        content=None,
     ):
         self.upstream = FakeUpstream()
         toolset = toolset or search_tools()
@@ -80,6 +81,7 @@ class Proxy:
             ),
             registry=self.registry,
             max_body_bytes=max_bytes,
+            content=content,
             observers=[lambda _, exchange: self.logged.append(exchange)],
             cors=cors,
         )

@@ -101,6 +101,7 @@ def make_routes(
     sandbox_health=None,
     files=None,
     render_metrics=no_metrics,
+    content=None,
     max_file_bytes=1 << 20,
     max_body_bytes=1 << 25,
     build_admin=None,
@@ -108,7 +109,14 @@ def make_routes(
 ):
     """Every route that the proxy serves; those of the admin API with `build_admin` alone."""
     authentication = authentication or make_authentication(MemoryStore(), KeyOptions())
-    api = MessagesAPI(messages, counting, registry, authentication, max_body_bytes=max_body_bytes)
+    api = MessagesAPI(
+        messages,
+        counting,
+        registry,
+        authentication,
+        max_body_bytes=max_body_bytes,
+        content=content,
+    )
     health = health or Health(environment="development")
     sandbox_health = sandbox_health or SandboxHealth(None, {})
     files_api = FilesAPI(files, authentication, max_file_bytes=max_file_bytes)

@@ -11,6 +11,7 @@ from anthropic_bedrock_proxy.app.bedrock import make_resolver
 from anthropic_bedrock_proxy.app.build import Inherited, build
 from anthropic_bedrock_proxy.app.store import make_store
 from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.telemetry.output import Output
 
 MASTER = "sk-master"
 
@@ -30,7 +31,8 @@ async def wired(**environ):
         settings = load_settings(environ=usual | environ, env_file=None)
         resolver = make_resolver(settings)
         app = await build(
-            settings, Inherited(store=make_store(settings, resolver), resolver=resolver)
+            settings,
+            Inherited(store=make_store(settings, resolver), resolver=resolver, output=Output()),
         )
 
         async def send(method, path, body=b"", *, key=MASTER):

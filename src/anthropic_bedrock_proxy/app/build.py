@@ -33,7 +33,7 @@ from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
 from .http import check_http, make_application, make_bounds
 from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
-from .observers import make_access_log, make_observers, make_request_log
+from .observers import make_access_log, make_content_log, make_observers, make_request_log
 from .sandbox import OnDemandSandbox
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from ..limits.base import Limiter
     from ..sandbox.child import OwnExecutor
     from ..telemetry.metrics.board import Board
+    from ..telemetry.output import LogOutput
 
 _RESTART_SECONDS: Final = 5.0
 _OPEN_SECONDS: Final = 1.0
@@ -58,6 +59,7 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     resolver: Resolver
     own_executor: OwnExecutor | None = None
     board: Board | None = None
+    output: LogOutput  # of log lines
 
 
 class App:
@@ -121,7 +123,7 @@ class App:
         await self._store.close()
         await self._resolver.close()
         if self._access_log is not None:
-            self._access_log.flush()
+            self._access_log.close()
         if self._request_log is not None:
             self._request_log.close()
 
@@ -178,7 +180,8 @@ async def build(
         failover=failover,
     )
     metrics = make_metrics(settings, board)
-    access_log, request_log = make_access_log(settings), make_request_log(settings)
+    access_log = make_access_log(settings, inherited.output)
+    request_log = make_request_log(settings)
     health = Health(environment=settings.server.environment)
     application = make_application(
         settings,
@@ -189,6 +192,7 @@ async def build(
         health=health,
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
+        content=make_content_log(settings),
         render_metrics=metrics.render if metrics is not None else None,
         observers=make_observers(settings, access_log, request_log, metrics),
     )

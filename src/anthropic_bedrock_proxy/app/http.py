@@ -12,6 +12,7 @@ from ..gateway.admission.brute_force import BruteForceGuard
 from ..gateway.counting import Counting
 from ..gateway.messages import Messages
 from ..http.admin import AdminRoutes
+from ..http.anthropic.content import ContentObserver
 from ..http.anthropic.encoder import ANTHROPIC
 from ..http.anthropic.files import FilesAPI
 from ..http.anthropic.handlers import MessagesAPI
@@ -48,13 +49,14 @@ def make_application(
     health: Health,
     sandbox_health: SandboxHealth,
     files: Callable[[], KeptFiles] | None,
+    content: ContentObserver | None,
     render_metrics: Render | None,
     observers: Sequence[Observer],
 ) -> Application:
     """Makes the application: every route that the proxy serves.
 
     `files` gives the files of executors when they are needed; None: code is never run.
-    `render_metrics` None: no metrics are kept.
+    `content` logs what some keys ask; `render_metrics` None: no metrics are kept.
     """
     guard = BruteForceGuard()
     authentication = _authentication(settings, store, guard, settings.auth.key_cache_ttl_seconds)
@@ -69,6 +71,7 @@ def make_application(
         registry,
         authentication,
         max_body_bytes=settings.server.max_body_bytes,
+        content=content,
     )
     files_api = FilesAPI(
         files, authentication, max_file_bytes=settings.sandbox.standalone_max_file_size_bytes

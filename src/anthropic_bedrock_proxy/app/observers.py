@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..config import Settings
 from ..http.application import Observer
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
-from ..telemetry.output import Output
+from ..telemetry.output import LogOutput
 from ..telemetry.request_log.writer import RequestLog
 from .metrics import Metrics
 
+if TYPE_CHECKING:
+    from ..telemetry.content import ContentLog
 
-def make_access_log(settings: Settings) -> AccessLog | None:
+
+def make_content_log(settings: Settings) -> ContentLog | None:
+    """Makes the log of contents, for the keys that are named; None for none."""
+    keys = settings.server.log_content_keys
+    if not keys:
+        return None
+    from ..telemetry.content import ContentLog  # noqa: PLC0415  # off by default
+
+    return ContentLog(keys)
+
+
+def make_access_log(settings: Settings, output: LogOutput) -> AccessLog | None:
     """Makes the access log; None if it is switched off."""
     if not settings.server.access_log:
         return None
-    return AccessLog(settings.server.log_format, Output())
+    return AccessLog(settings.server.log_format, output)
 
 
 def make_request_log(settings: Settings) -> RequestLog | None:

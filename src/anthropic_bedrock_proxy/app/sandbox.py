@@ -39,7 +39,14 @@ def make_own_executor(settings: Settings) -> OwnExecutor | None:
     from ..sandbox.child import OwnExecutor, executor_environ  # noqa: PLC0415  # not for all
 
     texts = given_texts(settings.sandbox)
-    logs = {"LOG_LEVEL": settings.server.log_level, "LOG_FORMAT": settings.server.log_format}
+    server = settings.server
+    logs = {
+        "LOG_LEVEL": server.log_level,
+        "LOG_FORMAT": server.log_format,
+        "LOG_OUTPUT": server.log_output,
+        "LOG_MAX_BYTES": str(server.log_max_bytes),
+        "LOG_BACKUPS": str(server.log_backups),
+    }
     try:
         return OwnExecutor(executor_environ(os.environ, texts | logs))
     except OSError as error:

@@ -55,10 +55,15 @@ def command(
         if error.name not in {"aiohttp", "aiodocker"}:
             raise
         raise _MissingPackages(_EXTRA) from error
+    from ..app.logs import make_output  # noqa: PLC0415
     from ..sandbox.bundle import runner_program  # noqa: PLC0415
     from ..sandbox.isolation.select import make_isolation  # noqa: PLC0415
 
-    logs.configure(settings.server.log_level, settings.server.log_format)
+    server = settings.server
+    try:
+        logs.configure(server.log_level, server.log_format, make_output(settings))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
     for warning in settings.warnings:
         click.echo(f"Warning: {warning}", err=True)
     name = settings.sandbox.name or f"{platform.node() or 'host'}-{address.mark}"

@@ -20,6 +20,7 @@ from ..process.listening import BindError, Bound, listen
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
     from ..store.base.store import Store
+    from ..telemetry.output import LogOutput
 
 _NO_CREDENTIALS = """\
 No AWS credentials were found, so there is nothing to send requests to. Give the proxy one of:
@@ -79,13 +80,12 @@ def _serve(
 ) -> int:
     from ..app import bedrock  # noqa: PLC0415
     from ..app import build as app  # noqa: PLC0415  # after the bind
-    from ..app.metrics import make_board  # noqa: PLC0415  # after the bind
+    from ..app.metrics import make_board  # noqa: PLC0415
     from ..app.sandbox import make_own_executor  # noqa: PLC0415
     from ..app.store import make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base.errors import StoreError  # noqa: PLC0415
-    from ..telemetry import logs  # noqa: PLC0415
     from .banner import banner  # noqa: PLC0415
 
     credentials = bedrock.describe_credentials(settings)
@@ -97,11 +97,7 @@ def _serve(
         if settings.store.url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
             raise StartError(_NO_AWS_IN_DEMOS)
         settings = _with_demo_upstream(config_file, overrides, bound)
-    try:
-        app.check(settings)
-    except SettingsError as error:
-        raise StartError(str(error)) from error
-    logs.configure(settings.server.log_level, settings.server.log_format)
+    output = _logging(settings)
     resolver = bedrock.make_resolver(settings)
     try:
         store = make_store(settings, resolver)
@@ -138,12 +134,29 @@ def _serve(
         resolver=resolver,
         own_executor=make_own_executor(settings),
         board=make_board(settings),
+        output=output,
     )
     try:
         return server.run(settings, bound, lambda: app.build(settings, inherited), tls)
     finally:
         if inherited.own_executor is not None:
             inherited.own_executor.release()
+        output.flush()
+
+
+def _logging(settings: Settings) -> LogOutput:
+    """Checks the settings, and begins to log as they say. Raises `StartError`."""
+    from ..app import build as app  # noqa: PLC0415  # as above
+    from ..app.logs import make_output  # noqa: PLC0415
+    from ..telemetry import logs  # noqa: PLC0415
+
+    try:
+        app.check(settings)
+        output = make_output(settings)
+    except SettingsError as error:
+        raise StartError(str(error)) from error
+    logs.configure(settings.server.log_level, settings.server.log_format, output)
+    return output
 
 
 def _with_demo_upstream(

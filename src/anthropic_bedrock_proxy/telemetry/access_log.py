@@ -25,7 +25,7 @@ import msgspec
 from ..gateway.exchange import Exchange
 from ..money import NANO_PER_USD
 from ..redaction import hide_keys
-from .output import Output
+from .output import LogOutput
 from .overhead import request_seconds, response_seconds, upstream_seconds
 from .traceparent import trace_id_of
 
@@ -160,7 +160,7 @@ def _tell_upstream(line: RequestLine, exchange: Exchange) -> None:
 class AccessLog:
     """Writes request lines a few times a second, as JSON or as text for people."""
 
-    def __init__(self, log_format: str, output: Output) -> None:
+    def __init__(self, log_format: str, output: LogOutput) -> None:
         self._text = log_format == "text"
         self._output = output
         self._lines: list[bytes] = []
@@ -187,6 +187,11 @@ class AccessLog:
             data = b"\n".join(self._lines) + b"\n"
             self._lines, self._size = [], 0
             self._output.write(data)
+
+    def close(self) -> None:
+        """Writes what is left, and gives it a moment to arrive."""
+        self.flush()
+        self._output.flush()
 
 
 def _ms(seconds: float) -> float:

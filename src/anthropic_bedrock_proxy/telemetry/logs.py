@@ -1,4 +1,4 @@
-"""Log lines on stderr: one JSON document each, or text for people.
+"""Log lines: one JSON document each, or text for people.
 
 Events go through `logging`; the access log (access_log.py) does not. Neither ever holds prompts or
 secrets: only the fields named here, and `extra=` fields of our own calls, reach a line, and what a
@@ -14,25 +14,25 @@ from typing import Any, Final
 import msgspec
 
 from ..redaction import hide_keys
-from .output import Output
+from .output import LogOutput
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-def configure(level: str, log_format: str) -> None:
-    """Sends every logger's lines to stderr."""
-    handler = _Handler()
+def configure(level: str, log_format: str, output: LogOutput) -> None:
+    """Sends every logger's lines to `output`."""
+    handler = _Handler(output)
     handler.setFormatter(JSONFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 class _Handler(logging.Handler):
-    """A handler that writes lines to stderr by `Output`."""
+    """A handler that writes lines to an output."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: LogOutput) -> None:
         super().__init__()
-        self._output = Output()
+        self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

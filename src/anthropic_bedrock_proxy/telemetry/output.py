@@ -1,10 +1,23 @@
-"""The descriptor that log lines go to, written without ever waiting for its reader."""
+"""Where log lines go: a descriptor that is written to without ever waiting for its reader."""
 
 from __future__ import annotations
 
 import os
 import select
 import stat
+from typing import Protocol
+
+
+class LogOutput(Protocol):
+    """Takes log lines, and never waits."""
+
+    def write(self, data: bytes) -> None:
+        """Takes whole lines; what cannot be had written is lost, and counted."""
+        ...
+
+    def flush(self) -> None:
+        """Gives what was written so far a moment to arrive."""
+        ...
 
 
 class Output:
@@ -39,3 +52,6 @@ class Output:
         except OSError:  # it is closed, or a disk is full: serving goes on
             pass
         self._lost = len(data) if len(data) <= size else lost + size
+
+    def flush(self) -> None:
+        """Does nothing: what could be written was."""

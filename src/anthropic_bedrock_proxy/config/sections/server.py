@@ -64,6 +64,28 @@ class ServerSettings(Section, frozen=True):
     access_log: Annotated[
         bool, Setting("ACCESS_LOG", "Write a log line for every request that was answered.")
     ] = True
+    log_output: Annotated[
+        str,
+        Setting(
+            "LOG_OUTPUT",
+            "Where log lines go: stderr, stdout, or a file, which rotates.",
+        ),
+    ] = "stderr"
+    log_max_bytes: Annotated[
+        int,
+        Setting("LOG_MAX_BYTES", "A log file rotates when it is so large.", minimum=1024),
+    ] = 64 * 1024 * 1024
+    log_backups: Annotated[
+        int, Setting("LOG_BACKUPS", "How many rotated log files are kept.", minimum=0, maximum=99)
+    ] = 5
+    log_content_keys: Annotated[
+        tuple[str, ...],
+        Setting(
+            "LOG_CONTENT_KEYS",
+            "Ids of API keys whose requests and answers are logged with their contents; * for all. "
+            "Keys and base64 are left out; prompts are not.",
+        ),
+    ] = ()
     environment: Annotated[
         Literal["development", "staging", "production"],
         Setting("ENVIRONMENT", "Where the proxy runs; reported by /health."),

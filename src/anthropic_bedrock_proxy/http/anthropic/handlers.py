@@ -21,6 +21,7 @@ from ..application import HTTPRoute, Request
 from ..authentication import Authentication
 from ..body import read_body
 from ..reply import Reply, StreamReply, encoded
+from .content import ContentObserver, ShownEvents
 from .encoder import ANTHROPIC
 
 _encode = msgspec.json.Encoder().encode
@@ -39,12 +40,15 @@ class MessagesAPI:
         authentication: Authentication,
         *,
         max_body_bytes: int,
+        content: ContentObserver | None = None,
     ) -> None:
+        """`content` is shown requests and answers of the keys that it names."""
         self._messages = messages
         self._counting = counting
         self._registry = registry
         self._authenticate = authentication.authenticate
         self._max_body_bytes = max_body_bytes
+        self._content = content
 
     def routes(self) -> Iterable[HTTPRoute]:
         """Returns the routes of this API."""
@@ -59,8 +63,16 @@ class MessagesAPI:
     async def create_message(self, request: Request) -> Reply | StreamReply:
         """Creates a message, whole or streamed."""
         body = await self._enter(request)
-        answer = await self._messages.handle(request.exchange, body)
-        return encoded(answer, request.exchange, ANTHROPIC)
+        exchange, content = request.exchange, self._content
+        if content is None or not content.wants(exchange.key_id):
+            return encoded(await self._messages.handle(exchange, body), exchange, ANTHROPIC)
+        content.request(exchange, body)
+        answer = await self._messages.handle(exchange, body)
+        if isinstance(answer, bytes):
+            content.answer(exchange, answer)
+        else:
+            answer = ShownEvents(answer, exchange, content)
+        return encoded(answer, exchange, ANTHROPIC)
 
     async def count_tokens(self, request: Request) -> Reply:
         """Counts the tokens that a message would take."""

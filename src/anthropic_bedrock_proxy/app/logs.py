@@ -1,0 +1,27 @@
+"""Where log lines go, as the settings describe it: for workers, and for executors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from ..config import Settings, SettingsError
+from ..telemetry.log_file import LogFile
+from ..telemetry.output import LogOutput, Output
+
+_DESCRIPTORS: Final = {"stderr": 2, "stdout": 1}
+
+
+def make_output(settings: Settings) -> LogOutput:
+    """Makes where log lines go. Raises `SettingsError` for a file that cannot be written."""
+    server = settings.server
+    if server.log_output in _DESCRIPTORS:
+        return Output(_DESCRIPTORS[server.log_output])
+    try:
+        return LogFile(
+            Path(server.log_output), max_bytes=server.log_max_bytes, backups=server.log_backups
+        )
+    except OSError as error:
+        raise SettingsError(
+            [f"LOG_OUTPUT: {server.log_output} cannot be written: {error.strerror}"]
+        ) from error

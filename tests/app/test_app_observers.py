@@ -1,0 +1,42 @@
+"""Who looks at requests that have ended, and where log lines go, as the settings describe it."""
+
+from __future__ import annotations
+
+import pytest
+
+from anthropic_bedrock_proxy.app.logs import make_output
+from anthropic_bedrock_proxy.app.observers import (
+    make_access_log,
+    make_content_log,
+    make_observers,
+    make_request_log,
+)
+from anthropic_bedrock_proxy.config import SettingsError, load_settings
+from anthropic_bedrock_proxy.telemetry.log_file import LogFile
+from anthropic_bedrock_proxy.telemetry.output import Output
+
+
+def settings(**given):
+    return load_settings(None, environ={"AWS_REGION": "us-east-1", **given}, env_file=None)
+
+
+@pytest.mark.parametrize("given", [{}, {"ACCESS_LOG": "false"}, {"REQUEST_LOG": "false"}])
+def test_requests_are_told_to_whoever_is_switched_on(given, tmp_path):
+    configured = settings(STORE_URL=f"sqlite:///{tmp_path}/x.db", **given)
+    logs = make_access_log(configured, Output()), make_request_log(configured)
+    assert (logs[0] is None, logs[1] is None) == ("ACCESS_LOG" in given, "REQUEST_LOG" in given)
+    assert len(make_observers(configured, *logs, None)) == 1
+    assert make_observers(configured, None, None, None) == []
+
+
+def test_lines_go_to_a_descriptor_or_to_a_file(tmp_path):
+    assert make_output(settings())._fd == 2
+    assert make_output(settings(LOG_OUTPUT="stdout"))._fd == 1
+    assert isinstance(make_output(settings(LOG_OUTPUT=f"{tmp_path}/proxy.log")), LogFile)
+    with pytest.raises(SettingsError, match=r"LOG_OUTPUT: .* cannot be written: No such file"):
+        make_output(settings(LOG_OUTPUT=f"{tmp_path}/nowhere/proxy.log"))
+
+
+def test_contents_are_logged_for_nobody_unless_keys_are_named():
+    assert make_content_log(settings()) is None
+    assert make_content_log(settings(LOG_CONTENT_KEYS="key_1, key_2")).wants("key_2")
