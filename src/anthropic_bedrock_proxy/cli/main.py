@@ -20,6 +20,7 @@ COMMANDS = {
     "betas": ("betas", "Which beta flags and body fields reach which model."),
     "providers": ("providers", "Accounts and regions beside the default one."),
     "audit": ("audit", "Who changed what."),
+    "top": ("top", "Watch a proxy: rate, latency, errors, tokens, cost."),
     "explain": ("explain", "What happened to one request, and why."),
     "backup": ("backup", "Copy the embedded store."),
     "tables": ("tables", "Create or migrate the DynamoDB tables."),
