@@ -52,10 +52,12 @@ ALLOWED = {
     },
     "telemetry": {"gateway.exchange"},
     "config": set(),
+    "health": set(),
     "http/server": set(),  # before the folder that it is in
     "http": {
         "admin",
         "gateway",
+        "health",
         "models",
         "protocol",
         "sandbox.address",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from ..config import Settings, SettingsError
 from ..gateway.admission.admission import Admission
 from ..gateway.admission.budgets import Budgets
+from ..health.components import Components
 from ..http.application import Application
 from ..http.health import Health
 from ..http.server.bounds import ConnectionBounds
@@ -27,6 +28,7 @@ from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, read_providers
 from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_fetcher, make_gateway
+from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .models import make_registry, read_chains
 from .sandbox import OnDemandSandbox
@@ -48,6 +50,7 @@ class App:
         self,
         application: Application,
         health: Health,
+        components: Components,
         *,
         bounds: ConnectionBounds,
         store: Store,
@@ -65,6 +68,7 @@ class App:
     ) -> None:
         self.application = application
         self._health = health
+        self._components = components
         self.bounds = bounds
         self._store = store
         self._journal = journal
@@ -86,6 +90,7 @@ class App:
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
         self._watchdog.stop()
+        await self._components.close()
         await self._updates.close()
         self._fetcher.close()
         await self._sandbox.close()
@@ -106,6 +111,7 @@ class App:
 def check(settings: Settings) -> None:
     """Raises `SettingsError` for settings that cannot be used together, or here."""
     check_http(settings)
+    check_health(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -153,7 +159,14 @@ async def build(
         sandbox=sandbox,
     )
     access_log = _access_log(settings) if settings.server.access_log else None
-    health = Health(environment=settings.server.environment)
+    health, components = make_health(
+        settings,
+        store=store,
+        limiter=limiter,
+        providers=providers,
+        provider_names=tuple(settings.failover.providers),
+        sandbox=sandbox,
+    )
     application = make_application(
         settings,
         store=store,
@@ -171,6 +184,7 @@ async def build(
     return App(
         application,
         health,
+        components,
         bounds=make_bounds(settings),
         store=store,
         journal=journal,

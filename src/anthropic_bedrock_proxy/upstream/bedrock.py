@@ -27,14 +27,15 @@ from urllib.parse import quote
 import msgspec
 
 from .. import __version__
+from ..aws.bearer import expiry_of
 from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
-from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
+from ..aws.http import Pool, PoolOptions, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
-from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
+from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
 from .refusals import BilledRefusal, UntimelyRefusal, refusal_from_http, refusal_from_transport
 
@@ -42,6 +43,11 @@ _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _BACKOFF_BASE_SECONDS: Final = 0.25
 _BACKOFF_CAP_SECONDS: Final = 8.0
 _HTTP_OK: Final = 200
+_REACH_SECONDS: Final = 10.0  # that `reach` and `look_at_credentials` wait; who asks waits less
+_MAX_LOOKED_AT_BYTES: Final = 64 * 1024
+_LOOKING: Final = PoolOptions(
+    max_connections=1, max_connecting=1, connect_timeout_seconds=_REACH_SECONDS
+)
 _STREAMING: Final = frozenset(("invoke-with-response-stream", "converse-stream"))
 # Operations that are no `/model/{id}/…`: their model stands in the body.
 _FIXED_PATHS: Final = {
@@ -95,6 +101,8 @@ class BedrockUpstream:
         self._bearer_token = bearer_token
         self._signer = Signer(host=endpoint.authority, region=region, service=service)
         self._options = options or RetryOptions()
+        self._credentials_refused = False
+        self._looking: Pool | None = None  # of `reach`
         self._sleep = sleep
         self._jitter = jitter
         self._paths: Bounded[tuple[str, str], tuple[str, str]] = Bounded(_MAX_CACHED_PATHS)
@@ -114,13 +122,49 @@ class BedrockUpstream:
             call, lambda call, deadline: self._stream_once(call, new_decoder(), deadline)
         )
 
+    async def reach(self) -> None:
+        """See `Upstream.reach`: an unsigned `GET /`, over a connection of its own.
+
+        So a pool in which every connection is busy is not taken for an endpoint that is away.
+        """
+        if self._looking is None:
+            self._looking = self._pool.apart(_LOOKING)
+        head = (
+            f"GET / HTTP/1.1\r\nhost: {self._endpoint.authority}\r\n{self._fixed_headers}\r\n"
+        ).encode("latin-1")
+        began = monotonic()
+        try:
+            response = await self._looking.request(head, b"", _REACH_SECONDS)
+        except TransportError as error:
+            raise refusal_from_transport(error, sent=False) from error
+        try:
+            self._learn_time(response, began)
+            await response.read_all(_REACH_SECONDS, limit=_MAX_LOOKED_AT_BYTES)
+        except TransportError:
+            pass  # it did answer
+        finally:
+            response.close()
+
+    async def look_at_credentials(self) -> CredentialsState:
+        """See `Upstream.look_at_credentials`."""
+        if self._bearer_token is not None:
+            expires_at = expiry_of(self._bearer_token)
+        else:
+            keys = await self._keys(monotonic() + _REACH_SECONDS)
+            expires_at = keys.expires_at
+        return CredentialsState(expires_at, self._credentials_refused)
+
     def retire(self) -> None:
         """See `Upstream.retire`."""
         self._pool.retire()
+        if self._looking is not None:
+            self._looking.retire()
 
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()
+        if self._looking is not None:
+            await self._looking.close()
 
     async def _attempts(
         self, call: ModelCall, once: Callable[[ModelCall, float], Awaitable[T]]
@@ -196,6 +240,7 @@ class BedrockUpstream:
         except TransportError as error:
             raise refusal_from_transport(error, sent=error.sent) from error
         if response.status == _HTTP_OK:
+            self._credentials_refused = False
             if began >= self._skew.look_at:
                 self._learn_time(response, began)
             return response
@@ -225,8 +270,10 @@ class BedrockUpstream:
         refusal = refusal_from_http(response.status, response.headers, body)
         if keys is not None and refusal.code in REFUSALS and self._skew.follow():
             return UntimelyRefusal(refusal.code, refusal.message, status=refusal.status)
-        if self._credentials is not None and rule_for(refusal).credentials:
-            self._credentials.invalidate(keys)
+        if rule_for(refusal).credentials:
+            self._credentials_refused = True
+            if self._credentials is not None:
+                self._credentials.invalidate(keys)
         return refusal
 
     def _head(self, call: ModelCall, keys: Credentials | None) -> bytes:

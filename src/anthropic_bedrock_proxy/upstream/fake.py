@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from ..aws_errors import CUT_SHORT, UpstreamRefusal
 from ..protocol.answer.events import Event
-from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
+from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 
 Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | BaseException]
 
@@ -24,6 +24,8 @@ class FakeUpstream:
         self.calls: list[ModelCall] = []
         self.streams: list[FakeStream] = []
         self.service_tier: str | None = None  # the tier that every answer names
+        self.unreachable: UpstreamRefusal | None = None
+        self.credentials: CredentialsState | UpstreamRefusal = CredentialsState()
 
     async def call(self, call: ModelCall) -> ModelAnswer:
         """Returns the next step as a whole answer."""
@@ -47,6 +49,17 @@ class FakeUpstream:
                 raise UpstreamRefusal(CUT_SHORT, "The stream was empty.")
         stream.first = events
         return stream
+
+    async def reach(self) -> None:
+        """Raises `unreachable`, if it is set."""
+        if self.unreachable is not None:
+            raise self.unreachable
+
+    async def look_at_credentials(self) -> CredentialsState:
+        """Returns `credentials`, or raises it."""
+        if isinstance(self.credentials, UpstreamRefusal):
+            raise self.credentials
+        return self.credentials
 
     def retire(self) -> None:
         """Does nothing."""
