@@ -53,6 +53,13 @@ ALLOWED = {
     "telemetry": {"gateway.exchange"},
     "config": set(),
     "health": set(),
+    "diagnosis": {
+        "aws.connect",
+        "aws.http",
+        "aws.skew",
+        "health.findings",
+        "limits.connect",
+    },
     "http/server": set(),  # before the folder that it is in
     "http": {
         "admin",
