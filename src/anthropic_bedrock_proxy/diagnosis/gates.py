@@ -26,7 +26,7 @@ _ACCESS: Final = re.compile(
     r"|not available for this account|agreement|INVALID_PAYMENT_INSTRUMENT",
     re.IGNORECASE,
 )
-_IAM: Final = re.compile(r"not authorized to perform|explicit deny", re.IGNORECASE)
+_IAM: Final = re.compile(r"not authorized to perform:? bedrock|explicit deny", re.IGNORECASE)
 _PER_DAY: Final = re.compile(r"per day|daily", re.IGNORECASE)
 _NEEDS_PROFILE: Final = re.compile(r"on-demand throughput", re.IGNORECASE)
 _NO_SUCH_MODEL: Final = re.compile(
@@ -59,7 +59,7 @@ def judged(refusal: UpstreamRefusal, *, tries: int = 1) -> CheckResult:
             "set the account's data-retention mode to what the model wants (aws_review), in the "
             "settings of the Bedrock console; it holds per region",
         )
-    if _ACCESS.search(words) and not _IAM.search(words.partition("aws-marketplace")[0]):
+    if _ACCESS.search(words) and not _IAM.search(words):
         return _closed(
             "model access",
             words,

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..aws.connect import Endpoint, connector, proxy_for, tls_context
-from ..aws.http import Pool, PoolOptions, TransportError
+from ..aws.http import AWSConnection, Connector, Pool, PoolOptions, TransportError
 from ..aws.skew import Skew
 from ..health.findings import connection_words
 from .checks import CheckResult
@@ -42,8 +42,11 @@ async def check_endpoint(
     what = "the endpoint" if proxy is None else "the egress proxy"
     if broken := await _first_steps(host, port, what):
         return [broken]
+    connect = connector(endpoint, ca_bundle=way.ca_bundle, proxy=proxy)
+    if endpoint.tls and (broken := await _secured(connect, endpoint, proxy)):
+        return [broken]
     skew = Skew(endpoint.host)
-    pool = Pool(connector(endpoint, ca_bundle=way.ca_bundle, proxy=proxy), PoolOptions())
+    pool = Pool(connect, PoolOptions())
     began = now()
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
@@ -54,7 +57,13 @@ async def check_endpoint(
             dated = b"date" in response.headers
             response.close()
     except (TransportError, TimeoutError) as error:
-        return [_no_answer(error, endpoint, proxy)]
+        return [
+            CheckResult(
+                state="fail",
+                found=f"HTTP: {endpoint.authority} does not answer: {connection_words(error)}",
+                mend="connected, but no answer: look at proxies and firewalls in between",
+            )
+        ]
     finally:
         await pool.close()
     through = "" if proxy is None else f" through the egress proxy {host}:{port}"
@@ -93,8 +102,19 @@ async def _first_steps(host: str, port: int, what: str) -> CheckResult | None:
     return None
 
 
-def _no_answer(error: Exception, endpoint: Endpoint, proxy: str | None) -> CheckResult:
-    words = connection_words(error)
+async def _secured(connect: Connector, endpoint: Endpoint, proxy: str | None) -> CheckResult | None:
+    """Connects by TLS, through the egress proxy if there is one; returns a line if that fails."""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_STEP_SECONDS):
+            connection = await connect(lambda: AWSConnection(loop))
+    except (TransportError, TimeoutError) as error:
+        return _not_secured(error, endpoint, proxy)
+    connection.abort()
+    return None
+
+
+def _not_secured(error: Exception, endpoint: Endpoint, proxy: str | None) -> CheckResult:
     if "egress proxy" in str(error):
         return CheckResult(
             state="fail",
@@ -102,23 +122,18 @@ def _no_answer(error: Exception, endpoint: Endpoint, proxy: str | None) -> Check
             mend="let the proxy connect to the endpoint, correct user and password in HTTPS_PROXY, "
             "or name the host in NO_PROXY",
         )
-    if "certificate" in words:
+    if "certificate" in connection_words(error):
         return CheckResult(
             state="fail",
             found=f"TLS: the certificate of {endpoint.host} is not trusted: {_root(error)}",
             mend="if something in between speaks TLS itself, give its root in AWS_CA_BUNDLE",
         )
-    if "TLS" in words or "cannot be loaded" in str(error):
-        return CheckResult(
-            state="fail",
-            found=f"TLS: {_root(error)}",
-            mend="see the line about the roots of TLS; is the scheme of the URL https by mistake?",
-        )
-    via = "" if proxy is None else " through the egress proxy"
+    through = "" if proxy is None else ", through the egress proxy"
+    words = _words(error) if isinstance(error, TimeoutError) else _root(error)
     return CheckResult(
         state="fail",
-        found=f"HTTP: {endpoint.authority} does not answer{via}: {words}",
-        mend="connected, but no answer: look at proxies and firewalls in between",
+        found=f"TLS: no secure connection to {endpoint.authority}{through}: {words}",
+        mend="see the line about the roots of TLS; is it https:// by mistake?",
     )
 
 
