@@ -25,7 +25,7 @@ GATES = {
     ),
     "IAM": (
         "AccessDeniedException",
-        "arn:aws:sts::123456789012:assumed-role/x is not authorized to perform: bedrock:InvokeModel",
+        "arn:aws:iam::123456789012:role/x is not authorized to perform: bedrock:InvokeModel",
         "bedrock:InvokeModel",
     ),
     "quota": ("ThrottlingException", "Too many tokens per day, please wait.", "Service Quotas"),
