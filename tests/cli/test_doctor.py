@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from dynamo_servers import fresh_names, server
 from redisprocess import RedisProcess
+from walls import docker_image
 
 from anthropic_bedrock_proxy.sim.client import SimClient
 
@@ -172,6 +173,20 @@ def test_an_executor_that_is_away(doctor, bedrock, tmp_path):
     code, lines = doctor("--no-model-calls", **bedrock, **given)
     assert (code, bad(lines)) == (1, {"sandboxes": "fail"})
     assert "sandboxd" in lines["sandboxes"]["mend"]
+
+
+def test_a_sandbox_is_tried(doctor, bedrock, monkeypatch, tmp_path):
+    given = {
+        "ENABLE_PROGRAMMATIC_TOOL_CALLING": "true",
+        "SANDBOX_ISOLATION": "docker",
+        "PTC_SANDBOX_IMAGE": docker_image(),
+    }
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, lines["sandboxes"]["state"]) == (0, "ok")
+    assert lines["sandboxes"]["found"].startswith("docker: a sandbox started")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, lines["sandboxes"]["state"]) == (1, "fail")
 
 
 def test_people_get_a_line_for_each_finding_and_its_mend(run, bedrock, sim):

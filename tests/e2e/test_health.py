@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 
+import fake_sandboxd
 import pytest
 from redisprocess import RedisProcess
-from servers import RunningServer, clean_environment, start_proxy, wait_for
+from servers import ROOT, RunningServer, clean_environment, start_proxy, wait_for
 
 NAMED_SECONDS = 5.0  # the issue's figure
 
@@ -56,7 +61,6 @@ def world(tmp_path):
             JOURNAL_DIR=f"{tmp_path}/journal",
             LIMITS_URL=redis.url,
             SANDBOX_URL=f"unix://{tmp_path}/nobody.sock",
-            SANDBOX_TOKEN="t" * 32,
             ENABLE_PROGRAMMATIC_TOOL_CALLING="true",
             AWS_ACCESS_KEY_ID="",
             AWS_SECRET_ACCESS_KEY="",
@@ -82,6 +86,17 @@ def world(tmp_path):
             server.stop()
 
 
+@contextmanager
+def executor(folder):
+    """An executor where the proxy looks for one."""
+    program = [sys.executable, fake_sandboxd.__file__, "--listen", f"unix://{folder}/nobody.sock"]
+    paths = [str(ROOT / "src"), str(ROOT / "tests" / "support")]
+    environment = clean_environment(folder, PYTHONPATH=os.pathsep.join(paths))
+    with subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL) as process:
+        yield
+        process.terminate()
+
+
 def named(proxy, name, state):
     """Waits until /ready tells that state; (seconds, status)."""
     began = time.monotonic()
@@ -94,7 +109,7 @@ def named(proxy, name, state):
     return time.monotonic() - began, status
 
 
-def test_each_component_fails_in_turn_and_recovers(world):
+def test_each_component_fails_in_turn_and_recovers(world, tmp_path):
     proxy, strikes, give_keys = world
     taken, status = named(proxy, "credentials", "failed")  # from the start: its process fails
     assert (taken < NAMED_SECONDS, status) == (True, 503)
@@ -102,6 +117,10 @@ def test_each_component_fails_in_turn_and_recovers(world):
     _, status = named(proxy, "credentials", "ok")
     assert status == 200
     taken, status = named(proxy, "executor", "degraded")  # nobody is there, all along
+    assert (taken < NAMED_SECONDS, status) == (True, 200)
+    with executor(tmp_path):
+        assert named(proxy, "executor", "ok")[1] == 200
+    taken, status = named(proxy, "executor", "degraded")
     assert (taken < NAMED_SECONDS, status) == (True, 200)
     expected = {"store": ("failed", 200), "limiter": ("degraded", 200), "upstream": ("failed", 503)}
     for name, (begin, end) in strikes.items():

@@ -46,7 +46,7 @@ class ModelChecks:
     async def run(self, asked: Sequence[str]) -> list[CheckResult]:
         """Calls the configured models and those asked for; returns a line for each target."""
         registry = make_registry(self._settings, self._providers.regions)
-        mappings, lines = await self._stored()
+        mappings, lines = await self._stored()  # the providers, too, before the routes are made
         registry.replace_stored({one.alias: one.bedrock_id for one in mappings})
         names = list(dict.fromkeys((*asked, *self._configured(mappings))))
         if not names:
@@ -74,7 +74,7 @@ class ModelChecks:
         ]
 
     async def _stored(self) -> tuple[Sequence[ModelMapping], list[CheckResult]]:
-        """Reads the store's mappings, and makes no store that is not there yet."""
+        """Reads the store's mappings and providers; makes no store that is not there yet."""
         path = self._settings.store.sqlite_path
         if path is not None and not path.exists():
             return (), []
@@ -82,6 +82,7 @@ class ModelChecks:
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 await store.open()
+                self._providers.replace_stored(await store.catalog.providers())
                 return await store.catalog.mappings(), []
         except (StoreError, TimeoutError):
             found = "the mappings of the store are not known: it does not answer"

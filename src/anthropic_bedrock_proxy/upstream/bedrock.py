@@ -130,7 +130,8 @@ class BedrockUpstream:
         if self._looking is None:
             self._looking = self._pool.apart(_LOOKING)
         head = (
-            f"GET / HTTP/1.1\r\nhost: {self._endpoint.authority}\r\n{self._fixed_headers}\r\n"
+            f"GET {self._endpoint.path}/ HTTP/1.1\r\nhost: {self._endpoint.authority}\r\n"
+            f"{self._fixed_headers}\r\n"
         ).encode("latin-1")
         began = monotonic()
         try:
