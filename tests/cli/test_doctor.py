@@ -104,6 +104,17 @@ def test_the_gates_before_a_model_are_told_apart(doctor, bedrock, sim, gate):
     assert "123456789012" not in line["found"]
 
 
+def test_a_model_that_nobody_asked_for_may_be_closed_while_another_answers(doctor, bedrock, sim):
+    kind, message, _ = GATES["model access"]
+    closed = {"error": {"type": kind, "message": message}, "times": "forever"}
+    sim.script([closed | {"match": {"model": "fable-5-2"}}])
+    code, lines = doctor(**bedrock)
+    assert (code, bad(lines)) == (0, {"model claude-fable-5-2": "warn"})
+    sim.clear_script()
+    sim.script([closed])
+    assert doctor(**bedrock)[0] == 1
+
+
 def test_a_busy_model_is_no_closed_one(doctor, bedrock, sim):
     sim.script([{"error": {"type": "ThrottlingException", "message": "Too many requests"}}])
     code, lines = doctor(**bedrock, DEFAULT_MODEL_MAPPING=json.dumps({"m": MODEL}))

@@ -49,7 +49,8 @@ class ModelChecks:
         mappings, lines = await self._stored()  # the providers, too, before the routes are made
         registry.replace_stored({one.alias: one.bedrock_id for one in mappings})
         names = list(dict.fromkeys((*asked, *self._configured(mappings))))
-        if not names:
+        chosen = not names
+        if chosen:
             names = [one.id for one in registry.models if one.lifecycle == "active"][:_NEWEST]
             found = f"none is configured: the newest of the table are called ({', '.join(names)})"
             lines.append(CheckResult(state="ok", found=found, mend="--model ID calls others"))
@@ -62,7 +63,8 @@ class ModelChecks:
             except ProxyError as error:
                 lines.append(_unknown(name, error))
         calls = (self._model(registry, name, target) for name, target in targets.values())
-        return lines + list(await asyncio.gather(*calls))
+        called = await asyncio.gather(*calls)
+        return [*lines, *(_as_warnings(called) if chosen else called)]
 
     def _configured(self, mappings: Sequence[ModelMapping]) -> list[str]:
         """Lists the names that the settings and the store give; a chain's * is no model."""
@@ -115,6 +117,16 @@ class ModelChecks:
             else:
                 return OPEN if tries == 1 else SOMETIMES
         raise AssertionError("the last try returns")
+
+
+def _as_warnings(called: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    """Returns lines of models that nobody asked for: no failures while one of them answers."""
+    if all(line.state == "fail" for line in called):
+        return called
+    return [
+        msgspec.structs.replace(line, state="warn") if line.state == "fail" else line
+        for line in called
+    ]
 
 
 def _call(registry: Registry, name: str, target: Target) -> ModelCall:
