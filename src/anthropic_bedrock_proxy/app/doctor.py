@@ -11,7 +11,6 @@ from ..aws.credentials import CredentialsError
 from ..aws.resolver.resolver import Resolver
 from ..aws_errors import UpstreamRefusal
 from ..config import Settings
-from ..config.load import DEFAULT
 from ..diagnosis.checks import Check, CheckResult, DaemonThreads, Grade, run_checks
 from ..diagnosis.machine import check_folder, check_open_files, check_sqlite
 from ..diagnosis.network import Way, check_egress_proxy, check_endpoint, check_tls_roots
@@ -28,15 +27,14 @@ from .bedrock import (
     read_providers,
 )
 from .doctor_models import ModelChecks
+from .doctor_sandboxes import check_sandboxes
 from .health import judged
-from .sandbox import sandboxes_enabled
 from .store import make_dynamodb, table_names
 
 _GIVE_KEYS: Final = (
     "give AWS_BEARER_TOKEN_BEDROCK, AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or "
     "a role of the machine, container or pod"
 )
-_SWITCHES: Final = ("ENABLE_PROGRAMMATIC_TOOL_CALLING", "ENABLE_STANDALONE_CODE_EXECUTION")
 _WALLS_SECONDS: Final = 8.0  # a first sandbox on a slow disk
 _Run = Callable[[], Awaitable[Sequence[CheckResult]]]
 _MODEL_SECONDS: Final = 9.0  # of all: each call has its own deadline
@@ -83,7 +81,7 @@ def _checks(
         Check("store", lambda: _store(settings, resolver)),
         Check("limits", lambda: _limits(settings)),
         Check("journal", lambda: _journal(settings)),
-        Check("sandboxes", lambda: _sandboxes(settings), _WALLS_SECONDS),
+        Check("sandboxes", lambda: check_sandboxes(settings), _WALLS_SECONDS),
         Check("open files", lambda: _open_files(settings)),
     ]
     if call_models:
@@ -192,59 +190,3 @@ async def _journal(settings: Settings) -> list[CheckResult]:
 
 async def _open_files(settings: Settings) -> list[CheckResult]:
     return [check_open_files(settings.server.max_connections)]
-
-
-async def _sandboxes(settings: Settings) -> list[CheckResult]:
-    if not sandboxes_enabled(settings):
-        return [CheckResult(state="ok", found="not enabled: code is never run")]
-    if settings.sandbox.url is not None:
-        return await _executors(settings)
-    from .executor import isolation_options, try_walls  # noqa: PLC0415  # seldom needed
-
-    report = await try_walls(isolation_options(settings.sandbox, "doctor"), wait=False)
-    walls = report.get("isolation", settings.sandbox.isolation)
-    if report["status"] != "ready":
-        unasked = all(settings.sources[name] == DEFAULT for name in _SWITCHES)
-        return [
-            CheckResult(
-                # Who never asked for sandboxes need not miss them: all else is served.
-                state="warn" if unasked or report["status"] == "preparing" else "fail",
-                found=f"{walls}: {report['reason']}",
-                mend="see `sandbox check`; or turn sandboxes off "
-                "(ENABLE_PROGRAMMATIC_TOOL_CALLING, ENABLE_STANDALONE_CODE_EXECUTION)",
-            )
-        ]
-    if report["holes"]:
-        return [
-            CheckResult(
-                state="fail",
-                found=f"{walls}: these walls do not hold: {report['holes']}",
-                mend="do not run foreign code behind them; see `sandbox check`",
-            )
-        ]
-    return [CheckResult(state="ok", found=f"{walls}: a sandbox started, and its walls hold")]
-
-
-async def _executors(settings: Settings) -> list[CheckResult]:
-    from ..sandbox.address import parse_addresses  # noqa: PLC0415  # seldom needed
-    from ..sandbox.connection import ExecutorConnection  # noqa: PLC0415
-
-    lines = []
-    for address in parse_addresses(settings.sandbox.url or ""):
-        connection = ExecutorConnection(address, settings.sandbox.token)
-        try:
-            state = await connection.state()
-        finally:
-            await connection.close()
-        if state.status == "ready":
-            found = f"{address.url}: ready, {state.isolation}"
-            lines.append(CheckResult(state="ok", found=found))
-            continue
-        lines.append(
-            CheckResult(
-                state="warn" if state.status == "preparing" else "fail",
-                found=f"{address.url}: {state.status}: {state.reason}",
-                mend="start `sandboxd` there, and give both the same SANDBOX_TOKEN",
-            )
-        )
-    return lines

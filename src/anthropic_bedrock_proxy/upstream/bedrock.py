@@ -30,24 +30,20 @@ from .. import __version__
 from ..aws.bearer import expiry_of
 from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
-from ..aws.http import Pool, PoolOptions, Response, TransportError, TransportTimeoutError
+from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
 from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
+from .reach import REACH_SECONDS, Reach
 from .refusals import BilledRefusal, UntimelyRefusal, refusal_from_http, refusal_from_transport
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _BACKOFF_BASE_SECONDS: Final = 0.25
 _BACKOFF_CAP_SECONDS: Final = 8.0
 _HTTP_OK: Final = 200
-_REACH_SECONDS: Final = 10.0  # that `reach` and `look_at_credentials` wait; who asks waits less
-_MAX_LOOKED_AT_BYTES: Final = 64 * 1024
-_LOOKING: Final = PoolOptions(
-    max_connections=1, max_connecting=1, connect_timeout_seconds=_REACH_SECONDS
-)
 _STREAMING: Final = frozenset(("invoke-with-response-stream", "converse-stream"))
 # Operations that are no `/model/{id}/…`: their model stands in the body.
 _FIXED_PATHS: Final = {
@@ -102,13 +98,13 @@ class BedrockUpstream:
         self._signer = Signer(host=endpoint.authority, region=region, service=service)
         self._options = options or RetryOptions()
         self._credentials_refused = False
-        self._looking: Pool | None = None  # of `reach`
         self._sleep = sleep
         self._jitter = jitter
         self._paths: Bounded[tuple[str, str], tuple[str, str]] = Bounded(_MAX_CACHED_PATHS)
         self._now = now
         self._skew = Skew(f"AWS ({service} in {region})")
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
+        self._reach = Reach(pool, endpoint, self._fixed_headers)
 
     def call(self, call: ModelCall) -> Coroutine[Any, Any, ModelAnswer]:
         """Makes a call and returns its whole answer. Raises `UpstreamRefusal`."""
@@ -123,49 +119,28 @@ class BedrockUpstream:
         )
 
     async def reach(self) -> None:
-        """See `Upstream.reach`: an unsigned `GET /`, over a connection of its own.
-
-        So a pool in which every connection is busy is not taken for an endpoint that is away.
-        """
-        if self._looking is None:
-            self._looking = self._pool.apart(_LOOKING)
-        head = (
-            f"GET {self._endpoint.path}/ HTTP/1.1\r\nhost: {self._endpoint.authority}\r\n"
-            f"{self._fixed_headers}\r\n"
-        ).encode("latin-1")
+        """See `Upstream.reach`."""
         began = monotonic()
-        try:
-            response = await self._looking.request(head, b"", _REACH_SECONDS)
-        except TransportError as error:
-            raise refusal_from_transport(error, sent=False) from error
-        try:
-            self._learn_time(response, began)
-            await response.read_all(_REACH_SECONDS, limit=_MAX_LOOKED_AT_BYTES)
-        except TransportError:
-            pass  # it did answer
-        finally:
-            response.close()
+        self._learn_time(await self._reach.once(), began)
 
     async def look_at_credentials(self) -> CredentialsState:
         """See `Upstream.look_at_credentials`."""
         if self._bearer_token is not None:
             expires_at = expiry_of(self._bearer_token)
         else:
-            keys = await self._keys(monotonic() + _REACH_SECONDS)
+            keys = await self._keys(monotonic() + REACH_SECONDS)
             expires_at = keys.expires_at
         return CredentialsState(expires_at, self._credentials_refused)
 
     def retire(self) -> None:
         """See `Upstream.retire`."""
         self._pool.retire()
-        if self._looking is not None:
-            self._looking.retire()
+        self._reach.retire()
 
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()
-        if self._looking is not None:
-            await self._looking.close()
+        await self._reach.close()
 
     async def _attempts(
         self, call: ModelCall, once: Callable[[ModelCall, float], Awaitable[T]]
