@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import msgspec
@@ -10,6 +11,10 @@ from dynamo_servers import fresh_names, server
 from redisprocess import RedisProcess
 from walls import docker_image
 
+from anthropic_bedrock_proxy.app.bedrock import make_providers, make_resolver
+from anthropic_bedrock_proxy.app.doctor_models import ModelChecks
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.sim.client import SimClient
 
 QUIET = {
@@ -122,6 +127,22 @@ def test_a_busy_model_is_no_closed_one(doctor, bedrock, sim):
     sim.script([{"error": {"type": "ThrottlingException", "message": "slow"}, "times": "forever"}])
     code, lines = doctor(**bedrock, DEFAULT_MODEL_MAPPING=json.dumps({"m": MODEL}))
     assert "throttled 3 times in a row" in lines["model m"]["found"]
+
+
+def test_models_that_are_silent_leave_no_time_for_others(bedrock, sim, run):
+    sim.script([{"hang": True, "times": "forever"}])
+    settings = load_settings(environ={**bedrock, **QUIET}, env_file=None)
+    names = [one.id for one in load_model_table().model if one.lifecycle == "active"][:9]
+
+    async def story():
+        resolver = make_resolver(settings)
+        providers = make_providers(settings, resolver)
+        lines = await ModelChecks(settings, providers, resolver, seconds=0.5).run(names)
+        await providers.close()
+        await resolver.close()
+        return [line.state for line in lines]
+
+    assert asyncio.run(story()) == ["fail"] * 8 + ["warn"]
 
 
 def test_names_and_refused_keys(doctor, bedrock, sim):

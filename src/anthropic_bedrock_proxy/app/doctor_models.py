@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import Final
@@ -27,17 +28,35 @@ from .models import make_registry
 from .store import make_store
 
 _NEWEST: Final = 3  # of the table, where the operator names no models
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 8
 _PAUSES: Final = (0.3, 0.7)  # before another try of what was throttled
 _CALL_SECONDS: Final = 5.0
+_ALL_SECONDS: Final = 6.5
 _STORE_SECONDS: Final = 2.0
+_SILENT: Final = CheckResult(
+    state="fail", found=f"no answer in {_CALL_SECONDS:g} s", mend="see the line about the endpoint"
+)
+_NOT_CALLED: Final = CheckResult(
+    state="warn",
+    found="not called: the calls of the others took all the time",
+    mend="name it with --model, which is called first",
+)
 _VERSION: Final = "2023-06-01"
 
 
 class ModelChecks:
     """The calls of an installation's models; `run` makes them."""
 
-    def __init__(self, settings: Settings, providers: Providers, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        providers: Providers,
+        resolver: Resolver,
+        *,
+        seconds: float = _ALL_SECONDS,
+    ) -> None:
+        """`seconds` are those of all calls together; what is not called by then, is told."""
+        self._seconds = seconds
         self._settings = settings
         self._providers = providers
         self._resolver = resolver
@@ -62,7 +81,8 @@ class ModelChecks:
                     targets.setdefault(key, (name, target))
             except ProxyError as error:
                 lines.append(_unknown(name, error))
-        calls = (self._model(registry, name, target) for name, target in targets.values())
+        last = asyncio.get_running_loop().time() + self._seconds
+        calls = (self._model(registry, name, target, last) for name, target in targets.values())
         called = await asyncio.gather(*calls)
         return [*lines, *(_as_warnings(called) if chosen else called)]
 
@@ -92,14 +112,17 @@ class ModelChecks:
         finally:
             await store.close()
 
-    async def _model(self, registry: Registry, name: str, target: Target) -> CheckResult:
+    async def _model(
+        self, registry: Registry, name: str, target: Target, last: float
+    ) -> CheckResult:
+        """Calls one target; gives up at `last`, a moment of the loop's clock."""
         call = _call(registry, name, target)
-        try:
-            async with self._room, asyncio.timeout(_CALL_SECONDS):
-                line = await self._try(target, call)
-        except TimeoutError:
-            found = f"no answer in {_CALL_SECONDS:g} s"
-            line = CheckResult(state="fail", found=found, mend="see the line about the endpoint")
+        line = _NOT_CALLED
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(last), self._room:
+                line = _SILENT  # from here on its time runs
+                async with asyncio.timeout(_CALL_SECONDS):
+                    line = await self._try(target, call)
         where = "" if target.provider == DEFAULT_PROVIDER else f" at {target.provider}"
         return msgspec.structs.replace(
             line, name=f"model {name}{where}", found=f"{target.bedrock_model_id}: {line.found}"
