@@ -54,10 +54,19 @@ ALLOWED = {
         "telemetry.request_log.record",
     },
     "config": set(),
+    "health": set(),
+    "diagnosis": {
+        "aws.connect",
+        "aws.http",
+        "aws.skew",
+        "health.findings",
+        "limits.connect",
+    },
     "http/server": set(),  # before the folder that it is in
     "http": {
         "admin",
         "gateway",
+        "health",
         "models",
         "protocol",
         "sandbox.address",

@@ -290,6 +290,15 @@ def test_requests_of_one_moment_share_what_there_is(opened):
     story(opened)(tell)
 
 
+def test_while_it_counts_a_check_finds_nothing(opened):
+    async def tell(limiter, _):
+        await limiter.check()
+        await draw(limiter, [Take(bucket(), 1)])
+        await limiter.check()
+
+    story(opened)(tell)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_it_counts_like_a_plain_sum(opened, seed):
     """Anything in any order, against the obvious model: with no refill, used is the sum."""

@@ -15,7 +15,7 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 from anthropic_bedrock_proxy.timeline import Timeline
-from anthropic_bedrock_proxy.upstream.base import ModelCall
+from anthropic_bedrock_proxy.upstream.base import CredentialsState, ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
 from anthropic_bedrock_proxy.upstream.fake import FakeUpstream
 
@@ -85,6 +85,20 @@ def test_a_whole_answer(with_answer):
 
     answer = with_answer(b"[1]", work)
     assert (answer.body, answer.upstream_request_id) == (b"[1]", "fake-request")
+
+
+def test_whatever_is_answered_the_endpoint_is_there(with_answer):
+    async def work(upstream):
+        await upstream.reach()
+
+    with_answer(UpstreamRefusal("UnknownOperationException", "no"), work)
+
+
+def test_credentials_that_never_expire_are_there(with_answer):
+    async def work(upstream):
+        return await upstream.look_at_credentials()
+
+    assert with_answer(b"", work) == CredentialsState()
 
 
 def test_a_refusal(with_answer):

@@ -151,8 +151,10 @@ class TestProbes:
     def test_draining(self, proxy):
         proxy.health.draining = True
         answer = ask(proxy, "GET", "/ready")
-        assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
-        assert ask(proxy, "GET", "/health").status == 200
+        assert (answer.status, answer.json["missing"]) == (503, ["draining"])
+        assert answer.json["components"]["draining"]["state"] == "degraded"
+        health = ask(proxy, "GET", "/health")
+        assert (health.status, health.json["status"]) == (200, "degraded")
 
 
 class TestErrorsOfTheHTTPSide:

@@ -340,3 +340,22 @@ def test_settling_after_the_loop_has_ended_does_no_harm(server):
 
     limiter, decision = asyncio.run(story())
     settle(limiter, decision, [Take(MANY, 1)], [SLOT])
+
+
+def test_a_check_tells_an_outage_and_its_end(opened, server, clock):
+    """Without any request in between: whoever checks has Redis tried again."""
+
+    async def story():
+        async with opened() as limiter:
+            await limiter.check()
+            server.kill()
+            with pytest.raises(LimiterError, match="does not answer"):
+                await limiter.check()
+            await take(limiter)
+            with pytest.raises(LimiterError, match="does not count"):
+                await limiter.check()
+            server.start()
+            clock.now += LONGEST_PAUSE
+            await limiter.check()
+
+    asyncio.run(story())

@@ -6,7 +6,8 @@ import base64
 import json
 import time
 from contextlib import suppress
-from http.client import IncompleteRead
+from http.client import HTTPConnection, IncompleteRead
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -290,3 +291,13 @@ def test_counters_outlive_the_entries(sim, post, body):
     assert stats["outcomes"] == {"finished": 1, "refused": 1}
     sim.reset()
     assert sim.stats()["requests"] == 0
+
+
+def test_who_only_looks_whether_somebody_is_there_takes_no_step_and_is_not_logged(sim, address):
+    sim.script([{"error": {"type": "ThrottlingException"}}])
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=5)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 404
+    connection.close()
+    assert sim.requests() == []
+    assert len(sim.queued()) == 1

@@ -210,7 +210,7 @@ SETTING = Recipe(
 """,
             '    """Streamed answers."""\n',
         ),
-        Edit("app/build.py", "settings.streaming.motto or ", "Health(environment="),
+        Edit("app/health.py", "settings.streaming.motto or ", "        environment="),
     ),
     """
 import asyncio, subprocess, sys

@@ -15,6 +15,7 @@ import msgspec
 from ..config import Settings, SettingsError
 from ..gateway.admission.admission import Admission
 from ..gateway.admission.budgets import Budgets
+from ..health.components import Components
 from ..http.application import Application
 from ..http.health import Health
 from ..http.server.bounds import ConnectionBounds
@@ -30,6 +31,7 @@ from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, read_providers
 from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
+from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
@@ -69,6 +71,7 @@ class App:
         self,
         application: Application,
         health: Health,
+        components: Components,
         *,
         bounds: ConnectionBounds,
         store: Store,
@@ -87,6 +90,7 @@ class App:
     ) -> None:
         self.application = application
         self._health = health
+        self._components = components
         self.bounds = bounds
         self._store = store
         self._journal = journal
@@ -109,6 +113,7 @@ class App:
     async def close(self) -> None:
         """Lets go of AWS, delivers the usage that is left, closes the store."""
         self._watchdog.stop()
+        await self._components.close()
         await self._updates.close()
         self._fetcher.close()
         await self._sandbox.close()
@@ -132,6 +137,7 @@ def check(settings: Settings) -> None:
     """Raises `SettingsError` for settings that cannot be used together, or here."""
     check_http(settings)
     check_metrics(settings)
+    check_health(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -182,7 +188,14 @@ async def build(
     metrics = make_metrics(settings, board)
     access_log = make_access_log(settings, inherited.output)
     request_log = make_request_log(settings)
-    health = Health(environment=settings.server.environment)
+    health, components = make_health(
+        settings,
+        store=store,
+        limiter=limiter,
+        providers=providers,
+        provider_names=tuple(settings.failover.providers),
+        sandbox=sandbox,
+    )
     application = make_application(
         settings,
         store=store,
@@ -212,6 +225,7 @@ async def build(
     return App(
         application,
         health,
+        components,
         bounds=make_bounds(settings),
         store=store,
         journal=journal,

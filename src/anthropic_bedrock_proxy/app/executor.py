@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from ..sandbox.bundle import runner_command
 from ..sandbox.isolation.base import RunnerLimits
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
     from ..sandbox.address import ExecutorAddress
     from ..sandbox.executor.process import ExecutorOptions
 
+_LOOK_SECONDS: Final = 1.0  # for an image that is being pulled
 _UNITS: Final = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 
 
@@ -89,3 +94,39 @@ def size_in_bytes(text: str) -> int:
     """Returns the bytes of a size such as 256m; without a unit they are bytes, as with Docker."""
     unit = _UNITS.get(text[-1].lower())
     return int(text) if unit is None else int(text[:-1]) * unit
+
+
+async def try_walls(options: IsolationOptions, *, wait: bool = True) -> dict[str, object]:
+    """Starts a sandbox that tries what must not work, and reports what came through.
+
+    With `wait`, waits while an image is pulled.
+    """
+    from ..sandbox.isolation.base import IsolationError  # noqa: PLC0415  # who runs a proxy needs none of it
+    from ..sandbox.isolation.probe import (  # noqa: PLC0415  # as above
+        ProbeError,
+        holes,
+        outcomes,
+        probing,
+    )
+    from ..sandbox.isolation.select import make_isolation  # noqa: PLC0415  # as above
+
+    report: dict[str, object] = {"attempts": {}, "holes": []}
+    with probing() as words:
+        isolation = make_isolation(msgspec.structs.replace(options, command=tuple(words)))
+        try:
+            await isolation.open()
+            while (state := await isolation.state()).status == "preparing" and wait:  # noqa: ASYNC110  # a port
+                await asyncio.sleep(_LOOK_SECONDS)
+            report |= {"isolation": isolation.name, "status": state.status}
+            report |= {"reason": state.reason, "details": state.details}
+            if state.status == "ready":
+                began = time.monotonic()
+                told = await outcomes(await isolation.start())
+                report["milliseconds"] = round((time.monotonic() - began) * 1000)
+                bare = state.details.get("walls") == "degraded"
+                report |= {"attempts": told, "holes": holes(told, bare=bare)}
+        except (IsolationError, ProbeError) as error:
+            report |= {"status": "unavailable", "reason": str(error)}
+        finally:
+            await isolation.close()
+    return report

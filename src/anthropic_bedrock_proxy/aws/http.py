@@ -183,6 +183,10 @@ class Pool:
         self._lingering.add(task)
         task.add_done_callback(self._lingering.discard)
 
+    def apart(self, options: PoolOptions) -> Pool:
+        """Makes another pool to the same endpoint, with the same roots of TLS."""
+        return Pool(self._connector, options)
+
     def retire(self) -> None:
         """Drops idle connections now, and each other one when its answer has ended."""
         self._retired = True

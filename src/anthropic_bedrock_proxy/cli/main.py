@@ -25,6 +25,7 @@ COMMANDS = {
     "backup": ("backup", "Copy the embedded store."),
     "tables": ("tables", "Create or migrate the DynamoDB tables."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),
+    "doctor": ("doctor", "What is wrong with this installation, and how to mend it."),
     "sandboxd": ("sandboxd", "Run the executor of sandboxes."),
     "sandbox": ("sandbox", "Images for sandboxes, and whether their walls hold here."),
     "bedrock-sim": ("simulator", "Run the Bedrock simulator."),

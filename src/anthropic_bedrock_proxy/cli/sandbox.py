@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from .common import config_option, json_option, print_json
 
-if TYPE_CHECKING:
-    from ..sandbox.isolation.select import IsolationOptions
-
 _FOLDER = Path(__file__).parents[3] / "deploy" / "docker" / "sandbox"
-
-_LOOK_SECONDS = 1.0  # for an image that is being pulled
 
 
 @click.group()
@@ -91,47 +83,15 @@ def check(
         settings = load_settings(config_file, {k: v for k, v in given.items() if v is not None})
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
-    from ..app.executor import isolation_options  # noqa: PLC0415
+    from ..app.executor import isolation_options, try_walls  # noqa: PLC0415
 
-    report = asyncio.run(_check(isolation_options(settings.sandbox, "check")))
+    report = asyncio.run(try_walls(isolation_options(settings.sandbox, "check")))
     if as_json:
         print_json(report)
     else:
         _print(report)
     if report["status"] != "ready" or report["holes"]:
         raise click.exceptions.Exit(1)
-
-
-async def _check(options: IsolationOptions) -> dict[str, object]:
-    from ..sandbox.isolation.base import IsolationError  # noqa: PLC0415  # not needed for --help
-    from ..sandbox.isolation.probe import (  # noqa: PLC0415  # as above
-        ProbeError,
-        holes,
-        outcomes,
-        probing,
-    )
-    from ..sandbox.isolation.select import make_isolation  # noqa: PLC0415  # as above
-
-    report: dict[str, object] = {"attempts": {}, "holes": []}
-    with probing() as words:
-        isolation = make_isolation(msgspec.structs.replace(options, command=tuple(words)))
-        try:
-            await isolation.open()
-            while (state := await isolation.state()).status == "preparing":  # noqa: ASYNC110  # a port
-                await asyncio.sleep(_LOOK_SECONDS)
-            report |= {"isolation": isolation.name, "status": state.status}
-            report |= {"reason": state.reason, "details": state.details}
-            if state.status == "ready":
-                began = time.monotonic()
-                told = await outcomes(await isolation.start())
-                report["milliseconds"] = round((time.monotonic() - began) * 1000)
-                bare = state.details.get("walls") == "degraded"
-                report |= {"attempts": told, "holes": holes(told, bare=bare)}
-        except (IsolationError, ProbeError) as error:
-            report |= {"status": "unavailable", "reason": str(error)}
-        finally:
-            await isolation.close()
-    return report
 
 
 def _print(report: dict[str, object]) -> None:

@@ -1,19 +1,29 @@
-"""The endpoints that need no key: what this is, how it is, and the probes of Claude Code."""
+"""The endpoints that need no key: what this is, how it is, and the probes of Claude Code.
+
+What is known of the components is told as `health/components.py` says. `/ready` may wait for a look
+for 0.8 s; `/health` never waits, and its first answer begins no look, so that nothing is connected
+or imported beside the start of whoever waits for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 import msgspec
 
 from .. import __version__
-from ..errors import UnavailableError
+from ..health.components import Components
+from ..health.findings import DRAINING, ComponentState, Requirements
 from .application import Handler, HTTPRoute, Request
 from .body import skip_body
 from .reply import Reply
 
 _encode = msgspec.json.Encoder().encode
 _MAX_EVENTS_BYTES = 64 * 1024  # of a batch of events that nobody reads
+_UNAVAILABLE: Final = 503
+_SHUTTING_DOWN: Final = "the proxy is shutting down; another one serves"
 
 
 class Health:
@@ -23,9 +33,22 @@ class Health:
     served.
     """
 
-    def __init__(self, *, environment: str) -> None:
+    def __init__(
+        self,
+        *,
+        environment: str,
+        components: Components | None = None,
+        requirements: Requirements = Requirements(),  # noqa: B008  # immutable
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`components` are those of the process; without any, it is ready until it drains."""
         self.draining = False
         self._environment = environment
+        self._components = components or Components(())
+        self._requirements = requirements
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._asked = False
 
     def routes(self) -> Iterable[HTTPRoute]:
         """Returns the routes that need no key."""
@@ -49,8 +72,19 @@ class Health:
         return Reply(b'{"status":"ok"}')
 
     async def get_health(self, _: Request) -> Reply:
-        """Answers that the process is healthy."""
-        body = {"status": "healthy", "version": __version__, "environment": self._environment}
+        """Tells what is known of the process and what it stands on; 200 whatever that is."""
+        if self._asked:
+            self._components.refresh()
+        self._asked = True
+        known = self._components.known()
+        status = self._requirements.status(known)
+        body = {
+            "status": "degraded" if self.draining and status == "healthy" else status,
+            "version": __version__,
+            "environment": self._environment,
+            "uptime_seconds": round(self._monotonic() - self._began, 1),
+            "components": self._told(known),
+        }
         return Reply(_encode(body))
 
     async def get_liveness(self, _: Request) -> Reply:
@@ -58,10 +92,30 @@ class Health:
         return Reply(b'{"status":"alive"}')
 
     async def get_ready(self, _: Request) -> Reply:
-        """Answers that new requests are welcome. 503 from SIGTERM on."""
-        if self.draining:
-            raise UnavailableError("The proxy is shutting down.")
-        return Reply(b'{"status":"ready"}')
+        """Tells whether new requests are welcome: 503 from SIGTERM on, and while they would fail.
+
+        Who is told to go elsewhere gets the components, and no error document.
+        """
+        known = self._components.known() if self.draining else await self._components.current()
+        missing = self._requirements.missing(known) + ([DRAINING] if self.draining else [])
+        body = {
+            "status": "not_ready" if missing else "ready",
+            "missing": missing,
+            "components": self._told(known),
+        }
+        return Reply(_encode(body), status=_UNAVAILABLE if missing else 200)
+
+    def _told(self, known: Mapping[str, ComponentState]) -> dict[str, dict[str, Any]]:
+        told = {
+            name: {"state": seen.state, "age_seconds": seen.age_seconds, "reason": seen.reason}
+            for name, seen in known.items()
+        }
+        told[DRAINING] = {
+            "state": "degraded" if self.draining else "ok",
+            "age_seconds": 0.0,
+            "reason": _SHUTTING_DOWN if self.draining else "",
+        }
+        return told
 
 
 def _look(path: str, handler: Handler) -> HTTPRoute:

@@ -11,7 +11,7 @@ from . import gcra
 
 
 class LimiterError(Exception):
-    """The shared state cannot be reached, and the operator wants no requests without it."""
+    """The shared state cannot be reached: told where nothing may stand in, and to who checks."""
 
 
 class Bucket(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
@@ -91,6 +91,10 @@ class Limiter(Protocol):
         A positive change charges its bucket more, maybe into debt; a negative one gives back,
         never beyond full. Never raises, never waits.
         """
+        ...
+
+    async def check(self) -> None:
+        """Raises `LimiterError` while this process does not count with the others it should."""
         ...
 
     async def run(self) -> None:

@@ -57,6 +57,9 @@ class MemoryLimiter:
                 del self._held[slot.name]
         self._forget(now)
 
+    async def check(self) -> None:
+        """See `Limiter`: there is nobody to count with."""
+
     async def run(self) -> None:
         """Does nothing: slots of one process do not lapse."""
 

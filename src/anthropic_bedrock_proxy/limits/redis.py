@@ -141,6 +141,21 @@ class RedisLimiter:
                 del self._held[slot.name]
         self._send_soon()
 
+    async def check(self) -> None:
+        """See `Limiter`: asks Redis, and while it is away tries it as soon as that is due."""
+        if self._outage.away:
+            self._send()
+            while self._courier is not None:
+                await asyncio.wait([self._courier])
+            if self._outage.away:
+                raise LimiterError("Redis does not count the limits")
+            return
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                await self._execute("PING")
+        except Exception as error:
+            raise LimiterError("Redis does not answer") from error
+
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Tells Redis every now and then what this process still holds; until cancelled."""
         async with asyncio.TaskGroup() as tasks:

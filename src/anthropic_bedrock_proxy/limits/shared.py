@@ -34,7 +34,7 @@ from secrets import token_bytes
 from typing import Final
 
 from ..bounded import Bounded
-from .base import Bucket, Buckets, Decision, Slot
+from .base import Bucket, Buckets, Decision, LimiterError, Slot
 from .decide import decide
 from .memory import MemoryLimiter
 from .row import BucketRow, key_of, read, serve
@@ -130,6 +130,11 @@ class SharedLimiter:
             with table:
                 self._change_held(table, slots, -1, int(self._now() * 1e6))
         self._settle_soon()
+
+    async def check(self) -> None:
+        """See `Limiter`."""
+        if self._opened() is None:
+            raise LimiterError("the file of the limits cannot be used: this process counts alone")
 
     async def run(self, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Renews the holder row of this process every 15 s, until cancelled."""

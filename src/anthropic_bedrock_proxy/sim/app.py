@@ -31,6 +31,7 @@ from .wire.ids import new_request_id
 from .wire.refusal import Refusal, invalid
 
 Request = ServerRequest[Any]
+_NOT_FOUND: Final = 404
 _JSON_LINE: Final = b"content-type: application/json\r\n"
 
 
@@ -55,6 +56,10 @@ class Simulator(SimulatorState):
             body = await _read(request)
             status, document = control(self, request.method, raw_path, body or b"")
             request.answer(status, _JSON_LINE, msgspec.json.encode(document))
+            return
+        if raw_path == "/" and request.method in ("GET", "HEAD"):
+            # Who looks whether somebody is there calls no model: it is no part of the log.
+            request.answer(_NOT_FOUND, _JSON_LINE, b'{"message":"no such operation"}')
             return
         await self._serve(request, raw_path)
 

@@ -83,6 +83,16 @@ class AnswerStream(Protocol):
         ...
 
 
+class CredentialsState(msgspec.Struct, frozen=True):
+    """The credentials of an upstream: when they expire (epoch seconds), whether AWS refused them.
+
+    `refused` is about the last call that told; what is not known to expire has no `expires_at`.
+    """
+
+    expires_at: float | None = None
+    refused: bool = False
+
+
 class Upstream(Protocol):
     """The port of the gateway to models; it keeps deadlines and retries before the first byte."""
 
@@ -97,6 +107,17 @@ class Upstream(Protocol):
 
         `new_decoder` makes a decoder for each attempt.
         """
+        ...
+
+    async def reach(self) -> None:
+        """Waits for any answer of the endpoint to a request that runs, and costs, nothing.
+
+        Raises `UpstreamRefusal` if none comes.
+        """
+        ...
+
+    async def look_at_credentials(self) -> CredentialsState:
+        """Waits for what calls are signed with. Raises `UpstreamRefusal` if there is nothing."""
         ...
 
     def retire(self) -> None:

@@ -28,6 +28,7 @@ from urllib.parse import quote
 import msgspec
 
 from .. import __version__
+from ..aws.bearer import expiry_of
 from ..aws.connect import Endpoint
 from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
@@ -36,9 +37,10 @@ from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
 from ..timeline import CANCELLED, OK, UpstreamRequest
-from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
+from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
 from .provider import DEFAULT_PROVIDER
+from .reach import REACH_SECONDS, Reach
 from .refusals import BilledRefusal, UntimelyRefusal, refusal_from_http, refusal_from_transport
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -102,12 +104,14 @@ class BedrockUpstream:
         self._provider = provider
         self._signer = Signer(host=endpoint.authority, region=region, service=service)
         self._options = options or RetryOptions()
+        self._credentials_refused = False
         self._sleep = sleep
         self._jitter = jitter
         self._paths: Bounded[tuple[str, str], tuple[str, str]] = Bounded(_MAX_CACHED_PATHS)
         self._now = now
         self._skew = Skew(f"AWS ({service} in {region})")
         self._fixed_headers = f"user-agent: anthropic-bedrock-proxy/{__version__}\r\n"
+        self._reach = Reach(pool, endpoint, self._fixed_headers)
 
     def call(self, call: ModelCall) -> Coroutine[Any, Any, ModelAnswer]:
         """Makes a call and returns its whole answer. Raises `UpstreamRefusal`."""
@@ -122,13 +126,29 @@ class BedrockUpstream:
             lambda call, noted, deadline: self._stream_once(call, noted, new_decoder(), deadline),
         )
 
+    async def reach(self) -> None:
+        """See `Upstream.reach`."""
+        began = monotonic()
+        self._learn_time(await self._reach.once(), began)
+
+    async def look_at_credentials(self) -> CredentialsState:
+        """See `Upstream.look_at_credentials`."""
+        if self._bearer_token is not None:
+            expires_at = expiry_of(self._bearer_token)
+        else:
+            keys = await self._keys(monotonic() + REACH_SECONDS)
+            expires_at = keys.expires_at
+        return CredentialsState(expires_at, self._credentials_refused)
+
     def retire(self) -> None:
         """See `Upstream.retire`."""
         self._pool.retire()
+        self._reach.retire()
 
     async def close(self) -> None:
         """Lets go of every connection."""
         await self._pool.close()
+        await self._reach.close()
 
     async def _attempts(
         self, call: ModelCall, once: Callable[[ModelCall, UpstreamRequest, float], Awaitable[T]]
@@ -227,6 +247,7 @@ class BedrockUpstream:
         noted.upstream_request_id = request_id_of(response)
         if response.status == _HTTP_OK:
             noted.first = monotonic()
+            self._credentials_refused = False
             if began >= self._skew.look_at:
                 self._learn_time(response, began)
             return response
@@ -256,8 +277,10 @@ class BedrockUpstream:
         refusal = refusal_from_http(response.status, response.headers, body)
         if keys is not None and refusal.code in REFUSALS and self._skew.follow():
             return UntimelyRefusal(refusal.code, refusal.message, status=refusal.status)
-        if self._credentials is not None and rule_for(refusal).credentials:
-            self._credentials.invalidate(keys)
+        if rule_for(refusal).credentials:
+            self._credentials_refused = True
+            if self._credentials is not None:
+                self._credentials.invalidate(keys)
         return refusal
 
     def _head(self, call: ModelCall, keys: Credentials | None, noted: UpstreamRequest) -> bytes:

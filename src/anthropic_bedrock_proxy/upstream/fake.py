@@ -9,7 +9,7 @@ from time import monotonic
 from ..aws_errors import CUT_SHORT, UpstreamRefusal
 from ..protocol.answer.events import Event
 from ..timeline import CANCELLED, OK, UpstreamRequest
-from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder
+from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .provider import DEFAULT_PROVIDER
 
 Step = bytes | UpstreamRefusal | BaseException | list[bytes | UpstreamRefusal | BaseException]
@@ -27,6 +27,8 @@ class FakeUpstream:
         self.calls: list[ModelCall] = []
         self.streams: list[FakeStream] = []
         self.service_tier: str | None = None  # the tier that every answer names
+        self.unreachable: UpstreamRefusal | None = None
+        self.credentials: CredentialsState | UpstreamRefusal = CredentialsState()
 
     async def call(self, call: ModelCall) -> ModelAnswer:
         """Returns the next step as a whole answer."""
@@ -52,6 +54,17 @@ class FakeUpstream:
         noted.first = monotonic()
         stream.first = events
         return stream
+
+    async def reach(self) -> None:
+        """Raises `unreachable`, if it is set."""
+        if self.unreachable is not None:
+            raise self.unreachable
+
+    async def look_at_credentials(self) -> CredentialsState:
+        """Returns `credentials`, or raises it."""
+        if isinstance(self.credentials, UpstreamRefusal):
+            raise self.credentials
+        return self.credentials
 
     def retire(self) -> None:
         """Does nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..aws_errors import NO_ENDPOINT, UpstreamRefusal
-from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
+from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder, Upstream
 
 _MANTLE = "mantle-"
 
@@ -29,6 +29,14 @@ class ProviderUpstream:
     ) -> Coroutine[Any, Any, AnswerStream]:
         """Returns a stream with its first events decoded. Raises `UpstreamRefusal`."""
         return self._endpoint(call).stream(call, new_decoder)
+
+    def reach(self) -> Coroutine[Any, Any, None]:
+        """See `Upstream.reach`: of the runtime endpoint."""
+        return self._runtime.reach()
+
+    def look_at_credentials(self) -> Coroutine[Any, Any, CredentialsState]:
+        """See `Upstream.look_at_credentials`: both endpoints have the same."""
+        return self._runtime.look_at_credentials()
 
     def retire(self) -> None:
         """See `Upstream.retire`."""

@@ -15,7 +15,7 @@ import msgspec
 
 from ..aws.credentials import CredentialsError
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal
-from .base import AnswerStream, ModelAnswer, ModelCall, StreamDecoder, Upstream
+from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder, Upstream
 from .provider import DEFAULT_PROVIDER, NAME, Provider, problem_of
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -36,6 +36,14 @@ class UnusableProvider:
         call: ModelCall,  # noqa: ARG002  # as above
         new_decoder: Callable[[], StreamDecoder],  # noqa: ARG002
     ) -> AnswerStream:
+        """Raises `UpstreamRefusal`."""
+        raise self._refusal()
+
+    async def reach(self) -> None:
+        """Raises `UpstreamRefusal`."""
+        raise self._refusal()
+
+    async def look_at_credentials(self) -> CredentialsState:
         """Raises `UpstreamRefusal`."""
         raise self._refusal()
 

@@ -45,6 +45,16 @@ def test_a_key_comes_back_as_it_was_created(opened):
     asyncio.run(story())
 
 
+def test_a_store_that_is_open_answers_a_ping_without_and_with_keys(opened):
+    async def story():
+        async with opened() as store:
+            await store.ping()
+            await store.keys.create(a_key(), digest("a"))
+            await store.ping()
+
+    asyncio.run(story())
+
+
 def test_keys_are_listed_oldest_first_a_page_at_a_time(opened):
     async def story():
         async with opened() as store:

@@ -90,6 +90,14 @@ class ServerSettings(Section, frozen=True):
         Literal["development", "staging", "production"],
         Setting("ENVIRONMENT", "Where the proxy runs; reported by /health."),
     ] = "development"
+    ready_requires: Annotated[
+        tuple[str, ...],
+        Setting(
+            "READY_REQUIRES",
+            "The components without which /ready answers 503: any of store, credentials, upstream, "
+            "limiter, executor. Until the store has answered once, it is among them.",
+        ),
+    ] = ("credentials", "upstream")
     shutdown_delay_seconds: Annotated[
         float,
         Setting(

@@ -52,6 +52,13 @@ class Store(Protocol):
         """
         ...
 
+    async def ping(self) -> None:
+        """Reads a little of the keys, as cheaply as can be. Raises `StoreError`.
+
+        A store that is not open, or no longer connected, is tried again as by any other read.
+        """
+        ...
+
     async def close(self) -> None:
         """Finishes what was accepted, and closes connections and files."""
         ...

@@ -58,6 +58,10 @@ class DynamoDBStore:
                 "`anthropic-bedrock-proxy tables create` makes what is missing"
             )
 
+    async def ping(self) -> None:
+        """See `Store.ping`: one item that cannot be there is asked for."""
+        await self._tables.get(self._tables.names.api_keys, {"api_key": "ping"})
+
     async def close(self) -> None:
         """See `Store.close`."""
         await self._tables.close()

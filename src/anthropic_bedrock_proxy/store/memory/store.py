@@ -45,5 +45,9 @@ class MemoryStore:
         """Does nothing: there is nothing to connect to."""
         self.check()
 
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        self.check()
+
     async def close(self) -> None:
         """Does nothing: the contents stay, so a test may look at them afterwards."""

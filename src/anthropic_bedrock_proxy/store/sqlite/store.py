@@ -17,6 +17,7 @@ from .file import SQLiteFile
 from .keys import SQLiteKeys
 from .ledger import SQLiteLedger
 from .owners import SQLiteOwners
+from .schema import QUERIES
 from .usage import SQLiteUsage
 
 
@@ -61,6 +62,10 @@ class SQLiteStore:
     async def open(self) -> None:
         """See `Store.open`."""
         await self._file.open()
+
+    async def ping(self) -> None:
+        """See `Store.ping`."""
+        await self._file.run(lambda connection: connection.execute(QUERIES["any_key"]).fetchone())
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -65,3 +65,6 @@ LIMIT :limit;
 
 -- name: list_keys_with_scopes
 SELECT * FROM keys WHERE admin_scopes != '[]';
+
+-- name: any_key
+SELECT 1 FROM keys LIMIT 1;

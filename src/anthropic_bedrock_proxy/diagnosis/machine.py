@@ -1,0 +1,107 @@
+"""Checks of this machine: folders, the SQLite file, open files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import sqlite3
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from .checks import CheckResult
+
+_LITTLE_BYTES: Final = 1024**3
+_TOO_LITTLE_BYTES: Final = 64 * 1024**2  # some minutes of usage while the store is away
+_OWN_DESCRIPTORS: Final = 64
+
+
+def check_folder(folder: Path) -> CheckResult:
+    """Checks that files can be written into a folder, made if need be, and that there is room."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return CheckResult(
+            state="fail",
+            found=f"{there} cannot be written to",
+            mend=f"let the user {_user()} write there, or name another folder",
+        )
+    free = shutil.disk_usage(there).free
+    room = f"{free / 1024**3:.1f} GB free"
+    if free < _LITTLE_BYTES:
+        return CheckResult(
+            state="fail" if free < _TOO_LITTLE_BYTES else "warn",
+            found=f"{folder}: only {room}",
+            mend="make room: usage is kept in memory when the disk is full, and lost by a kill",
+        )
+    made = "" if folder.exists() else ", made at the first start"
+    return CheckResult(state="ok", found=f"{folder} can be written to{made}; {room}")
+
+
+def check_sqlite(path: Path, migrations: Collection[str]) -> CheckResult:
+    """Checks that the file can be written and has the schema of this version; changes nothing."""
+    if not path.exists():
+        folder = check_folder(path.parent)
+        if folder.state == "fail":
+            return folder
+        return CheckResult(state="ok", found=f"{path} is not there yet: made at the first start")
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return CheckResult(
+            state="fail",
+            found=f"{path} or its folder cannot be written to",
+            mend=f"let the user {_user()} write there: SQLite makes files beside its own",
+        )
+    try:
+        applied = _applied(path)
+    except sqlite3.Error as error:
+        return CheckResult(
+            state="fail",
+            found=f"{path} cannot be read: {error}",
+            mend="if it is locked, see who writes to it; if it is damaged, restore a backup",
+        )
+    if newer := applied - {*migrations}:
+        return CheckResult(
+            state="fail",
+            found=f"{path} was migrated by a newer version ({', '.join(sorted(newer))})",
+            mend="run that version, or restore a backup made before",
+        )
+    if missing := len({*migrations} - applied):
+        return CheckResult(
+            state="warn",
+            found=f"{path} is of an older version: {missing} migrations to do",
+            mend="back it up (`backup`): the next start does them",
+        )
+    return CheckResult(state="ok", found=f"{path} can be written to, its schema is current")
+
+
+def _applied(path: Path) -> set[str]:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+    try:
+        tables = "SELECT 1 FROM sqlite_master WHERE name = 'schema_migrations'"
+        if connection.execute(tables).fetchone() is None:
+            return set()
+        return {name for (name,) in connection.execute("SELECT name FROM schema_migrations")}
+    finally:
+        connection.close()
+
+
+def check_open_files(connections: int) -> CheckResult:
+    """Checks that the hard limit of open files has room for a worker's connections."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * connections + _OWN_DESCRIPTORS
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        return CheckResult(state="ok", found=f"{_shown(hard)} for {connections} connections")
+    return CheckResult(
+        state="warn",
+        found=f"{_shown(hard)}, but MAX_CLIENT_CONNECTIONS={connections} takes up to {wanted}",
+        mend=f"raise the hard limit (ulimit -Hn, LimitNOFILE=, --ulimit) to {wanted}, or set "
+        f"MAX_CLIENT_CONNECTIONS={max(1, (hard - _OWN_DESCRIPTORS) // 2)}",
+    )
+
+
+def _shown(limit: int) -> str:
+    return "no limit" if limit == resource.RLIM_INFINITY else f"{limit} at most"
+
+
+def _user() -> str:
+    return str(os.geteuid())

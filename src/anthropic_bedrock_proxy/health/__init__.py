@@ -1,0 +1,1 @@
+"""Components that the proxy stands on, looked at for /ready and /health."""

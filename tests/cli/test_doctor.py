@@ -1,0 +1,231 @@
+"""`doctor`: each thing that can be wrong, made wrong, is named with its mend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+from dynamo_servers import fresh_names, server
+from redisprocess import RedisProcess
+from walls import docker_image
+
+from anthropic_bedrock_proxy.app.bedrock import make_providers, make_resolver
+from anthropic_bedrock_proxy.app.doctor_models import ModelChecks
+from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.sim.client import SimClient
+
+QUIET = {
+    "ENABLE_PROGRAMMATIC_TOOL_CALLING": "false",
+    "ENABLE_STANDALONE_CODE_EXECUTION": "false",
+    "MAX_CLIENT_CONNECTIONS": "10",
+}
+MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+GATES = {
+    "model access": (
+        "AccessDeniedException",
+        "You don't have access to the model with the specified model ID.",
+        "catalog",
+    ),
+    "IAM": (
+        "AccessDeniedException",
+        "arn:aws:iam::123456789012:role/x is not authorized to perform: bedrock:InvokeModel",
+        "bedrock:InvokeModel",
+    ),
+    "quota": ("ThrottlingException", "Too many tokens per day, please wait.", "Service Quotas"),
+    "data retention": (
+        "ValidationException",
+        "This model requires the account to be in the aws_review data retention mode.",
+        "data-retention mode",
+    ),
+}
+
+
+@pytest.fixture
+def doctor(run):
+    """`doctor("--model", "x", NAME="value")`: exit code, and the lines by their names."""
+
+    def invoke(*words, **environment):
+        result = run("doctor", "--json", *words, **QUIET | environment)
+        document = json.loads(result.stdout)
+        assert result.stderr == ""
+        assert document.keys() == {"status", "checks"}
+        assert (result.exit_code == 1) == (document["status"] == "fail")
+        return result.exit_code, {line["name"]: line for line in document["checks"]}
+
+    return invoke
+
+
+@pytest.fixture
+def sim(bedrock):
+    client = SimClient(bedrock["BEDROCK_ENDPOINT_URL"])
+    client.reset()
+    yield client
+    client.reset()
+
+
+def bad(lines):
+    return {name: line["state"] for name, line in lines.items() if line["state"] != "ok"}
+
+
+def test_nothing_is_wrong(doctor, bedrock, sim, tmp_path):
+    code, lines = doctor(**bedrock)
+    assert (code, bad(lines)) == (0, {})
+    named = [name for name in lines if name.startswith("model ")]
+    assert len(named) == 3  # the newest, which the first line says
+    assert all(name.removeprefix("model ") in lines["models"]["found"] for name in named)
+    assert lines["credentials"]["found"] == "AWS_ACCESS_KEY_ID, region us-east-1"
+    calls = [request for request in sim.requests() if request["status"] == 200]
+    assert len(calls) == 3
+    assert list(tmp_path.iterdir()) == []  # nothing was made
+
+
+def test_no_model_is_called_if_told_so(doctor, bedrock, sim):
+    assert doctor("--no-model-calls", **bedrock)[0] == 0
+    assert sim.requests() == []
+
+
+def test_configured_models_are_called_and_those_asked_for(doctor, run, bedrock, sim):
+    assert run("models", "map", "stored", MODEL).exit_code == 0
+    mapping = json.dumps({"mapped": "claude-opus-4-8", "same": MODEL})
+    code, lines = doctor("--model", "claude-sonnet-5", **bedrock, DEFAULT_MODEL_MAPPING=mapping)
+    named = sorted(name for name in lines if name.startswith("model "))
+    assert (code, named) == (0, ["model claude-sonnet-5", "model mapped", "model same"])
+    assert len(sim.requests()) == 3  # one for each place, whatever it is called
+    assert "its schema is current" in lines["store"]["found"]
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_the_gates_before_a_model_are_told_apart(doctor, bedrock, sim, gate):
+    kind, message, mend = GATES[gate]
+    sim.script([{"error": {"type": kind, "message": message}, "times": "forever"}])
+    code, lines = doctor(**bedrock, DEFAULT_MODEL_MAPPING=json.dumps({"m": MODEL}))
+    line = lines["model m"]
+    assert (code, line["state"]) == (1, "fail")
+    assert line["found"].startswith(f"{MODEL}: {gate}: ")
+    assert mend in line["mend"]
+    assert "123456789012" not in line["found"]
+
+
+def test_a_model_that_nobody_asked_for_may_be_closed_while_another_answers(doctor, bedrock, sim):
+    kind, message, _ = GATES["model access"]
+    closed = {"error": {"type": kind, "message": message}, "times": "forever"}
+    sim.script([closed | {"match": {"model": "fable-5-2"}}])
+    code, lines = doctor(**bedrock)
+    assert (code, bad(lines)) == (0, {"model claude-fable-5-2": "warn"})
+    sim.clear_script()
+    sim.script([closed])
+    assert doctor(**bedrock)[0] == 1
+
+
+def test_a_busy_model_is_no_closed_one(doctor, bedrock, sim):
+    sim.script([{"error": {"type": "ThrottlingException", "message": "Too many requests"}}])
+    code, lines = doctor(**bedrock, DEFAULT_MODEL_MAPPING=json.dumps({"m": MODEL}))
+    assert (code, lines["model m"]["state"]) == (0, "warn")
+    sim.script([{"error": {"type": "ThrottlingException", "message": "slow"}, "times": "forever"}])
+    code, lines = doctor(**bedrock, DEFAULT_MODEL_MAPPING=json.dumps({"m": MODEL}))
+    assert "throttled 3 times in a row" in lines["model m"]["found"]
+
+
+def test_models_that_are_silent_leave_no_time_for_others(bedrock, sim, run):
+    sim.script([{"hang": True, "times": "forever"}])
+    settings = load_settings(environ={**bedrock, **QUIET}, env_file=None)
+    names = [one.id for one in load_model_table().model if one.lifecycle == "active"][:9]
+
+    async def story():
+        resolver = make_resolver(settings)
+        providers = make_providers(settings, resolver)
+        lines = await ModelChecks(settings, providers, resolver, seconds=0.5).run(names)
+        await providers.close()
+        await resolver.close()
+        return [line.state for line in lines]
+
+    assert asyncio.run(story()) == ["fail"] * 8 + ["warn"]
+
+
+def test_names_and_refused_keys(doctor, bedrock, sim):
+    given = bedrock | {"AWS_SECRET_ACCESS_KEY": "another"}
+    _, lines = doctor("--model", "claude-haiku-4-5", "--model", "no-such-model", **given)
+    assert lines["model no-such-model"]["state"] == "fail"
+    assert "credentials: AWS refuses" in lines["model claude-haiku-4-5"]["found"]
+    assert "another" not in json.dumps(lines)
+
+
+def test_without_anything(doctor, tmp_path):
+    endpoint = {"BEDROCK_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
+    code, lines = doctor("--no-model-calls", **endpoint, LIMITS_URL="redis://:hush@127.0.0.1:1")
+    assert (code, bad(lines)) == (
+        1,
+        {"credentials": "fail", "endpoint": "fail", "limits": "fail"},
+    )
+    assert lines["endpoint"]["found"].startswith("TCP: ")
+    assert "hush" not in json.dumps(lines)
+
+
+def test_settings_that_cannot_be_are_a_line(doctor, tmp_path):
+    (tmp_path / ".env").write_text("RATE_LIMIT_REQUEST=5\n")
+    code, lines = doctor("--no-model-calls", PORT="0")
+    assert lines["settings"]["state"] == "warn"
+    assert "RATE_LIMIT_REQUEST" in lines["settings"]["found"]
+    code, lines = doctor(PORT="many")
+    assert (code, list(lines)) == (1, ["settings"])
+    assert "PORT" in lines["settings"]["found"]
+
+
+def test_redis_tells_its_version(doctor, bedrock):
+    with RedisProcess() as redis:
+        _, lines = doctor("--no-model-calls", **bedrock, LIMITS_URL=redis.url)
+    assert lines["limits"]["found"].startswith("Redis ")
+    assert lines["limits"]["found"].endswith(" answers")
+
+
+def test_tables(doctor, run, bedrock):
+    names = msgspec.structs.asdict(fresh_names())
+    given = {
+        **bedrock,
+        "DYNAMODB_ENDPOINT_URL": server("dynalite"),
+        **{f"DYNAMODB_{name.upper()}_TABLE": table for name, table in names.items()},
+    }
+    code, lines = doctor("--no-model-calls", **given, url="dynamodb://")
+    assert (code, lines["store"]["state"]) == (1, "fail")
+    assert names["api_keys"] in lines["store"]["found"]
+    assert "`tables create`" in lines["store"]["mend"]
+    assert run("tables", "create", **given, url="dynamodb://").exit_code == 0
+    code, lines = doctor("--no-model-calls", **given, url="dynamodb://")
+    assert (code, lines["store"]["state"]) == (0, "ok")
+
+
+def test_an_executor_that_is_away(doctor, bedrock, tmp_path):
+    given = {
+        "ENABLE_PROGRAMMATIC_TOOL_CALLING": "true",
+        "SANDBOX_URL": f"unix://{tmp_path}/nobody.sock",
+    }
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, bad(lines)) == (1, {"sandboxes": "fail"})
+    assert "sandboxd" in lines["sandboxes"]["mend"]
+
+
+def test_a_sandbox_is_tried(doctor, bedrock, monkeypatch, tmp_path):
+    given = {
+        "ENABLE_PROGRAMMATIC_TOOL_CALLING": "true",
+        "SANDBOX_ISOLATION": "docker",
+        "PTC_SANDBOX_IMAGE": docker_image(),
+    }
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, lines["sandboxes"]["state"]) == (0, "ok")
+    assert lines["sandboxes"]["found"].startswith("docker: a sandbox started")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, lines["sandboxes"]["state"]) == (1, "fail")
+
+
+def test_people_get_a_line_for_each_finding_and_its_mend(run, bedrock, sim):
+    result = run("doctor", "--no-model-calls", **QUIET, **bedrock, LIMITS_URL="redis://127.0.0.1:1")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "ok    settings      all are known and in force"
+    (failed,) = (number for number, line in enumerate(lines) if line.startswith("FAIL"))
+    assert lines[failed].startswith("FAIL  limits        Redis: ConnectionError")
+    assert lines[failed + 1].startswith(" " * 20 + "-> start it, or correct LIMITS_URL")
