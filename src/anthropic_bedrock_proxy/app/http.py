@@ -18,6 +18,7 @@ from ..http.anthropic.handlers import MessagesAPI
 from ..http.application import Application
 from ..http.authentication import Authentication
 from ..http.cors import CORS
+from ..http.docs_page import DocsPage
 from ..http.health import Health
 from ..http.sandbox_health import SandboxHealth
 from ..http.server.bounds import ConnectionBounds
@@ -71,14 +72,21 @@ def make_application(
     files_api = FilesAPI(
         files, authentication, max_file_bytes=settings.sandbox.standalone_max_file_size_bytes
     )
+    routes = (
+        *api.routes(),
+        *files_api.routes(),
+        *health.routes(),
+        *sandbox_health.routes(),
+        *admin.routes(),
+    )
+    docs = DocsPage(
+        routes,
+        openapi_path=settings.server.openapi_path,
+        docs_path=settings.server.docs_path,
+        key_header=settings.auth.api_key_header,
+    )
     return Application(
-        (
-            *api.routes(),
-            *files_api.routes(),
-            *health.routes(),
-            *sandbox_health.routes(),
-            *admin.routes(),
-        ),
+        (*routes, *docs.routes()),
         ANTHROPIC,
         access_log=access_log,
         cors=make_cors(settings),
