@@ -13,6 +13,7 @@ import msgspec
 
 from ...admin.call import Nothing
 from ...admin.table import OPERATIONS, Operation
+from ...money import MOST_USD
 from .answers import (
     ANYWHERE,
     WITH_BODY,
@@ -86,7 +87,9 @@ def schemas() -> dict[str, Any]:
         ),
         "Override": record(
             "What a model is taken to accept, or not.",
-            {"name": _TEXT, "allowed": {"type": "boolean"}, "kind": _TEXT},
+            {"name": _TEXT, "allowed": {"type": "boolean"}},
+            kind=_TEXT,
+            source={"enum": ["table", "operator", "learned"]},
         ),
         "Provider": record(
             "An account and a region; credentials are masked.",
@@ -120,6 +123,13 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "models.sync": record(
         "What is offered.", {"models": array(_OBJECT), "new": array(_TEXT), "gone": array(_TEXT)}
     ),
+    "betas.list": {
+        "type": "object",
+        "description": "The overrides of the kind that was asked for, under its name.",
+        "properties": {
+            name: array(reference("schemas", "Override")) for name in ("betas", "fields", "tiers")
+        },
+    },
     "betas.forget": record("What was forgotten.", {"forgotten": array(_OBJECT)}),
     "audit.list": record("The audit log.", {"records": array(_OBJECT), "next": optional(_TEXT)}),
 }
@@ -185,7 +195,7 @@ def _plain(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     if schema.get("format") == "decimal":
-        return {"type": "number", "minimum": 0}
+        return {"type": "number", "minimum": 0, "maximum": MOST_USD}
     changed = {name: _plain(value) for name, value in schema.items()}
     if isinstance(changed.get("pattern"), str):
         changed["pattern"] = _END.sub("$", changed["pattern"])

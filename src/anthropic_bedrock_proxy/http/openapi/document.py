@@ -96,8 +96,8 @@ def _operation(path: str, method: str, handler: Handler) -> dict[str, Any]:
     answers: dict[str, Any] = {"200": answer} | error_answers(failures)
     if not bare:
         answer["content"] = content
-        if said.unwell:
-            answers["503"] = _unwell(summary, said)
+    if said.unwell:
+        answers["503"] = _unwell(summary, said)
     told: dict[str, Any] = {
         "operationId": f"{said.id}.head" if bare else said.id,
         "summary": summary,
