@@ -43,7 +43,7 @@ def test_the_page_shows_every_operation_and_fetches_nothing_from_elsewhere(proxy
         document = json.load(answer)
     page, complaints, fetched = open_page(f"{proxy.url}/docs", tmp_path)
     assert complaints == []
-    shown = set(re.findall(r'<div class="opblock-summary-operation-id">([^<]*)<', page))
+    shown = set(re.findall(r'<span class="opblock-summary-operation-id">([^<]*)<', page))
     assert {name.replace("\u200b", "") for name in shown} == {
         operation["operationId"]
         for item in document["paths"].values()

@@ -1,4 +1,4 @@
-"""What is said of each route that is not the admin API's: a row for each path and method.
+"""Descriptions of the routes that are not the admin API's: a row for each path and method.
 
 A summary that is missing here is the first line of the handler's docstring. HEAD is as GET, without
 the body. `tests/http/openapi/test_document.py` holds the table against the routes.
@@ -35,7 +35,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of one path and method.
+    """The description of one path and method.
 
     `content` are the schemas of the answer by media type, `failures` the statuses beyond those that
     any path answers, `body` (media type, schema, example).
