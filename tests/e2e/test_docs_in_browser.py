@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import urllib.request
 
 import parts
+from browser import opened
 
+SHOWN = "return document.querySelectorAll('.opblock').length > 0"
+# A key is typed in as people do it: React hears of nothing but events.
+AUTHORIZE = """
+document.querySelector(".btn.authorize").click();
+await new Promise(requestAnimationFrame);
+const input = document.querySelector(".auth-container input");
+const set = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
+set.call(input, KEY);
+input.dispatchEvent(new Event("input", {bubbles: true}));
+await new Promise(requestAnimationFrame);
+document.querySelector(".auth-container .auth-btn-wrapper .authorize").click();
+"""
+OPEN = "document.querySelector('.opblock-post .opblock-summary-control').click()"  # the first
+CLICK = "const one = document.querySelector('BUTTON'); if (one) one.click(); return Boolean(one)"
+STATUS = (
+    "return document.querySelector('.live-responses-table tbody .response-col_status')?.innerText"
+)
+BODY = "return document.querySelector('.live-responses-table tbody .microlight')?.innerText"
 MILLISECONDS = 8000  # of the page's own clock, which does not wait
 
 
@@ -62,3 +82,27 @@ def test_a_page_that_breaks_its_policy_is_noticed(tmp_path):
     )
     _, complaints, _ = open_page(page.as_uri(), tmp_path)
     assert any("Content Security Policy" in line for line in complaints)
+
+
+async def try_out(url, key, folder):
+    """The status and the body that the page shows for the example of a message."""
+    async with opened(parts.program("chromium"), f"{url}/docs", folder) as page:
+        await page.until(SHOWN)
+        if key is not None:
+            await page.run(AUTHORIZE.replace("KEY", json.dumps(key)))
+        await page.run(OPEN)
+        for button in (".try-out__btn", ".btn.execute"):
+            await page.until(CLICK.replace("BUTTON", button))
+        return await page.until(STATUS), await page.until(BODY)
+
+
+def test_the_example_is_answered_with_a_key_that_was_typed_in(proxy, sim, tmp_path):
+    status, body = asyncio.run(try_out(proxy.url, proxy.key, tmp_path))
+    assert status.split()[0] == "200"
+    assert json.loads(body)["type"] == "message"
+
+
+def test_without_a_key_the_page_shows_the_refusal(proxy, tmp_path):
+    status, body = asyncio.run(try_out(proxy.url, None, tmp_path))
+    assert status.split()[0] == "401"
+    assert json.loads(body)["error"]["type"] == "authentication_error"
