@@ -19,6 +19,8 @@ CHECKS = (
     "response_schema_conformance",
     "response_headers_conformance",
     "ignored_auth",
+    "negative_data_rejection",
+    "missing_required_header",
 )
 EXAMPLES = "12"  # of each operation, beside those that the schemas' edges give
 SEED = "15"

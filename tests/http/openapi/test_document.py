@@ -122,6 +122,14 @@ def test_every_body_has_an_example_that_its_type_takes():
             assert "example" in content, operation["operationId"]
 
 
+def test_a_body_may_be_missing_where_the_operation_does_without():
+    for operation in OPERATIONS:
+        if operation.body is not Nothing:
+            described = DESCRIBED[operation.path, operation.method]["requestBody"]
+            does_without = operation.name == "keys.rotate"
+            assert described["required"] is not does_without, operation.name
+
+
 def test_no_pattern_has_words_that_json_schema_lacks():
     patterns = re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', json.dumps(DOCUMENT))
     assert len(patterns) > 5

@@ -31,6 +31,7 @@ _REMOVED: Final = record("A removal.", {"removed": {"const": True}})
 # The words of Python's patterns that ECMA-262, and so JSON Schema, does not have.
 _END: Final = re.compile(r"\\Z")
 _VALUES: Final = {"kind": ["key", "user", "team"]}  # of path segments that are one of a few
+_BODY_MAY_BE_MISSING: Final = ("keys.rotate",)  # all its fields have defaults
 _REFUSED: Final = (404, 409)
 # A body that works for each operation that wants one.
 EXAMPLES: Final[dict[str, dict[str, Any]]] = {
@@ -158,7 +159,8 @@ def _described(operation: Operation) -> dict[str, Any]:
         body: dict[str, Any] = {"schema": reference("schemas", operation.body.__name__)}
         if operation.name in EXAMPLES:
             body["example"] = EXAMPLES[operation.name]
-        described["requestBody"] = {"required": True, "content": {"application/json": body}}
+        needed = operation.name not in _BODY_MAY_BE_MISSING
+        described["requestBody"] = {"required": needed, "content": {"application/json": body}}
     return described
 
 

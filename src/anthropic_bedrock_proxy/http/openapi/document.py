@@ -111,7 +111,7 @@ def _operation(path: str, method: str, handler: Handler) -> dict[str, Any]:
     if said.body is not None:
         kind, schema, example = said.body
         told["requestBody"] = {
-            "required": True,
+            "required": said.body_needed,
             "content": {kind: {"schema": schema, "example": example}},
         }
     return told

@@ -50,6 +50,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
     keyed: bool = True
     about: str = ""
+    body_needed: bool = True
     unwell: bool = False  # answers its document with 503 too
 
 
@@ -203,6 +204,7 @@ TABLE: Final[dict[tuple[str, str], Description]] = {
         tag=STATE,
         content=_json("Status"),
         body=(_JSON, {}, {"events": []}),
+        body_needed=False,  # whatever comes is forgotten
         failures=(413,),
         keyed=False,
     ),
