@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -46,12 +47,12 @@ def run(folder, *command):
     return done.stdout
 
 
-def judge(python, folder, proxy, key, *options):
+def judge(python, folder, proxy, key, *options, path="/openapi.json"):
     """The number of cases that schemathesis tried, none of which failed."""
     printed = run(
         folder,
         *(python.with_name("schemathesis"), "--config-file", CONFIG, "run"),
-        *(f"{proxy.url}/openapi.json", "--header", f"x-api-key: {key}"),
+        *(f"{proxy.url}{path}", "--header", f"x-api-key: {key}"),
         *("--seed", SEED, "--generation-deterministic", "--max-examples", EXAMPLES),
         *("--phases", "examples,coverage,fuzzing", "--checks", ",".join(CHECKS), *options),
     )
@@ -73,6 +74,11 @@ def test_what_is_served_is_what_is_described_for_an_operator(python, described, 
     assert judge(python, tmp_path, described, MASTER_KEY) > 1500
 
 
-def test_what_is_served_is_what_is_described_for_a_client(python, described, tmp_path):
-    cases = judge(python, tmp_path, described, described.key, "--include-path-regex", "^/v1/")
-    assert cases > 300
+def test_what_is_served_is_what_is_described_for_a_client(python, start, tmp_path):
+    moved = "/help/api.json"
+    proxy = start(SANDBOX_ISOLATION="sandlock", OPENAPI_URL=moved, DOCS_URL="")
+    only = ("--include-path-regex", "^/(v1|help|docs)")
+    assert judge(python, tmp_path, proxy, proxy.key, *only, path=moved) > 300
+    for path in ("/openapi.json", "/docs"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{proxy.url}{path}")

@@ -142,6 +142,8 @@ def check_http(settings: Settings) -> None:
     server, cors = settings.server, settings.cors
     if (server.tls_certificate is None) != (server.tls_key is None):
         raise SettingsError(["TLS_CERT_FILE and TLS_KEY_FILE belong together"])
+    if server.docs_path is not None and server.docs_path == server.openapi_path:
+        raise SettingsError(["DOCS_URL and OPENAPI_URL need different paths"])
     odd = [one for one in cors.origins if one != "*" and not re.fullmatch(_ORIGIN, one)]
     if odd:
         raise SettingsError(
