@@ -146,6 +146,7 @@ def test_real_credentials_are_named_in_the_banner(tmp_path):
         ({"STORE_URL": "nowhere://"}, "STORE_URL"),
         ({"TRUSTED_PROXIES": "10.0.0.0/33"}, "TRUSTED_PROXIES"),
         ({"STORE_URL": "dynamodb://"}, "does not reach AWS"),
+        ({"DOCS_URL": "/openapi.json"}, "DOCS_URL and OPENAPI_URL need different paths"),
         *(
             (
                 {"CORS_ORIGINS": origins, "CORS_ALLOW_CREDENTIALS": "true"},

@@ -17,6 +17,8 @@ from servers import ROOT
 
 CLIENTS = Path(__file__).parent / "clients"
 OLD_ENVIRONMENT = ROOT / ".venv-old"
+API_DOCS_ENVIRONMENT = ROOT / ".venv-api-docs"
+API_DOCS_REQUIREMENTS = ROOT / "requirements" / "api-docs.txt"
 OLD_REQUIREMENTS = ROOT / "requirements" / "old-sdk.txt"
 _SECONDS = 240
 
@@ -32,6 +34,19 @@ def old_python() -> Path:
     shutil.rmtree(OLD_ENVIRONMENT, ignore_errors=True)
     _install(sys.executable, "-m", "venv", OLD_ENVIRONMENT)
     _install(python, "-m", "pip", "install", "--require-hashes", "-r", OLD_REQUIREMENTS)
+    return python
+
+
+def api_docs_python() -> Path:
+    """An interpreter that has what judges descriptions of APIs."""
+    python = API_DOCS_ENVIRONMENT / "bin" / "python"
+    ask = "from importlib.metadata import version as v; print(v('schemathesis'))"
+    pinned = f"schemathesis=={_succeeds(python, '-c', ask)}"
+    if pinned in API_DOCS_REQUIREMENTS.read_text().replace("\\", " ").split():
+        return python
+    shutil.rmtree(API_DOCS_ENVIRONMENT, ignore_errors=True)
+    _install(sys.executable, "-m", "venv", API_DOCS_ENVIRONMENT)
+    _install(python, "-m", "pip", "install", "--require-hashes", "-r", API_DOCS_REQUIREMENTS)
     return python
 
 

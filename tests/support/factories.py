@@ -26,6 +26,7 @@ from anthropic_bedrock_proxy.http.anthropic.files import FilesAPI
 from anthropic_bedrock_proxy.http.anthropic.handlers import MessagesAPI
 from anthropic_bedrock_proxy.http.application import Application
 from anthropic_bedrock_proxy.http.authentication import Authentication
+from anthropic_bedrock_proxy.http.docs_page import DocsPage
 from anthropic_bedrock_proxy.http.health import Health
 from anthropic_bedrock_proxy.http.metrics import MetricsRoutes
 from anthropic_bedrock_proxy.http.sandbox_health import SandboxHealth
@@ -134,7 +135,8 @@ def make_routes(
             forget=authentication.forget,
         )
         routes += admin.routes()
-    return routes
+    docs = DocsPage(routes, openapi_path="/openapi.json", docs_path="/docs", key_header="x-api-key")
+    return [*routes, *docs.routes()]
 
 
 def make_application(*args, observers=(), cors=None, **parts) -> Application:

@@ -19,6 +19,7 @@ from ..http.anthropic.handlers import MessagesAPI
 from ..http.application import Application, Observer
 from ..http.authentication import Authentication
 from ..http.cors import CORS
+from ..http.docs_page import DocsPage
 from ..http.health import Health
 from ..http.metrics import MetricsRoutes, Render
 from ..http.sandbox_health import SandboxHealth
@@ -77,15 +78,22 @@ def make_application(
         files, authentication, max_file_bytes=settings.sandbox.standalone_max_file_size_bytes
     )
     metrics = MetricsRoutes(render_metrics, token=settings.telemetry.metrics_token)
+    routes = (
+        *api.routes(),
+        *files_api.routes(),
+        *health.routes(),
+        *sandbox_health.routes(),
+        *metrics.routes(),
+        *admin.routes(),
+    )
+    docs = DocsPage(
+        routes,
+        openapi_path=settings.server.openapi_path,
+        docs_path=settings.server.docs_path,
+        key_header=settings.auth.api_key_header,
+    )
     return Application(
-        (
-            *api.routes(),
-            *files_api.routes(),
-            *health.routes(),
-            *sandbox_health.routes(),
-            *metrics.routes(),
-            *admin.routes(),
-        ),
+        (*routes, *docs.routes()),
         ANTHROPIC,
         observers=observers,
         cors=make_cors(settings),
@@ -141,6 +149,8 @@ def check_http(settings: Settings) -> None:
     server, cors = settings.server, settings.cors
     if (server.tls_certificate is None) != (server.tls_key is None):
         raise SettingsError(["TLS_CERT_FILE and TLS_KEY_FILE belong together"])
+    if server.docs_path is not None and server.docs_path == server.openapi_path:
+        raise SettingsError(["DOCS_URL and OPENAPI_URL need different paths"])
     odd = [one for one in cors.origins if one != "*" and not re.fullmatch(_ORIGIN, one)]
     if odd:
         raise SettingsError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_NAME = "the name, version and paths of the API are fixed"
+_NAME = "the name, version and prefix of the API are fixed"
 _ALWAYS = "always on; the client's request decides"
 _ASYNC = "there are no threads; see UPSTREAM_MAX_CONNECTIONS"
 _BETAS = "replaced by a table of what each model accepts"
@@ -15,8 +15,6 @@ IGNORED: dict[str, str] = {
     "APP_NAME": _NAME,
     "APP_VERSION": _NAME,
     "API_PREFIX": _NAME,
-    "DOCS_URL": _NAME,
-    "OPENAPI_URL": _NAME,
     "DEBUG": "replaced by LOG_LEVEL=DEBUG",
     "RELOAD": "the server does not watch its own files",
     "ENABLE_TOOL_USE": _ALWAYS,

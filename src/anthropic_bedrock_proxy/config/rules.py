@@ -31,6 +31,7 @@ _GEOGRAPHY = r"global|regional|us|eu|apac|jp|au|us-gov"
 _SQLITE = r"sqlite:///[^?#]+"
 _UNIX = r"unix:///\S+"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+_SERVED = "v1|admin|api|health|metrics|ready|liveness"
 _MAX_PORT = 65535
 
 
@@ -113,6 +114,10 @@ LIMITS = Rule(
     "memory://, redis://HOST:PORT/DB, redis+sentinel://HOST:PORT,HOST:PORT/NAME/DB or "
     "redis+cluster://HOST:PORT; rediss for TLS",
     _limits,
+)
+PAGE = _pattern(
+    "a path; not below /v1, /admin, /api, /health, /metrics, /ready or /liveness",
+    rf"(?!/(?:{_SERVED})(?:/|$))(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+",
 )
 EXISTING_PATH = Rule("the path of a file that exists", _existing)
 EXECUTORS = Rule("unix:///PATH or http://HOST:PORT; several with commas between", _executors)

@@ -187,6 +187,7 @@ class Application:
             while (events := await source.read()) is not None:
                 if source.done:
                     last = encode(events)
+                    exchange.told = exchange.told or monotonic()
                     break
                 ready = request.write(encode(events))
                 exchange.told = exchange.told or monotonic()

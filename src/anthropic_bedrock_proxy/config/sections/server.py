@@ -98,6 +98,24 @@ class ServerSettings(Section, frozen=True):
             "limiter, executor. Until the store has answered once, it is among them.",
         ),
     ] = ("credentials", "upstream")
+    openapi_path: Annotated[
+        str | None,
+        Setting(
+            "OPENAPI_URL",
+            "The path of the API's description in OpenAPI 3.1. Needs no key. Empty: there is none, "
+            "and no page that shows it.",
+            rule=rules.PAGE,
+        ),
+    ] = "/openapi.json"
+    docs_path: Annotated[
+        str | None,
+        Setting(
+            "DOCS_URL",
+            "The path of the page that shows that description (Swagger UI). Needs no key. Empty: "
+            "there is none.",
+            rule=rules.PAGE,
+        ),
+    ] = "/docs"
     shutdown_delay_seconds: Annotated[
         float,
         Setting(
