@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import program as program  # for those who ask for other parts too
 from servers import ROOT
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -33,14 +34,6 @@ def old_python() -> Path:
     _install(sys.executable, "-m", "venv", OLD_ENVIRONMENT)
     _install(python, "-m", "pip", "install", "--require-hashes", "-r", OLD_REQUIREMENTS)
     return python
-
-
-def program(name: str) -> str:
-    """The path of a program of the machine: .ci/run has them all."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is needed")
-    return found
 
 
 def node() -> str:
