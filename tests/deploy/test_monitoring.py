@@ -72,7 +72,10 @@ def test_every_metric_and_label_of_a_query_is_one_that_the_proxy_tells(query, to
     assert named.metrics.keys() <= told.keys()
     for metric, labels in named.metrics.items():
         assert labels <= told[metric], metric
-    assert named.grouped <= set.intersection(*(told[metric] for metric in named.metrics))
+    for operand in re.split(r"\s(?:and|or|[/+])\s", query):
+        named = names_of(operand)
+        labels = [told[metric] for metric in named.metrics]
+        assert not labels or named.grouped <= set.intersection(*labels), operand
 
 
 @pytest.mark.parametrize(
