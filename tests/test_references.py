@@ -16,7 +16,7 @@ PACKAGE = ROOT / "src" / "anthropic_bedrock_proxy"
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")]
 FILES = [
     path
-    for part in ("src", "tests", "bench", "docs")
+    for part in ("src", "tests", "bench", "docs", "deploy")
     for path in (ROOT / part).rglob("*")
     if path.is_file() and "node_modules" not in path.parts
 ]

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from programs import program  # noqa: F401  # asked for here, with the other parts
 from servers import ROOT
 
 CLIENTS = Path(__file__).parent / "clients"
@@ -48,14 +49,6 @@ def api_docs_python() -> Path:
     _install(sys.executable, "-m", "venv", API_DOCS_ENVIRONMENT)
     _install(python, "-m", "pip", "install", "--require-hashes", "-r", API_DOCS_REQUIREMENTS)
     return python
-
-
-def program(name: str) -> str:
-    """The path of a program of the machine: .ci/run has them all."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is needed")
-    return found
 
 
 def node() -> str:

@@ -1,4 +1,4 @@
-"""Where log lines go, as the settings describe it: for workers, and for executors."""
+"""The output of log lines, as the settings describe it: of workers, and of executors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DESCRIPTORS: Final = {"stderr": 2, "stdout": 1}
 
 
 def make_output(settings: Settings) -> LogOutput:
-    """Makes where log lines go. Raises `SettingsError` for a file that cannot be written."""
+    """Makes the output of log lines. Raises `SettingsError` for a file that cannot be written."""
     server = settings.server
     if server.log_output in _DESCRIPTORS:
         return Output(_DESCRIPTORS[server.log_output])

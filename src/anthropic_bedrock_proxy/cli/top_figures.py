@@ -43,7 +43,7 @@ class Scrape:
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown; rates are per second, latencies seconds, None where nothing was measured."""
+    """The numbers of the screen: rates per second, latencies in seconds, None for unmeasured."""
 
     requests: float = 0.0
     errors: Mapping[str, float] = {}  # by status

@@ -38,7 +38,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RequestLine(msgspec.Struct, omit_defaults=True, gc=False):
-    """What is told of one request that has ended; what is empty is left out."""
+    """The facts told of one request that has ended; what is empty is left out."""
 
     time: float  # epoch seconds, of its end
     access: str  # method and path

@@ -1,4 +1,4 @@
-"""Where log lines go: a descriptor that is written to without ever waiting for its reader."""
+"""The output of log lines: a descriptor, written to without ever waiting for its reader."""
 
 from __future__ import annotations
 

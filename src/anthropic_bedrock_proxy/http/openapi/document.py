@@ -92,7 +92,13 @@ def _operation(path: str, method: str, handler: Handler) -> dict[str, Any]:
     summary = (handler.__doc__ or said.id).partition("\n")[0]
     content = {kind: {"schema": schema} for kind, schema in said.content.items()}
     answer: dict[str, Any] = {"description": summary, "headers": headers(*said.headers)}
-    failures = (*ANYWHERE, *said.failures, *(WITH_KEY if said.keyed else ()))
+    failures = [*ANYWHERE, *said.failures, *(WITH_KEY if said.keyed else ())]
+    security: list[dict[str, list[str]]] = []
+    if said.keyed:
+        security = [{"apiKey": []}, {"bearer": []}]
+    elif said.may_need_token:
+        security = [{}, {"bearer": []}]
+        failures.append(401)
     answers: dict[str, Any] = {"200": answer} | error_answers(failures)
     if not bare:
         answer["content"] = content
@@ -102,7 +108,7 @@ def _operation(path: str, method: str, handler: Handler) -> dict[str, Any]:
         "operationId": f"{said.id}.head" if bare else said.id,
         "summary": summary,
         "tags": [said.tag],
-        "security": [{"apiKey": []}, {"bearer": []}] if said.keyed else [],
+        "security": security,
         "parameters": [_parameter(each) for each in said.parameters],
         "responses": answers,
     }

@@ -49,6 +49,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[int, ...] = ()
     headers: tuple[str, ...] = ()
     keyed: bool = True
+    may_need_token: bool = False  # a bearer that is no API key, if the operator has set one
     about: str = ""
     body_needed: bool = True
     unwell: bool = False  # answers its document with 503 too
@@ -192,8 +193,8 @@ TABLE: Final[dict[tuple[str, str], Description]] = {
             "text/plain": _TEXT,
             "application/openmetrics-text": _TEXT,
         },
-        failures=(401,),  # with METRICS_TOKEN
         keyed=False,
+        may_need_token=True,
     ),
     ("/openapi.json", "GET"): Description(
         id="openapi", tag=DESCRIPTION, content={_JSON: {"type": "object"}}, keyed=False

@@ -40,7 +40,7 @@ _FIRST_CHUNK: Final = UPSTREAM.place("first_chunk")
 
 
 class CountedRequest(Protocol):
-    """What of a request itself is counted."""
+    """The part of a request itself that is counted."""
 
     @property
     def method(self) -> str:

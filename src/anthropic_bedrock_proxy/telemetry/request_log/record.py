@@ -15,7 +15,7 @@ from ..access_log import RequestLine
 
 
 class BudgetState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Where a budget stood when the request had ended, as far as this worker knew."""
+    """A budget as it stood when the request had ended, as far as this worker knew."""
 
     owner: str  # "key:ID", "user:ID" or "team:ID"
     period: str  # see `Account`

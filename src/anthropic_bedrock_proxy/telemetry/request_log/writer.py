@@ -8,7 +8,7 @@ Theory of operation:
 - A segment's name begins with the moment it was begun; a request is in one that was written to
   after it began: that is how one is found (reader.py).
 
-    requests/  019d2f3c41a-4711-9f3e.jsonl     begun at that millisecond, by process 4711
+    019d2f3c41a-4711-9f3e.jsonl     begun at that millisecond, by process 4711
 """
 
 from __future__ import annotations
