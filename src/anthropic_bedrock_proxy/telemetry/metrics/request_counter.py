@@ -36,6 +36,20 @@ _INPUT, _OUTPUT = MODEL.place("input"), MODEL.place("output")
 _CACHE_READ, _CACHE_WRITE = MODEL.place("cache_read"), MODEL.place("cache_write")
 _COST, _UNPRICED = MODEL.place("cost_nano"), MODEL.place("unpriced")
 _MAX_DROPPED: Final = 128
+_KEY_REASONS: Final = (
+    "missing",
+    "unknown",
+    "expired",
+    "guessing",
+    "revoked",
+    "disabled",
+    "metrics",
+)
+# Counted from 0 on, so that the first of them is seen as an increase.
+_BEGINNINGS: Final = (
+    *(("key_refused", reason, "", "") for reason in _KEY_REASONS),
+    ("budget_exceeded", "", "", ""),
+)
 _FIRST_CHUNK: Final = UPSTREAM.place("first_chunk")
 
 
@@ -60,6 +74,8 @@ class RequestCounter:
         self._models: dict[tuple[str | bool, ...], int] = {}
         self._upstream: dict[Labels, int] = {}
         self._dropped: set[str] = set()
+        for labels in _BEGINNINGS:
+            self._place(EVENT, labels)
 
     def __call__(self, request: CountedRequest, exchange: Exchange) -> None:
         """Counts a request that has ended."""
@@ -173,11 +189,6 @@ class RequestCounter:
 
     def _place(self, kind: FactKind, labels: Labels) -> int:
         return self._slab.place(kind, labels)
-
-
-_KEY_REASONS: Final = frozenset(
-    ("missing", "unknown", "expired", "guessing", "revoked", "disabled")
-)
 
 
 def observe(numbers: memoryview[float], at: int, buckets: tuple[float, ...], value: float) -> None:
