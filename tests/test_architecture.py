@@ -17,6 +17,7 @@ GROUND = {
     "errors": {"redaction"},
     "aws_errors": {"errors", "redaction"},
     "router": {"errors"},
+    "timeline": set(),
 }
 # Layers from below to above: each may import the ground, itself, and what is listed, which stands
 # above it here. A name without a dot allows the whole folder.

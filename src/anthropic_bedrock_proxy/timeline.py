@@ -16,6 +16,7 @@ Moments are seconds of the monotonic clock, as in `Exchange.started`; 0.0 stands
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Final
 
 import msgspec
@@ -54,7 +55,17 @@ class UpstreamRequest(msgspec.Struct, gc=False):
             self.ended, self.code, self.status = at, code, status
 
 
-class ToolRun(msgspec.Struct, gc=False):
+class CellCall(msgspec.Struct, gc=False):
+    """One call of an executor for a cell: to run it, or to bring it results."""
+
+    cell: str  # its id
+    began: float
+    ended: float = 0.0
+    failed: bool = False
+    span_id: str = ""
+
+
+class ToolRun(msgspec.Struct):
     """One run of a server-side tool, or of what is left of it after a suspension."""
 
     name: str
@@ -62,7 +73,18 @@ class ToolRun(msgspec.Struct, gc=False):
     began: float
     ended: float = 0.0
     outcome: str = ""  # finished | suspended | failed | timed_out | cancelled
+    trace_id: str = ""  # where the request is traced, as all that is told of spans
     span_id: str = ""
+    cells: list[CellCall] = []
+
+    def end(self, at: float, outcome: str) -> None:
+        """Notes how it ended. Only the first end counts."""
+        if not self.ended:
+            self.ended, self.outcome = at, outcome
+
+
+# The run that goes on in this task: what is below tools knows of no request.
+current_run: ContextVar[ToolRun | None] = ContextVar("current_run", default=None)
 
 
 class Timeline(msgspec.Struct):

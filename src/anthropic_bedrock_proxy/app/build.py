@@ -34,6 +34,7 @@ from .metrics import Metrics, check_metrics
 from .models import make_registry, read_chains
 from .observers import make_access_log, make_observers
 from .sandbox import OnDemandSandbox
+from .tracing import Tracing, check_tracing, make_tracing
 
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
@@ -79,6 +80,7 @@ class App:
         budgets: Budgets,
         limiter: Limiter,
         access_log: AccessLog | None,
+        tracing: Tracing | None,
         watchdog: Watchdog,
     ) -> None:
         self.application = application
@@ -95,6 +97,7 @@ class App:
         self._budgets = budgets
         self._limiter = limiter
         self._access_log = access_log
+        self._tracing = tracing
         self._watchdog = watchdog
 
     def drain(self) -> None:
@@ -119,12 +122,15 @@ class App:
         await self._resolver.close()
         if self._access_log is not None:
             self._access_log.flush()
+        if self._tracing is not None:
+            await self._tracing.close()
 
 
 def check(settings: Settings) -> None:
     """Raises `SettingsError` for settings that cannot be used together, or here."""
     check_http(settings)
     check_metrics(settings)
+    check_tracing(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -174,6 +180,7 @@ async def build(
     )
     metrics = Metrics(settings, board) if board is not None else None
     access_log = make_access_log(settings)
+    tracing = make_tracing(settings)
     health = Health(environment=settings.server.environment)
     application = make_application(
         settings,
@@ -185,7 +192,8 @@ async def build(
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
         render_metrics=metrics.render if metrics is not None else None,
-        observers=make_observers(settings, access_log, metrics),
+        observers=make_observers(settings, access_log, metrics, tracing),
+        begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
     if metrics is not None:
@@ -215,6 +223,7 @@ async def build(
         budgets=counters.budgets,
         limiter=limiter,
         access_log=access_log,
+        tracing=tracing,
         watchdog=watchdog,
     )
 

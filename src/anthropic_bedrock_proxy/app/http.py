@@ -50,6 +50,7 @@ def make_application(
     files: Callable[[], KeptFiles] | None,
     render_metrics: Render | None,
     observers: Sequence[Observer],
+    begin_trace: Observer | None,
 ) -> Application:
     """Makes the application: every route that the proxy serves.
 
@@ -85,6 +86,7 @@ def make_application(
         ),
         ANTHROPIC,
         observers=observers,
+        begin_trace=begin_trace,
         cors=make_cors(settings),
     )
 

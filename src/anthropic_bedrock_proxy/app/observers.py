@@ -1,4 +1,4 @@
-"""Whoever looks at requests that have ended: metrics and the access log."""
+"""Whoever looks at requests that have ended: metrics, the access log, traces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from ..http.application import Observer
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.output import Output
 from .metrics import Metrics
+from .tracing import Tracing
 
 
 def make_access_log(settings: Settings) -> AccessLog | None:
@@ -17,7 +18,10 @@ def make_access_log(settings: Settings) -> AccessLog | None:
 
 
 def make_observers(
-    settings: Settings, access_log: AccessLog | None, metrics: Metrics | None
+    settings: Settings,
+    access_log: AccessLog | None,
+    metrics: Metrics | None,
+    tracing: Tracing | None,
 ) -> list[Observer]:
     """Makes the list of those who are shown each request that has ended."""
     observers: list[Observer] = []
@@ -27,4 +31,6 @@ def make_observers(
     if sinks:
         master = settings.auth.master_api_key
         observers.append(RequestLines(sinks, secrets=[master] if master else []))
+    if tracing is not None:
+        observers.append(tracing.observe)
     return observers
