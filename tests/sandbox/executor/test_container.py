@@ -37,7 +37,9 @@ async def contained(seconds=None):
     async def start():
         return await start_runner(isolation, b"{}", RunnerBounds())
 
-    container = SandboxContainer("key-1", SharedParts(start, lambda: None, spool, seconds or CellSeconds()))
+    container = SandboxContainer(
+        "key-1", SharedParts(start, lambda: None, spool, seconds or CellSeconds())
+    )
     try:
         yield container, isolation
     finally:
