@@ -6,7 +6,7 @@ import gzip
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as service
@@ -64,7 +64,7 @@ class Collector:
         """Forgets what came."""
         self.spans, self.bodies, self.headers = [], [], []
 
-    def __enter__(self) -> Collector:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._grpc.start()
         return self
@@ -80,7 +80,7 @@ class _Servicer(rpc.TraceServiceServicer):
     def __init__(self, collector: Collector) -> None:
         self._collector = collector
 
-    def Export(self, request, context):  # noqa: N802  # the protocol's name
+    def Export(self, request, context):  # noqa: N802  # the name in the protocol
         headers = {pair.key: pair.value for pair in context.invocation_metadata()}
         self._collector.take(request.SerializeToString(), headers)
         return service.ExportTraceServiceResponse()
@@ -88,7 +88,7 @@ class _Servicer(rpc.TraceServiceServicer):
 
 def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  # as the base class has it
+        def do_POST(self) -> None:  # as the base class has it
             body = self.rfile.read(int(self.headers["content-length"]))
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
