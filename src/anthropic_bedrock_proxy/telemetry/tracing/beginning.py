@@ -26,7 +26,7 @@ _LOW_HALF: Final = 16  # hex digits
 
 
 class TraceableRequest(Protocol):
-    """What is known of a request at its beginning."""
+    """The facts about a request at its beginning."""
 
     @property
     def method(self) -> str:

@@ -42,7 +42,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy.tracing")
 
 
 class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How spans are sent. `endpoint` is that of traces, whole; None: what the SDK makes of its own.
+    """The way spans are sent. `endpoint` is that of traces, whole; None: what the SDK makes of its own.
 
     Headers are as in OTEL_EXPORTER_OTLP_HEADERS. What is not here the SDK reads by itself.
     """

@@ -1,4 +1,4 @@
-"""What makes the spans of each traced request, once it has ended, and hands them on.
+"""Makes the spans of each traced request, once it has ended, and hands them on.
 
 A tool run that a later request goes on with is another span, in another trace perhaps; it is linked
 to the one before it, if that was of this worker:
@@ -23,7 +23,7 @@ _NONE: Final[Mapping[bytes, bytes]] = {}
 
 
 class SpanSink(Protocol):
-    """What takes the spans of a request. Must not block."""
+    """The taker of the spans of a request. Must not block."""
 
     def __call__(self, trace: TraceContext, spans: Sequence[FinishedSpan], offset: float) -> None:
         """Takes spans; `offset` is what makes epoch seconds of their moments."""
