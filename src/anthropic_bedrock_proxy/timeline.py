@@ -16,8 +16,9 @@ Moments are seconds of the monotonic clock, as in `Exchange.started`; 0.0 stands
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -93,4 +94,5 @@ class Timeline(msgspec.Struct):
     upstream: list[UpstreamRequest] = []
     tools: list[ToolRun] = []
     step: int = 1  # the model call that is made now
+    spent: list[Mapping[str, Any]] = []  # Anthropic's usage of all calls before step 2, 3, …
     trace: TraceContext | None = None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
+from urllib.parse import urlsplit
 
 import pytest
 from collector import Collector
@@ -205,3 +207,32 @@ def test_a_collector_that_is_down_holds_nothing_up_and_is_told_once(traced, rece
     assert proxy.stop() == 0, proxy.logged()
     assert proxy.logged().count(told) == 1
     assert "Traceback" not in proxy.logged()
+
+
+def test_a_client_that_leaves_is_told(traced, received, sim):
+    proxy = traced()
+    sim.script([{"event_delay_ms": 3000, "reply": {"content": [text("late")]}}])
+    where = urlsplit(proxy.url)
+    body = json.dumps({"model": MODEL, "max_tokens": 5, "stream": True,
+                       "messages": [{"role": "user", "content": PROMPT}]})  # fmt: skip
+    with socket.create_connection((where.hostname, where.port)) as client:
+        client.sendall(
+            f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {proxy.key}\r\n"
+            f"content-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    (root,) = servers(received, 1)
+    assert root.attributes["proxy.client_disconnected"] is True
+    assert [span.message for span in received.named("invoke")] == ["cancelled"]
+
+
+def test_only_requests_that_are_sampled_are_sent(traced, received, sim):
+    proxy = traced(OTEL_TRACE_SAMPLING_RATIO="0")
+    assert post(proxy)[0] == 200
+    assert post(proxy, headers={"traceparent": "nonsense"})[0] == 200
+    assert post(proxy, headers={"traceparent": PARENT[:-1] + "0"})[0] == 200
+    assert post(proxy, headers={"traceparent": PARENT})[0] == 200
+    assert proxy.stop() == 0, proxy.logged()
+    assert {span.trace_id for span in received.spans} == {TRACE}
+    assert len(received.named("POST ")) == 1
+    assert ["traceparent" in entry["headers"] for entry in sim.requests()] == [False] * 3 + [True]

@@ -235,6 +235,7 @@ class TurnStream:
                 case CallModel():
                     self._estimated = self.usage_estimated
                     self._hang_up()
+                    self._timeline.spent.append(self._turn.spent())
                     self._opening = asyncio.ensure_future(self._open_call(action.request))
                 case _:  # End
                     self.suspended = action.suspended

@@ -148,3 +148,20 @@ def test_sessions_are_told_with_every_model_call(name):
     named = [span for span in spans if span.attributes.get("gen_ai.conversation.id") == "session-7"]
     assert [span.name for span in named] == ["POST /v1/messages", *["chat claude-sonnet-5"] * 2]
     assert named[0].attributes["session.id"] == "session-7"
+
+
+def test_each_model_call_has_its_own_usage_and_the_last_says_why_it_ended():
+    exchange = exchanged(upstream=[request(1, 0.3), request(2, 2.0)])
+    exchange.timeline.spent.append({"input_tokens": 10, "output_tokens": 4, "cache_read": None})
+    exchange.meter.observe_message(
+        b'{"stop_reason":"end_turn","usage":{"input_tokens":25,"output_tokens":9}}'
+    )
+    root, *_ = spans = tree(exchange)
+    first, second = [span.attributes for span in spans if span.name.startswith("chat")]
+    usage = [
+        (span["gen_ai.usage.input_tokens"], span["gen_ai.usage.output_tokens"])
+        for span in (first, second, root.attributes)
+    ]
+    assert usage == [(10, 4), (15, 5), (25, 9)]
+    assert "gen_ai.response.finish_reasons" not in first
+    assert second["gen_ai.response.finish_reasons"] == ["end_turn"]

@@ -42,9 +42,10 @@ _log = logging.getLogger("anthropic_bedrock_proxy.tracing")
 
 
 class ExportOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The way spans are sent. `endpoint` is that of traces, whole; None: what the SDK makes of its own.
+    """The way spans are sent.
 
-    Headers are as in OTEL_EXPORTER_OTLP_HEADERS. What is not here the SDK reads by itself.
+    `endpoint` is that of traces, with the whole path; None: that of the SDK. Headers are written as
+    in OTEL_EXPORTER_OTLP_HEADERS. The SDK reads by itself whatever is not here.
     """
 
     protocol: str = "http/protobuf"

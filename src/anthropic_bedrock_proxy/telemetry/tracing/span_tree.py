@@ -9,8 +9,8 @@
     │  └─ cell                                   CLIENT    the call of the executor
     └─ chat claude-sonnet-5                      CLIENT
 
-Usage stands on the SERVER span, which has that of all model calls, and on the model call if there
-was but one. Input tokens include cached ones, other than Anthropic's own.
+Usage stands on each model call, and on the SERVER span that of all together. Input tokens include
+cached ones, other than Anthropic's own.
 Source of names: OpenTelemetry semantic conventions 1.44 (HTTP); of what begins with `gen_ai.`, the
 repository semantic-conventions-genai, whose names still change.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -34,6 +34,12 @@ INTERNAL: Final = "INTERNAL"
 _SESSION_HEADERS: Final = (b"x-session-id", b"x-claude-code-session-id")
 _LONGEST: Final = 200
 _SERVER_ERROR: Final = 500
+_COUNTS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+)
 _FAILED_RUNS: Final = ("failed", "timed_out", "cancelled")
 
 Attribute = str | int | float | bool | list[str]
@@ -80,7 +86,7 @@ class SpanTree:
         for made in exchange.timeline.upstream:
             steps.setdefault(made.step, []).append(made)
         for step, requests in steps.items():
-            spans += self._step(exchange, root, step, requests, only=len(steps) == 1)
+            spans += self._step(exchange, root, step, requests, last_step=step == len(steps))
             if session:
                 spans[-1 - len(requests)].attributes["gen_ai.conversation.id"] = session
         for run in exchange.timeline.tools:
@@ -148,7 +154,7 @@ class SpanTree:
         step: int,
         requests: list[UpstreamRequest],
         *,
-        only: bool,
+        last_step: bool,
     ) -> list[FinishedSpan]:
         last = requests[-1]
         model = self.words(exchange.model)
@@ -164,8 +170,9 @@ class SpanTree:
             attributes["gen_ai.response.time_to_first_chunk"] = round(
                 last.first - requests[0].began, 6
             )
-        if only:
-            attributes |= _usage(exchange)
+        attributes |= _step_usage(exchange, step)
+        if last_step and exchange.meter.stop_reason:
+            attributes["gen_ai.response.finish_reasons"] = [self.words(exchange.meter.stop_reason)]
         ended = max(one.ended or exchange.ended for one in requests)
         chat = _child(f"chat {model}", CLIENT, root, (requests[0].began, ended), attributes)
         if last.code != OK:
@@ -236,11 +243,43 @@ def _child(
 
 def _usage(exchange: Exchange) -> dict[str, Attribute]:
     usage = exchange.meter.billed()
-    read = usage.cache_read_input_tokens or 0
-    written = usage.cache_creation_input_tokens or 0
+    return _told(
+        usage.input_tokens or 0,
+        exchange.meter.output_tokens,
+        usage.cache_read_input_tokens or 0,
+        usage.cache_creation_input_tokens or 0,
+    )
+
+
+def _step_usage(exchange: Exchange, step: int) -> dict[str, Attribute]:
+    """Returns the usage of one model call: what was spent after it, less what was before it."""
+    spent = exchange.timeline.spent
+    if step > len(spent) + 1:
+        return {}
+    if step <= len(spent):
+        after = _counts(spent[step - 1])
+    else:
+        usage, meter = exchange.meter.billed(), exchange.meter
+        after = [
+            usage.input_tokens or 0,
+            meter.output_tokens,
+            usage.cache_read_input_tokens or 0,
+            usage.cache_creation_input_tokens or 0,
+        ]
+    before = _counts(spent[step - 2]) if step > 1 else [0, 0, 0, 0]
+    fresh, output, read, written = (max(0, a - b) for a, b in zip(after, before, strict=True))
+    return _told(fresh, output, read, written)
+
+
+def _counts(usage: Mapping[str, Any]) -> list[int]:
+    found = [usage.get(name) for name in _COUNTS]
+    return [count if isinstance(count, int) else 0 for count in found]
+
+
+def _told(fresh: int, output: int, read: int, written: int) -> dict[str, Attribute]:
     return {
-        "gen_ai.usage.input_tokens": (usage.input_tokens or 0) + read + written,
-        "gen_ai.usage.output_tokens": exchange.meter.output_tokens,
+        "gen_ai.usage.input_tokens": fresh + read + written,
+        "gen_ai.usage.output_tokens": output,
         "gen_ai.usage.cache_read.input_tokens": read,
         "gen_ai.usage.cache_write.input_tokens": written,
     }
