@@ -16,7 +16,7 @@ Moments are seconds of the monotonic clock, as in `Exchange.started`; 0.0 stands
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -26,12 +26,31 @@ OK: Final = "ok"
 CANCELLED: Final = "cancelled"  # the client left, or the server is stopping
 
 
-class TraceContext(msgspec.Struct, gc=False):
+_MOST_KEPT: Final = 256 * 1024  # bytes of an answer's events
+
+
+class TracedContent(msgspec.Struct):
+    """The words of a request and its answer, kept only where the operator wants them in traces."""
+
+    request: Mapping[str, Any] | None = None  # its fields, as JSON
+    events: list[tuple[bytes, bytes]] = []
+    body: bytes = b""  # of a whole answer
+    size: int = 0
+
+    def take(self, events: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keeps events of the answer, until they are too many."""
+        self.size += sum(len(data) for _, data in events)
+        if self.size <= _MOST_KEPT:
+            self.events += events
+
+
+class TraceContext(msgspec.Struct):
     """The trace that a request belongs to (W3C Trace Context), if it is sampled."""
 
     trace_id: str  # 32 hex digits
     span_id: str  # 16 hex digits: of the span of this request
     parent_id: str | None = None  # of the caller's span
+    content: TracedContent | None = None
 
 
 class UpstreamRequest(msgspec.Struct, gc=False):

@@ -236,3 +236,19 @@ def test_only_requests_that_are_sampled_are_sent(traced, received, sim):
     assert {span.trace_id for span in received.spans} == {TRACE}
     assert len(received.named("POST ")) == 1
     assert ["traceparent" in entry["headers"] for entry in sim.requests()] == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_content_is_told_by_setting_alone(traced, received, sim, stream):
+    proxy = traced(OTEL_TRACE_CONTENT="true")
+    plays(sim, [text("A heron.")])
+    key = f"My key is {proxy.key}."
+    assert post(proxy, stream=stream, system=key)[0] == 200
+    servers(received, 1)
+    (chat,) = received.named("chat ")
+    (asked,) = json.loads(chat.attributes["gen_ai.input.messages"])
+    assert asked == {"role": "user", "parts": [{"type": "text", "content": PROMPT}]}
+    (answer,) = json.loads(chat.attributes["gen_ai.output.messages"])
+    assert answer["parts"] == [{"type": "text", "content": "A heron."}]
+    assert "(hidden)" in chat.attributes["gen_ai.system_instructions"]
+    assert proxy.key.encode() not in b"".join(received.bodies)

@@ -67,7 +67,11 @@ def make_tracing(settings: Settings) -> Tracing | None:
     export = SpanExport(make_exporter(options), options)
     master = settings.auth.master_api_key or ""
     secrets = (master,) if len(master) >= _SHORTEST_SECRET else ()
-    return Tracing(TraceBeginning(_sampling(settings)), Tracer(SpanTree(secrets), export), export)
+    return Tracing(
+        TraceBeginning(_sampling(settings), content=telemetry.otel_trace_content),
+        Tracer(SpanTree(secrets), export),
+        export,
+    )
 
 
 def _sampling(settings: Settings) -> Sampling:

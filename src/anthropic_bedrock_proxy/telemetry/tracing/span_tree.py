@@ -27,6 +27,7 @@ from ...gateway.exchange import Exchange
 from ...money import NANO_PER_USD
 from ...redaction import hide_keys, redact
 from ...timeline import OK, CellCall, ToolRun, TraceContext, UpstreamRequest
+from .content import answered, asked
 
 SERVER: Final = "SERVER"
 CLIENT: Final = "CLIENT"
@@ -89,6 +90,10 @@ class SpanTree:
             spans += self._step(exchange, root, step, requests, last_step=step == len(steps))
             if session:
                 spans[-1 - len(requests)].attributes["gen_ai.conversation.id"] = session
+        if trace.content is not None and steps:
+            chats = [span for span in spans if "proxy.step" in span.attributes]
+            chats[0].attributes.update(asked(trace.content, self._hide))
+            chats[-1].attributes.update(answered(trace.content, self._hide))
         for run in exchange.timeline.tools:
             spans += _tool(exchange, root, run)
         return spans
@@ -96,10 +101,13 @@ class SpanTree:
     def words(self, text: str) -> str:
         """Returns a client's words, cut, without what must not be told."""
         text = text[: 2 * _LONGEST]  # cut here, a key is still long enough to be seen as one
+        printable = "".join(c if c.isprintable() else "?" for c in text)
+        return redact(self._hide(printable))[:_LONGEST]
+
+    def _hide(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "(hidden)")
-        printable = "".join(c if c.isprintable() else "?" for c in text)
-        return redact(hide_keys(printable))[:_LONGEST]
+        return hide_keys(text)
 
     def _session(self, headers: Mapping[bytes, bytes]) -> str:
         for name in _SESSION_HEADERS:
