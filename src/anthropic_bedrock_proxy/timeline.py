@@ -16,7 +16,9 @@ Moments are seconds of the monotonic clock, as in `Exchange.started`; 0.0 stands
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Final
 
 import msgspec
 
@@ -24,12 +26,31 @@ OK: Final = "ok"
 CANCELLED: Final = "cancelled"  # the client left, or the server is stopping
 
 
-class TraceContext(msgspec.Struct, gc=False):
+_MOST_KEPT: Final = 256 * 1024  # bytes of an answer's events
+
+
+class TracedContent(msgspec.Struct):
+    """The words of a request and its answer, kept only where the operator wants them in traces."""
+
+    request: Mapping[str, Any] | None = None  # its fields, as JSON
+    events: list[tuple[bytes, bytes]] = []
+    body: bytes = b""  # of a whole answer
+    size: int = 0
+
+    def take(self, events: Sequence[tuple[bytes, bytes]]) -> None:
+        """Keeps events of the answer, until they are too many."""
+        self.size += sum(len(data) for _, data in events)
+        if self.size <= _MOST_KEPT:
+            self.events += events
+
+
+class TraceContext(msgspec.Struct):
     """The trace that a request belongs to (W3C Trace Context), if it is sampled."""
 
     trace_id: str  # 32 hex digits
     span_id: str  # 16 hex digits: of the span of this request
     parent_id: str | None = None  # of the caller's span
+    content: TracedContent | None = None
 
 
 class UpstreamRequest(msgspec.Struct, gc=False, omit_defaults=True):
@@ -54,7 +75,17 @@ class UpstreamRequest(msgspec.Struct, gc=False, omit_defaults=True):
             self.ended, self.code, self.status = at, code, status
 
 
-class ToolRun(msgspec.Struct, gc=False, omit_defaults=True):
+class CellCall(msgspec.Struct, gc=False, omit_defaults=True):
+    """One call of an executor for a cell: to run it, or to bring it results."""
+
+    cell: str  # its id
+    began: float
+    ended: float = 0.0
+    failed: bool = False
+    span_id: str = ""
+
+
+class ToolRun(msgspec.Struct, omit_defaults=True):
     """One run of a server-side tool, or of what is left of it after a suspension."""
 
     name: str
@@ -62,7 +93,18 @@ class ToolRun(msgspec.Struct, gc=False, omit_defaults=True):
     began: float
     ended: float = 0.0
     outcome: str = ""  # finished | suspended | failed | timed_out | cancelled
+    trace_id: str = ""  # where the request is traced, as all that is told of spans
     span_id: str = ""
+    cells: list[CellCall] = []
+
+    def end(self, at: float, outcome: str) -> None:
+        """Notes how it ended. Only the first end counts."""
+        if not self.ended:
+            self.ended, self.outcome = at, outcome
+
+
+# The run that goes on in this task: what is below tools knows of no request.
+current_run: ContextVar[ToolRun | None] = ContextVar("current_run", default=None)
 
 
 class Timeline(msgspec.Struct):
@@ -71,4 +113,5 @@ class Timeline(msgspec.Struct):
     upstream: list[UpstreamRequest] = []
     tools: list[ToolRun] = []
     step: int = 1  # the model call that is made now
+    spent: list[Mapping[str, Any]] = []  # Anthropic's usage of all calls before step 2, 3, …
     trace: TraceContext | None = None

@@ -41,6 +41,7 @@ def test_the_secrets_are_these():
         "MASTER_API_KEY",
         "METRICS_TOKEN",
         "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
         "PROVIDERS",
         "PROVIDER_KEY_ENCRYPTION_SECRET",
         "SANDBOX_TOKEN",

@@ -19,6 +19,7 @@ from anthropic_bedrock_proxy.sandbox.base import (
 )
 from anthropic_bedrock_proxy.sandbox.client import SandboxClient
 from anthropic_bedrock_proxy.sandbox.connection import ExecutorConnection
+from anthropic_bedrock_proxy.timeline import ToolRun, current_run
 
 
 def test_a_container_is_found_where_it_was_made_by_any_client():
@@ -187,3 +188,49 @@ def test_a_new_container_is_made_where_its_file_lies():
             assert len(marks) > 1
 
     asyncio.run(main())
+
+
+def test_a_call_for_a_cell_is_noted_in_the_run_that_makes_it():
+    async def main():
+        async with running_executor() as executor:
+            client = executor.client()
+            run = ToolRun("bash_code_execution", "srvtoolu_1", 0.0)
+            current_run.set(run)
+            address = at(client.new_container())
+            await client.run(address, BashCell("say x"), create=True)
+            (noted,) = run.cells
+            assert (noted.cell, noted.failed, noted.span_id) == (address.cell, False, "")
+            assert 0 < noted.began <= noted.ended
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_an_executor_is_told_the_span_of_a_traced_call(traced):
+    heads = []
+
+    async def refuse(reader, writer):
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async def main():
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            address = ExecutorAddress.from_url(f"http://127.0.0.1:{port}")
+            client = SandboxClient([ExecutorConnection(address, None)])
+            run = ToolRun("bash_code_execution", "srvtoolu_1", 0.0)
+            if traced:
+                run.trace_id, run.span_id = "a" * 32, "b" * 16
+            current_run.set(run)
+            with pytest.raises(SandboxUnavailableError):
+                await client.run(at(client.new_container()), BashCell("say x"), create=True)
+            await client.close()
+            return run.cells
+
+    (noted,) = asyncio.run(main())
+    assert noted.failed
+    field = f"\r\ntraceparent: 00-{'a' * 32}-{noted.span_id}-01\r\n".encode()
+    assert all((field in head) == traced for head in heads)
+    assert len(noted.span_id) == (16 if traced else 0)

@@ -37,6 +37,7 @@ from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
 from .observers import make_access_log, make_content_log, make_observers, make_request_log
 from .sandbox import OnDemandSandbox
+from .tracing import Tracing, check_tracing, make_tracing
 
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
@@ -86,6 +87,7 @@ class App:
         limiter: Limiter,
         access_log: AccessLog | None,
         request_log: RequestLog | None,
+        tracing: Tracing | None,
         watchdog: Watchdog,
     ) -> None:
         self.application = application
@@ -104,6 +106,7 @@ class App:
         self._limiter = limiter
         self._access_log = access_log
         self._request_log = request_log
+        self._tracing = tracing
         self._watchdog = watchdog
 
     def drain(self) -> None:
@@ -131,6 +134,8 @@ class App:
             self._access_log.close()
         if self._request_log is not None:
             self._request_log.close()
+        if self._tracing is not None:
+            await self._tracing.close()
 
 
 def check(settings: Settings) -> None:
@@ -138,6 +143,7 @@ def check(settings: Settings) -> None:
     check_http(settings)
     check_metrics(settings)
     check_health(settings)
+    check_tracing(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -188,6 +194,7 @@ async def build(
     metrics = make_metrics(settings, board)
     access_log = make_access_log(settings, inherited.output)
     request_log = make_request_log(settings)
+    tracing = make_tracing(settings)
     health, components = make_health(
         settings,
         store=store,
@@ -207,7 +214,8 @@ async def build(
         files=sandbox.client if sandbox.enabled else None,
         content=make_content_log(settings),
         render_metrics=metrics.render if metrics is not None else None,
-        observers=make_observers(settings, access_log, request_log, metrics),
+        observers=make_observers(settings, access_log, request_log, metrics, tracing),
+        begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
     if metrics is not None:
@@ -239,6 +247,7 @@ async def build(
         limiter=limiter,
         access_log=access_log,
         request_log=request_log,
+        tracing=tracing,
         watchdog=watchdog,
     )
 

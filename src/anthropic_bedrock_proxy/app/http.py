@@ -53,6 +53,7 @@ def make_application(
     content: ContentObserver | None,
     render_metrics: Render | None,
     observers: Sequence[Observer],
+    begin_trace: Observer | None,
 ) -> Application:
     """Makes the application: every route that the proxy serves.
 
@@ -96,6 +97,7 @@ def make_application(
         (*routes, *docs.routes()),
         ANTHROPIC,
         observers=observers,
+        begin_trace=begin_trace,
         cors=make_cors(settings),
     )
 

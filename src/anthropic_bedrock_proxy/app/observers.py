@@ -1,4 +1,4 @@
-"""Whoever looks at requests that have ended: metrics, the access log, the request log."""
+"""Whoever looks at requests that have ended: metrics, access log, request log, traces."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.output import LogOutput
 from ..telemetry.request_log.writer import RequestLog
 from .metrics import Metrics
+from .tracing import Tracing
 
 if TYPE_CHECKING:
     from ..telemetry.content import ContentLog
@@ -49,6 +50,7 @@ def make_observers(
     access_log: AccessLog | None,
     request_log: RequestLog | None,
     metrics: Metrics | None,
+    tracing: Tracing | None,
 ) -> list[Observer]:
     """Makes the list of those who are shown each request that has ended."""
     observers: list[Observer] = []
@@ -58,4 +60,6 @@ def make_observers(
     if sinks:
         master = settings.auth.master_api_key
         observers.append(RequestLines(sinks, secrets=[master] if master else []))
+    if tracing is not None:
+        observers.append(tracing.observe)
     return observers

@@ -22,7 +22,13 @@ async def opened_turn(attempt: Attempt, tools: Toolset) -> TurnStream:
     exchange = attempt.exchange
     begun = exchange.turn
     if begun is None or not begun.toolset.covers(tools):
-        begun = await begin_turn(attempt.request, tools, exchange.key_id, earlier=begun)
+        begun = await begin_turn(
+            attempt.request,
+            tools,
+            exchange.key_id,
+            earlier=begun,
+            timeline=exchange.timeline,
+        )
         exchange.turn = begun
     attempt.options = msgspec.structs.replace(attempt.options, stream=True)
     return await open_turn(begun, attempt.open_call)

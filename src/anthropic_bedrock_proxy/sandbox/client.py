@@ -13,10 +13,12 @@ import os
 import re
 from collections.abc import Sequence
 from random import choice
+from time import monotonic
 from typing import Final
 
 import msgspec
 
+from ..timeline import CellCall, current_run
 from .base import (
     Cell,
     CellAddress,
@@ -144,10 +146,17 @@ class SandboxClient(FilesClient):
         if not is_id(at.cell):
             raise ContainerGoneError
         path = f"/containers/{at.container}/cells/{at.cell}{suffix}"
+        noted = _note(at.cell)
         try:
             reply = await executor.read(CellReply, "POST", path, body, seconds=self._cell_seconds)
         except RefusedFileError as error:  # of the body, not of a file
+            noted.failed = True
             raise SandboxUnavailableError(f"The cell is too large: {error}") from error
+        except BaseException:
+            noted.failed = True
+            raise
+        finally:
+            noted.ended = monotonic()
         if isinstance(reply.outcome, Ran) and reply.outcome.files:
             files = [
                 msgspec.structs.replace(file, id=marked_id(executor, file.id))
@@ -163,3 +172,14 @@ class SandboxClient(FilesClient):
         if executor is None:
             raise ContainerGoneError
         return executor
+
+
+def _note(cell: str) -> CellCall:
+    """Notes a call for a cell, in the run of a tool that makes it."""
+    noted = CellCall(cell, monotonic())
+    run = current_run.get()
+    if run is not None:
+        if run.span_id:
+            noted.span_id = os.urandom(8).hex()
+        run.cells.append(noted)
+    return noted

@@ -22,6 +22,7 @@ from ..aws.http import (
     TransportError,
     TransportTimeoutError,
 )
+from ..timeline import current_run
 from .address import ExecutorAddress
 from .base import (
     ContainerGoneError,
@@ -102,7 +103,7 @@ class ExecutorConnection:
             content_type = "application/octet-stream"  # a client named it
         owner_field = "" if owner is None else f"{OWNER_HEADER}: {owner}\r\n"
         head = (
-            f"{method} {path} HTTP/1.1\r\n{self._fields}{owner_field}"
+            f"{method} {path} HTTP/1.1\r\n{self._fields}{owner_field}{_trace_field()}"
             f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
         ).encode()
         cut = False
@@ -247,3 +248,12 @@ def _error(status: int, answer: bytes) -> SandboxError:
             return SandboxUnavailableError(
                 f"The sandbox executor refused a request: {body.message}"
             )
+
+
+def _trace_field() -> str:
+    """Returns the header that names the span which a call is of, if it is traced."""
+    run = current_run.get()
+    if run is None or not run.span_id:
+        return ""
+    span_id = (run.cells[-1].span_id if run.cells else "") or run.span_id
+    return f"traceparent: 00-{run.trace_id}-{span_id}-01\r\n"

@@ -21,6 +21,7 @@ Outcome = Literal["finished", "refused", "aborted", "faulted"]
 _HEADERS = (
     b"accept",
     b"content-type",
+    b"traceparent",
     b"user-agent",
     b"x-amzn-bedrock-",
     b"x-amz-",

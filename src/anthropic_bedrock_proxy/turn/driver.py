@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import InvalidRequestError
 from ..protocol.request.messages import MessagesRequest
+from ..timeline import Timeline
 from ..tools.base import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
@@ -21,13 +22,15 @@ from .stream import NewTimeout, OpenCall, TurnStream, run_call
 class BegunTurn(msgspec.Struct, frozen=True, eq=False):
     """A turn whose history is complete: `actions` are a model call, or all of a short answer.
 
-    `outcomes` are those of the calls that the history had left open, by their ids.
+    `outcomes` are those of the calls that the history had left open, by their ids. Calls are noted
+    in `timeline`.
     """
 
     turn: Turn
     toolset: Toolset
     actions: list[Action]
     outcomes: dict[str, Outcome]
+    timeline: Timeline
 
 
 async def begin_turn(
@@ -36,6 +39,7 @@ async def begin_turn(
     key_id: str = "",
     *,
     earlier: BegunTurn | None = None,
+    timeline: Timeline | None = None,
     new_timeout: NewTimeout = asyncio.timeout,
 ) -> BegunTurn:
     """Begins a turn: runs what its history left open, all at once. No model is called.
@@ -43,6 +47,7 @@ async def begin_turn(
     `earlier` is a turn of the same request: what it has run is not run again. Raises
     `InvalidRequestError` with the path, and whatever `ProxyError` a tool has against the request.
     """
+    timeline = timeline or Timeline()
     turn = Turn(request, toolset, key_id)
     for check in turn.checks():
         await check()
@@ -51,11 +56,11 @@ async def begin_turn(
     calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}
     ids = [identifier for identifier in calls if identifier not in outcomes]
     # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
-    ran = await asyncio.gather(*(run_call(calls[identifier], new_timeout) for identifier in ids))
+    ran = await asyncio.gather(*(run_call(calls[one], new_timeout, timeline) for one in ids))
     outcomes.update(zip(ids, ran, strict=True))
     for identifier in calls:
         actions = turn.feed(CallOutcome(identifier, outcomes[identifier]))
-    return BegunTurn(turn, toolset, actions, outcomes)
+    return BegunTurn(turn, toolset, actions, outcomes, timeline)
 
 
 async def open_turn(
@@ -68,9 +73,16 @@ async def open_turn(
     and whatever `open_call` raises.
     """
     if isinstance(begun.actions[-1], End):
-        return TurnStream(begun.turn, None, open_call, new_timeout, actions=begun.actions)
+        return TurnStream(
+            begun.turn,
+            None,
+            open_call,
+            new_timeout,
+            actions=begun.actions,
+            timeline=begun.timeline,
+        )
     try:
         first = await open_call(begun.turn.request)
     except InvalidRequestError as error:
         raise begun.turn.in_clients_words(error) from None
-    return TurnStream(begun.turn, first, open_call, new_timeout)
+    return TurnStream(begun.turn, first, open_call, new_timeout, timeline=begun.timeline)

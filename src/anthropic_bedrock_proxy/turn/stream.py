@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, Final
@@ -22,6 +23,7 @@ from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, GrammarError
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
+from ..timeline import CANCELLED, Timeline, ToolRun, current_run
 from ..tools.base import Finished, Outcome, Suspended
 from ..upstream.base import AnswerStream
 from .actions import Action, CallModel, CallOutcome, RunCall, Tell
@@ -36,9 +38,13 @@ _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("anthropic_bedrock_proxy.turn")
 
 
-async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
-    """Awaits one call; its time-out and its faults are outcomes too."""
+async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) -> Outcome:
+    """Awaits one call, and notes it; its time-out and its faults are outcomes too.
+
+    To be run in a task of its own.
+    """
     scope = new_timeout(asked.tool.timeout_seconds)
+    noted = _note(asked, timeline)
     try:
         async with scope:
             outcome = await asked.run(asked.call)
@@ -46,17 +52,31 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout) -> Outcome:
             asked.tool.to_tool_result(outcome.content)  # the turn could not go on without
     except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
         if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+            noted.end(monotonic(), CANCELLED)
             raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
+            noted.end(monotonic(), "timed_out")
             return Finished(asked.tool.timed_out(asked.call.name))
         # Neither its message nor its traceback is logged: they may quote what was asked.
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
+        noted.end(monotonic(), "failed")
         return Finished(asked.tool.unavailable(asked.call.name))
     else:
+        suspended = isinstance(outcome, Suspended)
+        noted.end(monotonic(), "suspended" if suspended else "finished")
         return outcome
     finally:
         del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
+
+
+def _note(asked: RunCall, timeline: Timeline) -> ToolRun:
+    noted = ToolRun(asked.call.name, asked.call.id, monotonic())
+    if timeline.trace is not None:
+        noted.trace_id, noted.span_id = timeline.trace.trace_id, os.urandom(8).hex()
+    timeline.tools.append(noted)
+    current_run.set(noted)
+    return noted
 
 
 def _is_cancelled() -> bool:
@@ -76,8 +96,13 @@ class TurnStream:
         new_timeout: NewTimeout,
         *,
         actions: Sequence[Action] = (),
+        timeline: Timeline | None = None,
     ) -> None:
-        """`first` is None for a turn that ends without a model call; `actions` are all of it."""
+        """`first` is None for a turn that ends without a model call; `actions` are all of it.
+
+        Calls are noted in `timeline`, if somebody wants to read it.
+        """
+        self._timeline = timeline or Timeline()
         self.upstream_request_id = None if first is None else first.upstream_request_id
         self.service_tier = None if first is None else first.service_tier
         self.suspended: SuspendedTurn | None = None  # known at the end
@@ -205,11 +230,12 @@ class TurnStream:
                 case Tell():
                     self._told += action.events
                 case RunCall():
-                    running = run_call(action, self._new_timeout)
+                    running = run_call(action, self._new_timeout, self._timeline)
                     self._running[action.call.id] = asyncio.ensure_future(running)
                 case CallModel():
                     self._estimated = self.usage_estimated
                     self._hang_up()
+                    self._timeline.spent.append(self._turn.spent())
                     self._opening = asyncio.ensure_future(self._open_call(action.request))
                 case _:  # End
                     self.suspended = action.suspended

@@ -272,3 +272,23 @@ def test_no_more_tokens_than_a_record_can_hold():
 
 def test_images_are_not_counted_as_text_on_converse_either():
     assert estimate_input(b'{"source":{"bytes":"' + b"A" * 40_000 + b'"}}') < 2000
+
+
+@pytest.mark.parametrize(
+    ("delta", "reason"),
+    [
+        (b'{"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}}', "end_turn"),
+        (b'{"delta":{"stop_reason":null},"usage":{"output_tokens":1}}', ""),
+        (b'{"delta":7,"usage":{"output_tokens":1}}', ""),
+    ],
+)
+def test_why_an_answer_ended_is_kept_and_changes_nothing_else(delta, reason):
+    meter = Meter()
+    meter.observe((b"message_delta", delta))
+    assert (meter.stop_reason, meter.output_tokens, meter.estimated) == (reason, 1, False)
+
+
+def test_why_a_whole_answer_ended_is_kept():
+    meter = Meter()
+    meter.observe_message(b'{"stop_reason":"max_tokens","usage":{"output_tokens":1}}')
+    assert meter.stop_reason == "max_tokens"

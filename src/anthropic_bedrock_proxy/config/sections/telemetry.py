@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from ..schema import Section, Setting
 
-_TRACING = "waits for tracing"
-
 
 class TelemetrySettings(Section, frozen=True):
     """Metrics and traces."""
@@ -38,15 +36,15 @@ class TelemetrySettings(Section, frozen=True):
         ),
     ] = False
     enable_tracing: Annotated[
-        bool, Setting("ENABLE_TRACING", "Export OpenTelemetry traces.", no_effect=_TRACING)
+        bool, Setting("ENABLE_TRACING", "Export OpenTelemetry traces; needs the extra `tracing`.")
     ] = False
     otel_exporter_otlp_endpoint: Annotated[
         str | None,
-        Setting("OTEL_EXPORTER_OTLP_ENDPOINT", "Where traces go.", url=True, no_effect=_TRACING),
+        Setting("OTEL_EXPORTER_OTLP_ENDPOINT", "Where traces go.", url=True),
     ] = None
     otel_exporter_otlp_protocol: Annotated[
         Literal["http/protobuf", "grpc"],
-        Setting("OTEL_EXPORTER_OTLP_PROTOCOL", "How traces are sent.", no_effect=_TRACING),
+        Setting("OTEL_EXPORTER_OTLP_PROTOCOL", "How traces are sent."),
     ] = "http/protobuf"
     otel_exporter_otlp_headers: Annotated[
         str | None,
@@ -54,15 +52,14 @@ class TelemetrySettings(Section, frozen=True):
             "OTEL_EXPORTER_OTLP_HEADERS",
             "Headers for the trace collector, name=value, comma-separated.",
             secret=True,
-            no_effect=_TRACING,
         ),
     ] = None
-    otel_service_name: Annotated[
-        str, Setting("OTEL_SERVICE_NAME", "Our name in traces.", no_effect=_TRACING)
-    ] = "anthropic-bedrock-proxy"
+    otel_service_name: Annotated[str, Setting("OTEL_SERVICE_NAME", "Our name in traces.")] = (
+        "anthropic-bedrock-proxy"
+    )
     otel_trace_content: Annotated[
         bool,
-        Setting("OTEL_TRACE_CONTENT", "Put prompts and answers into traces.", no_effect=_TRACING),
+        Setting("OTEL_TRACE_CONTENT", "Put prompts and answers into traces."),
     ] = False
     otel_trace_sampling_ratio: Annotated[
         float,
@@ -71,7 +68,6 @@ class TelemetrySettings(Section, frozen=True):
             "The share of requests that are traced.",
             minimum=0,
             maximum=1,
-            no_effect=_TRACING,
         ),
     ] = 1.0
     otel_batch_max_queue_size: Annotated[
@@ -80,7 +76,6 @@ class TelemetrySettings(Section, frozen=True):
             "OTEL_BATCH_MAX_QUEUE_SIZE",
             "Spans that may wait to be sent; more are dropped.",
             minimum=1,
-            no_effect=_TRACING,
         ),
     ] = 2048
     otel_batch_schedule_delay_ms: Annotated[
@@ -89,6 +84,52 @@ class TelemetrySettings(Section, frozen=True):
             "OTEL_BATCH_SCHEDULE_DELAY_MS",
             "Milliseconds between two batches of spans.",
             minimum=1,
-            no_effect=_TRACING,
         ),
     ] = 5000
+    otel_exporter_otlp_traces_endpoint: Annotated[
+        str | None,
+        Setting(
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "Where traces go, with the whole path; before OTEL_EXPORTER_OTLP_ENDPOINT.",
+            url=True,
+        ),
+    ] = None
+    otel_exporter_otlp_traces_protocol: Annotated[
+        Literal["http/protobuf", "grpc"] | None,
+        Setting(
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "How traces are sent; before OTEL_EXPORTER_OTLP_PROTOCOL.",
+        ),
+    ] = None
+    otel_exporter_otlp_traces_headers: Annotated[
+        str | None,
+        Setting(
+            "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+            "Headers for the trace collector; before OTEL_EXPORTER_OTLP_HEADERS.",
+            secret=True,
+        ),
+    ] = None
+    otel_traces_sampler: Annotated[
+        Literal[
+            "always_on",
+            "always_off",
+            "traceidratio",
+            "parentbased_always_on",
+            "parentbased_always_off",
+            "parentbased_traceidratio",
+        ]
+        | None,
+        Setting(
+            "OTEL_TRACES_SAMPLER",
+            "Which requests are traced; unset, parentbased_traceidratio.",
+        ),
+    ] = None
+    otel_traces_sampler_arg: Annotated[
+        float | None,
+        Setting(
+            "OTEL_TRACES_SAMPLER_ARG",
+            "The ratio of that sampler; before OTEL_TRACE_SAMPLING_RATIO.",
+            minimum=0,
+            maximum=1,
+        ),
+    ] = None

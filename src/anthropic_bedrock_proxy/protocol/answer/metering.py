@@ -64,8 +64,12 @@ class Usage(msgspec.Struct, gc=False):
     iterations: list[Iteration] | None = None
 
 
-class _Body(msgspec.Struct, gc=False):
+class _Body(msgspec.Struct):
+    """A whole answer, or a `message_delta`; nothing hangs on the form of why it ended."""
+
     usage: Usage | None = None
+    delta: Any = None
+    stop_reason: Any = None
 
 
 class _MessageStart(msgspec.Struct, gc=False):
@@ -83,6 +87,7 @@ class Meter(msgspec.Struct, eq=False):
 
     usage: Usage = msgspec.field(default_factory=Usage)
     final: bool = False  # the model has told the output tokens of the whole answer
+    stop_reason: str = ""  # as the client is told it
     _assumed: bool = False
     _delta_events: int = 0
     _delta_bytes: int = 0
@@ -95,8 +100,11 @@ class Meter(msgspec.Struct, eq=False):
             self._delta_bytes += len(data)
         elif name == b"message_delta":
             try:
-                usage = _decode_body(data).usage
+                body = _decode_body(data)
+                usage = body.usage
                 self._merge(usage)
+                if isinstance(body.delta, dict):
+                    self._stopped(body.delta.get("stop_reason"))
                 if usage is not None and usage.output_tokens is not None:
                     self.final = True
             except _UNREADABLE:
@@ -112,7 +120,9 @@ class Meter(msgspec.Struct, eq=False):
         """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
         self.usage, self._assumed = Usage(), False  # an earlier attempt may have left an estimate
         try:
-            self.usage = _decode_body(body).usage or self.usage
+            decoded = _decode_body(body)
+            self.usage = decoded.usage or self.usage
+            self._stopped(decoded.stop_reason)
             self.final = self.usage.output_tokens is not None
         except msgspec.ValidationError:
             if not isinstance(answer := _decode_any(body), dict):
@@ -188,6 +198,10 @@ class Meter(msgspec.Struct, eq=False):
             readable.service_tier = tier
         self._merge(readable)
         self.final = readable.output_tokens is not None
+
+    def _stopped(self, reason: object) -> None:
+        if isinstance(reason, str):
+            self.stop_reason = reason
 
     def _merge(self, usage: Usage | None) -> None:
         if usage is None:

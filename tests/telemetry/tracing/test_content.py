@@ -1,0 +1,103 @@
+"""Prompts and answers in spans: their form, their bounds, and what is never told."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+from anthropic_bedrock_proxy.redaction import hide_keys
+from anthropic_bedrock_proxy.telemetry.tracing.content import MAX_ATTRIBUTE, answered, asked
+from anthropic_bedrock_proxy.timeline import TracedContent
+
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBOR"}}
+
+
+def told(**fields):
+    raws = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
+    found = asked(TracedContent(raws), hide_keys)
+    return {name.removeprefix("gen_ai."): json.loads(value) for name, value in found.items()}
+
+
+def says(content, role="user"):
+    return {"role": role, "content": content}
+
+
+def test_messages_have_the_form_of_the_conventions():
+    call = {"type": "tool_use", "id": "toolu_1", "name": "find", "input": {"word": "heron"}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a bird"}
+    found = told(
+        system="Be brief.",
+        tools=[{"name": "find", "description": "Finds", "input_schema": {"type": "object"}}],
+        messages=[says("Hi"), says([call], "assistant"), says([result, IMAGE])],
+    )
+    assert found == {
+        "system_instructions": [{"type": "text", "content": "Be brief."}],
+        "tool.definitions": [
+            {"type": "function", "name": "find", "description": "Finds",
+             "parameters": {"type": "object"}}
+        ],
+        "input.messages": [
+            {"role": "user", "parts": [{"type": "text", "content": "Hi"}]},
+            {"role": "assistant", "parts": [
+                {"type": "tool_call", "id": "toolu_1", "name": "find",
+                 "arguments": {"word": "heron"}}]},
+            {"role": "user", "parts": [
+                {"type": "tool_call_response", "id": "toolu_1",
+                 "response": [{"type": "text", "content": "a bird"}]},
+                {"type": "image"}]},
+        ],
+    }  # fmt: skip
+
+
+def test_of_a_long_history_the_latest_messages_are_told():
+    history = [says(f"{number} {'x' * 1000}") for number in range(200)]
+    messages = told(messages=history)["input.messages"]
+    assert 50 < len(messages) < 66
+    assert messages[-1]["parts"][0]["content"].startswith("199 ")
+    assert len(json.dumps(messages)) < 1.1 * MAX_ATTRIBUTE
+
+
+@pytest.mark.parametrize("size", [MAX_ATTRIBUTE, 2 << 20])
+def test_a_message_that_is_too_large_says_only_how_large_it_was(size):
+    (one,) = told(messages=[says("x" * size)])["input.messages"]
+    assert size < one["left_out_bytes"] < size + 100
+
+
+def test_keys_are_hidden():
+    key = "sk-ant-REDACTED"
+    assert key not in str(told(system=f"Use {key}.", messages=[says(f"My key is {key}.")]))
+
+
+@pytest.mark.parametrize("messages", [7, [7], [{}], [says(7)], [says([{}])]])
+def test_what_is_misshapen_breaks_nothing(messages):
+    told(messages=messages, system=messages, tools=messages)
+
+
+def test_a_stream_is_told_as_its_message_also_if_it_was_cut():
+    events = [
+        (b"content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
+        (b"content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "A he"}}),
+        (b"content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "ron."}}),
+        (b"message_delta", {"delta": {"stop_reason": "end_turn"}}),
+    ]
+    content = TracedContent()
+    content.take([(name, json.dumps(data).encode()) for name, data in events])
+    found = json.loads(answered(content, hide_keys)["gen_ai.output.messages"])
+    part = {"type": "text", "content": "A heron."}
+    assert found == [{"role": "assistant", "parts": [part], "finish_reason": "end_turn"}]
+
+
+def test_a_whole_answer_is_told_and_garbage_is_not():
+    body = b'{"content":[{"type":"thinking","thinking":"hm"}],"stop_reason":"end_turn"}'
+    found = json.loads(answered(TracedContent(body=body), hide_keys)["gen_ai.output.messages"])
+    assert found[0]["parts"] == [{"type": "reasoning", "content": "hm"}]
+    assert answered(TracedContent(body=b"{"), hide_keys) == {}
+
+
+def test_events_are_kept_up_to_a_bound():
+    content = TracedContent()
+    for _ in range(1000):
+        content.take([(b"content_block_delta", b"x" * 1024)])
+    assert len(content.events) == 256
