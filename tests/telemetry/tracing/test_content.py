@@ -66,7 +66,7 @@ def test_a_message_that_is_too_large_says_only_how_large_it_was(size):
 
 
 def test_keys_are_hidden():
-    key = "sk-ant-REDACTED"
+    key = "sk-" + "Ab1_" * 10
     assert key not in str(told(system=f"Use {key}.", messages=[says(f"My key is {key}.")]))
 
 
