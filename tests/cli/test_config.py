@@ -44,7 +44,7 @@ def test_text_shows_values_sources_and_what_has_no_effect(run):
     assert rows["WORKERS"] == ["2", "p.toml"]
     assert rows["MASTER_API_KEY"] == ["****", "environment"]
     assert rows["AWS_PROFILE"] == ["(unset)", "default"]
-    assert rows["ENABLE_METRICS*"][1:] == ["default"]
+    assert rows["ENABLE_WEB_SEARCH*"][1:] == ["default"]
     assert "DEBUG (from .env): accepted and ignored: replaced by LOG_LEVEL=DEBUG" in result.stdout
     assert "did you mean PORT?" in result.stdout
 

@@ -13,6 +13,11 @@ import time
 from servers import PYTHON
 
 
+def listen_to_ctrl_c():
+    """Whoever runs tests in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_it_is_drawn_until_ctrl_c(start):
     proxy = start(METRICS_TOKEN="t")
     command = [PYTHON, "-m", "anthropic_bedrock_proxy", "top", "--url", proxy.url]
@@ -32,6 +37,7 @@ def test_it_is_drawn_until_ctrl_c(start):
         stdout=slave,
         stderr=slave,
         env={**proxy.environment, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509  # no thread runs here
     )
     os.close(slave)
     text, deadline = b"", time.monotonic() + 20

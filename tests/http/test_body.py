@@ -65,9 +65,9 @@ def test_the_limit_holds_for_all_members_together():
     [
         (b"", b"gzip"),
         (b"plain", b"gzip"),
-        (gzip.compress(b"a")[:-1], b"gzip"),
-        (gzip.compress(b"a") * 2 + b"\x1f\x8b", b"gzip"),
-        (gzip.compress(b"a") + b"more", b"gzip"),
+        (gzip.compress(b"a", mtime=0)[:-1], b"gzip"),
+        (gzip.compress(b"a", mtime=0) * 2 + b"\x1f\x8b", b"gzip"),
+        (gzip.compress(b"a", mtime=0) + b"more", b"gzip"),
         (zlib.compress(b"a"), b"gzip"),
         (b"", b"deflate"),
         (b"plain", b"deflate"),

@@ -66,6 +66,7 @@ def test_the_state_tells_what_there_is():
             "running": 0,
             "waiting": 0,
             "warm": 0,
+            "errors": 0,
             "version": __version__,
         }
 

@@ -143,7 +143,8 @@ class Segments:
             if not aged and file.tell() < self._max_bytes // SEGMENTS:
                 return file
             self.close()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not its parents: where the data should be mounted, nothing of ours may stand.
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         name = f"{int(now * 1000):011x}-{os.getpid()}-{token_hex(2)}{SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         file = self._file = open(os.open(self._folder / name, flags, 0o600), "ab")  # noqa: PTH123, SIM115  # with a mode; kept open
