@@ -16,8 +16,9 @@ WHOLLY_COVERED := $(SRC)/protocol/*,$(SRC)/turn/*,$(SRC)/limits/gcra.py,$(SERVER
 run: $(VENV)/.runtime
 	$(BIN)/anthropic-bedrock-proxy serve --demo-without-aws
 
+# Two processes: a good part of the tests waits for other processes. Tests of a file stay together.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ import signal
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anthropic
 import pytest
@@ -166,13 +167,12 @@ def test_a_killed_executor_is_told_and_leaves_nothing(cluster, sim, tmp_path):
 @pytest.fixture(params=KINDS)
 def alone(request, simulator, sim, tmp_path):
     """A proxy with an executor of its own, whose temporary files are in a folder of their own."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
     name = f"alone-{os.getpid()}-{request.param}"
-    settings = walls(request.param) | {"SANDBOX_NAME": name, "TMPDIR": str(temporary)}
-    with start_proxy(tmp_path / "alone", simulator, WORKERS="2", **settings) as proxy:
-        proxy.name = name
-        yield proxy
+    with TemporaryDirectory() as temporary:  # a short path: it is that of a Unix socket, too
+        settings = walls(request.param) | {"SANDBOX_NAME": name, "TMPDIR": temporary}
+        with start_proxy(tmp_path / "alone", simulator, WORKERS="2", **settings) as proxy:
+            proxy.name = name
+            yield proxy
 
 
 def begun(proxy, sim):
