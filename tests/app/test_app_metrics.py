@@ -49,6 +49,7 @@ def told(parts, **given):
     metrics = make_metrics(configured, make_board(configured))
     metrics.watch(
         parts.application,
+        SimpleNamespace(flush=lambda: None),
         failover=parts.failover,
         journal=parts.journal,
         budgets=parts.budgets,

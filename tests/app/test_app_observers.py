@@ -8,7 +8,7 @@ from anthropic_bedrock_proxy.app.logs import make_output
 from anthropic_bedrock_proxy.app.observers import (
     make_access_log,
     make_content_log,
-    make_observers,
+    make_ended_requests,
     make_request_log,
 )
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
@@ -25,8 +25,8 @@ def test_requests_are_told_to_whoever_is_switched_on(given, tmp_path):
     configured = settings(STORE_URL=f"sqlite:///{tmp_path}/x.db", **given)
     logs = make_access_log(configured, Output()), make_request_log(configured)
     assert (logs[0] is None, logs[1] is None) == ("ACCESS_LOG" in given, "REQUEST_LOG" in given)
-    assert len(make_observers(configured, *logs, None, None)) == 1
-    assert make_observers(configured, None, None, None, None) == []
+    assert len(make_ended_requests(configured, *logs, None)._looks) == 1
+    assert make_ended_requests(configured, None, None, None)._looks == []
 
 
 def test_lines_go_to_a_descriptor_or_to_a_file(tmp_path):

@@ -3,22 +3,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from types import SimpleNamespace
 
 import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.models.registry import Target
 from anthropic_bedrock_proxy.telemetry.access_log import AccessLog, RequestLines
+from anthropic_bedrock_proxy.telemetry.ended_requests import EndedRequest
 from anthropic_bedrock_proxy.telemetry.output import Output
 from anthropic_bedrock_proxy.timeline import OK, TraceContext, UpstreamRequest
 
 PARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def request_of(path, **headers):
-    headers = {name.encode(): value for name, value in headers.items()}
-    return SimpleNamespace(method="POST", path=path, client="10.0.0.1", headers=headers)
+def request_of(path, traceparent=None):
+    return EndedRequest("POST", path, "10.0.0.1", traceparent)
 
 
 REQUEST = request_of("/v1/messages")

@@ -24,6 +24,7 @@ from ..store.base.errors import StoreError
 from ..store.base.store import Store
 from ..store.journal import Journal
 from ..telemetry.access_log import AccessLog
+from ..telemetry.ended_requests import EndedRequests
 from ..telemetry.request_log.writer import RequestLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
@@ -35,7 +36,7 @@ from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
-from .observers import make_access_log, make_content_log, make_observers, make_request_log
+from .observers import make_access_log, make_content_log, make_ended_requests, make_request_log
 from .sandbox import OnDemandSandbox
 from .tracing import Tracing, check_tracing, make_tracing
 
@@ -85,6 +86,7 @@ class App:
         sandbox: OnDemandSandbox,
         budgets: Budgets,
         limiter: Limiter,
+        ended: EndedRequests,
         access_log: AccessLog | None,
         request_log: RequestLog | None,
         tracing: Tracing | None,
@@ -104,6 +106,7 @@ class App:
         self._sandbox = sandbox
         self._budgets = budgets
         self._limiter = limiter
+        self._ended = ended
         self._access_log = access_log
         self._request_log = request_log
         self._tracing = tracing
@@ -130,6 +133,7 @@ class App:
         await self._limiter.close()
         await self._store.close()
         await self._resolver.close()
+        self._ended.flush()
         if self._access_log is not None:
             self._access_log.close()
         if self._request_log is not None:
@@ -194,6 +198,7 @@ async def build(
     metrics = make_metrics(settings, board)
     access_log = make_access_log(settings, inherited.output)
     request_log = make_request_log(settings)
+    ended = make_ended_requests(settings, access_log, request_log, metrics)
     tracing = make_tracing(settings)
     health, components = make_health(
         settings,
@@ -214,13 +219,14 @@ async def build(
         files=sandbox.client if sandbox.enabled else None,
         content=make_content_log(settings),
         render_metrics=metrics.render if metrics is not None else None,
-        observers=make_observers(settings, access_log, request_log, metrics, tracing),
+        observers=[ended] if tracing is None else [ended, tracing.observe],
         begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
     if metrics is not None:
         metrics.watch(
             application,
+            ended,
             failover=failover,
             journal=journal,
             budgets=counters.budgets,
@@ -245,6 +251,7 @@ async def build(
         sandbox=sandbox,
         budgets=counters.budgets,
         limiter=limiter,
+        ended=ended,
         access_log=access_log,
         request_log=request_log,
         tracing=tracing,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..config import Settings, SettingsError
@@ -18,6 +18,7 @@ from .sandbox import OnDemandSandbox
 
 if TYPE_CHECKING:
     from ..http.application import Application
+    from ..telemetry.ended_requests import EndedRequests
     from ..telemetry.metrics.exposition import Exposition
 
 _log = logging.getLogger("anthropic_bedrock_proxy.telemetry")
@@ -64,18 +65,21 @@ class Metrics:
         self._slab = slab
         self._exposition: Exposition | None = None
         self._states = States(slab, ())
+        self._count_waiting: Callable[[], None] = lambda: None
         self.counter = RequestCounter(slab, with_keys=self._with_keys)
 
     def watch(
         self,
         application: Application,
+        ended: EndedRequests,
         *,
         failover: Failover,
         journal: Journal,
         budgets: Budgets,
         sandbox: OnDemandSandbox,
     ) -> None:
-        """Names the parts whose states are told."""
+        """Names the parts whose states are told, and the requests that wait to be counted."""
+        self._count_waiting = ended.flush
         self._states = States(
             self._slab,
             (
@@ -93,6 +97,7 @@ class Metrics:
 
     async def render(self, accept: str) -> tuple[bytes, str]:
         """Renders the metrics of all workers, beside the loop."""
+        self._count_waiting()
         self._states.write()
         return await asyncio.to_thread(self._rendered, accept)
 

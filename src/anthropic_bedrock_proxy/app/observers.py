@@ -1,16 +1,15 @@
-"""Whoever looks at requests that have ended: metrics, access log, request log, traces."""
+"""Whoever looks at requests that have ended: metrics, the access log, the request log."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..config import Settings
-from ..http.application import Observer
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
+from ..telemetry.ended_requests import EndedRequests, Look
 from ..telemetry.output import LogOutput
 from ..telemetry.request_log.writer import RequestLog
 from .metrics import Metrics
-from .tracing import Tracing
 
 if TYPE_CHECKING:
     from ..telemetry.content import ContentLog
@@ -45,21 +44,18 @@ def make_request_log(settings: Settings) -> RequestLog | None:
     )
 
 
-def make_observers(
+def make_ended_requests(
     settings: Settings,
     access_log: AccessLog | None,
     request_log: RequestLog | None,
     metrics: Metrics | None,
-    tracing: Tracing | None,
-) -> list[Observer]:
-    """Makes the list of those who are shown each request that has ended."""
-    observers: list[Observer] = []
+) -> EndedRequests:
+    """Makes what looks at requests that have ended, a few at a time: to count and to log them."""
+    looks: list[Look] = []
     if metrics is not None:
-        observers.append(metrics.counter)
+        looks.append(metrics.counter)
     sinks: list[Sink] = [log for log in (access_log, request_log) if log is not None]
     if sinks:
         master = settings.auth.master_api_key
-        observers.append(RequestLines(sinks, secrets=[master] if master else []))
-    if tracing is not None:
-        observers.append(tracing.observe)
-    return observers
+        looks.append(RequestLines(sinks, secrets=[master] if master else []))
+    return EndedRequests(looks)

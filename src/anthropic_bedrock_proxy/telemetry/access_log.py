@@ -13,11 +13,10 @@ the client's own words (path, model) nothing that looks like a key. For example:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from time import time
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import unquote
 
 import msgspec
@@ -25,6 +24,7 @@ import msgspec
 from ..gateway.exchange import Exchange
 from ..money import NANO_PER_USD
 from ..redaction import hide_keys
+from .ended_requests import EndedRequest
 from .output import LogOutput
 from .overhead import request_seconds, response_seconds, upstream_seconds
 from .traceparent import trace_id_of
@@ -69,30 +69,6 @@ class RequestLine(msgspec.Struct, omit_defaults=True, gc=False):
     disconnected: bool = False
 
 
-class LoggedRequest(Protocol):
-    """The facts about a request that the access log tells."""
-
-    @property
-    def method(self) -> str:
-        """The method, as in the request line."""
-        ...
-
-    @property
-    def path(self) -> str:
-        """The path, without escapes."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[bytes, bytes]:
-        """The headers, by lower-case names."""
-        ...
-
-    @property
-    def client(self) -> str:
-        """The address of the peer; empty on a Unix socket."""
-        ...
-
-
 Sink = Callable[[RequestLine, bytes, Exchange], None]  # gets the line, and its JSON
 
 
@@ -104,16 +80,16 @@ class RequestLines:
         self._sinks = sinks
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
 
-    def __call__(self, request: LoggedRequest, exchange: Exchange) -> None:
+    def __call__(self, request: EndedRequest, exchange: Exchange) -> None:
         """Hands the line of a request that has ended to every sink."""
         line = self._line(request, exchange)
         encoded = _encode(line)
         for sink in self._sinks:
             sink(line, encoded, exchange)
 
-    def _line(self, request: LoggedRequest, exchange: Exchange) -> RequestLine:
+    def _line(self, request: EndedRequest, exchange: Exchange) -> RequestLine:
         line = RequestLine(
-            time=int(time() * 1e3) / 1e3,
+            time=int(exchange.at_ms + (exchange.ended - exchange.started) * 1e3) / 1e3,
             access=f"{request.method} {_without_secrets(request.path, self._secrets)}",
             status=exchange.status,
             request_id=exchange.request_id,
@@ -133,8 +109,8 @@ class RequestLines:
             _tell_upstream(line, exchange)
         if exchange.timeline.trace is not None:
             line.trace_id = exchange.timeline.trace.trace_id
-        elif (parent := request.headers.get(b"traceparent")) is not None:
-            line.trace_id = trace_id_of(parent)
+        elif request.traceparent is not None:
+            line.trace_id = trace_id_of(request.traceparent)
         return line
 
 

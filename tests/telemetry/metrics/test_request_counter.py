@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.models.registry import Target
+from anthropic_bedrock_proxy.telemetry.ended_requests import EndedRequest
 from anthropic_bedrock_proxy.telemetry.metrics.board import Board
 from anthropic_bedrock_proxy.telemetry.metrics.exposition import Exposition
 from anthropic_bedrock_proxy.telemetry.metrics.request_counter import RequestCounter
@@ -27,7 +26,7 @@ class World:
         self.with_keys = options.get("with_keys", False)
 
     def end(self, exchange, method="POST"):
-        self.record(SimpleNamespace(method=method), exchange)
+        self.record(EndedRequest(method, "/", "", None), exchange)
 
     def samples(self):
         """Every sample that is not 0, by name and labels."""

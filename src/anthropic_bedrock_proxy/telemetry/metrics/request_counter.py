@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Final, Protocol
+from typing import Final
 
 from ...gateway.exchange import Exchange
 from ...redaction import ACCOUNT
 from ...timeline import OK, UpstreamRequest
+from ..ended_requests import EndedRequest
 from ..overhead import request_seconds, response_seconds
 from .board import Labels, Slab
 from .dropped import bounded_name
@@ -53,15 +54,6 @@ _BEGINNINGS: Final = (
 _FIRST_CHUNK: Final = UPSTREAM.place("first_chunk")
 
 
-class CountedRequest(Protocol):
-    """The part of a request itself that is counted."""
-
-    @property
-    def method(self) -> str:
-        """The method, as in the request line."""
-        ...
-
-
 class RequestCounter:
     """Counts the requests of one worker in its slab."""
 
@@ -77,7 +69,7 @@ class RequestCounter:
         for labels in _BEGINNINGS:
             self._place(EVENT, labels)
 
-    def __call__(self, request: CountedRequest, exchange: Exchange) -> None:
+    def __call__(self, request: EndedRequest, exchange: Exchange) -> None:
         """Counts a request that has ended."""
         numbers = self._numbers
         method = request.method if request.method in _METHODS else OTHER

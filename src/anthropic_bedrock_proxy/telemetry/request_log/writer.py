@@ -35,8 +35,8 @@ from .record import BudgetState, RequestRecord, encode
 SEGMENTS: Final = 16  # that the allowed bytes are divided into
 SEGMENT_SECONDS: Final = 900.0
 SUFFIX: Final = ".jsonl"
-_GATHER_SECONDS: Final = 0.2
-_GATHER_BYTES: Final = 64 * 1024
+_GATHER_SECONDS: Final = 1.0
+_GATHER_BYTES: Final = 1024 * 1024
 _MAX_WAITING: Final = 64  # batches for the thread: 4 MiB and more
 _CLOSE_SECONDS: Final = 2.0
 _log = logging.getLogger("anthropic_bedrock_proxy.telemetry")

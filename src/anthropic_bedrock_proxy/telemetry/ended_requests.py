@@ -1,0 +1,77 @@
+"""Requests that have ended, looked at a few at a time: counted, described, logged.
+
+One at a time, between two answers, each look costs three times as much: what it needs has left the
+processor's caches. So requests wait a moment, and are then looked at together; a few at most, so
+that no client waits for it. What is told of them is as it was when they ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from ..gateway.exchange import Exchange
+
+_SECONDS: Final = 0.05
+_MOST: Final = 64
+
+
+class EndedRequest(msgspec.Struct, frozen=True, gc=False):
+    """The facts about a request that are not in its exchange."""
+
+    method: str  # as in the request line
+    path: str  # without escapes
+    client: str  # the address of the peer; empty on a Unix socket
+    traceparent: bytes | None  # the header
+
+
+class RequestOnTheWire(Protocol):
+    """A request as the server has it."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102  # as `EndedRequest` has them
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def client(self) -> str: ...  # noqa: D102
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """The headers, by lower-case names."""
+        ...
+
+
+Look = Callable[[EndedRequest, Exchange], None]
+
+
+class EndedRequests:
+    """Gathers requests for `looks`. Belongs to one event loop."""
+
+    def __init__(self, looks: Sequence[Look]) -> None:
+        self._looks = looks
+        self._waiting: list[tuple[EndedRequest, Exchange]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self, request: RequestOnTheWire, exchange: Exchange) -> None:
+        """Notes a request that has ended."""
+        ended = EndedRequest(
+            request.method, request.path, request.client, request.headers.get(b"traceparent")
+        )
+        self._waiting.append((ended, exchange))
+        # A turn holds the body of its request: it is not kept for a moment longer.
+        if len(self._waiting) >= _MOST or exchange.turn is not None:
+            self.flush()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Looks at all that wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting, self._waiting = self._waiting, []
+        for look in self._looks:
+            for ended, exchange in waiting:
+                look(ended, exchange)
