@@ -111,7 +111,7 @@ class Timeline(msgspec.Struct):
     """Everything that was done elsewhere for one request, in the order of its beginning."""
 
     upstream: list[UpstreamRequest] = []
-    tools: list[ToolRun] = []
+    tools: tuple[ToolRun, ...] = ()
     step: int = 1  # the model call that is made now
-    spent: list[Mapping[str, Any]] = []  # Anthropic's usage of all calls before step 2, 3, …
+    spent: tuple[Mapping[str, Any], ...] = ()  # Anthropic's usage of all calls before step 2, 3, …
     trace: TraceContext | None = None

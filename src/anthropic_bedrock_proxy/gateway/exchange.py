@@ -40,11 +40,11 @@ class Exchange(msgspec.Struct, eq=False):
     ended: float = 0.0  # so was the last byte of the answer, or the client had left
     target: Target | None = None  # the one that serves it, or was tried last
     turn: BegunTurn | None = None  # if the proxy runs tools for the model
-    switches: list[tuple[str, str, str]] = []  # from a target to another, and the code of why
+    switches: tuple[tuple[str, str, str], ...] = ()  # from a target to another, and the code of why
     served_by: str | None = None  # the label of `target`, where there was a choice
     service_tier: str | None = None  # the one that Bedrock used, if it said so
-    warnings: list[str] = []  # what was changed for Bedrock in a way that changes the answer
-    dropped: list[str] = []  # what was left out for it, and nothing lost by that
+    warnings: Sequence[str] = ()  # what was changed for Bedrock in a way that changes the answer
+    dropped: Sequence[str] = ()  # what was left out for it, and nothing lost by that
     timeline: Timeline = msgspec.field(default_factory=Timeline)
     meter: Meter = msgspec.field(default_factory=Meter)
     cost_nano: int | None = None  # once it is settled; None: nobody knows

@@ -74,7 +74,7 @@ def _note(asked: RunCall, timeline: Timeline) -> ToolRun:
     noted = ToolRun(asked.call.name, asked.call.id, monotonic())
     if timeline.trace is not None:
         noted.trace_id, noted.span_id = timeline.trace.trace_id, os.urandom(8).hex()
-    timeline.tools.append(noted)
+    timeline.tools += (noted,)
     current_run.set(noted)
     return noted
 
@@ -235,7 +235,7 @@ class TurnStream:
                 case CallModel():
                     self._estimated = self.usage_estimated
                     self._hang_up()
-                    self._timeline.spent.append(self._turn.spent())
+                    self._timeline.spent += (self._turn.spent(),)
                     self._opening = asyncio.ensure_future(self._open_call(action.request))
                 case _:  # End
                     self.suspended = action.suspended

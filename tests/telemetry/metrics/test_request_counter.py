@@ -109,7 +109,7 @@ def test_every_try_is_counted_and_what_it_ended_with():
     told.timeline.upstream.insert(
         0, UpstreamRequest("east", "us.anthropic.m", "invoke", 1, 100.1, 0.0, 0.0, 100.2, "NoKeys")
     )
-    told.switches.append(("east/invoke", "ireland/invoke", "Slow"))
+    told.switches = (("east/invoke", "ireland/invoke", "Slow"),)
     world.end(told)
     assert world.total("bedrock_calls_total") == 2  # what had no keys was never sent
     assert world.value("failovers_total", origin="east/invoke", to="ireland/invoke") == 1
@@ -169,7 +169,7 @@ def test_names_of_clients_make_no_series():
     world = World()
     for number in range(300):
         told = answered(model=f"model-{number}", listed=False)
-        told.dropped.append(f"anthropic-beta flag-{number}-2025-01-01")
+        told.dropped = (f"anthropic-beta flag-{number}-2025-01-01",)
         world.end(told, method=f"M{number}")
         world.end(exchange(endpoint="", status=404), method=f"M{number}")
     names = [dict(labels) for _, labels in world.samples()]

@@ -30,7 +30,7 @@ def exchanged(*, upstream=(), tools=(), **fields):
     exchange = Exchange("req_1", started=0.0, at_ms=0, **given)
     exchange.timeline.trace = TraceContext("a" * 32, "b" * 16, "c" * 16)
     exchange.timeline.upstream += upstream
-    exchange.timeline.tools += tools
+    exchange.timeline.tools += tuple(tools)
     return exchange
 
 
@@ -152,7 +152,7 @@ def test_sessions_are_told_with_every_model_call(name):
 
 def test_each_model_call_has_its_own_usage_and_the_last_says_why_it_ended():
     exchange = exchanged(upstream=[request(1, 0.3), request(2, 2.0)])
-    exchange.timeline.spent.append({"input_tokens": 10, "output_tokens": 4, "cache_read": None})
+    exchange.timeline.spent += ({"input_tokens": 10, "output_tokens": 4, "cache_read": None},)
     exchange.meter.observe_message(
         b'{"stop_reason":"end_turn","usage":{"input_tokens":25,"output_tokens":9}}'
     )

@@ -26,7 +26,7 @@ def ended(outcome, span_id, *, key="key_1", trace="a", call="srvtoolu_1"):
     exchange = Exchange("req_1", started=5.0, at_ms=7_000, ended=9.0, key_id=key)
     exchange.timeline.trace = TraceContext(trace * 32, "b" * 16)
     run = ToolRun("code_execution", call, 6.0, 7.0, outcome, trace * 32, span_id * 16)
-    exchange.timeline.tools.append(run)
+    exchange.timeline.tools += (run,)
     return exchange
 
 

@@ -229,7 +229,7 @@ class Attempts:
 
     def _note_switch(self, target: Target, code: str) -> None:
         switch = (label(target), label(self.target))
-        self._exchange.switches.append((*switch, code))
+        self._exchange.switches += ((*switch, code),)
         _log.warning(
             "switched to another target; AWS may bill the attempt that was given up"
             if self._sent

@@ -5,6 +5,7 @@ It holds what the request was told, moved and cost, and nothing of what it asked
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -32,13 +33,13 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     received: float = 0.0
     admitted: float = 0.0
     told: float = 0.0
-    limits: list[LimitState] = []
-    budgets: list[BudgetState] = []
-    dropped: list[str] = []
-    warnings: list[str] = []
-    switches: list[tuple[str, str, str]] = []
-    upstream: list[UpstreamRequest] = []
-    tools: list[ToolRun] = []
+    limits: Sequence[LimitState] = ()
+    budgets: Sequence[BudgetState] = ()
+    dropped: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    switches: Sequence[tuple[str, str, str]] = ()
+    upstream: Sequence[UpstreamRequest] = ()
+    tools: Sequence[ToolRun] = ()
     served_by: str | None = None
     service_tier: str | None = None
     error_message: str = ""

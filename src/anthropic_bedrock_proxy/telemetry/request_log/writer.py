@@ -173,8 +173,8 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
         received=exchange.received,
         admitted=exchange.admitted,
         told=exchange.told,
-        limits=list(exchange.limits),
-        budgets=[
+        limits=exchange.limits,
+        budgets=tuple(
             BudgetState(
                 one.budget.account.owner,
                 one.budget.account.period,
@@ -182,9 +182,11 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
                 None if one.left is None else max(0, one.left + one.available + one.held),
             )
             for one in exchange.slices
-        ],
-        dropped=shown(exchange.dropped) if exchange.dropped else [],
-        warnings=shown(exchange.warnings) if exchange.warnings else [],
+        )
+        if exchange.slices
+        else (),
+        dropped=shown(exchange.dropped) if exchange.dropped else (),
+        warnings=shown(exchange.warnings) if exchange.warnings else (),
         switches=exchange.switches,
         upstream=timeline.upstream,
         tools=timeline.tools,
