@@ -19,8 +19,8 @@ _HEAD: Final = """\
 `GET /metrics` tells the metrics of all workers of one `serve`, in Prometheus' text format or as
 OpenMetrics, at most once a second anew; how to scrape it: [monitoring](../how-to/monitoring.md).
 
-- Counters are exact: a request is counted once, when its answer has ended, and whatever a worker
-  has counted stays when it ends or is killed. They begin anew with `serve`.
+- Counters are exact: a request is counted once, within 50 ms of the end of its answer, and what a
+  worker has counted stays when it ends or is killed. They begin anew with `serve`.
 - Gauges are of the last second. The scrape itself is one of the requests in flight.
 - A label is never an API key, a user, a session or a prompt. `key`, the id of a key, is there only
   with `METRICS_KEY_LABEL`. A model or path that clients have made up is `other` or `none`.
