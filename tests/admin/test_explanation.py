@@ -127,6 +127,9 @@ def test_a_turn_tells_its_tools_and_calls_in_their_order():
             "rate_limit_error",
             "The last refusal was ThrottlingException.",
         ),
+        ("model_not_allowed", "permission_error", "`keys update --allow-model`"),
+        ("tool_not_allowed", "permission_error", "`keys update --allow-tool`"),
+        ("network_not_allowed", "permission_error", "`keys update --allow-network`"),
         ("", "invalid_request_error", "the answer named the place"),
     ],
 )
@@ -136,6 +139,13 @@ def test_why_it_was_refused(cause, error, words):
     assert sum(one.startswith("Why: ") for one in said) == 1
     assert words in said[-1]
     assert "The client was told: over it" in said
+
+
+def test_an_unknown_model_is_called_so_and_an_unknown_path_is_not():
+    (model,) = explain(record(line(status=404, error="not_found_error", model="m")))[-1:]
+    (path,) = explain(record(line(status=404, error="not_found_error", model="")))[-1:]
+    assert "`models map`" in model
+    assert "model" not in path
 
 
 def test_what_is_not_known_is_said_so():

@@ -105,6 +105,8 @@ class TestTheEgressProxy:
         lines = asyncio.run(check_egress_proxy(way, ["https://bedrock.invalid"]))
         assert told(lines) == [("", "fail", "TCP")]
         assert "secret" not in lines[0].found
+        assert "in HTTPS_PROXY" in lines[0].mend
+        assert "set HTTPS_PROXY" not in lines[0].mend
 
     @pytest.mark.parametrize(
         ("way", "state", "word"),

@@ -259,6 +259,18 @@ def test_text_for_people_tells_cost_retries_and_who_left(pipe):
     )
 
 
+def test_text_for_people_tells_what_refused(pipe):
+    async def main():
+        log = Log("text", fd=pipe[1])
+        told = {"error_type": "rate_limit_error", "error_cause": "limit:key/requests"}
+        log(REQUEST, exchange(**told))
+        log.flush()
+
+    asyncio.run(main())
+    os.close(pipe[1])
+    assert os.read(pipe[0], 65536).endswith(b" rate_limit_error (limit:key/requests) req_1\n")
+
+
 def test_a_model_call_of_a_turn_is_no_retry():
     told = exchange(model="m")
     told.timeline.upstream += [

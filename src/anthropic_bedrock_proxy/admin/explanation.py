@@ -28,6 +28,10 @@ _REFUSALS: Final = {
     "budget_exceeded": "A budget is used up. Raise it, or wait for its next period (`budgets`).",
     "key:missing": "It brought no API key. Send one as `x-api-key` or as a bearer.",
     "key:unknown": "Its API key is not known: look for typing errors, or for another proxy's key.",
+    "model_not_allowed": "Its key may not use that model (`keys show`; `keys update --allow-model`).",
+    "tool_not_allowed": "Its key may not use that tool (`keys show`; `keys update --allow-tool`).",
+    "network_not_allowed": "Its key may not be used from that network (`keys update "
+    "--allow-network`).",
     "key:guessing": "Too many unknown keys have come from its network address.",
     "key:": "Its API key is not in use any more (`keys show`).",
     "cooling": "Every target was being left alone after failures or throttling (failover).",
@@ -157,7 +161,9 @@ def _ended(record: RequestRecord) -> Iterator[str]:
             yield f"Why: {why}{f' The last refusal was {code}.' if code else ''}"
             break
     else:
-        if line.error and not record.upstream:
+        if line.error == "not_found_error" and line.model and not record.upstream:
+            yield "Why: it asked for a model that is not known here (`models list`, `models map`)."
+        elif line.error and not record.upstream:
             yield "Why: the proxy could not accept what it asks for; the answer named the place."
     if line.disconnected:
         yield "The client left before the end of its answer."

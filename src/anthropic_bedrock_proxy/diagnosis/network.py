@@ -22,6 +22,13 @@ _STEP_SECONDS: Final = 2.0  # for a name, and for a connection
 _WHOLE_SECONDS: Final = 3.0
 _SKEW_SECONDS: Final = 5.0  # machines with a working NTP differ by less than a tenth of one
 _REFUSED_SECONDS: Final = 300.0  # from here on AWS refuses signatures
+_THE_PROXY: Final = "the egress proxy"
+_NO_WAY_OUT: Final = (
+    "let this machine out to that port (security group, firewall, route), or set HTTPS_PROXY"
+)
+_NO_PROXY_THERE: Final = (
+    "start that proxy, correct its host and port in HTTPS_PROXY, or name the endpoint in NO_PROXY"
+)
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +46,7 @@ async def check_endpoint(
     endpoint = Endpoint.from_url(url)
     proxy = proxy_for(endpoint, way.https_proxy, way.no_proxy)
     host, port = (endpoint.host, endpoint.port) if proxy is None else _host_of(proxy)
-    what = "the endpoint" if proxy is None else "the egress proxy"
+    what = "the endpoint" if proxy is None else _THE_PROXY
     if broken := await _first_steps(host, port, what):
         return [broken]
     connect = connector(endpoint, ca_bundle=way.ca_bundle, proxy=proxy)
@@ -96,8 +103,7 @@ async def _first_steps(host: str, port: int, what: str) -> CheckResult | None:
         return CheckResult(
             state="fail",
             found=f"TCP: no connection to {what} {host}:{port}: {_words(error)}",
-            mend="let this machine out to that port (security group, firewall, route), or set "
-            "HTTPS_PROXY",
+            mend=_NO_PROXY_THERE if what == _THE_PROXY else _NO_WAY_OUT,
         )
     return None
 
@@ -167,7 +173,7 @@ async def check_egress_proxy(way: Way, urls: Sequence[str]) -> Sequence[CheckRes
                 mend="unset HTTPS_PROXY, or correct NO_PROXY",
             )
         ]
-    if broken := await _first_steps(host, port, "the egress proxy"):
+    if broken := await _first_steps(host, port, _THE_PROXY):
         return [broken]
     return [CheckResult(state="ok", found=f"{host}:{port} is there, for {len(used)} endpoint(s)")]
 

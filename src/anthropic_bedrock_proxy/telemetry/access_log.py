@@ -184,7 +184,7 @@ def _as_text(line: RequestLine) -> bytes:
     if line.retries:
         text += f" retries={line.retries}"
     if line.error:
-        text += f" {line.error}"
+        text += f" {line.error} ({line.cause})" if line.cause else f" {line.error}"
     if line.disconnected:
         text += " disconnected"
     # Paths and models are the client's words: nothing of them may look like another line.
