@@ -131,3 +131,11 @@ def test_long_names_find_no_room_either():
         slab.numbers[slab.place(EVENT, (f"{number}" * 50_000, "", "", ""))] += 1.0
     assert sum(map(sum, counts(board).values())) == 20
     assert counts(board)[(OTHER,) * 4][0] > 1
+
+
+def test_a_name_that_is_not_there_yet_ends_the_reading_and_breaks_nothing():
+    board = Board(workers=1)
+    slab = board.take()
+    add(slab, "x")
+    _HEADER.pack_into(slab._memory, 0, slab._used, slab._length + 20, 0.0, os.getpid())
+    assert counts(board) == {("x", "", "", ""): [1.0]}

@@ -152,7 +152,10 @@ def _series(slab: memoryview, length: int) -> Iterator[tuple[FactKind, Labels, i
     """Yields the series of a slab and where the numbers of each begin."""
     place = 0
     for line in bytes(slab[_NAMES_AT : _NAMES_AT + length]).splitlines():
-        name, *labels = msgspec.json.decode(line, type=list[str])
+        try:
+            name, *labels = msgspec.json.decode(line, type=list[str])
+        except msgspec.DecodeError:  # other processors may show a length before what it counts
+            return
         kind = KINDS[name]
         yield kind, tuple(labels), place
         place += kind.width
