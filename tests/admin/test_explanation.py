@@ -89,6 +89,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
         ),
         "It was moved from default/invoke to west/invoke because of ThrottlingException.",
         "Bedrock was waited for 1300 ms; the proxy itself took 0.6 ms.",
+        "Between its attempts it paused for 100 ms.",
         "It used 12 input, 5 output, 0 cache read and 0 cache write tokens, and cost $0.001000.",
         "The client left before the end of its answer.",
     ]
@@ -127,6 +128,7 @@ def test_a_turn_tells_its_tools_and_calls_in_their_order():
             "rate_limit_error",
             "The last refusal was ThrottlingException.",
         ),
+        ("aws:Unreachable", "overloaded_error", "Bedrock could not be reached"),
         ("model_not_allowed", "permission_error", "`keys update --allow-model`"),
         ("tool_not_allowed", "permission_error", "`keys update --allow-tool`"),
         ("network_not_allowed", "permission_error", "`keys update --allow-network`"),
@@ -146,6 +148,16 @@ def test_an_unknown_model_is_called_so_and_an_unknown_path_is_not():
     (path,) = explain(record(line(status=404, error="not_found_error", model="")))[-1:]
     assert "`models map`" in model
     assert "model" not in path
+
+
+def test_pauses_between_attempts_are_told_but_none_between_model_calls():
+    tries = [
+        upstream("default", 10.0, 10.1, "ThrottlingException", status=429),
+        upstream("default", 10.6, 10.7),
+        upstream("default", 11.2, 11.4, step=2),
+    ]
+    assert "Between its attempts it paused for 500 ms." in explain(record(line(), upstream=tries))
+    assert "paused" not in " ".join(explain(record(line(), upstream=tries[1:])))
 
 
 def test_what_is_not_known_is_said_so():

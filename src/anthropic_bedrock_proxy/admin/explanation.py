@@ -11,8 +11,9 @@ Each sentence is made of facts of the record, in the order in which they happene
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -28,13 +29,14 @@ _REFUSALS: Final = {
     "budget_exceeded": "A budget is used up. Raise it, or wait for its next period (`budgets`).",
     "key:missing": "It brought no API key. Send one as `x-api-key` or as a bearer.",
     "key:unknown": "Its API key is not known: look for typing errors, or for another proxy's key.",
-    "model_not_allowed": "Its key may not use that model (`keys show`; `keys update --allow-model`).",
-    "tool_not_allowed": "Its key may not use that tool (`keys show`; `keys update --allow-tool`).",
+    "model_not_allowed": "Its key may not use that model (`keys update --allow-model`).",
+    "tool_not_allowed": "Its key may not use that tool (`keys update --allow-tool`).",
     "network_not_allowed": "Its key may not be used from that network (`keys update "
     "--allow-network`).",
     "key:guessing": "Too many unknown keys have come from its network address.",
     "key:": "Its API key is not in use any more (`keys show`).",
     "cooling": "Every target was being left alone after failures or throttling (failover).",
+    "aws:Unreachable": "Bedrock could not be reached (`doctor` says where the way ends).",
     "aws:": "Bedrock refused it, and went on so through all that was tried.",
 }
 
@@ -147,6 +149,8 @@ def _ended(record: RequestRecord) -> Iterator[str]:
             f"Bedrock was waited for {_text(line.upstream_ms)} ms; the proxy itself took "
             f"{_text(line.overhead_ms)} ms."
         )
+        if (paused := _paused_ms(record.upstream)) >= 1:
+            yield f"Between its attempts it paused for {_text(paused)} ms."
         cost = "has no known price" if line.cost_usd is None else f"cost ${line.cost_usd:.6f}"
         yield (
             f"It used {line.input_tokens} input, {line.output_tokens} output, "
@@ -167,6 +171,15 @@ def _ended(record: RequestRecord) -> Iterator[str]:
             yield "Why: the proxy could not accept what it asks for; the answer named the place."
     if line.disconnected:
         yield "The client left before the end of its answer."
+
+
+def _paused_ms(upstream: Sequence[UpstreamRequest]) -> float:
+    """Adds up the time from the end of an attempt to the next one for the same model call."""
+    return 1000 * sum(
+        max(0.0, (later.sent or later.began) - earlier.ended)
+        for earlier, later in pairwise(upstream)
+        if earlier.ended and earlier.step == later.step
+    )
 
 
 def _since(record: RequestRecord, at: float) -> float:
