@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from inside import is_alive
 
@@ -52,10 +54,11 @@ def test_signals_do_to_programs_what_they_do_elsewhere(inside):
 
 
 def test_what_is_left_in_the_background_keeps_no_cell_open_and_lives_until_restart(inside):
-    done = inside.bash("sleep 1000 & echo $!; setsid -f sleep 1000; exit 4")
+    lasting = f"sleep 1000.{os.getpid()}"  # other tests, beside this one, have their own
+    done = inside.bash(f"{lasting} & echo $!; setsid -f {lasting}; exit 4")
     assert done["return_code"] == 4
     process = int(done["stdout"])
-    others = [int(one) for one in inside.bash("pgrep -f 'sleep 1000'")["stdout"].split()]
+    others = [int(one) for one in inside.bash(f"pgrep -fx '{lasting}'")["stdout"].split()]
     assert is_alive(process)
     assert process in others
     inside.says("x = 1")
