@@ -131,6 +131,8 @@ async def load(proxy, key, requests, seen):
 def test_counters_are_what_the_clients_have_counted(proxy, prometheus):
     seen = Counter()
     asyncio.run(load(proxy, proxy.key, [REQUESTS // 2], seen))
+    total = 'sum(http_requests_total{endpoint="/v1/messages"})'
+    wait_for(lambda: prometheus.query(total) == {(): REQUESTS // 2}, "all are counted", 20)
     os.kill(children(proxy.process.pid)[0], signal.SIGKILL)  # what it has counted stays
     wait_for(lambda: prometheus.query("sum(workers)") == {(): 4.0}, "four again", 20)
     asyncio.run(load(proxy, proxy.key, [REQUESTS // 2], seen))
