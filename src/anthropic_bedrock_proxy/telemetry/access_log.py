@@ -12,7 +12,6 @@ the client's own words (path, model) nothing that looks like a key. For example:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,6 +24,7 @@ from ..gateway.exchange import Exchange
 from ..money import NANO_PER_USD
 from ..redaction import hide_keys
 from .ended_requests import EndedRequest
+from .gathering import Gathering
 from .output import LogOutput
 from .overhead import request_seconds, response_seconds, upstream_seconds
 from .traceparent import trace_id_of
@@ -139,35 +139,22 @@ class AccessLog:
     def __init__(self, log_format: str, output: LogOutput) -> None:
         self._text = log_format == "text"
         self._output = output
-        self._lines: list[bytes] = []
-        self._size = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._lines = Gathering(self._write, seconds=_FLUSH_SECONDS, most=_FLUSH_BYTES)
+        self.flush = self._lines.flush
 
     def __call__(self, line: RequestLine, encoded: bytes, _: Exchange) -> None:
         """Notes one line."""
         if self._text:
             encoded = _as_text(line)
-        self._lines.append(encoded)
-        self._size += len(encoded)
-        if self._size > _FLUSH_BYTES:
-            self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        """Writes the lines that have gathered."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._lines:
-            data = b"\n".join(self._lines) + b"\n"
-            self._lines, self._size = [], 0
-            self._output.write(data)
+        self._lines.add(encoded, len(encoded))
 
     def close(self) -> None:
         """Writes what is left, and gives it a moment to arrive."""
         self.flush()
         self._output.flush()
+
+    def _write(self, lines: list[bytes]) -> None:
+        self._output.write(b"\n".join(lines) + b"\n")
 
 
 def _ms(seconds: float) -> float:

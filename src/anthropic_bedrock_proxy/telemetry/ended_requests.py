@@ -7,16 +7,16 @@ that no client waits for it. What is told of them is as it was when they ended.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
 from ..gateway.exchange import Exchange
+from .gathering import Gathering
 
 _SECONDS: Final = 0.05
-_MOST: Final = 64
+_MOST: Final = 63  # one more, and all are looked at
 
 
 class EndedRequest(msgspec.Struct, frozen=True, gc=False):
@@ -51,27 +51,21 @@ class EndedRequests:
 
     def __init__(self, looks: Sequence[Look]) -> None:
         self._looks = looks
-        self._waiting: list[tuple[EndedRequest, Exchange]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._waiting = Gathering(self._look, seconds=_SECONDS, most=_MOST)
+        self.flush = self._waiting.flush
 
     def __call__(self, request: RequestOnTheWire, exchange: Exchange) -> None:
         """Notes a request that has ended."""
         ended = EndedRequest(
             request.method, request.path, request.client, request.headers.get(b"traceparent")
         )
-        self._waiting.append((ended, exchange))
-        # A turn holds the body of its request: it is not kept for a moment longer.
-        if len(self._waiting) >= _MOST or exchange.turn is not None:
+        self._waiting.add((ended, exchange))
+        if exchange.turn is not None:
+            # It holds the body of its request, which is not kept for a moment longer.
             self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SECONDS, self.flush)
 
-    def flush(self) -> None:
-        """Looks at all that wait."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        waiting, self._waiting = self._waiting, []
+    def _look(self, waiting: list[tuple[EndedRequest, Exchange]]) -> None:
+        """Looks at all that have waited."""
         for look in self._looks:
             for ended, exchange in waiting:
                 look(ended, exchange)

@@ -13,7 +13,6 @@ Theory of operation:
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import os
@@ -30,6 +29,7 @@ import msgspec
 from ...gateway.exchange import Exchange
 from ...redaction import shown
 from ..access_log import RequestLine
+from ..gathering import Gathering
 from .record import BudgetState, RequestRecord, encode
 
 SEGMENTS: Final = 16  # that the allowed bytes are divided into
@@ -54,9 +54,8 @@ class RequestLog:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._segments = Segments(folder, max_bytes=max_bytes, keep_seconds=keep_seconds, now=now)
-        self._batch: list[bytes] = []
-        self._size = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._records = Gathering(self._hand_over, seconds=_GATHER_SECONDS, most=_GATHER_BYTES)
+        self.flush = self._records.flush
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._thread: Thread | None = None
         self.dropped = 0  # records
@@ -66,28 +65,7 @@ class RequestLog:
         if not line.model and line.error is None:
             return
         record = encode(record_of(exchange, msgspec.Raw(encoded))) + b"\n"
-        self._batch.append(record)
-        self._size += len(record)
-        if self._size > _GATHER_BYTES:
-            self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        """Hands what has gathered to the thread."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        batch, self._batch, self._size = self._batch, [], 0
-        if not batch:
-            return
-        if self._queue.qsize() >= _MAX_WAITING:
-            self.dropped += len(batch)
-            return
-        self._queue.put(b"".join(batch))
-        if self._thread is None:
-            self._thread = Thread(target=self._write, name="request-log", daemon=True)
-            self._thread.start()
+        self._records.add(record, len(record))
 
     def close(self) -> None:
         """Writes what is left, if the disk takes it soon."""
@@ -95,6 +73,16 @@ class RequestLog:
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join(_CLOSE_SECONDS)
+
+    def _hand_over(self, records: list[bytes]) -> None:
+        """Hands what has gathered to the thread."""
+        if self._queue.qsize() >= _MAX_WAITING:
+            self.dropped += len(records)
+            return
+        self._queue.put(b"".join(records))
+        if self._thread is None:
+            self._thread = Thread(target=self._write, name="request-log", daemon=True)
+            self._thread.start()
 
     def _write(self) -> None:
         while (batch := self._queue.get()) is not None:
