@@ -38,7 +38,6 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     merge: Literal["sum", "max", "min"] = "sum"
 
 
-_DURATION: Final = {"": ("duration",)}
 _MODEL: Final = {"model": "model", "bedrock_model": "bedrock_model", "provider": "provider"}
 _GENAI: Final = {"gen_ai_request_model": "model", "gen_ai_response_model": "bedrock_model"}
 _GENAI_ERROR: Final = {**_GENAI, "error_type": "error"}
@@ -52,14 +51,28 @@ _GENAI_FIXED: Final = {"gen_ai_operation_name": "chat", "gen_ai_provider_name": 
 _MODALITY: Final = {**_GENAI_FIXED, "gen_ai_token_modality": "unknown"}
 
 
+def _counter(
+    kind: FactKind, name: str, text: str, number: str, labels: Mapping[str, str]
+) -> Family:
+    return Family(
+        name=name, type="counter", help=text, kind=kind, numbers={"": (number,)}, labels=labels
+    )
+
+
 def _histogram(
-    name: str, text: str, number: str, labels: Mapping[str, str], fixed: Mapping[str, str] = {}
+    kind: FactKind,
+    name: str,
+    text: str,
+    number: str,
+    labels: Mapping[str, str],
+    *,
+    fixed: Mapping[str, str] = {},
 ) -> Family:
     return Family(
         name=name,
         type="histogram",
         help=text,
-        kind=MODEL,
+        kind=kind,
         numbers={"": (number,)},
         labels=labels,
         fixed=fixed,
@@ -110,68 +123,61 @@ def _state(
 
 
 _OF_HTTP: Final = (
-    Family(
-        name="http_requests",
-        type="counter",
-        help="Requests of clients that have ended, by route and status.",
-        kind=REQUEST,
-        numbers=_DURATION,
-        labels={"method": "method", "endpoint": "endpoint", "status": "status"},
+    _counter(
+        REQUEST,
+        "http_requests",
+        "Requests of clients that have ended, by route and status.",
+        "duration",
+        {"method": "method", "endpoint": "endpoint", "status": "status"},
     ),
-    Family(
-        name="http_request_duration_seconds",
-        type="histogram",
-        help="From a request's head to the last byte of its answer.",
-        kind=REQUEST,
-        numbers=_DURATION,
-        labels={"method": "method", "endpoint": "endpoint"},
+    _histogram(
+        REQUEST,
+        "http_request_duration_seconds",
+        "From a request's head to the last byte of its answer.",
+        "duration",
+        {"method": "method", "endpoint": "endpoint"},
     ),
     _state("http_requests_in_flight", "Requests that have not ended."),
 )
 _OF_BEDROCK: Final = (
-    Family(
-        name="bedrock_calls",
-        type="counter",
-        help="HTTP requests to Bedrock, retries too; code is ok, cancelled or the error's name.",
-        kind=UPSTREAM,
-        numbers=_DURATION,
-        labels={name: name for name in ("model", "provider", "operation", "code")},
+    _counter(
+        UPSTREAM,
+        "bedrock_calls",
+        "HTTP requests to Bedrock, retries too; code is ok, cancelled or the error's name.",
+        "duration",
+        {name: name for name in ("model", "provider", "operation", "code")},
     ),
-    Family(
-        name="bedrock_call_duration_seconds",
-        type="histogram",
-        help="From an HTTP request to Bedrock to the end of its answer.",
-        kind=UPSTREAM,
-        numbers=_DURATION,
-        labels={"model": "model", "provider": "provider", "operation": "operation"},
+    _histogram(
+        UPSTREAM,
+        "bedrock_call_duration_seconds",
+        "From an HTTP request to Bedrock to the end of its answer.",
+        "duration",
+        {"model": "model", "provider": "provider", "operation": "operation"},
     ),
-    Family(
-        name="gen_ai_client_inference_duration_seconds",
-        type="histogram",
-        help="Duration of an HTTP request to Bedrock, the proxy being its client.",
-        kind=UPSTREAM,
-        numbers=_DURATION,
-        labels={"gen_ai_request_model": "model", "error_type": "error"},
+    _histogram(
+        UPSTREAM,
+        "gen_ai_client_inference_duration_seconds",
+        "Duration of an HTTP request to Bedrock, the proxy being its client.",
+        "duration",
+        {"gen_ai_request_model": "model", "error_type": "error"},
         fixed=_GENAI_FIXED,
     ),
-    Family(
-        name="gen_ai_client_inference_time_to_first_chunk_seconds",
-        type="histogram",
-        help="From an HTTP request to Bedrock to its first event, or the head of a whole answer.",
-        kind=UPSTREAM,
-        numbers={"": ("first_chunk",)},
-        labels={"gen_ai_request_model": "model"},
+    _histogram(
+        UPSTREAM,
+        "gen_ai_client_inference_time_to_first_chunk_seconds",
+        "From an HTTP request to Bedrock to its first event, or the head of a whole answer.",
+        "first_chunk",
+        {"gen_ai_request_model": "model"},
         fixed=_GENAI_FIXED,
     ),
 )
 _OF_MODELS: Final = (
-    Family(
-        name="model_requests",
-        type="counter",
-        help="Requests that Bedrock was asked for; error is Anthropic's, disconnected or empty.",
-        kind=MODEL,
-        numbers=_DURATION,
-        labels={name: name for name in MODEL.labels},
+    _counter(
+        MODEL,
+        "model_requests",
+        "Requests that Bedrock was asked for; error is Anthropic's, disconnected or empty.",
+        "duration",
+        {name: name for name in MODEL.labels},
     ),
     Family(
         name="token_usage",
@@ -191,21 +197,22 @@ _OF_MODELS: Final = (
         labels={**_MODEL, "key": "key"},
         per=1e9,
     ),
-    Family(
-        name="unpriced_requests",
-        type="counter",
-        help="Requests that Bedrock was asked for without a known price.",
-        kind=MODEL,
-        numbers={"": ("unpriced",)},
-        labels=_MODEL,
+    _counter(
+        MODEL,
+        "unpriced_requests",
+        "Requests that Bedrock was asked for without a known price.",
+        "unpriced",
+        _MODEL,
     ),
     _histogram(
+        MODEL,
         "request_processing_seconds",
         "The proxy's own time until Bedrock is asked, from the last byte of a body.",
         "processing",
         {"model": "model"},
     ),
     _histogram(
+        MODEL,
         "response_processing_seconds",
         "The proxy's own time behind Bedrock: from its first event or whole answer to the client.",
         "responding",
@@ -218,25 +225,28 @@ _OF_MODELS: Final = (
     _tokens("cache_read_input_tokens", "Input tokens read from the cache.", "cache_read"),
     _tokens("cache_write_input_tokens", "Input tokens written to the cache.", "cache_write"),
     _histogram(
+        MODEL,
         "gen_ai_server_request_duration_seconds",
         "Duration of requests, the proxy being its clients' server.",
         "duration",
         _GENAI_ERROR,
-        _GENAI_FIXED,
+        fixed=_GENAI_FIXED,
     ),
     _histogram(
+        MODEL,
         "gen_ai_server_time_to_first_token_seconds",
         "From the head of a streamed request to its first event.",
         "first_token",
         _GENAI,
-        _GENAI_FIXED,
+        fixed=_GENAI_FIXED,
     ),
     _histogram(
+        MODEL,
         "gen_ai_server_time_per_output_token_seconds",
         "Time per output token behind the first, of streamed answers.",
         "per_token",
         _GENAI,
-        _GENAI_FIXED,
+        fixed=_GENAI_FIXED,
     ),
 )
 _OF_ADMISSION: Final = (
