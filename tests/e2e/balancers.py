@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from parts import program
+from ports import free_port
 from servers import wait_for
 
 CHECK_SECONDS = 0.2
@@ -84,11 +85,6 @@ async def _is_ready(port):
     except OSError:
         return False
     return b" 200 " in answer[:15]
-
-
-def free_port():
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return found.getsockname()[1]
 
 
 _HAPROXY = """

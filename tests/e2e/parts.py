@@ -26,29 +26,12 @@ _SECONDS = 240
 
 def old_python() -> Path:
     """An interpreter that has the old SDK."""
-    python = OLD_ENVIRONMENT / "bin" / "python"
-    pinned = (
-        f"anthropic=={_succeeds(python, '-c', 'import anthropic; print(anthropic.__version__)')}"
-    )
-    if pinned in OLD_REQUIREMENTS.read_text().replace("\\", " ").split():
-        return python
-    shutil.rmtree(OLD_ENVIRONMENT, ignore_errors=True)
-    _install(sys.executable, "-m", "venv", OLD_ENVIRONMENT)
-    _install(python, "-m", "pip", "install", "--require-hashes", "-r", OLD_REQUIREMENTS)
-    return python
+    return _environment(OLD_ENVIRONMENT, OLD_REQUIREMENTS, "anthropic")
 
 
 def api_docs_python() -> Path:
     """An interpreter that has what judges descriptions of APIs."""
-    python = API_DOCS_ENVIRONMENT / "bin" / "python"
-    ask = "from importlib.metadata import version as v; print(v('schemathesis'))"
-    pinned = f"schemathesis=={_succeeds(python, '-c', ask)}"
-    if pinned in API_DOCS_REQUIREMENTS.read_text().replace("\\", " ").split():
-        return python
-    shutil.rmtree(API_DOCS_ENVIRONMENT, ignore_errors=True)
-    _install(sys.executable, "-m", "venv", API_DOCS_ENVIRONMENT)
-    _install(python, "-m", "pip", "install", "--require-hashes", "-r", API_DOCS_REQUIREMENTS)
-    return python
+    return _environment(API_DOCS_ENVIRONMENT, API_DOCS_REQUIREMENTS, "schemathesis")
 
 
 def node() -> str:
@@ -69,6 +52,19 @@ def claude() -> Path:
     if not _succeeds(command, "--version"):
         pytest.skip("Claude Code has no build for this machine")
     return command
+
+
+def _environment(folder: Path, requirements: Path, package: str) -> Path:
+    """The interpreter of an environment, which is made unless it has the pinned `package`."""
+    python = folder / "bin" / "python"
+    ask = f"from importlib.metadata import version; print(version({package!r}))"
+    pinned = f"{package}=={_succeeds(python, '-c', ask)}"
+    if pinned in requirements.read_text().replace("\\", " ").split():
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    _install(sys.executable, "-m", "venv", folder)
+    _install(python, "-m", "pip", "install", "--require-hashes", "-r", requirements)
+    return python
 
 
 def _installed(name: str) -> str | None:

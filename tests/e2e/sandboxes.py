@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 import anthropic
+from ports import free_port
 from servers import RunningServer, clean_environment
 from walls import docker_image, need_sandlock
 
@@ -29,13 +29,6 @@ MODELS = {
 }
 _ROUNDS = 40
 _RESULT = '"tool_result"|"toolResult"'
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class RunningSandboxd(RunningServer):

@@ -8,6 +8,19 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 MODEL = "claude-haiku-4-5"
+# Steps of the simulator's script: what a text that says so is answered.
+REFUSALS = [
+    {
+        "match": {"text": "throttled"},
+        "error": {"type": "ThrottlingException", "message": "Too many requests"},
+        "times": "forever",
+    },
+    {
+        "match": {"text": "refused"},
+        "error": {"type": "ValidationException", "message": "no"},
+        "times": "forever",
+    },
+]
 
 
 @dataclass

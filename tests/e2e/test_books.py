@@ -12,7 +12,7 @@ import signal
 import sqlite3
 
 from servers import wait_for
-from streaming import post
+from streaming import REFUSALS, post
 from test_bad_days import children
 
 REQUESTS = int(os.environ.get("BOOKS_REQUESTS", "3000"))
@@ -27,16 +27,7 @@ REPLY = {
     "times": "forever",
 }
 SCRIPT = [
-    {
-        "match": {"text": "throttled"},
-        "error": {"type": "ThrottlingException", "message": "Too many requests"},
-        "times": "forever",
-    },
-    {
-        "match": {"text": "refused"},
-        "error": {"type": "ValidationException", "message": "no"},
-        "times": "forever",
-    },
+    *REFUSALS,
     {
         **REPLY,
         "match": {"text": "cut"},

@@ -20,16 +20,12 @@ from pathlib import Path
 
 import pytest
 from parts import program
+from ports import free_port
 from servers import PYTHON, clean_environment, wait_for
 
 TLS = Path(__file__).parents[1] / "support" / "tls"
 SERVE = [PYTHON, "-m", "anthropic_bedrock_proxy", "serve"]
 AWS = {"AWS_BEARER_TOKEN_BEDROCK": "t", "BEDROCK_ENDPOINT_URL": "http://127.0.0.1:9"}
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def has_ipv6():

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections import Counter
@@ -15,8 +14,9 @@ from urllib.parse import urlencode
 
 import pytest
 from parts import program
+from ports import free_port
 from servers import wait_for
-from streaming import post
+from streaming import REFUSALS, post
 from test_bad_days import children
 
 REQUESTS = int(os.environ.get("PROMETHEUS_REQUESTS", "800"))
@@ -29,16 +29,7 @@ USAGE = {
     "cache_creation_5m_input_tokens": 3,
 }
 SCRIPT = [
-    {
-        "match": {"text": "throttled"},
-        "error": {"type": "ThrottlingException", "message": "Too many requests"},
-        "times": "forever",
-    },
-    {
-        "match": {"text": "refused"},
-        "error": {"type": "ValidationException", "message": "no"},
-        "times": "forever",
-    },
+    *REFUSALS,
     {
         "reply": {"content": [{"type": "text", "text": "Well. " * 8}], "usage": USAGE},
         "times": "forever",
@@ -51,12 +42,6 @@ scrape_configs:
     authorization: {{credentials: {token}}}
     static_configs: [{{targets: ["{target}"]}}]
 """
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Prometheus:

@@ -10,6 +10,7 @@ from collections import Counter
 
 import balancers
 import pytest
+from ports import free_port
 from servers import MASTER_KEY, start_proxy
 from streaming import MODEL, Read, read_answer
 
@@ -85,7 +86,7 @@ class Client:
 )
 def test_a_rolling_restart_loses_nothing(sim, simulator, tmp_path, balancer, workers):
     sim.script([PACED])
-    ports = [balancers.free_port() for _ in range(3)]
+    ports = [free_port() for _ in range(3)]
     settings = {"SHUTDOWN_DELAY": "1", "WORKERS": workers}
 
     def begin(port):

@@ -26,6 +26,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
+from ports import free_port
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import StaticSource
@@ -162,7 +163,7 @@ def _dynalite() -> tuple[int, list[str]]:
     node, script = shutil.which("node"), NODE_MODULES / "dynalite" / "cli.js"
     if node is None or not script.exists():
         pytest.skip("dynalite needs node, and `npm ci` in tests/e2e/clients")
-    port = _free_port()
+    port = free_port()
     times = [f"--{what}TableMs=0" for what in ("create", "update", "delete")]
     return port, [node, str(script), "--host", "127.0.0.1", "--port", str(port), *times]
 
@@ -170,7 +171,7 @@ def _dynalite() -> tuple[int, list[str]]:
 def _moto() -> tuple[int, list[str]]:
     if any(find_spec(name) is None for name in ("moto", "flask", "flask_cors")):
         pytest.skip("moto with its server is not installed")
-    port = _free_port()
+    port = free_port()
     return port, [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
 
 
@@ -197,9 +198,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from ports import free_port
 
 TLS = Path(__file__).parent / "tls"
 CA = TLS / "server.pem"
@@ -21,12 +22,6 @@ _SECONDS, _POLL_SECONDS = 30.0, 0.02
 
 _TLS = ["--tls-cert-file", f"{CA}", "--tls-key-file", f"{TLS / 'server.key'}"]
 _TLS += ["--tls-ca-cert-file", f"{CA}", "--tls-auth-clients", "no"]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        return probe.getsockname()[1]
 
 
 class RedisProcess:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from redisprocess import CA, RedisProcess, free_port
+from ports import free_port
+from redisprocess import CA, RedisProcess
 
 SLOTS = 16_384
 
