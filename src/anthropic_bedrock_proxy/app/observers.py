@@ -1,4 +1,4 @@
-"""Whoever looks at requests that have ended: metrics, the access log, the request log."""
+"""Makes the observers of requests that have ended: metrics, the access log, the request log."""
 
 from __future__ import annotations
 

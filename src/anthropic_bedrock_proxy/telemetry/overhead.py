@@ -11,6 +11,7 @@ tools that were run; failed tries and waits between them belong to neither half.
 from __future__ import annotations
 
 from ..gateway.exchange import Exchange
+from ..timeline import OK
 
 
 def request_seconds(exchange: Exchange) -> float | None:
@@ -28,7 +29,7 @@ def response_seconds(exchange: Exchange) -> float | None:
         return None
     if not exchange.stream:
         last = upstream[-1]
-        return exchange.ended - last.ended if last.ended and last.code == "ok" else None
+        return exchange.ended - last.ended if last.ended and last.code == OK else None
     for made in upstream:
         if made.first:  # the one whose events were handed out: those before it were refused
             return (exchange.told or exchange.ended) - made.first

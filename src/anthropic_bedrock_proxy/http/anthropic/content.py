@@ -12,7 +12,7 @@ _MOST_BYTES = 65_536  # kept of one stream
 
 
 class ContentObserver(Protocol):
-    """Whoever is shown contents."""
+    """Takes the contents of requests and answers, of the keys that it wants."""
 
     def wants(self, key_id: str) -> bool:
         """Tells whether the contents of a key are to be shown."""
