@@ -112,8 +112,11 @@ def sent(url: str, key: str, body: dict[str, Any]) -> Any:
         json.dumps(body).encode(),
         {"x-api-key": key, "content-type": "application/json", "anthropic-version": "2023-06-01"},
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        read = answer.read()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            read = answer.read()
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{error.code}: {error.read().decode()}") from error
     if not body.get("stream"):
         return json.loads(read)
     return [json.loads(data) for _, data in SSEDecoder().receive(read)]

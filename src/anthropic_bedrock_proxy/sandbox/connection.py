@@ -36,7 +36,7 @@ from .wire import OWNER_HEADER, ErrorBody, ExecutorState, is_owner
 
 SHORT_SECONDS: Final = 15.0  # for what is answered at once
 STATE_SECONDS: Final = 3.0
-CONFIRM_SECONDS: Final = 1.0
+CONFIRM_SECONDS: Final = 3.0
 FRESH_SECONDS: Final = 2.0  # a state is believed for so long
 _PAUSES: Final = (0.05, 0.5)  # before a cut call is repeated
 _CONNECT_SECONDS: Final = 15.0  # an executor of the proxy's own may have to be started first

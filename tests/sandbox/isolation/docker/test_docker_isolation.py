@@ -14,6 +14,7 @@ from walls import COMMAND, EndedError, begin, containers, docker_image, opened
 from anthropic_bedrock_proxy.sandbox.isolation.base import IsolationError, RunnerLimits
 from anthropic_bedrock_proxy.sandbox.isolation.docker.config import LABEL, LABEL_EXECUTOR
 from anthropic_bedrock_proxy.sandbox.isolation.docker.isolation import DockerIsolation
+from anthropic_bedrock_proxy.sandbox.isolation.docker.leftovers import Leftovers
 
 
 @contextlib.asynccontextmanager
@@ -37,8 +38,11 @@ async def answers(made):
 
 
 def test_a_daemon_that_goes_and_comes_is_told_and_mended():
+    now = 0.0
+
     async def main(daemon):
-        options = {"image": daemon.image, "address": daemon.address}
+        nonlocal now
+        options = {"image": daemon.image, "address": daemon.address, "now": lambda: now}
         async with isolation(**options) as made:
             await made.open()
             inside = await begin(made)
@@ -59,6 +63,9 @@ def test_a_daemon_that_goes_and_comes_is_told_and_mended():
                 assert len(daemon.tell("ps", "-aq").split()) == 1
 
             daemon.hang()
+            now += 2.9  # it has answered a moment ago: it may be busy
+            assert (await made.state()).status == "ready"
+            now += 0.1
             began = time.monotonic()
             state = await made.state()
             assert (state.status, "in time" in state.reason) == ("unavailable", True)
@@ -69,6 +76,50 @@ def test_a_daemon_that_goes_and_comes_is_told_and_mended():
 
     with PrivateDockerd() as daemon:
         asyncio.run(main(daemon))
+
+
+def test_what_is_being_removed_is_not_waited_for_by_a_start():
+    async def main():
+        removing = [asyncio.create_task(leftovers.remove(name)) for name in ("a", "b")]
+        await docker.asked.wait()
+        await leftovers.remove_all(docker)
+        for task in removing:
+            task.cancel()
+        await asyncio.gather(*removing, return_exceptions=True)
+        docker.busy = False
+        await leftovers.remove_all(docker)  # nobody waits for them any more: they are leftovers
+
+    docker = BusyDocker()
+    leftovers = Leftovers(lambda: docker, "tests", "boot")
+    asyncio.run(main())
+    assert docker.deleted == ["a", "b"]
+
+
+class BusyDocker:
+    """A daemon that ends no removal while it is busy."""
+
+    def __init__(self):
+        self.asked = asyncio.Event()
+        self.busy = True
+        self.deleted = []
+        self.containers = self
+
+    def container(self, name):
+        return BusyContainer(self, name)
+
+
+class BusyContainer:
+    """One of its containers."""
+
+    def __init__(self, docker, name):
+        self._docker = docker
+        self._name = name
+
+    async def delete(self, **_):
+        self._docker.asked.set()
+        if self._docker.busy:
+            await asyncio.Event().wait()
+        self._docker.deleted.append(self._name)
 
 
 def test_a_daemon_that_was_never_there_is_unavailable(tmp_path):

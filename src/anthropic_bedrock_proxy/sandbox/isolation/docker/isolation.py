@@ -17,7 +17,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _STATE_SECONDS: Final = 0.8
+# A daemon that starts and removes many containers answers late, and is well: for so long after an
+# answer, one that is missing means nothing.
+_BELIEVED_SECONDS: Final = 3.0
 _START_SECONDS: Final = 30.0
 _SWEEP_SECONDS: Final = 30.0
 _MISSES: Final = 20  # looks for a container that may come yet
@@ -70,7 +73,9 @@ class DockerIsolation:
         self._connection: DockerConnection | None = None
         self._runners: dict[str, DockerRunner] = {}
         self._starting: set[asyncio.Task[DockerRunner]] = set()
-        self._killing: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
+        self._now = now
+        self._answer: tuple[float, IsolationState] | None = None  # the last, and when it was given
         self._boot = secrets.token_hex(8)
         self._leftovers = Leftovers(self._docker, executor, self._boot)
 
@@ -83,14 +88,25 @@ class DockerIsolation:
 
     async def state(self) -> IsolationState:
         """Asks the daemon whether it is there, and has the image and the runtime."""
+        asked_at = self._now()
         try:
             async with asyncio.timeout(_STATE_SECONDS):
                 docker = self._docker()
                 info = await docker.system.info()
                 image = await self._image.inspect(docker)
-                await self._leftovers.remove_all(docker)
         except Exception as error:  # noqa: BLE001  # a library's, of any kind: all mean the same
+            if isinstance(error, TimeoutError) and self._answer is not None:
+                answered_at, state = self._answer
+                if asked_at - answered_at < _BELIEVED_SECONDS:
+                    return state
             return IsolationState("unavailable", self._why_away(error))
+        self._run_aside(self._remove_leftovers(docker))
+        state = self._judge(info, image)
+        self._answer = asked_at, state
+        return state
+
+    def _judge(self, info: Mapping[str, Any], image: Mapping[str, Any] | None) -> IsolationState:
+        """Returns the state of a daemon that has answered."""
         details = _details(info)
         if self._runtime and self._runtime not in info.get("Runtimes", {}):
             reason = f"Docker has no runtime {self._runtime}: install it, or unset SANDBOX_RUNTIME"
@@ -123,10 +139,10 @@ class DockerIsolation:
         if self._starting:
             await asyncio.wait(self._starting)
         await asyncio.gather(*(runner.kill() for runner in [*self._runners.values()]))
+        if self._aside:
+            await asyncio.wait(self._aside)
         if self._connection is not None:
-            with suppress(Exception):
-                async with asyncio.timeout(REMOVE_SECONDS):
-                    await self._leftovers.remove_all(self._connection.client)
+            await self._remove_leftovers(self._connection.client)
             await self._connection.close()
             self._connection = None
 
@@ -145,9 +161,17 @@ class DockerIsolation:
 
     def _kill_unwanted(self, started: asyncio.Task[DockerRunner]) -> None:
         if not started.cancelled() and started.exception() is None:
-            killing = asyncio.create_task(started.result().kill())
-            self._killing.add(killing)
-            killing.add_done_callback(self._killing.discard)
+            self._run_aside(started.result().kill())
+
+    async def _remove_leftovers(self, docker: Docker) -> None:
+        with suppress(Exception):  # they are leftovers then
+            async with asyncio.timeout(REMOVE_SECONDS):
+                await self._leftovers.remove_all(docker)
+
+    def _run_aside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     def _docker(self) -> Docker:
         if self._connection is None:

@@ -32,19 +32,24 @@ class Leftovers:
         self._executor = executor
         self._boot = boot
         self._leftovers: dict[str, int] = {}  # how often each may be missed yet
+        self._removing: set[str] = set()  # of these, those that somebody waits for already
         self.swept = False
 
     async def remove(self, name: str, misses: int = 1) -> None:
         """Removes a container by its id or name; when that fails, or it is not there yet, later."""
         if len(self._leftovers) < _MOST_LEFTOVERS:  # the next `open` finds any by its label
             self._leftovers[name] = misses
-        with suppress(Exception):  # it is a leftover then
-            async with asyncio.timeout(REMOVE_SECONDS):
-                await self._remove_one(self._docker(), name)
+        self._removing.add(name)
+        try:
+            with suppress(Exception):  # it is a leftover then
+                async with asyncio.timeout(REMOVE_SECONDS):
+                    await self._remove_one(self._docker(), name)
+        finally:
+            self._removing.discard(name)
 
     async def remove_all(self, docker: Docker) -> None:
         """Removes those whose removal has failed. Raises as the library."""
-        for name in [*self._leftovers]:
+        for name in [name for name in self._leftovers if name not in self._removing]:
             await self._remove_one(docker, name)
 
     async def sweep(self, docker: Docker) -> None:
