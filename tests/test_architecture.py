@@ -23,7 +23,7 @@ GROUND = {
 # above it here. A name without a dot allows the whole folder.
 ALLOWED = {
     "models": set(),
-    "protocol": {"models.betas", "models.table"},
+    "protocol": {"models.betas", "models.prices", "models.table"},
     "aws": set(),
     "upstream": {"aws", "protocol", "__version__"},
     "fetch": {"aws", "__version__"},
@@ -46,6 +46,7 @@ ALLOWED = {
     "admin": {
         "gateway.admission.periods",
         "models.registry",
+        "models.prices",
         "models.table",
         "store.base",
         "store.sealing",

@@ -41,7 +41,7 @@ def test_the_operator_s_word_for_every_model_beats_what_one_model_refused():
             interval_seconds=60,
             new_control=None,
             on_providers=lambda _: None,
-            on_prices=lambda _: None,
+            on_prices=lambda _, __: None,
         )
         await live.begin()
         await live.close()
@@ -76,7 +76,7 @@ def live_on(catalog):
         interval_seconds=60,
         new_control=None,
         on_providers=lambda _: None,
-        on_prices=lambda _: None,
+        on_prices=lambda _, __: None,
     )
 
 

@@ -45,18 +45,50 @@ def test_names(name, bedrock_id, base):
 @pytest.mark.parametrize(
     ("region", "model", "bedrock_id"),
     [
-        ("us-west-2", "claude-haiku-5-5", "us.anthropic.claude-haiku-5-5"),
-        ("eu-central-1", "claude-haiku-5-5", "us.anthropic.claude-haiku-5-5"),
+        ("us-west-2", "claude-mythos-5", "us.anthropic.claude-mythos-5"),
+        ("us-gov-west-1", "claude-sonnet-5-5", "us-gov.anthropic.claude-sonnet-5-5"),
+        ("ap-south-1", "moonshotai.kimi-k3", "global.moonshotai.kimi-k3"),
+        ("ap-southeast-2", "claude-mythos-preview", "au.anthropic.claude-mythos-preview"),
+        ("eu-west-1", "openai.gpt-oss-20b-1:0", "openai.gpt-oss-20b-1:0"),
+        ("us-gov-east-1", "openai.gpt-oss-20b-1:0", "us-gov.openai.gpt-oss-20b-1:0"),
         ("eu-central-1", "claude-opus-4-5", "global.anthropic.claude-opus-4-5-20251101-v1:0"),
-        ("us-gov-west-1", "claude-opus-4-5", "global"),
-        ("ap-northeast-1", "claude-3-5-haiku-20241022", "us."),
     ],
 )
 def test_profiles_by_region(region, model, bedrock_id):
-    if bedrock_id == "global":
-        assert not first_id(model, region=region).startswith("global.a")
-        return
-    assert first_id(model, region=region).startswith(bedrock_id)
+    assert first_id(model, region=region) == bedrock_id
+
+
+@pytest.mark.parametrize(
+    ("region", "model", "told"),
+    [
+        ("us-gov-west-1", "claude-opus-4-5", "it has global, us, eu"),
+        ("ap-northeast-1", "claude-3-5-haiku-20241022", "it has us, eu"),
+        ("sa-east-1", "claude-mythos-5", "no inference profile for sa-east-1: it has us"),
+        ("cn-north-1", "claude-mythos-5", "models sync"),
+        ("us-gov-east-1", "us.anthropic.claude-opus-5", "only us-gov profiles"),
+        ("us-gov-east-1", "global.anthropic.claude-opus-5", "only us-gov profiles"),
+        ("eu-west-1", "us-gov.anthropic.claude-opus-5", "no us-gov profile"),
+    ],
+)
+def test_where_a_model_is_not_it_is_said_where_it_is(region, model, told):
+    with pytest.raises(InvalidRequestError, match=told):
+        route(model, region=region)
+
+
+def test_what_bedrock_lists_stands_over_the_table():
+    registry = Registry(TABLE, RoutingOptions(region="us-gov-west-1"))
+    registry.replace_offered({"anthropic.claude-opus-4-5-20251101-v1:0": ["us-gov"]})
+    target = registry.route("claude-opus-4-5").targets[0]
+    assert target.bedrock_model_id == "us-gov.anthropic.claude-opus-4-5-20251101-v1:0"
+    registry.replace_offered({"anthropic.claude-opus-5-5": ["us"], "anthropic.claude-opus-5": []})
+    with pytest.raises(InvalidRequestError, match="it has us"):
+        registry.route("claude-opus-5-5")
+    assert registry.route("claude-opus-5").targets[0].bedrock_model_id == "anthropic.claude-opus-5"
+
+
+def test_what_another_api_alone_serves_is_refused_with_the_reason():
+    with pytest.raises(InvalidRequestError, match="OpenAI's API alone"):
+        route("xai.grok-4.3")
 
 
 @pytest.mark.parametrize(
@@ -116,9 +148,9 @@ def test_geography(geography, region, asked, name, bedrock_id):
 @pytest.mark.parametrize(
     ("geography", "region", "asked", "name"),
     [
-        ("global", "us-east-1", "jp", "claude-haiku-5-5"),
+        ("global", "us-east-1", "jp", "claude-mythos-5"),
         ("global", "us-east-1", "us", "global.anthropic.claude-opus-4-6-v1"),
-        ("regional", "eu-west-1", "", "claude-haiku-5-5"),
+        ("regional", "eu-west-1", "", "claude-mythos-5"),
         ("regional", "us-gov-west-1", "", "claude-opus-4-6"),
         ("regional", "eu-west-1", "us", "claude-opus-4-6"),
         ("eu", "eu-west-1", "global", "claude-opus-4-6"),

@@ -7,6 +7,7 @@ import time
 from deliveries import Delivered
 from working import search_tools
 
+from anthropic_bedrock_proxy.app.models import load_prices
 from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
@@ -45,7 +46,7 @@ def make_counters(
     ledger = (store or MemoryStore()).ledger
     return Counters(
         recorder,
-        Pricing(registry.behind, lambda _: "us-east-1", now=time.time),
+        Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time),
         RateLimits(MemoryLimiter(), limits or LimitOptions(enabled=False), now=time.time),
         Budgets(ledger, Delivered("w"), now=time.time, monotonic=monotonic, holds=holds),
         monotonic,

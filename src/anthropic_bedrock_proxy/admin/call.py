@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from ..models.prices import PriceList
 from ..models.registry import Registry
 from ..store.base.catalog import ModelMapping
 from ..store.base.store import Store
@@ -24,6 +25,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     # The models under stored mappings; to be used before the next `await`, as there is only one.
     registry: Callable[[Sequence[ModelMapping]], Registry]
     seal: Seal
+    prices: PriceList  # the shipped ones
     model_mapping: Mapping[str, str] = {}
     providers: Mapping[str, Mapping[str, str]] = {}
     betas_passed: Sequence[str] = ()

@@ -9,18 +9,24 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError
-from ..models.registry import Registry
-from ..models.table import Price
-from ..money import nano
+from ..models.prices import Price, PriceList
+from ..models.registry import Registry, base_model_id
+from ..money import nano, nano_rounded_up
 from ..store.base.catalog import ANY, PriceRecord
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
-from .moments import moment_ms
+from .moments import moment_ms, timestamp
 from .validation import field
 
 Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
 ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
+
+
+class PriceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A query of prices; `model`: only that one's, by any of its names."""
+
+    model: str | None = None
 
 
 class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,11 +51,22 @@ class PriceKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     valid_from: str | None = None
 
 
-async def list_(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
-    """Lists the operator's prices, then the shipped ones."""
-    rows = [{**document(price), "source": "store"} for price in await call.store.catalog.prices()]
-    registry = call.site.registry(await call.store.catalog.mappings())
-    rows += [_shipped(model.id, model.price) for model in registry.models if model.price]
+async def list_(call: AdminCall[Nothing, PriceQuery]) -> dict[str, Any]:
+    """Lists the operator's prices, then those of the last sync and the shipped ones, as they hold.
+
+    Of a model and place that several lists have, the first row holds.
+    """
+    catalog = call.store.catalog
+    rows = [{**document(price), "place": "", "source": "store"} for price in await catalog.prices()]
+    if (synced := await catalog.synced_prices()) is not None:
+        at = timestamp(synced.synced_at)
+        rows += [_listed(price, "synced", at) for price in PriceList(lambda: synced.text)]
+    rows += [_listed(price, "shipped", None) for price in call.site.prices]
+    if (wanted := call.query.model) is not None:
+        model = call.site.registry(await catalog.mappings()).behind(wanted)
+        names = {wanted, base_model_id(wanted)}
+        names.update((model.id, model.bedrock, *model.aliases) if model else ())
+        rows = [row for row in rows if base_model_id(row["model"]) in names]
     return {"prices": rows}
 
 
@@ -76,7 +93,7 @@ async def set_(call: AdminCall[NewPrice, Nothing]) -> Change:
     before = await _stored(call, price.key)
     await call.store.catalog.put_price(price)
     return Change(
-        document={**document(price), "source": "store"},
+        document={**document(price), "place": "", "source": "store"},
         object=price.model,
         before=recorded(before) if before else None,
         after=recorded(price),
@@ -123,14 +140,20 @@ def _amount(name: str, amount: Decimal | None) -> int | None:
     return None if amount is None else field(name, nano, amount)
 
 
-def _shipped(model: str, price: Price) -> dict[str, Any]:
-    """Renders a price of models.toml in the shape of the operator's."""
+def _listed(price: Price, source: str, updated_at: str | None) -> dict[str, Any]:
+    """Renders a price of a list in the shape of the operator's."""
     record = PriceRecord(
-        model=model,
+        model=price.model,
         updated_at=0,
-        input_nano=nano(price.input),
-        output_nano=nano(price.output),
-        cache_read_nano=None if price.cache_read is None else nano(price.cache_read),
-        cache_write_nano=None if price.cache_write is None else nano(price.cache_write),
+        input_nano=nano_rounded_up(price.input),
+        output_nano=nano_rounded_up(price.output),
+        cache_read_nano=_rounded(price.cache_read),
+        cache_write_nano=_rounded(price.cache_write),
+        cache_write_1h_nano=_rounded(price.cache_write_1h),
     )
-    return {**document(record), "updated_at": None, "source": "shipped"}
+    own = {"place": price.place, "updated_at": updated_at, "source": source}
+    return {**document(record), **own}
+
+
+def _rounded(amount: Decimal | None) -> int | None:
+    return None if amount is None else nano_rounded_up(amount)

@@ -90,7 +90,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _get("requests.get", "requests/{id}", requests.get),
     _get("budgets.standing", "budgets/{kind}/{id}", budgets.standing),
     _get("budgets.history", "budgets/{kind}/{id}/history", budgets.history),
-    _get("prices.list", "prices", prices.list_),
+    _get("prices.list", "prices", prices.list_, query=prices.PriceQuery),
     _write("prices.set", "PUT prices", prices.set_, body=prices.NewPrice),
     _write("prices.remove", "DELETE prices", prices.remove, query=prices.PriceKey),
     _get("models.list", "models", models.list_, models.ModelQuery),

@@ -14,6 +14,7 @@ from ..store.base.catalog import ModelMapping
 from ..store.base.store import Store
 from ..store.sealing import Seal
 from ..telemetry.request_log.reader import find
+from .models import load_prices
 
 
 def build_admin(settings: Settings, store: Store) -> AdminAPI:
@@ -23,6 +24,7 @@ def build_admin(settings: Settings, store: Store) -> AdminAPI:
     site = Site(
         registry=_registry(settings),
         find_request=lambda request_id: asyncio.to_thread(find, folder, request_id),
+        prices=load_prices(),
         seal=Seal(failover.encryption_secret),
         model_mapping=models.default_model_mapping,
         providers=failover.providers,

@@ -17,6 +17,7 @@ from ..store.base.keys import KeyStore
 from ..store.base.ledger import Ledger
 from ..store.journal import Journal
 from ..upstream.providers import Providers
+from .models import load_prices
 
 if TYPE_CHECKING:
     from ..limits.base import Limiter
@@ -43,6 +44,7 @@ def make_counters(
     pricing = Pricing(
         registry.behind,
         lambda provider: providers.regions.get(provider, settings.aws.region),
+        load_prices(),
         now=time.time,
     )
     return Counters(journal, pricing, make_limits(settings, limiter), budgets, time.monotonic)

@@ -10,7 +10,13 @@ from typing import Final, Protocol
 from ..gateway.catalog_refresh import CatalogRefresh
 from ..gateway.overrides.overrides import Overrides
 from ..models.registry import Registry
-from ..store.base.catalog import CapabilityOverride, Catalog, PriceRecord, ProviderRecord
+from ..store.base.catalog import (
+    CapabilityOverride,
+    Catalog,
+    PriceRecord,
+    ProviderRecord,
+    SyncedPrices,
+)
 from ..store.base.errors import StoreError
 from ..upstream.profiles import DescribesProfiles, ProfileModels
 
@@ -37,7 +43,7 @@ class CatalogUpdates:
         interval_seconds: float,
         new_control: Callable[[], Control],
         on_providers: Callable[[Sequence[ProviderRecord]], None],
-        on_prices: Callable[[Sequence[PriceRecord]], None],
+        on_prices: Callable[[Sequence[PriceRecord], SyncedPrices | None], None],
     ) -> None:
         """`new_control` is called when the first application inference profile is asked for."""
         self.overrides = Overrides(registry.betas.needed_for, learned=self._learned)

@@ -10,18 +10,24 @@ from typing import Final
 from ..config import Settings, SettingsError
 from ..gateway.failover.chains import parse_chains
 from ..models.betas import BetaRules
+from ..models.prices import PriceList
 from ..models.registry import Link, Registry, RoutingOptions
 from ..models.table import ModelTable, parse_table
 from ..protocol.request.policy import Guardrail, Policy
 from ..upstream.provider import Provider
 from .bedrock import read_providers
 
-_MODELS: Final = Path(__file__).parents[1] / "models" / "models.toml"
+_MODELS: Final = Path(__file__).parents[1] / "models"
 
 
 def load_model_table() -> ModelTable:
     """Loads the shipped models.toml."""
-    return parse_table(tomllib.loads(_MODELS.read_text(encoding="utf-8")))
+    return parse_table(tomllib.loads((_MODELS / "models.toml").read_text(encoding="utf-8")))
+
+
+def load_prices() -> PriceList:
+    """Returns the shipped prices.csv, which is read when a price is asked for."""
+    return PriceList(lambda: (_MODELS / "prices.csv").read_text(encoding="utf-8"))
 
 
 def make_registry(settings: Settings, regions: Mapping[str, str] | None = None) -> Registry:

@@ -24,22 +24,23 @@ def command() -> None:
 
 
 @command.command("list")
+@click.argument("model", required=False)
 @json_option
 @where_options
-def list_(*, as_json: bool, where: Where) -> None:
-    """List the prices that were set, and the shipped ones below them."""
+def list_(*, model: str | None, as_json: bool, where: Where) -> None:
+    """List the prices of MODEL, or of all: those that were set, then the synced and the shipped."""
     with admin(where) as client:
-        found = client.call("GET", "prices")
+        found = client.call("GET", "prices", query={"model": model})
     if as_json:
         print_json(found)
         return
     header = ("INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "CACHE WRITE 1H")
     print_table(
-        ("MODEL", "REGION", "FROM", "UNTIL", *header, "SOURCE"),
+        ("MODEL", "PLACE", "FROM", "UNTIL", *header, "SOURCE"),
         [
             (
                 row["model"],
-                row["region"],
+                row["place"] or row["region"],
                 row["valid_from"],
                 row["valid_until"],
                 *(usd_text(row[name]) for name in _COLUMNS),

@@ -10,8 +10,16 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from ..models.geography import prefix_of
 from ..models.registry import Registry
-from ..store.base.catalog import CapabilityOverride, Catalog, PriceRecord, ProviderRecord
+from ..store.base.catalog import (
+    BedrockModel,
+    CapabilityOverride,
+    Catalog,
+    PriceRecord,
+    ProviderRecord,
+    SyncedPrices,
+)
 from ..store.base.errors import StoreError
 
 _log = logging.getLogger("anthropic_bedrock_proxy.catalog")
@@ -27,7 +35,7 @@ class CatalogRefresh:
         *,
         on_overrides: Callable[[Sequence[CapabilityOverride]], None] | None = None,
         on_providers: Callable[[Sequence[ProviderRecord]], None] | None = None,
-        on_prices: Callable[[Sequence[PriceRecord]], None] | None = None,
+        on_prices: Callable[[Sequence[PriceRecord], SyncedPrices | None], None] | None = None,
         interval_seconds: float = 5.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -53,19 +61,22 @@ class CatalogRefresh:
         if version == self._version:
             return False
         mappings = await self._catalog.mappings()
+        offered = await self._catalog.models()
         overrides = await self._catalog.overrides()
         providers = await self._catalog.providers()
         prices = await self._catalog.prices()
+        synced = await self._catalog.synced_prices()
         self._registry.replace_stored(
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
         )
+        self._registry.replace_offered({model.id: _prefixes(model) for model in offered})
         if self._on_overrides is not None:
             self._on_overrides(overrides)
         if self._on_providers is not None:
             self._on_providers(providers)
         if self._on_prices is not None:
-            self._on_prices(prices)
+            self._on_prices(prices, synced)
         self._version = version
         return True
 
@@ -84,3 +95,8 @@ class CatalogRefresh:
                     _log.warning("the catalog can be read again")
                 down = False
             await self._sleep(self._interval_seconds)
+
+
+def _prefixes(model: BedrockModel) -> list[str]:
+    """Lists the prefixes of the system profiles that Bedrock listed for a model."""
+    return [prefix for name in model.profiles if (prefix := prefix_of(name))]

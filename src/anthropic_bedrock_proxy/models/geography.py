@@ -13,7 +13,8 @@ import msgspec
 
 from ..errors import InvalidRequestError
 
-PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "us-gov")
+PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "in", "us-gov")
+_GOVERNMENT: Final = "us-gov"  # a partition of its own: AWS GovCloud
 WORLDWIDE: Final = "global"
 REGIONAL: Final = "regional"
 # The inference profiles of a region's own geography, nearest first, by the region's prefix.
@@ -26,6 +27,7 @@ _GEOGRAPHIES: Final = (
     ("ap-northeast-3", ("jp", "apac")),
     ("ap-southeast-2", ("au", "apac")),
     ("ap-southeast-4", ("au", "apac")),
+    ("ap-south-", ("in", "apac")),
     ("ap-", ("apac",)),
 )
 
@@ -37,13 +39,16 @@ class GeographyBounds(msgspec.Struct, frozen=True):
     strict: bool
 
     def choose(self, profiles: Collection[str], name: str) -> str:
-        """The profile of a model that has some. Raises `InvalidRequestError`."""
+        """Chooses the profile of a model that has some; empty if it has none here.
+
+        Raises `InvalidRequestError` where no other may serve.
+        """
         for prefix in self.prefixes:
             if prefix in profiles:
                 return prefix
         if self.strict:
             raise self.refusal(name)
-        return next(iter(profiles))
+        return ""
 
     def check_profile(self, prefix: str, name: str) -> None:
         """Raises `InvalidRequestError` for a profile that a client named itself."""
@@ -54,7 +59,7 @@ class GeographyBounds(msgspec.Struct, frozen=True):
         """Raises `InvalidRequestError` where a model would run in the region itself."""
         if not self.strict or not self.prefixes:  # none: its own region, which has no profiles
             return
-        if not {WORLDWIDE, *_near(region)}.intersection(self.prefixes):
+        if not {WORLDWIDE, *near(region)}.intersection(self.prefixes):
             raise self.refusal(name)
 
     def refusal(self, name: str) -> InvalidRequestError:
@@ -67,19 +72,26 @@ class GeographyBounds(msgspec.Struct, frozen=True):
 
 def bounds(own: str, region: str, asked: str) -> GeographyBounds:
     """`own` is the operator's word, `asked` the client's or empty. Raises `InvalidRequestError`."""
-    near = _near(region)
     if own == WORLDWIDE:
         if asked:
             return GeographyBounds((asked,), strict=True)
         # The worldwide profile where there is one, as the predecessor chose.
         worldwide = () if region.startswith("us-gov-") else (WORLDWIDE,)
-        return GeographyBounds((*worldwide, *near), strict=False)
-    allowed = _nearest(region) if own == REGIONAL else (own,)
+        return GeographyBounds((*worldwide, *near(region)), strict=False)
+    allowed = near(region) if own == REGIONAL else (own,)
     if asked and asked not in allowed:
         raise InvalidRequestError(
             f"inference_geo: the operator of this proxy allows only {', '.join(allowed)}"
         )
     return GeographyBounds((asked,) if asked else allowed, strict=True)
+
+
+def check_partition(prefix: str, region: str, name: str) -> None:
+    """Raises `InvalidRequestError` for a profile that can never be called from a region."""
+    government = region.startswith(_GOVERNMENT)
+    if government != (prefix == _GOVERNMENT):
+        there = "only us-gov profiles exist" if government else "no us-gov profile exists"
+        raise InvalidRequestError(f"model: {name[:200]} is not in {region}: {there} there")
 
 
 def prefix_of(name: str) -> str:
@@ -88,10 +100,6 @@ def prefix_of(name: str) -> str:
     return head if rest and head in PROFILE_PREFIXES else ""
 
 
-def _near(region: str) -> tuple[str, ...]:
-    found = [names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)]
-    return tuple(dict.fromkeys(name for names in found for name in names))
-
-
-def _nearest(region: str) -> tuple[str, ...]:
+def near(region: str) -> tuple[str, ...]:
+    """Lists the profile prefixes of a region's own geography, nearest first."""
     return next((names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)), ())

@@ -8,7 +8,7 @@ once and remembered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,7 +17,7 @@ from msgspec import structs
 from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError
 from .betas import BetaRules
-from .geography import PROFILE_PREFIXES, bounds, prefix_of
+from .geography import PROFILE_PREFIXES, bounds, check_partition, prefix_of
 from .table import Capabilities, Model, ModelTable, capabilities_on
 
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
@@ -88,6 +88,7 @@ class Registry:
         self._stored: Mapping[str, str] = {}
         self._stored_dialects: Mapping[str, str] = {}
         self._profile_models: dict[str, str] = {}  # application profile ARN -> base id
+        self._offered: Mapping[str, Collection[str]] = {}  # base id -> prefixes, as Bedrock lists
         operator = betas or BetaRules()
         self.betas = BetaRules(
             mapping={**table.betas.mapping, **operator.mapping},
@@ -128,6 +129,14 @@ class Registry:
         self._stored_dialects = dict(dialects or {})
         self._routes.clear()
 
+    def replace_offered(self, profiles: Mapping[str, Collection[str]]) -> None:
+        """Takes over what Bedrock lists for the default account: prefixes of profiles by base id.
+
+        It stands over the table, in which the profiles of a model may be out of date.
+        """
+        self._offered = dict(profiles)
+        self._routes.clear()
+
     def learn_profile(self, arn: str, base_model_id: str) -> None:
         """Learns which model Bedrock said is behind an application inference profile."""
         self._profile_models[arn] = base_model_id
@@ -158,6 +167,11 @@ class Registry:
         model, base = self._identify(name)
         if base is None:
             raise NotFoundError(f"model: {requested[:200]}")
+        if base in self._table.elsewhere.mantle_openai:
+            raise InvalidRequestError(
+                f"model: {requested[:200]} is on bedrock-mantle only, which serves it in OpenAI's "
+                "API alone; choose a model of GET /v1/models"
+            )
         chain = self._chain(requested, model) if not provider else (Link(provider=provider),)
         if dialect := self._stored_dialects.get(requested):
             chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
@@ -257,7 +271,7 @@ class Registry:
                 bounds(self._options.geography, region, geography).check_region(region, name)
                 bedrock_id = (model and model.mantle) or base
             else:
-                bedrock_id = self._bedrock_id(name, model, region, geography)
+                bedrock_id = self._bedrock_id(name, model, link.provider, region, geography)
             capabilities = capabilities_on(generation, dialect, model)
             if "claude" in capabilities.features and not link.model and name == asked.plain:
                 # Who asks for a Claude by its own name knows its limits; Bedrock says if not.
@@ -268,22 +282,38 @@ class Registry:
         dialects = self._options.dialects
         return (model and dialects.get(model.id)) or dialects.get(base) or dialects.get("*", "")
 
-    def _bedrock_id(self, name: str, model: Model | None, region: str, geography: str) -> str:
+    def _profiles(self, model: Model, provider: str) -> Collection[str]:
+        if provider == DEFAULT_PROVIDER and model.bedrock in self._offered:
+            return self._offered[model.bedrock]
+        return model.profiles
+
+    def _bedrock_id(
+        self, name: str, model: Model | None, provider: str, region: str, geography: str
+    ) -> str:
         """Returns the profile or id to call. Raises `InvalidRequestError` outside the geography."""
         within = bounds(self._options.geography, region, geography)
         by_name = name in self._by_name
-        if (
-            model is not None
-            and model.profiles
-            and (by_name or (name == model.bedrock and geography))
-        ):
-            return f"{within.choose(model.profiles, name)}.{model.bedrock}"
+        if model is not None and (by_name or (name == model.bedrock and geography)):
+            profiles = self._profiles(model, provider)
+            if profiles and (prefix := within.choose(profiles, name)):
+                return f"{prefix}.{model.bedrock}"
+            if profiles and "claude" in self._table.generation[model.generation].features:
+                raise _nowhere(name, profiles, region)
         prefix = prefix_of(name)
         if prefix:
             within.check_profile(prefix, name)
+            check_partition(prefix, region, name)
         elif not name.startswith("arn:"):  # whoever may use an ARN is IAM's matter
             within.check_region(region, name)
         return model.bedrock if model is not None and by_name else name
+
+
+def _nowhere(name: str, profiles: Collection[str], region: str) -> InvalidRequestError:
+    return InvalidRequestError(
+        f"model: {name[:200]} has no inference profile for {region}: it has "
+        f"{', '.join(profiles)}. Choose another model or region; if it has come there since, let "
+        "the operator run `models sync` or map the name to its id there"
+    )
 
 
 def _plain(requested: str) -> str:

@@ -9,7 +9,7 @@ what comes on top (`features`, `betas`) or is missing there (`lacks`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from datetime import date
 from typing import Any, Final
 
 import msgspec
@@ -56,15 +56,6 @@ FEATURES: Final = {
 }
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """US dollars per million tokens. `cache_write` is for five minutes."""
-
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal | None = None
-    cache_write: Decimal | None = None
-
-
 class Model(msgspec.Struct, frozen=True, kw_only=True):
     """One model of the registry. Windows in tokens, `created_at` a date (YYYY-MM-DD)."""
 
@@ -75,14 +66,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     generation: str
     profiles: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    lifecycle: str = "active"
+    lifecycle: str = "active"  # where `ends_at` does not tell it: see `lifecycle_on`
+    ends_at: str | None = None  # the day on which AWS takes it away
     context_tokens: int = 200_000
     output_tokens: int = 64_000
     count_tokens: bool = False  # Bedrock's CountTokens serves it
     dialects: tuple[str, ...] = ()  # in order of preference; empty: the generation's
     mantle: str | None = None  # its id on bedrock-mantle, where that differs from `bedrock`
     lacks: frozenset[str] = frozenset()  # features that its generation has and it has not
-    price: Price | None = None  # None: no confirmed price
+
+    def lifecycle_on(self, day: date) -> str:
+        """Tells whether it is `active`, `deprecated` (its end is known) or `retired` on a day."""
+        if self.ends_at is None:
+            return self.lifecycle
+        return "retired" if day.isoformat() >= self.ends_at else "deprecated"
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +118,12 @@ class BetaTable(msgspec.Struct, frozen=True, kw_only=True):
     needed_for: dict[str, str] = {}
 
 
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """Base ids that Bedrock has, but on no dialect of ours."""
+
+    mantle_openai: frozenset[str] = frozenset()  # bedrock-mantle, in the API of OpenAI alone
+
+
 class ModelTable(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of models.toml."""
 
@@ -128,6 +131,7 @@ class ModelTable(msgspec.Struct, frozen=True, kw_only=True):
     generation: dict[str, Generation]
     betas: BetaTable = BetaTable()
     families: dict[str, str] = {}  # prefix of a base id that is not listed -> its generation
+    elsewhere: Elsewhere = Elsewhere()
 
 
 def parse_table(data: Mapping[str, Any]) -> ModelTable:

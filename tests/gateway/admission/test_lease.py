@@ -13,7 +13,7 @@ from deliveries import Delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.app.models import load_model_table, load_prices
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, RateLimitError
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
@@ -66,7 +66,7 @@ class Worker:
             holds=holds,
         )
         limits = RateLimits(world.limiter, LimitOptions(), now=world.clock)
-        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=world.clock)
+        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=world.clock)
         self.admission = Admission(Counters(self, pricing, limits, self.budgets, world.clock))
 
     def append(self, record):
@@ -260,7 +260,7 @@ def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
             return clock()
 
         limits = RateLimits(world.limiter, LimitOptions(), now=now)
-        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", now=clock)
+        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=clock)
         worker.admission = Admission(Counters(worker, pricing, limits, worker.budgets, clock))
         with pytest.raises(ValueError, match="year"):
             await worker.admit()

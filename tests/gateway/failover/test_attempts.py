@@ -699,7 +699,7 @@ def test_a_refused_geography_leaves_nothing_to_the_collector():
     async def main():
         for _ in range(10):
             with suppress(InvalidRequestError):
-                await world.begin(model="claude-haiku-5-5")
+                await world.begin(model="claude-mythos-5")
 
     with nothing_left_to_the_collector(MessagesRequest):
         asyncio.run(main())

@@ -93,7 +93,7 @@ def test_routes_follow_the_chain_and_the_regions():
     registry = make_registry(
         settings(
             PROVIDERS='{"tokyo": {"region": "ap-northeast-1"}}',
-            FAILOVER_CHAINS='{"claude-haiku-4-5": ["default", "tokyo=claude-3-5-haiku-20241022"]}',
+            FAILOVER_CHAINS='{"claude-haiku-4-5": ["default", "tokyo=claude-sonnet-4-5"]}',
         )
     )
     targets = registry.route("claude-haiku-4-5").targets

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from cost_cases import CASES, SONNET
+from cost_cases import CASES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.app.models import load_model_table
+from anthropic_bedrock_proxy.app.models import load_prices
 from anthropic_bedrock_proxy.money import dollars, nano_rounded_up
 from anthropic_bedrock_proxy.protocol.answer.cost import (
     Rates,
@@ -18,9 +18,8 @@ from anthropic_bedrock_proxy.protocol.answer.cost import (
 )
 from anthropic_bedrock_proxy.protocol.answer.metering import CacheCreation, Usage
 
-SONNET_RATES = next(
-    rates_of(m.price) for m in load_model_table().model if SONNET in (m.id, *m.aliases)
-)
+SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
+SONNET_RATES = rates_of(load_prices().find(SONNET, "invoke", "us-east-1", called=SONNET))
 COUNTS = st.integers(0, 10**9)
 
 

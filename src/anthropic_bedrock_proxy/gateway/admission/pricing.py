@@ -1,4 +1,4 @@
-"""The price of a target at a moment: the operator's from the store, else the shipped one."""
+"""The price of a target at a moment: the operator's, else the last sync's, else the shipped one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 import msgspec
 
 from ...bounded import Bounded
+from ...models.prices import PriceList
 from ...models.registry import Target, base_model_id
 from ...models.table import Model
 from ...protocol.answer.cost import Rates, most_nano, rates_of
 from ...protocol.request.bounds import bound_tokens
 from ...protocol.request.messages import MessagesRequest
-from ...store.base.catalog import PriceRecord
+from ...store.base.catalog import PriceRecord, SyncedPrices
 
 _MAX_REMEMBERED: Final = 1024
 _FOREVER: Final = float("inf")
@@ -34,27 +35,37 @@ class Pricing:
         self,
         find: Callable[[str], Model | None],
         region_of: Callable[[str], str],
+        shipped: PriceList,
         *,
         now: Callable[[], float],
     ) -> None:
-        """`find` the model behind a Bedrock id or ARN; `region_of` a provider."""
+        """`find` the model behind an id or ARN, `region_of` a provider; `shipped`: our list."""
         self._find = find
         self._region_of = region_of
+        self._shipped = shipped
+        self._synced: SyncedPrices | None = None
+        self._lists = [shipped]
         self._now = now
         self._stored: Mapping[str, list[PriceRecord]] = {}
-        self._known: Bounded[tuple[str, str], _KnownRates] = Bounded(_MAX_REMEMBERED)
+        self._known: Bounded[tuple[str, str, str], _KnownRates] = Bounded(_MAX_REMEMBERED)
 
-    def replace_stored(self, prices: Iterable[PriceRecord]) -> None:
-        """Takes over what the store holds."""
+    def replace_stored(
+        self, prices: Iterable[PriceRecord], synced: SyncedPrices | None = None
+    ) -> None:
+        """Takes over what the store holds: the operator's prices, and the list of the last sync."""
         stored: dict[str, list[PriceRecord]] = {}
         for price in prices:
             stored.setdefault(price.model, []).append(price)
         self._stored = stored
+        if synced != self._synced:
+            self._synced = synced
+            synced_list = [PriceList(lambda: synced.text)] if synced is not None else []
+            self._lists = [*synced_list, self._shipped]
         self._known.clear()
 
     def rates(self, target: Target) -> Rates | None:
         """Returns the rates of a target now; None: nobody knows."""
-        key = (target.bedrock_model_id, target.provider)
+        key = (target.bedrock_model_id, target.provider, target.dialect)
         known = self._known.get(key)
         if known is None or known.until <= self._now():
             known = self._known[key] = self._resolve(*key)
@@ -76,7 +87,7 @@ class Pricing:
         given, written = bound_tokens(request, context_tokens=context, output_tokens=max(1, output))
         return most_nano(given, written, rates)
 
-    def _resolve(self, bedrock_model_id: str, provider: str) -> _KnownRates:
+    def _resolve(self, bedrock_model_id: str, provider: str, dialect: str) -> _KnownRates:
         model = self._find(bedrock_model_id)
         names = [bedrock_model_id, base_model_id(bedrock_model_id)]
         if model is not None:
@@ -107,8 +118,11 @@ class Pricing:
             # Bedrock's beats ours: in every worker the same one.
             best = max(valid, key=lambda price: (price.region != "*", price.valid_from))
             return _KnownRates(_rates(best), until)
-        if model is not None and model.price is not None:
-            return _KnownRates(rates_of(model.price), until)
+        for prices in self._lists:
+            for name in dict.fromkeys(map(base_model_id, names)):
+                listed = prices.find(name, dialect, region, called=bedrock_model_id)
+                if listed is not None:
+                    return _KnownRates(rates_of(listed), until)
         return _KnownRates(None, min(until, now + _UNKNOWN_SECONDS))
 
 

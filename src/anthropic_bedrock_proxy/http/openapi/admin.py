@@ -84,7 +84,8 @@ def schemas() -> dict[str, Any]:
         "Price": record(
             "A price, per million tokens.",
             {"model": _TEXT, "region": _TEXT, "input_usd": _MONEY, "output_usd": _MONEY},
-            source={"enum": ["store", "shipped"]},
+            place=_TEXT,
+            source={"enum": ["store", "synced", "shipped"]},
         ),
         "Override": record(
             "What a model is taken to accept, or not.",

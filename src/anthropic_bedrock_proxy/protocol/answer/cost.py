@@ -6,19 +6,21 @@ times input), its batch discount (half), and the tier multipliers that the prede
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
 
 import msgspec
 
-from ...models.table import Price
+from ...models.prices import Price
 from ...money import nano_rounded_up
-from .metering import Usage
+from .metering import Iteration, Usage
 
+LONG_TOKENS: Final = 200_000  # a prompt of more has the rates `above`, where a model has them
 _PER: Final = 1_000_000  # tokens that a rate is for
 _WHOLE: Final = 1000  # multipliers are thousandths
 # Whatever is not listed (default, standard, reserved) costs what the table says.
-_TIERS: Final = {"flex": 500, "priority": 1750}
-_BATCH: Final = 500
+_FACTORS: Final = {"flex": 500, "priority": 1750, "batch": 500}
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     cache_read: int
     cache_write: int  # for five minutes
     cache_write_1h: int
+    above: Rates | None = None  # for a whole request whose prompt has more than `LONG_TOKENS`
+    special: Mapping[str, Rates] = {}  # of `batch` and tiers that have not the customary factor
 
     @classmethod
     def of(
@@ -39,6 +43,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
         cache_read: int | None = None,
         cache_write: int | None = None,
         cache_write_1h: int | None = None,
+        above: Rates | None = None,
+        special: Mapping[str, Rates] | None = None,
     ) -> Rates:
         """Makes rates; one not given has Anthropic's customary ratio to `input`."""
         return cls(
@@ -47,6 +53,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
             cache_read=-(-input // 10) if cache_read is None else cache_read,
             cache_write=-(-input * 5 // 4) if cache_write is None else cache_write,
             cache_write_1h=input * 2 if cache_write_1h is None else cache_write_1h,
+            above=above,
+            special=special or {},
         )
 
     @property
@@ -56,12 +64,47 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rates_of(price: Price) -> Rates:
-    """Converts prices of models.toml (dollars) to rates."""
-    return Rates.of(
+    """Converts a listed price (dollars) to rates."""
+    rates = Rates.of(
         input=nano_rounded_up(price.input),
         output=nano_rounded_up(price.output),
-        cache_read=None if price.cache_read is None else nano_rounded_up(price.cache_read),
-        cache_write=None if price.cache_write is None else nano_rounded_up(price.cache_write),
+        cache_read=_nano(price.cache_read),
+        cache_write=_nano(price.cache_write),
+        cache_write_1h=_nano(price.cache_write_1h),
+    )
+    above = None
+    if price.long_input is not None and price.long_output is not None:
+        above = Rates.of(
+            input=nano_rounded_up(price.long_input),
+            output=nano_rounded_up(price.long_output),
+            cache_read=_nano(price.long_cache_read),
+            cache_write=_nano(price.long_cache_write),
+        )
+    named = {
+        "batch": (price.batch_input, price.batch_output),
+        "flex": (price.flex_input, price.flex_output),
+        "priority": (price.priority_input, price.priority_output),
+    }
+    special = {
+        name: _special(rates, _nano(input_), _nano(output), _factor(name))
+        for name, (input_, output) in named.items()
+        if input_ is not None or output is not None
+    }
+    return msgspec.structs.replace(rates, above=above, special=special)
+
+
+def _special(rates: Rates, input_: int | None, output: int | None, factor: int) -> Rates:
+    """Makes the rates of a tier of which one amount or both are listed."""
+
+    def usual(rate: int) -> int:
+        return -(-rate * factor // _WHOLE)
+
+    return Rates(
+        input=usual(rates.input) if input_ is None else input_,
+        output=usual(rates.output) if output is None else output,
+        cache_read=usual(rates.cache_read),
+        cache_write=usual(rates.cache_write),
+        cache_write_1h=usual(rates.cache_write_1h),
     )
 
 
@@ -91,6 +134,14 @@ def cost_nano(
             long += rest
         else:
             short += rest
+    if rates.above is not None and _longest_prompt(usage) > LONG_TOKENS:
+        rates = rates.above
+    factor = _WHOLE * _WHOLE
+    for name in (tier or "", "batch" if batch else ""):
+        if (special := rates.special.get(name)) is not None:
+            rates = special
+        else:
+            factor = factor * _factor(name) // _WHOLE
     total = (
         (usage.input_tokens or 0) * rates.input
         + output_tokens * rates.output
@@ -98,16 +149,36 @@ def cost_nano(
         + short * rates.cache_write
         + long * rates.cache_write_1h
     )
-    return -(-total * _multiplier(tier, batch=batch) // (_PER * _WHOLE * _WHOLE))
+    return -(-total * factor // (_PER * _WHOLE * _WHOLE))
 
 
 def most_nano(input_tokens: int, output_tokens: int, rates: Rates) -> int:
     """Returns the most that a request may cost in any tier: a hold is never too small."""
+    if rates.above is not None and input_tokens > LONG_TOKENS:
+        rates = rates.above
     total = input_tokens * rates.dearest_input + output_tokens * rates.output
-    dearest = max(_TIERS, key=_TIERS.__getitem__)
-    return -(-total * _multiplier(dearest, batch=False) // (_PER * _WHOLE * _WHOLE))
+    totals = [total * max(_FACTORS.values())]
+    for special in rates.special.values():
+        total = input_tokens * special.dearest_input + output_tokens * special.output
+        totals.append(total * _WHOLE)
+    return -(-max(totals) // (_PER * _WHOLE))
 
 
-def _multiplier(tier: str | None, *, batch: bool) -> int:
-    """Returns the factor of tier and batch in millionths."""
-    return _TIERS.get(tier or "", _WHOLE) * (_BATCH if batch else _WHOLE)
+def _factor(name: str) -> int:
+    """Returns the thousandths of the standard rates that a tier, or a batch, costs."""
+    return _FACTORS.get(name, _WHOLE)
+
+
+def _longest_prompt(usage: Usage) -> int:
+    """Counts the tokens of the longest prompt: that of one pass, of an answer that took several."""
+    passes: list[Usage | Iteration] = [*(usage.iterations or ())] or [usage]
+    return max(
+        (made.input_tokens or 0)
+        + (made.cache_read_input_tokens or 0)
+        + (made.cache_creation_input_tokens or 0)
+        for made in passes
+    )
+
+
+def _nano(amount: Decimal | None) -> int | None:
+    return None if amount is None else nano_rounded_up(amount)

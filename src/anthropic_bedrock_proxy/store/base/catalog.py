@@ -75,6 +75,14 @@ class PriceRecord(msgspec.Struct, frozen=True, kw_only=True):
         return (self.model, self.region, self.valid_from)
 
 
+class SyncedPrices(msgspec.Struct, frozen=True, kw_only=True):
+    """The price list of the last `prices sync`: under the operator's prices, over the shipped."""
+
+    source: str  # where it came from, without credentials
+    synced_at: int
+    text: str  # in the form of models/prices.csv
+
+
 class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A provider to send requests to: a region, perhaps of another account."""
 
@@ -143,6 +151,14 @@ class Catalog(Protocol):
 
     async def prices(self) -> Sequence[PriceRecord]:
         """Lists every price, by model, region and beginning."""
+        ...
+
+    async def put_synced_prices(self, prices: SyncedPrices) -> None:
+        """Replaces the price list of the last sync."""
+        ...
+
+    async def synced_prices(self) -> SyncedPrices | None:
+        """Returns the price list of the last sync; None before the first."""
         ...
 
     async def put_provider(self, provider: ProviderRecord) -> None:

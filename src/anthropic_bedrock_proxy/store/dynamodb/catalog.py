@@ -3,7 +3,8 @@
 Names of models are the predecessor's model-mapping table, and its active prices are seen where they
 are; ours stand over them. All else is in the state table: partitions "price", "override" and
 "provider"; a listing of models in "models#<listing>", where the item ("catalog", "models") says
-which listing counts; and ("catalog", "version"), which every change adds to, after it. What the
+which listing counts; the synced price list, compressed, in ("catalog", "prices");
+and ("catalog", "version"), which every change adds to, after it. What the
 predecessor's own tools change adds nothing: it is seen with the next change of ours, or a restart.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
+from zlib import compress, decompress
 
 import msgspec
 
@@ -21,6 +23,7 @@ from ..base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedPrices,
 )
 from ..base.errors import StoreError
 from . import legacy
@@ -29,6 +32,7 @@ from .tables import Tables
 
 _VERSION: Final = {"pk": "catalog", "sk": "version"}
 _LISTING: Final = {"pk": "catalog", "sk": "models"}
+_PRICE_LIST: Final = {"pk": "catalog", "sk": "prices"}
 _MOST_LOOKS: Final = 5  # tries to read a listing that is replaced meanwhile
 
 
@@ -145,6 +149,19 @@ class DynamoDBCatalog:
             price = read(item, PriceRecord)
             found[price.key] = price
         return [found[key] for key in sorted(found)]
+
+    async def put_synced_prices(self, prices: SyncedPrices) -> None:
+        """See `Catalog.put_synced_prices`."""
+        text = compress(prices.text.encode())
+        await self._tables.put(self._state, {**_PRICE_LIST, **plain(prices), "text": text})
+        await self._changed()
+
+    async def synced_prices(self) -> SyncedPrices | None:
+        """See `Catalog.synced_prices`."""
+        item = await self._tables.get(self._state, _PRICE_LIST)
+        if item is None:
+            return None
+        return read({**item, "text": decompress(item["text"]).decode()}, SyncedPrices)
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

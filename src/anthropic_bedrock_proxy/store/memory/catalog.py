@@ -10,6 +10,7 @@ from ..base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedPrices,
 )
 from ..base.errors import StoreError
 
@@ -25,6 +26,7 @@ class MemoryCatalog:
         self._models: list[BedrockModel] = []
         self._overrides: dict[tuple[str, str, str, str], CapabilityOverride] = {}
         self._prices: dict[tuple[str, str, int], PriceRecord] = {}
+        self._synced_prices: SyncedPrices | None = None
         self._providers: dict[str, ProviderRecord] = {}
 
     async def version(self) -> int:
@@ -96,6 +98,17 @@ class MemoryCatalog:
         """See `Catalog.prices`."""
         self._check()
         return sorted(self._prices.values(), key=lambda price: price.key)
+
+    async def put_synced_prices(self, prices: SyncedPrices) -> None:
+        """See `Catalog.put_synced_prices`."""
+        self._check()
+        self._synced_prices = prices
+        self._version += 1
+
+    async def synced_prices(self) -> SyncedPrices | None:
+        """See `Catalog.synced_prices`."""
+        self._check()
+        return self._synced_prices
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

@@ -14,6 +14,7 @@ from ..base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedPrices,
 )
 from .file import SQLiteFile
 from .schema import QUERIES, transaction
@@ -89,6 +90,15 @@ class SQLiteCatalog:
     async def prices(self) -> Sequence[PriceRecord]:
         """See `Catalog.prices`."""
         return await self._read("list_prices", lambda row: PriceRecord(**dict(row)))
+
+    async def put_synced_prices(self, prices: SyncedPrices) -> None:
+        """See `Catalog.put_synced_prices`."""
+        await self._change("put_synced_prices", msgspec.structs.asdict(prices))
+
+    async def synced_prices(self) -> SyncedPrices | None:
+        """See `Catalog.synced_prices`."""
+        found = await self._read("get_synced_prices", lambda row: SyncedPrices(**dict(row)))
+        return next(iter(found), None)
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

@@ -84,3 +84,10 @@ DELETE FROM prices WHERE model = :model AND region = :region AND valid_from = :v
 
 -- name: list_prices
 SELECT * FROM prices ORDER BY model, region, valid_from;
+
+-- name: put_synced_prices
+INSERT OR REPLACE INTO synced_prices (id, source, synced_at, text)
+VALUES (1, :source, :synced_at, :text);
+
+-- name: get_synced_prices
+SELECT source, synced_at, text FROM synced_prices WHERE id = 1;
