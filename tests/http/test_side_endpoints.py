@@ -6,6 +6,7 @@ import json
 import zlib
 
 import pytest
+from anthropic.types import ModelInfo
 from http_client import Client
 from streams import decode, encode
 
@@ -117,9 +118,44 @@ class TestModels:
     )
     def test_retrieve(self, proxy, name):
         model = ask(proxy, "GET", f"/v1/models/{name}").json
-        assert model["id"] == "claude-haiku-4-5-20251001"
+        assert model["id"] == (name if "." in name else "claude-haiku-4-5-20251001")
         assert model["created_at"] == "2025-10-15T00:00:00Z"
         assert model["type"] == "model"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "claude-opus-4-8[1m]",
+            "anthropic.claude-sonnet-9",
+            "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc",
+        ],
+    )
+    def test_whatever_messages_take_is_described_under_its_name(self, proxy, name):
+        model = ask(proxy, "GET", f"/v1/models/{name}").json
+        assert model["id"] == name
+        assert ("capabilities" in model) == (not name.startswith("arn:"))
+
+    def test_the_official_type_reads_it_all(self, proxy):
+        for raw in ask(proxy, "GET", "/v1/models?limit=1000").json["data"]:
+            model = ModelInfo.model_validate(raw)
+            assert model.capabilities.thinking.types.adaptive is not None
+            assert not ModelInfo.model_validate(raw).model_extra
+        assert raw["line"] is None
+
+    def test_capabilities_are_those_of_the_model(self, proxy):
+        opus = ask(proxy, "GET", "/v1/models/claude-opus-5-5").json
+        assert opus["line"] == "opus"
+        assert opus["capabilities"]["thinking"]["types"] == {
+            "adaptive": {"supported": True},
+            "between_tools": {"supported": True},
+            "disabled": {"supported": True},
+            "enabled": {"supported": False},
+        }
+        micro = ask(proxy, "GET", "/v1/models/amazon.nova-micro-v1:0").json
+        assert micro["capabilities"]["image_input"] == {"supported": False}
+        assert micro["capabilities"]["effort"]["supported"] is False
+        sonnet = ask(proxy, "GET", "/v1/models/claude-sonnet-4-5").json
+        assert (sonnet["lifecycle"], sonnet["retires_at"]) == ("deprecated", "2027-04-08T00:00:00Z")
 
     def test_unknown(self, proxy):
         answer = ask(proxy, "GET", "/v1/models/gpt-4")

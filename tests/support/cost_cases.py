@@ -78,7 +78,7 @@ CASES = {
     # 1.75 times plain
     "priority": CostCase(PLAIN, 18_375_000, tier="priority"),
     "reserved": CostCase(PLAIN, 10_500_000, tier="reserved"),
-    "unpriced": CostCase(PLAIN, None, model="claude-opus-4-1"),
+    "unpriced": CostCase(PLAIN, None, model="anthropic.claude-3-9"),
     # 1000 * 1 + 500 * 2
     "the operator's price": CostCase(PLAIN, 2000, price=(1_000_000, 2_000_000)),
     # one token at 75 nano-dollars, half of it, rounded up

@@ -19,6 +19,7 @@ from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.gateway.counting import Counting
 from anthropic_bedrock_proxy.gateway.failover.failover import Failover
 from anthropic_bedrock_proxy.gateway.messages import Messages
+from anthropic_bedrock_proxy.gateway.model_list import ModelList
 from anthropic_bedrock_proxy.gateway.overrides.overrides import Overrides
 from anthropic_bedrock_proxy.gateway.sources import Sources
 from anthropic_bedrock_proxy.http.admin import AdminRoutes
@@ -114,7 +115,7 @@ def make_routes(
     api = MessagesAPI(
         messages,
         counting,
-        registry,
+        ModelList(registry),
         authentication,
         max_body_bytes=max_body_bytes,
         content=content,

@@ -11,6 +11,7 @@ from ..config import Settings, SettingsError
 from ..gateway.admission.brute_force import BruteForceGuard
 from ..gateway.counting import Counting
 from ..gateway.messages import Messages
+from ..gateway.model_list import ModelList
 from ..http.admin import AdminRoutes
 from ..http.anthropic.content import ContentObserver
 from ..http.anthropic.encoder import ANTHROPIC
@@ -70,7 +71,7 @@ def make_application(
     api = MessagesAPI(
         messages,
         counting,
-        registry,
+        ModelList(registry, server_tools=() if files is None else ("code_execution",)),
         authentication,
         max_body_bytes=settings.server.max_body_bytes,
         content=content,

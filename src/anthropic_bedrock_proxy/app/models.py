@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from msgspec import structs
 
 from ..config import Settings, SettingsError
 from ..gateway.failover.chains import parse_chains
@@ -21,8 +24,11 @@ _MODELS: Final = Path(__file__).parents[1] / "models"
 
 
 def load_model_table() -> ModelTable:
-    """Loads the shipped models.toml."""
-    return parse_table(tomllib.loads((_MODELS / "models.toml").read_text(encoding="utf-8")))
+    """Loads the shipped models.toml, with lifecycles as they are today."""
+    table = parse_table(tomllib.loads((_MODELS / "models.toml").read_text(encoding="utf-8")))
+    today = datetime.now(UTC).date()
+    models = [structs.replace(m, lifecycle=m.lifecycle_on(today)) for m in table.model]
+    return structs.replace(table, model=tuple(models))
 
 
 def load_prices() -> PriceList:

@@ -13,9 +13,8 @@ import msgspec
 
 from ...gateway.counting import Counting
 from ...gateway.messages import Messages
-from ...gateway.model_list import list_models, retrieve
+from ...gateway.model_list import ModelList
 from ...models.betas import BETA_HEADER, split_header
-from ...models.registry import Registry
 from ...protocol.request.messages import check_version
 from ..application import HTTPRoute, Request
 from ..authentication import Authentication
@@ -36,7 +35,7 @@ class MessagesAPI:
         self,
         messages: Messages,
         counting: Counting,
-        registry: Registry,
+        models: ModelList,
         authentication: Authentication,
         *,
         max_body_bytes: int,
@@ -45,7 +44,7 @@ class MessagesAPI:
         """`content` is shown requests and answers of the keys that it names."""
         self._messages = messages
         self._counting = counting
-        self._registry = registry
+        self._models = models
         self._authenticate = authentication.authenticate
         self._max_body_bytes = max_body_bytes
         self._content = content
@@ -85,12 +84,12 @@ class MessagesAPI:
         """Lists the models, a page at a time."""
         await self._authenticate(request)
         query = parse_qs(request.head.query.decode("latin-1"))
-        return Reply(_encode(list_models(self._registry, query)))
+        return Reply(_encode(self._models.page(query, request.exchange.caller)))
 
     async def get_model(self, request: Request, *, model_id: str) -> Reply:
-        """Returns one model, by id or alias."""
+        """Returns one model, by any name that messages may ask for."""
         await self._authenticate(request)
-        return Reply(_encode(retrieve(self._registry, model_id)))
+        return Reply(_encode(self._models.retrieve(model_id, request.exchange.caller)))
 
     async def _enter(self, request: Request) -> bytes | bytearray:
         """Begins every Messages endpoint: checks key and headers, and returns the body."""
