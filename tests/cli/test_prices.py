@@ -18,12 +18,23 @@ def rows(run, source):
 
 
 def test_the_shipped_ones_are_listed(run):
-    (haiku,) = [row for row in rows(run, "shipped") if row["model"] == HAIKU]
-    assert (haiku["input_usd"], haiku["output_usd"]) == (1, 5)
-    assert haiku["cache_read_usd"] == Decimal("0.1")
+    of_haiku = [row for row in rows(run, "shipped") if HAIKU in row["model"]]
+    haiku = next(row for row in of_haiku if row["place"] == "us")
+    assert (haiku["input_usd"], haiku["output_usd"]) == (Decimal("1.1"), Decimal("5.5"))
+    assert haiku["cache_read_usd"] == Decimal("0.11")
     assert (haiku["region"], haiku["valid_from"], haiku["updated_at"]) == ("*", None, None)
     assert rows(run, "store") == []
     assert HAIKU in run("prices", "list").stdout
+
+
+@pytest.mark.parametrize("name", [HAIKU, "claude-haiku-4-5", f"eu.anthropic.{HAIKU}-v1:0"])
+def test_those_of_one_model_are_listed_by_any_of_its_names(run, name):
+    run(*SET)
+    lines = run("prices", "list", name).stdout.splitlines()[1:]
+    assert lines[0].split()[-1] == "store"
+    assert {line.split()[-1] for line in lines[1:]} == {"shipped"}
+    assert all(HAIKU in line or "claude-haiku-4-5" in line for line in lines)
+    assert len(lines) > 5
 
 
 @both
@@ -40,6 +51,7 @@ def test_set_and_unset(run, document):
         "cache_read_usd": 0.1,
         "cache_write_usd": 2,
         "cache_write_1h_usd": 3,
+        "place": "",
         "source": "store",
     }
     dates = ("--from", "2030-01-01", "--until", "2031-01-01T00:00:00Z", "--region", "eu-west-1")

@@ -98,9 +98,9 @@ def test_rows_are_per_key_and_model(document):
         }.items()
     )
     assert [(row["key_id"], row["model"], row["cost_usd"]) for row in usage["rows"]] == [
-        ("key_a", "haiku", None),
+        ("key_a", "haiku", 0),
         ("key_a", "opus", Decimal("0.300000003")),
-        ("key_b", "opus", None),
+        ("key_b", "opus", 0),
     ]
     assert not usage["total"].keys() & {"key_id", "model", "user_id", "team_id", "day"}
     assert (
@@ -167,7 +167,7 @@ def test_the_table_ends_with_the_total(usage):
     header, *rows, total = result.stdout.splitlines()
     assert header.split()[:3] == ["DAY", "MODEL", "REQUESTS"]
     assert len(rows) == 4
-    assert total.split() == ["total", "4", "1", "40", "5", "3", "4", "0.300000003"]
+    assert total.split() == ["total", "4", "1", "40", "5", "3", "4", "0.300000003", "2"]
 
 
 @pytest.mark.parametrize(

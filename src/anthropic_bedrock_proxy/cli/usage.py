@@ -16,7 +16,7 @@ from .common import json_option, print_json, print_table, where_options
 from .values import day, moment, usd_text
 from .wire import Where
 
-HEADER = ("REQUESTS", "ERRORS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "COST USD")
+HEADER = ("REQUESTS", "ERRORS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "COST USD", "UNPRICED")
 _PAGE = 10_000
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -108,4 +108,5 @@ def _cells(total: dict[str, Any]) -> tuple[object, ...]:
         total["cache_read_input_tokens"],
         total["cache_creation_input_tokens"],
         usd_text(total["cost_usd"]),
+        total["unpriced"] or "",
     )

@@ -79,7 +79,7 @@ def sums_of(records: Iterable[UsageRecord]) -> dict[Group, UsageTotal]:
             requests=len(members),
             errors=sum(record.error is not None for record in members),
             unpriced=len(members) - len(costs),
-            cost_nano=sum(costs) if costs else None,
+            cost_nano=sum(costs),
             **{field: sum(map(get, members)) for field, get in _ADDED},
         )
     return sums
@@ -151,13 +151,12 @@ def add(
 ) -> UsageTotal:
     """Adds up totals to one, under the columns that they share."""
     totals = list(totals)
-    costs = [total.cost_nano for total in totals if total.cost_nano is not None]
     return UsageTotal(
         day=day,
         key_id=key_id,
         user_id=user_id,
         team_id=team_id,
         model=model,
-        cost_nano=sum(costs) if costs else None,
+        cost_nano=sum(total.cost_nano for total in totals),
         **{field: sum(map(attrgetter(field), totals)) for field in COUNTED},
     )

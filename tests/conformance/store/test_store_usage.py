@@ -94,7 +94,7 @@ def test_sums_beyond_64_bits_are_exact(opened):
                 assert getattr(total, name) == 1028 * MOST > 2**63, name
             first, second = await store.usage.totals(by=("key_id",), key_id=None)
             assert (first.key_id, first.cost_nano) == ("key_1", 1028 * MOST)
-            assert (second.key_id, second.cost_nano) == ("key_2", None)
+            assert (second.key_id, second.cost_nano) == ("key_2", 0)
             (mine,) = await store.usage.totals(by=("model",), key_id="key_1")
             assert (mine.model, mine.output_tokens) == ("m", 1028 * MOST)
 
@@ -243,7 +243,7 @@ def test_nothing_priced_is_not_a_cost_of_nothing(opened):
             )
             free, unpriced, some = await store.usage.totals(by=("model",))
             assert (free.cost_nano, free.unpriced) == (0, 0)
-            assert (unpriced.cost_nano, unpriced.unpriced) == (None, 1)
+            assert (unpriced.cost_nano, unpriced.unpriced) == (0, 1)
             assert (some.cost_nano, some.unpriced, some.requests) == (7, 1, 2)
 
     asyncio.run(story())

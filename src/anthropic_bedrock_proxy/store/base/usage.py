@@ -71,7 +71,7 @@ class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):
     web_search_requests: int = 0
     web_fetch_requests: int = 0
     code_execution_requests: int = 0
-    cost_nano: int | None = None  # None: none of the records is priced
+    cost_nano: int = 0  # of the requests that are not `unpriced`
 
 
 class UsageBatch(msgspec.Struct, frozen=True):

@@ -191,11 +191,7 @@ class DynamoDBUsage:
         counted = {name: getattr(total, name) for name in (*COUNTED, "cost_nano")}
         change = _addition(
             {name: value for name, value in columns.items() if value is not None},
-            {
-                name: value
-                for name, value in counted.items()
-                if value or (name == "cost_nano" and value is not None)
-            },
+            {name: value for name, value in counted.items() if value},
         )
         group = sha256(msgspec.json.encode(list(columns.values()))).hexdigest()[:32]
         key = {"pk": f"sum#{total.day}", "sk": f"{total.key_id}#{group}"}

@@ -214,7 +214,7 @@ def _repeated(query: str, row: str, rows: int) -> str:
 
 def _daily_row(total: UsageTotal) -> tuple[Any, ...]:
     day, key_id, user_id, team_id, *rest, cost_nano = msgspec.structs.astuple(total)
-    return (day, key_id, user_id or "", team_id or "", *rest, cost_nano or 0)
+    return (day, key_id, user_id or "", team_id or "", *rest, cost_nano)
 
 
 def _record(row: sqlite3.Row) -> UsageRecord:

@@ -81,7 +81,7 @@ SELECT
     sum(web_search_requests) AS web_search_requests,
     sum(web_fetch_requests) AS web_fetch_requests,
     sum(code_execution_requests) AS code_execution_requests,
-    CASE WHEN sum(requests) > sum(unpriced) THEN sum(cost_nano) END AS cost_nano
+    sum(cost_nano) AS cost_nano
 FROM usage_daily
 WHERE day >= :since AND day < :until
 GROUP BY 1, 2, 3, 4, 5
@@ -109,7 +109,7 @@ SELECT
     sum(web_search_requests) AS web_search_requests,
     sum(web_fetch_requests) AS web_fetch_requests,
     sum(code_execution_requests) AS code_execution_requests,
-    CASE WHEN sum(requests) > sum(unpriced) THEN sum(cost_nano) END AS cost_nano
+    sum(cost_nano) AS cost_nano
 FROM usage_daily
 WHERE key_id = :key_id AND day >= :since AND day < :until
 GROUP BY 1, 2, 3, 4, 5
