@@ -8,10 +8,15 @@ from types import SimpleNamespace
 import pytest
 
 from anthropic_bedrock_proxy.app.metrics import check_metrics, make_board, make_metrics
+from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
 from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget, BudgetSlice
+from anthropic_bedrock_proxy.models.registry import Link, Registry, RoutingOptions
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
 from anthropic_bedrock_proxy.store.base.ledger import Account
+
+HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
+ARN = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile"
 
 
 def settings(**given):
@@ -30,7 +35,15 @@ class Parts:
 
     def __init__(self):
         self.application = SimpleNamespace(in_flight=3)
-        self.failover = SimpleNamespace(all_breakers={("west", "m"): SimpleNamespace(state="open")})
+        self.failover = SimpleNamespace(
+            all_breakers={("west", f"us.{HAIKU}"): SimpleNamespace(state="open")}
+        )
+        mapping = {"mine": f"{ARN}/mine"}
+        chains = {"*": (Link(provider="west", model=f"{ARN}/chained"),)}
+        self.registry = Registry(
+            load_model_table(),
+            RoutingOptions(region="us-east-1", mapping=mapping, chains=chains),
+        )
         self.journal = SimpleNamespace(undelivered=17, failing=True)
         slices = [
             slice_of("key:a", "2026-11", "monthly", 10, 4 * 10**9, 10**9),
@@ -51,6 +64,7 @@ def told(parts, **given):
         parts.application,
         SimpleNamespace(flush=lambda: None),
         failover=parts.failover,
+        registry=parts.registry,
         journal=parts.journal,
         budgets=parts.budgets,
         sandbox=parts.sandbox,
@@ -65,7 +79,7 @@ def test_states_of_every_part_are_told():
         "http_requests_in_flight 3.0",
         "usage_journal_records 17.0",
         "usage_delivery_failing 1.0",
-        'breaker_state{bedrock_model="m",provider="west"} 2.0',
+        f'breaker_state{{bedrock_model="us.{HAIKU}",provider="west"}} 2.0',
         'budgets_exhausted{owner="key",period="monthly"} 1.0',
         'budget_left_ratio{owner="key",period="monthly"} 0.0',
         'budget_left_ratio{owner="team",period="daily"} 0.25',
@@ -77,6 +91,23 @@ def test_states_of_every_part_are_told():
         "workers 1.0",
     } <= set(lines)
     assert not any("key:a" in line for line in lines)
+
+
+def test_targets_are_told_without_accounts_and_names_of_clients_make_no_series():
+    parts = Parts()
+    closed, tripped = SimpleNamespace(state="closed"), SimpleNamespace(state="open")
+    named = [("west", f"{ARN}/mine"), ("west", f"{ARN}/chained"), ("east", HAIKU)]
+    made_up = [("west", f"{ARN}/{number}") for number in range(100)]
+    made_up += [("west", f"us.anthropic.claude-{number}") for number in range(100)]
+    parts.failover.all_breakers = dict.fromkeys(named, tripped)
+    parts.failover.all_breakers |= dict.fromkeys(made_up, closed)
+    parts.failover.all_breakers[made_up[50]] = tripped
+    lines = [line for line in told(parts) if line.startswith("breaker_state") and "west" in line]
+    without_account = ARN.replace("111122223333", "(account)")
+    assert sorted(lines) == sorted(
+        f'breaker_state{{bedrock_model="{model}",provider="west"}} 2.0'
+        for model in (f"{without_account}/mine", f"{without_account}/chained", "other")
+    )
 
 
 def test_budgets_of_keys_are_told_only_on_request():

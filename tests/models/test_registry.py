@@ -226,3 +226,23 @@ def test_limits_bind_where_a_client_may_not_know_the_model(name, most):
     chains = {"chained": (Link(model="claude-haiku-4-5"),)}
     found = route(name, mapping=mapping, chains=chains)
     assert found.targets[0].capabilities.output_tokens == most
+
+
+def test_listed_ids_are_those_of_the_table_the_operator_and_bedrock():
+    profile = f"{ARN}application-inference-profile/learned"
+    registry = Registry(
+        TABLE,
+        RoutingOptions(
+            region="us-east-1",
+            mapping={"mine": "us.amazon.nova-mine-v1:0"},
+            chains={"*": (Link(), Link(model=f"{ARN}application-inference-profile/chained"))},
+        ),
+    )
+    registry.replace_stored({"stored": "anthropic.claude-stored"})
+    registry.learn_profile(profile, OPUS)
+    registry.route("us.anthropic.claude-of-a-client")
+    assert {
+        *(HAIKU, OPUS, profile, "amazon.nova-mine-v1:0", "anthropic.claude-stored"),
+        f"{ARN}application-inference-profile/chained",
+    } <= registry.listed_ids()
+    assert "anthropic.claude-of-a-client" not in registry.listed_ids()

@@ -228,6 +228,7 @@ async def build(
             application,
             ended,
             failover=failover,
+            registry=registry,
             journal=journal,
             budgets=counters.budgets,
             sandbox=sandbox,

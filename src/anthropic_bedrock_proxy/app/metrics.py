@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Final
 from ..config import Settings, SettingsError
 from ..gateway.admission.budgets import Budgets
 from ..gateway.failover.failover import Failover
+from ..models.registry import Registry, base_model_id
 from ..store.journal import Journal
 from ..telemetry.metrics.board import Board, Slab
+from ..telemetry.metrics.facts import OTHER
+from ..telemetry.metrics.labels import label
 from ..telemetry.metrics.request_counter import RequestCounter
 from ..telemetry.metrics.states import State, States
 from .sandbox import OnDemandSandbox
@@ -74,6 +77,7 @@ class Metrics:
         ended: EndedRequests,
         *,
         failover: Failover,
+        registry: Registry,
         journal: Journal,
         budgets: Budgets,
         sandbox: OnDemandSandbox,
@@ -85,7 +89,7 @@ class Metrics:
             (
                 lambda: [("http_requests_in_flight", "", "", float(application.in_flight))],
                 lambda: _of_journal(journal),
-                lambda: _of_targets(failover),
+                lambda: _of_targets(failover, registry),
                 lambda: _of_budgets(budgets, with_keys=self._with_keys),
                 lambda: _of_sandboxes(sandbox),
             ),
@@ -118,9 +122,15 @@ def _of_journal(journal: Journal) -> Iterable[State]:
     yield "usage_delivery_failing", "", "", float(journal.failing)
 
 
-def _of_targets(failover: Failover) -> Iterable[State]:
-    for (provider, model), breakers in failover.all_breakers.items():
-        yield "breaker_state", provider, model, _BREAKERS[breakers.state]
+def _of_targets(failover: Failover, registry: Registry) -> Iterable[State]:
+    """Tells of targets by their models; the ids that clients have made up are told together."""
+    states: dict[tuple[str, str], float] = {}
+    if failover.all_breakers:
+        listed = registry.listed_ids()
+        for (provider, model), breakers in failover.all_breakers.items():
+            key = (provider, label(model) if base_model_id(model) in listed else OTHER)
+            states[key] = max(states.get(key, 0.0), _BREAKERS[breakers.state])
+    return [("breaker_state", *key, state) for key, state in states.items()]
 
 
 def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:

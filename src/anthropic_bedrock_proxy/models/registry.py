@@ -128,6 +128,15 @@ class Registry:
         self._stored_dialects = dict(dialects or {})
         self._routes.clear()
 
+    def listed_ids(self) -> frozenset[str]:
+        """Returns the Bedrock ids, without profile prefixes, that no client has made up.
+
+        The table, the operator or Bedrock itself has named them; as `Route.listed`, but of targets.
+        """
+        chains = self._options.chains.values()
+        named = (*self.mapping.values(), *(link.model for chain in chains for link in chain))
+        return frozenset((*self._by_bedrock_id, *self._profile_models, *map(base_model_id, named)))
+
     def learn_profile(self, arn: str, base_model_id: str) -> None:
         """Learns which model Bedrock said is behind an application inference profile."""
         self._profile_models[arn] = base_model_id

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from typing import Final
 
 from ...gateway.exchange import Exchange
-from ...redaction import ACCOUNT
 from ...timeline import OK, UpstreamRequest
 from ..ended_requests import EndedRequest
 from ..overhead import request_seconds, response_seconds
@@ -25,6 +24,7 @@ from .facts import (
     UPSTREAM,
     FactKind,
 )
+from .labels import label
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _NO_PATH: Final = "none"  # the endpoint of what no route serves
@@ -115,7 +115,7 @@ class RequestCounter:
         )
         at = self._models.get(key)
         if at is None:
-            at = self._models[key] = self._place(MODEL, tuple(map(_label, key)))
+            at = self._models[key] = self._place(MODEL, tuple(map(label, key)))
         seconds = exchange.ended - exchange.started
         numbers[at + bisect_left(GENAI, seconds)] += 1.0
         numbers[at + _GENAI_SUM] += seconds
@@ -153,7 +153,7 @@ class RequestCounter:
         at = self._upstream.get(key)
         if at is None:
             error = "" if made.code == OK else made.code
-            at = self._upstream[key] = self._place(UPSTREAM, tuple(map(_label, (*key, error))))
+            at = self._upstream[key] = self._place(UPSTREAM, tuple(map(label, (*key, error))))
         numbers, seconds = self._numbers, (made.ended or exchange.ended) - made.sent
         numbers[at + bisect_left(GENAI, seconds)] += 1.0
         numbers[at + _GENAI_SUM] += seconds
@@ -187,11 +187,3 @@ def observe(numbers: memoryview[float], at: int, buckets: tuple[float, ...], val
     """Adds a value to the histogram whose numbers begin `at`."""
     numbers[at + bisect_left(buckets, value)] += 1.0
     numbers[at + len(buckets) + 1] += value
-
-
-def _label(value: object) -> str:
-    """Returns a label's text: of an ARN, without the account."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value)
-    return ACCOUNT.sub("(account)", text) if text.startswith("arn:") else text
