@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from types import SimpleNamespace
 
 import pytest
+from wired import wired
 
 from anthropic_bedrock_proxy.app.metrics import check_metrics, make_board, make_metrics
 from anthropic_bedrock_proxy.app.models import load_model_table
@@ -14,6 +16,7 @@ from anthropic_bedrock_proxy.gateway.admission.budget_slice import Budget, Budge
 from anthropic_bedrock_proxy.models.registry import Link, Registry, RoutingOptions
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
 from anthropic_bedrock_proxy.store.base.ledger import Account
+from anthropic_bedrock_proxy.telemetry.metrics.facts import REQUEST, STATE
 
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
 ARN = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile"
@@ -119,6 +122,28 @@ def test_executors_that_nobody_has_needed_are_not_asked():
     parts = Parts()
     parts.sandbox = SimpleNamespace(in_use=False, states=None)
     assert not any(line.startswith("ptc_sessions") and line.endswith("2.0") for line in told(parts))
+
+
+@pytest.mark.parametrize("state", [None, ExecutorState(status="idle")])
+def test_executors_that_nobody_has_reached_yet_are_not_told_as_broken(state):
+    parts = Parts()
+    parts.sandbox = SimpleNamespace(in_use=True, states=lambda: {"one": state})
+    assert not any(line.startswith("ptc_executors_ready") for line in told(parts))
+
+
+def test_a_worker_that_has_ended_is_none_of_those_that_serve():
+    board = make_board(settings())
+
+    async def main():
+        async with wired(board=board) as send:
+            assert (await send("GET", "/health")).status == 200
+            assert list(board.processes().values()) == [os.getpid()]
+
+    asyncio.run(main())
+    assert board.processes() == {}
+    kinds = {series.kind.name for series in board.read()}
+    assert STATE.name not in kinds
+    assert REQUEST.name in kinds
 
 
 def test_older_names_are_served_on_request_and_unknown_ones_refused():

@@ -99,6 +99,10 @@ class Metrics:
         """Writes states once a second, until cancelled."""
         await self._states.run()
 
+    def close(self) -> None:
+        """Ends its states; what it has counted stays."""
+        self._slab.release()
+
     async def render(self, accept: str) -> tuple[bytes, str]:
         """Renders the metrics of all workers, beside the loop."""
         self._count_waiting()
@@ -152,10 +156,12 @@ def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:
 
 
 def _of_sandboxes(sandbox: OnDemandSandbox) -> Iterable[State]:
-    """Tells of executors, once one was needed: nothing is started or asked for its sake."""
+    """Tells of executors that were reached: nothing is started or asked for its sake."""
     if not sandbox.in_use:
         return
-    states = [state for state in sandbox.states().values() if state is not None]
+    states = [one for one in sandbox.states().values() if one is not None and one.status != "idle"]
+    if not states:
+        return
     yield "ptc_executors_ready", "", "", float(sum(one.status == "ready" for one in states))
     yield "ptc_sessions_active", "", "", float(sum(one.containers for one in states))
     yield "ptc_cells", "running", "", float(sum(one.running for one in states))
