@@ -19,9 +19,10 @@ _HEAD: Final = """\
 `GET /metrics` tells the metrics of all workers of one `serve`, in Prometheus' text format or as
 OpenMetrics, at most once a second anew; how to scrape it: [monitoring](../how-to/monitoring.md).
 
-- Counters are exact: a request is counted once, and what a worker has counted stays when it ends or
-  is killed. They begin anew with `serve`. A request is counted within 50 ms of the end of its answer,
-  so `kill -9` of a worker leaves those of that time uncounted, 63 at most; their usage is recorded.
+- Counters are exact: a request is counted once, and what a worker has counted stays when it ends
+  or is killed. They begin anew with `serve`. A request is counted within 50 ms of the end of its
+  answer, so `kill -9` of a worker leaves those of that time uncounted, 63 at most; their usage is
+  recorded all the same.
 - Gauges are of the last second, and have no series while no worker tells them; those of a worker
   that was killed last for 10 s more. The scrape itself is one of the requests in flight.
 - A label is never an API key, a user, a session or a prompt. `key`, the id of a key, is there only
