@@ -69,6 +69,11 @@ class UpstreamRequest(msgspec.Struct, gc=False, omit_defaults=True):
     upstream_request_id: str | None = None
     span_id: str = ""  # 16 hex digits, where the request is traced
 
+    @property
+    def streamed(self) -> bool:
+        """Tells whether a stream was asked for."""
+        return "stream" in self.operation
+
     def end(self, at: float, code: str, status: int = 0) -> None:
         """Notes how it ended. Only the first end counts."""
         if not self.ended:

@@ -204,6 +204,7 @@ class BedrockUpstream:
         self, call: ModelCall, noted: UpstreamRequest, deadline: float
     ) -> ModelAnswer:
         response = await self._send(call, noted, deadline)
+        noted.first = monotonic()
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
@@ -234,19 +235,19 @@ class BedrockUpstream:
             source = self._credentials
             keys = (source.current if source is not None else None) or await self._keys(begin_by)
         head = self._head(call, keys, noted)
-        noted.sent = began = monotonic()
+        began = monotonic()
         left = begin_by - began
         if left <= 0:  # AWS would bill a request whose answer nobody waits for
             raise refusal_from_transport(
                 TransportTimeoutError("no time was left to send it"), sent=False
             )
+        noted.sent = began
         try:
             response = await self._pool.request(head, call.body, left)
         except TransportError as error:
             raise refusal_from_transport(error, sent=error.sent) from error
         noted.upstream_request_id = request_id_of(response)
         if response.status == _HTTP_OK:
-            noted.first = monotonic()
             self._credentials_refused = False
             if began >= self._skew.look_at:
                 self._learn_time(response, began)
