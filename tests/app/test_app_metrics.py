@@ -26,8 +26,8 @@ def settings(**given):
     return load_settings(None, environ={"AWS_REGION": "us-east-1", **given}, env_file=None)
 
 
-def slice_of(owner, month, period, dollars, left, available=0):
-    budget = Budget(Account(owner, month), dollars * 10**9, period, None)
+def slice_of(owner, month, period, dollars, left, available=0, resets_at=None):
+    budget = Budget(Account(owner, month), dollars * 10**9, period, resets_at)
     made = BudgetSlice(budget)
     made.left, made.available = left, available
     return made
@@ -53,6 +53,7 @@ class Parts:
             slice_of("key:b", "2026-11", "monthly", 10, 0),
             slice_of("user:u", "total", "total", 10, None),
             slice_of("team:t", "2026-11-29", "daily", 4, 10**9),
+            slice_of("team:t", "1970-01-01", "daily", 4, 0, resets_at=86_400),  # long ago
         ]
         self.budgets = SimpleNamespace(slices={one.budget.account: one for one in slices})
         state = ExecutorState(status="ready", containers=2, running=1, waiting=1, warm=3, errors=4)
@@ -94,6 +95,7 @@ def test_states_of_every_part_are_told():
         "workers 1.0",
     } <= set(lines)
     assert not any("key:a" in line for line in lines)
+    assert 'budgets_exhausted{owner="team",period="daily"} 0.0' in lines
 
 
 def test_targets_are_told_without_accounts_and_names_of_clients_make_no_series():
@@ -115,7 +117,11 @@ def test_targets_are_told_without_accounts_and_names_of_clients_make_no_series()
 
 def test_budgets_of_keys_are_told_only_on_request():
     lines = told(Parts(), METRICS_KEY_LABEL="true")
-    assert 'budget_left_usd{owner="key:a",period="2026-11"} 5.0' in lines
+    assert {line for line in lines if line.startswith("budget_left_usd")} == {
+        'budget_left_usd{owner="key:a",period="monthly"} 5.0',
+        'budget_left_usd{owner="key:b",period="monthly"} 0.0',
+        'budget_left_usd{owner="team:t",period="daily"} 1.0',
+    }
 
 
 def test_executors_that_nobody_has_needed_are_not_asked():

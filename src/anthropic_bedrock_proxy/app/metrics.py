@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -90,7 +92,7 @@ class Metrics:
                 lambda: [("http_requests_in_flight", "", "", float(application.in_flight))],
                 lambda: _of_journal(journal),
                 lambda: _of_targets(failover, registry),
-                lambda: _of_budgets(budgets, with_keys=self._with_keys),
+                lambda: _of_budgets(budgets, time.time(), with_keys=self._with_keys),
                 lambda: _of_sandboxes(sandbox),
             ),
         )
@@ -137,18 +139,19 @@ def _of_targets(failover: Failover, registry: Registry) -> Iterable[State]:
     return [("breaker_state", *key, state) for key, state in states.items()]
 
 
-def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:
-    """Tells of the budgets that this worker has asked the ledger about."""
+def _of_budgets(budgets: Budgets, now: float, *, with_keys: bool) -> Iterable[State]:
+    """Tells of the budgets of this time that this worker has asked the ledger about."""
     least: dict[tuple[str, str], float] = {}
     exhausted: dict[tuple[str, str], int] = {}
     for account, slice_ in budgets.slices.items():
-        if slice_.left is None or not slice_.budget.nano:
+        budget = slice_.budget
+        if slice_.left is None or not budget.nano or (budget.resets_at or math.inf) <= now:
             continue
         left = max(0, slice_.left + slice_.available + slice_.held)
         if with_keys:
-            yield "budget_left_usd", account.owner, account.period, left / 1e9
-        kind = (account.owner.partition(":")[0], slice_.budget.period)
-        least[kind] = min(least.get(kind, 1.0), left / slice_.budget.nano)
+            yield "budget_left_usd", account.owner, budget.period, left / 1e9
+        kind = (account.owner.partition(":")[0], budget.period)
+        least[kind] = min(least.get(kind, 1.0), left / budget.nano)
         exhausted[kind] = exhausted.get(kind, 0) + (left == 0)
     for kind, ratio in least.items():
         yield "budget_left_ratio", *kind, ratio

@@ -262,7 +262,7 @@ _OF_ADMISSION: Final = (
     ),
     _state(
         "budget_left_usd",
-        "What is left of each budget in use; only with METRICS_KEY_LABEL.",
+        "What is left of each budget in use, now; only with METRICS_KEY_LABEL.",
         *("owner", "period"),
         merge="min",
     ),
