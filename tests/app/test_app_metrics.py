@@ -63,12 +63,11 @@ class Parts:
 def told(parts, **given):
     """The lines of one rendering, without comments."""
     configured = settings(**given)
-    metrics = make_metrics(configured, make_board(configured))
+    metrics = make_metrics(configured, make_board(configured), parts.registry)
     metrics.watch(
         parts.application,
         SimpleNamespace(flush=lambda: None),
         failover=parts.failover,
-        registry=parts.registry,
         journal=parts.journal,
         budgets=parts.budgets,
         sandbox=parts.sandbox,
@@ -161,7 +160,7 @@ def test_older_names_are_served_on_request_and_unknown_ones_refused():
 
 def test_without_metrics_nothing_is_made():
     assert make_board(settings(ENABLE_METRICS="false")) is None
-    assert make_metrics(settings(), None) is None
+    assert make_metrics(settings(), None, Parts().registry) is None
 
 
 def test_a_worker_without_a_slab_serves_uncounted(caplog):
@@ -169,5 +168,5 @@ def test_a_worker_without_a_slab_serves_uncounted(caplog):
         def take(self):
             raise OSError("no slab is free")
 
-    assert make_metrics(settings(), Full()) is None
+    assert make_metrics(settings(), Full(), Parts().registry) is None
     assert "not counted" in caplog.text

@@ -5,6 +5,7 @@ from msgspec import structs
 
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, NotFoundError
+from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.registry import Link, Registry, RoutingOptions
 
 TABLE = load_model_table()
@@ -246,3 +247,21 @@ def test_listed_ids_are_those_of_the_table_the_operator_and_bedrock():
         f"{ARN}application-inference-profile/chained",
     } <= registry.listed_ids()
     assert "anthropic.claude-of-a-client" not in registry.listed_ids()
+
+
+def test_known_betas_are_those_of_the_table_and_the_operator():
+    operator = BetaRules(
+        mapping={"theirs": ("ours",)},
+        passthrough=frozenset(("passed",)),
+        blocklist=frozenset(("blocked",)),
+    )
+    known = Registry(TABLE, RoutingOptions(region="us-east-1"), operator).known_betas()
+    assert {
+        *("theirs", "ours", "passed", "blocked"),
+        "advanced-tool-use-2025-11-20",  # renamed
+        "effort-2025-11-24",  # needed for a field
+        "mid-conversation-tool-changes-2026-07-01",  # sent on use
+        "structured-outputs-2025-11-13",  # of one dialect
+        "context-1m-2025-08-07",
+    } <= known
+    assert "made-up-2025-01-01" not in known

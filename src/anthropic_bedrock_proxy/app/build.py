@@ -199,7 +199,7 @@ async def build(
         sandbox=sandbox,
         failover=failover,
     )
-    metrics = make_metrics(settings, board)
+    metrics = make_metrics(settings, board, registry)
     access_log = make_access_log(settings, inherited.output)
     request_log = make_request_log(settings)
     ended = make_ended_requests(settings, access_log, request_log, metrics)
@@ -232,7 +232,6 @@ async def build(
             application,
             ended,
             failover=failover,
-            registry=registry,
             journal=journal,
             budgets=counters.budgets,
             sandbox=sandbox,

@@ -35,12 +35,12 @@ def make_board(settings: Settings) -> Board | None:
     return Board(settings.server.workers) if settings.telemetry.enable_metrics else None
 
 
-def make_metrics(settings: Settings, board: Board | None) -> Metrics | None:
+def make_metrics(settings: Settings, board: Board | None, registry: Registry) -> Metrics | None:
     """Makes the metrics of one worker; None if there are none, or no slab is left for it."""
     if board is None:
         return None
     try:
-        return Metrics(settings, board, board.take())
+        return Metrics(settings, board, board.take(), registry)
     except OSError as error:  # too many workers that leave: it serves all the same
         _log.error("a worker's requests are not counted: %s", error)
         return None
@@ -62,16 +62,17 @@ def check_metrics(settings: Settings) -> None:
 class Metrics:
     """The metrics of one worker: it counts in its slab, and reads those of all."""
 
-    def __init__(self, settings: Settings, board: Board, slab: Slab) -> None:
+    def __init__(self, settings: Settings, board: Board, slab: Slab, registry: Registry) -> None:
         telemetry = settings.telemetry
         self._board = board
         self._compat = telemetry.metrics_compat
         self._with_keys = telemetry.metrics_key_label
         self._slab = slab
+        self._registry = registry
         self._exposition: Exposition | None = None
         self._states = States(slab, ())
         self._count_waiting: Callable[[], None] = lambda: None
-        self.counter = RequestCounter(slab, with_keys=self._with_keys)
+        self.counter = RequestCounter(slab, betas=registry.known_betas(), with_keys=self._with_keys)
 
     def watch(
         self,
@@ -79,7 +80,6 @@ class Metrics:
         ended: EndedRequests,
         *,
         failover: Failover,
-        registry: Registry,
         journal: Journal,
         budgets: Budgets,
         sandbox: OnDemandSandbox,
@@ -91,7 +91,7 @@ class Metrics:
             (
                 lambda: [("http_requests_in_flight", "", "", float(application.in_flight))],
                 lambda: _of_journal(journal),
-                lambda: _of_targets(failover, registry),
+                lambda: _of_targets(failover, self._registry),
                 lambda: _of_budgets(budgets, time.time(), with_keys=self._with_keys),
                 lambda: _of_sandboxes(sandbox),
             ),

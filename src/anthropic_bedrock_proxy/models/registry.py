@@ -16,7 +16,7 @@ from msgspec import structs
 
 from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError
-from .betas import BetaRules
+from .betas import BetaRules, known_flags
 from .geography import PROFILE_PREFIXES, bounds, prefix_of
 from .table import Capabilities, Model, ModelTable, capabilities_on
 
@@ -127,6 +127,10 @@ class Registry:
         self._stored = dict(mapping)
         self._stored_dialects = dict(dialects or {})
         self._routes.clear()
+
+    def known_betas(self) -> frozenset[str]:
+        """Returns the beta flags that no client has made up."""
+        return known_flags(self.betas, self._table.generation.values())
 
     def listed_ids(self) -> frozenset[str]:
         """Returns the Bedrock ids, without profile prefixes, that no client has made up.

@@ -269,7 +269,13 @@ _OF_ADMISSION: Final = (
 )
 _OF_TARGETS: Final = (
     _event("failovers", "failover", "Switches to another target.", "origin", "to"),
-    _event("dropped", "dropped", "Requests that a field or beta was left out of.", "what", "name"),
+    _event(
+        "dropped",
+        "dropped",
+        "Requests that a field or a beta (known, or other) was left out of.",
+        "what",
+        "name",
+    ),
     _state(
         "breaker_state",
         "Whether a target is left alone: 0 closed, 1 half open, 2 open (left alone).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Container
 from typing import Final
 
 from ...gateway.exchange import Exchange
@@ -36,7 +37,6 @@ _PROCESSING, _RESPONDING = MODEL.place("processing"), MODEL.place("responding")
 _INPUT, _OUTPUT = MODEL.place("input"), MODEL.place("output")
 _CACHE_READ, _CACHE_WRITE = MODEL.place("cache_read"), MODEL.place("cache_write")
 _COST, _UNPRICED = MODEL.place("cost_nano"), MODEL.place("unpriced")
-_MAX_DROPPED: Final = 128
 _KEY_REASONS: Final = (
     "missing",
     "unknown",
@@ -57,15 +57,18 @@ _FIRST_CHUNK: Final = UPSTREAM.place("first_chunk")
 class RequestCounter:
     """Counts the requests of one worker in its slab."""
 
-    def __init__(self, slab: Slab, *, with_keys: bool = False) -> None:
-        """`with_keys` tells requests apart by their API keys' ids."""
+    def __init__(self, slab: Slab, *, betas: Container[str] = (), with_keys: bool = False) -> None:
+        """`betas` are the flags that no client has made up.
+
+        `with_keys` tells requests apart by their API keys' ids.
+        """
         self._slab = slab
         self._numbers = slab.numbers
+        self._betas = betas
         self._with_keys = with_keys
         self._requests: dict[tuple[str, str, int], int] = {}
         self._models: dict[tuple[str | bool, ...], int] = {}
         self._upstream: dict[Labels, int] = {}
-        self._dropped: set[str] = set()
         for labels in _BEGINNINGS:
             self._place(EVENT, labels)
 
@@ -90,8 +93,8 @@ class RequestCounter:
             if exchange.target is not None:
                 self._count_model(exchange)
         if exchange.dropped:
-            for what, name in dict.fromkeys(map(bounded_name, exchange.dropped)):
-                self.count("dropped", what, self._dropped_name(name))
+            for what, name in {bounded_name(one, self._betas) for one in exchange.dropped}:
+                self.count("dropped", what, name)
         for origin, to, _ in exchange.switches:
             self.count("failover", origin, to)
 
@@ -171,13 +174,6 @@ class RequestCounter:
             self.count("key_refused", why if why in _KEY_REASONS else OTHER)
         elif cause == "budget_exceeded":
             self.count("budget_exceeded")
-
-    def _dropped_name(self, name: str) -> str:
-        """Returns the label for a name, which clients may have made."""
-        if name not in self._dropped and len(self._dropped) >= _MAX_DROPPED:
-            return OTHER
-        self._dropped.add(name)
-        return name
 
     def _place(self, kind: FactKind, labels: Labels) -> int:
         return self._slab.place(kind, labels)
