@@ -4,6 +4,7 @@ import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.models.registry import Target
+from anthropic_bedrock_proxy.protocol.answer.metering import Meter
 from anthropic_bedrock_proxy.telemetry.ended_requests import EndedRequest
 from anthropic_bedrock_proxy.telemetry.metrics.board import Board
 from anthropic_bedrock_proxy.telemetry.metrics.exposition import Exposition
@@ -212,3 +213,15 @@ def test_who_left_and_what_has_no_price_is_seen():
     assert world.value("unpriced_requests_total", **OF_MODEL) == 1
     (labels,) = [labels for name, labels in world.samples() if name == "model_requests_total"]
     assert dict(labels)["error"] == "disconnected"
+
+
+def test_what_failed_and_costs_nothing_needs_no_price():
+    world = World()
+    told = answered(cost_nano=None, status=400, error_type="invalid_request_error")
+    told.meter = Meter()
+    world.end(told)
+    assert world.total("model_requests_total") == 1
+    assert world.total("unpriced_requests_total") == 0
+    told.meter.assume_input(b"a body that may have been read")  # the stream broke off
+    world.end(told)
+    assert world.total("unpriced_requests_total") == 1

@@ -200,7 +200,7 @@ _OF_MODELS: Final = (
     _counter(
         MODEL,
         "unpriced_requests",
-        "Requests that Bedrock was asked for without a known price.",
+        "Requests that AWS bills and that have no known price.",
         "unpriced",
         _MODEL,
     ),

@@ -143,10 +143,15 @@ class RequestCounter:
             numbers[at + _CACHE_READ] += usage.cache_read_input_tokens
         if usage.cache_creation_input_tokens:
             numbers[at + _CACHE_WRITE] += usage.cache_creation_input_tokens
-        if exchange.cost_nano is None:
-            numbers[at + _UNPRICED] += 1.0
-        else:
+        if exchange.cost_nano is not None:
             numbers[at + _COST] += exchange.cost_nano
+        elif (  # of what failed, nothing is billed
+            tokens
+            or usage.input_tokens
+            or usage.cache_read_input_tokens
+            or usage.cache_creation_input_tokens
+        ):
+            numbers[at + _UNPRICED] += 1.0
 
     def _count_upstream(self, made: UpstreamRequest, exchange: Exchange) -> None:
         if not made.sent:  # no connection was asked for
