@@ -385,6 +385,43 @@ def test_a_stream_that_begins_with_an_exception_is_tried_again():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("how", ["keys", "decoder", "left"])
+def test_a_try_that_no_refusal_ended_is_noted_as_what_it_is(how):
+    class Broken:
+        failure = None
+        finished = False
+
+        def receive(self, _):
+            raise KeyError("a fault of ours")
+
+    class Keys(StaticSource):
+        current = None
+
+        async def get(self):
+            raise KeyError("a fault of ours")
+
+    async def main():
+        call = new_call()
+        credentials = Keys(KEYS) if how == "keys" else None
+
+        async def silent(request, writer):
+            await asyncio.Event().wait()
+
+        answer = silent if how == "left" else chunked(STREAM)
+        async with upstream_on(answer, credentials=credentials) as (upstream, server):
+            calling = asyncio.ensure_future(upstream.stream(call, Broken))
+            if how == "left":
+                await until(lambda: server.requests)
+                calling.cancel()
+            with pytest.raises(asyncio.CancelledError if how == "left" else KeyError):
+                await calling
+        (made,) = call.timeline.upstream
+        assert made.code == ("cancelled" if how == "left" else "KeyError")
+        assert made.ended
+
+    asyncio.run(main())
+
+
 def test_the_head_of_a_whole_answer_is_noted():
     async def main():
         call = new_call()

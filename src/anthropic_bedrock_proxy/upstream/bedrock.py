@@ -36,7 +36,7 @@ from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
-from ..timeline import CANCELLED, OK, UpstreamRequest
+from ..timeline import OK, UpstreamRequest
 from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
 from .provider import DEFAULT_PROVIDER
@@ -167,7 +167,7 @@ class BedrockUpstream:
             try:
                 return await once(call, noted, started + options.total_seconds)
             except UpstreamRefusal as refusal:
-                noted.end(monotonic(), refusal.code, refusal.status)
+                noted.fail(monotonic(), refusal)
                 sent = refusal.sent = sent or refusal.sent
                 wait = self._backoff(attempt, refusal)
                 if (
@@ -182,8 +182,8 @@ class BedrockUpstream:
                 )
                 await self._sleep(wait)
                 attempt += 1
-            except BaseException:
-                noted.end(monotonic(), CANCELLED)
+            except BaseException as error:
+                noted.fail(monotonic(), error)
                 raise
 
     def _note(self, call: ModelCall) -> UpstreamRequest:
@@ -222,7 +222,8 @@ class BedrockUpstream:
         stream = BedrockStream(response, decoder, noted)
         try:
             await stream.begin(deadline)
-        except BaseException:
+        except BaseException as error:
+            noted.fail(monotonic(), error)
             stream.close()
             raise
         return stream
