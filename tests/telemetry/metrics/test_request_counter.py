@@ -108,18 +108,24 @@ def test_every_try_is_counted_and_what_it_ended_with():
         0, UpstreamRequest("east", "us.anthropic.m", "invoke", 1, 100.1, 100.1, 0.0, 100.2, "Slow")
     )
     told.timeline.upstream.insert(
-        0, UpstreamRequest("east", "us.anthropic.m", "invoke", 1, 100.1, 0.0, 0.0, 100.2, "NoKeys")
+        0,
+        UpstreamRequest(
+            "east", "us.anthropic.m", "invoke", 1, 100.0, 0.0, 0.0, 100.1, "NoCredentials"
+        ),
     )
     told.switches = (("east/invoke", "ireland/invoke", "Slow"),)
     world.end(told)
-    assert world.total("bedrock_calls_total") == 2  # what had no keys was never sent
+    assert world.total("bedrock_calls_total") == 3
+    unsent = {**BEDROCK, "provider": "east"}
+    assert world.value("bedrock_calls_total", **unsent, code="NoCredentials") == 1
     assert world.value("failovers_total", origin="east/invoke", to="ireland/invoke") == 1
     errors = {
         dict(labels)["error_type"]
         for name, labels in world.samples()
         if name == "gen_ai_client_inference_duration_seconds_count"
     }
-    assert errors == {"", "Slow"}
+    assert errors == {"", "Slow", "NoCredentials"}
+    assert world.value("bedrock_call_duration_seconds_sum", **unsent) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(

@@ -143,14 +143,14 @@ _OF_BEDROCK: Final = (
     _counter(
         UPSTREAM,
         "bedrock_calls",
-        "HTTP requests to Bedrock, retries too; code is ok, cancelled or the error's name.",
+        "Tries at Bedrock, unsent ones and retries too; code: ok, cancelled or the error's name.",
         "duration",
         {name: name for name in ("model", "provider", "operation", "code")},
     ),
     _histogram(
         UPSTREAM,
         "bedrock_call_duration_seconds",
-        "From an HTTP request to Bedrock to the end of its answer.",
+        "From an HTTP request to Bedrock, or the wait for credentials, to the end of its answer.",
         "duration",
         {"model": "model", "provider": "provider", "operation": "operation"},
     ),

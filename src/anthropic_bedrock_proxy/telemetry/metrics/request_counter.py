@@ -154,15 +154,15 @@ class RequestCounter:
             numbers[at + _UNPRICED] += 1.0
 
     def _count_upstream(self, made: UpstreamRequest, exchange: Exchange) -> None:
-        if not made.sent:  # no connection was asked for
-            return
         model = made.bedrock_model_id if exchange.listed else OTHER
         key = (model, made.provider, made.operation, made.code)
         at = self._upstream.get(key)
         if at is None:
             error = "" if made.code == OK else made.code
             at = self._upstream[key] = self._place(UPSTREAM, tuple(map(label, (*key, error))))
-        numbers, seconds = self._numbers, (made.ended or exchange.ended) - made.sent
+        # One that was never sent, for want of credentials or time, has waited for these.
+        seconds = (made.ended or exchange.ended) - (made.sent or made.began)
+        numbers = self._numbers
         numbers[at + bisect_left(GENAI, seconds)] += 1.0
         numbers[at + _GENAI_SUM] += seconds
         if made.first:
