@@ -14,6 +14,7 @@ from anthropic_bedrock_proxy.telemetry.metrics.board import (
     NUMBERS,
     UNTOLD,
     Board,
+    _is_fresh,
 )
 from anthropic_bedrock_proxy.telemetry.metrics.facts import EVENT, OTHER, REQUEST, STATE
 
@@ -139,8 +140,9 @@ def test_a_process_that_ends_is_forgotten_at_once_and_what_it_counted_is_not():
     assert board.processes() == {}
 
 
-def test_slabs_that_nobody_took_are_no_processes():
+def test_slabs_that_nobody_took_are_no_processes_even_when_the_machine_has_just_started():
     assert Board(workers=3).processes() == {}
+    assert not _is_fresh(memoryview(bytes(_HEADER)), now=5.0)
 
 
 def test_a_slab_that_is_written_all_the_time_is_read_whole_every_time():
