@@ -14,10 +14,10 @@ GROUND = {
     "bounded": set(),
     "money": set(),
     "redaction": set(),
-    "timeline": set(),
     "errors": {"redaction"},
     "aws_errors": {"errors", "redaction"},
     "router": {"errors"},
+    "timeline": {"aws_errors"},
 }
 # Layers from below to above: each may import the ground, itself, and what is listed, which stands
 # above it here. A name without a dot allows the whole folder.

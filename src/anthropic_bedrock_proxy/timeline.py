@@ -22,6 +22,8 @@ from typing import Any, Final
 
 import msgspec
 
+from .aws_errors import UpstreamRefusal
+
 OK: Final = "ok"
 CANCELLED: Final = "cancelled"  # the client left, or the server is stopping
 
@@ -64,15 +66,29 @@ class UpstreamRequest(msgspec.Struct, gc=False, omit_defaults=True):
     sent: float = 0.0  # 0.0 also if it never was
     first: float = 0.0  # the first event of a stream, the head of a whole answer
     ended: float = 0.0
-    code: str = ""  # OK, CANCELLED, or why it was refused (`UpstreamRefusal.code`)
+    # OK, CANCELLED, why it was refused (`UpstreamRefusal.code`), or the class of a fault of ours.
+    code: str = ""
     status: int = 0  # of HTTP, where a refusal had one
     upstream_request_id: str | None = None
     span_id: str = ""  # 16 hex digits, where the request is traced
+
+    @property
+    def streamed(self) -> bool:
+        """Tells whether a stream was asked for."""
+        return "stream" in self.operation
 
     def end(self, at: float, code: str, status: int = 0) -> None:
         """Notes how it ended. Only the first end counts."""
         if not self.ended:
             self.ended, self.code, self.status = at, code, status
+
+    def fail(self, at: float, error: BaseException) -> None:
+        """Notes the error that it ended with, unless it had ended."""
+        if isinstance(error, UpstreamRefusal):
+            self.end(at, error.code, error.status)
+        else:
+            # `asyncio.CancelledError` and its like are no `Exception`.
+            self.end(at, type(error).__name__ if isinstance(error, Exception) else CANCELLED)
 
 
 class CellCall(msgspec.Struct, gc=False, omit_defaults=True):
@@ -115,3 +131,8 @@ class Timeline(msgspec.Struct):
     step: int = 1  # the model call that is made now
     spent: tuple[Mapping[str, Any], ...] = ()  # Anthropic's usage of all calls before step 2, 3, …
     trace: TraceContext | None = None
+
+    def fail(self, at: float, error: BaseException) -> None:
+        """Notes that an error ended whatever was still asked of Bedrock."""
+        for made in self.upstream:
+            made.fail(at, error)

@@ -44,6 +44,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
         key_id="key_1",
         user_id="ann",
         model="claude-x",
+        dialect="invoke",
         stream=True,
         disconnected=True,
         input_tokens=12,
@@ -160,9 +161,17 @@ def test_pauses_between_attempts_are_told_but_none_between_model_calls():
     assert "paused" not in " ".join(explain(record(line(), upstream=tries[1:])))
 
 
+def test_a_count_of_tokens_has_no_cost():
+    counted = upstream("default", 10.1, 10.2)
+    said = explain(record(line(model="m"), upstream=[counted]))
+    assert any("for m as a whole answer" in one for one in said)
+    assert any(one.startswith("Bedrock was waited for") for one in said)
+    assert not any("cost" in one or "price" in one for one in said)
+
+
 def test_what_is_not_known_is_said_so():
     story = record(
-        line(model="m"),
+        line(model="m", dialect="invoke"),
         budgets=[BudgetState("key:k", "total", 5_000_000_000)],
         upstream=[
             UpstreamRequest("default", "us.m", "invoke", 1, 10.0, 0.0, 0.0, 10.1, "NoCredentials"),

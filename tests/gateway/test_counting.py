@@ -184,6 +184,19 @@ def test_models_that_cannot_be_counted_are_remembered_within_bounds():
     assert len(counting._without) <= 1024
 
 
+@pytest.mark.parametrize(
+    ("model", "listed"), [("claude-haiku-4-5", True), ("anthropic.claude-made-up", False)]
+)
+def test_the_exchange_tells_whose_tokens_were_counted_and_whether_it_is_listed(model, listed):
+    exchange = Exchange("req_1", started=0.0, at_ms=0, version="2023-06-01")
+    upstreams = {DEFAULT_PROVIDER: FakeUpstream([encode({"inputTokens": 5})])}
+    counting = make_counting(upstreams, REGISTRY, monotonic=lambda: 0.0)
+    asyncio.run(counting.handle(exchange, encode({**BODY, "model": model})))
+    assert (exchange.model, exchange.listed) == (model, listed)
+    assert len(exchange.timeline.upstream) == 1
+    assert exchange.target is None  # no model was called
+
+
 IMAGE = {"type": "image", "source": {"type": "url", "url": "https://a.example/"}}
 WITH_URL = [{"role": "user", "content": [IMAGE]}]
 

@@ -198,6 +198,7 @@ def test_deadlines_end_a_stream(make_proxy, bound):
     assert answer.events[-1][0] == b"error"
     assert b"timeout_error" in answer.events[-1][1]
     assert proxy.upstream.streams[0].closed
+    assert [made.code for made in proxy.logged[0].timeline.upstream] == ["TooLate"]
 
 
 def test_a_client_that_leaves_a_stream_stops_the_model_and_is_charged(proxy):
@@ -347,6 +348,27 @@ def test_an_unexpected_error_leaks_nothing(proxy):
     assert answer.status == 500
     assert answer.json["error"] == {"type": "api_error", "message": "Internal error of the proxy."}
     assert len(proxy.records) == 1
+
+
+@pytest.mark.parametrize("where", ["model", "stream", "encoder"])
+def test_an_unexpected_error_is_noted_as_what_it_is(proxy, where):
+    first = chunk_frame(EVENTS[0][1])
+    script = {"model": KeyError("secret detail"), "stream": [first, KeyError("secret detail")]}
+    proxy.upstream.script.append(script.get(where, [first]))
+    if where == "encoder":
+        opened = proxy.upstream.stream
+
+        async def open_stream(call, new_decoder):
+            stream = await opened(call, new_decoder)
+            stream.first = [(Exception, b"no event")]
+            return stream
+
+        proxy.upstream.stream = open_stream
+    answer = post(proxy, stream=True)
+    assert b"Internal error of the proxy." in answer.body
+    assert b"secret" not in answer.body
+    (made,) = proxy.logged[0].timeline.upstream
+    assert made.code == ("TypeError" if where == "encoder" else "KeyError")
 
 
 def test_an_unknown_version_is_refused(proxy):

@@ -5,6 +5,7 @@ from msgspec import structs
 
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.errors import InvalidRequestError, NotFoundError
+from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.registry import Link, Registry, RoutingOptions
 
 TABLE = load_model_table()
@@ -258,3 +259,41 @@ def test_limits_bind_where_a_client_may_not_know_the_model(name, most):
     chains = {"chained": (Link(model="claude-haiku-4-5"),)}
     found = route(name, mapping=mapping, chains=chains)
     assert found.targets[0].capabilities.output_tokens == most
+
+
+def test_listed_ids_are_those_of_the_table_the_operator_and_bedrock():
+    profile = f"{ARN}application-inference-profile/learned"
+    registry = Registry(
+        TABLE,
+        RoutingOptions(
+            region="us-east-1",
+            mapping={"mine": "us.amazon.nova-mine-v1:0"},
+            chains={"*": (Link(), Link(model=f"{ARN}application-inference-profile/chained"))},
+        ),
+    )
+    registry.replace_stored({"stored": "anthropic.claude-stored"})
+    registry.learn_profile(profile, OPUS)
+    registry.route("us.anthropic.claude-of-a-client")
+    assert {
+        *(HAIKU, OPUS, profile, "amazon.nova-mine-v1:0", "anthropic.claude-stored"),
+        f"{ARN}application-inference-profile/chained",
+    } <= registry.listed_ids()
+    assert "anthropic.claude-of-a-client" not in registry.listed_ids()
+
+
+def test_known_betas_are_those_of_the_table_and_the_operator():
+    operator = BetaRules(
+        mapping={"theirs": ("ours",)},
+        passthrough=frozenset(("passed",)),
+        blocklist=frozenset(("blocked",)),
+    )
+    known = Registry(TABLE, RoutingOptions(region="us-east-1"), operator).known_betas()
+    assert {
+        *("theirs", "ours", "passed", "blocked"),
+        "advanced-tool-use-2025-11-20",  # renamed
+        "effort-2025-11-24",  # needed for a field
+        "mid-conversation-tool-changes-2026-07-01",  # sent on use
+        "structured-outputs-2025-11-13",  # of one dialect
+        "context-1m-2025-08-07",
+    } <= known
+    assert "made-up-2025-01-01" not in known

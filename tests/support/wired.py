@@ -17,8 +17,11 @@ MASTER = "sk-master"
 
 
 @asynccontextmanager
-async def wired(**environ):
-    """Yields `send(method, path, body, key=...)`, which returns the `Answer`."""
+async def wired(*, board=None, **environ):
+    """Yields `send(method, path, body, key=...)`, which returns the `Answer`.
+
+    `board` is what it counts in.
+    """
     with TemporaryDirectory() as folder:
         usual = {
             "MASTER_API_KEY": MASTER,
@@ -32,7 +35,12 @@ async def wired(**environ):
         resolver = make_resolver(settings)
         app = await build(
             settings,
-            Inherited(store=make_store(settings, resolver), resolver=resolver, output=Output()),
+            Inherited(
+                store=make_store(settings, resolver),
+                resolver=resolver,
+                output=Output(),
+                board=board,
+            ),
         )
 
         async def send(method, path, body=b"", *, key=MASTER):

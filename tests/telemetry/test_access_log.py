@@ -278,3 +278,15 @@ def test_a_model_call_of_a_turn_is_no_retry():
     ]
     told.timeline.step = 2
     assert line_of(REQUEST, told).retries == 0
+
+
+def test_a_model_call_that_was_not_made_takes_no_retry_from_those_before():
+    told = exchange(model="m")
+    told.timeline.upstream += [
+        UpstreamRequest("default", "m", "invoke", step, 1.0, 1.0, 0.0, 2.0, OK)
+        for step in (1, 2, 2)
+    ]
+    told.timeline.step = 3  # refused before Bedrock was asked
+    assert line_of(REQUEST, told).retries == 1
+    del told.timeline.upstream[2]
+    assert line_of(REQUEST, told).retries == 0

@@ -19,8 +19,12 @@ def exchange(*upstream, **fields):
     return made
 
 
-def made(sent, ended, *, first=0.0, code=OK):
-    return UpstreamRequest("default", "m", "invoke", 1, sent, sent, first, ended, code)
+def made(sent, ended, *, first=0.0, code=OK, operation="invoke"):
+    return UpstreamRequest("default", "m", operation, 1, sent, sent, first, ended, code)
+
+
+def streamed(sent, ended, **fields):
+    return made(sent, ended, operation="invoke-with-response-stream", **fields)
 
 
 def test_the_first_half_ends_when_bedrock_is_asked():
@@ -39,11 +43,20 @@ def test_the_second_half_of_a_whole_answer_begins_at_its_last_byte():
 
 
 def test_the_second_half_of_a_stream_is_that_of_its_first_event():
-    refused, answered = made(100.1, 101.0, code="Throttling"), made(101.5, 110.0, first=102.0)
-    told = exchange(refused, answered, made(111.0, 112.0, first=111.5), stream=True, told=102.125)
+    refused = streamed(100.1, 101.0, code="Throttling")
+    answered = streamed(101.5, 110.0, first=102.0)
+    later = streamed(111.0, 112.0, first=111.5)
+    told = exchange(refused, answered, later, stream=True, told=102.125)
     assert response_seconds(told) == pytest.approx(0.125)
     at_once = exchange(answered, stream=True, ended=102.5)
     assert response_seconds(at_once) == pytest.approx(0.5)
+    assert response_seconds(exchange(refused, stream=True, ended=102.5)) is None
+
+
+def test_a_whole_answer_that_is_told_as_a_stream_begins_at_its_last_byte():
+    refused = made(100.1, 101.0, first=100.5, code="Unreachable")
+    told = exchange(refused, made(101.5, 110.0, first=102.0), stream=True, told=110.25)
+    assert response_seconds(told) == pytest.approx(0.25)
     assert response_seconds(exchange(refused, stream=True, ended=102.5)) is None
 
 

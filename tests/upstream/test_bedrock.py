@@ -12,6 +12,7 @@ from email.utils import formatdate
 
 import pytest
 from fakeserver import chunked, ok, serving, until
+from msgspec import structs
 from sources import FetchedSource
 from streams import EVENTS, STREAM, chunk_frame, exception_frame
 
@@ -25,6 +26,7 @@ from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
+from anthropic_bedrock_proxy.timeline import OK, Timeline
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
 from anthropic_bedrock_proxy.upstream.refusals import refusal_from_http
@@ -32,6 +34,11 @@ from anthropic_bedrock_proxy.upstream.refusals import refusal_from_http
 CALL = ModelCall(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
 KEYS = Credentials("AKID", "secret")
 LONG = 5.0
+
+
+def new_call():
+    """Returns a call with a timeline of its own."""
+    return structs.replace(CALL, timeline=Timeline())
 
 
 def refused(status, code, message="no", extra=b""):
@@ -233,10 +240,12 @@ def test_refusals_tell_whether_the_model_may_have_run(steps, sent):
 def test_nothing_was_sent_without_a_connection_or_time():
     async def main():
         async with upstream_on(ok(), total_seconds=0.0, max_attempts=2) as (upstream, server):
+            call = new_call()
             with pytest.raises(UpstreamRefusal, match="TooLate") as late:
-                await upstream.call(CALL)
+                await upstream.call(call)
             assert not server.requests
             assert not late.value.sent
+            assert {made.sent for made in call.timeline.upstream} == {0.0}
 
         async def never(factory):
             await asyncio.Event().wait()
@@ -363,10 +372,63 @@ def test_a_stream_that_begins_with_an_exception_is_tried_again():
     async def main():
         throttled = chunked(exception_frame("throttlingException", "slow"))
         async with upstream_on(script(throttled, chunked(STREAM))) as (upstream, server):
-            stream = await upstream.stream(CALL, decoder)
+            call = new_call()
+            stream = await upstream.stream(call, decoder)
             assert len(await read_all(stream)) == len(EVENTS)
             assert len(server.requests) == 2
             stream.close()
+            refusing, answering = call.timeline.upstream
+            assert (refusing.code, refusing.first) == ("ThrottlingException", 0.0)
+            assert answering.code == OK
+            assert answering.sent < answering.first < answering.ended
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["keys", "decoder", "left"])
+def test_a_try_that_no_refusal_ended_is_noted_as_what_it_is(how):
+    class Broken:
+        failure = None
+        finished = False
+
+        def receive(self, _):
+            raise KeyError("a fault of ours")
+
+    class Keys(StaticSource):
+        current = None
+
+        async def get(self):
+            raise KeyError("a fault of ours")
+
+    async def main():
+        call = new_call()
+        credentials = Keys(KEYS) if how == "keys" else None
+
+        async def silent(request, writer):
+            await asyncio.Event().wait()
+
+        answer = silent if how == "left" else chunked(STREAM)
+        async with upstream_on(answer, credentials=credentials) as (upstream, server):
+            calling = asyncio.ensure_future(upstream.stream(call, Broken))
+            if how == "left":
+                await until(lambda: server.requests)
+                calling.cancel()
+            with pytest.raises(asyncio.CancelledError if how == "left" else KeyError):
+                await calling
+        (made,) = call.timeline.upstream
+        assert made.code == ("cancelled" if how == "left" else "KeyError")
+        assert made.ended
+
+    asyncio.run(main())
+
+
+def test_the_head_of_a_whole_answer_is_noted():
+    async def main():
+        call = new_call()
+        async with upstream_on(ok(b"[]")) as (upstream, _):
+            await upstream.call(call)
+        (made,) = call.timeline.upstream
+        assert made.sent < made.first < made.ended
 
     asyncio.run(main())
 

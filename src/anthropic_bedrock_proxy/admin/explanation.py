@@ -151,6 +151,7 @@ def _ended(record: RequestRecord) -> Iterator[str]:
         )
         if (paused := _paused_ms(record.upstream)) >= 1:
             yield f"Between its attempts it paused for {_text(paused)} ms."
+    if line.dialect:  # a model was called: tokens that are only counted cost nothing
         cost = "has no known price" if line.cost_usd is None else f"cost ${line.cost_usd:.6f}"
         yield (
             f"It used {line.input_tokens} input, {line.output_tokens} output, "

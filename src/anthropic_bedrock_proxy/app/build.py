@@ -34,7 +34,7 @@ from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
 from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
-from .metrics import check_metrics, make_metrics
+from .metrics import Metrics, check_metrics, make_metrics
 from .models import make_registry, read_chains
 from .observers import make_access_log, make_content_log, make_ended_requests, make_request_log
 from .sandbox import OnDemandSandbox
@@ -87,6 +87,7 @@ class App:
         budgets: Budgets,
         limiter: Limiter,
         ended: EndedRequests,
+        metrics: Metrics | None,
         access_log: AccessLog | None,
         request_log: RequestLog | None,
         tracing: Tracing | None,
@@ -107,6 +108,7 @@ class App:
         self._budgets = budgets
         self._limiter = limiter
         self._ended = ended
+        self._metrics = metrics
         self._access_log = access_log
         self._request_log = request_log
         self._tracing = tracing
@@ -134,6 +136,8 @@ class App:
         await self._store.close()
         await self._resolver.close()
         self._ended.flush()
+        if self._metrics is not None:
+            self._metrics.close()
         if self._access_log is not None:
             self._access_log.close()
         if self._request_log is not None:
@@ -195,7 +199,7 @@ async def build(
         sandbox=sandbox,
         failover=failover,
     )
-    metrics = make_metrics(settings, board)
+    metrics = make_metrics(settings, board, registry)
     access_log = make_access_log(settings, inherited.output)
     request_log = make_request_log(settings)
     ended = make_ended_requests(settings, access_log, request_log, metrics)
@@ -252,6 +256,7 @@ async def build(
         budgets=counters.budgets,
         limiter=limiter,
         ended=ended,
+        metrics=metrics,
         access_log=access_log,
         request_log=request_log,
         tracing=tracing,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from ..config import Settings, SettingsError
 from ..gateway.admission.budgets import Budgets
 from ..gateway.failover.failover import Failover
+from ..models.registry import Registry, base_model_id
 from ..store.journal import Journal
 from ..telemetry.metrics.board import Board, Slab
+from ..telemetry.metrics.facts import OTHER
+from ..telemetry.metrics.labels import label
 from ..telemetry.metrics.request_counter import RequestCounter
 from ..telemetry.metrics.states import State, States
 from .sandbox import OnDemandSandbox
@@ -30,12 +35,12 @@ def make_board(settings: Settings) -> Board | None:
     return Board(settings.server.workers) if settings.telemetry.enable_metrics else None
 
 
-def make_metrics(settings: Settings, board: Board | None) -> Metrics | None:
+def make_metrics(settings: Settings, board: Board | None, registry: Registry) -> Metrics | None:
     """Makes the metrics of one worker; None if there are none, or no slab is left for it."""
     if board is None:
         return None
     try:
-        return Metrics(settings, board, board.take())
+        return Metrics(settings, board, board.take(), registry)
     except OSError as error:  # too many workers that leave: it serves all the same
         _log.error("a worker's requests are not counted: %s", error)
         return None
@@ -57,16 +62,17 @@ def check_metrics(settings: Settings) -> None:
 class Metrics:
     """The metrics of one worker: it counts in its slab, and reads those of all."""
 
-    def __init__(self, settings: Settings, board: Board, slab: Slab) -> None:
+    def __init__(self, settings: Settings, board: Board, slab: Slab, registry: Registry) -> None:
         telemetry = settings.telemetry
         self._board = board
         self._compat = telemetry.metrics_compat
         self._with_keys = telemetry.metrics_key_label
         self._slab = slab
+        self._registry = registry
         self._exposition: Exposition | None = None
         self._states = States(slab, ())
         self._count_waiting: Callable[[], None] = lambda: None
-        self.counter = RequestCounter(slab, with_keys=self._with_keys)
+        self.counter = RequestCounter(slab, betas=registry.known_betas(), with_keys=self._with_keys)
 
     def watch(
         self,
@@ -85,8 +91,8 @@ class Metrics:
             (
                 lambda: [("http_requests_in_flight", "", "", float(application.in_flight))],
                 lambda: _of_journal(journal),
-                lambda: _of_targets(failover),
-                lambda: _of_budgets(budgets, with_keys=self._with_keys),
+                lambda: _of_targets(failover, self._registry),
+                lambda: _of_budgets(budgets, time.time(), with_keys=self._with_keys),
                 lambda: _of_sandboxes(sandbox),
             ),
         )
@@ -94,6 +100,10 @@ class Metrics:
     async def run(self) -> None:
         """Writes states once a second, until cancelled."""
         await self._states.run()
+
+    def close(self) -> None:
+        """Ends its states; what it has counted stays."""
+        self._slab.release()
 
     async def render(self, accept: str) -> tuple[bytes, str]:
         """Renders the metrics of all workers, beside the loop."""
@@ -118,23 +128,30 @@ def _of_journal(journal: Journal) -> Iterable[State]:
     yield "usage_delivery_failing", "", "", float(journal.failing)
 
 
-def _of_targets(failover: Failover) -> Iterable[State]:
-    for (provider, model), breakers in failover.all_breakers.items():
-        yield "breaker_state", provider, model, _BREAKERS[breakers.state]
+def _of_targets(failover: Failover, registry: Registry) -> Iterable[State]:
+    """Tells of targets by their models; the ids that clients have made up are told together."""
+    states: dict[tuple[str, str], float] = {}
+    if failover.all_breakers:
+        listed = registry.listed_ids()
+        for (provider, model), breakers in failover.all_breakers.items():
+            key = (provider, label(model) if base_model_id(model) in listed else OTHER)
+            states[key] = max(states.get(key, 0.0), _BREAKERS[breakers.state])
+    return [("breaker_state", *key, state) for key, state in states.items()]
 
 
-def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:
-    """Tells of the budgets that this worker has asked the ledger about."""
+def _of_budgets(budgets: Budgets, now: float, *, with_keys: bool) -> Iterable[State]:
+    """Tells of the budgets of this time that this worker has asked the ledger about."""
     least: dict[tuple[str, str], float] = {}
     exhausted: dict[tuple[str, str], int] = {}
     for account, slice_ in budgets.slices.items():
-        if slice_.left is None or not slice_.budget.nano:
+        budget = slice_.budget
+        if slice_.left is None or not budget.nano or (budget.resets_at or math.inf) <= now:
             continue
         left = max(0, slice_.left + slice_.available + slice_.held)
         if with_keys:
-            yield "budget_left_usd", account.owner, account.period, left / 1e9
-        kind = (account.owner.partition(":")[0], slice_.budget.period)
-        least[kind] = min(least.get(kind, 1.0), left / slice_.budget.nano)
+            yield "budget_left_usd", account.owner, budget.period, left / 1e9
+        kind = (account.owner.partition(":")[0], budget.period)
+        least[kind] = min(least.get(kind, 1.0), left / budget.nano)
         exhausted[kind] = exhausted.get(kind, 0) + (left == 0)
     for kind, ratio in least.items():
         yield "budget_left_ratio", *kind, ratio
@@ -142,10 +159,12 @@ def _of_budgets(budgets: Budgets, *, with_keys: bool) -> Iterable[State]:
 
 
 def _of_sandboxes(sandbox: OnDemandSandbox) -> Iterable[State]:
-    """Tells of executors, once one was needed: nothing is started or asked for its sake."""
+    """Tells of executors that were reached: nothing is started or asked for its sake."""
     if not sandbox.in_use:
         return
-    states = [state for state in sandbox.states().values() if state is not None]
+    states = [one for one in sandbox.states().values() if one is not None and one.status != "idle"]
+    if not states:
+        return
     yield "ptc_executors_ready", "", "", float(sum(one.status == "ready" for one in states))
     yield "ptc_sessions_active", "", "", float(sum(one.containers for one in states))
     yield "ptc_cells", "running", "", float(sum(one.running for one in states))

@@ -89,8 +89,10 @@ class Counting:
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> TokenCount:
         """Answers one authenticated request. Raises `ProxyError`."""
         request = parse_request(body, exchange.version, counting=True)
+        exchange.model = request.view.model
         provider = pinned_provider(exchange.caller, self._upstreams)
-        route = self._registry.route(request.view.model, provider=provider)
+        route = self._registry.route(exchange.model, provider=provider)
+        exchange.listed = route.listed
         if not await self._admission.admit_count(exchange, request, route):
             return TokenCount(estimate_input(body), estimated=True)
         if has_urls(request.view):

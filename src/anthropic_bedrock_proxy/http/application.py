@@ -201,7 +201,8 @@ class Application:
                 raise
             _stay(asyncio.current_task())  # the server stops before the answer did: say so
             last = self._broken_off(request, exchange, encoder, UnavailableError(_SHUTTING_DOWN))
-        except Exception:  # noqa: BLE001  # as in _answer: no stream may end in silence
+        except Exception as error:  # noqa: BLE001  # as in _answer: no stream may end in silence
+            exchange.timeline.fail(monotonic(), error)
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
             last = self._broken_off(request, exchange, encoder, APIError(_INTERNAL))
         finally:

@@ -1,6 +1,7 @@
 """GET /metrics: what Prometheus scrapes. Open, or for whoever shows METRICS_TOKEN.
 
-One rendering a second at most, however many ask: who asks meanwhile gets the last.
+One rendering a second at most, however many ask: who asks meanwhile gets the last. A rendering
+goes on when who asked for it has left, or nobody would ever have one to get.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class MetricsRoutes:
         self._bearer = f"Bearer {token}".encode() if token else None
         self._monotonic = monotonic
         self._turn = asyncio.Lock()
+        self._rendering: dict[bool, asyncio.Task[tuple[bytes, str]]] = {}
         self._rendered: dict[bool, tuple[float, bytes, str]] = {}  # by whether it is OpenMetrics
 
     def routes(self) -> Iterable[HTTPRoute]:
@@ -55,15 +57,23 @@ class MetricsRoutes:
         return Reply(body, content_type=content_type.encode("ascii"))
 
     async def _fresh(self, accept: bytes) -> tuple[bytes, str]:
+        open_metrics = b"openmetrics" in accept
+        known = self._rendered.get(open_metrics)
+        if known is not None and self._monotonic() - known[0] < FRESH_SECONDS:
+            return known[1:]
+        task = self._rendering.get(open_metrics)
+        if task is None:
+            task = asyncio.create_task(self._rendered_anew(open_metrics))
+            self._rendering[open_metrics] = task
+            task.add_done_callback(lambda _: self._rendering.pop(open_metrics))
+        return await asyncio.shield(task)
+
+    async def _rendered_anew(self, open_metrics: bool) -> tuple[bytes, str]:
         render = self._render
         assert render is not None  # noqa: S101  # else there is no route
-        open_metrics = b"openmetrics" in accept
         async with self._turn:
-            known = self._rendered.get(open_metrics)
-            if known is not None and self._monotonic() - known[0] < FRESH_SECONDS:
-                return known[1:]
             body, content_type = await render(
                 "application/openmetrics-text; version=1.0.0" if open_metrics else ""
             )
-            self._rendered[open_metrics] = (self._monotonic(), body, content_type)
-            return body, content_type
+        self._rendered[open_metrics] = (self._monotonic(), body, content_type)
+        return body, content_type

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from .table import Capabilities
+from .table import Capabilities, Generation
 
 BETA_HEADER: Final = "anthropic-beta"
 
@@ -25,6 +25,16 @@ class BetaRules(msgspec.Struct, frozen=True, kw_only=True):
     passthrough: frozenset[str] = frozenset()
     blocklist: frozenset[str] = frozenset()
     needed_for: Mapping[str, str] = {}  # request feature -> flag that Bedrock wants with it
+
+
+def known_flags(rules: BetaRules, generations: Iterable[Generation]) -> frozenset[str]:
+    """Returns the flags that the table or the operator names."""
+    named = {*rules.mapping, *rules.needed_for.values(), *rules.passthrough, *rules.blocklist}
+    named.update(*rules.mapping.values())
+    for generation in generations:
+        named |= generation.betas | generation.on_use
+        named.update(*(difference.betas for difference in generation.on.values()))
+    return frozenset(named)
 
 
 def split_header(values: Iterable[str]) -> list[str]:

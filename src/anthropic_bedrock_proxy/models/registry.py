@@ -16,7 +16,7 @@ from msgspec import structs
 
 from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError
-from .betas import BetaRules
+from .betas import BetaRules, known_flags
 from .geography import PROFILE_PREFIXES, bounds, check_partition, prefix_of
 from .table import Capabilities, Model, ModelTable, capabilities_on
 
@@ -136,6 +136,19 @@ class Registry:
         """
         self._offered = dict(profiles)
         self._routes.clear()
+
+    def known_betas(self) -> frozenset[str]:
+        """Returns the beta flags that no client has made up."""
+        return known_flags(self.betas, self._table.generation.values())
+
+    def listed_ids(self) -> frozenset[str]:
+        """Returns the Bedrock ids, without profile prefixes, that no client has made up.
+
+        The table, the operator or Bedrock itself has named them; as `Route.listed`, but of targets.
+        """
+        chains = self._options.chains.values()
+        named = (*self.mapping.values(), *(link.model for chain in chains for link in chain))
+        return frozenset((*self._by_bedrock_id, *self._profile_models, *map(base_model_id, named)))
 
     def learn_profile(self, arn: str, base_model_id: str) -> None:
         """Learns which model Bedrock said is behind an application inference profile."""

@@ -130,7 +130,7 @@ def _tell_upstream(line: RequestLine, exchange: Exchange) -> None:
     line.upstream_request_id = exchange.upstream_request_id
     line.upstream_ms = _ms(upstream_seconds(exchange))
     line.overhead_ms = _ms((request_seconds(exchange) or 0.0) + (response_seconds(exchange) or 0.0))
-    line.retries = len(upstream) - exchange.timeline.step if len(upstream) > 1 else 0
+    line.retries = len(upstream) - len({made.step for made in upstream}) if len(upstream) > 1 else 0
 
 
 class AccessLog:

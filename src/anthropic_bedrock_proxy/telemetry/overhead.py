@@ -4,7 +4,8 @@
     Bedrock answers ── response half ──> the client is handed the answer
 
 Bedrock has answered with the first event of a stream, and with the last byte of a whole answer; the
-client is handed the first event, or the last byte. What lies between belongs to Bedrock, and to
+client is handed the first event, or the last byte; of a whole answer that it is told as a stream,
+the first event. What lies between belongs to Bedrock, and to
 tools that were run; failed tries and waits between them belong to neither half.
 """
 
@@ -30,9 +31,10 @@ def response_seconds(exchange: Exchange) -> float | None:
     if not exchange.stream:
         last = upstream[-1]
         return exchange.ended - last.ended if last.ended and last.code == OK else None
-    for made in upstream:
-        if made.first:  # the one whose events were handed out: those before it were refused
-            return (exchange.told or exchange.ended) - made.first
+    for made in upstream:  # the one whose events were handed out: those before it were refused
+        answered = made.first if made.streamed else made.ended if made.code == OK else 0.0
+        if answered:
+            return (exchange.told or exchange.ended) - answered
     return None
 
 

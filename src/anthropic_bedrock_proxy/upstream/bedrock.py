@@ -36,7 +36,7 @@ from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
 from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
 from ..bounded import Bounded
-from ..timeline import CANCELLED, OK, UpstreamRequest
+from ..timeline import OK, UpstreamRequest
 from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
 from .provider import DEFAULT_PROVIDER
@@ -167,7 +167,7 @@ class BedrockUpstream:
             try:
                 return await once(call, noted, started + options.total_seconds)
             except UpstreamRefusal as refusal:
-                noted.end(monotonic(), refusal.code, refusal.status)
+                noted.fail(monotonic(), refusal)
                 sent = refusal.sent = sent or refusal.sent
                 wait = self._backoff(attempt, refusal)
                 if (
@@ -182,8 +182,8 @@ class BedrockUpstream:
                 )
                 await self._sleep(wait)
                 attempt += 1
-            except BaseException:
-                noted.end(monotonic(), CANCELLED)
+            except BaseException as error:
+                noted.fail(monotonic(), error)
                 raise
 
     def _note(self, call: ModelCall) -> UpstreamRequest:
@@ -204,6 +204,7 @@ class BedrockUpstream:
         self, call: ModelCall, noted: UpstreamRequest, deadline: float
     ) -> ModelAnswer:
         response = await self._send(call, noted, deadline)
+        noted.first = monotonic()
         try:
             body = await response.read_all(self._options.idle_seconds, deadline=deadline)
         except TransportError as error:
@@ -221,7 +222,8 @@ class BedrockUpstream:
         stream = BedrockStream(response, decoder, noted)
         try:
             await stream.begin(deadline)
-        except BaseException:
+        except BaseException as error:
+            noted.fail(monotonic(), error)
             stream.close()
             raise
         return stream
@@ -234,19 +236,19 @@ class BedrockUpstream:
             source = self._credentials
             keys = (source.current if source is not None else None) or await self._keys(begin_by)
         head = self._head(call, keys, noted)
-        noted.sent = began = monotonic()
+        began = monotonic()
         left = begin_by - began
         if left <= 0:  # AWS would bill a request whose answer nobody waits for
             raise refusal_from_transport(
                 TransportTimeoutError("no time was left to send it"), sent=False
             )
+        noted.sent = began
         try:
             response = await self._pool.request(head, call.body, left)
         except TransportError as error:
             raise refusal_from_transport(error, sent=error.sent) from error
         noted.upstream_request_id = request_id_of(response)
         if response.status == _HTTP_OK:
-            noted.first = monotonic()
             self._credentials_refused = False
             if began >= self._skew.look_at:
                 self._learn_time(response, began)

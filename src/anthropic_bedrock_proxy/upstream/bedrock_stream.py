@@ -93,7 +93,10 @@ class BedrockStream:
         raise self._noted_end(copy_of(decoder.failure))
 
     def close(self) -> None:
-        """Stops the model at once if it has not finished. Idempotent."""
+        """Stops the model at once if it has not finished. Idempotent.
+
+        If that was not noted to have failed, nobody waits for it any more.
+        """
         self._noted.end(monotonic(), OK if self._decoder.finished else CANCELLED)
         if self._decoder.finished:
             # Only the end of the HTTP body is missing: read it, so the connection can be reused.
@@ -102,7 +105,7 @@ class BedrockStream:
             self._response.close()
 
     def _noted_end(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
-        self._noted.end(monotonic(), refusal.code, refusal.status)
+        self._noted.fail(monotonic(), refusal)
         return refusal
 
 

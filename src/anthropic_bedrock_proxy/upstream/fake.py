@@ -81,8 +81,7 @@ class FakeUpstream:
         )
         call.timeline.upstream.append(noted)
         if isinstance(step, BaseException):
-            code = step.code if isinstance(step, UpstreamRefusal) else CANCELLED
-            noted.end(monotonic(), code)
+            noted.fail(monotonic(), step)
             raise step
         noted.first, noted.upstream_request_id = now, "fake-request"
         return step, noted
@@ -118,7 +117,7 @@ class FakeStream:
             return await self._read(timeout)
         except UpstreamRefusal as refusal:
             if self._noted is not None:
-                self._noted.end(monotonic(), refusal.code, refusal.status)
+                self._noted.fail(monotonic(), refusal)
             raise
 
     async def _read(self, _: float) -> list[Event] | None:

@@ -8,10 +8,12 @@ import json
 import pytest
 from streams import EVENTS, MESSAGE, encode
 
-from anthropic_bedrock_proxy.errors import APIError, RateLimitError
+from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
+from anthropic_bedrock_proxy.errors import APIError, RateLimitError, UpstreamTimeoutError
 from anthropic_bedrock_proxy.gateway.answer.stream import AnswerEvents
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.protocol.answer.events import PING
+from anthropic_bedrock_proxy.timeline import UpstreamRequest
 
 SPENT = (b"message_delta", encode({"type": "message_delta", "usage": {"output_tokens": 9}}))
 
@@ -79,3 +81,14 @@ def test_an_answer_that_breaks_says_so_and_is_let_go():
         asyncio.run(events.folded())
     assert source.closed == 1
     assert lease.settled == ["rate_limit_error"]
+
+
+@pytest.mark.parametrize("error", [UpstreamRefusal("TooLate", "silent"), KeyError("a fault")])
+def test_why_an_answer_ends_is_noted_of_what_was_asked(error):
+    events, _ = answer(Source(EVENTS[:1], error))
+    made = UpstreamRequest("default", "m", "invoke", 1, began=1.0, sent=1.0)
+    events._exchange.timeline.upstream.append(made)
+    with pytest.raises((UpstreamTimeoutError, KeyError)):
+        asyncio.run(events.folded())
+    assert made.code == getattr(error, "code", "KeyError")
+    assert made.ended

@@ -9,6 +9,8 @@ from anthropic_bedrock_proxy.telemetry.metrics.dropped import bounded_name
     ("dropped", "name"),
     [
         ("anthropic-beta context-1m-2025-08-07", ("beta", "context-1m-2025-08-07")),
+        ("anthropic-beta claude-code-20250219", ("beta", "claude-code-20250219")),
+        ("anthropic-beta made-up-2025-08-07", ("beta", "other")),
         ("anthropic-beta my secret prompt", ("beta", "other")),
         ("top_k", ("field", "top_k")),
         ("messages.3.content.0.cache_control.ttl", ("field", "cache_control.ttl")),
@@ -22,4 +24,4 @@ from anthropic_bedrock_proxy.telemetry.metrics.dropped import bounded_name
     ],
 )
 def test_names_are_few_whatever_clients_send(dropped, name):
-    assert bounded_name(dropped) == name
+    assert bounded_name(dropped, {"context-1m-2025-08-07", "claude-code-20250219"}) == name

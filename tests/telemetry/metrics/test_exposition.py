@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
@@ -13,6 +14,7 @@ from anthropic_bedrock_proxy.telemetry.metrics.facts import MODEL, REQUEST, STAT
 from anthropic_bedrock_proxy.telemetry.metrics.families import FAMILIES
 from anthropic_bedrock_proxy.telemetry.metrics.request_counter import observe
 
+OPEN = "process_open_fds"
 PARSERS = {
     "": prometheus,
     "application/openmetrics-text; version=1.0.0": open_metrics,
@@ -31,7 +33,7 @@ def test_every_family_is_told_in_both_formats(accept):
     slab = board.take()
     for family in FAMILIES:
         labels = tuple(family.where.get(label, "x") for label in family.kind.labels)
-        slab.numbers[slab.place(family.kind, labels)] += 1.0
+        slab.numbers[slab.place(family.kind, labels)] = 1.0
     told = parsed(board, accept, compat=tuple(COMPAT))
     known = {family.name for family in FAMILIES}
     known |= {family.name for group in COMPAT.values() for family in group}
@@ -91,6 +93,33 @@ def test_processes_are_told_apart():
     (memory,) = told["process_resident_memory_bytes"].samples
     assert memory.labels == {"worker": "0"}
     assert memory.value > 1_000_000
+
+
+def test_a_process_keeps_its_label_while_others_come_and_go():
+    board = Board()
+    read, write = os.pipe()
+    leaving, staying = [], []
+    for children in (leaving, staying):
+        child = os.fork()
+        if not child:
+            board.take()
+            os.write(write, b"x")
+            signal.pause()
+        children.append(child)
+        os.read(read, 1)
+    labels = []
+    try:
+        for one in (*leaving, *staying):
+            labels.append({s.labels["worker"] for s in parsed(board)[OPEN].samples})
+            os.kill(one, signal.SIGKILL)
+            os.waitpid(one, 0)
+            if one in leaving:
+                slab = board.take()  # that of the one that was killed
+                slab.release()
+    finally:
+        os.close(read)
+        os.close(write)
+    assert labels == [{"0", "1"}, {"1"}]
 
 
 def test_older_names_come_with_their_labels():

@@ -4,6 +4,7 @@ import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.models.registry import Target
+from anthropic_bedrock_proxy.protocol.answer.metering import Meter
 from anthropic_bedrock_proxy.telemetry.ended_requests import EndedRequest
 from anthropic_bedrock_proxy.telemetry.metrics.board import Board
 from anthropic_bedrock_proxy.telemetry.metrics.exposition import Exposition
@@ -107,18 +108,24 @@ def test_every_try_is_counted_and_what_it_ended_with():
         0, UpstreamRequest("east", "us.anthropic.m", "invoke", 1, 100.1, 100.1, 0.0, 100.2, "Slow")
     )
     told.timeline.upstream.insert(
-        0, UpstreamRequest("east", "us.anthropic.m", "invoke", 1, 100.1, 0.0, 0.0, 100.2, "NoKeys")
+        0,
+        UpstreamRequest(
+            "east", "us.anthropic.m", "invoke", 1, 100.0, 0.0, 0.0, 100.1, "NoCredentials"
+        ),
     )
     told.switches = (("east/invoke", "ireland/invoke", "Slow"),)
     world.end(told)
-    assert world.total("bedrock_calls_total") == 2  # what had no keys was never sent
+    assert world.total("bedrock_calls_total") == 3
+    unsent = {**BEDROCK, "provider": "east"}
+    assert world.value("bedrock_calls_total", **unsent, code="NoCredentials") == 1
     assert world.value("failovers_total", origin="east/invoke", to="ireland/invoke") == 1
     errors = {
         dict(labels)["error_type"]
         for name, labels in world.samples()
         if name == "gen_ai_client_inference_duration_seconds_count"
     }
-    assert errors == {"", "Slow"}
+    assert errors == {"", "Slow", "NoCredentials"}
+    assert world.value("bedrock_call_duration_seconds_sum", **unsent) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +172,13 @@ def test_what_was_left_out_is_counted_once_for_a_request():
     assert world.value("dropped_total", what="field", name="cache_control") == 1
 
 
+def test_a_known_beta_that_was_left_out_is_named():
+    world = World(betas={"known-2025-01-01"})
+    world.end(answered(dropped=["anthropic-beta known-2025-01-01", "anthropic-beta unknown"]))
+    assert world.value("dropped_total", what="beta", name="known-2025-01-01") == 1
+    assert world.value("dropped_total", what="beta", name="other") == 1
+
+
 def test_names_of_clients_make_no_series():
     world = World()
     for number in range(300):
@@ -175,8 +189,7 @@ def test_names_of_clients_make_no_series():
     names = [dict(labels) for _, labels in world.samples()]
     assert {labels["model"] for labels in names if "model" in labels} == {"other"}
     assert {labels["method"] for labels in names if "method" in labels} == {"other"}
-    assert len({labels["name"] for labels in names if "name" in labels}) <= 129
-    assert world.total("dropped_total") == 300
+    assert world.value("dropped_total", what="beta", name="other") == 300
     assert world.value("http_requests_total", method="other", endpoint="none", status="404") == 300
 
 
@@ -206,3 +219,15 @@ def test_who_left_and_what_has_no_price_is_seen():
     assert world.value("unpriced_requests_total", **OF_MODEL) == 1
     (labels,) = [labels for name, labels in world.samples() if name == "model_requests_total"]
     assert dict(labels)["error"] == "disconnected"
+
+
+def test_what_failed_and_costs_nothing_needs_no_price():
+    world = World()
+    told = answered(cost_nano=None, status=400, error_type="invalid_request_error")
+    told.meter = Meter()
+    world.end(told)
+    assert world.total("model_requests_total") == 1
+    assert world.total("unpriced_requests_total") == 0
+    told.meter.assume_input(b"a body that may have been read")  # the stream broke off
+    world.end(told)
+    assert world.total("unpriced_requests_total") == 1

@@ -19,16 +19,20 @@ _HEAD: Final = """\
 `GET /metrics` tells the metrics of all workers of one `serve`, in Prometheus' text format or as
 OpenMetrics, at most once a second anew; how to scrape it: [monitoring](../how-to/monitoring.md).
 
-- Counters are exact: a request is counted once, within 50 ms of the end of its answer, and what a
-  worker has counted stays when it ends or is killed. They begin anew with `serve`.
-- Gauges are of the last second. The scrape itself is one of the requests in flight.
+- Counters are exact: a request is counted once, and what a worker has counted stays when it ends
+  or is killed. They begin anew with `serve`. A request is counted within 50 ms of the end of its
+  answer, so `kill -9` of a worker leaves those of that time uncounted, 63 at most; their usage is
+  recorded all the same.
+- Gauges are of the last second, and have no series while no worker tells them; those of a worker
+  that was killed last for 10 s more. The scrape itself is one of the requests in flight.
 - A label is never an API key, a user, a session or a prompt. `key`, the id of a key, is there only
   with `METRICS_KEY_LABEL`. A model or path that clients have made up is `other` or `none`.
 - One worker keeps 32,768 numbers: about 250 combinations of model, provider, dialect and error,
   beside all else. What finds no room is counted with `other` for every label: sums stay right.
 
 Histograms have `_bucket`, `_sum` and `_count`. `process_*` are those of Prometheus' client
-libraries, with the label `worker`; `build_info` has the version.
+libraries, with the label `worker`: a number that the successor of one that crashed takes over.
+`build_info` has the version.
 
 | metric | type | labels | what |
 |---|---|---|---|

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -101,16 +102,8 @@ class AnswerEvents:
             return None
         try:
             events = await self._paced.read()
-        except UpstreamRefusal as refusal:
-            self.done = True
-            self._count_spent()
-            raise refused(self._exchange, refusal, self._lease) from None
-        except ProxyError as error:  # a further call of a turn is not admitted
-            self.done = True
-            self._count_spent()
-            self._exchange.error_type = error.type
-            self._lease.settle()
-            raise
+        except Exception as error:  # noqa: BLE001  # noted, and raised
+            raise self._failed(error) from None
         if events is None:
             return None
         observe = self._exchange.meter.observe
@@ -156,6 +149,19 @@ class AnswerEvents:
                 raise refused(self._exchange, refusal, self._lease) from None
         finally:
             self.close()
+
+    def _failed(self, error: Exception) -> Exception:
+        """Settles, unless that is left to `close`; returns the error to be raised."""
+        self._exchange.timeline.fail(monotonic(), error)
+        if not isinstance(error, UpstreamRefusal | ProxyError):
+            return error  # a fault of ours
+        self.done = True
+        self._count_spent()
+        if isinstance(error, UpstreamRefusal):
+            return refused(self._exchange, error, self._lease)
+        self._exchange.error_type = error.type  # a further call of a turn is not admitted
+        self._lease.settle()
+        return error
 
     def _count_spent(self) -> None:
         if self._spent is not None:

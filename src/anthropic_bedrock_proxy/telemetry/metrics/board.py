@@ -4,17 +4,19 @@ Theory of operation:
 - The board is one file without a name, made before the workers are forked, and mapped into each. It
   has a slab for each process that counts; a process takes a free one and keeps it until it ends.
 - A slab has a header, numbers, and the names of its series in the order of their places. Its owner
-  alone writes to it: a number is 8 bytes that are stored at once, a new name counts only when the
-  header says so. So nothing is locked, and whatever kills a process leaves a slab that is whole.
+  alone writes to it: a number, or a word of the header, is 8 bytes that are stored at once, and a
+  new name counts only when the header says so. So nothing is locked, and whatever kills a process
+  leaves a slab that is whole. (`struct` writes zeroes first, which a reader may see.)
 - A slab is taken by a lock on one byte of the file, which the kernel releases when its owner has
-  died. Who takes it goes on with the numbers that are there: counters never go back. States are
-  set to nothing; a reader ignores those of a slab that has not been heard of for 10 s.
+  died. Who takes it goes on with the numbers that are there: counters never go back.
+- A state that nobody tells is not a number (`UNTOLD`), and is not read. Nor are those of a slab
+  that was released, or has not been heard of for 10 s.
 - Series are bounded by the numbers of a slab. What finds no room is counted under "other", for
   which there is a series of each kind from the beginning.
 
 Example: worker 2 counts its first request for a path, and is killed later.
 
-    names    ["http","GET","/health","200"]          the header: 40 numbers, 61 bytes of names
+    names    ["http","GET","/health","200"]          the header: 61 bytes of names
     numbers  0 0 1 0 … 0.0021                        (buckets, beyond, sum)
     -        the lock is released, the numbers stay  the next worker takes the slab and goes on
 
@@ -25,13 +27,13 @@ and keeps those of the dead.
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from struct import Struct
 from typing import Final
 
 import msgspec
@@ -42,7 +44,12 @@ NUMBERS: Final = 32_768  # of a slab
 _NAMES_BYTES: Final = 1 << 19
 _SPARE: Final = 4  # slabs beyond two for each worker: one that leaves, and its successor
 _FRESH_SECONDS: Final = 10.0
-_HEADER: Final = Struct("<qqdq")  # numbers that are used, bytes of names, last beat, process id
+# The words of the header.
+_LENGTH: Final = 0  # bytes of names
+_PROCESS: Final = 1  # its id
+_BEAT: Final = 2  # when it was last heard of; 0.0: nobody has the slab, or it was released
+_HEADER: Final = 3 * 8
+UNTOLD: Final = math.nan
 _NUMBERS_AT: Final = 64
 _NAMES_AT: Final = _NUMBERS_AT + NUMBERS * 8
 _SLAB: Final = _NAMES_AT + _NAMES_BYTES
@@ -51,12 +58,11 @@ Labels = tuple[str, ...]
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One series as it is read: its kind, labels and numbers, and the process that counts it."""
+    """One series as it is read: its kind, labels and numbers."""
 
     kind: FactKind
     labels: Labels
     numbers: tuple[float, ...]
-    process: int = 0
 
 
 class Board:
@@ -75,29 +81,33 @@ class Board:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, index * _SLAB)
             except OSError:
                 continue  # another process has it
-            return Slab(memoryview(self._map)[index * _SLAB : (index + 1) * _SLAB])
+            return Slab(self._slab(index))
         raise OSError("no slab is free")
 
     def read(self) -> list[Series]:
         """Reads every series of every process, states of those that are alive only."""
         now, found = time.monotonic(), []
-        view = memoryview(self._map)
         for index in range(self.slabs):
-            slab = view[index * _SLAB : (index + 1) * _SLAB]
-            _, length, beat, process = _HEADER.unpack_from(slab)
-            fresh = now - beat <= _FRESH_SECONDS
-            numbers = slab[_NUMBERS_AT:_NAMES_AT].cast("d")
-            for kind, labels, place in _series(slab, length):
-                if fresh or kind is not STATE:
-                    row = tuple(numbers[place : place + kind.width])
-                    found.append(Series(kind, labels, row, process))
+            slab = self._slab(index)
+            numbers, fresh = slab[_NUMBERS_AT:_NAMES_AT].cast("d"), _is_fresh(slab, now)
+            for kind, labels, place in _series(slab, slab[:_HEADER].cast("q")[_LENGTH]):
+                row = tuple(numbers[place : place + kind.width])
+                if kind is not STATE or (fresh and not math.isnan(row[0])):
+                    found.append(Series(kind, labels, row))
         return found
 
-    def processes(self) -> list[int]:
-        """Lists the processes that count now, by their ids."""
-        now, view = time.monotonic(), memoryview(self._map)
-        heads = [_HEADER.unpack_from(view, index * _SLAB) for index in range(self.slabs)]
-        return [int(process) for _, _, beat, process in heads if now - beat <= _FRESH_SECONDS]
+    def processes(self) -> dict[int, int]:
+        """Returns the ids of the processes that count now, by the numbers of their slabs."""
+        now = time.monotonic()
+        slabs = {index: self._slab(index) for index in range(self.slabs)}
+        return {
+            index: slab[:_HEADER].cast("q")[_PROCESS]
+            for index, slab in slabs.items()
+            if _is_fresh(slab, now)
+        }
+
+    def _slab(self, index: int) -> memoryview:
+        return memoryview(self._map)[index * _SLAB : (index + 1) * _SLAB]
 
 
 class Slab:
@@ -105,18 +115,20 @@ class Slab:
 
     def __init__(self, memory: memoryview) -> None:
         self._memory = memory
+        self._words, self._moments = memory[:_HEADER].cast("q"), memory[:_HEADER].cast("d")
         self.numbers = memory[_NUMBERS_AT:_NAMES_AT].cast("d")
-        used, length, _, _ = _HEADER.unpack_from(memory)
-        self._used, self._length = int(used), int(length)
-        self._places: dict[tuple[str, Labels], int] = {
-            (kind.name, labels): place for kind, labels, place in _series(memory, self._length)
-        }
-        for (kind, _), place in self._places.items():
-            if kind == STATE.name:
-                self.numbers[place] = 0.0
+        self._length = self._words[_LENGTH]
+        self._used = 0
+        self._places: dict[tuple[str, Labels], int] = {}
+        for kind, labels, place in _series(memory, self._length):
+            self._places[kind.name, labels] = place
+            self._used = place + kind.width
+            if kind is STATE:
+                self.numbers[place] = UNTOLD
+        self._words[_PROCESS] = os.getpid()
         self.beat()
-        for kind_ in KINDS.values():
-            self._add(kind_, (OTHER,) * len(kind_.labels))
+        for kind in KINDS.values():
+            self._add(kind, (OTHER,) * len(kind.labels))
 
     def place(self, kind: FactKind, labels: Labels) -> int:
         """Returns where the numbers of a series begin; makes it if there is room.
@@ -130,7 +142,11 @@ class Slab:
 
     def beat(self) -> None:
         """Says that this process lives, and that its states are of now."""
-        _HEADER.pack_into(self._memory, 0, self._used, self._length, time.monotonic(), os.getpid())
+        self._moments[_BEAT] = time.monotonic()
+
+    def release(self) -> None:
+        """Says that this process ends: its states are no longer of now."""
+        self._moments[_BEAT] = 0.0
 
     def _add(self, kind: FactKind, labels: Labels) -> int:
         known = self._places.get((kind.name, labels))
@@ -141,11 +157,18 @@ class Slab:
         if self._used + kind.width > NUMBERS or begin + len(name) > _SLAB:
             return self._places[kind.name, (OTHER,) * len(kind.labels)]
         place = self._places[kind.name, labels] = self._used
+        for index in range(place, place + kind.width):  # whoever was killed here may have left some
+            self.numbers[index] = UNTOLD if kind is STATE else 0.0
         self._memory[begin : begin + len(name)] = name
         self._used += kind.width
         self._length += len(name)
-        self.beat()
+        self._words[_LENGTH] = self._length
         return place
+
+
+def _is_fresh(slab: memoryview, now: float) -> bool:
+    beat = slab[:_HEADER].cast("d")[_BEAT]
+    return beat > 0.0 and now - beat <= _FRESH_SECONDS
 
 
 def _series(slab: memoryview, length: int) -> Iterator[tuple[FactKind, Labels, int]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import Final
 
 from .facts import OTHER
 
 _BETA: Final = "anthropic-beta "
-_FLAG: Final = re.compile(r"[a-z0-9-]{3,48}-20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _INDEX: Final = re.compile(r"\.[0-9]+")
 # The fields of Anthropic's API that some model or dialect does without.
 _FIELDS: Final = frozenset(
@@ -21,15 +21,15 @@ _FIELDS: Final = frozenset(
 )
 
 
-def bounded_name(dropped: str) -> tuple[str, str]:
+def bounded_name(dropped: str, betas: Container[str]) -> tuple[str, str]:
     """Returns the kind (`beta` or `field`) and the name that it is counted under.
 
-    `messages.3.content.0.cache_control.ttl` is `cache_control.ttl`; a name that nobody knows is
-    `other`, because clients make names.
+    `betas` are the flags that are known. `messages.3.content.0.cache_control.ttl` is
+    `cache_control.ttl`; a name that nobody knows is `other`, because clients make names.
     """
     if dropped.startswith(_BETA):
         flag = dropped.removeprefix(_BETA)
-        return "beta", flag if _FLAG.fullmatch(flag) else OTHER
+        return "beta", flag if flag in betas else OTHER
     parts = [part for part in _INDEX.sub("", f".{dropped}").split(".") if part]
     known = [part for part in parts[-2:] if part in _FIELDS]
     return "field", ".".join(known) or OTHER

@@ -139,10 +139,13 @@ def _cumulative(buckets: Buckets, counts: Sequence[float]) -> list[tuple[str, fl
     return cumulative
 
 
-def _processes(ids: Iterable[int]) -> Iterator[Metric]:
-    """Yields the metrics of each worker's process, as `prometheus_client` has them for its own."""
+def _processes(ids: Mapping[int, int]) -> Iterator[Metric]:
+    """Yields the metrics of each worker's process, as `prometheus_client` has them for its own.
+
+    A worker is called by the number of its slab, which the successor of one that crashed takes.
+    """
     merged: dict[str, Metric] = {}
-    for index, process in enumerate(sorted(ids)):
+    for slab, process in ids.items():
         # It reads `/proc` of any process.
         collector = ProcessCollector(pid=partial(int, process), registry=None)
         for metric in collector.collect():
@@ -150,7 +153,7 @@ def _processes(ids: Iterable[int]) -> Iterator[Metric]:
                 metric.name, Metric(metric.name, metric.documentation, metric.type)
             )
             for sample in metric.samples:
-                labels = {**sample.labels, "worker": str(index)}
+                labels = {**sample.labels, "worker": str(slab)}
                 known.add_sample(sample.name, labels, sample.value)
     yield from merged.values()
 

@@ -143,14 +143,14 @@ _OF_BEDROCK: Final = (
     _counter(
         UPSTREAM,
         "bedrock_calls",
-        "HTTP requests to Bedrock, retries too; code is ok, cancelled or the error's name.",
+        "Tries at Bedrock, unsent ones and retries too; code: ok, cancelled or the error's name.",
         "duration",
         {name: name for name in ("model", "provider", "operation", "code")},
     ),
     _histogram(
         UPSTREAM,
         "bedrock_call_duration_seconds",
-        "From an HTTP request to Bedrock to the end of its answer.",
+        "From an HTTP request to Bedrock, or the wait for credentials, to the end of its answer.",
         "duration",
         {"model": "model", "provider": "provider", "operation": "operation"},
     ),
@@ -200,7 +200,7 @@ _OF_MODELS: Final = (
     _counter(
         MODEL,
         "unpriced_requests",
-        "Requests that Bedrock was asked for without a known price.",
+        "Requests that AWS bills and that have no known price.",
         "unpriced",
         _MODEL,
     ),
@@ -262,14 +262,20 @@ _OF_ADMISSION: Final = (
     ),
     _state(
         "budget_left_usd",
-        "What is left of each budget in use; only with METRICS_KEY_LABEL.",
+        "What is left of each budget in use, now; only with METRICS_KEY_LABEL.",
         *("owner", "period"),
         merge="min",
     ),
 )
 _OF_TARGETS: Final = (
     _event("failovers", "failover", "Switches to another target.", "origin", "to"),
-    _event("dropped", "dropped", "Requests that a field or beta was left out of.", "what", "name"),
+    _event(
+        "dropped",
+        "dropped",
+        "Requests that a field or a beta (known, or other) was left out of.",
+        "what",
+        "name",
+    ),
     _state(
         "breaker_state",
         "Whether a target is left alone: 0 closed, 1 half open, 2 open (left alone).",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Container
 from typing import Final
 
 from ...gateway.exchange import Exchange
-from ...redaction import ACCOUNT
 from ...timeline import OK, UpstreamRequest
 from ..ended_requests import EndedRequest
 from ..overhead import request_seconds, response_seconds
@@ -25,6 +25,7 @@ from .facts import (
     UPSTREAM,
     FactKind,
 )
+from .labels import label
 
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _NO_PATH: Final = "none"  # the endpoint of what no route serves
@@ -36,7 +37,6 @@ _PROCESSING, _RESPONDING = MODEL.place("processing"), MODEL.place("responding")
 _INPUT, _OUTPUT = MODEL.place("input"), MODEL.place("output")
 _CACHE_READ, _CACHE_WRITE = MODEL.place("cache_read"), MODEL.place("cache_write")
 _COST, _UNPRICED = MODEL.place("cost_nano"), MODEL.place("unpriced")
-_MAX_DROPPED: Final = 128
 _KEY_REASONS: Final = (
     "missing",
     "unknown",
@@ -57,15 +57,18 @@ _FIRST_CHUNK: Final = UPSTREAM.place("first_chunk")
 class RequestCounter:
     """Counts the requests of one worker in its slab."""
 
-    def __init__(self, slab: Slab, *, with_keys: bool = False) -> None:
-        """`with_keys` tells requests apart by their API keys' ids."""
+    def __init__(self, slab: Slab, *, betas: Container[str] = (), with_keys: bool = False) -> None:
+        """`betas` are the flags that no client has made up.
+
+        `with_keys` tells requests apart by their API keys' ids.
+        """
         self._slab = slab
         self._numbers = slab.numbers
+        self._betas = betas
         self._with_keys = with_keys
         self._requests: dict[tuple[str, str, int], int] = {}
         self._models: dict[tuple[str | bool, ...], int] = {}
         self._upstream: dict[Labels, int] = {}
-        self._dropped: set[str] = set()
         for labels in _BEGINNINGS:
             self._place(EVENT, labels)
 
@@ -90,8 +93,8 @@ class RequestCounter:
             if exchange.target is not None:
                 self._count_model(exchange)
         if exchange.dropped:
-            for what, name in dict.fromkeys(map(bounded_name, exchange.dropped)):
-                self.count("dropped", what, self._dropped_name(name))
+            for what, name in {bounded_name(one, self._betas) for one in exchange.dropped}:
+                self.count("dropped", what, name)
         for origin, to, _ in exchange.switches:
             self.count("failover", origin, to)
 
@@ -115,7 +118,7 @@ class RequestCounter:
         )
         at = self._models.get(key)
         if at is None:
-            at = self._models[key] = self._place(MODEL, tuple(map(_label, key)))
+            at = self._models[key] = self._place(MODEL, tuple(map(label, key)))
         seconds = exchange.ended - exchange.started
         numbers[at + bisect_left(GENAI, seconds)] += 1.0
         numbers[at + _GENAI_SUM] += seconds
@@ -140,21 +143,26 @@ class RequestCounter:
             numbers[at + _CACHE_READ] += usage.cache_read_input_tokens
         if usage.cache_creation_input_tokens:
             numbers[at + _CACHE_WRITE] += usage.cache_creation_input_tokens
-        if exchange.cost_nano is None:
-            numbers[at + _UNPRICED] += 1.0
-        else:
+        if exchange.cost_nano is not None:
             numbers[at + _COST] += exchange.cost_nano
+        elif (  # of what failed, nothing is billed
+            tokens
+            or usage.input_tokens
+            or usage.cache_read_input_tokens
+            or usage.cache_creation_input_tokens
+        ):
+            numbers[at + _UNPRICED] += 1.0
 
     def _count_upstream(self, made: UpstreamRequest, exchange: Exchange) -> None:
-        if not made.sent:  # no connection was asked for
-            return
         model = made.bedrock_model_id if exchange.listed else OTHER
         key = (model, made.provider, made.operation, made.code)
         at = self._upstream.get(key)
         if at is None:
             error = "" if made.code == OK else made.code
-            at = self._upstream[key] = self._place(UPSTREAM, tuple(map(_label, (*key, error))))
-        numbers, seconds = self._numbers, (made.ended or exchange.ended) - made.sent
+            at = self._upstream[key] = self._place(UPSTREAM, tuple(map(label, (*key, error))))
+        # One that was never sent, for want of credentials or time, has waited for these.
+        seconds = (made.ended or exchange.ended) - (made.sent or made.began)
+        numbers = self._numbers
         numbers[at + bisect_left(GENAI, seconds)] += 1.0
         numbers[at + _GENAI_SUM] += seconds
         if made.first:
@@ -172,13 +180,6 @@ class RequestCounter:
         elif cause == "budget_exceeded":
             self.count("budget_exceeded")
 
-    def _dropped_name(self, name: str) -> str:
-        """Returns the label for a name, which clients may have made."""
-        if name not in self._dropped and len(self._dropped) >= _MAX_DROPPED:
-            return OTHER
-        self._dropped.add(name)
-        return name
-
     def _place(self, kind: FactKind, labels: Labels) -> int:
         return self._slab.place(kind, labels)
 
@@ -187,11 +188,3 @@ def observe(numbers: memoryview[float], at: int, buckets: tuple[float, ...], val
     """Adds a value to the histogram whose numbers begin `at`."""
     numbers[at + bisect_left(buckets, value)] += 1.0
     numbers[at + len(buckets) + 1] += value
-
-
-def _label(value: object) -> str:
-    """Returns a label's text: of an ARN, without the account."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = str(value)
-    return ACCOUNT.sub("(account)", text) if text.startswith("arn:") else text

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
-from .board import Slab
+from .board import UNTOLD, Slab
 from .facts import STATE
 
 SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ class States:
         self._places: dict[tuple[str, str, str], int] = {}
 
     def write(self, lag_seconds: float = 0.0) -> None:
-        """Writes all states as they are now; what no source tells of any more becomes 0."""
+        """Writes all states as they are now; what no source tells of any more is left out."""
         told: dict[tuple[str, str, str], float] = {
             ("workers", "", ""): 1.0,
             ("event_loop_lag_seconds", "", ""): lag_seconds,
@@ -42,7 +42,7 @@ class States:
             for *name, value in source():
                 told[tuple(name)] = value  # type: ignore[index]  # three of four
         for key in [key for key in self._places if key not in told]:
-            self._slab.numbers[self._places[key]] = 0.0
+            self._slab.numbers[self._places[key]] = UNTOLD
         for key, value in told.items():
             if key not in self._places and len(self._places) < _MOST:
                 self._places[key] = self._slab.place(STATE, key)

@@ -174,7 +174,7 @@ class SpanTree:
             "gen_ai.request.stream": exchange.stream,
             "proxy.step": step,
         }
-        if last.first and "stream" in last.operation:
+        if last.first and last.streamed:
             attributes["gen_ai.response.time_to_first_chunk"] = round(
                 last.first - requests[0].began, 6
             )
