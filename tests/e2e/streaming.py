@@ -41,12 +41,13 @@ async def post(
     text: str = "Hello",
     on_body=None,
     path="/v1/messages",
+    max_tokens: int = 200,
 ) -> Read:
     """One request on one connection, read to its end or to its cut."""
     parts = urlsplit(url)
     document = {
         "model": MODEL,
-        "max_tokens": 200,
+        "max_tokens": max_tokens,
         "stream": stream,
         "messages": [{"role": "user", "content": text}],
     }

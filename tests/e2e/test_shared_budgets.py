@@ -73,7 +73,7 @@ def store(request, tmp_path):
     return settings
 
 
-@pytest.mark.parametrize("holds", ["false", "true"])
+@pytest.mark.parametrize("holds", ["off", "expected", "max"])
 def test_three_processes_and_one_dollar(sim, start, tmp_path, store, holds):
     sim.script([REPLY])
     settings = {**store, "BUDGET_HOLDS": holds, "JOURNAL_INTERVAL": "0.2"}
@@ -85,8 +85,10 @@ def test_three_processes_and_one_dollar(sim, start, tmp_path, store, holds):
     spent = successes * REQUEST_COST
     print(f"spent {spent} USD of {BUDGET}, {successes} answers, {refusals} refusals")
     assert refusals >= REFUSALS * CONCURRENT
-    if holds == "true":
+    if holds == "max":
         assert spent <= BUDGET, "nothing is overspent"
+    elif holds == "expected":
+        assert spent <= BUDGET + 3 * REQUEST_COST, "but by the only one in a process"
     else:
         assert spent <= BUDGET + CONCURRENT * REQUEST_COST, "but what was running"
     assert spent >= BUDGET * Decimal("0.97"), "nobody is blocked by mistake"

@@ -34,7 +34,9 @@ ANSWER = encode(MESSAGE)
 class World:
     """Messages for one key; `behind` is what Bedrock says of every profile."""
 
-    def __init__(self, *script, behind=HAIKU, holds=False, mapping=(), **fields):
+    def __init__(
+        self, *script, behind=HAIKU, holds=False, mapping=(), serves_unpriced=True, **fields
+    ):
         self.asked, self.records, self.behind = [], [], behind
         self.upstream = FakeUpstream(script)
         self.registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping=dict(mapping)))
@@ -44,6 +46,7 @@ class World:
             monotonic=lambda: 1000.0,
             limits=LimitOptions(requests=5000),
             holds=holds,
+            serves_unpriced=serves_unpriced,
         )
         self.messages = make_messages(
             {DEFAULT_PROVIDER: self.upstream},
@@ -128,6 +131,24 @@ def test_with_holds_the_price_of_what_is_behind_is_held():
     rich = World(ANSWER, holds=True, total_budget_nano=10**12)
     rich.ask(f"{PROFILE}a")
     assert rich.records[0].cost_nano > 0
+
+
+@pytest.mark.parametrize("name", ["us.anthropic.claude-9", f"{PROFILE}a"])
+def test_what_no_budget_could_count_can_be_refused(name):
+    """Of keys with budgets alone, and before anything is asked of the model."""
+    refusing = World(
+        ANSWER, behind="anthropic.claude-9", serves_unpriced=False, total_budget_nano=1
+    )
+    with pytest.raises(InvalidRequestError, match="no known price") as refused:
+        refusing.ask(name)
+    assert refused.value.error_code == "model_unpriced"
+    assert not refusing.upstream.calls
+    for served in (
+        World(ANSWER, behind="anthropic.claude-9", serves_unpriced=False),
+        World(ANSWER, behind="anthropic.claude-9", total_budget_nano=1),
+    ):
+        served.ask(name)
+        assert served.records[0].cost_nano is None
 
 
 REFUSED = UpstreamRefusal("ValidationException", "The provided model identifier is invalid.")

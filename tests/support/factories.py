@@ -12,6 +12,7 @@ from anthropic_bedrock_proxy.fetch.base import NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.authenticator import Authenticator, KeyOptions
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
+from anthropic_bedrock_proxy.gateway.admission.holds import Holds
 from anthropic_bedrock_proxy.gateway.admission.lease import Counters
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, RateLimits
@@ -38,19 +39,22 @@ from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 
 
 def make_counters(
-    recorder, registry, *, monotonic, store=None, limits=None, holds=False
+    recorder, registry, *, monotonic, store=None, limits=None, holds=False, serves_unpriced=True
 ) -> Counters:
     """No limits, no budgets spent, every price of the shipped table.
 
     `recorder` has an `append`; `limits` are `LimitOptions`.
     """
     ledger = (store or MemoryStore()).ledger
+    pricing = Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time)
     return Counters(
         recorder,
-        Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time),
+        pricing,
         RateLimits(MemoryLimiter(), limits or LimitOptions(enabled=False), now=time.time),
-        Budgets(ledger, Delivered("w"), now=time.time, monotonic=monotonic, holds=holds),
+        Budgets(ledger, Delivered("w"), now=time.time, monotonic=monotonic),
+        Holds("max" if holds else "off", pricing),
         monotonic,
+        serves_unpriced,
     )
 
 

@@ -9,6 +9,7 @@ from ..config import Settings
 from ..gateway.admission.authenticator import Authenticator, KeyOptions
 from ..gateway.admission.brute_force import BruteForceGuard
 from ..gateway.admission.budgets import Budgets
+from ..gateway.admission.holds import Holds
 from ..gateway.admission.lease import Counters
 from ..gateway.admission.pricing import Pricing
 from ..gateway.admission.rate_limits import LimitOptions, RateLimits
@@ -38,7 +39,7 @@ def make_counters(
         journal,
         now=time.time,
         monotonic=time.monotonic,
-        holds=settings.budgets.holds,
+        at_least_one=settings.budgets.holds == "expected",
         fail_open=settings.budgets.on_failure == "open",
     )
     pricing = Pricing(
@@ -47,7 +48,10 @@ def make_counters(
         load_prices(),
         now=time.time,
     )
-    return Counters(journal, pricing, make_limits(settings, limiter), budgets, time.monotonic)
+    serves = settings.budgets.unpriced_models == "serve"
+    holds = Holds(settings.budgets.holds, pricing)
+    limits = make_limits(settings, limiter)
+    return Counters(journal, pricing, limits, budgets, holds, time.monotonic, serves)
 
 
 def make_authenticator(

@@ -16,7 +16,16 @@ from .common import json_option, print_json, print_table, where_options
 from .values import day, moment, usd_text
 from .wire import Where
 
-HEADER = ("REQUESTS", "ERRORS", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "COST USD", "UNPRICED")
+HEADER = (
+    "REQUESTS",
+    "ERRORS",
+    "INPUT",
+    "OUTPUT",
+    "CACHE READ",
+    "CACHE WRITE",
+    "COST USD",
+    "UNPRICED",
+)
 _PAGE = 10_000
 _encoder = msgspec.json.Encoder(decimal_format="number")
 

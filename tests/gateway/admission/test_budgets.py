@@ -97,7 +97,7 @@ def test_workers_together_overspend_by_running_requests_only(data):
     )
 
     async def run():
-        world = World(3, holds=holds)
+        world = World(3)
         running = [[], [], []]
         pending = [[], [], []]
         spent = at_once = 0
@@ -105,7 +105,7 @@ def test_workers_together_overspend_by_running_requests_only(data):
             budgets = world.workers[worker]
             if step == "b":
                 try:
-                    running[worker].append(await budgets.take([a_budget()], most))
+                    running[worker].append(await budgets.take([a_budget()], most if holds else 0))
                 except PermissionDeniedError:
                     world.now += 2  # so that the ledger is asked again
                 at_once = max(at_once, sum(map(len, running)))
@@ -164,7 +164,7 @@ def test_concurrent_requests_overspend_by_what_runs():
 
 def test_with_holds_a_request_that_may_cost_too_much_waits_for_the_next_month():
     async def run():
-        world = World(holds=True)
+        world = World()
         (budgets,) = world.workers
         first = await budgets.take([a_budget()], DOLLAR * 6 // 10)
         with pytest.raises(PermissionDeniedError, match="not enough left for what this request"):
@@ -181,7 +181,7 @@ def test_with_holds_a_request_that_may_cost_too_much_waits_for_the_next_month():
 
 def test_a_refusal_takes_nothing_of_the_other_budgets():
     async def run():
-        world = World(holds=True)
+        world = World()
         (budgets,) = world.workers
         empty = a_budget(0, Account("team:t", "1970-01"))
         with pytest.raises(PermissionDeniedError, match="team t"):
@@ -540,7 +540,7 @@ def test_a_stop_waits_for_what_was_asked():
 
 def test_what_lapsed_is_not_spent_again_by_those_who_still_hold_it():
     async def run():
-        world = World(2, holds=True)
+        world = World(2)
         one, two = world.workers
         running = await one.take([a_budget()], DOLLAR * 8 // 10)
         world.now += 100
@@ -558,7 +558,7 @@ def test_what_lapsed_is_not_spent_again_by_those_who_still_hold_it():
 
 def test_what_running_requests_hold_of_a_larger_budget_is_not_lent_again():
     async def run():
-        world = World(holds=True)
+        world = World()
         (budgets,) = world.workers
         running = await budgets.take([a_budget()], DOLLAR * 8 // 10)
         with pytest.raises(PermissionDeniedError):
@@ -634,7 +634,7 @@ def test_a_debt_is_the_ledgers_when_its_slice_is_dropped():
 
 def test_a_request_that_goes_on_holds_more():
     async def run():
-        world = World(holds=True)
+        world = World()
         (budgets,) = world.workers
         team = a_budget(DOLLAR, Account("team:t", "1970-01"))
         hold = await budgets.take([a_budget(2 * DOLLAR), team], DOLLAR // 2)
@@ -668,7 +668,7 @@ def test_a_store_that_is_silent_is_called_so(caplog):
 
 def test_a_request_that_may_cost_too_much_takes_nothing_from_other_workers():
     async def run():
-        world = World(2, holds=True)
+        world = World(2)
         one, two = world.workers
         with pytest.raises(PermissionDeniedError, match="not enough left"):
             await one.take([a_budget()], DOLLAR * 2)

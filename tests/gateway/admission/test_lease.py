@@ -17,6 +17,7 @@ from anthropic_bedrock_proxy.app.models import load_model_table, load_prices
 from anthropic_bedrock_proxy.errors import PermissionDeniedError, RateLimitError
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.budgets import Budgets
+from anthropic_bedrock_proxy.gateway.admission.holds import Holds
 from anthropic_bedrock_proxy.gateway.admission.lease import Counters
 from anthropic_bedrock_proxy.gateway.admission.pricing import Pricing
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions, RateLimits
@@ -63,11 +64,13 @@ class Worker:
             Delivered(f"w{number}"),
             now=world.clock,
             monotonic=world.clock,
-            holds=holds,
         )
         limits = RateLimits(world.limiter, LimitOptions(), now=world.clock)
         pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=world.clock)
-        self.admission = Admission(Counters(self, pricing, limits, self.budgets, world.clock))
+        self.holds = Holds("max" if holds else "off", pricing)
+        self.admission = Admission(
+            Counters(self, pricing, limits, self.budgets, self.holds, world.clock)
+        )
 
     def append(self, record):
         self.journal.append(record)
@@ -261,7 +264,9 @@ def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
 
         limits = RateLimits(world.limiter, LimitOptions(), now=now)
         pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=clock)
-        worker.admission = Admission(Counters(worker, pricing, limits, worker.budgets, clock))
+        worker.admission = Admission(
+            Counters(worker, pricing, limits, worker.budgets, worker.holds, clock)
+        )
         with pytest.raises(ValueError, match="year"):
             await worker.admit()
         for _ in range(CALLER.key.concurrency_limit):

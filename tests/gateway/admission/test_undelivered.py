@@ -83,7 +83,6 @@ class Process:
             self.journal,
             now=lambda: world.now,
             monotonic=lambda: world.now,
-            holds=world.holds,
             fail_open=False,
         )
         self.running = []
@@ -106,7 +105,7 @@ class Process:
 
     async def begin_request(self, most):
         try:
-            hold = await self.budgets.take([self.world.budget], most)
+            hold = await self.budgets.take([self.world.budget], most if self.world.holds else 0)
         except (PermissionDeniedError, UnavailableError):
             return False
         self.running.append((hold, most))

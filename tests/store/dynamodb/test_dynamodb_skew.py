@@ -41,7 +41,6 @@ class Machine:
             Delivered(name),
             now=self.now,
             monotonic=time.monotonic,
-            holds=True,
             fail_open=False,
         )
 

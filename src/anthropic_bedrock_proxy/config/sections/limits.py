@@ -68,14 +68,22 @@ class BudgetSettings(Section, frozen=True):
     """Money that keys, users and teams may spend."""
 
     holds: Annotated[
-        bool,
+        Literal["off", "expected", "max"],
         Setting(
             "BUDGET_HOLDS",
-            "Admit a request only if the most that it may cost (max_tokens at the dearest price) "
-            "is left, so that no budget is ever overspent. Otherwise the requests that run when a "
-            "budget is used up may overspend it.",
+            "What a running request holds of its budgets: nothing (`off`), what such requests of "
+            "the key and model usually cost (`expected`), or the most that it may cost (`max`: no "
+            "budget is ever overspent, but a large max_tokens may be refused in vain).",
         ),
-    ] = False
+    ] = "expected"
+    unpriced_models: Annotated[
+        Literal["serve", "refuse"],
+        Setting(
+            "UNPRICED_MODELS",
+            "Requests of keys with budgets for a model that has no known price: serve (they count "
+            "as `unpriced`, no budget counts their cost) or refuse with 400.",
+        ),
+    ] = "serve"
     on_failure: Annotated[
         Literal["open", "closed"],
         Setting(

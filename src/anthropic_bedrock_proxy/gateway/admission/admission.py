@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from ...bounded import Bounded
-from ...errors import PermissionDeniedError, ProxyError, UnavailableError
+from ...errors import InvalidRequestError, PermissionDeniedError, ProxyError, UnavailableError
 from ...models.registry import Route
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.tokens import estimate_input
@@ -20,11 +20,13 @@ from ...store.base.callers import Caller
 from ...store.base.ledger import DAY_MS
 from ..exchange import Exchange
 from .budget_slice import Budget, Hold, budgets_of
+from .holds import NOTHING
 from .lease import Counters, Lease
 from .periods import today
 from .permissions import check_model, check_request
 from .rate_limits import LimitPlan, Ticket
 
+MODEL_UNPRICED: Final = "model_unpriced"
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
 _BYTES_PER_TOKEN: Final = 4
 _MAX_REMEMBERED: Final = 4096
@@ -75,10 +77,12 @@ class Admission:
             if ticket is not None:
                 exchange.limits = counters.limits.states(ticket.plan, ticket.decision)
             if known.budgets:
-                most = 0
-                if counters.budgets.holds and not route.opaque:  # else see `confirm`
-                    most = max(counters.pricing.most(target, request) for target in route.targets)
-                hold = await counters.budgets.take(known.budgets, most)
+                amount = NOTHING
+                if not route.opaque:  # else see `confirm`
+                    self._check_priced(route)
+                    amount = counters.holds.amount(key.id, route.targets, request)
+                hold = await counters.budgets.take(known.budgets, amount.nano)
+                hold.input_nano = amount.input_nano
                 exchange.slices = hold.slices
         except BaseException as error:
             if ticket is not None:
@@ -95,6 +99,8 @@ class Admission:
         """Admits again, once it is known what is behind an opaque route. Raises as `admit`."""
         if exchange.caller is not None:
             check_model(exchange.caller.key, route)
+            if self._known_of(exchange.caller, exchange.at_ms).budgets:
+                self._check_priced(route)
             await lease.cover(route.targets, request)
 
     async def admit_count(self, exchange: Exchange, request: MessagesRequest, route: Route) -> bool:
@@ -121,6 +127,21 @@ class Admission:
         except (PermissionDeniedError, UnavailableError):
             return False
         return True
+
+    def _check_priced(self, route: Route) -> None:
+        """Raises `InvalidRequestError` for what no budget could count, if that is not served."""
+        counters = self._counters
+        if counters.serves_unpriced:
+            return
+        for target in route.targets:
+            if counters.pricing.rates(target) is None:
+                raise InvalidRequestError(
+                    f"model: {route.requested_model[:200]} has no known price, so the budgets of "
+                    "this key could not count it. The operator sets one with `prices set`; choose "
+                    "another model until then.",
+                    error_code=MODEL_UNPRICED,
+                    cause=MODEL_UNPRICED,
+                )
 
     def _known_of(self, caller: Caller, at_ms: int) -> _CallerPlan:
         """Looks up once a day, or after a change, what applies to a caller."""

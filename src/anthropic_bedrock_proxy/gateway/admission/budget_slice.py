@@ -124,6 +124,7 @@ class Hold(msgspec.Struct, gc=False):
     slices: Sequence[BudgetSlice]
     budgets: Sequence[Budget]
     nano: int
+    input_nano: int = 0  # see `holds.Amount`
 
 
 def budgets_of(caller: Caller, today: Today) -> list[Budget]:

@@ -2,7 +2,7 @@
 
 Theory of operation:
 - A worker has a slice of every budget that its requests use. A request is admitted while each slice
-  that it needs has something left; with holds, the most that it may cost. Nothing is asked then.
+  that it needs has something left; with holds (holds.py), what is held. Nothing is asked then.
 - A slice is borrowed from the ledger, which holds it for this worker. The ledger never lends more
   than a budget has left: all workers together overspend by no more than the requests that run when
   the last slice is used up, and with holds not at all.
@@ -38,7 +38,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from ...bounded import Bounded
-from ...errors import UnavailableError
+from ...errors import PermissionDeniedError, UnavailableError
 from ...money import NANO_PER_USD
 from ...store.base.errors import StoreError
 from ...store.base.ledger import Account, Ledger, Standing
@@ -69,13 +69,14 @@ class Budgets:
         *,
         now: Callable[[], float],
         monotonic: Callable[[], float],
-        holds: bool = False,
+        at_least_one: bool = False,
         fail_open: bool = True,
     ) -> None:
         """`deliveries` are those of this worker's usage.
 
-        `holds`: admit a request only if its highest cost can be paid. `fail_open`: while the ledger
-        does not answer, owners that were not over budget before may go on.
+        `at_least_one`: a request that is the only one here begins if anything is left, however
+        little. `fail_open`: while the ledger does not answer, owners that were not over budget
+        before may go on.
         """
         self._ledger = ledger
         self._deliveries = deliveries
@@ -83,7 +84,7 @@ class Budgets:
         self._now = now
         self._monotonic = monotonic
         self._fail_open = fail_open
-        self.holds = holds
+        self._at_least_one = at_least_one
         self.slices: dict[Account, BudgetSlice] = {}
         self._noted: Bounded[tuple[Account, int], None] = Bounded(_MAX_NOTED)
         self._outage = LedgerOutage(monotonic=monotonic, fail_open=fail_open)
@@ -92,14 +93,13 @@ class Budgets:
         )
 
     async def take(self, budgets: Sequence[Budget], nano: int) -> Hold:
-        """Lets a request begin that may cost up to `nano` (which counts only with holds).
+        """Lets a request begin, and holds `nano` for it; 0: it begins if anything is left.
 
         Raises `PermissionDeniedError` for a budget that is used up, and `UnavailableError`.
         """
-        needed = nano if self.holds else 0
         now = self._monotonic()
         slices: list[BudgetSlice] = []
-        reserve = needed > 0
+        reserve = nano > 0
         for budget in budgets:
             slice_ = self.slices.get(budget.account)
             if slice_ is None:
@@ -118,18 +118,16 @@ class Budgets:
                     self._send_for(slice_, 0)
         if reserve:
             try:
-                await self._reserve(slices, needed)
+                nano = await self._reserve_some(slices, nano)
             except BaseException:
                 for slice_ in slices:
                     slice_.running -= 1
                 raise
-        return Hold(slices, budgets, needed)
+        return Hold(slices, budgets, nano)
 
     async def extend(self, hold: Hold, nano: int) -> None:
-        """Lets a running request go on that may cost up to `nano` more. Raises as `take`."""
-        if self.holds:
-            await self._reserve(hold.slices, nano)
-            hold.nano += nano
+        """Lets a running request go on, and holds `nano` more for it. Raises as `take`."""
+        hold.nano += await self._reserve_some(hold.slices, nano)
 
     def settle(self, hold: Hold, cost_nano: int) -> None:
         """Ends a request's hold: it has cost `cost_nano`, which is unpaid until delivered.
@@ -169,6 +167,17 @@ class Budgets:
         except StoreError as error:
             _log.warning("what was borrowed from budgets lapses by itself: %s", error)
         await self.upkeep.mend()
+
+    async def _reserve_some(self, slices: Sequence[BudgetSlice], nano: int) -> int:
+        """Holds `nano`, or nothing for the only request here; returns what is held."""
+        try:
+            await self._reserve(slices, nano)
+        except PermissionDeniedError:
+            if not (nano and self._at_least_one and all(one.running == 1 for one in slices)):
+                raise
+            await self._reserve(slices, 0)
+            return 0
+        return nano
 
     async def _reserve(self, slices: Sequence[BudgetSlice], nano: int) -> None:
         """Holds `nano` of each slice; of 0, makes sure that none is empty. All or none."""

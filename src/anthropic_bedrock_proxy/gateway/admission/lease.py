@@ -25,6 +25,7 @@ from ..exchange import Exchange
 from .booked_models import BookedModels
 from .budget_slice import Hold
 from .budgets import Budgets
+from .holds import Holds
 from .pricing import Pricing
 from .rate_limits import RateLimits, Ticket
 
@@ -44,7 +45,9 @@ class Counters(msgspec.Struct, frozen=True):
     pricing: Pricing
     limits: RateLimits
     budgets: Budgets
+    holds: Holds
     monotonic: Callable[[], float]
+    serves_unpriced: bool = True  # of keys with budgets
     names: BookedModels = msgspec.field(default_factory=BookedModels)
 
 
@@ -66,9 +69,11 @@ class Lease(msgspec.Struct, eq=False):
     async def cover(self, targets: Sequence[Target], request: MessagesRequest) -> None:
         """Covers a model call on any of `targets` that nothing is held for. Raises so too."""
         counters = self._counters
-        if self._hold is not None and counters.budgets.holds:
-            most = max(counters.pricing.most(target, request) for target in targets)
-            await counters.budgets.extend(self._hold, most)
+        if self._hold is not None:
+            amount = counters.holds.amount(self._exchange.key_id, targets, request)
+            if amount.nano:
+                await counters.budgets.extend(self._hold, amount.nano)
+                self._hold.input_nano += amount.input_nano
 
     def settle(self) -> None:
         """Records what the request used, and lets go. Only the first call counts."""
@@ -87,6 +92,9 @@ class Lease(msgspec.Struct, eq=False):
                 counters.limits.settle(self._ticket, usage, output_tokens)
             if self._hold is not None:
                 counters.budgets.settle(self._hold, cost or 0)
+                if target is not None and cost:
+                    key_id, given = self._exchange.key_id, self._hold.input_nano
+                    counters.holds.learn(key_id, target, output_tokens, cost, given)
 
     def price(self) -> int | None:
         """Returns the cost of what was used so far, in nano-dollars; None: nobody knows."""
