@@ -165,6 +165,13 @@ def test_what_was_left_out_is_counted_once_for_a_request():
     assert world.value("dropped_total", what="field", name="cache_control") == 1
 
 
+def test_a_hundred_thousand_left_out_paths_are_not_all_looked_at():
+    world = World()
+    world.end(answered(dropped=[*256 * ["messages.0.content.0.cache_control"], "top_k"]))
+    assert world.value("dropped_total", what="field", name="cache_control") == 1
+    assert world.value("dropped_total", what="field", name="top_k") == 0
+
+
 def test_names_of_clients_make_no_series():
     world = World()
     for number in range(300):

@@ -37,6 +37,7 @@ _INPUT, _OUTPUT = MODEL.place("input"), MODEL.place("output")
 _CACHE_READ, _CACHE_WRITE = MODEL.place("cache_read"), MODEL.place("cache_write")
 _COST, _UNPRICED = MODEL.place("cost_nano"), MODEL.place("unpriced")
 _MAX_DROPPED: Final = 128
+_MOST_PATHS: Final = 256  # of one request: more repeat the same fields, block by block
 _KEY_REASONS: Final = (
     "missing",
     "unknown",
@@ -90,7 +91,7 @@ class RequestCounter:
             if exchange.target is not None:
                 self._count_model(exchange)
         if exchange.dropped:
-            for what, name in dict.fromkeys(map(bounded_name, exchange.dropped)):
+            for what, name in dict.fromkeys(map(bounded_name, exchange.dropped[:_MOST_PATHS])):
                 self.count("dropped", what, self._dropped_name(name))
         for origin, to, _ in exchange.switches:
             self.count("failover", origin, to)
