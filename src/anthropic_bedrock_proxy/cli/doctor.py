@@ -63,17 +63,14 @@ def command(
 def _results(
     config_file: Path | None, models: Sequence[str], *, call_models: bool
 ) -> Sequence[CheckResult]:
-    from ..diagnosis.checks import CheckResult  # noqa: PLC0415  # not needed for --help
+    from ..diagnosis.checks import fail  # noqa: PLC0415  # not needed for --help
 
     try:
         settings = load_settings(config_file)
         _check(settings)
     except SettingsError as error:
         mend = "correct it in the environment, .env or the file; `config` prints what is in force"
-        return [
-            CheckResult(name="settings", state="fail", found=problem, mend=mend)
-            for problem in error.problems
-        ]
+        return [fail(problem, mend, name="settings") for problem in error.problems]
     from ..app.doctor import diagnose  # noqa: PLC0415  # as above
 
     return asyncio.run(diagnose(settings, models=models, call_models=call_models))
