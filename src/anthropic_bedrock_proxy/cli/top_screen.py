@@ -16,10 +16,12 @@ _MOST_MODELS = 12
 def screen(url: str, shown: Figures) -> RenderableType:
     """Returns the whole screen."""
     parts: list[RenderableType] = [_summary(shown), _models(shown)]
-    if shown.left_alone:
-        parts.append(
-            Text(printable(f"left alone after failures: {', '.join(shown.left_alone)}"), "yellow")
-        )
+    for what, targets in (
+        ("left alone after failures", shown.left_alone),
+        ("tried again after failures", shown.tried_again),
+    ):
+        if targets:
+            parts.append(Text(printable(f"{what}: {', '.join(targets)}"), "yellow"))
     if shown.undelivered:
         parts.append(Text(f"usage that the store has not got: {shown.undelivered:.0f}", "yellow"))
     if shown.problem:
