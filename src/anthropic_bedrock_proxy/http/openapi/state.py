@@ -45,7 +45,7 @@ def schemas() -> dict[str, Any]:
             "One thing that this worker stands on, as it was last looked at.",
             {
                 "state": _one_of(
-                    "`unknown` if nobody has looked yet, or there is nothing to tell.",
+                    "`idle` if it begins when it is first needed; `unknown` if nobody has looked.",
                     *get_args(State),
                 ),
                 "age_seconds": optional({"type": "number", "minimum": 0})
