@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from ..config import Settings
@@ -25,6 +26,17 @@ def make_store(settings: Settings, resolver: Resolver) -> Store:
         table_names(settings),
         usage_ttl_days=settings.store.usage_ttl_days,
     )
+
+
+def make_journal_folder(settings: Settings) -> None:
+    """Makes the folder of the journal, at a start of `serve` and never again.
+
+    One that was moved away, or whose disk was unmounted, is to be put back: a new one would be in
+    its way, and hide from people that it is gone. Never raises: the journal tells of a disk that
+    fails, and usage stays in memory meanwhile.
+    """
+    with contextlib.suppress(OSError):
+        settings.store.journal_path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def make_dynamodb(settings: Settings, resolver: Resolver) -> DynamoDB:
