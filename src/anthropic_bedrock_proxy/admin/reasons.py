@@ -19,7 +19,7 @@ _CAUSES: Final = {
     "key:missing": "It brought no API key. Send one as `x-api-key` or as a bearer.",
     "key:unknown": "Its API key is not known: look for typing errors, or for another proxy's key.",
     "key:guessing": "Too many unknown keys have come from its network address.",
-    "key:metrics": "It did not show METRICS_TOKEN.",
+    "key:metrics_token": "It asked for /metrics, and did not show METRICS_TOKEN.",
     "key:": "Its API key is not in use any more (`keys show`).",
     "model_not_allowed": "Its key may not use that model (`keys update --allow-model`).",
     "tool_not_allowed": "Its key may not use that tool (`keys update --allow-tool`).",

@@ -131,6 +131,7 @@ def test_every_try_is_counted_and_what_it_ended_with():
             {"owner": "team", "limit": "concurrency"},
         ),
         ("key:unknown", "auth_failures_total", {"reason": "unknown"}),
+        ("key:metrics_token", "auth_failures_total", {"reason": "metrics_token"}),
         ("key:what an operator wrote", "auth_failures_total", {"reason": "other"}),
         ("budget_exceeded", "budget_exceeded_total", {}),
     ],

@@ -45,7 +45,7 @@ _KEY_REASONS: Final = (
     "guessing",
     "revoked",
     "disabled",
-    "metrics",
+    "metrics_token",
 )
 # Counted from 0 on, so that the first of them is seen as an increase.
 _BEGINNINGS: Final = (
