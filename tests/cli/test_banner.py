@@ -51,6 +51,7 @@ def test_pages_are_told_unless_they_are_switched_off():
     )
     off = told(DOCS_URL="", ENABLE_METRICS="false")
     assert "  pages      http://127.0.0.1:8000/health, /ready\n" in off
+    assert "/docs" not in told(OPENAPI_URL="")
     assert "/reference (the API)" in told(DOCS_URL="/reference")
 
 
