@@ -157,3 +157,7 @@ def test_facts_count_moments_from_the_head_of_the_request():
     (made,) = facts["upstream"]
     assert (made["began_ms"], made["first_ms"], made["ended_ms"]) == (100.0, 150.0, 200.0)
     assert str(facts["budgets"][0]["left_usd"]) == "1E-9"
+
+
+def test_the_master_key_is_called_so():
+    assert "It was made with the master key." in explain(record(line(key_id="master")))

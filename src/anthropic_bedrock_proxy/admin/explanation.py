@@ -25,6 +25,7 @@ from ..telemetry.request_log.record import RequestRecord
 from ..timeline import CANCELLED, OK, UpstreamRequest
 from .moments import timestamp
 from .reasons import reason_of
+from .scopes import MASTER
 
 _TO_ROUND: Final = 10.0
 
@@ -74,7 +75,8 @@ def _begun(record: RequestRecord) -> Iterator[str]:
     yield f"{line.access} at {when}{asked} ended with {outcome} after {_text(line.ms)} ms."
     if line.key_id:
         user = f" of the user {line.user_id}" if line.user_id else ""
-        yield f"It was made with the key {line.key_id}{user}."
+        key = "master key" if line.key_id == MASTER.id else f"key {line.key_id}"
+        yield f"It was made with the {key}{user}."
     if line.trace_id:
         yield f"It belongs to the trace {line.trace_id}."
 

@@ -12,6 +12,7 @@ from ..money import usd
 from ..store.base.ledger import TOTAL
 from ..telemetry.request_log.record import BudgetState, RequestRecord
 from .moments import timestamp
+from .scopes import MASTER
 
 # By the beginning of the cause; the first that fits is said.
 _CAUSES: Final = {
@@ -89,7 +90,7 @@ def _limit(record: RequestRecord) -> str:
                 f" ({one.limit}, of which {one.remaining} were left; full again at "
                 f"{timestamp(one.reset_at)})"
             )
-    if record.line.key_id == "master":
+    if record.line.key_id == MASTER.id:
         return f"{said}. Wait, or raise MASTER_KEY_RATE_LIMIT."
     raised = f"`{_update(record, owner)} {_OPTIONS.get(kind, '')} N`"
     if owner == "key" and _OPTIONS.get(kind) == "--rate-limit":
