@@ -565,6 +565,7 @@ def test_a_directory_that_appears_later_is_used(make, path):
     limiter = SharedLimiter(parent / "limits", now=Clock(1_800_000_000.0), monotonic=times)
     assert take(limiter, 4).allowed
     parent.unlink()
+    parent.mkdir()
     times.now += 1
     take(limiter, 1)
     assert (parent / "limits").exists()

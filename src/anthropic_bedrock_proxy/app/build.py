@@ -209,7 +209,6 @@ async def build(
         store=store,
         limiter=limiter,
         providers=providers,
-        provider_names=tuple(settings.failover.providers),
         sandbox=sandbox,
     )
     application = make_application(

@@ -169,7 +169,6 @@ class SharedLimiter:
         if self._pause and self._monotonic() < self._retry_at:
             return None
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._table = Table(self._path)
         except OSError as error:
             self._count_alone(error)

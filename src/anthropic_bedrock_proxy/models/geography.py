@@ -82,6 +82,11 @@ def bounds(own: str, region: str, asked: str) -> GeographyBounds:
     return GeographyBounds((asked,) if asked else allowed, strict=True)
 
 
+def serves(prefix: str, region: str) -> bool:
+    """Tells whether profiles of this prefix can be called in a region; empty: no profile."""
+    return prefix in ("", WORLDWIDE, *_near(region))
+
+
 def prefix_of(name: str) -> str:
     """The profile prefix of a Bedrock id; empty if it has none. Also of a profile's ARN."""
     head, _, rest = name.rpartition("/")[2].partition(".")

@@ -168,6 +168,7 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
                 one.budget.account.period,
                 one.budget.nano,
                 None if one.left is None else max(0, one.left + one.available + one.held),
+                one.budget.resets_at,
             )
             for one in exchange.slices
         )
