@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tracemalloc
 
 import pytest
 
@@ -155,6 +156,18 @@ def test_other_paths_are_as_they_were(pipe, path):
     asyncio.run(main())
     os.close(pipe[1])
     assert f" POST {path} " in os.read(pipe[0], 65536).decode()
+
+
+def test_the_words_of_clients_are_not_remembered_whole():
+    lines = RequestLines([lambda *_: None])
+    line_of(REQUEST, exchange(model="warm"))
+    tracemalloc.start()
+    for number in range(10):
+        name = f"{number}" + "x" * 1_000_000
+        lines(request_of(name), exchange(model=name))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_100_000  # `name` itself
 
 
 def test_a_full_batch_is_written_at_once(pipe):

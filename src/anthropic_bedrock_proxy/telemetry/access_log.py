@@ -90,7 +90,7 @@ class RequestLines:
     def _line(self, request: EndedRequest, exchange: Exchange) -> RequestLine:
         line = RequestLine(
             time=int(exchange.at_ms + (exchange.ended - exchange.started) * 1e3) / 1e3,
-            access=f"{request.method} {_without_secrets(request.path, self._secrets)}",
+            access=f"{request.method} {self._hidden(request.path)}",
             status=exchange.status,
             request_id=exchange.request_id,
             ms=_ms(exchange.ended - exchange.started),
@@ -101,7 +101,7 @@ class RequestLines:
             disconnected=exchange.client_gone,
         )
         if exchange.model:
-            line.model = _without_secrets(exchange.model, self._secrets)
+            line.model = self._hidden(exchange.model)
             line.stream = exchange.stream
             if exchange.caller is not None:
                 line.user_id = exchange.caller.key.user_id
@@ -112,6 +112,10 @@ class RequestLines:
         elif request.traceparent is not None:
             line.trace_id = trace_id_of(request.traceparent)
         return line
+
+    def _hidden(self, words: str) -> str:
+        # Cut before they are remembered: they may be megabytes. And no shorter than a key is long.
+        return _without_secrets(words[: 2 * _MAX_PATH], self._secrets)
 
 
 def _tell_upstream(line: RequestLine, exchange: Exchange) -> None:
@@ -182,7 +186,6 @@ def _as_text(line: RequestLine) -> bytes:
 @lru_cache(maxsize=256)  # nearly every request is to the same few
 def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
     """Returns a client's path or model name, cut, without what may be a key."""
-    words = words[: 2 * _MAX_PATH]  # cut here, a key is still long enough to be seen as one
     for secret in secrets:
         for form in (unquote(unquote(words)), words):
             if secret in form:
