@@ -15,7 +15,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.redaction import redact
+from anthropic_bedrock_proxy.redaction import hide_accounts, redact
 
 
 def shown(code, message="m", status=400):
@@ -153,3 +153,21 @@ def test_every_error_says_whether_a_retry_can_help(error, expected):
 )
 def test_account_ids_are_taken_out_and_other_numbers_stay(message, without):
     assert redact(message) == without
+
+
+PROFILE = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:application-inference-profile/abc1"
+
+
+@pytest.mark.parametrize("escaped", [":", "%3A", "%3a", "%253A"])
+def test_accounts_of_arns_are_hidden_and_the_rest_tells_which_it_was(escaped):
+    arn = PROFILE.replace(":", escaped)
+    hidden = arn.replace("123456789012", "(account)")
+    assert hide_accounts(f"a {arn}, {arn} and") == f"a {hidden}, {hidden} and"
+    cut = arn[: arn.index("9012") + 4]
+    assert hide_accounts(cut) == cut.replace("123456789012", "(account)")
+    assert errors.NotFoundError(f"model: {arn}").message == f"model: {hidden}"
+
+
+def test_numbers_of_a_document_that_names_an_arn_stay():
+    document = '{"arn":"x","nano":123456789012,"ms":[123456789012]}'
+    assert hide_accounts(document) == document

@@ -94,6 +94,8 @@ def test_a_client_cannot_write_lines_of_its_own(pipe):
 
 
 SECRET = "sk-" + "Ab1_" * 10 + "xyz"
+ACCOUNT = "123456789012"
+ARN = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/"
 MASTER = "an operator's own words"
 PASTED = [
     (SECRET, SECRET),
@@ -109,6 +111,10 @@ PASTED = [
     (f"x {MASTER} y", MASTER),
     (MASTER.replace(" ", "%20"), MASTER.replace(" ", "%20")),
     ("x" * 190 + f"/{SECRET}", SECRET[:20]),
+    ("123456789012", "123456789012"),
+    (f"{ARN}abc1", ACCOUNT),
+    (ARN.replace(":", "%3A"), ACCOUNT),
+    ("x" * 160 + ARN, ACCOUNT[:4]),
 ]
 
 
@@ -143,7 +149,7 @@ def test_a_key_that_was_pasted_into_a_path_or_for_a_model_is_in_no_line(
         "/v1/messages/count_tokens",
         "/v1/models/us.anthropic.claude-haiku-4-5-20251001-v1:0",
         "/admin/api/keys/key_abcdefghij234567/rotate",
-        "/v1/models/arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1",
+        "/v1/models/arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-x",
         "/task-force-of-1",
     ],
 )
@@ -227,6 +233,14 @@ def test_a_line_tells_what_bedrock_was_asked_and_what_it_cost():
     assert line.upstream_ms == pytest.approx(97 + 2200, abs=0.1)
     assert line.overhead_ms == pytest.approx(1, abs=0.1)  # the other half is the client's: it left
     assert line.ms == pytest.approx(2500, abs=0.1)
+
+
+def test_the_account_of_a_target_is_hidden():
+    told = failed_over()
+    told.model = ARN + "abc1"
+    told.target = Target("ireland", "invoke", ARN + "abc1", None)
+    line = line_of(REQUEST, told)
+    assert line.bedrock_model_id == line.model == ARN.replace(ACCOUNT, "(account)") + "abc1"
 
 
 def test_a_request_without_a_model_has_a_short_line():

@@ -40,6 +40,20 @@ def test_text_lines():
 
 
 @pytest.mark.parametrize("formatter", [JSONFormatter(), TextFormatter()])
+def test_an_account_is_in_no_message_field_or_traceback(formatter):
+    arn = "arn:aws:iam::123456789012:role/x"
+    try:
+        int(arn)
+    except ValueError:
+        told = record(args=(arn,), model=[arn], exc_info=sys.exc_info())
+    line = formatter.format(told)
+    assert "123456789012" not in line
+    assert line.count("arn:aws:iam::(account):role/x") >= 3
+    if isinstance(formatter, JSONFormatter):
+        json.loads(line)
+
+
+@pytest.mark.parametrize("formatter", [JSONFormatter(), TextFormatter()])
 def test_a_key_is_in_no_message_field_or_traceback(formatter):
     try:
         int(SECRET)

@@ -2,7 +2,8 @@
 
 It is written on the hot path, so not through `logging`: a line is encoded directly, and lines are
 written a few times a second. It holds no prompt and no secret: only the fields named here, and of
-the client's own words (path, model) nothing that looks like a key. For example:
+the client's own words (path, model) nothing that looks like a key, and of ARNs no account. For
+example:
 
     {"time":1796000000.125,"access":"POST /v1/messages","status":200,"request_id":"req_019…",
      "ms":812.4,"key_id":"key_7f…","model":"claude-sonnet-5","bedrock_model_id":"us.anthropic.…",
@@ -22,7 +23,7 @@ import msgspec
 
 from ..gateway.exchange import Exchange
 from ..money import NANO_PER_USD
-from ..redaction import hide_keys
+from ..redaction import ACCOUNT, hide_accounts, hide_keys
 from .ended_requests import EndedRequest
 from .gathering import Gathering
 from .output import LogOutput
@@ -122,8 +123,8 @@ def _tell_upstream(line: RequestLine, exchange: Exchange) -> None:
     """Tells of a request for which Bedrock was asked."""
     upstream, usage, target = exchange.timeline.upstream, exchange.meter.billed(), exchange.target
     if target is not None:
-        line.bedrock_model_id, line.dialect = target.bedrock_model_id, target.dialect
-        line.provider = target.provider
+        line.bedrock_model_id = hide_accounts(target.bedrock_model_id)
+        line.dialect, line.provider = target.dialect, target.provider
     line.input_tokens = usage.input_tokens or 0
     line.output_tokens = exchange.meter.output_tokens
     line.cache_read_tokens = usage.cache_read_input_tokens or 0
@@ -185,17 +186,19 @@ def _as_text(line: RequestLine) -> bytes:
 
 @lru_cache(maxsize=256)  # nearly every request is to the same few
 def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
-    """Returns a client's path or model name, cut, without what may be a key."""
+    """Returns a client's path or model name, cut, without what may be a key or an account."""
     for secret in secrets:
         for form in (unquote(unquote(words)), words):
             if secret in form:
                 words = form.replace(secret, "(hidden)")
-    segments = hide_keys(words).split("/")
-    return "/".join("(hidden)" if _is_random(part) else part for part in segments)[:_MAX_PATH]
+    segments = hide_accounts(hide_keys(words)).split("/")
+    return "/".join("(hidden)" if _is_secret(part) else part for part in segments)[:_MAX_PATH]
 
 
-def _is_random(segment: str) -> bool:
-    """Tells whether a segment may be a key: long, with digits, in both cases or in hex."""
+def _is_secret(segment: str) -> bool:
+    """Tells whether it may be an account, or a key: long, with digits, in both cases or in hex."""
+    if ACCOUNT.fullmatch(segment):
+        return True
     if len(segment) < _SHORTEST_RANDOM or not any(map(str.isdigit, segment)):
         return False
     if all(character in "0123456789abcdefABCDEF" for character in segment):

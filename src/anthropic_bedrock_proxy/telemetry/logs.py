@@ -2,7 +2,7 @@
 
 Events go through `logging`; the access log (access_log.py) does not. Neither ever holds prompts or
 secrets: only the fields named here, and `extra=` fields of our own calls, reach a line, and what a
-client has pasted there that looks like a key is hidden.
+client has pasted there that looks like a key is hidden, and so are the accounts of ARNs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..redaction import hide_keys
+from ..redaction import hide_accounts, hide_keys
 from .output import LogOutput
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -61,7 +61,7 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return hide_keys(_encode(line).decode())
+        return hide_accounts(hide_keys(_encode(line).decode()))
 
 
 class TextFormatter(logging.Formatter):
@@ -74,4 +74,4 @@ class TextFormatter(logging.Formatter):
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return hide_keys(line)
+        return hide_accounts(hide_keys(line))

@@ -144,6 +144,20 @@ def test_a_line_of_another_version_is_as_if_it_were_not_there(tmp_path):
     assert find(tmp_path, name_of(1)) is None
 
 
+def test_the_log_holds_no_account(tmp_path):
+    arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1"
+    line, encoded, exchange = request(1)
+    (asked,) = exchange.timeline.upstream
+    asked.bedrock_model_id = arn
+    exchange.warnings = (f"not {arn}",)
+    write(tmp_path, (line, encoded, exchange))
+    (path,) = tmp_path.iterdir()
+    assert "123456789012" not in path.read_text()
+    found = find(tmp_path, name_of(1))
+    assert found.upstream[0].bedrock_model_id == arn.replace("123456789012", "(account)")
+    assert asked.bedrock_model_id == arn  # others look at it, too
+
+
 def test_the_log_holds_nothing_of_what_was_asked(tmp_path):
     write(tmp_path, request(1))
     (path,) = tmp_path.iterdir()

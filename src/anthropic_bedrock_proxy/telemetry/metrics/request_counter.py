@@ -6,7 +6,7 @@ from bisect import bisect_left
 from typing import Final
 
 from ...gateway.exchange import Exchange
-from ...redaction import ACCOUNT
+from ...redaction import hide_accounts
 from ...timeline import OK, UpstreamRequest
 from ..ended_requests import EndedRequest
 from ..overhead import request_seconds, response_seconds
@@ -193,5 +193,4 @@ def _label(value: object) -> str:
     """Returns a label's text: of an ARN, without the account."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return ACCOUNT.sub("(account)", text) if text.startswith("arn:") else text
+    return hide_accounts(str(value))

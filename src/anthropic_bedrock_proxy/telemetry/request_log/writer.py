@@ -17,7 +17,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from secrets import token_hex
@@ -27,7 +27,8 @@ from typing import BinaryIO, Final
 import msgspec
 
 from ...gateway.exchange import Exchange
-from ...redaction import shown
+from ...redaction import hide_accounts, shown
+from ...timeline import UpstreamRequest
 from ..access_log import RequestLine
 from ..gathering import Gathering
 from .record import BudgetState, RequestRecord, encode
@@ -176,9 +177,18 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
         dropped=shown(exchange.dropped) if exchange.dropped else (),
         warnings=shown(exchange.warnings) if exchange.warnings else (),
         switches=exchange.switches,
-        upstream=timeline.upstream,
+        upstream=_without_accounts(timeline.upstream),
         tools=timeline.tools,
         served_by=exchange.served_by,
         service_tier=exchange.service_tier,
         error_message=exchange.error_message,
     )
+
+
+def _without_accounts(upstream: Sequence[UpstreamRequest]) -> Sequence[UpstreamRequest]:
+    if not any(made.bedrock_model_id.startswith("arn:") for made in upstream):
+        return upstream
+    return [
+        msgspec.structs.replace(made, bedrock_model_id=hide_accounts(made.bedrock_model_id))
+        for made in upstream
+    ]
