@@ -14,8 +14,6 @@ _LONGEST_SHOWN: Final = 200
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 # The id of an account, also at the end of a sentence; no part of a longer or a decimal number.
 ACCOUNT: Final = re.compile(r"(?<!\d)(?<!\d\.)\d{12}(?!\d)(?!\.\d)")
-
-
 # The account of an ARN, however often that was escaped; at the end, the ARN was cut. It stands
 # between colons, so no number of a JSON document is one.
 _ARN_ACCOUNT: Final = re.compile(r"(:|%(?:25)*3[aA])[0-9]{12}(?=:|%(?:25)*3[aA]|$)")

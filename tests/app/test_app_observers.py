@@ -12,6 +12,7 @@ from anthropic_bedrock_proxy.app.observers import (
     make_request_log,
 )
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.telemetry.log_file import LogFile
 from anthropic_bedrock_proxy.telemetry.output import Output
 
@@ -39,4 +40,5 @@ def test_lines_go_to_a_descriptor_or_to_a_file(tmp_path):
 
 def test_contents_are_logged_for_nobody_unless_keys_are_named():
     assert make_content_log(settings()) is None
-    assert make_content_log(settings(LOG_CONTENT_KEYS="key_1, key_2")).wants("key_2")
+    log = make_content_log(settings(LOG_CONTENT_KEYS="key_1, key_2"))
+    assert log.wants(Exchange("req_1", 0.0, 0, key_id="key_2"))

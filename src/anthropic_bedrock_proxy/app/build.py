@@ -217,7 +217,11 @@ async def build(
         health=health,
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
-        content=make_content_log(settings),
+        content=[
+            observer
+            for observer in (make_content_log(settings), tracing.content if tracing else None)
+            if observer is not None
+        ],
         render_metrics=metrics.render if metrics is not None else None,
         observers=[ended] if tracing is None else [ended, tracing.observe],
         begin_trace=tracing.begin if tracing is not None else None,

@@ -59,7 +59,7 @@ def test_another_key_gets_no_link():
 
 def test_a_body_is_let_go_of_once_it_is_told():
     exchange = ended("finished", "1")
-    exchange.timeline.trace.content = TracedContent({"messages": b"[]"})
+    exchange.timeline.trace.content = TracedContent(b"{}")
     Tracer(SpanTree(), Told())(REQUEST, exchange)
     assert exchange.timeline.trace.content is None
 
