@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 import select
 import stat
-from typing import Protocol
+import time
+from typing import Final, Protocol
+
+import msgspec
+
+from .line_time import line_time
+
+_LOGGER: Final = "anthropic_bedrock_proxy.log"
 
 
 class LogOutput(Protocol):
@@ -18,6 +25,22 @@ class LogOutput(Protocol):
     def flush(self) -> None:
         """Gives what was written so far a moment to arrive."""
         ...
+
+
+def notice(message: str) -> bytes:
+    """Makes a line that the log tells of itself."""
+    line = {
+        "time": line_time(time.time()),
+        "level": "warning",
+        "logger": _LOGGER,
+        "message": message,
+    }
+    return msgspec.json.encode(line) + b"\n"
+
+
+def notice_of_loss(lost: int) -> bytes:
+    """Makes the line that tells how many bytes were lost."""
+    return notice(f"{lost} bytes of the log were lost")
 
 
 class Output:
@@ -40,8 +63,7 @@ class Output:
         """Writes whole lines; those that the reader does not take are lost, and counted."""
         size, lost = len(data), self._lost
         if lost:
-            told = b'{"level":"warning","message":"%d bytes of the log were lost"}\n' % lost
-            data = (b"\n" if self._within_line else b"") + told + data
+            data = (b"\n" if self._within_line else b"") + notice_of_loss(lost) + data
         try:
             # A pipe that is ready takes so many bytes at once: pipe(7).
             while data and (self._poll is None or self._poll.poll(0)):
