@@ -36,7 +36,13 @@ from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .metrics import check_metrics, make_metrics
 from .models import make_registry, read_chains
-from .observers import make_access_log, make_content_log, make_ended_requests, make_request_log
+from .observers import (
+    make_access_log,
+    make_content_observers,
+    make_ended_requests,
+    make_observers,
+    make_request_log,
+)
 from .sandbox import OnDemandSandbox
 from .tracing import Tracing, check_tracing, make_tracing
 
@@ -217,13 +223,9 @@ async def build(
         health=health,
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
-        content=[
-            observer
-            for observer in (make_content_log(settings), tracing.content if tracing else None)
-            if observer is not None
-        ],
+        content=make_content_observers(settings, tracing),
         render_metrics=metrics.render if metrics is not None else None,
-        observers=[ended] if tracing is None else [ended, tracing.observe],
+        observers=make_observers(ended, tracing),
         begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
