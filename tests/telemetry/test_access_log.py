@@ -247,6 +247,7 @@ def test_a_request_without_a_model_has_a_short_line():
     written = json.loads(json_line(REQUEST, exchange(ended=0.25)))
     assert written.keys() == {"time", "access", "status", "request_id", "ms", "client"}
     assert written["ms"] == 250.0
+    assert written["time"] == "1970-01-01T00:00:00.250Z"
 
 
 def json_line(request, told):

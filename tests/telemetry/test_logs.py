@@ -13,7 +13,14 @@ SECRET = "sk-" + "Ab1_" * 10 + "xyz"
 
 def record(**extra):
     made = logging.makeLogRecord(
-        {"name": "a.b", "levelno": 30, "levelname": "WARNING", "msg": "told %s", "args": ("you",)}
+        {
+            "name": "a.b",
+            "levelno": 30,
+            "levelname": "WARNING",
+            "msg": "told %s",
+            "args": ("you",),
+            "created": 1_796_000_000.125,
+        }
     )
     made.__dict__.update(extra)
     return made
@@ -29,13 +36,14 @@ def failure():
 def test_json_lines():
     line = json.loads(JSONFormatter().format(record(code="x", exc_info=failure())))
     assert line["message"] == "told you"
+    assert line["time"] == "2026-11-30T00:53:20.125Z"
     assert (line["level"], line["logger"], line["code"]) == ("warning", "a.b", "x")
     assert "ValueError: invalid literal" in line["exception"]
 
 
 def test_text_lines():
     line = TextFormatter().format(record(code="x", exc_info=failure()))
-    assert "WARNING told you code=x" in line
+    assert line.startswith("00:53:20 WARNING told you code=x\n")
     assert "ValueError: invalid literal" in line
 
 

@@ -5,8 +5,8 @@ written a few times a second. It holds no prompt and no secret: only the fields 
 the client's own words (path, model) nothing that looks like a key, and of ARNs no account. For
 example:
 
-    {"time":1796000000.125,"access":"POST /v1/messages","status":200,"request_id":"req_019…",
-     "ms":812.4,"key_id":"key_7f…","model":"claude-sonnet-5","bedrock_model_id":"us.anthropic.…",
+    {"time":"2026-11-29T06:30:12.125Z","access":"POST /v1/messages","status":200,
+     "request_id":"req_019…","ms":812.4,"key_id":"key_7f…","model":"claude-sonnet-5","bedrock_model_id":"us.anthropic.…",
      "dialect":"invoke","provider":"ireland","stream":true,"input_tokens":812,"output_tokens":97,
      "cost_usd":0.003891,"ttft_ms":431,"upstream_ms":809.9,"overhead_ms":0.6,"retries":1}
 """
@@ -14,7 +14,6 @@ example:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -26,6 +25,7 @@ from ..money import NANO_PER_USD
 from ..redaction import ACCOUNT, hide_accounts, hide_keys
 from .ended_requests import EndedRequest
 from .gathering import Gathering
+from .line_time import line_time
 from .output import LogOutput
 from .overhead import request_seconds, response_seconds, upstream_seconds
 from .traceparent import trace_id_of
@@ -41,7 +41,7 @@ _encode = msgspec.json.Encoder().encode
 class RequestLine(msgspec.Struct, omit_defaults=True, gc=False):
     """The facts told of one request that has ended; what is empty is left out."""
 
-    time: float  # epoch seconds, of its end
+    time: str  # of its end
     access: str  # method and path
     status: int
     request_id: str
@@ -90,7 +90,7 @@ class RequestLines:
 
     def _line(self, request: EndedRequest, exchange: Exchange) -> RequestLine:
         line = RequestLine(
-            time=int(exchange.at_ms + (exchange.ended - exchange.started) * 1e3) / 1e3,
+            time=line_time(exchange.at_ms + int((exchange.ended - exchange.started) * 1e3)),
             access=f"{request.method} {self._hidden(request.path)}",
             status=exchange.status,
             request_id=exchange.request_id,
@@ -167,8 +167,7 @@ def _ms(seconds: float) -> float:
 
 
 def _as_text(line: RequestLine) -> bytes:
-    when = datetime.fromtimestamp(line.time, UTC).strftime("%H:%M:%S")
-    text = f"{when} {line.status} {line.access} {line.ms}ms"
+    text = f"{line.time[11:19]} {line.status} {line.access} {line.ms}ms"
     if line.model:
         text += f" {line.model} in={line.input_tokens} out={line.output_tokens}"
     if line.cost_usd is not None:

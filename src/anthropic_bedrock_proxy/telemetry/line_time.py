@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 
-def line_time(epoch_seconds: float) -> str:
+def line_time(epoch_ms: int) -> str:
     """Returns a moment as `2026-11-29T06:30:12.125Z`."""
-    seconds, milliseconds = divmod(int(epoch_seconds * 1000), 1000)
+    seconds, milliseconds = divmod(epoch_ms, 1000)
     return f"{_second(seconds)}.{milliseconds:03}Z"
 
 

@@ -8,12 +8,12 @@ client has pasted there that looks like a key is hidden, and so are the accounts
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from ..redaction import hide_accounts, hide_keys
+from .line_time import line_time
 from .output import LogOutput
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -53,7 +53,7 @@ class JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line without its newline."""
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": line_time(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -70,7 +70,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line without its newline."""
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
-        when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        when = line_time(int(record.created * 1000))[11:19]
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)

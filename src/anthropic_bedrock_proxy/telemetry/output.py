@@ -30,7 +30,7 @@ class LogOutput(Protocol):
 def notice(message: str) -> bytes:
     """Makes a line that the log tells of itself."""
     line = {
-        "time": line_time(time.time()),
+        "time": line_time(int(time.time() * 1000)),
         "level": "warning",
         "logger": _LOGGER,
         "message": message,

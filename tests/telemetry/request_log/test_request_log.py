@@ -33,7 +33,9 @@ def request(number, *, model="m", error=None):
     exchange.timeline.upstream.append(
         UpstreamRequest("default", "us.m", "invoke", 1, 1.1, 1.2, 1.5, 1.9, OK)
     )
-    line = RequestLine(NOW, "POST /v1/messages", 200, name_of(number), 1000.0, model=model)
+    line = RequestLine(
+        "2023-11-14T22:13:20.000Z", "POST /v1/messages", 200, name_of(number), 1000.0, model=model
+    )
     line.error = error
     return line, msgspec.json.encode(line), exchange
 
