@@ -42,6 +42,27 @@ def test_a_line_that_was_cut_is_ended_before_the_next(pipe):
     os.close(write)
 
 
+def test_lines_of_several_processes_do_not_mix(pipe):
+    read, write = pipe
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            output = Output(write)
+            for _ in range(100):
+                output.write((b"%d" % number * 200 + b"\n") * 60)
+            os._exit(0)
+        children.append(child)
+    os.close(write)
+    with os.fdopen(os.dup(read), "rb") as reader:
+        lines = reader.read().split(b"\n")
+    for child in children:
+        os.waitpid(child, 0)
+    told = [line for line in lines if line and not line.startswith(b"{")]  # others tell of losses
+    assert len(told) > 60
+    assert {(len(line), len(set(line))) for line in told} == {(200, 1)}
+
+
 def test_a_full_disk_stops_nobody():
     with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device
         output = Output(full.fileno())

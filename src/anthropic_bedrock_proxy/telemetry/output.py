@@ -65,9 +65,12 @@ class Output:
         if lost:
             data = (b"\n" if self._within_line else b"") + notice_of_loss(lost) + data
         try:
-            # A pipe that is ready takes so many bytes at once: pipe(7).
+            # A pipe that is ready takes so many bytes at once, and nothing of another process in
+            # between: pipe(7). So lines of several workers mix only if one is longer than that.
             while data and (self._poll is None or self._poll.poll(0)):
-                part = data if self._poll is None else data[: select.PIPE_BUF]
+                part = data
+                if self._poll is not None and len(data) > select.PIPE_BUF:
+                    part = data[: data.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF]
                 written = os.write(self._fd, part)
                 self._within_line = data[written - 1 : written] != b"\n"
                 data = data[written:]
