@@ -201,3 +201,24 @@ def test_four_processes_that_rotate_at_once_lose_no_line(tmp_path):
 def test_a_file_that_cannot_be_had_is_told_at_once(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         log_file(tmp_path / "nowhere" / "x")
+
+
+def test_a_named_pipe_that_nobody_reads_is_not_waited_for(tmp_path):
+    path = tmp_path / "x"
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="No such device"):
+        log_file(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    log = log_file(path)
+    for _ in range(100):
+        log.write(b"x" * 999 + b"\n")  # a pipe holds 64 KiB
+    log.flush()
+    held = os.read(reader, 1 << 20)
+    log.write(b"after\n")
+    log.flush()
+    *_, told, after = os.read(reader, 1 << 20).splitlines()
+    os.close(reader)
+    assert len(held) < 100_000
+    assert b" bytes of the log were lost" in told
+    assert after == b"after"
+    assert log._taken == log._written

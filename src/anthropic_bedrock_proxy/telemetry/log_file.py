@@ -126,7 +126,8 @@ class RotatingFile:
                 raise  # what was deleted nobody reads
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        # Not to wait for the reader of a named pipe; files are not concerned.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
         opened = os.open(self._path, flags, 0o640)
         if self._descriptor >= 0:
             os.close(self._descriptor)
