@@ -123,7 +123,19 @@ class App:
         self._health.draining = True
 
     async def close(self) -> None:
-        """Lets go of AWS, delivers the usage that is left, closes the store."""
+        """Lets go of AWS, delivers the usage that is left, closes the store, ends the logs."""
+        try:
+            await self._let_go()
+        finally:  # whatever fails, of every request is told
+            self._ended.flush()
+            if self._access_log is not None:
+                self._access_log.close()
+            if self._request_log is not None:
+                self._request_log.close()
+            if self._tracing is not None:
+                await self._tracing.close()
+
+    async def _let_go(self) -> None:
         self._watchdog.stop()
         await self._components.close()
         await self._updates.close()
@@ -139,13 +151,6 @@ class App:
         await self._limiter.close()
         await self._store.close()
         await self._resolver.close()
-        self._ended.flush()
-        if self._access_log is not None:
-            self._access_log.close()
-        if self._request_log is not None:
-            self._request_log.close()
-        if self._tracing is not None:
-            await self._tracing.close()
 
 
 def check(settings: Settings) -> None:
