@@ -215,9 +215,10 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
 
 
 def _without_accounts(upstream: Sequence[UpstreamRequest]) -> Sequence[UpstreamRequest]:
-    if not any(made.bedrock_model_id.startswith("arn:") for made in upstream):
-        return upstream
-    return [
-        msgspec.structs.replace(made, bedrock_model_id=hide_accounts(made.bedrock_model_id))
-        for made in upstream
-    ]
+    for made in upstream:
+        if made.bedrock_model_id.startswith("arn:"):
+            return [
+                msgspec.structs.replace(made, bedrock_model_id=hide_accounts(made.bedrock_model_id))
+                for made in upstream
+            ]
+    return upstream
