@@ -15,7 +15,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.redaction import hide_accounts, redact
+from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, redact
 
 
 def shown(code, message="m", status=400):
@@ -171,3 +171,21 @@ def test_accounts_of_arns_are_hidden_and_the_rest_tells_which_it_was(escaped):
 def test_numbers_of_a_document_that_names_an_arn_stay():
     document = '{"arn":"x","nano":123456789012,"ms":[123456789012]}'
     assert hide_accounts(document) == document
+
+
+@pytest.mark.parametrize("key", ["sk-" + "Ab1_" * 10, "AKIAIOSFODNN7EXAMPLE", "ABSK" + "Yk1z" * 10])
+@pytest.mark.parametrize(
+    "before",
+    ["", "\n", "\t", "a\r\n", "\x00", "\u00e9", "KEY=", "%0A", "%3d", "\b", "\f"],
+    ids=repr,
+)
+def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
+    text = before + key
+    for told in (text, json.dumps(text), json.dumps(json.dumps(text))):
+        assert key not in hide_keys(told)
+        assert "(hidden)" in hide_keys(told)
+
+
+@pytest.mark.parametrize("text", ["task-force-of-1", "a disk-quota-1234", "xAKIAIOSFODNN7EXAMPLE"])
+def test_a_word_that_ends_as_a_key_begins_is_none(text):
+    assert hide_keys(text) == text

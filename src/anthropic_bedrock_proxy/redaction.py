@@ -23,9 +23,11 @@ _ARN_ACCOUNT: Final = re.compile(r"(:|%(?:25)*3[aA])[0-9]{12}(?=:|%(?:25)*3[aA]|
 def _keys() -> re.Pattern[str]:
     """Finds keys by how they begin: ours (escaped, too), AWS's and Bedrock's, tokens."""
     # Compiled when it is first needed, as most starts never need it. What is matched has no
-    # character that ends a text in JSON.
+    # character that ends a text in JSON. A letter before it may be the end of an escape: that of a
+    # new line in JSON is one. The first look is for speed.
     return re.compile(
-        r"(?<![A-Za-z0-9])(?:"
+        r"(?=[sSAbe])"
+        r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))(?:"
         r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
         r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
         r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"

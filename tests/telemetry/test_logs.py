@@ -73,3 +73,11 @@ def test_a_key_is_in_no_message_field_or_traceback(formatter):
     if isinstance(formatter, JSONFormatter):
         assert json.loads(line)["model"] == "a sk-(hidden)"
     assert "sk-...wxyz" in formatter.format(record(hint="sk-...wxyz"))
+
+
+def test_what_is_quoted_cannot_look_like_another_line():
+    told = record(args=("\x1b[2J",), content="{\n12:00:00 200 POST /\r\u2028")
+    line = TextFormatter().format(told)
+    assert line.endswith("told ?[2J content={?12:00:00 200 POST /??")
+    (line,) = JSONFormatter().format(told).split("\n")
+    assert json.loads(line)["content"] == "{\n12:00:00 200 POST /\r\u2028"

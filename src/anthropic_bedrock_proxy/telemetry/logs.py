@@ -8,6 +8,7 @@ client has pasted there that looks like a key is hidden, and so are the accounts
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from .line_time import line_time
 from .output import LogOutput
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -72,6 +74,7 @@ class TextFormatter(logging.Formatter):
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
         when = line_time(int(record.created * 1000))[11:19]
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
+        line = _CONTROLS.sub("?", line)  # nothing that is quoted may look like another line
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return hide_accounts(hide_keys(line))
