@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,6 +31,20 @@ def test_a_pipe_that_is_full_stops_nobody_and_what_was_lost_is_told(pipe):
     told, after = os.read(read, 1 << 20).strip().split(b"\n")
     assert json.loads(told)["message"] == f"{200_000 - len(held)} bytes of the log were lost"
     assert after == b"after"
+
+
+def test_a_pipe_that_another_worker_fills_after_the_look_is_not_waited_for(pipe):
+    read, write = pipe
+    output = Output(write)
+    output._poll = SimpleNamespace(poll=lambda _: [True])  # there was room
+    child = os.fork()
+    if not child:
+        signal.alarm(5)  # it ends by that if it waits
+        for _ in range(100):
+            output.write(b"x" * 999 + b"\n")  # a pipe holds 64 KiB
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(os.read(read, 1 << 20)) < 100_000
 
 
 def test_a_line_that_was_cut_is_ended_before_the_next(pipe):

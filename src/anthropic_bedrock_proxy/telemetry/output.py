@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import stat
@@ -52,8 +53,9 @@ class Output:
     def __init__(self, fd: int = 2) -> None:
         self._fd = fd
         mode = os.fstat(fd).st_mode
+        self._is_pipe = stat.S_ISFIFO(mode)
         self._poll: select.poll | None = None
-        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        if self._is_pipe or stat.S_ISSOCK(mode):
             self._poll = select.poll()
             self._poll.register(fd, select.POLLOUT)
         self._lost = 0  # bytes
@@ -64,6 +66,7 @@ class Output:
         size, lost = len(data), self._lost
         if lost:
             data = (b"\n" if self._within_line else b"") + notice_of_loss(lost) + data
+        fd = self._opened()
         try:
             # A pipe that is ready takes so many bytes at once, and nothing of another process in
             # between: pipe(7). So lines of several workers mix only if one is longer than that.
@@ -71,12 +74,28 @@ class Output:
                 part = data
                 if self._poll is not None and len(data) > select.PIPE_BUF:
                     part = data[: data.rfind(b"\n", 0, select.PIPE_BUF) + 1 or select.PIPE_BUF]
-                written = os.write(self._fd, part)
+                written = os.write(fd, part)
                 self._within_line = data[written - 1 : written] != b"\n"
                 data = data[written:]
         except OSError:  # it is closed, or a disk is full: serving goes on
             pass
+        finally:
+            if fd != self._fd:
+                os.close(fd)
         self._lost = len(data) if len(data) <= size else lost + size
+
+    def _opened(self) -> int:
+        """Opens a pipe once more: between a look and a write another worker may have filled it.
+
+        The descriptor itself has to wait as it did, for all that share it. Where the pipe is
+        another user's, or there is no /proc, the look has to do.
+        """
+        if self._is_pipe:
+            with contextlib.suppress(OSError):
+                return os.open(
+                    f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+                )
+        return self._fd
 
     def flush(self) -> None:
         """Does nothing: what could be written was."""
