@@ -8,7 +8,7 @@ from anthropic_bedrock_proxy.telemetry.access_log import RequestLine
 from anthropic_bedrock_proxy.telemetry.request_log.record import BudgetState, RequestRecord
 from anthropic_bedrock_proxy.timeline import CANCELLED, OK, ToolRun, UpstreamRequest
 
-AT = 1_796_000_001.5
+AT = "2026-11-30T00:53:21.500Z"
 
 
 def line(**fields):

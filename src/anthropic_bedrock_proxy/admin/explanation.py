@@ -14,7 +14,7 @@ Each sentence is made of facts of the record, in the order in which they happene
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -68,7 +68,8 @@ def facts_of(record: RequestRecord) -> dict[str, Any]:
 
 def _begun(record: RequestRecord) -> Iterator[str]:
     line = record.line
-    when = datetime.fromtimestamp(line.time - line.ms / 1000, UTC).isoformat(timespec="seconds")
+    began = datetime.fromisoformat(line.time) - timedelta(milliseconds=line.ms)
+    when = began.isoformat(timespec="seconds")
     outcome = f"{line.status} {line.error}" if line.error else str(line.status)
     kind = "a stream" if line.stream else "a whole answer"
     asked = f", for {line.model} as {kind}," if line.model else ""

@@ -81,6 +81,6 @@ class CatalogRefresh:
                 down = True
             else:
                 if down:
-                    _log.warning("the catalog can be read again")
+                    _log.info("the catalog can be read again")
                 down = False
             await self._sleep(self._interval_seconds)

@@ -143,7 +143,7 @@ def _state(seen: _Seen | None, now: float) -> ComponentState:
 def _tell(name: str, finding: Finding) -> None:
     """Logs a change of state."""
     if finding.state in NO_FAULT:
-        _log.warning("health: %s is %s again", name, finding.state)
+        _log.info("health: %s is %s again", name, finding.state)
         return
     level = logging.ERROR if finding.state == "failed" else logging.WARNING
     detail = f" ({hide_keys(redact(finding.detail))})" if finding.detail else ""

@@ -86,7 +86,7 @@ class Application:
         exchange = request.exchange = self._new_exchange()
         self.in_flight += 1
         if self._begin_trace is not None:
-            self._begin_trace(request, exchange)
+            _observe(self._begin_trace, request, exchange)
         try:
             reply = await self._answer(request, exchange)
             if isinstance(reply, Reply):
@@ -118,8 +118,8 @@ class Application:
 
     def _end(self, request: Request | _NoRequest, exchange: Exchange) -> None:
         exchange.ended = monotonic()
-        for observe in self._observers:
-            observe(request, exchange)
+        for observer in self._observers:
+            _observe(observer, request, exchange)
 
     def _new_exchange(self) -> Exchange:
         at_ms = int(time() * 1000)
@@ -215,6 +215,13 @@ class Application:
         exchange.error_type, exchange.error_cause = error.type, error.cause
         request.close_after_answer()
         return encoder.error(error, exchange.request_id)
+
+
+def _observe(observer: Observer, request: Request | _NoRequest, exchange: Exchange) -> None:
+    try:
+        observer(request, exchange)
+    except Exception:  # noqa: BLE001  # its client need not know, nor the other observers
+        _log.exception("a request is not observed", extra={"request_id": exchange.request_id})
 
 
 class _NoRequest:

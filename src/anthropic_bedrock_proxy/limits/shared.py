@@ -175,7 +175,7 @@ class SharedLimiter:
             return None
         if self._pause:
             self._pause = 0.0
-            logger.warning("%s: limits are counted together again", self._path)
+            logger.info("%s: limits are counted together again", self._path)
         self._name, self._holder = token_bytes(16), -1
         return self._table
 
