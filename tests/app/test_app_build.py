@@ -30,10 +30,11 @@ def test_a_part_that_cannot_be_closed_costs_no_log_line():
         tasks=(),
         watchdog=SimpleNamespace(stop=fails),
         ended=SimpleNamespace(flush=lambda: done.append("requests")),
+        metrics=SimpleNamespace(close=lambda: done.append("states")),
         access_log=SimpleNamespace(close=lambda: done.append("lines")),
         request_log=SimpleNamespace(close=lambda: done.append("records")),
         tracing=SimpleNamespace(close=sends),
     )
     with pytest.raises(OSError, match="odd"):
         asyncio.run(app.close())
-    assert done == ["requests", "lines", "records", "spans"]
+    assert done == ["requests", "states", "lines", "records", "spans"]

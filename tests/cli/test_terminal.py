@@ -25,7 +25,7 @@ def clean(text):
 
 
 def note():
-    line = RequestLine(1.0, f"GET /{EVIL}", 200, NOTED, 12.0, model=EVIL)
+    line = RequestLine("1970-01-01T00:00:01.000Z", f"GET /{EVIL}", 200, NOTED, 12.0, model=EVIL)
     record = RequestRecord(line=msgspec.Raw(msgspec.json.encode(line)), started=1.0, ended=2.0)
     Path("requests").mkdir()
     Path("requests/00000000001-1-x.jsonl").write_bytes(encode(record) + b"\n")
