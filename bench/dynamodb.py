@@ -169,6 +169,7 @@ async def units(
             store = DynamoDBStore(lambda one=one: one, names)  # type: ignore[misc]
             await store.open()
             stack.push_async_callback(store.close)
+            (folder / str(number)).mkdir()
             writers.append((Journal(folder / str(number)), store))
         for begin in range(0, messages, _PER_DRAIN):
             journal, store = writers[begin // _PER_DRAIN % _WRITERS]

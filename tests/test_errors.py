@@ -15,7 +15,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.redaction import redact
+from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, redact
 
 
 def shown(code, message="m", status=400):
@@ -153,3 +153,39 @@ def test_every_error_says_whether_a_retry_can_help(error, expected):
 )
 def test_account_ids_are_taken_out_and_other_numbers_stay(message, without):
     assert redact(message) == without
+
+
+PROFILE = "arn:aws-us-gov:bedrock:us-gov-west-1:123456789012:application-inference-profile/abc1"
+
+
+@pytest.mark.parametrize("escaped", [":", "%3A", "%3a", "%253A"])
+def test_accounts_of_arns_are_hidden_and_the_rest_tells_which_it_was(escaped):
+    arn = PROFILE.replace(":", escaped)
+    hidden = arn.replace("123456789012", "(account)")
+    assert hide_accounts(f"a {arn}, {arn} and") == f"a {hidden}, {hidden} and"
+    cut = arn[: arn.index("9012") + 4]
+    assert hide_accounts(cut) == cut.replace("123456789012", "(account)")
+    assert errors.NotFoundError(f"model: {arn}").message == f"model: {hidden}"
+
+
+def test_numbers_of_a_document_that_names_an_arn_stay():
+    document = '{"arn":"x","nano":123456789012,"ms":[123456789012]}'
+    assert hide_accounts(document) == document
+
+
+@pytest.mark.parametrize("key", ["sk-" + "Ab1_" * 10, "AKIAIOSFODNN7EXAMPLE", "ABSK" + "Yk1z" * 10])
+@pytest.mark.parametrize(
+    "before",
+    ["", "\n", "\t", "a\r\n", "\x00", "\u00e9", "KEY=", "%0A", "%3d", "\b", "\f"],
+    ids=repr,
+)
+def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
+    text = before + key
+    for told in (text, json.dumps(text), json.dumps(json.dumps(text))):
+        assert key not in hide_keys(told)
+        assert "(hidden)" in hide_keys(told)
+
+
+@pytest.mark.parametrize("text", ["task-force-of-1", "a disk-quota-1234", "xAKIAIOSFODNN7EXAMPLE"])
+def test_a_word_that_ends_as_a_key_begins_is_none(text):
+    assert hide_keys(text) == text

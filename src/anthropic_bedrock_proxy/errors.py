@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from .redaction import hide_keys
+from .redaction import hide_accounts, hide_keys
 
 _RETRIED: Final = (408, 409, 429)
 
@@ -51,7 +51,7 @@ class ProxyError(Exception):
         `error_code` is for programs, e.g. `model_not_allowed`. `cause` is for the operator's
         metrics and logs, what refused and why, e.g. `limit:key/requests`.
         """
-        self.message = hide_keys(message)
+        self.message = hide_accounts(hide_keys(message))
         super().__init__(self.message)
         self.retry_after = retry_after
         self.error_code = error_code

@@ -14,15 +14,20 @@ _LONGEST_SHOWN: Final = 200
 _UNPRINTABLE: Final = re.compile(r"[^ -~]")
 # The id of an account, also at the end of a sentence; no part of a longer or a decimal number.
 ACCOUNT: Final = re.compile(r"(?<!\d)(?<!\d\.)\d{12}(?!\d)(?!\.\d)")
+# The account of an ARN, however often that was escaped; at the end, the ARN was cut. It stands
+# between colons, so no number of a JSON document is one.
+_ARN_ACCOUNT: Final = re.compile(r"(:|%(?:25)*3[aA])[0-9]{12}(?=:|%(?:25)*3[aA]|$)")
 
 
 @cache
 def _keys() -> re.Pattern[str]:
     """Finds keys by how they begin: ours (escaped, too), AWS's and Bedrock's, tokens."""
     # Compiled when it is first needed, as most starts never need it. What is matched has no
-    # character that ends a text in JSON.
+    # character that ends a text in JSON. A letter before it may be the end of an escape: that of a
+    # new line in JSON is one. The first look is for speed.
     return re.compile(
-        r"(?<![A-Za-z0-9])(?:"
+        r"(?=[sSAbe])"
+        r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))(?:"
         r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
         r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
         r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"
@@ -36,13 +41,18 @@ def hide_keys(text: str) -> str:
     return _keys().sub(lambda match: f"{match['ours'] or ''}(hidden)", text)
 
 
+def hide_accounts(text: str) -> str:
+    """Hides the accounts of ARNs in `text`, which may be a JSON document; the rest stays."""
+    return _ARN_ACCOUNT.sub(r"\1(account)", text) if "arn" in text else text
+
+
 def redact(message: str) -> str:
     """Returns `message` without ARNs and account ids."""
     return ACCOUNT.sub("(account)", _ARN.sub("(arn)", message))
 
 
 def shown(items: Sequence[str]) -> list[str]:
-    """Returns as many of `items` as a header or a log line takes, printable, without keys.
+    """Returns as many of `items` as a header or a log line takes: printable, no keys or accounts.
 
     A client's own words are in them: a request may cause any number of any length. Says how many
     more there are.
@@ -50,7 +60,7 @@ def shown(items: Sequence[str]) -> list[str]:
     texts: list[str] = []
     left = _MOST_SHOWN_BYTES
     for item in items[:_MOST_SHOWN]:
-        text = hide_keys(_UNPRINTABLE.sub("?", item[:_LONGEST_SHOWN]))
+        text = hide_accounts(hide_keys(_UNPRINTABLE.sub("?", item[:_LONGEST_SHOWN])))
         left -= len(text) + 2
         if left < 0:
             break

@@ -28,22 +28,11 @@ OK: Final = "ok"
 CANCELLED: Final = "cancelled"  # the client left, or the server is stopping
 
 
-_MOST_KEPT: Final = 256 * 1024  # bytes of an answer's events
-
-
 class TracedContent(msgspec.Struct):
     """The words of a request and its answer, kept only where the operator wants them in traces."""
 
-    request: Mapping[str, Any] | None = None  # its fields, as JSON
-    events: list[tuple[bytes, bytes]] = []
-    body: bytes = b""  # of a whole answer
-    size: int = 0
-
-    def take(self, events: Sequence[tuple[bytes, bytes]]) -> None:
-        """Keeps events of the answer, until they are too many."""
-        self.size += sum(len(data) for _, data in events)
-        if self.size <= _MOST_KEPT:
-            self.events += events
+    request: bytes | bytearray
+    answer: bytes | Sequence[tuple[bytes, bytes]] = b""  # a message, or the events of one
 
 
 class TraceContext(msgspec.Struct):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from anthropic_bedrock_proxy.admin.explanation import explain, facts_of
 from anthropic_bedrock_proxy.errors import LimitState
 from anthropic_bedrock_proxy.telemetry.access_log import RequestLine
 from anthropic_bedrock_proxy.telemetry.request_log.record import BudgetState, RequestRecord
 from anthropic_bedrock_proxy.timeline import CANCELLED, OK, ToolRun, UpstreamRequest
 
-AT = 1_796_000_001.5
+AT = "2026-11-30T00:53:21.500Z"
 
 
 def line(**fields):
@@ -57,7 +55,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
     story = record(
         told,
         limits=[LimitState("requests", 60, 59, 1_796_000_060)],
-        budgets=[BudgetState("key:key_1", "2026-11", 10_000_000_000, 4_250_000_000)],
+        budgets=[BudgetState("key:key_1", "2026-11", 10_000_000_000, 4_250_000_000, 1_796_083_200)],
         dropped=["top_k"],
         warnings=["system.0.cache_control: left out"],
         switches=[("default/invoke", "west/invoke", "ThrottlingException")],
@@ -75,7 +73,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
         "It was made with the key key_1 of the user ann.",
         f"It belongs to the trace {'a' * 32}.",
         "The limits then: requests 59 of 60 left, full again at 00:54:20Z.",
-        "The budget of key:key_1 (2026-11): $10, $4.25 left.",
+        "The budget of key:key_1 (2026-11): $10, $4.25 left, begins again at 2026-12-01T00:00:00Z.",
         "Left out for Bedrock, with nothing lost: top_k.",
         "Changed for Bedrock, as the client was told: system.0.cache_control: left out.",
         (
@@ -113,42 +111,6 @@ def test_a_turn_tells_its_tools_and_calls_in_their_order():
     ]
     assert sentences[0].endswith("answered, first bytes after 100 ms, ended after 400 ms.")
     assert sentences[1].endswith("finished after 300 ms.")
-
-
-@pytest.mark.parametrize(
-    ("cause", "error", "words"),
-    [
-        ("limit:key/requests", "rate_limit_error", "over a limit"),
-        ("budget_exceeded", "permission_error", "A budget is used up"),
-        ("key:missing", "authentication_error", "no API key"),
-        ("key:unknown", "authentication_error", "not known"),
-        ("key:revoked", "permission_error", "not in use any more"),
-        ("cooling", "overloaded_error", "left alone"),
-        (
-            "aws:ThrottlingException",
-            "rate_limit_error",
-            "The last refusal was ThrottlingException.",
-        ),
-        ("aws:Unreachable", "overloaded_error", "Bedrock could not be reached"),
-        ("model_not_allowed", "permission_error", "`keys update --allow-model`"),
-        ("tool_not_allowed", "permission_error", "`keys update --allow-tool`"),
-        ("network_not_allowed", "permission_error", "`keys update --allow-network`"),
-        ("", "invalid_request_error", "the answer named the place"),
-    ],
-)
-def test_why_it_was_refused(cause, error, words):
-    story = record(line(status=400, error=error, cause=cause), error_message="over it")
-    said = explain(story)
-    assert sum(one.startswith("Why: ") for one in said) == 1
-    assert words in said[-1]
-    assert "The client was told: over it" in said
-
-
-def test_an_unknown_model_is_called_so_and_an_unknown_path_is_not():
-    (model,) = explain(record(line(status=404, error="not_found_error", model="m")))[-1:]
-    (path,) = explain(record(line(status=404, error="not_found_error", model="")))[-1:]
-    assert "`models map`" in model
-    assert "model" not in path
 
 
 def test_pauses_between_attempts_are_told_but_none_between_model_calls():
@@ -204,3 +166,7 @@ def test_facts_count_moments_from_the_head_of_the_request():
     (made,) = facts["upstream"]
     assert (made["began_ms"], made["first_ms"], made["ended_ms"]) == (100.0, 150.0, 200.0)
     assert str(facts["budgets"][0]["left_usd"]) == "1E-9"
+
+
+def test_the_master_key_is_called_so():
+    assert "It was made with the master key." in explain(record(line(key_id="master")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from clocks import Clock
 
 from anthropic_bedrock_proxy.app.health import (
     check_health,
@@ -13,9 +14,12 @@ from anthropic_bedrock_proxy.app.health import (
     look_at_limiter,
     look_at_providers,
     look_at_store,
+    make_health,
 )
+from anthropic_bedrock_proxy.app.sandbox import OnDemandSandbox
 from anthropic_bedrock_proxy.aws_errors import NO_CREDENTIALS, UNREACHABLE, UpstreamRefusal
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
+from anthropic_bedrock_proxy.health.components import KEPT_SECONDS
 from anthropic_bedrock_proxy.limits.base import LimiterError
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
@@ -65,7 +69,10 @@ def test_the_limiter():
 @pytest.mark.parametrize(
     ("one", "other", "state"),
     [
-        ("ready", "idle", "ok"),
+        ("ready", "ready", "ok"),
+        ("idle", "idle", "idle"),
+        ("ready", "idle", "idle"),
+        ("unavailable", "idle", "degraded"),
         ("ready", None, "unknown"),
         ("preparing", "ready", "degraded"),
         ("unavailable", "ready", "degraded"),
@@ -144,3 +151,39 @@ def test_what_is_no_component_cannot_be_required(tmp_path):
     check_health(load_settings(None, {"READY_REQUIRES": "store,limiter"}, env_file=None))
     with pytest.raises(SettingsError, match="READY_REQUIRES: 'redis' is none of store"):
         check_health(load_settings(None, {"READY_REQUIRES": "store,redis"}, env_file=None))
+
+
+class FineLimiter:
+    async def check(self):
+        pass
+
+
+def test_providers_of_the_store_are_looked_at_as_they_come_and_go():
+    off = {
+        "ENABLE_PROGRAMMATIC_TOOL_CALLING": "false",
+        "ENABLE_STANDALONE_CODE_EXECUTION": "false",
+    }
+    settings = load_settings(None, off, env_file=None)
+    clock, stored = Clock(), FakeUpstream()
+    stored.unreachable = AWAY
+    providers = {"default": FakeUpstream()}
+
+    async def story():
+        _, components = make_health(
+            settings,
+            store=MemoryStore(),
+            limiter=FineLimiter(),
+            providers=providers,
+            sandbox=OnDemandSandbox(settings, None),
+            monotonic=clock,
+        )
+        for change in (dict, lambda: providers.update(west=stored), lambda: providers.pop("west")):
+            change()
+            yield (await components.current())["upstream"].state
+            clock.now += KEPT_SECONDS
+        await components.close()
+
+    async def told():
+        return [state async for state in story()]
+
+    assert asyncio.run(told()) == ["ok", "degraded", "ok"]

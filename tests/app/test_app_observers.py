@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from anthropic_bedrock_proxy.app.logs import make_output
 from anthropic_bedrock_proxy.app.observers import (
     make_access_log,
-    make_content_log,
+    make_content_observers,
     make_ended_requests,
+    make_observers,
     make_request_log,
 )
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
+from anthropic_bedrock_proxy.telemetry.ended_requests import EndedRequests
 from anthropic_bedrock_proxy.telemetry.log_file import LogFile
 from anthropic_bedrock_proxy.telemetry.output import Output
 
@@ -25,8 +30,8 @@ def test_requests_are_told_to_whoever_is_switched_on(given, tmp_path):
     configured = settings(STORE_URL=f"sqlite:///{tmp_path}/x.db", **given)
     logs = make_access_log(configured, Output()), make_request_log(configured)
     assert (logs[0] is None, logs[1] is None) == ("ACCESS_LOG" in given, "REQUEST_LOG" in given)
-    assert len(make_ended_requests(configured, *logs, None)._looks) == 1
-    assert make_ended_requests(configured, None, None, None)._looks == []
+    assert len(make_ended_requests(configured, *logs, None).looks) == 1
+    assert make_ended_requests(configured, None, None, None).looks == []
 
 
 def test_lines_go_to_a_descriptor_or_to_a_file(tmp_path):
@@ -37,6 +42,16 @@ def test_lines_go_to_a_descriptor_or_to_a_file(tmp_path):
         make_output(settings(LOG_OUTPUT=f"{tmp_path}/nowhere/proxy.log"))
 
 
-def test_contents_are_logged_for_nobody_unless_keys_are_named():
-    assert make_content_log(settings()) is None
-    assert make_content_log(settings(LOG_CONTENT_KEYS="key_1, key_2")).wants("key_2")
+def test_contents_are_shown_to_nobody_unless_keys_or_traces_are_named():
+    assert make_content_observers(settings(), None) == []
+    assert make_content_observers(settings(), SimpleNamespace(content=None)) == []
+    traces = SimpleNamespace(content=object())
+    log, other = make_content_observers(settings(LOG_CONTENT_KEYS="key_1, key_2"), traces)
+    assert log.wants(Exchange("req_1", 0.0, 0, key_id="key_2"))
+    assert other is traces.content
+
+
+def test_nobody_observes_requests_where_all_is_switched_off():
+    assert make_observers(EndedRequests([]), None) == []
+    ended, tracing = EndedRequests([lambda *_: None]), SimpleNamespace(observe=object())
+    assert make_observers(ended, tracing) == [ended, tracing.observe]

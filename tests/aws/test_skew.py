@@ -65,7 +65,7 @@ def test_what_is_no_date_changes_nothing(date):
 
 def test_a_skew_is_told_once_and_when_it_changes_by_much(caplog):
     skew = Skew("DynamoDB")
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         for number, offset in enumerate([2, 90, 91, 88, 90, -400, -400, 0, 0.4, 2]):
             answered(skew, offset, at=NOON + number * 10)
     told = [record.getMessage() for record in caplog.records]

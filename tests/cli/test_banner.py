@@ -38,3 +38,22 @@ def test_the_address_can_be_pasted(host, tls, listening, curl):
     text = banner(settings, host, 8000, "Bedrock", None, first_key=None, keyless=False)
     assert f"  listening  {listening}\n" in text
     assert f"  {curl} -H " in text
+
+
+def told(**environ):
+    settings = load_settings(None, environ=environ, env_file=None)
+    return banner(settings, "127.0.0.1", 8000, "Bedrock", None, first_key=None, keyless=False)
+
+
+def test_pages_are_told_unless_they_are_switched_off():
+    assert (
+        "  pages      http://127.0.0.1:8000/docs (the API), /health, /ready, /metrics\n" in told()
+    )
+    off = told(DOCS_URL="", ENABLE_METRICS="false")
+    assert "  pages      http://127.0.0.1:8000/health, /ready\n" in off
+    assert "/docs" not in told(OPENAPI_URL="")
+    assert "/reference (the API)" in told(DOCS_URL="/reference")
+
+
+def test_commands_are_told():
+    assert "doctor, top, explain REQUEST_ID" in told()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import msgspec
@@ -14,12 +15,12 @@ from anthropic_bedrock_proxy.telemetry.access_log import RequestLine
 from anthropic_bedrock_proxy.telemetry.request_log.record import RequestRecord, encode
 
 both = pytest.mark.parametrize("run", ["local", "remote"], indirect=True)
-NOTED = "req_019d2f3c41a0123456789ab1"
+NOTED = f"req_{int(time.time() * 1000):011x}0123456789ab1"  # older ones are not told
 BOOKED = "req_019d2f3c41a0123456789ab2"
 
 
 def note():
-    line = RequestLine(1.0, "POST /v1/messages", 200, NOTED, 12.0, model="m")
+    line = RequestLine("1970-01-01T00:00:01.000Z", "POST /v1/messages", 200, NOTED, 12.0, model="m")
     record = RequestRecord(line=msgspec.Raw(msgspec.json.encode(line)), started=1.0, ended=2.0)
     Path("requests").mkdir()
     Path("requests/00000000001-1-x.jsonl").write_bytes(encode(record) + b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 
 import msgspec
 import pytest
@@ -229,3 +230,90 @@ def test_people_get_a_line_for_each_finding_and_its_mend(run, bedrock, sim):
     (failed,) = (number for number, line in enumerate(lines) if line.startswith("FAIL"))
     assert lines[failed].startswith("FAIL  limits        Redis: ConnectionError")
     assert lines[failed + 1].startswith(" " * 20 + "-> start it, or correct LIMITS_URL")
+
+
+PROFILES = """
+[profile expired]
+sso_start_url=https://example.awsapps.com/start
+sso_region=us-east-1
+sso_account_id=123456789012
+sso_role_name=r
+[profile empty]
+region=us-east-1
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "mend"),
+    [
+        ("nosuch", "correct AWS_PROFILE, or make the profile nosuch in ~/.aws/config"),
+        ("expired", "`aws sso login --profile expired`"),
+        ("empty", "give the profile empty credentials"),
+    ],
+)
+def test_a_profile_that_gives_no_keys_has_a_mend_of_its_own(
+    doctor, bedrock, tmp_path, profile, mend
+):
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(PROFILES)
+    alone = {name: value for name, value in bedrock.items() if "KEY" not in name}
+    code, lines = doctor("--no-model-calls", **alone, AWS_PROFILE=profile)
+    assert (code, lines["credentials"]["state"]) == (1, "fail")
+    assert mend in lines["credentials"]["mend"]
+
+
+def test_the_profile_of_a_provider_is_told_as_the_providers(doctor, bedrock):
+    providers = json.dumps({"far": {"region": "eu-west-1", "profile": "nosuch"}})
+    _, lines = doctor("--no-model-calls", **bedrock, PROVIDERS=providers)
+    assert "correct the `profile` of far" in lines["credentials far"]["mend"]
+
+
+def test_no_profile_is_called_in_a_region_that_does_not_have_it(doctor, bedrock, sim):
+    endpoint = {"endpoint_url": bedrock["BEDROCK_ENDPOINT_URL"]}
+    given = bedrock | {
+        "PROVIDERS": json.dumps({"far": {"region": "eu-west-1", **endpoint}}),
+        "FAILOVER_CHAINS": json.dumps({"*": ["default", "far"]}),
+    }
+    mapping = json.dumps({"m": MODEL})
+    code, lines = doctor(**given, DEFAULT_MODEL_MAPPING=mapping)
+    assert (code, lines["model m"]["state"]) == (0, "ok")
+    assert lines["model m at far"]["state"] == "warn"
+    assert "eu-west-1 has no such inference profile" in lines["model m at far"]["found"]
+    assert len(sim.requests()) == 1
+
+
+def test_the_newest_models_are_those_of_the_region(doctor, bedrock, sim):
+    _, lines = doctor(**bedrock | {"AWS_REGION": "eu-west-1"})
+    called = [line["found"] for name, line in lines.items() if name.startswith("model ")]
+    assert len(called) == 3
+    assert all(found.startswith(("eu.", "global.")) for found in called)
+
+
+def test_an_old_store_is_left_as_it_is_and_its_mappings_are_told_to_be_unknown(
+    doctor, run, bedrock, sim, tmp_path
+):
+    assert run("models", "map", "stored", MODEL).exit_code == 0
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        connection.execute("DELETE FROM schema_migrations WHERE name >= '0003'")
+        before = connection.execute("SELECT name FROM schema_migrations").fetchall()
+    connection.close()
+    _, lines = doctor(**bedrock)
+    assert lines["store"]["state"] == "warn"
+    assert "mappings and providers of the store are not known" in lines["stored models"]["found"]
+    assert lines["models"]["found"].startswith("none is known")
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        assert connection.execute("SELECT name FROM schema_migrations").fetchall() == before
+    connection.close()
+
+
+def test_a_store_that_cannot_be_read_is_told_with_its_reason(doctor, bedrock, sim):
+    given = bedrock | {"DYNAMODB_ENDPOINT_URL": "http://127.0.0.1:1"}
+    _, lines = doctor(**given, url="dynamodb://")
+    assert lines["stored models"]["state"] == "warn"
+    assert (
+        lines["stored models"]["found"]
+        .rpartition("not known: ")[2]
+        .startswith(
+            ("DynamoDB", "no answer in")  # it is asked again for some seconds
+        )
+    )

@@ -11,11 +11,12 @@ from anthropic_bedrock_proxy.diagnosis.checks import (
     Check,
     CheckResult,
     DaemonThreads,
+    ok,
     run_checks,
     worst,
 )
 
-FINE = CheckResult(state="ok", found="well")
+FINE = ok("well")
 
 
 async def fine():

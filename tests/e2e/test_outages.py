@@ -85,7 +85,9 @@ class ReadOnlyRedis:
         assert self.redis.tell("REPLICAOF", "NO", "ONE") == b"+OK"
 
 
-@pytest.fixture(params=["locked file", "moved file", "dynamodb", "redis", "read-only redis"])
+@pytest.fixture(
+    params=["locked file", "moved file", "moved folder", "dynamodb", "redis", "read-only redis"]
+)
 def stricken(request, tmp_path):
     """Settings of a proxy, and the outage that will strike it."""
     path = tmp_path / "data" / "proxy.db"
@@ -94,6 +96,8 @@ def stricken(request, tmp_path):
         yield files, LockedFile(path)
     elif request.param == "moved file":
         yield files, MovedFile(path)
+    elif request.param == "moved folder":  # with the journal, and all else of this machine
+        yield {"STORE_URL": f"sqlite:///{path}"}, MovedFile(path)
     elif request.param.endswith("redis"):
         with RedisProcess() as redis:
             outage = KilledRedis if request.param == "redis" else ReadOnlyRedis

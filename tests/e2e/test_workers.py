@@ -218,3 +218,18 @@ def test_sighup_cuts_nothing_and_says_when_it_is_done(sim, start, manager, worke
     assert manager.hears().startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert manager.hears() == "READY=1"
     assert proxy.stop() == 0
+
+
+def test_another_worker_makes_nothing_where_the_data_were_moved_away(start, tmp_path):
+    data, away = tmp_path / "data", tmp_path / "away"
+    proxy = start(WORKERS="2", STORE_URL=f"sqlite:///{data}/proxy.db")
+    wait_for(lambda: len(children(proxy.process.pid)) == 2, "two workers")
+    before = children(proxy.process.pid)
+    data.rename(away)
+    for worker in before:
+        os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: len(children(proxy.process.pid) - before) == 2, "two other workers")
+    wait_for(lambda: proxy.logged().count("the store does not answer yet") == 2, "they looked")
+    assert not data.exists()
+    away.rename(data)
+    wait_for(lambda: asyncio.run(post(proxy.url, proxy.key)).status == 200, "the store is back")

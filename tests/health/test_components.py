@@ -145,3 +145,20 @@ def test_what_has_answered_once_is_remembered(run):
             assert (await components.current())["store"].once_ok
 
     run(work)
+
+
+def test_what_begins_when_it_is_needed_is_no_trouble_that_the_log_tells_of(run, caplog):
+    async def work(components, part, clock):
+        for state in ("idle", "ok", "idle"):
+            part.finding = Finding(state=state, reason="it starts later")
+            assert (await components.current())["store"].state == state
+            clock.now += KEPT_SECONDS
+        assert caplog.records == []
+        part.finding = DOWN
+        await components.current()
+        clock.now += KEPT_SECONDS
+        part.finding = Finding(state="idle")
+        await components.current()
+        assert caplog.messages[-1] == "health: store is idle again"
+
+    run(work)

@@ -19,6 +19,7 @@ from anthropic_bedrock_proxy.health.findings import (
 FINE = ComponentState(state="ok", once_ok=True)
 FAILED = ComponentState(state="failed", once_ok=True)
 NEVER = ComponentState(state="failed")
+IDLE = ComponentState(state="idle", reason="it starts later")
 UNKNOWN = ComponentState(state="unknown")
 
 
@@ -31,6 +32,8 @@ UNKNOWN = ComponentState(state="unknown")
         ({"store": NEVER, "upstream": FINE}, ["store"], "unhealthy"),
         ({"limiter": FAILED, "executor": NEVER}, [], "degraded"),
         ({"upstream": ComponentState(state="degraded")}, [], "degraded"),
+        ({"upstream": FINE, "executor": IDLE}, [], "healthy"),
+        ({"upstream": IDLE}, [], "healthy"),
         ({"upstream": UNKNOWN, "limiter": UNKNOWN}, ["upstream"], "healthy"),
     ],
 )

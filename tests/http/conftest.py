@@ -43,7 +43,7 @@ class Proxy:
         holds=False,
         trusted_networks=(),
         toolset=None,
-        content=None,
+        content=(),
     ):
         self.upstream = FakeUpstream()
         toolset = toolset or search_tools()

@@ -17,10 +17,10 @@ from anthropic_bedrock_proxy.limits.shared import SharedLimiter
 
 
 def test_memory_is_shared_by_the_processes_of_the_machine(tmp_path):
+    (tmp_path / "data").mkdir()
+
     async def story():
-        limiters = [
-            limiter_from_url("memory://", directory=tmp_path / "new" / "data") for _ in range(2)
-        ]
+        limiters = [limiter_from_url("memory://", directory=tmp_path / "data") for _ in range(2)]
         assert all(isinstance(limiter, SharedLimiter) for limiter in limiters)
         for limiter, left in zip(limiters, (9, 8), strict=True):
             decision = await draw(limiter, [Take(Bucket("b", 10, 50_000), 1)])
@@ -28,7 +28,7 @@ def test_memory_is_shared_by_the_processes_of_the_machine(tmp_path):
             await limiter.close()
 
     asyncio.run(story())
-    assert (tmp_path / "new" / "data" / FILE_NAME).exists()
+    assert (tmp_path / "data" / FILE_NAME).exists()
 
 
 def test_a_place_for_the_file_that_is_not_there_is_told_at_once(tmp_path, caplog):

@@ -113,7 +113,7 @@ def told(caplog):
     return [record.levelno for record in caplog.records if record.name.endswith("limits")]
 
 
-ONCE = [logging.ERROR, logging.WARNING]
+ONCE = [logging.ERROR, logging.INFO]
 
 
 class Refusal:

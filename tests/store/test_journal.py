@@ -20,6 +20,7 @@ from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
 
 def test_records_reach_the_store_whole_and_the_file_goes(tmp_path, store):
+    (tmp_path / "journal").mkdir()
     journal = Journal(tmp_path / "journal")
     full = record("1", input_tokens=7, error="api_error", estimated=True, ttft_ms=3, cost_nano=9)
     journal.append(full)
@@ -38,11 +39,11 @@ def test_records_reach_the_store_whole_and_the_file_goes(tmp_path, store):
 
 
 def test_nothing_is_touched_until_the_first_append_nor_while_idle(tmp_path, store):
+    (tmp_path / "journal").mkdir()
     journal = Journal(tmp_path / "journal")
     assert drain(journal, store) == 0
-    assert not (tmp_path / "journal").exists()
+    assert list((tmp_path / "journal").iterdir()) == []
     journal.append(record("1"))
-    assert stat.S_IMODE((tmp_path / "journal").stat().st_mode) == 0o700
     assert stat.S_IMODE(segments(tmp_path / "journal")[0].stat().st_mode) == 0o600
     drain(journal, store)
     before = (tmp_path / "journal").stat().st_mtime_ns
@@ -164,6 +165,21 @@ def test_a_batch_in_doubt_comes_again_as_it_was_before_any_later_one(tmp_path):
     assert numbers == sorted(set(numbers))
 
 
+def test_a_folder_that_was_moved_away_is_not_made_anew_and_used_when_it_is_back(tmp_path, store):
+    folder, away = tmp_path / "data" / "journal", tmp_path / "away"
+    folder.mkdir(parents=True)
+    journal = Journal(folder)
+    journal.append(record("1"))
+    (tmp_path / "data").rename(away)
+    assert drain(journal, store) == 1
+    journal.append(record("2"))
+    assert not (tmp_path / "data").exists()
+    assert drain(journal, store) == 1, "from memory"
+    away.rename(tmp_path / "data")
+    journal.append(record("3"))
+    assert segments(folder)[-1].read_bytes() == line("3")
+
+
 def test_what_was_in_memory_has_later_numbers_and_keeps_them(tmp_path):
     (tmp_path / "journal").write_text("")
     journal, log = Journal(tmp_path / "journal"), Listener()
@@ -173,6 +189,7 @@ def test_what_was_in_memory_has_later_numbers_and_keeps_them(tmp_path):
         listen(journal, log)
     journal.append(record("2"))
     (tmp_path / "journal").unlink()
+    (tmp_path / "journal").mkdir()
     log.fail_at = {2}
     with pytest.raises(StoreError):
         listen(journal, log)
@@ -300,6 +317,7 @@ def test_what_waited_in_memory_is_written_once_the_disk_is_back(tmp_path, store)
     journal = Journal(tmp_path / "journal")
     journal.append(record("1"))
     (tmp_path / "journal").unlink()
+    (tmp_path / "journal").mkdir()
     store.down = True
     asyncio.run(journal.finish(store.usage))
     journal.close()

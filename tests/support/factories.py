@@ -108,7 +108,7 @@ def make_routes(
     sandbox_health=None,
     files=None,
     render_metrics=no_metrics,
-    content=None,
+    content=(),
     max_file_bytes=1 << 20,
     max_body_bytes=1 << 25,
     build_admin=None,

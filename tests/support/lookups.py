@@ -58,4 +58,4 @@ def is_running(pid):
 
 
 def told(caplog):
-    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.INFO]

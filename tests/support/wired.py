@@ -26,7 +26,7 @@ async def wired(*, board=None, **environ):
         usual = {
             "MASTER_API_KEY": MASTER,
             "STORE_URL": "memory://",
-            "JOURNAL_DIR": f"{folder}/journal",
+            "JOURNAL_DIR": folder,
             "AWS_REGION": "us-east-1",
             "AWS_BEARER_TOKEN_BEDROCK": "token",
             "ACCESS_LOG": "false",

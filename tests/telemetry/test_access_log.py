@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tracemalloc
 
 import pytest
 
@@ -93,6 +94,8 @@ def test_a_client_cannot_write_lines_of_its_own(pipe):
 
 
 SECRET = "sk-" + "Ab1_" * 10 + "xyz"
+ACCOUNT = "123456789012"
+ARN = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/"
 MASTER = "an operator's own words"
 PASTED = [
     (SECRET, SECRET),
@@ -108,6 +111,10 @@ PASTED = [
     (f"x {MASTER} y", MASTER),
     (MASTER.replace(" ", "%20"), MASTER.replace(" ", "%20")),
     ("x" * 190 + f"/{SECRET}", SECRET[:20]),
+    ("123456789012", "123456789012"),
+    (f"{ARN}abc1", ACCOUNT),
+    (ARN.replace(":", "%3A"), ACCOUNT),
+    ("x" * 160 + ARN, ACCOUNT[:4]),
 ]
 
 
@@ -142,7 +149,7 @@ def test_a_key_that_was_pasted_into_a_path_or_for_a_model_is_in_no_line(
         "/v1/messages/count_tokens",
         "/v1/models/us.anthropic.claude-haiku-4-5-20251001-v1:0",
         "/admin/api/keys/key_abcdefghij234567/rotate",
-        "/v1/models/arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc1",
+        "/v1/models/arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-x",
         "/task-force-of-1",
     ],
 )
@@ -155,6 +162,18 @@ def test_other_paths_are_as_they_were(pipe, path):
     asyncio.run(main())
     os.close(pipe[1])
     assert f" POST {path} " in os.read(pipe[0], 65536).decode()
+
+
+def test_the_words_of_clients_are_not_remembered_whole():
+    lines = RequestLines([lambda *_: None])
+    line_of(REQUEST, exchange(model="warm"))
+    tracemalloc.start()
+    for number in range(10):
+        name = f"{number}" + "x" * 1_000_000
+        lines(request_of(name), exchange(model=name))
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_100_000  # `name` itself
 
 
 def test_a_full_batch_is_written_at_once(pipe):
@@ -216,10 +235,19 @@ def test_a_line_tells_what_bedrock_was_asked_and_what_it_cost():
     assert line.ms == pytest.approx(2500, abs=0.1)
 
 
+def test_the_account_of_a_target_is_hidden():
+    told = failed_over()
+    told.model = ARN + "abc1"
+    told.target = Target("ireland", "invoke", ARN + "abc1", None)
+    line = line_of(REQUEST, told)
+    assert line.bedrock_model_id == line.model == ARN.replace(ACCOUNT, "(account)") + "abc1"
+
+
 def test_a_request_without_a_model_has_a_short_line():
     written = json.loads(json_line(REQUEST, exchange(ended=0.25)))
     assert written.keys() == {"time", "access", "status", "request_id", "ms", "client"}
     assert written["ms"] == 250.0
+    assert written["time"] == "1970-01-01T00:00:00.250Z"
 
 
 def json_line(request, told):

@@ -79,3 +79,24 @@ def test_whoever_needs_all_now_has_them_flushed():
         assert len(looks.seen) == 2
 
     asyncio.run(main())
+
+
+def test_a_look_that_fails_takes_nothing_from_the_others(caplog):
+    looks = Looks()
+
+    def fails(_, exchange):
+        if exchange.request_id != "req_1":
+            raise ValueError("odd")
+        looks.order.append("all but two failed")
+
+    looks.ended.looks = [fails, *looks.ended.looks]
+
+    async def main():
+        looks.end(3)
+        looks.ended.flush()
+
+    asyncio.run(main())
+    assert [name for _, name in looks.seen] == ["req_0", "req_1", "req_2"]
+    assert looks.order == ["all but two failed"] + ["first"] * 3 + ["second"] * 3
+    (told,) = caplog.records
+    assert (told.request_id, told.exc_info[0]) == ("req_0", ValueError)

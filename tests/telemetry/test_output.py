@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,6 +33,20 @@ def test_a_pipe_that_is_full_stops_nobody_and_what_was_lost_is_told(pipe):
     assert after == b"after"
 
 
+def test_a_pipe_that_another_worker_fills_after_the_look_is_not_waited_for(pipe):
+    read, write = pipe
+    output = Output(write)
+    output._poll = SimpleNamespace(poll=lambda _: [True])  # there was room
+    child = os.fork()
+    if not child:
+        signal.alarm(5)  # it ends by that if it waits
+        for _ in range(100):
+            output.write(b"x" * 999 + b"\n")  # a pipe holds 64 KiB
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(os.read(read, 1 << 20)) < 100_000
+
+
 def test_a_line_that_was_cut_is_ended_before_the_next(pipe):
     read, write = pipe
     output = Output(write)
@@ -40,6 +56,27 @@ def test_a_line_that_was_cut_is_ended_before_the_next(pipe):
     assert os.read(read, 1 << 20).startswith(b"\n{")
     assert set(held) == {ord("x")}
     os.close(write)
+
+
+def test_lines_of_several_processes_do_not_mix(pipe):
+    read, write = pipe
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            output = Output(write)
+            for _ in range(100):
+                output.write((b"%d" % number * 200 + b"\n") * 60)
+            os._exit(0)
+        children.append(child)
+    os.close(write)
+    with os.fdopen(os.dup(read), "rb") as reader:
+        lines = reader.read().split(b"\n")
+    for child in children:
+        os.waitpid(child, 0)
+    told = [line for line in lines if line and not line.startswith(b"{")]  # others tell of losses
+    assert len(told) > 60
+    assert {(len(line), len(set(line))) for line in told} == {(200, 1)}
 
 
 def test_a_full_disk_stops_nobody():

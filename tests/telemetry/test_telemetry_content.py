@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
@@ -23,10 +24,11 @@ def lines(caplog):
 
 
 def test_only_named_keys_are_logged():
-    assert ContentLog(["key_1"]).wants("key_1")
-    assert not ContentLog(["key_1"]).wants("key_2")
-    assert not ContentLog(["key_1"]).wants("")
-    assert ContentLog(["*"]).wants("key_2")
+    one, two, nobody = (Exchange("req_1", 0.0, 0, key_id=key) for key in ("key_1", "key_2", ""))
+    assert ContentLog(["key_1"]).wants(one)
+    assert not ContentLog(["key_1"]).wants(two)
+    assert not ContentLog(["key_1"]).wants(nobody)
+    assert ContentLog(["*"]).wants(two)
 
 
 def test_contents_are_told_with_request_and_key(exchange, lines):
@@ -45,6 +47,35 @@ def test_keys_and_images_are_left_out_and_the_rest_is_cut(exchange, lines):
     ContentLog(["*"]).request(exchange, b"{%b,%b}" % (image, secret) + b"x " * 100_000)
     (line,) = lines()
     assert "QUJDQUJD" not in line
-    assert "(4002 characters)" in line
+    assert "(4000 characters)" in line
     assert secret.decode() not in line
     assert len(line) < 70_000
+
+
+def test_what_stands_behind_a_large_image_is_told(exchange, lines):
+    image = b'"data":"' + b"QUJD" * 500_000 + b'"'
+    ContentLog(["*"]).request(exchange, b'{%b,"text":"What is this?"}' % image)
+    (line,) = lines()
+    assert "What is this?" in line
+    assert "(2000000 characters)" in line
+
+
+def delta(text):
+    data = {"index": 0, "delta": {"type": "text_delta", "text": text}}
+    return b"content_block_delta", msgspec.json.encode(data)
+
+
+def test_a_key_that_is_split_over_events_is_hidden(exchange, lines):
+    start = {"index": 0, "content_block": {"type": "text", "text": ""}}
+    secret = "sk-" + "Ab1_" * 10
+    events = [(b"content_block_start", msgspec.json.encode(start)), *map(delta, f"{secret} it is.")]
+    ContentLog(["*"]).answer(exchange, events)
+    (line,) = lines()
+    content = msgspec.json.decode(msgspec.json.decode(line)["content"])
+    assert content == {"content": [{"type": "text", "text": "sk-(hidden) it is."}]}
+
+
+def test_events_that_are_no_message_are_not_told(exchange, lines):
+    ContentLog(["*"]).answer(exchange, [delta("lost"), (b"content_block_start", b"{")])
+    (line,) = lines()
+    assert msgspec.json.decode(line)["content"] == "2 events that are no message"

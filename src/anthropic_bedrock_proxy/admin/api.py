@@ -153,7 +153,8 @@ class AdminAPI:
             _log.critical("not in the audit log: %s", msgspec.json.encode(record).decode())
             raise UnavailableError(
                 f"{record.action} of {record.object} was done, but the audit log did not take it: "
-                f"{error}"
+                f"{error}",
+                cause="unavailable:store",
             ) from error
 
 
@@ -166,4 +167,4 @@ def _translated(error: StoreError) -> ProxyError:
         return ConflictError(message)
     if isinstance(error, SealingError):
         return InvalidRequestError(message)
-    return UnavailableError(message, retry_after=1.0)
+    return UnavailableError(message, retry_after=1.0, cause="unavailable:store")

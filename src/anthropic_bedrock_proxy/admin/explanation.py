@@ -2,17 +2,19 @@
 
 Each sentence is made of facts of the record, in the order in which they happened. For example:
 
-    POST /v1/messages at 2026-11-29T06:30:12Z ended with 429 rate_limit_error after 1.4 ms.
+    POST /v1/messages at 2026-11-29T06:30:12+00:00, for claude-x as a whole answer, ended with 429
+    rate_limit_error after 1.4 ms.
     It was made with the key key_7f.
     The limits then: requests 0 of 60 left, full again at 06:31:00Z.
-    The proxy refused it: over the limit of requests of the key. Wait, or raise the limit with
-    `keys update`.
+    The client was told: This request would exceed the limit of 60 requests per minute of the key …
+    Why: It was over the limit of requests of its key (60, of which 0 were left; full again at
+    2026-11-29T06:31:00Z). Wait, or raise it: `keys update key_7f --rate-limit N`, or …
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
@@ -21,24 +23,11 @@ import msgspec
 from ..money import usd
 from ..telemetry.request_log.record import RequestRecord
 from ..timeline import CANCELLED, OK, UpstreamRequest
+from .moments import timestamp
+from .reasons import reason_of
+from .scopes import MASTER
 
 _TO_ROUND: Final = 10.0
-# Why the proxy refused, by the beginning of the cause, and what mends it.
-_REFUSALS: Final = {
-    "limit:": "It was over a limit. Wait, or raise the limit (`keys update`, `users`, `teams`).",
-    "budget_exceeded": "A budget is used up. Raise it, or wait for its next period (`budgets`).",
-    "key:missing": "It brought no API key. Send one as `x-api-key` or as a bearer.",
-    "key:unknown": "Its API key is not known: look for typing errors, or for another proxy's key.",
-    "model_not_allowed": "Its key may not use that model (`keys update --allow-model`).",
-    "tool_not_allowed": "Its key may not use that tool (`keys update --allow-tool`).",
-    "network_not_allowed": "Its key may not be used from that network (`keys update "
-    "--allow-network`).",
-    "key:guessing": "Too many unknown keys have come from its network address.",
-    "key:": "Its API key is not in use any more (`keys show`).",
-    "cooling": "Every target was being left alone after failures or throttling (failover).",
-    "aws:Unreachable": "Bedrock could not be reached (`doctor` says where the way ends).",
-    "aws:": "Bedrock refused it, and went on so through all that was tried.",
-}
 
 
 def explain(record: RequestRecord) -> list[str]:
@@ -73,19 +62,22 @@ def facts_of(record: RequestRecord) -> dict[str, Any]:
     for budget in facts.get("budgets", ()):
         for name in ("budget", "left"):
             budget[f"{name}_usd"] = usd(budget.pop(f"{name}_nano", None))
+        budget["resets_at"] = timestamp(budget.get("resets_at"))
     return {**line, **facts}
 
 
 def _begun(record: RequestRecord) -> Iterator[str]:
     line = record.line
-    when = datetime.fromtimestamp(line.time - line.ms / 1000, UTC).isoformat(timespec="seconds")
+    began = datetime.fromisoformat(line.time) - timedelta(milliseconds=line.ms)
+    when = began.isoformat(timespec="seconds")
     outcome = f"{line.status} {line.error}" if line.error else str(line.status)
     kind = "a stream" if line.stream else "a whole answer"
     asked = f", for {line.model} as {kind}," if line.model else ""
     yield f"{line.access} at {when}{asked} ended with {outcome} after {_text(line.ms)} ms."
     if line.key_id:
         user = f" of the user {line.user_id}" if line.user_id else ""
-        yield f"It was made with the key {line.key_id}{user}."
+        key = "master key" if line.key_id == MASTER.id else f"key {line.key_id}"
+        yield f"It was made with the {key}{user}."
     if line.trace_id:
         yield f"It belongs to the trace {line.trace_id}."
 
@@ -101,7 +93,10 @@ def _admitted(record: RequestRecord) -> Iterator[str]:
         left = "nobody knew yet how much is left"
         if budget.left_nano is not None:
             left = f"${usd(budget.left_nano)} left"
-        yield f"The budget of {budget.owner} ({budget.period}): ${usd(budget.budget_nano)}, {left}."
+        again = timestamp(budget.resets_at)
+        ends = "" if again is None else f", begins again at {again}"
+        told = f"${usd(budget.budget_nano)}, {left}{ends}"
+        yield f"The budget of {budget.owner} ({budget.period}): {told}."
 
 
 def _converted(record: RequestRecord) -> Iterator[str]:
@@ -160,16 +155,8 @@ def _ended(record: RequestRecord) -> Iterator[str]:
         )
     if record.error_message:
         yield f"The client was told: {record.error_message}"
-    for beginning, why in _REFUSALS.items():
-        if line.cause.startswith(beginning):
-            code = line.cause.removeprefix("aws:") if beginning == "aws:" else ""
-            yield f"Why: {why}{f' The last refusal was {code}.' if code else ''}"
-            break
-    else:
-        if line.error == "not_found_error" and line.model and not record.upstream:
-            yield "Why: it asked for a model that is not known here (`models list`, `models map`)."
-        elif line.error and not record.upstream:
-            yield "Why: the proxy could not accept what it asks for; the answer named the place."
+    if why := reason_of(record):
+        yield f"Why: {why}"
     if line.disconnected:
         yield "The client left before the end of its answer."
 

@@ -23,7 +23,9 @@ def build_admin(settings: Settings, store: Store) -> AdminAPI:
     folder = settings.store.requests_path
     site = Site(
         registry=_registry(settings),
-        find_request=lambda request_id: asyncio.to_thread(find, folder, request_id),
+        find_request=lambda request_id: asyncio.to_thread(
+            find, folder, request_id, keep_seconds=settings.store.request_log_hours * 3600
+        ),
         prices=load_prices(),
         seal=Seal(failover.encryption_secret),
         model_mapping=models.default_model_mapping,

@@ -36,7 +36,13 @@ from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .metrics import Metrics, check_metrics, make_metrics
 from .models import make_registry, read_chains
-from .observers import make_access_log, make_content_log, make_ended_requests, make_request_log
+from .observers import (
+    make_access_log,
+    make_content_observers,
+    make_ended_requests,
+    make_observers,
+    make_request_log,
+)
 from .sandbox import OnDemandSandbox
 from .tracing import Tracing, check_tracing, make_tracing
 
@@ -119,7 +125,21 @@ class App:
         self._health.draining = True
 
     async def close(self) -> None:
-        """Lets go of AWS, delivers the usage that is left, closes the store."""
+        """Lets go of AWS, delivers the usage that is left, closes the store, ends the logs."""
+        try:
+            await self._let_go()
+        finally:  # whatever fails, of every request is told
+            self._ended.flush()
+            if self._metrics is not None:
+                self._metrics.close()
+            if self._access_log is not None:
+                self._access_log.close()
+            if self._request_log is not None:
+                self._request_log.close()
+            if self._tracing is not None:
+                await self._tracing.close()
+
+    async def _let_go(self) -> None:
         self._watchdog.stop()
         await self._components.close()
         await self._updates.close()
@@ -135,15 +155,6 @@ class App:
         await self._limiter.close()
         await self._store.close()
         await self._resolver.close()
-        self._ended.flush()
-        if self._metrics is not None:
-            self._metrics.close()
-        if self._access_log is not None:
-            self._access_log.close()
-        if self._request_log is not None:
-            self._request_log.close()
-        if self._tracing is not None:
-            await self._tracing.close()
 
 
 def check(settings: Settings) -> None:
@@ -209,7 +220,6 @@ async def build(
         store=store,
         limiter=limiter,
         providers=providers,
-        provider_names=tuple(settings.failover.providers),
         sandbox=sandbox,
     )
     application = make_application(
@@ -221,9 +231,9 @@ async def build(
         health=health,
         sandbox_health=sandbox.health(),
         files=sandbox.client if sandbox.enabled else None,
-        content=make_content_log(settings),
+        content=make_content_observers(settings, tracing),
         render_metrics=metrics.render if metrics is not None else None,
-        observers=[ended] if tracing is None else [ended, tracing.observe],
+        observers=make_observers(ended, tracing),
         begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)

@@ -1,4 +1,4 @@
-"""Calls of one token, one for each configured model and place: is every gate before it open?"""
+"""Calls of one token, one for each configured model and provider: is every gate before it open?"""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import msgspec
 from ..aws.resolver.resolver import Resolver
 from ..aws_errors import UpstreamRefusal, rule_for
 from ..config import Settings
-from ..diagnosis.checks import CheckResult
+from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..diagnosis.gates import OPEN, SOMETIMES, judged
 from ..errors import ProxyError, RateLimitError
 from ..gateway.conversion import ConversionOptions, convert
+from ..models.geography import prefix_of, serves
 from ..models.registry import DEFAULT_PROVIDER, Registry, Target
 from ..protocol.request.messages import parse_request
 from ..protocol.request.policy import DEFAULT_POLICY
@@ -24,6 +25,7 @@ from ..store.base.catalog import ModelMapping
 from ..store.base.errors import StoreError
 from ..upstream.base import Deadlines, ModelCall
 from ..upstream.providers import Providers
+from .doctor_store import check_sqlite_store
 from .models import make_registry
 from .store import make_store
 
@@ -31,15 +33,15 @@ _NEWEST: Final = 3  # of the table, where the operator names no models
 _AT_ONCE: Final = 8
 _PAUSES: Final = (0.3, 0.7)  # before another try of what was throttled
 _CALL_SECONDS: Final = 5.0
-_ALL_SECONDS: Final = 6.5
-_STORE_SECONDS: Final = 2.0
-_SILENT: Final = CheckResult(
-    state="fail", found=f"no answer in {_CALL_SECONDS:g} s", mend="see the line about the endpoint"
+_ALL_SECONDS: Final = 9.0  # with what the store is asked first
+_STORE_SECONDS: Final = 4.5  # DynamoDB needs credentials, and a process that looks them up
+_SILENT: Final = fail(
+    f"no answer in {_CALL_SECONDS:g} s",
+    "see the line about the endpoint",
 )
-_NOT_CALLED: Final = CheckResult(
-    state="warn",
-    found="not called: the calls of the others took all the time",
-    mend="name it with --model, which is called first",
+_NOT_CALLED: Final = warn(
+    "not called: the calls of the others took all the time",
+    "name it with --model, which is called first",
 )
 _VERSION: Final = "2023-06-01"
 
@@ -64,15 +66,17 @@ class ModelChecks:
 
     async def run(self, asked: Sequence[str]) -> list[CheckResult]:
         """Calls the configured models and those asked for; returns a line for each target."""
+        last = asyncio.get_running_loop().time() + self._seconds
         registry = make_registry(self._settings, self._providers.regions)
         mappings, lines = await self._stored()  # the providers, too, before the routes are made
         registry.replace_stored({one.alias: one.bedrock_id for one in mappings})
         names = list(dict.fromkeys((*asked, *self._configured(mappings))))
         chosen = not names
         if chosen:
-            names = [one.id for one in registry.models if one.lifecycle == "active"][:_NEWEST]
-            found = f"none is configured: the newest of the table are called ({', '.join(names)})"
-            lines.append(CheckResult(state="ok", found=found, mend="--model ID calls others"))
+            names = self._newest(registry)
+            known = "known" if lines else "configured"
+            found = f"none is {known}: the newest of the table are called ({', '.join(names)})"
+            lines.append(ok(found, mend="--model ID calls others"))
         targets: dict[tuple[str, str], tuple[str, Target]] = {}
         for name in names:
             try:
@@ -81,10 +85,26 @@ class ModelChecks:
                     targets.setdefault(key, (name, target))
             except ProxyError as error:
                 lines.append(_unknown(name, error))
-        last = asyncio.get_running_loop().time() + self._seconds
         calls = (self._model(registry, name, target, last) for name, target in targets.values())
         called = await asyncio.gather(*calls)
         return [*lines, *(_as_warnings(called) if chosen else called)]
+
+    def _newest(self, registry: Registry) -> list[str]:
+        """Lists the newest models that have a profile for the region."""
+        here = []
+        for model in registry.models:
+            with contextlib.suppress(ProxyError):  # not in INFERENCE_GEOGRAPHY
+                if model.lifecycle == "active" and self._is_here(
+                    registry.route(model.id).targets[0]
+                ):
+                    here.append(model.id)
+        return here[:_NEWEST]
+
+    def _region(self, target: Target) -> str:
+        return self._providers.regions.get(target.provider, self._settings.aws.region)
+
+    def _is_here(self, target: Target) -> bool:
+        return serves(prefix_of(target.bedrock_model_id), self._region(target))
 
     def _configured(self, mappings: Sequence[ModelMapping]) -> list[str]:
         """Lists the names that the settings and the store give; a chain's * is no model."""
@@ -96,19 +116,23 @@ class ModelChecks:
         ]
 
     async def _stored(self) -> tuple[Sequence[ModelMapping], list[CheckResult]]:
-        """Reads the store's mappings and providers; makes no store that is not there yet."""
+        """Reads the store's mappings and providers; makes and migrates no store."""
         path = self._settings.store.sqlite_path
-        if path is not None and not path.exists():
-            return (), []
+        if path is not None:
+            if not path.exists():
+                return (), []
+            if (await check_sqlite_store(path)).state != "ok":
+                return _not_known("it is not as this version wants it")
         store = make_store(self._settings, self._resolver)
         try:
             async with asyncio.timeout(_STORE_SECONDS):
                 await store.open()
                 self._providers.replace_stored(await store.catalog.providers())
                 return await store.catalog.mappings(), []
-        except (StoreError, TimeoutError):
-            found = "the mappings of the store are not known: it does not answer"
-            return (), [CheckResult(state="warn", found=found, mend="see the line about the store")]
+        except TimeoutError:
+            return _not_known(f"no answer in {_STORE_SECONDS:g} s")
+        except StoreError as error:
+            return _not_known(str(error))
         finally:
             await store.close()
 
@@ -116,6 +140,14 @@ class ModelChecks:
         self, registry: Registry, name: str, target: Target, last: float
     ) -> CheckResult:
         """Calls one target; gives up at `last`, a moment of the loop's clock."""
+        where = "" if target.provider == DEFAULT_PROVIDER else f" at {target.provider}"
+        if not self._is_here(target):
+            return warn(
+                f"{target.bedrock_model_id}: not called: {self._region(target)} has no such "
+                "inference profile",
+                "map the name to a profile of that region, or leave the provider out of its chain",
+                name=f"model {name}{where}",
+            )
         call = _call(registry, name, target)
         line = _NOT_CALLED
         with contextlib.suppress(TimeoutError):
@@ -123,7 +155,6 @@ class ModelChecks:
                 line = _SILENT  # from here on its time runs
                 async with asyncio.timeout(_CALL_SECONDS):
                     line = await self._try(target, call)
-        where = "" if target.provider == DEFAULT_PROVIDER else f" at {target.provider}"
         return msgspec.structs.replace(
             line, name=f"model {name}{where}", found=f"{target.bedrock_model_id}: {line.found}"
         )
@@ -140,6 +171,12 @@ class ModelChecks:
             else:
                 return OPEN if tries == 1 else SOMETIMES
         raise AssertionError("the last try returns")
+
+
+def _not_known(why: str) -> tuple[Sequence[ModelMapping], list[CheckResult]]:
+    found = f"the mappings and providers of the store are not known: {why}"
+    mend = "see the line about the store; --model ID calls a model all the same"
+    return (), [warn(found, mend, name="stored models")]
 
 
 def _as_warnings(called: Sequence[CheckResult]) -> Sequence[CheckResult]:
@@ -164,4 +201,4 @@ def _call(registry: Registry, name: str, target: Target) -> ModelCall:
 
 def _unknown(name: str, error: ProxyError) -> CheckResult:
     mend = "correct DEFAULT_MODEL_MAPPING, FAILOVER_CHAINS or `models map`"
-    return CheckResult(name=f"model {name}", state="fail", found=error.message, mend=mend)
+    return fail(error.message, mend, name=f"model {name}")

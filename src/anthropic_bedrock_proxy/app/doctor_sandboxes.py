@@ -6,7 +6,7 @@ from typing import Final
 
 from ..config import Settings
 from ..config.load import DEFAULT
-from ..diagnosis.checks import CheckResult
+from ..diagnosis.checks import CheckResult, fail, ok, warn
 from .sandbox import sandboxes_enabled
 
 _SWITCHES: Final = ("ENABLE_PROGRAMMATIC_TOOL_CALLING", "ENABLE_STANDALONE_CODE_EXECUTION")
@@ -15,7 +15,7 @@ _SWITCHES: Final = ("ENABLE_PROGRAMMATIC_TOOL_CALLING", "ENABLE_STANDALONE_CODE_
 async def check_sandboxes(settings: Settings) -> list[CheckResult]:
     """Starts a sandbox that tries what must not work, or asks the executors of SANDBOX_URL."""
     if not sandboxes_enabled(settings):
-        return [CheckResult(state="ok", found="not enabled: code is never run")]
+        return [ok("not enabled: code is never run")]
     if settings.sandbox.url is not None:
         return await _executors(settings)
     from .executor import isolation_options, try_walls  # noqa: PLC0415  # seldom needed
@@ -23,25 +23,23 @@ async def check_sandboxes(settings: Settings) -> list[CheckResult]:
     report = await try_walls(isolation_options(settings.sandbox, "doctor"), wait=False)
     walls = report.get("isolation", settings.sandbox.isolation)
     if report["status"] != "ready":
+        # Who never asked for sandboxes need not miss them: all else is served.
         unasked = all(settings.sources[name] == DEFAULT for name in _SWITCHES)
+        line = warn if unasked or report["status"] == "preparing" else fail
         return [
-            CheckResult(
-                # Who never asked for sandboxes need not miss them: all else is served.
-                state="warn" if unasked or report["status"] == "preparing" else "fail",
-                found=f"{walls}: {report['reason']}",
-                mend="see `sandbox check`; or turn sandboxes off "
-                "(ENABLE_PROGRAMMATIC_TOOL_CALLING, ENABLE_STANDALONE_CODE_EXECUTION)",
+            line(
+                f"{walls}: {report['reason']}",
+                f"see `sandbox check`; or turn sandboxes off ({', '.join(_SWITCHES)})",
             )
         ]
     if report["holes"]:
         return [
-            CheckResult(
-                state="fail",
-                found=f"{walls}: these walls do not hold: {report['holes']}",
-                mend="do not run foreign code behind them; see `sandbox check`",
+            fail(
+                f"{walls}: these walls do not hold: {report['holes']}",
+                "do not run foreign code behind them; see `sandbox check`",
             )
         ]
-    return [CheckResult(state="ok", found=f"{walls}: a sandbox started, and its walls hold")]
+    return [ok(f"{walls}: a sandbox started, and its walls hold")]
 
 
 async def _executors(settings: Settings) -> list[CheckResult]:
@@ -56,14 +54,13 @@ async def _executors(settings: Settings) -> list[CheckResult]:
         finally:
             await connection.close()
         if state.status == "ready":
-            found = f"{address.url}: ready, {state.isolation}"
-            lines.append(CheckResult(state="ok", found=found))
+            lines.append(ok(f"{address.url}: ready, {state.isolation}"))
             continue
+        line = warn if state.status == "preparing" else fail
         lines.append(
-            CheckResult(
-                state="warn" if state.status == "preparing" else "fail",
-                found=f"{address.url}: {state.status}: {state.reason}",
-                mend="start `sandboxd` there, and give both the same SANDBOX_TOKEN",
+            line(
+                f"{address.url}: {state.status}: {state.reason}",
+                "start `sandboxd` there, and give both the same SANDBOX_TOKEN",
             )
         )
     return lines

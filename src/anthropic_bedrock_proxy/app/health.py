@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..aws_errors import UpstreamRefusal
@@ -16,7 +16,6 @@ from ..limits.base import LimiterError
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
 from ..upstream.base import CredentialsState, Upstream
-from ..upstream.provider import DEFAULT_PROVIDER
 from .sandbox import OnDemandSandbox
 
 if TYPE_CHECKING:
@@ -36,25 +35,22 @@ def make_health(
     store: Store,
     limiter: Limiter,
     providers: Mapping[str, Upstream],
-    provider_names: Sequence[str],
     sandbox: OnDemandSandbox,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[Health, Components]:
-    """Makes the pages about a worker, and what is looked at for them, which has to be closed.
-
-    `provider_names` are those of the settings; what only the store has is not looked at.
-    """
-    names = (DEFAULT_PROVIDER, *provider_names)
+    """Makes the pages about a worker, and what is looked at for them, which has to be closed."""
     looks = [
         Look(("store",), lambda: look_at_store(store)),
         Look(
             ("credentials", "upstream"),
-            lambda: look_at_providers({name: providers[name] for name in names}, now=time.time),
+            # As they are at the time: those of the store come and go.
+            lambda: look_at_providers(dict(providers), now=time.time),
         ),
         Look(("limiter",), lambda: look_at_limiter(limiter)),
     ]
     if sandbox.enabled:
         looks.append(Look(("executor",), lambda: look_at_executors(sandbox.states)))
-    components = Components(looks)
+    components = Components(looks, monotonic=monotonic)
     health = Health(
         environment=settings.server.environment,
         components=components,
@@ -108,8 +104,12 @@ async def look_at_executors(
 def _executor(url: str, state: ExecutorState | None) -> Finding:
     if state is None:
         return Finding(state="unknown", reason="it has not been asked yet")
-    if state.status in ("ready", "idle"):
+    if state.status == "ready":
         return OK
+    if state.status == "idle":
+        return Finding(
+            state="idle", reason="it starts when code is first run: `sandbox check` tries"
+        )
     if state.status == "preparing":
         return Finding(state="degraded", reason="it is being prepared", detail=url)
     reason = "code cannot be run: see /health/ptc, or run `sandbox check`"

@@ -51,7 +51,7 @@ def make_application(
     health: Health,
     sandbox_health: SandboxHealth,
     files: Callable[[], KeptFiles] | None,
-    content: ContentObserver | None,
+    content: Sequence[ContentObserver],
     render_metrics: Render | None,
     observers: Sequence[Observer],
     begin_trace: Observer | None,
@@ -59,7 +59,7 @@ def make_application(
     """Makes the application: every route that the proxy serves.
 
     `files` gives the files of executors when they are needed; None: code is never run.
-    `content` logs what some keys ask; `render_metrics` None: no metrics are kept.
+    `content` log or trace what some requests ask; `render_metrics` None: no metrics are kept.
     """
     guard = BruteForceGuard()
     authentication = _authentication(settings, store, guard, settings.auth.key_cache_ttl_seconds)

@@ -1,4 +1,4 @@
-"""Makes the observers of requests that have ended: metrics, the access log, the request log."""
+"""Makes the observers of requests: metrics, the access log, the request log, traces, contents."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from ..telemetry.request_log.writer import RequestLog
 from .metrics import Metrics
 
 if TYPE_CHECKING:
-    from ..telemetry.content import ContentLog
+    from ..http.anthropic.content import ContentObserver
+    from ..http.application import Observer
+    from .tracing import Tracing
 
 
-def make_content_log(settings: Settings) -> ContentLog | None:
-    """Makes the log of contents, for the keys that are named; None for none."""
-    keys = settings.server.log_content_keys
-    if not keys:
-        return None
-    from ..telemetry.content import ContentLog  # noqa: PLC0415  # off by default
+def make_content_observers(settings: Settings, tracing: Tracing | None) -> list[ContentObserver]:
+    """Makes those who are shown what is asked and answered: by default nobody."""
+    observers: list[ContentObserver] = []
+    if keys := settings.server.log_content_keys:
+        from ..telemetry.content import ContentLog  # noqa: PLC0415  # off by default
 
-    return ContentLog(keys)
+        observers.append(ContentLog(keys))
+    if tracing is not None and tracing.content is not None:
+        observers.append(tracing.content)
+    return observers
 
 
 def make_access_log(settings: Settings, output: LogOutput) -> AccessLog | None:
@@ -59,3 +63,11 @@ def make_ended_requests(
         master = settings.auth.master_api_key
         looks.append(RequestLines(sinks, secrets=[master] if master else []))
     return EndedRequests(looks)
+
+
+def make_observers(ended: EndedRequests, tracing: Tracing | None) -> list[Observer]:
+    """Makes the observers of each request that ends; nobody where all is switched off."""
+    observers: list[Observer] = [ended] if ended.looks else []
+    if tracing is not None:
+        observers.append(tracing.observe)
+    return observers

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, cast
 
 from ..config import Settings
+from ..store.base.errors import StoreError
 from ..store.select import store_from_url
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
     from ..store.base.store import Store
     from ..store.dynamodb.tables import TableNames
+    from ..store.sqlite.store import SQLiteStore
 
 
 def make_store(settings: Settings, resolver: Resolver) -> Store:
@@ -25,6 +28,21 @@ def make_store(settings: Settings, resolver: Resolver) -> Store:
         table_names(settings),
         usage_ttl_days=settings.store.usage_ttl_days,
     )
+
+
+def make_files(settings: Settings, store: Store) -> None:
+    """Makes the folders of this machine's data, and the file of an embedded store.
+
+    That is done at a start of `serve` and never again, by a worker that replaces another neither:
+    what was moved away, or whose disk was unmounted, is to be put back. A new folder would be in
+    its way, a new store would know no key. Never raises: whoever needs a file tells that it fails.
+    """
+    for folder in (settings.store.data_path, settings.store.journal_path):
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if settings.store.sqlite_path is not None:
+        with contextlib.suppress(StoreError):
+            cast("SQLiteStore", store).make()
 
 
 def make_dynamodb(settings: Settings, resolver: Resolver) -> DynamoDB:

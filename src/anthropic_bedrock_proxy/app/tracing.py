@@ -10,6 +10,7 @@ from ..config import Settings, SettingsError
 from ..telemetry.tracing.beginning import Sampling, TraceBeginning
 
 if TYPE_CHECKING:
+    from ..telemetry.tracing.content import ContentTracing
     from ..telemetry.tracing.export import SpanExport
     from ..telemetry.tracing.tracer import Tracer
 
@@ -27,9 +28,17 @@ _SHORTEST_SECRET: Final = 4
 class Tracing:
     """The parts of tracing, of one worker."""
 
-    def __init__(self, begin: TraceBeginning, observe: Tracer, export: SpanExport) -> None:
+    def __init__(
+        self,
+        begin: TraceBeginning,
+        observe: Tracer,
+        content: ContentTracing | None,
+        export: SpanExport,
+    ) -> None:
+        """`content` keeps what is asked and answered; None: it is not wanted."""
         self.begin = begin
         self.observe = observe
+        self.content = content
         self.close = export.close
 
 
@@ -44,6 +53,7 @@ def make_tracing(settings: Settings) -> Tracing | None:
     telemetry = settings.telemetry
     if not telemetry.enable_tracing:
         return None
+    from ..telemetry.tracing.content import ContentTracing  # noqa: PLC0415  # off by default
     from ..telemetry.tracing.export import (  # noqa: PLC0415  # off by default, and heavy
         ExportOptions,
         SpanExport,
@@ -68,8 +78,9 @@ def make_tracing(settings: Settings) -> Tracing | None:
     master = settings.auth.master_api_key or ""
     secrets = (master,) if len(master) >= _SHORTEST_SECRET else ()
     return Tracing(
-        TraceBeginning(_sampling(settings), content=telemetry.otel_trace_content),
+        TraceBeginning(_sampling(settings)),
         Tracer(SpanTree(secrets), export),
+        ContentTracing() if telemetry.otel_trace_content else None,
         export,
     )
 

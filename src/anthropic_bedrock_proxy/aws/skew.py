@@ -73,7 +73,7 @@ class Skew:
             return
         if abs(self.seconds) < _TOLD_SECONDS:
             self._told = 0.0
-            _log.warning("the clock of this machine agrees with that of %s again", self._name)
+            _log.info("the clock of this machine agrees with that of %s again", self._name)
             return
         self._told = self.seconds
         _log.warning(

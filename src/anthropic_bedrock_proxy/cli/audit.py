@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from .client import admin, pages
-from .common import json_option, print_json, print_table, where_options
+from .common import json_option, print_table, where_options
+from .terminal import say_json
 from .wire import Where
 
 _PAGE = 1000
@@ -28,7 +29,7 @@ def command(*, object_id: str | None, limit: int, as_json: bool, where: Where) -
         query = {"object": object_id, "limit": min(limit, _PAGE)}
         found = list(islice(pages(client, "audit", "records", cursor="before", **query), limit))
     if as_json:
-        print_json({"records": found})
+        say_json({"records": found})
         return
     print_table(
         ("AT", "ACTOR", "ACTION", "OBJECT", "CHANGED"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ..store.base.errors import StoreError
-from .common import config_option, json_option, print_json
+from .common import config_option, json_option
+from .terminal import say, say_json
 from .wire import load
 
 
@@ -41,6 +42,6 @@ def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
     except (StoreError, OSError) as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        print_json({"file": str(file), "bytes": file.stat().st_size})
+        say_json({"file": str(file), "bytes": file.stat().st_size})
     else:
-        click.echo(f"the store is copied to {file}")
+        say(f"the store is copied to {file}")

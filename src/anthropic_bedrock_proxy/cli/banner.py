@@ -44,6 +44,8 @@ def banner(
         f"  upstream   {upstream}, region {settings.aws.region}{source}",
         f"  data       {settings.store.url}, journal {settings.store.journal_path}",
     ]
+    lines.append(f"  pages      {_pages(settings, url)}")
+    lines.append("  commands   doctor, top, explain REQUEST_ID, keys, usage; --help names all")
     lines += [f"  note       {warning}" for warning in settings.warnings]
     if credentials is None:
         lines.append(
@@ -63,6 +65,17 @@ def banner(
             f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key} claude",
         ]
     return "\n".join(lines)
+
+
+def _pages(settings: Settings, url: str) -> str:
+    """Returns what a person, or Prometheus, may look at first."""
+    server = settings.server
+    pages = ["/health", "/ready"]
+    if server.docs_path and server.openapi_path:
+        pages.insert(0, f"{server.docs_path} (the API)")
+    if settings.telemetry.enable_metrics:
+        pages.append("/metrics")
+    return f"{url}{', '.join(pages)}"
 
 
 def _how_to_make_one(settings: Settings) -> str:

@@ -11,7 +11,8 @@ import click
 from ..models.table import DIALECTS
 from ..store.base.catalog import ANY
 from .client import admin
-from .common import json_option, print_json, print_table, where_options
+from .common import json_option, print_table, where_options
+from .terminal import say, say_json
 from .wire import Where
 
 _NAMES: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}")
@@ -67,7 +68,7 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
     with admin(where) as client:
         found = client.call("GET", "betas", query={"kind": kind, "model": model})
     if as_json:
-        print_json(found)
+        say_json(found)
         return
     print_table(
         (kind.upper(), "OVERRIDE", "MODEL", "DIALECT", "SOURCE", "REASON", "EVIDENCE"),
@@ -118,10 +119,10 @@ def forget(
     with admin(where) as client:
         removed = client.call("DELETE", "betas", query=query)
     if as_json:
-        print_json(removed)
+        say_json(removed)
         return
     for row in removed["forgotten"]:
-        click.echo(f"the override on {name} for {_where(row)} is forgotten")
+        say(f"the override on {name} for {_where(row)} is forgotten")
 
 
 def _put(
@@ -140,10 +141,10 @@ def _put(
     with admin(where) as client:
         override = client.call("PUT", "betas", body=body)
     if as_json:
-        print_json(override)
+        say_json(override)
         return
     verb = "is sent" if allowed else "is left out"
-    click.echo(f"{name} {verb} for {_where(override)}")
+    say(f"{name} {verb} for {_where(override)}")
 
 
 def _evidence(row: Mapping[str, Any]) -> str:

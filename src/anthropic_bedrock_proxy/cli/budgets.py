@@ -6,7 +6,8 @@ import click
 
 from ..store.base.ledger import CHARGED
 from .client import admin
-from .common import json_option, print_json, print_table, where_options
+from .common import json_option, print_table, where_options
+from .terminal import say_json
 from .values import usd_text
 from .wire import Where, segment
 
@@ -28,7 +29,7 @@ def show(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         found = client.call("GET", f"budgets/{kind}/{segment(owner_id)}")
     if as_json:
-        print_json(found)
+        say_json(found)
         return
     print_table(
         ("PERIOD", "BUDGET USD", "SPENT USD", "HELD USD", "LEFT USD", "BEGINS AGAIN"),
@@ -56,7 +57,7 @@ def history(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         found = client.call("GET", f"budgets/{kind}/{segment(owner_id)}/history")
     if as_json:
-        print_json(found)
+        say_json(found)
         return
     print_table(
         ("PERIOD", "SPENT USD", "HELD USD"),

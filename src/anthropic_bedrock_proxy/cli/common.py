@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
+from .terminal import printable, say, say_json
 from .values import usd_text
 from .wire import Where
 
@@ -41,8 +41,6 @@ _key_option = click.option(
     type=click.Path(path_type=Path),
     help="With --url: the key is in this file, not in ADMIN_API_KEY or MASTER_API_KEY.",
 )
-# An amount of money is a number of exactly the digits that it has.
-_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def where_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -61,20 +59,15 @@ def where_options(command: Callable[..., None]) -> Callable[..., None]:
     return config_option(_url_option(_key_option(gathered)))
 
 
-def print_json(document: Any) -> None:
-    """Prints one indented JSON document."""
-    click.echo(msgspec.json.format(_encoder.encode(document)).decode())
-
-
 def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
     """Prints one object: a line for each field, or JSON."""
     if as_json:
-        print_json(document)
+        say_json(document)
         return
     width = max(map(len, document))
     for name, value in document.items():
         text = usd_text(value) if name.endswith("_usd") else _text(value)
-        click.echo(f"{name:<{width}}  {text}")
+        say(f"{name:<{width}}  {text}")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -89,7 +82,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
                 line, widths, numeric or [False] * len(widths), strict=True
             )
         )
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def _is_number(cell: object) -> bool:
@@ -100,7 +93,4 @@ def _text(value: object) -> str:
     if value is None:
         return "-"
     text = ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
-    if text.isprintable():
-        return text
-    # Clients choose names too: none may move the cursor of an operator's terminal, or its colours.
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return printable(text)  # before it is measured

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import msgspec
 
 from ..config import SettingsError, describe, load_settings
+from .terminal import say_exactly, say_json
 
 
 @click.command("config")
@@ -28,14 +28,13 @@ def command(config_file: Path | None, as_json: bool, env_example: bool, markdown
     """
     if env_example or markdown:
         text = describe.env_example() if env_example else describe.markdown()
-        click.echo(text, nl=False)
+        say_exactly(text)
         return
     try:
         settings = load_settings(config_file)
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        document = msgspec.json.encode(describe.as_json(settings))
-        click.echo(msgspec.json.format(document, indent=2).decode())
+        say_json(describe.as_json(settings))
     else:
-        click.echo(describe.as_text(settings), nl=False)
+        say_exactly(describe.as_text(settings))

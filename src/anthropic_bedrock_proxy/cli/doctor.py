@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from ..config import SettingsError, load_settings
-from .common import config_option, json_option, print_json
+from .common import config_option, json_option
+from .terminal import say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ def command(
 
     status = worst(results)
     if as_json:
-        print_json({"status": status, "checks": [_row(result) for result in results]})
+        say_json({"status": status, "checks": [_row(result) for result in results]})
     else:
         _print(results)
     if status == "fail":
@@ -62,14 +63,14 @@ def command(
 def _results(
     config_file: Path | None, models: Sequence[str], *, call_models: bool
 ) -> Sequence[CheckResult]:
-    from ..diagnosis.checks import CheckResult  # noqa: PLC0415  # not needed for --help
+    from ..diagnosis.checks import fail  # noqa: PLC0415  # not needed for --help
 
     try:
         settings = load_settings(config_file)
         _check(settings)
     except SettingsError as error:
         mend = "correct it in the environment, .env or the file; `config` prints what is in force"
-        return [CheckResult(name="settings", state="fail", found=str(error), mend=mend)]
+        return [fail(problem, mend, name="settings") for problem in error.problems]
     from ..app.doctor import diagnose  # noqa: PLC0415  # as above
 
     return asyncio.run(diagnose(settings, models=models, call_models=call_models))
@@ -89,12 +90,7 @@ def _row(result: CheckResult) -> dict[str, str]:
 def _print(results: Sequence[CheckResult]) -> None:
     width = max(len(result.name) for result in results)
     for result in results:
-        sign = click.style(_SIGNS[result.state], fg=_COLOURS[result.state])
-        click.echo(f"{sign}  {_plain(result.name):<{width}}  {_plain(result.found)}")
+        click.secho(_SIGNS[result.state], fg=_COLOURS[result.state], nl=False)
+        say(f"  {result.name:<{width}}  {result.found}")
         if result.mend and result.state != "ok":
-            click.echo(f"{'':6}{'':<{width}}  -> {_plain(result.mend)}")
-
-
-def _plain(text: str) -> str:
-    """Returns a text that moves no cursor: AWS, and names of models, may hold anything."""
-    return "".join(one if one.isprintable() else " " for one in text)
+            say(f"{'':6}{'':<{width}}  -> {result.mend}")

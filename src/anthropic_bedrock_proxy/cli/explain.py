@@ -7,7 +7,8 @@ from urllib.parse import quote
 import click
 
 from .client import admin
-from .common import json_option, print_json, where_options
+from .common import json_option, where_options
+from .terminal import say, say_json
 from .wire import Where
 
 
@@ -24,7 +25,7 @@ def command(*, request_id: str, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         document = client.call("GET", f"requests/{quote(request_id, safe='')}")
     if as_json:
-        print_json(document)
+        say_json(document)
         return
     for sentence in document["explanation"]:
-        click.echo(sentence)
+        say(sentence)

@@ -16,7 +16,8 @@ from ..admin.keys import LONGEST_OVERLAP_SECONDS
 from ..admin.scopes import SCOPES
 from .allowances import ALLOWANCE_OPTIONS, options_of
 from .client import admin, pages
-from .common import json_option, print_fields, print_json, print_table, where_options
+from .common import json_option, print_fields, print_table, where_options
+from .terminal import say, say_json
 from .values import given, moment, usd_text
 from .wire import Where, segment
 
@@ -98,7 +99,7 @@ def list_(*, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         keys = list(pages(client, "keys", "keys", limit=_PAGE))
     if as_json:
-        print_json({"keys": keys})
+        say_json({"keys": keys})
         return
     print_table(
         ("ID", "NAME", "USER", "SECRET", "STATUS", "BUDGET USD", "CREATED"),
@@ -227,4 +228,4 @@ def _now() -> str:
 def _print_new(document: Mapping[str, Any], *, as_json: bool) -> None:
     print_fields(document, as_json=as_json)
     if not as_json:
-        click.echo("The key is not stored and cannot be shown again.", err=True)
+        say("The key is not stored and cannot be shown again.", err=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from .. import __version__
+from .terminal import printable_lines
 
 COMMANDS = {
     "serve": ("serve", "Run the proxy."),
@@ -49,6 +51,14 @@ class LazyGroup(click.Group):
         module = import_module(f"{__package__}.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; what it fails with may quote clients, stores and AWS."""
+        try:
+            return super().invoke(ctx)
+        except click.ClickException as error:
+            error.message = printable_lines(error.message)  # type: ignore[misc]  # not shown yet
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Writes the commands' part of the help page, for which nothing is imported."""

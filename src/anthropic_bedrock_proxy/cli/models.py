@@ -9,7 +9,8 @@ import click
 
 from ..models.table import DIALECTS
 from .client import admin
-from .common import json_option, print_json, print_table, where_options
+from .common import json_option, print_table, where_options
+from .terminal import say, say_json
 from .wire import Where, load
 
 
@@ -27,7 +28,7 @@ def list_(*, all_: bool, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         found = client.call("GET", "models", query={"all": all_})
     if as_json:
-        print_json(found)
+        say_json(found)
         return
     print_table(
         ("ID", "BEDROCK ID", "DIALECTS", "STATE", "INPUT", "OUTPUT", "ALIASES"),
@@ -45,7 +46,7 @@ def list_(*, all_: bool, as_json: bool, where: Where) -> None:
         ],
     )
     if found["mapped"]:
-        click.echo()
+        say()
         print_table(
             ("ALIAS", "STANDS FOR", "BEDROCK ID", "SOURCE"),
             [
@@ -72,10 +73,10 @@ def map_(*, alias: str, bedrock_id: str, dialect: str | None, as_json: bool, whe
     with admin(where) as client:
         mapped = client.call("PUT", "models/mappings", body=body)
     if as_json:
-        print_json(mapped)
+        say_json(mapped)
     else:
         dialects = ", ".join(mapped["dialects"])
-        click.echo(f"{alias} goes to {mapped['bedrock_model_id']} ({dialects})")
+        say(f"{alias} goes to {mapped['bedrock_model_id']} ({dialects})")
 
 
 @command.command()
@@ -87,9 +88,9 @@ def unmap(*, alias: str, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         removed = client.call("DELETE", "models/mappings", query={"alias": alias})
     if as_json:
-        print_json(removed)
+        say_json(removed)
     else:
-        click.echo(f"{alias} is not mapped any more")
+        say(f"{alias} is not mapped any more")
 
 
 @command.command()
@@ -106,17 +107,17 @@ def sync(*, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         report = client.call("PUT", "models/offered", body={"models": models})
     if as_json:
-        print_json(report)
+        say_json(report)
         return
     print_table(
         ("ID", "BEDROCK ID", "PROFILES"),
         [(row["id"], row["bedrock"], _profiles(row)) for row in report["registry"]],
     )
-    click.echo()
-    click.echo(f"{len(report['models'])} models are offered here.")
+    say()
+    say(f"{len(report['models'])} models are offered here.")
     for word in ("new", "gone"):
         for name in report[word]:
-            click.echo(f"{word:<5}{name}")
+            say(f"{word:<5}{name}")
 
 
 def _source(row: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ import click
 
 from .allowances import ALLOWANCE_OPTIONS, options_of
 from .client import admin
-from .common import json_option, print_fields, print_json, print_table, where_options
+from .common import json_option, print_fields, print_table, where_options
+from .terminal import say, say_json
 from .values import given, usd_text
 from .wire import Where, segment
 
@@ -43,7 +44,7 @@ def owner_commands(kind: str) -> click.Group:
         with admin(where) as client:
             found = client.call("GET", kinds)
         if as_json:
-            print_json(found)
+            say_json(found)
             return
         print_table(
             ("ID", "NAME", "STATUS", "BUDGET USD", "CREATED"), [_cells(row) for row in found[kinds]]
@@ -80,9 +81,9 @@ def owner_commands(kind: str) -> click.Group:
         with admin(where) as client:
             removed = client.call("DELETE", f"{kinds}/{segment(owner_id)}")
         if as_json:
-            print_json(removed)
+            say_json(removed)
         else:
-            click.echo(f"{owner_id} is removed")
+            say(f"{owner_id} is removed")
 
     return group
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 import click
 
 from .client import admin
-from .common import json_option, print_fields, print_json, print_table, where_options
+from .common import json_option, print_fields, print_table, where_options
+from .terminal import say, say_json
 from .values import dollars, moment, usd_text
 from .wire import Where
 
@@ -32,7 +33,7 @@ def list_(*, model: str | None, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         found = client.call("GET", "prices", query={"model": model})
     if as_json:
-        print_json(found)
+        say_json(found)
         return
     header = ("INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "CACHE WRITE 1H")
     print_table(
@@ -102,6 +103,6 @@ def unset(
     with admin(where) as client:
         removed = client.call("DELETE", "prices", query=query)
     if as_json:
-        print_json(removed)
+        say_json(removed)
     else:
-        click.echo(f"the price of {model} is forgotten")
+        say(f"the price of {model} is forgotten")

@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from .client import admin
-from .common import json_option, print_fields, print_json, print_table, where_options
+from .common import json_option, print_fields, print_table, where_options
 from .provider_input import NAME, REGION, ROLE, read_credentials, url
+from .terminal import say, say_json
 from .wire import Where, segment
 
 
@@ -29,10 +30,10 @@ def list_(*, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         found = client.call("GET", "providers")
     for problem in found["problems"]:
-        click.echo(problem, err=True)
+        say(problem, err=True)
     rows = found["providers"]
     if as_json:
-        print_json({"providers": rows})
+        say_json({"providers": rows})
         return
     print_table(
         ("NAME", "REGION", "CREDENTIALS", "ROLE", "ENDPOINT", "STATUS", "SOURCE"),
@@ -96,9 +97,9 @@ def remove(*, name: str, as_json: bool, where: Where) -> None:
     with admin(where) as client:
         removed = client.call("DELETE", f"providers/{segment(name)}")
     if as_json:
-        print_json(removed)
+        say_json(removed)
     else:
-        click.echo(f"{name} is removed")
+        say(f"{name} is removed")
 
 
 @command.command()

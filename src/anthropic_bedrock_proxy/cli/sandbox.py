@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from .common import config_option, json_option, print_json
+from .common import config_option, json_option
+from .terminal import say, say_exactly, say_json
 
 _FOLDER = Path(__file__).parents[3] / "deploy" / "docker" / "sandbox"
 
@@ -51,7 +52,7 @@ def build(
     if done.returncode != 0:
         hint = "" if registry_free else "; without a registry: --registry-free"
         raise click.ClickException(f"the image could not be built{hint}")
-    click.echo(done.stdout.strip())
+    say_exactly(f"{done.stdout.strip()}\n")
 
 
 @command.command()
@@ -87,7 +88,7 @@ def check(
 
     report = asyncio.run(try_walls(isolation_options(settings.sandbox, "check")))
     if as_json:
-        print_json(report)
+        say_json(report)
     else:
         _print(report)
     if report["status"] != "ready" or report["holes"]:
@@ -95,15 +96,15 @@ def check(
 
 
 def _print(report: dict[str, object]) -> None:
-    click.echo(f"{report['isolation']}: {report['status']}")
-    if report["reason"]:
-        click.echo(f"  {report['reason']}")
+    say(f"{report['isolation']}: {report['status']}")
+    for line in str(report["reason"]).splitlines():
+        say(f"  {line}")
     for title in ("details", "attempts"):
         lines = report[title]
         assert isinstance(lines, dict)  # noqa: S101  # for the types
         for name, value in lines.items():
-            click.echo(f"  {name}: {value}")
+            say(f"  {name}: {value}")
     if report["holes"]:
-        click.echo("These walls do not hold: do not run foreign code behind them.")
+        say("These walls do not hold: do not run foreign code behind them.")
     elif report["status"] == "ready":
-        click.echo("  None of the attempts came through: these walls hold.")
+        say("  None of the attempts came through: these walls hold.")

@@ -10,6 +10,7 @@ import click
 
 from ..sandbox.child import MISSING_PACKAGES
 from .common import config_option
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..sandbox.address import ExecutorAddress
@@ -65,12 +66,12 @@ def command(
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     for warning in settings.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     name = settings.sandbox.name or f"{platform.node() or 'host'}-{address.mark}"
     isolation = isolation_options(settings.sandbox, name)
     options = executor_options(settings.sandbox, address, name, lock=lock, parent=parent)
     try:
-        process.run(options, lambda: make_isolation(isolation), runner_program(), click.echo)
+        process.run(options, lambda: make_isolation(isolation), runner_program(), say)
     except process.ListenError as error:
         raise click.ClickException(str(error)) from error
 

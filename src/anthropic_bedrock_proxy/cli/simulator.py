@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .terminal import say
+
 
 @click.command("bedrock-sim")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -73,7 +75,7 @@ def command(
     note = "control API under /_sim/" if options.control else "no control API"
 
     def announce(address: str) -> None:
-        click.echo(f"Bedrock simulator on {address} ({note})")
+        say(f"Bedrock simulator on {address} ({note})")
 
     try:
         run(host, port, options, announce=announce)

@@ -82,7 +82,7 @@ def _serve(
     from ..app import build as app  # noqa: PLC0415  # after the bind
     from ..app.metrics import make_board  # noqa: PLC0415
     from ..app.sandbox import make_own_executor  # noqa: PLC0415
-    from ..app.store import make_store  # noqa: PLC0415
+    from ..app.store import make_files, make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base.errors import StoreError  # noqa: PLC0415
@@ -103,6 +103,7 @@ def _serve(
         store = make_store(settings, resolver)
     except StoreError as error:
         raise StartError(f"the store cannot be used: {error}") from error
+    make_files(settings, store)
     first_key, keyless = None, False
     try:
         # To a person only: what a container prints is kept, and read by many. Who has the master

@@ -8,7 +8,8 @@ from urllib.request import Request, urlopen
 
 import click
 
-from .common import json_option, print_json
+from .common import json_option
+from .terminal import say_json
 from .top_figures import Figures, Scrape, figures
 from .wire import load
 
@@ -34,7 +35,7 @@ def command(*, url: str, token: str | None, interval: float, as_json: bool) -> N
     before = scrape(url, token)
     if as_json:
         time.sleep(interval)
-        print_json(figures(before, scrape(url, token)).document())
+        say_json(figures(before, scrape(url, token)).document())
         return
     watch(url, token, interval, before)
 

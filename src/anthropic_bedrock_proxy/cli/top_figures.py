@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+_HALF_OPEN, _OPEN = 1.0, 2.0  # breaker_state
+
 
 class Sample(Protocol):
     """One number of a scrape, as `prometheus_client` parses it."""
@@ -37,6 +39,13 @@ class Scrape:
             sums[key] = sums.get(key, 0.0) + sample.value
         return sums
 
+    def labelled(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        """Returns the samples of one metric by several labels."""
+        return {
+            tuple(sample.labels.get(label, "") for label in labels): sample.value
+            for sample in self._by_name.get(name, ())
+        }
+
     def total(self, name: str) -> float:
         """Returns the sum of one metric."""
         return self.by(name).get("", 0.0)
@@ -62,7 +71,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     cpu: float = 0.0  # cores
     sessions: float = 0.0
     undelivered: float = 0.0
-    left_alone: Sequence[str] = ()  # targets
+    left_alone: Sequence[str] = ()  # "PROVIDER MODEL" of targets
+    tried_again: Sequence[str] = ()  # the same: one request tries whether it answers again
     problem: str = ""  # why these figures are old
 
     def document(self) -> dict[str, Any]:
@@ -93,6 +103,7 @@ def figures(before: Scrape, now: Scrape) -> Figures:
     asked, tokens = rates("model_requests_total", "model"), rates("token_usage_total", "model")
     duration = "gen_ai_server_request_duration_seconds"
     statuses = rates("http_requests_total", "status")
+    breakers = now.labelled("breaker_state", "provider", "bedrock_model")
     return Figures(
         requests=sum(statuses.values()),
         errors={status: rate for status, rate in statuses.items() if status >= "400" and rate},
@@ -119,8 +130,9 @@ def figures(before: Scrape, now: Scrape) -> Figures:
         cpu=sum(rates("process_cpu_seconds_total").values()),
         sessions=now.total("ptc_sessions_active"),
         undelivered=now.total("usage_journal_records"),
-        left_alone=sorted(
-            model for model, state in now.by("breaker_state", "bedrock_model").items() if state
+        left_alone=sorted(" ".join(where) for where, state in breakers.items() if state == _OPEN),
+        tried_again=sorted(
+            " ".join(where) for where, state in breakers.items() if state == _HALF_OPEN
         ),
     )
 

@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from .terminal import printable
 from .top_figures import Figures
 
 _MOST_MODELS = 12
@@ -15,13 +16,21 @@ _MOST_MODELS = 12
 def screen(url: str, shown: Figures) -> RenderableType:
     """Returns the whole screen."""
     parts: list[RenderableType] = [_summary(shown), _models(shown)]
-    if shown.left_alone:
-        parts.append(Text(f"left alone after failures: {', '.join(shown.left_alone)}", "yellow"))
+    for what, targets in (
+        ("left alone after failures", shown.left_alone),
+        ("tried again after failures", shown.tried_again),
+    ):
+        if targets:
+            parts.append(Text(printable(f"{what}: {', '.join(targets)}"), "yellow"))
     if shown.undelivered:
         parts.append(Text(f"usage that the store has not got: {shown.undelivered:.0f}", "yellow"))
     if shown.problem:
-        parts.append(Text(shown.problem, "bold red"))
-    return Panel(Group(*parts), title=f"anthropic-bedrock-proxy at {url}", subtitle="Ctrl-C ends")
+        parts.append(Text(printable(shown.problem), "bold red"))
+    return Panel(
+        Group(*parts),
+        title=Text(printable(f"anthropic-bedrock-proxy at {url}")),
+        subtitle="Ctrl-C ends",
+    )
 
 
 def _summary(shown: Figures) -> Table:
@@ -63,7 +72,9 @@ def _summary(shown: Figures) -> Table:
         ),
     )
     for name, value, other, state in rows:
-        table.add_row(Text(name, "bold"), value, Text(other, "bold"), state)
+        table.add_row(
+            Text(name, "bold"), Text(printable(value)), Text(other, "bold"), Text(printable(state))
+        )
     return table
 
 
@@ -75,7 +86,7 @@ def _models(shown: Figures) -> Table:
     busiest = sorted(shown.models.items(), key=lambda one: -one[1]["requests"])
     for model, rates in busiest[:_MOST_MODELS]:
         table.add_row(
-            Text(model),
+            Text(printable(model)),
             f"{rates['requests']:.2f}",
             f"{rates['tokens']:.0f}",
             f"{rates['usd_per_hour']:.2f}",

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import msgspec
 
 from ..admin.usage import COLUMNS, csv_text
 from .client import admin, pages
-from .common import json_option, print_json, print_table, where_options
+from .common import json_option, print_table, where_options
+from .terminal import say_exactly, say_json
 from .values import day, moment, usd_text
 from .wire import Where
 
@@ -27,7 +27,6 @@ HEADER = (
     "UNPRICED",
 )
 _PAGE = 10_000
-_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 @click.group(invoke_without_command=True)
@@ -65,7 +64,7 @@ def command(
     with admin(where) as client:
         found = client.call("GET", "usage", query=query)
     if as_json:
-        print_json(found)
+        say_json(found)
         return
     names = [name for name in ("day", "key", "user", "team", "model") if name in by]
     print_table(
@@ -99,13 +98,13 @@ def export(
     """
     query: dict[str, Any] = {"key": key_id, "since": since, "until": until, "limit": _PAGE}
     if form == "csv":
-        click.echo(csv_text((), header=True), nl=False)
+        say_exactly(csv_text((), header=True))
     with admin(where) as client:
         for record in pages(client, "usage/records", "records", **query):
             if form == "csv":
-                click.echo(csv_text((record,), header=False), nl=False)
+                say_exactly(csv_text((record,), header=False))
             else:
-                click.echo(_encoder.encode(record).decode())
+                say_json(record, on_one_line=True)
 
 
 def _cells(total: dict[str, Any]) -> tuple[object, ...]:

@@ -30,6 +30,21 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+def ok(found: str, *, mend: str = "", name: str = "") -> CheckResult:
+    """Makes a line of what is as it should be; `mend` is what else could be done."""
+    return CheckResult(state="ok", found=found, mend=mend, name=name)
+
+
+def warn(found: str, mend: str = "", *, name: str = "") -> CheckResult:
+    """Makes a line of what should be better, and does not keep the proxy from serving."""
+    return CheckResult(state="warn", found=found, mend=mend, name=name)
+
+
+def fail(found: str, mend: str, *, name: str = "") -> CheckResult:
+    """Makes a line of what keeps the proxy from serving."""
+    return CheckResult(state="fail", found=found, mend=mend, name=name)
+
+
 class Check(msgspec.Struct, frozen=True):
     """A check by its name; `run` returns its lines."""
 
@@ -56,18 +71,16 @@ async def _run(check: Check) -> list[CheckResult]:
             lines = await check.run()
     except TimeoutError:
         lines = [
-            CheckResult(
-                state="fail",
-                found=f"no answer in {check.seconds:g} s",
-                mend="look at the network and the load of this machine, and try again",
+            fail(
+                f"no answer in {check.seconds:g} s",
+                "look at the network and the load of this machine, and try again",
             )
         ]
     except Exception as error:  # noqa: BLE001  # the other checks are told all the same
         lines = [
-            CheckResult(
-                state="fail",
-                found=f"the check itself failed: {type(error).__name__}: {error}",
-                mend="report this: it is a bug of the proxy",
+            fail(
+                f"the check itself failed: {type(error).__name__}: {error}",
+                "report this: it is a bug of the proxy",
             )
         ]
     return [_finished(check, line) for line in lines]

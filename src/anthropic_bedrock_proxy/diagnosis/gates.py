@@ -18,7 +18,7 @@ from typing import Final
 
 from ..aws_errors import NO_CREDENTIALS, TOO_LATE, UNREACHABLE, UpstreamRefusal, rule_for
 from ..errors import InvalidRequestError, NotFoundError, PermissionDeniedError, RateLimitError
-from .checks import CheckResult
+from .checks import CheckResult, fail, ok, warn
 
 _RETENTION: Final = re.compile(r"data[ _-]?retention|aws_review", re.IGNORECASE)
 _ACCESS: Final = re.compile(
@@ -33,11 +33,10 @@ _NO_SUCH_MODEL: Final = re.compile(
     r"identifier is invalid|not supported in this region", re.IGNORECASE
 )
 
-OPEN: Final = CheckResult(state="ok", found="answers")
-SOMETIMES: Final = CheckResult(
-    state="warn",
-    found="answers, but was throttled first",
-    mend="if that is often: ask for a higher quota (Service Quotas, Amazon Bedrock), or give the "
+OPEN: Final = ok("answers")
+SOMETIMES: Final = warn(
+    "answers, but was throttled first",
+    "if that is often: ask for a higher quota (Service Quotas, Amazon Bedrock), or give the "
     "model a failover chain",
 )
 
@@ -99,16 +98,19 @@ def _other(refusal: UpstreamRefusal) -> CheckResult:
         )
     if _NO_SUCH_MODEL.search(words) or error is NotFoundError:
         return _closed(
-            "name", words, "the region does not have it: correct the mapping, or AWS_REGION"
+            "name",
+            words,
+            "the region does not have it: correct the mapping, AWS_REGION or that of the provider",
         )
     if error is InvalidRequestError:  # it was let in, and did not like one token
-        return CheckResult(
-            state="ok", found=f"all gates are open; the call itself was refused: {words}"
+        return ok(
+            f"all gates are open; the call itself was refused: {words}",
         )
-    return CheckResult(
-        state="warn", found=f"{refusal.code}: {words}", mend="AWS has a fault: try again later"
+    return warn(
+        f"{refusal.code}: {words}",
+        "AWS has a fault: try again later",
     )
 
 
 def _closed(gate: str, found: str, mend: str) -> CheckResult:
-    return CheckResult(state="fail", found=f"{gate}: {found}", mend=mend)
+    return fail(f"{gate}: {found}", mend)

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from .checks import CheckResult
+from .checks import CheckResult, fail, ok, warn
 
 _LITTLE_BYTES: Final = 1024**3
 _TOO_LITTLE_BYTES: Final = 64 * 1024**2  # some minutes of usage while the store is away
@@ -21,21 +21,20 @@ def check_folder(folder: Path) -> CheckResult:
     """Checks that files can be written into a folder, made if need be, and that there is room."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return CheckResult(
-            state="fail",
-            found=f"{there} cannot be written to",
-            mend=f"let the user {_user()} write there, or name another folder",
+        return fail(
+            f"{there} cannot be written to",
+            f"let the user {_user()} write there, or name another folder",
         )
     free = shutil.disk_usage(there).free
     room = f"{free / 1024**3:.1f} GB free"
     if free < _LITTLE_BYTES:
-        return CheckResult(
-            state="fail" if free < _TOO_LITTLE_BYTES else "warn",
-            found=f"{folder}: only {room}",
-            mend="make room: usage is kept in memory when the disk is full, and lost by a kill",
+        line = fail if free < _TOO_LITTLE_BYTES else warn
+        return line(
+            f"{folder}: only {room}",
+            "make room: usage is kept in memory when the disk is full, and lost by a kill",
         )
     made = "" if folder.exists() else ", made at the first start"
-    return CheckResult(state="ok", found=f"{folder} can be written to{made}; {room}")
+    return ok(f"{folder} can be written to{made}; {room}")
 
 
 def check_sqlite(path: Path, migrations: Collection[str]) -> CheckResult:
@@ -44,34 +43,30 @@ def check_sqlite(path: Path, migrations: Collection[str]) -> CheckResult:
         folder = check_folder(path.parent)
         if folder.state == "fail":
             return folder
-        return CheckResult(state="ok", found=f"{path} is not there yet: made at the first start")
+        return ok(f"{path} is not there yet: made at the first start")
     if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        return CheckResult(
-            state="fail",
-            found=f"{path} or its folder cannot be written to",
-            mend=f"let the user {_user()} write there: SQLite makes files beside its own",
+        return fail(
+            f"{path} or its folder cannot be written to",
+            f"let the user {_user()} write there: SQLite makes files beside its own",
         )
     try:
         applied = _applied(path)
     except sqlite3.Error as error:
-        return CheckResult(
-            state="fail",
-            found=f"{path} cannot be read: {error}",
-            mend="if it is locked, see who writes to it; if it is damaged, restore a backup",
+        return fail(
+            f"{path} cannot be read: {error}",
+            "if it is locked, see who writes to it; if it is damaged, restore a backup",
         )
     if newer := applied - {*migrations}:
-        return CheckResult(
-            state="fail",
-            found=f"{path} was migrated by a newer version ({', '.join(sorted(newer))})",
-            mend="run that version, or restore a backup made before",
+        return fail(
+            f"{path} was migrated by a newer version ({', '.join(sorted(newer))})",
+            "run that version, or restore a backup made before",
         )
     if missing := len({*migrations} - applied):
-        return CheckResult(
-            state="warn",
-            found=f"{path} is of an older version: {missing} migrations to do",
-            mend="back it up (`backup`): the next start does them",
+        return warn(
+            f"{path} is of an older version: {missing} migrations to do",
+            "back it up (`backup`): the next start does them",
         )
-    return CheckResult(state="ok", found=f"{path} can be written to, its schema is current")
+    return ok(f"{path} can be written to, its schema is current")
 
 
 def _applied(path: Path) -> set[str]:
@@ -90,11 +85,10 @@ def check_open_files(connections: int) -> CheckResult:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * connections + _OWN_DESCRIPTORS
     if hard == resource.RLIM_INFINITY or hard >= wanted:
-        return CheckResult(state="ok", found=f"{_shown(hard)} for {connections} connections")
-    return CheckResult(
-        state="warn",
-        found=f"{_shown(hard)}, but MAX_CLIENT_CONNECTIONS={connections} takes up to {wanted}",
-        mend=f"raise the hard limit (ulimit -Hn, LimitNOFILE=, --ulimit) to {wanted}, or set "
+        return ok(f"{_shown(hard)} for {connections} connections")
+    return warn(
+        f"{_shown(hard)}, but MAX_CLIENT_CONNECTIONS={connections} takes up to {wanted}",
+        f"raise the hard limit (ulimit -Hn, LimitNOFILE=, --ulimit) to {wanted}, or set "
         f"MAX_CLIENT_CONNECTIONS={max(1, (hard - _OWN_DESCRIPTORS) // 2)}",
     )
 

@@ -16,7 +16,7 @@ from ..aws.connect import Endpoint, connector, proxy_for, tls_context
 from ..aws.http import AWSConnection, Connector, Pool, PoolOptions, TransportError
 from ..aws.skew import Skew
 from ..health.findings import connection_words
-from .checks import CheckResult
+from .checks import CheckResult, fail, ok, warn
 
 _STEP_SECONDS: Final = 2.0  # for a name, and for a connection
 _WHOLE_SECONDS: Final = 3.0
@@ -65,10 +65,9 @@ async def check_endpoint(
             response.close()
     except (TransportError, TimeoutError) as error:
         return [
-            CheckResult(
-                state="fail",
-                found=f"HTTP: {endpoint.authority} does not answer: {connection_words(error)}",
-                mend="connected, but no answer: look at proxies and firewalls in between",
+            fail(
+                f"HTTP: {endpoint.authority} does not answer: {connection_words(error)}",
+                "connected, but no answer: look at proxies and firewalls in between",
             )
         ]
     finally:
@@ -76,7 +75,7 @@ async def check_endpoint(
     through = "" if proxy is None else f" through the egress proxy {host}:{port}"
     milliseconds = round((came - began) * 1000)
     answers = f"{endpoint.authority} answers{through} in {milliseconds} ms"
-    lines = [CheckResult(state="ok", found=answers)]
+    lines = [ok(answers)]
     if dated:
         lines.append(_clock(skew.seconds))
     return lines
@@ -89,10 +88,9 @@ async def _first_steps(host: str, port: int, what: str) -> CheckResult | None:
         async with asyncio.timeout(_STEP_SECONDS):
             await loop.getaddrinfo(host, port)
     except (OSError, TimeoutError) as error:
-        return CheckResult(
-            state="fail",
-            found=f"DNS: {what} {host} cannot be resolved: {_words(error)}",
-            mend="check the spelling of the host or the region, and the name server of this "
+        return fail(
+            f"DNS: {what} {host} cannot be resolved: {_words(error)}",
+            "check the spelling of the host or the region, and the name server of this "
             "machine; in a VPC without internet, make an interface endpoint with private DNS",
         )
     try:
@@ -100,10 +98,9 @@ async def _first_steps(host: str, port: int, what: str) -> CheckResult | None:
             _, writer = await asyncio.open_connection(host, port)
         writer.close()
     except (OSError, TimeoutError) as error:
-        return CheckResult(
-            state="fail",
-            found=f"TCP: no connection to {what} {host}:{port}: {_words(error)}",
-            mend=_NO_PROXY_THERE if what == _THE_PROXY else _NO_WAY_OUT,
+        return fail(
+            f"TCP: no connection to {what} {host}:{port}: {_words(error)}",
+            _NO_PROXY_THERE if what == _THE_PROXY else _NO_WAY_OUT,
         )
     return None
 
@@ -122,88 +119,81 @@ async def _secured(connect: Connector, endpoint: Endpoint, proxy: str | None) ->
 
 def _not_secured(error: Exception, endpoint: Endpoint, proxy: str | None) -> CheckResult:
     if "egress proxy" in str(error):
-        return CheckResult(
-            state="fail",
-            found=f"egress proxy: {error}",
-            mend="let the proxy connect to the endpoint, correct user and password in HTTPS_PROXY, "
+        return fail(
+            f"egress proxy: {error}",
+            "let the proxy connect to the endpoint, correct user and password in HTTPS_PROXY, "
             "or name the host in NO_PROXY",
         )
     if "certificate" in connection_words(error):
-        return CheckResult(
-            state="fail",
-            found=f"TLS: the certificate of {endpoint.host} is not trusted: {_root(error)}",
-            mend="if something in between speaks TLS itself, give its root in AWS_CA_BUNDLE",
+        return fail(
+            f"TLS: the certificate of {endpoint.host} is not trusted: {_root(error)}",
+            "if something in between speaks TLS itself, give its root in AWS_CA_BUNDLE",
         )
     through = "" if proxy is None else ", through the egress proxy"
     words = _words(error) if isinstance(error, TimeoutError) else _root(error)
-    return CheckResult(
-        state="fail",
-        found=f"TLS: no secure connection to {endpoint.authority}{through}: {words}",
-        mend="see the line about the roots of TLS; is it https:// by mistake?",
+    return fail(
+        f"TLS: no secure connection to {endpoint.authority}{through}: {words}",
+        "see the line about the roots of TLS; is it https:// by mistake?",
     )
 
 
 def _clock(seconds: float) -> CheckResult:
     if abs(seconds) < _SKEW_SECONDS:
-        return CheckResult(name="clock", state="ok", found="agrees with that of the endpoint")
+        return ok("agrees with that of the endpoint", name="clock")
     where = "behind" if seconds > 0 else "ahead of"
-    refused = abs(seconds) >= _REFUSED_SECONDS
-    return CheckResult(
+    line = fail if abs(seconds) >= _REFUSED_SECONDS else warn
+    return line(
+        f"this machine is {abs(seconds):.0f} s {where} the endpoint",
+        "let NTP set the clock: days, months and limits go by it, and from 300 s on AWS refuses "
+        "signatures",
         name="clock",
-        state="fail" if refused else "warn",
-        found=f"this machine is {abs(seconds):.0f} s {where} the endpoint",
-        mend="let NTP set the clock: days, months and limits go by it, and from 300 s on AWS "
-        "refuses signatures",
     )
 
 
 async def check_egress_proxy(way: Way, urls: Sequence[str]) -> Sequence[CheckResult]:
     """Tells which endpoints go through HTTPS_PROXY; their own lines say whether it lets them."""
     if way.https_proxy is None:
-        return [CheckResult(state="ok", found="none is set")]
+        return [ok("none is set")]
     host, port = _host_of(way.https_proxy)
     through = [url for url in urls if proxy_for(Endpoint.from_url(url), way.https_proxy, None)]
     used = [url for url in urls if proxy_for(Endpoint.from_url(url), way.https_proxy, way.no_proxy)]
     if not used:
         why = "NO_PROXY excepts them" if through else "they are no https:// URLs"
         return [
-            CheckResult(
-                state="warn",
-                found=f"{host}:{port} is set, but no endpoint goes through it: {why}",
-                mend="unset HTTPS_PROXY, or correct NO_PROXY",
+            warn(
+                f"{host}:{port} is set, but no endpoint goes through it: {why}",
+                "unset HTTPS_PROXY, or correct NO_PROXY",
             )
         ]
     if broken := await _first_steps(host, port, _THE_PROXY):
         return [broken]
-    return [CheckResult(state="ok", found=f"{host}:{port} is there, for {len(used)} endpoint(s)")]
+    return [ok(f"{host}:{port} is there, for {len(used)} endpoint(s)")]
 
 
 async def check_tls_roots(way: Way, *, needed: bool) -> Sequence[CheckResult]:
     """Checks that certificates can be verified."""
     if not needed:
-        return [CheckResult(state="ok", found="not needed: no endpoint is https://")]
+        return [ok("not needed: no endpoint is https://")]
     if way.ca_bundle is not None:
         try:
             context = await asyncio.to_thread(tls_context, way.ca_bundle)
         except (OSError, ssl.SSLError) as error:
             return [
-                CheckResult(
-                    state="fail",
-                    found=f"AWS_CA_BUNDLE cannot be used: {error}",
-                    mend="give a readable file of certificates in PEM",
+                fail(
+                    f"AWS_CA_BUNDLE cannot be used: {error}",
+                    "give a readable file of certificates in PEM",
                 )
             ]
         count = context.cert_store_stats()["x509_ca"]
-        return [CheckResult(state="ok", found=f"{count} in AWS_CA_BUNDLE")]
+        return [ok(f"{count} in AWS_CA_BUNDLE")]
     context = await asyncio.to_thread(tls_context, None)
     paths = ssl.get_default_verify_paths()
     if context.cert_store_stats()["x509_ca"] or _has_files(paths.capath):
-        return [CheckResult(state="ok", found="those of the system")]
+        return [ok("those of the system")]
     return [
-        CheckResult(
-            state="fail",
-            found="the system has none",
-            mend="install ca-certificates, or set AWS_CA_BUNDLE",
+        fail(
+            "the system has none",
+            "install ca-certificates, or set AWS_CA_BUNDLE",
         )
     ]
 

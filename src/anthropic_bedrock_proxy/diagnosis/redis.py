@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..limits.connect import server_from_url
-from .checks import CheckResult
+from .checks import CheckResult, fail, ok
 
 _MEND = (
     "start it, or correct LIMITS_URL (scheme, host, user, password); meanwhile each machine counts "
@@ -16,15 +16,16 @@ async def check_redis(url: str) -> CheckResult:
     try:
         server = server_from_url(url)
     except ValueError:
-        return CheckResult(state="fail", found="LIMITS_URL cannot be used", mend=_MEND)
+        return fail("LIMITS_URL cannot be used", _MEND)
     try:
         await server.execute("PING")
         answer = await server.execute("INFO", "server")
     except Exception as error:  # noqa: BLE001  # whatever redis-py raises is what was found
-        return CheckResult(
-            state="fail", found=f"Redis: {type(error).__name__}: {error}", mend=_MEND
+        return fail(
+            f"Redis: {type(error).__name__}: {error}",
+            _MEND,
         )
     finally:
         await server.leave()
     version = answer.get("redis_version", "unknown") if isinstance(answer, dict) else "unknown"
-    return CheckResult(state="ok", found=f"Redis {version} answers")
+    return ok(f"Redis {version} answers")

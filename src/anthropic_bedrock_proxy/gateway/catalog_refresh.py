@@ -92,7 +92,7 @@ class CatalogRefresh:
                 down = True
             else:
                 if down:
-                    _log.warning("the catalog can be read again")
+                    _log.info("the catalog can be read again")
                 down = False
             await self._sleep(self._interval_seconds)
 

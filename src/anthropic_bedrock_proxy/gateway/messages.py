@@ -78,9 +78,6 @@ class Messages:
         request = parse_request(body, exchange.version)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
-        trace = exchange.timeline.trace
-        if trace is not None and trace.content is not None:
-            trace.content.request = request.fields
         route = self._route(exchange, request)
         exchange.listed = route.listed
         options = ConversionOptions(
@@ -220,9 +217,6 @@ class Messages:
     def _finished(self, admitted: AdmittedRequest, body: bytes) -> bytes:
         lease = admitted.lease
         lease.settle()
-        trace = admitted.exchange.timeline.trace
-        if trace is not None and trace.content is not None:
-            trace.content.body = body
         if self._report_cost and (cost := admitted.exchange.cost_nano) is not None:
             admitted.exchange.tells_cost = True
             body = with_cost(body, dollars(cost))

@@ -29,7 +29,7 @@ from typing import Final
 import msgspec
 
 from ..redaction import hide_keys, redact
-from .findings import ComponentState, Finding
+from .findings import NO_FAULT, ComponentState, Finding
 
 KEPT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 2.0
@@ -125,7 +125,7 @@ class Components:
         once_ok = (before is not None and before.once_ok) or finding.state in ("ok", "degraded")
         self._seen[name] = _Seen(finding, self._monotonic(), once_ok)
         was = "ok" if before is None else before.finding.state
-        if finding.state != was:
+        if finding.state != was and not (finding.state in NO_FAULT and was in NO_FAULT):
             _tell(name, finding)
 
 
@@ -142,8 +142,8 @@ def _state(seen: _Seen | None, now: float) -> ComponentState:
 
 def _tell(name: str, finding: Finding) -> None:
     """Logs a change of state."""
-    if finding.state == "ok":
-        _log.warning("health: %s is ok again", name)
+    if finding.state in NO_FAULT:
+        _log.info("health: %s is %s again", name, finding.state)
         return
     level = logging.ERROR if finding.state == "failed" else logging.WARNING
     detail = f" ({hide_keys(redact(finding.detail))})" if finding.detail else ""

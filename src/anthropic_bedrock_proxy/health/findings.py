@@ -14,7 +14,9 @@ from typing import Final, Literal
 
 import msgspec
 
-State = Literal["ok", "degraded", "failed", "unknown"]
+# `idle` is what begins when it is first needed: nobody knows yet whether it can.
+State = Literal["ok", "idle", "degraded", "failed", "unknown"]
+NO_FAULT: Final = ("ok", "idle")
 DRAINING: Final = "draining"
 # Needed until it has answered once: later, known keys go on being served while it is away.
 NEEDED_ONCE: Final = "store"
@@ -64,15 +66,16 @@ class Requirements(msgspec.Struct, frozen=True):
         known = {name: seen for name, seen in components.items() if seen.state != "unknown"}
         if self.missing(known):
             return "unhealthy"
-        return "healthy" if all(seen.state == "ok" for seen in known.values()) else "degraded"
+        well = all(seen.state in NO_FAULT for seen in known.values())
+        return "healthy" if well else "degraded"
 
 
 def combined(findings: Iterable[Finding]) -> Finding:
     """Returns one finding for several of a kind (providers, executors): failed if all have."""
     every = list(findings)
-    bad = [one for one in every if one.state != "ok"]
+    bad = [one for one in every if one.state not in NO_FAULT]
     if not bad:
-        return OK
+        return next((one for one in every if one.state != "ok"), OK)
     if all(one.state == "unknown" for one in bad):
         return bad[0]
     first = next((one for one in bad if one.state == "failed"), bad[0])

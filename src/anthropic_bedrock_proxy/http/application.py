@@ -32,8 +32,8 @@ Handler = Callable[..., Awaitable[Reply | StreamReply]]
 # Gets method, path, headers and client as a `Request` has them, once a request has ended.
 Observer = Callable[[Any, Exchange], None]
 
-_SHUTTING_DOWN: Final = "The proxy is shutting down."
-_INTERNAL: Final = "Internal error of the proxy."
+# What their messages quote is not for the request log: a body, or words of AWS.
+_QUOTING: Final = ("aws:", "unavailable:store")
 _log = logging.getLogger("anthropic_bedrock_proxy.http")
 _STREAM_LINES: Final = (
     b"content-type: %b\r\ncache-control: no-cache\r\n"
@@ -86,7 +86,7 @@ class Application:
         exchange = request.exchange = self._new_exchange()
         self.in_flight += 1
         if self._begin_trace is not None:
-            self._begin_trace(request, exchange)
+            _observe(self._begin_trace, request, exchange)
         try:
             reply = await self._answer(request, exchange)
             if isinstance(reply, Reply):
@@ -118,8 +118,8 @@ class Application:
 
     def _end(self, request: Request | _NoRequest, exchange: Exchange) -> None:
         exchange.ended = monotonic()
-        for observe in self._observers:
-            observe(request, exchange)
+        for observer in self._observers:
+            _observe(observer, request, exchange)
 
     def _new_exchange(self) -> Exchange:
         at_ms = int(time() * 1000)
@@ -144,13 +144,12 @@ class Application:
             if exchange.client_gone:
                 raise
             _stay(asyncio.current_task())
-            stopping = UnavailableError(_SHUTTING_DOWN, retry_after=1.0)
-            return _error_reply(exchange, stopping, encoder)
+            return _error_reply(exchange, _stopping(), encoder)
         except ClientGoneError:
             raise
         except Exception:  # noqa: BLE001  # the last line of defence: nothing may leak to clients
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
-            return _error_reply(exchange, APIError(_INTERNAL), encoder)
+            return _error_reply(exchange, _internal(), encoder)
 
     def _handler(self, methods: Mapping[str, Handler], request: Request) -> Handler:
         handler = methods.get(request.method)
@@ -200,11 +199,11 @@ class Application:
             if exchange.client_gone:
                 raise
             _stay(asyncio.current_task())  # the server stops before the answer did: say so
-            last = self._broken_off(request, exchange, encoder, UnavailableError(_SHUTTING_DOWN))
+            last = self._broken_off(request, exchange, encoder, _stopping())
         except Exception as error:  # noqa: BLE001  # as in _answer: no stream may end in silence
             exchange.timeline.fail(monotonic(), error)
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
-            last = self._broken_off(request, exchange, encoder, APIError(_INTERNAL))
+            last = self._broken_off(request, exchange, encoder, _internal())
         finally:
             source.close()  # settles
         request.end(last)
@@ -213,9 +212,16 @@ class Application:
         self, request: Request, exchange: Exchange, encoder: StreamEncoder, error: ProxyError
     ) -> bytes:
         """Ends the connection with this stream; returns the error that it ends with."""
-        exchange.error_type = error.type
+        exchange.error_type, exchange.error_cause = error.type, error.cause
         request.close_after_answer()
         return encoder.error(error, exchange.request_id)
+
+
+def _observe(observer: Observer, request: Request | _NoRequest, exchange: Exchange) -> None:
+    try:
+        observer(request, exchange)
+    except Exception:  # noqa: BLE001  # its client need not know, nor the other observers
+        _log.exception("a request is not observed", extra={"request_id": exchange.request_id})
 
 
 class _NoRequest:
@@ -232,10 +238,20 @@ class _NoRequest:
 def _error_reply(exchange: Exchange, error: ProxyError, encoder: Encoder) -> Reply:
     """Returns the answer for an error that comes before the answer began."""
     exchange.error_type, exchange.error_cause = error.type, error.cause
-    if error.cause and not error.cause.startswith("aws:"):  # what AWS says may quote the body
+    if error.limits:
+        exchange.limits = error.limits
+    if error.cause and not error.cause.startswith(_QUOTING):
         exchange.error_message = error.message
     body = encoder.error(error, exchange.request_id)
     return Reply(body, status=error.status, lines=encoder.error_lines(error))
+
+
+def _stopping() -> ProxyError:
+    return UnavailableError("The proxy is shutting down.", retry_after=1.0, cause="stopping")
+
+
+def _internal() -> ProxyError:
+    return APIError("Internal error of the proxy.", cause="internal")
 
 
 def _lines_of(exchange: Exchange, reply: Reply) -> bytes:

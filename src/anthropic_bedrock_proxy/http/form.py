@@ -51,7 +51,8 @@ async def read_form(
     except ImportError:
         raise UnavailableError(
             "Files cannot be taken: python-multipart is missing on the proxy; install "
-            "anthropic-bedrock-proxy[sandbox]"
+            "anthropic-bedrock-proxy[sandbox]",
+            cause="unavailable:library",
         ) from None
     kind, options = parse_options_header(content_type.decode("latin-1"))
     boundary = options.get(b"boundary")

@@ -51,7 +51,7 @@ class MetricsRoutes:
         if self._bearer is not None and not hmac.compare_digest(shown, self._bearer):
             raise AuthenticationError(
                 "Metrics need a token: send METRICS_TOKEN as `Authorization: Bearer <token>`.",
-                cause="key:metrics",
+                cause="key:metrics_token",
             )
         body, content_type = await self._fresh(request.headers.get(b"accept", b""))
         return Reply(body, content_type=content_type.encode("ascii"))

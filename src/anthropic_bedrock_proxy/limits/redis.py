@@ -229,7 +229,7 @@ class RedisLimiter:
                 self._deliver(waiting, decision)
             if self._outage.due():
                 self._outage.end()
-                logger.warning(
+                logger.info(
                     "Redis counts the limits again, for %.0f s without a failure", STEADY_SECONDS
                 )
 

@@ -169,14 +169,13 @@ class SharedLimiter:
         if self._pause and self._monotonic() < self._retry_at:
             return None
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._table = Table(self._path)
         except OSError as error:
             self._count_alone(error)
             return None
         if self._pause:
             self._pause = 0.0
-            logger.warning("%s: limits are counted together again", self._path)
+            logger.info("%s: limits are counted together again", self._path)
         self._name, self._holder = token_bytes(16), -1
         return self._table
 

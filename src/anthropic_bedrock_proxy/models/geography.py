@@ -94,6 +94,12 @@ def check_partition(prefix: str, region: str, name: str) -> None:
         raise InvalidRequestError(f"model: {name[:200]} is not in {region}: {there} there")
 
 
+def serves(prefix: str, region: str) -> bool:
+    """Tells whether profiles of this prefix can be called in a region; empty: no profile."""
+    worldwide = () if region.startswith(_GOVERNMENT) else (WORLDWIDE,)
+    return prefix in ("", *worldwide, *near(region))
+
+
 def prefix_of(name: str) -> str:
     """The profile prefix of a Bedrock id; empty if it has none. Also of a profile's ARN."""
     head, _, rest = name.rpartition("/")[2].partition(".")

@@ -18,12 +18,11 @@ from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError
 from .betas import BetaRules, known_flags
 from .geography import PROFILE_PREFIXES, bounds, check_partition, prefix_of
-from .table import Capabilities, Model, ModelTable, capabilities_on
+from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on
 
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
-_MAX_NAME: Final = 2048  # Bedrock's own bound of a model id
 # What an ARN gets while nobody could tell the model behind it: the generation in the middle.
 _UNRESOLVED_GENERATION: Final = "4.6"
 
@@ -163,7 +162,7 @@ class Registry:
         asked = (requested, provider, geography) if provider or geography else requested
         route = self._routes.get(asked)
         if route is None:
-            if len(requested) > _MAX_NAME:
+            if len(requested) > MAX_NAME:
                 raise NotFoundError(f"model: {requested[:200]}")
             route = self._resolve(requested, provider, geography)
             self._routes[asked] = route

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+MAX_NAME: Final = 2048  # characters of a model's name: Bedrock's own bound of an id
 DIALECTS: Final = ("invoke", "messages", "mantle", "converse")
 # Every feature that models.toml may name, and what it says about a model on a dialect.
 FEATURES: Final = {

@@ -183,7 +183,6 @@ class Segment(Lines):
     @classmethod
     def create(cls, directory: Path, name: Name) -> Segment:
         """Creates a new file of this process. Raises `OSError`."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         while True:
             path = directory / f"usage-{name.writer}-{name.number:08}-{token_hex(4)}.jsonl"

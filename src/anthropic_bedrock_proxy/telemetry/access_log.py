@@ -2,10 +2,11 @@
 
 It is written on the hot path, so not through `logging`: a line is encoded directly, and lines are
 written a few times a second. It holds no prompt and no secret: only the fields named here, and of
-the client's own words (path, model) nothing that looks like a key. For example:
+the client's own words (path, model) nothing that looks like a key, and of ARNs no account. For
+example:
 
-    {"time":1796000000.125,"access":"POST /v1/messages","status":200,"request_id":"req_019…",
-     "ms":812.4,"key_id":"key_7f…","model":"claude-sonnet-5","bedrock_model_id":"us.anthropic.…",
+    {"time":"2026-11-29T06:30:12.125Z","access":"POST /v1/messages","status":200,
+     "request_id":"req_019…","ms":812.4,"key_id":"key_7f…","model":"claude-sonnet-5","bedrock_model_id":"us.anthropic.…",
      "dialect":"invoke","provider":"ireland","stream":true,"input_tokens":812,"output_tokens":97,
      "cost_usd":0.003891,"ttft_ms":431,"upstream_ms":809.9,"overhead_ms":0.6,"retries":1}
 """
@@ -13,7 +14,6 @@ the client's own words (path, model) nothing that looks like a key. For example:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
@@ -22,9 +22,10 @@ import msgspec
 
 from ..gateway.exchange import Exchange
 from ..money import NANO_PER_USD
-from ..redaction import hide_keys
+from ..redaction import ACCOUNT, hide_accounts, hide_keys
 from .ended_requests import EndedRequest
 from .gathering import Gathering
+from .line_time import line_time
 from .output import LogOutput
 from .overhead import request_seconds, response_seconds, upstream_seconds
 from .traceparent import trace_id_of
@@ -40,7 +41,7 @@ _encode = msgspec.json.Encoder().encode
 class RequestLine(msgspec.Struct, omit_defaults=True, gc=False):
     """The facts told of one request that has ended; what is empty is left out."""
 
-    time: float  # epoch seconds, of its end
+    time: str  # of its end
     access: str  # method and path
     status: int
     request_id: str
@@ -89,8 +90,8 @@ class RequestLines:
 
     def _line(self, request: EndedRequest, exchange: Exchange) -> RequestLine:
         line = RequestLine(
-            time=int(exchange.at_ms + (exchange.ended - exchange.started) * 1e3) / 1e3,
-            access=f"{request.method} {_without_secrets(request.path, self._secrets)}",
+            time=line_time(exchange.at_ms + int((exchange.ended - exchange.started) * 1e3)),
+            access=f"{request.method} {self._hidden(request.path)}",
             status=exchange.status,
             request_id=exchange.request_id,
             ms=_ms(exchange.ended - exchange.started),
@@ -101,7 +102,7 @@ class RequestLines:
             disconnected=exchange.client_gone,
         )
         if exchange.model:
-            line.model = _without_secrets(exchange.model, self._secrets)
+            line.model = self._hidden(exchange.model)
             line.stream = exchange.stream
             if exchange.caller is not None:
                 line.user_id = exchange.caller.key.user_id
@@ -113,13 +114,17 @@ class RequestLines:
             line.trace_id = trace_id_of(request.traceparent)
         return line
 
+    def _hidden(self, words: str) -> str:
+        # Cut before they are remembered: they may be megabytes. And no shorter than a key is long.
+        return _without_secrets(words[: 2 * _MAX_PATH], self._secrets)
+
 
 def _tell_upstream(line: RequestLine, exchange: Exchange) -> None:
     """Tells of a request for which Bedrock was asked."""
     upstream, usage, target = exchange.timeline.upstream, exchange.meter.billed(), exchange.target
     if target is not None:
-        line.bedrock_model_id, line.dialect = target.bedrock_model_id, target.dialect
-        line.provider = target.provider
+        line.bedrock_model_id = hide_accounts(target.bedrock_model_id)
+        line.dialect, line.provider = target.dialect, target.provider
     line.input_tokens = usage.input_tokens or 0
     line.output_tokens = exchange.meter.output_tokens
     line.cache_read_tokens = usage.cache_read_input_tokens or 0
@@ -162,8 +167,7 @@ def _ms(seconds: float) -> float:
 
 
 def _as_text(line: RequestLine) -> bytes:
-    when = datetime.fromtimestamp(line.time, UTC).strftime("%H:%M:%S")
-    text = f"{when} {line.status} {line.access} {line.ms}ms"
+    text = f"{line.time[11:19]} {line.status} {line.access} {line.ms}ms"
     if line.model:
         text += f" {line.model} in={line.input_tokens} out={line.output_tokens}"
     if line.cost_usd is not None:
@@ -181,18 +185,19 @@ def _as_text(line: RequestLine) -> bytes:
 
 @lru_cache(maxsize=256)  # nearly every request is to the same few
 def _without_secrets(words: str, secrets: tuple[str, ...]) -> str:
-    """Returns a client's path or model name, cut, without what may be a key."""
-    words = words[: 2 * _MAX_PATH]  # cut here, a key is still long enough to be seen as one
+    """Returns a client's path or model name, cut, without what may be a key or an account."""
     for secret in secrets:
         for form in (unquote(unquote(words)), words):
             if secret in form:
                 words = form.replace(secret, "(hidden)")
-    segments = hide_keys(words).split("/")
-    return "/".join("(hidden)" if _is_random(part) else part for part in segments)[:_MAX_PATH]
+    segments = hide_accounts(hide_keys(words)).split("/")
+    return "/".join("(hidden)" if _is_secret(part) else part for part in segments)[:_MAX_PATH]
 
 
-def _is_random(segment: str) -> bool:
-    """Tells whether a segment may be a key: long, with digits, in both cases or in hex."""
+def _is_secret(segment: str) -> bool:
+    """Tells whether it may be an account, or a key: long, with digits, in both cases or in hex."""
+    if ACCOUNT.fullmatch(segment):
+        return True
     if len(segment) < _SHORTEST_RANDOM or not any(map(str.isdigit, segment)):
         return False
     if all(character in "0123456789abcdefABCDEF" for character in segment):

@@ -1,7 +1,8 @@
 """The content log: what some keys ask and are answered, for whoever has switched that on by name.
 
-Each request and each answer is one event of the log, with its `content`. Keys are hidden, long
-base64 (images, documents) is left out, and what is too long is cut. For example:
+Each request and each answer is one event of the log, with its `content`: JSON, an answer as one
+message. Keys are hidden, base64 (images, documents) is left out, and what is too long is cut. For
+example:
 
     {"level":"info","logger":"anthropic_bedrock_proxy.content","message":"request",
      "request_id":"req_019…","key_id":"key_7f…","content":"…"}
@@ -10,14 +11,16 @@ base64 (images, documents) is left out, and what is too long is cut. For example
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
+import msgspec
+
 from ..gateway.exchange import Exchange
+from .readable import UNREADABLE, Event, folded, without_files
 
 _LONGEST: Final = 65_536  # characters of one event
-_BASE64: Final = re.compile(r'"[A-Za-z0-9+/]{512,}={0,2}"')
+_encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("anthropic_bedrock_proxy.content")
 
 
@@ -28,22 +31,25 @@ class ContentLog:
         self._keys = frozenset(keys)
         self._all = "*" in self._keys
 
-    def wants(self, key_id: str) -> bool:
-        """Tells whether the requests of a key are logged with their contents."""
-        return self._all or key_id in self._keys
+    def wants(self, exchange: Exchange) -> bool:
+        """Tells whether a request is logged with its contents: by its key."""
+        return self._all or exchange.key_id in self._keys
 
     def request(self, exchange: Exchange, body: bytes | bytearray) -> None:
         """Logs the body of a request."""
-        _tell("request", exchange, bytes(body[:_LONGEST]))
+        _tell("request", exchange, body)
 
-    def answer(self, exchange: Exchange, body: bytes) -> None:
-        """Logs an answer: a message, or the events of a stream, one JSON document a line."""
-        _tell("answer", exchange, body[:_LONGEST])
+    def answer(self, exchange: Exchange, answer: bytes | Sequence[Event]) -> None:
+        """Logs an answer: a message, or the events of a stream."""
+        if not isinstance(answer, bytes):
+            try:
+                answer = _encode(folded(answer))
+            except UNREADABLE:
+                answer = b"%d events that are no message" % len(answer)
+        _tell("answer", exchange, answer)
 
 
-def _tell(what: str, exchange: Exchange, content: bytes) -> None:
-    text = _BASE64.sub(
-        lambda found: f'"({len(found[0])} characters)"', content.decode("utf-8", "replace")
-    )
+def _tell(what: str, exchange: Exchange, content: bytes | bytearray) -> None:
+    text = without_files(content.decode("utf-8", "replace"), most=_LONGEST)
     extra = {"request_id": exchange.request_id, "key_id": exchange.key_id, "content": text}
     _log.info(what, extra=extra)  # keys are hidden in every line

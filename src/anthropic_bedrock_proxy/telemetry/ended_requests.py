@@ -7,6 +7,7 @@ that no client waits for it. What is told of them is as it was when they ended.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from .gathering import Gathering
 
 _SECONDS: Final = 0.05
 _MOST: Final = 63  # one more, and all are looked at
+_log = logging.getLogger("anthropic_bedrock_proxy.telemetry")
 
 
 class EndedRequest(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +52,7 @@ class EndedRequests:
     """Gathers requests for `looks`. Belongs to one event loop."""
 
     def __init__(self, looks: Sequence[Look]) -> None:
-        self._looks = looks
+        self.looks = looks  # without any, nobody has to be told of requests
         self._waiting = Gathering(self._look, seconds=_SECONDS, most=_MOST)
         self.flush = self._waiting.flush
 
@@ -65,7 +67,14 @@ class EndedRequests:
             self.flush()
 
     def _look(self, waiting: list[tuple[EndedRequest, Exchange]]) -> None:
-        """Looks at all that have waited."""
-        for look in self._looks:
+        """Looks at all that have waited. A look that fails takes nothing from the others."""
+        for look in self.looks:
+            failed = False
             for ended, exchange in waiting:
-                look(ended, exchange)
+                try:
+                    look(ended, exchange)
+                except Exception:  # noqa: BLE001  # whatever it is, it is about this request
+                    if not failed:  # one line for all of this moment
+                        extra = {"request_id": exchange.request_id}
+                        _log.exception("a request that has ended is not told of", extra=extra)
+                    failed = True

@@ -2,21 +2,23 @@
 
 Events go through `logging`; the access log (access_log.py) does not. Neither ever holds prompts or
 secrets: only the fields named here, and `extra=` fields of our own calls, reach a line, and what a
-client has pasted there that looks like a key is hidden.
+client has pasted there that looks like a key is hidden, and so are the accounts of ARNs.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+import re
 from typing import Any, Final
 
 import msgspec
 
-from ..redaction import hide_keys
+from ..redaction import hide_accounts, hide_keys
+from .line_time import line_time
 from .output import LogOutput
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -53,7 +55,7 @@ class JSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line without its newline."""
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": line_time(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -61,7 +63,7 @@ class JSONFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return hide_keys(_encode(line).decode())
+        return hide_accounts(hide_keys(_encode(line).decode()))
 
 
 class TextFormatter(logging.Formatter):
@@ -70,8 +72,9 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line without its newline."""
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items())
-        when = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        when = line_time(int(record.created * 1000))[11:19]
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
+        line = _CONTROLS.sub("?", line)  # nothing that is quoted may look like another line
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return hide_keys(line)
+        return hide_accounts(hide_keys(line))

@@ -39,13 +39,15 @@ class UnusableProvider:
         """Raises `UpstreamRefusal`."""
         raise self._refusal()
 
+    # Whoever only looks logs what it finds, once.
+
     async def reach(self) -> None:
         """Raises `UpstreamRefusal`."""
-        raise self._refusal()
+        raise UpstreamRefusal(NO_CREDENTIALS, self._reason)
 
     async def look_at_credentials(self) -> CredentialsState:
         """Raises `UpstreamRefusal`."""
-        raise self._refusal()
+        raise UpstreamRefusal(NO_CREDENTIALS, self._reason)
 
     def retire(self) -> None:
         """Does nothing: nothing is open."""

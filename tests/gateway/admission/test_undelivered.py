@@ -147,6 +147,8 @@ class World:
         self.silence = 0.0  # seconds in which the ledger has not answered
         self.unheld = {}  # what ran when that had lasted for a lease
         self.directories = [directory / str(n % machines) for n in range(2)]
+        for one in self.directories:
+            one.mkdir(parents=True, exist_ok=True)
         self.processes = [Process(self, one) for one in self.directories]
 
     def spend(self, journal, cost):

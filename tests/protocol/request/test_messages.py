@@ -25,6 +25,7 @@ def refusal(body, **options):
     [
         ({"model": ...}, "model: Field required"),
         ({"model": 1}, "model: Expected `str`, got `int`"),
+        ({"model": "m" * 2049}, "model: Expected `str` of length <= 2048"),
         ({"max_tokens": ...}, "max_tokens: Field required"),
         ({"max_tokens": -1}, "max_tokens: must be greater than or equal to 0"),
         ({"max_tokens": "1"}, "max_tokens: Expected `int`, got `str`"),

@@ -199,8 +199,9 @@ def test_inference_geo():
         return parse_request(encode(body), "2023-06-01").inference_geo()
 
     assert (geography("us"), geography(None)) == ("us", "")
-    with pytest.raises(InvalidRequestError, match="inference_geo: Expected"):
-        geography(1)
+    for wrong in (1, "u" * 65):
+        with pytest.raises(InvalidRequestError, match="inference_geo: Expected"):
+            geography(wrong)
 
 
 @pytest.mark.parametrize(

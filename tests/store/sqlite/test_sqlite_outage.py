@@ -186,3 +186,37 @@ def test_a_lock_of_another_process_costs_no_connection(tmp_path, clock):
                     assert await store.keys.list() == [KEY]
 
     asyncio.run(story())
+
+
+def test_a_file_that_was_made_once_is_not_made_anew_by_who_opens_later(tmp_path, clock):
+    path = tmp_path / "data" / "s.db"
+
+    async def work():
+        store = SQLiteStore(path, busy_timeout_seconds=0.01, monotonic=clock)
+        store.make()
+        path.parent.rename(tmp_path / "away")
+        with pytest.raises(StoreError, match="gone; put it back"):
+            await store.open()
+        assert not path.parent.exists()
+        (tmp_path / "away").rename(path.parent)
+        await store.open()
+        await store.keys.create(KEY, b"k")
+        await store.close()
+
+    asyncio.run(work())
+
+
+def test_a_place_that_cannot_be_written_to_at_first_gets_its_file_later(tmp_path, clock):
+    (tmp_path / "data").write_text("")
+    path = tmp_path / "data" / "s.db"
+
+    async def work():
+        store = SQLiteStore(path, busy_timeout_seconds=0.01, monotonic=clock)
+        with pytest.raises(StoreError):
+            store.make()
+        path.parent.unlink()
+        await store.open()
+        await store.close()
+
+    asyncio.run(work())
+    assert path.exists()

@@ -138,6 +138,7 @@ def test_every_try_is_counted_and_what_it_ended_with():
             {"owner": "team", "limit": "concurrency"},
         ),
         ("key:unknown", "auth_failures_total", {"reason": "unknown"}),
+        ("key:metrics_token", "auth_failures_total", {"reason": "metrics_token"}),
         ("key:what an operator wrote", "auth_failures_total", {"reason": "other"}),
         ("budget_exceeded", "budget_exceeded_total", {}),
     ],
@@ -177,6 +178,13 @@ def test_a_known_beta_that_was_left_out_is_named():
     world.end(answered(dropped=["anthropic-beta known-2025-01-01", "anthropic-beta unknown"]))
     assert world.value("dropped_total", what="beta", name="known-2025-01-01") == 1
     assert world.value("dropped_total", what="beta", name="other") == 1
+
+
+def test_a_hundred_thousand_left_out_paths_are_not_all_looked_at():
+    world = World()
+    world.end(answered(dropped=[*256 * ["messages.0.content.0.cache_control"], "top_k"]))
+    assert world.value("dropped_total", what="field", name="cache_control") == 1
+    assert world.value("dropped_total", what="field", name="top_k") == 0
 
 
 def test_names_of_clients_make_no_series():

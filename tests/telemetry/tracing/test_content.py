@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 
-import msgspec
 import pytest
 
+from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.redaction import hide_keys
-from anthropic_bedrock_proxy.telemetry.tracing.content import MAX_ATTRIBUTE, answered, asked
-from anthropic_bedrock_proxy.timeline import TracedContent
+from anthropic_bedrock_proxy.telemetry.tracing.content import (
+    MAX_ATTRIBUTE,
+    ContentTracing,
+    answered,
+    asked,
+)
+from anthropic_bedrock_proxy.timeline import TraceContext, TracedContent
 
 IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBOR"}}
 
 
 def told(**fields):
-    raws = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
-    found = asked(TracedContent(raws), hide_keys)
+    found = asked(TracedContent(json.dumps(fields).encode()), hide_keys)
     return {name.removeprefix("gen_ai."): json.loads(value) for name, value in found.items()}
 
 
@@ -52,7 +56,7 @@ def test_messages_have_the_form_of_the_conventions():
 
 
 def test_of_a_long_history_the_latest_messages_are_told():
-    history = [says(f"{number} {'x' * 1000}") for number in range(200)]
+    history = [says(f"{number} {'x ' * 500}") for number in range(200)]
     messages = told(messages=history)["input.messages"]
     assert 50 < len(messages) < 66
     assert messages[-1]["parts"][0]["content"].startswith("199 ")
@@ -61,7 +65,7 @@ def test_of_a_long_history_the_latest_messages_are_told():
 
 @pytest.mark.parametrize("size", [MAX_ATTRIBUTE, 2 << 20])
 def test_a_message_that_is_too_large_says_only_how_large_it_was(size):
-    (one,) = told(messages=[says("x" * size)])["input.messages"]
+    (one,) = told(messages=[says("x " * (size // 2))])["input.messages"]
     assert size < one["left_out_bytes"] < size + 100
 
 
@@ -82,8 +86,7 @@ def test_a_stream_is_told_as_its_message_also_if_it_was_cut():
         (b"content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "ron."}}),
         (b"message_delta", {"delta": {"stop_reason": "end_turn"}}),
     ]
-    content = TracedContent()
-    content.take([(name, json.dumps(data).encode()) for name, data in events])
+    content = TracedContent(b"", [(name, json.dumps(data).encode()) for name, data in events])
     found = json.loads(answered(content, hide_keys)["gen_ai.output.messages"])
     part = {"type": "text", "content": "A heron."}
     assert found == [{"role": "assistant", "parts": [part], "finish_reason": "end_turn"}]
@@ -91,13 +94,39 @@ def test_a_stream_is_told_as_its_message_also_if_it_was_cut():
 
 def test_a_whole_answer_is_told_and_garbage_is_not():
     body = b'{"content":[{"type":"thinking","thinking":"hm"}],"stop_reason":"end_turn"}'
-    found = json.loads(answered(TracedContent(body=body), hide_keys)["gen_ai.output.messages"])
+    found = json.loads(answered(TracedContent(b"", body), hide_keys)["gen_ai.output.messages"])
     assert found[0]["parts"] == [{"type": "reasoning", "content": "hm"}]
-    assert answered(TracedContent(body=b"{"), hide_keys) == {}
+    for none in (b"{", b""):
+        assert answered(TracedContent(b"", none), hide_keys) == {}
+        assert asked(TracedContent(none), hide_keys) == {}
 
 
-def test_events_are_kept_up_to_a_bound():
-    content = TracedContent()
-    for _ in range(1000):
-        content.take([(b"content_block_delta", b"x" * 1024)])
-    assert len(content.events) == 256
+PDF = "QUJD" * 1000
+
+
+def test_files_are_left_out_wherever_they_stand():
+    fetched = {"type": "web_fetch_result", "content": {"type": "document", "source": {
+        "type": "base64", "media_type": "application/pdf", "data": PDF}}}  # fmt: skip
+    result = {"type": "web_fetch_tool_result", "tool_use_id": "srvtoolu_1", "content": fetched}
+    call = {"type": "tool_use", "id": "toolu_1", "name": "save", "input": {"data": PDF}}
+    block = {"type": "text", "text": f"data:image/png;base64,{PDF[:40]} and"}
+    found = told(messages=[says([result]), says([call], "assistant")], system=[block])
+    assert "QUJDQUJD" not in str(found)
+    assert str(found).count("(4000 characters)") == 2
+    assert found["system_instructions"][0]["content"].endswith("base64,(40 characters) and")
+    answer = {"content": [call], "stop_reason": "tool_use"}
+    content = TracedContent(b"", json.dumps(answer).encode())
+    assert "QUJDQUJD" not in str(answered(content, hide_keys))
+
+
+def test_a_request_is_kept_with_its_trace():
+    exchange, content = Exchange("req_1", 0.0, 0), ContentTracing()
+    assert not content.wants(exchange)
+    content.request(exchange, b"{}")
+    content.answer(exchange, b"{}")
+    assert exchange.timeline.trace is None
+    exchange.timeline.trace = TraceContext("a" * 32, "b" * 16)
+    assert content.wants(exchange)
+    content.request(exchange, b"{}")
+    content.answer(exchange, [(b"ping", b"{}")])
+    assert exchange.timeline.trace.content == TracedContent(b"{}", [(b"ping", b"{}")])

@@ -96,7 +96,7 @@ def test_a_collector_that_fails_is_told_once_and_so_is_its_end(caplog):
             return answer
 
     exporter = TellingExporter(Failing())
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         for _ in range(5):
             exporter.export([])
     assert [line.split(":")[0] for line in caplog.messages] == [

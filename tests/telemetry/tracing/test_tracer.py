@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.telemetry.tracing.span_tree import SpanLink, SpanTree
 from anthropic_bedrock_proxy.telemetry.tracing.tracer import Tracer
-from anthropic_bedrock_proxy.timeline import ToolRun, TraceContext
+from anthropic_bedrock_proxy.timeline import ToolRun, TraceContext, TracedContent
 
 REQUEST = SimpleNamespace(headers={})
 
@@ -55,6 +55,13 @@ def test_another_key_gets_no_link():
     tracer(REQUEST, ended("suspended", "1"))
     tracer(REQUEST, ended("finished", "2", key="key_2"))
     assert links(told) == [[], []]
+
+
+def test_a_body_is_let_go_of_once_it_is_told():
+    exchange = ended("finished", "1")
+    exchange.timeline.trace.content = TracedContent(b"{}")
+    Tracer(SpanTree(), Told())(REQUEST, exchange)
+    assert exchange.timeline.trace.content is None
 
 
 def test_what_is_remembered_is_bounded():

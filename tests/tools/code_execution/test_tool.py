@@ -358,6 +358,7 @@ def test_without_a_sandbox_the_request_is_refused_before_the_model_is_called(soo
     with pytest.raises(UnavailableError, match=message) as refused:
         talk.ask([text("b")])
     assert refused.value.should_retry is soon
+    assert refused.value.cause == "unavailable:executor"
     assert talk.calls.requests == []
 
 

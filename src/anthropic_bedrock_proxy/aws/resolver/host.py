@@ -106,7 +106,7 @@ class Host:
             if report.reason != before:
                 logger.error("no AWS credentials from %s: %s", report.name, report.reason)
         elif report.event == "found" and before is not None:
-            logger.warning("AWS credentials from %s can be had again", report.name)
+            logger.info("AWS credentials from %s can be had again", report.name)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

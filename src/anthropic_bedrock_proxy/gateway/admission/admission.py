@@ -87,8 +87,12 @@ class Admission:
         except BaseException as error:
             if ticket is not None:
                 counters.limits.undo(ticket)
-                if isinstance(error, ProxyError):
-                    error.limits = exchange.limits
+            if isinstance(error, ProxyError):  # where the caller stands can be told all the same
+                error.limits = exchange.limits
+                slices = counters.budgets.slices
+                exchange.slices = [
+                    slices[budget.account] for budget in known.budgets if budget.account in slices
+                ]
             raise
         exchange.admitted = counters.monotonic()
         return Lease(exchange, counters, ticket, hold)

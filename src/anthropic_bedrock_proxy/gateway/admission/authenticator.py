@@ -273,7 +273,9 @@ def _end_quietly(task: asyncio.Task[Caller | None]) -> None:
 
 def _unavailable() -> UnavailableError:
     return UnavailableError(
-        "API keys cannot be checked right now. Try again shortly.", retry_after=2.0
+        "API keys cannot be checked right now. Try again shortly.",
+        retry_after=2.0,
+        cause="unavailable:store",
     )
 
 

@@ -297,7 +297,9 @@ class Budgets:
         """
         if not self._fail_open:
             raise UnavailableError(
-                "Budgets cannot be checked right now. Try again shortly.", retry_after=2.0
+                "Budgets cannot be checked right now. Try again shortly.",
+                retry_after=2.0,
+                cause="unavailable:store",
             )
         if 0 < slice_.refused <= wanted:
             raise slice_.budget.exceeded(left_over=False)

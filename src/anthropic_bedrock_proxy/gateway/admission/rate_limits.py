@@ -125,7 +125,9 @@ class RateLimits:
             decision = await self._limiter.take(plan.buckets, costs, plan.slots)
         except LimiterError as error:
             raise UnavailableError(
-                "Rate limits cannot be checked right now. Try again shortly.", retry_after=2.0
+                "Rate limits cannot be checked right now. Try again shortly.",
+                retry_after=2.0,
+                cause="unavailable:limiter",
             ) from error
         if not decision.allowed:
             raise self._refused(plan, decision)

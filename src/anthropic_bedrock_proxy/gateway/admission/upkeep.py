@@ -63,7 +63,7 @@ class LedgerOutage:
         if self._since is not None:
             seconds = round(self._monotonic() - self._since)
             self._since = None
-            _log.warning("budgets can be asked again after %d s", seconds)
+            _log.info("budgets can be asked again after %d s", seconds)
 
 
 class Deliveries(Protocol):

@@ -109,9 +109,6 @@ class AnswerEvents:
         observe = self._exchange.meter.observe
         for event in events:
             observe(event)
-        trace = self._exchange.timeline.trace
-        if trace is not None and trace.content is not None:
-            trace.content.take(events)
         if self._request_body:
             self._exchange.meter.assume_input(self._request_body)  # unless it was told
             self._request_body = b""

@@ -197,7 +197,7 @@ class Attempts:
             and self._pass is not None
             and self._breakers.succeeded(self._exchange.key_id, self._pass)
         ):
-            _log.warning("target answers again", extra={"target": label(self.target)})
+            _log.info("target answers again", extra={"target": label(self.target)})
 
     def _count(self, refusal: UpstreamRefusal) -> None:
         breakers, key_id = self._breakers, self._exchange.key_id

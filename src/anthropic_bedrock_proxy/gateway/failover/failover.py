@@ -133,6 +133,7 @@ def pinned_provider(caller: Caller | None, providers: Container[str]) -> str:
         raise PermissionDeniedError(
             f"This key is bound to the provider {provider}, which the proxy does not have or which "
             "is disabled. Ask the operator.",
+            cause="no_provider",
             should_retry=False,
         )
     return provider

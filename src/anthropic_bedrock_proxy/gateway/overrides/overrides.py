@@ -108,7 +108,7 @@ class Overrides:
                 probed, allowed=True, updated_at=int(self._now()), witnesses=(), expires_at=None
             )
             self._put(withdrawn)
-            _log.warning(
+            _log.info(
                 "%s on %s takes the %s %s again",
                 *(probed.model, probed.dialect, probed.kind, probed.name),
             )

@@ -1,40 +1,43 @@
-"""The contents of requests and answers, shown to whoever logs them: for keys that are named."""
+"""The contents of requests and answers, shown to those who log or trace some of them."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from ...gateway.answer.stream import EventSource
 from ...gateway.exchange import Exchange
 from ...protocol.answer.events import Event
 
-_MOST_BYTES = 65_536  # kept of one stream
+_MOST_BYTES: Final = 256 * 1024  # of events, kept of one stream
 
 
 class ContentObserver(Protocol):
-    """Takes the contents of requests and answers, of the keys that it wants."""
+    """Takes the contents of the requests that it wants, and of their answers."""
 
-    def wants(self, key_id: str) -> bool:
-        """Tells whether the contents of a key are to be shown."""
+    def wants(self, exchange: Exchange) -> bool:
+        """Tells whether the contents of an authenticated request are to be shown."""
         ...
 
     def request(self, exchange: Exchange, body: bytes | bytearray) -> None:
         """Takes the body of a request."""
         ...
 
-    def answer(self, exchange: Exchange, body: bytes) -> None:
-        """Takes an answer: a message, or the events of a stream, one a line."""
+    def answer(self, exchange: Exchange, answer: bytes | Sequence[Event]) -> None:
+        """Takes an answer: a message, or the first events of a stream."""
         ...
 
 
 class ShownEvents:
     """The events of an answer (an `EventSource`), shown when they have ended."""
 
-    def __init__(self, source: EventSource, exchange: Exchange, observer: ContentObserver) -> None:
+    def __init__(
+        self, source: EventSource, exchange: Exchange, observers: Sequence[ContentObserver]
+    ) -> None:
         self._source = source
         self._exchange = exchange
-        self._observer = observer
-        self._kept: list[bytes] | None = []
+        self._observers = observers
+        self._kept: list[Event] = []
         self._size = 0
 
     @property
@@ -45,14 +48,25 @@ class ShownEvents:
     async def read(self) -> list[Event] | None:
         """Reads the next events. Raises `ProxyError`."""
         events = await self._source.read()
-        if events and self._kept is not None and self._size < _MOST_BYTES:
-            self._kept += [data for _, data in events]
+        if events and self._size < _MOST_BYTES:
+            self._kept += events
             self._size += sum(len(data) for _, data in events)
         return events
 
     def close(self) -> None:
         """Lets go, and shows what was read. Idempotent."""
         self._source.close()
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            self._observer.answer(self._exchange, b"\n".join(kept)[:_MOST_BYTES])
+        observers, self._observers = self._observers, ()
+        for observer in observers:
+            observer.answer(self._exchange, self._kept)
+
+
+def shown(
+    answer: bytes | EventSource, exchange: Exchange, observers: Sequence[ContentObserver]
+) -> bytes | EventSource:
+    """Shows an answer: a message now, events once they have ended. Returns what to send."""
+    if not isinstance(answer, bytes):
+        return ShownEvents(answer, exchange, observers)
+    for observer in observers:
+        observer.answer(exchange, answer)
+    return answer

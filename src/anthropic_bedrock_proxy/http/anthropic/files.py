@@ -164,13 +164,16 @@ def _failures_told(file_id: str = "") -> Iterator[None]:
         raise NotFoundError(f"File not found: {file_id[:_MAX_SHOWN]}") from None
     except NoRoomError as full:
         raise PermissionDeniedError(
-            f"There is no room for the file: {full}; delete files that are not needed any more"
+            f"There is no room for the file: {full}; delete files that are not needed any more",
+            cause="no_room",
         ) from None
     except RefusedFileError as refused:
         raise RequestTooLargeError(f"file: {refused}") from None
     except SandboxUnavailableError as unavailable:
         raise UnavailableError(
-            f"Files cannot be had at the moment: {unavailable}", should_retry=unavailable.soon
+            f"Files cannot be had at the moment: {unavailable}",
+            cause="unavailable:executor",
+            should_retry=unavailable.soon,
         ) from None
 
 

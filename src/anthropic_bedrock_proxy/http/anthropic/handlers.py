@@ -5,7 +5,7 @@ A handler authenticates before it reads a byte of the body.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from urllib.parse import parse_qs
 
@@ -20,7 +20,7 @@ from ..application import HTTPRoute, Request
 from ..authentication import Authentication
 from ..body import read_body
 from ..reply import Reply, StreamReply, encoded
-from .content import ContentObserver, ShownEvents
+from .content import ContentObserver, shown
 from .encoder import ANTHROPIC
 
 _encode = msgspec.json.Encoder().encode
@@ -39,9 +39,9 @@ class MessagesAPI:
         authentication: Authentication,
         *,
         max_body_bytes: int,
-        content: ContentObserver | None = None,
+        content: Sequence[ContentObserver] = (),
     ) -> None:
-        """`content` is shown requests and answers of the keys that it names."""
+        """`content` are shown the requests that they want, and their answers."""
         self._messages = messages
         self._counting = counting
         self._models = models
@@ -62,16 +62,14 @@ class MessagesAPI:
     async def create_message(self, request: Request) -> Reply | StreamReply:
         """Creates a message, whole or streamed."""
         body = await self._enter(request)
-        exchange, content = request.exchange, self._content
-        if content is None or not content.wants(exchange.key_id):
+        exchange = request.exchange
+        if not self._content:
             return encoded(await self._messages.handle(exchange, body), exchange, ANTHROPIC)
-        content.request(exchange, body)
+        observers = [observer for observer in self._content if observer.wants(exchange)]
+        for observer in observers:
+            observer.request(exchange, body)
         answer = await self._messages.handle(exchange, body)
-        if isinstance(answer, bytes):
-            content.answer(exchange, answer)
-        else:
-            answer = ShownEvents(answer, exchange, content)
-        return encoded(answer, exchange, ANTHROPIC)
+        return encoded(shown(answer, exchange, observers), exchange, ANTHROPIC)
 
     async def count_tokens(self, request: Request) -> Reply:
         """Counts the tokens that a message would take."""

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ... import __version__
 from ..application import Handler, HTTPRoute
-from . import admin, schemas
+from . import admin, schemas, state
 from .answers import (
     ANYWHERE,
     WITH_KEY,
@@ -75,7 +75,7 @@ def make_document(
         "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": schemas.schemas() | admin.schemas(),
+            "schemas": schemas.schemas() | state.schemas() | admin.schemas(),
             "headers": header_components(),
             "responses": error_components(),
             "securitySchemes": {

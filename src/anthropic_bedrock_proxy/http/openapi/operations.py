@@ -182,10 +182,10 @@ TABLE: Final[dict[tuple[str, str], Description]] = {
     ),
     ("/", "GET"): _state("root", "Name"),
     ("/api/hello", "GET"): _state("hello", "Name"),
-    ("/health", "GET"): _state("health", "Status"),
-    ("/ready", "GET"): _state("ready", "Status", unwell=True),
-    ("/liveness", "GET"): _state("liveness", "Status"),
-    ("/health/ptc", "GET"): _state("health.ptc", "Status", unwell=True),
+    ("/health", "GET"): _state("health", "Health"),
+    ("/ready", "GET"): _state("ready", "Readiness", unwell=True),
+    ("/liveness", "GET"): _state("liveness", "Liveness"),
+    ("/health/ptc", "GET"): _state("health.ptc", "SandboxHealth", unwell=True),
     ("/metrics", "GET"): Description(
         id="metrics",
         tag=STATE,
@@ -213,7 +213,7 @@ TABLE: Final[dict[tuple[str, str], Description]] = {
     ("/api/event_logging/batch", "POST"): Description(
         id="eventLogging",
         tag=STATE,
-        content=_json("Status"),
+        content=_json("Taken"),
         body=(_JSON, {}, {"events": []}),
         body_needed=False,  # whatever comes is forgotten
         failures=(413,),

@@ -159,5 +159,5 @@ def schemas() -> dict[str, Any]:
         },
         "DeletedFile": record("A removal.", {"id": _TEXT, "type": {"const": "file_deleted"}}),
         "Name": record("What this is.", {"name": _TEXT, "version": _TEXT}),
-        "Status": record("How it is.", {"status": _TEXT}),
+        "Taken": record("What was taken is forgotten.", {"status": {"const": "ok"}}),
     }

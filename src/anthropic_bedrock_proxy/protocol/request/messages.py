@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -23,6 +23,7 @@ from .views import BlockView, MessageView, RequestView, ToolView
 VERSIONS: Final = ("2023-06-01", "2026-10-21")
 ROLES: Final = frozenset(("user", "assistant", "system"))
 MAX_MESSAGES: Final = 100_000
+_MAX_GEOGRAPHY: Final = 64  # characters: it is remembered with a route
 _SAMPLING_FIELDS: Final = ("temperature", "top_p", "top_k")
 _UTF8_PIECE: Final = 1 << 18  # bytes checked at a time: a whole body as text could fill memory
 
@@ -41,12 +42,14 @@ class MessagesRequest(msgspec.Struct, frozen=True, eq=False):
     def inference_geo(self) -> str:
         """Returns the geography that the client wants; empty: any. Raises `InvalidRequestError`."""
         try:
-            return _decode_text(self.fields.get("inference_geo", b"null")) or ""
-        except msgspec.ValidationError:
-            raise InvalidRequestError("inference_geo: Expected `str`") from None
+            return _decode_geography(self.fields.get("inference_geo", b"null")) or ""
+        except msgspec.ValidationError as error:
+            raise InvalidRequestError(f"inference_geo: {error}") from None
 
 
-_decode_text = msgspec.json.Decoder(str | None).decode
+_decode_geography = msgspec.json.Decoder(
+    Annotated[str, msgspec.Meta(max_length=_MAX_GEOGRAPHY)] | None
+).decode
 decode_message = msgspec.json.Decoder(MessageView).decode
 decode_tools = msgspec.json.Decoder(list[ToolView]).decode
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode

@@ -5,8 +5,12 @@ Source: Anthropic API, "Create a Message".
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+
+from ...models.table import MAX_NAME
 
 
 class Opaque(msgspec.Struct, gc=False):
@@ -72,7 +76,7 @@ class ToolView(msgspec.Struct, gc=False):
 class RequestView(msgspec.Struct, gc=False):
     """The fields of a request that the proxy reads."""
 
-    model: str
+    model: Annotated[str, msgspec.Meta(max_length=MAX_NAME)]  # it is remembered, and logged
     messages: list[MessageView]
     max_tokens: int | UnsetType = UNSET
     stream: bool | None = None

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..base.errors import AlreadyExistsError, StoreError
-from .schema import connect, identity_of
+from .schema import connect, identity_of, make_file
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -70,11 +70,21 @@ class SQLiteFile:
         self._monotonic = monotonic
         self._executor: ThreadPoolExecutor | None = None
         self._pid = 0
+        self._makes = True
         # Used by the thread alone:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None  # (device, inode) of the connected file
         self._retry_at = 0.0
         self._failure = ""
+
+    def make(self) -> None:
+        """Makes the file if it is missing, and never again, in forks of this process neither.
+
+        Raises `StoreError`; then it is made later, as without this call.
+        """
+        with explained(self._path):
+            make_file(self._path)
+        self._makes = False
 
     async def open(self) -> None:
         """Creates what is missing and brings the schema up to date.
@@ -147,7 +157,9 @@ class SQLiteFile:
         self._disconnect()
         try:
             with explained(self._path):
-                connection, self._identity = connect(self._path, self._busy_timeout_seconds)
+                connection, self._identity = connect(
+                    self._path, self._busy_timeout_seconds, makes=self._makes
+                )
         except StoreError as error:
             self._failure = str(error)
             self._retry_at = self._monotonic() + RETRY_SECONDS

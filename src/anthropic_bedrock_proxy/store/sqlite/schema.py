@@ -33,15 +33,19 @@ QUERIES = {
 
 
 def connect(
-    path: Path, busy_timeout_seconds: float
+    path: Path, busy_timeout_seconds: float, *, makes: bool = True
 ) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
     """Returns a connection, and the identity of the file that it leads to.
 
-    Creates what is missing. Raises `StoreError`, `sqlite3.Error`, `OSError`.
+    `makes` what is missing; the schema it makes in any case. Raises `StoreError`, `sqlite3.Error`,
+    `OSError`.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if makes:
+        make_file(path)
+    elif identity_of(path) is None:
+        # A new file here would be an empty store: no key would be known.
+        raise StoreError(f"{path}: the file is gone; put it back")
     with _locked(path.parent, busy_timeout_seconds * _WAITS):
-        _create(path)
         # Before the connection: should the file be replaced in between, that is seen next time.
         identity = identity_of(path)
         connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None)
@@ -151,11 +155,12 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _create(path: Path) -> None:
-    """Makes a new file private. SQLite gives its -wal and -shm files the same mode.
+def make_file(path: Path) -> None:
+    """Makes the file, private, and its folder. SQLite gives its -wal and -shm files the same mode.
 
     A file that exists is not opened here: closing it would drop the locks that another connection
     of this process holds on it (POSIX locks belong to the process, not to the descriptor).
     """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))

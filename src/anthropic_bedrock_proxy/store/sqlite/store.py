@@ -59,6 +59,10 @@ class SQLiteStore:
             raise StoreError("for a store in memory use memory://")
         return cls(Path(path))
 
+    def make(self) -> None:
+        """See `SQLiteFile.make`."""
+        self._file.make()
+
     async def open(self) -> None:
         """See `Store.open`."""
         await self._file.open()

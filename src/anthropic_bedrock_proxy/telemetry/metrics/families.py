@@ -251,7 +251,12 @@ _OF_MODELS: Final = (
 )
 _OF_ADMISSION: Final = (
     _event("rate_limit_exceeded", "limited", "Requests over a limit.", "owner", "limit"),
-    _event("auth_failures", "key_refused", "Requests whose API key was refused.", "reason"),
+    _event(
+        "auth_failures",
+        "key_refused",
+        "Requests whose API key was refused; `metrics_token`: scrapes without METRICS_TOKEN.",
+        "reason",
+    ),
     _event("budget_exceeded", "budget_exceeded", "Requests refused for a budget that is used up."),
     _state("budgets_exhausted", "Budgets that are used up.", "owner", "period", merge="max"),
     _state(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from ...redaction import ACCOUNT
+from ...redaction import hide_accounts
 
 
 def label(value: object) -> str:
     """Returns a label's text: of an ARN, without the account."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = str(value)
-    return ACCOUNT.sub("(account)", text) if text.startswith("arn:") else text
+    return hide_accounts(str(value))

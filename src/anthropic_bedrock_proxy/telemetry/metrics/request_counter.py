@@ -37,6 +37,7 @@ _PROCESSING, _RESPONDING = MODEL.place("processing"), MODEL.place("responding")
 _INPUT, _OUTPUT = MODEL.place("input"), MODEL.place("output")
 _CACHE_READ, _CACHE_WRITE = MODEL.place("cache_read"), MODEL.place("cache_write")
 _COST, _UNPRICED = MODEL.place("cost_nano"), MODEL.place("unpriced")
+_MOST_PATHS: Final = 256  # of one request: more repeat the same fields, block by block
 _KEY_REASONS: Final = (
     "missing",
     "unknown",
@@ -44,7 +45,7 @@ _KEY_REASONS: Final = (
     "guessing",
     "revoked",
     "disabled",
-    "metrics",
+    "metrics_token",
 )
 # Counted from 0 on, so that the first of them is seen as an increase.
 _BEGINNINGS: Final = (
@@ -93,7 +94,8 @@ class RequestCounter:
             if exchange.target is not None:
                 self._count_model(exchange)
         if exchange.dropped:
-            for what, name in {bounded_name(one, self._betas) for one in exchange.dropped}:
+            looked_at = exchange.dropped[:_MOST_PATHS]
+            for what, name in {bounded_name(one, self._betas) for one in looked_at}:
                 self.count("dropped", what, name)
         for origin, to, _ in exchange.switches:
             self.count("failover", origin, to)

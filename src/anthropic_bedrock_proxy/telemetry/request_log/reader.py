@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,25 @@ _ID: Final = re.compile(r"req_([0-9a-f]{11})[0-9a-f]{13,}")
 _CLOCKS_MS: Final = 60_000  # a clock may have been set back
 
 
-def find(folder: Path, request_id: str) -> RequestRecord | None:
-    """Returns the record of a request; None if there is none, or none any more. Reads files."""
+def find(
+    folder: Path,
+    request_id: str,
+    *,
+    keep_seconds: float,
+    now: Callable[[], float] = time.time,
+) -> RequestRecord | None:
+    """Returns the record of a request; None if there is none, or none any more. Reads files.
+
+    What is older than `keep_seconds` is none any more, though it may not be deleted yet.
+    """
     known = _ID.fullmatch(request_id)
     if known is None:
         return None
+    at_ms = int(known[1], 16)
+    if at_ms < (now() - keep_seconds) * 1000:
+        return None
     wanted = b'"request_id":"%b"' % request_id.encode()
-    for path in _segments(folder, int(known[1], 16)):
+    for path in _segments(folder, at_ms):
         line = _line_with(path, wanted)
         if line is not None:
             try:

@@ -22,6 +22,7 @@ class BudgetState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     period: str  # see `Account`
     budget_nano: int
     left_nano: int | None = None  # None: the ledger was not asked yet
+    resets_at: int | None = None  # epoch seconds; None: never
 
 
 class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):

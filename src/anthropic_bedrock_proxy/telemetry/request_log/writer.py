@@ -2,9 +2,11 @@
 
 Theory of operation:
 - Records are gathered for a moment and handed to a thread, so that a slow disk keeps no request
-  waiting. What the thread cannot get rid of is dropped, and counted.
+  waiting. What the thread cannot get rid of is dropped, and counted: the log tells when that
+  begins, and how much it was.
 - A worker writes to a segment of its own. It begins another when that is large or old, and then
-  deletes segments, its own and others', that are too old or too many bytes together.
+  deletes segments that are too old or too many bytes together: also what another worker, which is
+  quiet, has open, so it looks whether its own is still there. A worker that is idle deletes, too.
 - A segment's name begins with the moment it was begun; a request is in one that was written to
   after it began: that is how one is found (reader.py).
 
@@ -17,9 +19,9 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from secrets import token_hex
 from threading import Thread
 from typing import BinaryIO, Final
@@ -27,7 +29,8 @@ from typing import BinaryIO, Final
 import msgspec
 
 from ...gateway.exchange import Exchange
-from ...redaction import shown
+from ...redaction import hide_accounts, shown
+from ...timeline import UpstreamRequest
 from ..access_log import RequestLine
 from ..gathering import Gathering
 from .record import BudgetState, RequestRecord, encode
@@ -57,8 +60,9 @@ class RequestLog:
         self._records = Gathering(self._hand_over, seconds=_GATHER_SECONDS, most=_GATHER_BYTES)
         self.flush = self._records.flush
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
-        self._thread: Thread | None = None
-        self.dropped = 0  # records
+        self._loss = _Loss()
+        self._thread = Thread(target=self._write, name="request-log", daemon=True)
+        self._thread.start()
 
     def __call__(self, line: RequestLine, encoded: bytes, exchange: Exchange) -> None:
         """Notes a request that has ended, unless there is nothing to explain of it."""
@@ -70,24 +74,42 @@ class RequestLog:
     def close(self) -> None:
         """Writes what is left, if the disk takes it soon."""
         self.flush()
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join(_CLOSE_SECONDS)
+        self._queue.put(None)
+        self._thread.join(_CLOSE_SECONDS)
 
     def _hand_over(self, records: list[bytes]) -> None:
         """Hands what has gathered to the thread."""
         if self._queue.qsize() >= _MAX_WAITING:
-            self.dropped += len(records)
+            self._loss.count(len(records), "the disk is too slow")
             return
+        self._loss.end()
         self._queue.put(b"".join(records))
-        if self._thread is None:
-            self._thread = Thread(target=self._write, name="request-log", daemon=True)
-            self._thread.start()
 
     def _write(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            self._segments.write(batch)
-        self._segments.close()
+        while True:
+            self._segments.tidy()
+            with contextlib.suppress(Empty):
+                while (batch := self._queue.get(timeout=SEGMENT_SECONDS)) is not None:
+                    self._segments.write(batch)
+                self._segments.close()
+                return
+
+
+class _Loss:
+    """Counts records that are lost, and tells when that begins and when it has ended."""
+
+    def __init__(self) -> None:
+        self._records = 0
+
+    def count(self, records: int, why: str | None) -> None:
+        if not self._records:
+            _log.warning("requests cannot be noted for `explain`: %s", why)
+        self._records += records
+
+    def end(self) -> None:
+        if self._records:
+            _log.info("requests are noted for `explain` again, %d were not", self._records)
+            self._records = 0
 
 
 class Segments:
@@ -102,7 +124,7 @@ class Segments:
         self._now = now
         self._file: BinaryIO | None = None
         self._begun = 0.0
-        self._failing = False
+        self._loss = _Loss()
 
     def write(self, batch: bytes) -> None:
         """Appends whole lines; without a disk that takes them, they are lost."""
@@ -110,12 +132,17 @@ class Segments:
             file = self._open()
             file.write(batch)
             file.flush()
-            self._failing = False
+            self._loss.end()
         except OSError as error:
             self.close()
-            if not self._failing:
-                _log.warning("requests cannot be noted for `explain`: %s", error.strerror)
-            self._failing = True
+            self._loss.count(batch.count(b"\n"), error.strerror)
+
+    def tidy(self) -> None:
+        """Closes the open segment if it is old, and deletes what is not kept any more."""
+        if self._file is not None and self._is_old():
+            self.close()
+        with contextlib.suppress(OSError):  # `write` tells of it
+            self._prune()
 
     def close(self) -> None:
         """Closes the open segment."""
@@ -127,8 +154,8 @@ class Segments:
     def _open(self) -> BinaryIO:
         file, now = self._file, self._now()
         if file is not None:
-            aged = now - self._begun >= min(SEGMENT_SECONDS, self._keep_seconds)
-            if not aged and file.tell() < self._max_bytes // SEGMENTS:
+            is_there = os.fstat(file.fileno()).st_nlink  # else another worker has deleted it
+            if is_there and not self._is_old() and file.tell() < self._max_bytes // SEGMENTS:
                 return file
             self.close()
         # Not its parents: where the data should be mounted, nothing of ours may stand.
@@ -139,6 +166,9 @@ class Segments:
         self._begun = now
         self._prune()
         return file
+
+    def _is_old(self) -> bool:
+        return self._now() - self._begun >= min(SEGMENT_SECONDS, self._keep_seconds)
 
     def _prune(self) -> None:
         """Deletes what is too old, and the oldest of what is too much."""
@@ -168,6 +198,7 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
                 one.budget.account.period,
                 one.budget.nano,
                 None if one.left is None else max(0, one.left + one.available + one.held),
+                one.budget.resets_at,
             )
             for one in exchange.slices
         )
@@ -176,9 +207,19 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
         dropped=shown(exchange.dropped) if exchange.dropped else (),
         warnings=shown(exchange.warnings) if exchange.warnings else (),
         switches=exchange.switches,
-        upstream=timeline.upstream,
+        upstream=_without_accounts(timeline.upstream),
         tools=timeline.tools,
         served_by=exchange.served_by,
         service_tier=exchange.service_tier,
         error_message=exchange.error_message,
     )
+
+
+def _without_accounts(upstream: Sequence[UpstreamRequest]) -> Sequence[UpstreamRequest]:
+    for made in upstream:
+        if made.bedrock_model_id.startswith("arn:"):
+            return [
+                msgspec.structs.replace(made, bedrock_model_id=hide_accounts(made.bedrock_model_id))
+                for made in upstream
+            ]
+    return upstream

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ...gateway.exchange import Exchange
-from ...timeline import TraceContext, TracedContent
+from ...timeline import TraceContext
 from ..traceparent import parse_traceparent
 
 _TRACED: Final = ("/v1/messages", "/v1/messages/count_tokens")
@@ -58,9 +58,7 @@ class Sampling(msgspec.Struct, frozen=True):
 class TraceBeginning:
     """Decides for each request that begins; an observer of its beginning."""
 
-    def __init__(self, sampling: Sampling, *, content: bool = False) -> None:
-        """With `content`, what is asked and answered is kept for the trace."""
-        self._content = content
+    def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
 
     def __call__(self, request: TraceableRequest, exchange: Exchange) -> None:
@@ -80,5 +78,4 @@ class TraceBeginning:
                 trace_id,
                 os.urandom(8).hex(),
                 None if parent is None else parent.span_id,
-                TracedContent() if self._content else None,
             )

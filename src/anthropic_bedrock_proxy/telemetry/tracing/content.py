@@ -12,27 +12,50 @@ Source of the forms: semantic-conventions-genai, gen_ai.input.messages and its s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 
+from ...gateway.exchange import Exchange
 from ...timeline import TracedContent
+from ..readable import UNREADABLE, Event, folded, without_files
 
 MAX_ATTRIBUTE: Final = 64 * 1024  # bytes of JSON
 _MAX_READ: Final = 1024 * 1024  # bytes of one message: what is larger is not looked into
 _decode = msgspec.json.Decoder().decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
-_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError,
-                      RecursionError)  # fmt: skip
 Json = dict[str, Any]
 Hide = Callable[[str], str]
 
 
+class ContentTracing:
+    """Keeps what is asked and answered with the trace of its request (a `ContentObserver`)."""
+
+    def wants(self, exchange: Exchange) -> bool:
+        """Tells whether a request is traced."""
+        return exchange.timeline.trace is not None
+
+    def request(self, exchange: Exchange, body: bytes | bytearray) -> None:
+        """Keeps the body of a request."""
+        if exchange.timeline.trace is not None:
+            exchange.timeline.trace.content = TracedContent(body)
+
+    def answer(self, exchange: Exchange, answer: bytes | Sequence[Event]) -> None:
+        """Keeps an answer."""
+        trace = exchange.timeline.trace
+        if trace is not None and trace.content is not None:
+            trace.content.answer = answer
+
+
 def asked(content: TracedContent, hide: Hide) -> dict[str, str]:
     """Returns the attributes of what was asked; none for what cannot be read."""
-    fields: Mapping[str, Any] = content.request or {}
+    try:
+        fields = _decode_fields(content.request)
+    except UNREADABLE:
+        return {}
     attributes = {}
     if "messages" in fields:
         attributes["gen_ai.input.messages"] = _latest(fields["messages"], _message, hide)
@@ -46,14 +69,15 @@ def asked(content: TracedContent, hide: Hide) -> dict[str, str]:
 def answered(content: TracedContent, hide: Hide) -> dict[str, str]:
     """Returns the attribute of what was answered, as far as it was kept."""
     try:
-        message = _decode(content.body) if content.body else _folded(content.events)
+        answer = content.answer
+        message = _decode(answer) if isinstance(answer, bytes) else folded(answer)
         told = {
             "role": "assistant",
             "parts": _parts(message["content"]),
             "finish_reason": message.get("stop_reason") or "",
         }
-        text = _fitting([_encode(told)], hide)
-    except _UNREADABLE:
+        text = _fitting([_encoded(told)], hide)
+    except UNREADABLE:
         return {}
     return {"gen_ai.output.messages": text}
 
@@ -62,7 +86,7 @@ def _latest(raw: Any, render: Callable[[Any], Json], hide: Hide) -> str:
     """Renders the last of a list that fit."""
     try:
         items = _decode_list(bytes(raw))
-    except _UNREADABLE:
+    except UNREADABLE:
         return ""
     rendered: list[bytes] = []
     size = 0
@@ -76,12 +100,12 @@ def _latest(raw: Any, render: Callable[[Any], Json], hide: Hide) -> str:
 
 
 def _rendered(raw: bytes, render: Callable[[Any], Json]) -> bytes:
-    left_out = _encode({"left_out_bytes": len(raw)})
+    left_out = _encoded({"left_out_bytes": len(raw)})
     if len(raw) > _MAX_READ:
         return left_out
     try:
-        one = _encode(render(_decode(raw)))
-    except _UNREADABLE:
+        one = _encoded(render(_decode(raw)))
+    except UNREADABLE:
         return left_out
     return one if len(one) < MAX_ATTRIBUTE else left_out
 
@@ -91,9 +115,14 @@ def _whole(raw: Any, render: Callable[[Any], list[Json]], hide: Hide) -> str:
     if len(encoded) > _MAX_READ:
         return ""
     try:
-        return _fitting([_encode(one) for one in render(_decode(encoded))], hide)
-    except _UNREADABLE:
+        return _fitting([_encoded(one) for one in render(_decode(encoded))], hide)
+    except UNREADABLE:
         return ""
+
+
+def _encoded(part: Any) -> bytes:
+    text = _encode(part).decode()
+    return without_files(text, most=len(text)).encode()
 
 
 def _fitting(items: Iterable[bytes], hide: Hide) -> str:
@@ -138,28 +167,3 @@ def _part(block: Json) -> Json:
         response = _parts(result) if isinstance(result, str | list) else result
         return {"type": "tool_call_response", "id": block["tool_use_id"], "response": response}
     return {"type": kind}  # with data perhaps: it is left out
-
-
-def _folded(events: Iterable[tuple[bytes, bytes]]) -> Json:
-    """Returns the message of an answer's events, also if they ended too early."""
-    blocks: dict[int, Json] = {}
-    written: dict[int, list[str]] = {}
-    stop_reason = None
-    for name, data in events:
-        if name == b"content_block_start":
-            event = _decode(data)
-            blocks[event["index"]] = event["content_block"]
-        elif name == b"content_block_delta":
-            event = _decode(data)
-            delta = event["delta"]
-            piece = delta.get("text") or delta.get("thinking") or delta.get("partial_json") or ""
-            written.setdefault(event["index"], []).append(piece)
-        elif name == b"message_delta":
-            stop_reason = _decode(data)["delta"].get("stop_reason")
-    for index, pieces in written.items():
-        block, text = blocks[index], "".join(pieces)
-        if block["type"] in {"text", "thinking"}:
-            block[block["type"]] = text
-        elif text:
-            block["input"] = text  # JSON as it was written, which may have been cut
-    return {"content": list(blocks.values()), "stop_reason": stop_reason}

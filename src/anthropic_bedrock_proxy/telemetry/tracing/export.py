@@ -138,7 +138,7 @@ class TellingExporter(SpanExporter):
         if failed and not self._failing:
             _log.error("the collector of traces takes none: spans are dropped until it does")
         elif self._failing and not failed:
-            _log.warning("the collector of traces takes spans again")
+            _log.info("the collector of traces takes spans again")
         self._failing = failed
         return result
 

@@ -45,6 +45,7 @@ class Tracer:
             return
         headers = getattr(request, "headers", _NONE)
         spans = self._tree.spans(exchange, trace, headers)
+        trace.content = None  # a request waits to be counted, its body does not
         self._link(exchange, spans)
         self._sink(trace, spans, exchange.at_ms / 1000 - exchange.started)
 

@@ -229,7 +229,11 @@ def _inferred(pending: Sequence[ToolCall]) -> str | None:
 
 
 def _unavailable(why: SandboxUnavailableError) -> UnavailableError:
-    return UnavailableError(f"Code cannot be run at the moment: {why}", should_retry=why.soon)
+    return UnavailableError(
+        f"Code cannot be run at the moment: {why}",
+        cause="unavailable:executor",
+        should_retry=why.soon,
+    )
 
 
 def _gone(container: str, *, waits: bool) -> InvalidRequestError:

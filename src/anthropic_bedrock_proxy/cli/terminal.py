@@ -1,0 +1,56 @@
+"""Output of commands: texts of clients, of stores and of AWS move no cursor of a terminal.
+
+A model's name or a path may hold any character, and some of them clear the screen, change colours
+or pretend to be another line. What a command prints goes through here, so none does.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+# An amount of money is a number of exactly the digits that it has.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def printable(text: str) -> str:
+    r"""Returns a text for one line: what cannot be printed is escaped.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def printable_lines(text: str) -> str:
+    """Returns a text of several lines, each of them printable."""
+    return "\n".join(printable(line.removesuffix("\r")) for line in text.split("\n"))
+
+
+def say(line: str = "", *, err: bool = False) -> None:
+    """Prints one line."""
+    click.echo(printable(line), err=err)  # noqa: TID251  # here and nowhere else
+
+
+def say_exactly(text: str) -> None:
+    """Prints a text for a file or a program as it is; only a terminal gets it printable."""
+    click.echo(printable_lines(text) if sys.stdout.isatty() else text, nl=False)  # noqa: TID251
+
+
+def say_json(document: Any, *, on_one_line: bool = False) -> None:
+    """Prints one JSON document; what cannot be printed is escaped as JSON has it."""
+    encoded = _encode(document)
+    text = (encoded if on_one_line else msgspec.json.format(encoded)).decode()
+    click.echo("\n".join(map(_escaped, text.split("\n"))))  # noqa: TID251
+
+
+def _escaped(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in line)
