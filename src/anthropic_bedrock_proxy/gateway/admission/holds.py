@@ -1,4 +1,4 @@
-"""Holds: what is kept of budgets for a request from its beginning to its end.
+"""Holds: the part of its budgets that a request keeps from its beginning to its end.
 
 Theory of operation: with BUDGET_HOLDS=`off` nothing, with `max` the most that it may cost. With
 `expected`, what such requests of this key and model have cost: the estimated price of its input,
@@ -42,8 +42,8 @@ _MOST_FACTOR: Final = 100.0
 _PER: Final = 1_000_000  # tokens that a rate is for
 
 
-class _Seen(msgspec.Struct, gc=False):
-    """What the requests of a key have taken from a model."""
+class _Usual(msgspec.Struct, gc=False):
+    """The moving means of what the requests of a key have taken from a model."""
 
     mean: float  # output tokens
     deviation: float
@@ -66,7 +66,7 @@ class Holds:
     def __init__(self, mode: HoldMode, pricing: Pricing) -> None:
         self.mode = mode
         self._pricing = pricing
-        self._seen: Bounded[tuple[str, str], _Seen] = Bounded(_MAX_REMEMBERED)
+        self._seen: Bounded[tuple[str, str], _Usual] = Bounded(_MAX_REMEMBERED)
 
     def amount(self, key_id: str, targets: Sequence[Target], request: MessagesRequest) -> Amount:
         """Returns what to hold for a model call on any of `targets`."""
@@ -96,7 +96,7 @@ class Holds:
         key = (key_id, target.bedrock_model_id)
         seen = self._seen.get(key)
         if seen is None:
-            self._seen[key] = _Seen(output_tokens, output_tokens / 2, factor)
+            self._seen[key] = _Usual(output_tokens, output_tokens / 2, factor)
             return
         difference = output_tokens - seen.mean
         seen.deviation += (abs(difference) - seen.deviation) * _DEVIATION_PART
