@@ -53,6 +53,7 @@ class AWSRule(msgspec.Struct, frozen=True):
     error: type[ProxyError]
     retryable: bool = False
     credentials: bool = False  # the operator's credentials are at fault, never the client's
+    lasting: bool = False  # a client that repeats the request meets the same
 
 
 # One row per exception of the bedrock-runtime service model plus the signature errors of the AWS
@@ -119,6 +120,7 @@ AWS_ERRORS: dict[str, AWSRule] = {
 NO_CREDENTIALS: Final = "NoCredentials"
 NO_ENDPOINT: Final = "NoEndpoint"  # none is configured
 UNREACHABLE: Final = "Unreachable"  # the connection failed
+NO_WAY: Final = "NoWay"  # nor can one be made: DNS, TLS or the egress proxy is not as it must be
 TOO_LATE: Final = "TooLate"  # no answer, or no more of it, in time
 CUT_SHORT: Final = "CutShort"  # a stream that ends early, or whose frames are broken
 NOT_AN_ANSWER: Final = "NotAnAnswer"  # what came has not the shape that it should have
@@ -128,7 +130,8 @@ NOT_CONVERTIBLE: Final = "NotConvertible"  # a further call of a turn, which the
 OWN_REFUSALS: Final[Mapping[str, AWSRule]] = {
     NO_CREDENTIALS: AWSRule(APIError, credentials=True),
     NO_ENDPOINT: AWSRule(NotFoundError),
-    UNREACHABLE: AWSRule(OverloadedError, retryable=True),
+    UNREACHABLE: AWSRule(UnavailableError, retryable=True),
+    NO_WAY: AWSRule(UnavailableError, retryable=True, lasting=True),  # of another target, maybe
     TOO_LATE: AWSRule(UpstreamTimeoutError, retryable=True),
     CUT_SHORT: AWSRule(APIError, retryable=True),
     NOT_AN_ANSWER: AWSRule(APIError, retryable=True),
@@ -149,6 +152,11 @@ _BY_STATUS: Mapping[int, AWSRule] = {
     504: AWSRule(UpstreamTimeoutError, retryable=True),
 }
 
+_RETRY_AFTER: Mapping[type[ProxyError], float] = {
+    OverloadedError: 1.0,
+    RateLimitError: 5.0,
+    UnavailableError: 1.0,
+}
 CREDENTIALS_MESSAGE = (
     "The proxy could not authenticate to Amazon Bedrock. Ask the operator to check its AWS "
     "credentials."
@@ -187,10 +195,13 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
         if _says(_NEEDS_PROFILE, message):
             return NotFoundError(f"{message} {_USE_A_PROFILE}", cause=f"aws:{refusal.code}")
         message = _begin_with_the_words(message)
+    cause = f"aws:{refusal.code}"
+    if rule.lasting:
+        return rule.error(message, should_retry=False, cause=cause)
     retry_after = refusal.retry_after
-    if retry_after is None and rule.error in (RateLimitError, OverloadedError):
-        retry_after = 1.0 if rule.error is OverloadedError else 5.0
-    return rule.error(message, retry_after=retry_after, cause=f"aws:{refusal.code}")
+    if retry_after is None:
+        retry_after = _RETRY_AFTER.get(rule.error)
+    return rule.error(message, retry_after=retry_after, cause=cause)
 
 
 def _begin_with_the_words(message: str) -> str:

@@ -105,6 +105,27 @@ async def egress_proxy(seen, answer=b"HTTP/1.1 200 OK\r\n\r\n"):
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.parametrize(
+    ("where", "options", "lasting", "words"),
+    [
+        (Endpoint("no-such-name.invalid", 443, True), {}, "DNS", "AWS_REGION"),
+        ("tls", {}, "TLS", "AWS_CA_BUNDLE"),
+        ("tls", {"proxy": "http://127.0.0.1:9"}, "the egress proxy", "HTTPS_PROXY"),
+        (Endpoint("127.0.0.1", 9, False), {}, "", "127.0.0.1:9"),
+    ],
+)
+def test_what_failed_on_the_way_is_named(where, options, lasting, words):
+    async def main():
+        if isinstance(where, Endpoint):
+            return await ask(where, **options)
+        async with serving(ok(b"{}"), tls=True) as server:
+            return await ask(Endpoint("127.0.0.1", server.port, True), **options)
+
+    with pytest.raises(ConnectError, match=words) as failed:
+        asyncio.run(main())
+    assert failed.value.lasting == lasting
+
+
 def test_through_an_egress_proxy_with_a_password():
     async def main():
         seen = []

@@ -13,7 +13,13 @@ from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import StaticSource
 from anthropic_bedrock_proxy.aws.http import Pool, PoolOptions
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.aws_errors import UNREACHABLE, UpstreamRefusal
+from anthropic_bedrock_proxy.aws_errors import (
+    NO_WAY,
+    UNREACHABLE,
+    UpstreamRefusal,
+    from_refusal,
+    rule_for,
+)
 from anthropic_bedrock_proxy.upstream.base import CredentialsState, ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
 
@@ -114,3 +120,28 @@ def test_the_end_of_keys_and_tokens_is_told():
 
     assert asyncio.run(look(token=token)) == 1795932060
     assert asyncio.run(look(keys=Credentials("a", "b", "c", 5.0))) == 5.0
+
+
+def test_where_there_is_no_way_a_client_need_not_try_again():
+    async def story():
+        endpoint = Endpoint("no-such-name.invalid", 443, tls=True)
+        upstream = BedrockUpstream(
+            Pool(connector(endpoint)),
+            endpoint,
+            region="us-east-1",
+            credentials=StaticSource(Credentials("AKID", "secret")),
+            bearer_token=None,
+            options=RetryOptions(max_attempts=1),
+        )
+        with pytest.raises(UpstreamRefusal) as refused:
+            await upstream.call(CALL)
+        await upstream.close()
+        return from_refusal(refused.value)
+
+    error = asyncio.run(story())
+    assert (error.status, error.type, error.should_retry) == (503, "api_error", False)
+    assert "DNS failed" in error.message
+    assert "no-such-name" not in error.message
+    passing = from_refusal(UpstreamRefusal(UNREACHABLE, "The connection failed."))
+    assert (passing.status, passing.retry_after) == (503, 1.0)
+    assert rule_for(UpstreamRefusal(NO_WAY, "")).retryable, "another target may have one"

@@ -7,6 +7,7 @@ TLS uses the system's roots, or AWS_CA_BUNDLE. HTTPS_PROXY is honoured with CONN
 from __future__ import annotations
 
 import asyncio
+import socket
 from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from .http import Connector
 
+_PROXY = "the egress proxy"
 _MAX_PROXY_ANSWER = 16 * 1024
 _Inner = TypeVar("_Inner", bound=asyncio.Protocol)
 
@@ -84,7 +86,7 @@ def connector(
                 context = await loop.run_in_executor(None, tls_context, ca_bundle)
             except OSError as error:
                 roots = f"AWS_CA_BUNDLE ({ca_bundle})" if ca_bundle else "the system's roots"
-                raise ConnectError(f"{roots} cannot be loaded: {error}") from error
+                raise ConnectError(f"{roots} cannot be loaded: {error}", "its roots") from error
         try:
             if proxy is not None and context is not None:
                 return await through_proxy(loop, factory(), endpoint, context, proxy)
@@ -96,12 +98,23 @@ def connector(
                 server_hostname=endpoint.host if endpoint.tls else None,
             )
         except OSError as error:  # ssl.SSLError is one too
-            raise ConnectError(
-                f"cannot connect to {endpoint.host}:{endpoint.port}: {error}"
-            ) from error
+            raise _failed(f"{endpoint.host}:{endpoint.port}", error) from error
         return connection
 
     return connect
+
+
+def _failed(where: str, error: OSError) -> ConnectError:
+    """Names what failed on the way to an endpoint, and what may mend it."""
+    words = f"cannot connect to {where}: {error}"
+    if isinstance(error, socket.gaierror):
+        return ConnectError(f"{words} (the name is not known: check AWS_REGION, and DNS)", "DNS")
+    if type(error).__name__ == "SSLCertVerificationError":  # `ssl` is seldom imported by then
+        hint = "if something on the way speaks TLS itself, give its roots in AWS_CA_BUNDLE"
+        return ConnectError(f"{words} ({hint})", "TLS")
+    if type(error).__name__.startswith("SSL"):
+        return ConnectError(f"{words} (TLS failed: is it an endpoint of AWS?)", "TLS")
+    return ConnectError(words)
 
 
 def unix_connector(path: str) -> Connector:
@@ -130,16 +143,22 @@ async def through_proxy(
     """
     via = urlsplit(proxy)
     if via.scheme != "http" or not via.hostname:
-        raise ConnectError("HTTPS_PROXY must be an http:// URL with a host")
+        raise ConnectError("HTTPS_PROXY must be an http:// URL with a host", _PROXY)
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     tunnel_to = f"{host}:{endpoint.port}"
     request = f"CONNECT {tunnel_to} HTTP/1.1\r\nHost: {tunnel_to}\r\n"
     if via.username is not None:
         user = f"{unquote(via.username)}:{unquote(via.password or '')}"
         request += f"Proxy-Authorization: Basic {b64encode(user.encode()).decode()}\r\n"
-    transport, tunnel = await loop.create_connection(
-        lambda: _Tunnel(loop), via.hostname, via.port or 3128
-    )
+    try:
+        transport, tunnel = await loop.create_connection(
+            lambda: _Tunnel(loop), via.hostname, via.port or 3128
+        )
+    except OSError as error:
+        where = f"{via.hostname}:{via.port or 3128}"
+        raise ConnectError(
+            f"cannot connect to the egress proxy {where} (HTTPS_PROXY): {error}", _PROXY
+        ) from error
     try:
         transport.write(request.encode() + b"\r\n")
         await tunnel.established
@@ -150,7 +169,7 @@ async def through_proxy(
         transport.abort()
         raise
     if secured is None:
-        raise ConnectError("the egress proxy closed the tunnel")
+        raise ConnectError("the egress proxy closed the tunnel", _PROXY)
     connection.connection_made(secured)
     return connection
 
@@ -170,9 +189,9 @@ class _Tunnel(asyncio.Protocol):
                 self._finish(None)
             else:
                 line = b" ".join(status[1:])[:80].decode("latin-1")
-                self._finish(ConnectError(f"the egress proxy refused the tunnel: {line}"))
+                self._finish(ConnectError(f"the egress proxy refused the tunnel: {line}", _PROXY))
         elif len(self._answer) > _MAX_PROXY_ANSWER:
-            self._finish(ConnectError("the egress proxy's answer is not valid HTTP"))
+            self._finish(ConnectError("the egress proxy's answer is not valid HTTP", _PROXY))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._finish(ConnectError(f"the egress proxy closed the connection: {exc or 'no answer'}"))

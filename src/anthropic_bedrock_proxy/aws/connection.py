@@ -31,7 +31,14 @@ class TransportError(Exception):
 
 
 class ConnectError(TransportError):
-    """No connection could be made: name resolution, TCP, TLS or an egress proxy failed."""
+    """No connection could be made: name resolution, TCP, TLS or an egress proxy failed.
+
+    `lasting` names what failed where that is a matter of the set-up, which no retry mends.
+    """
+
+    def __init__(self, message: str, lasting: str = "") -> None:
+        super().__init__(message)
+        self.lasting = lasting
 
 
 class ConnectionCutError(TransportError):

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..aws.http import TransportError, TransportTimeoutError
-from ..aws_errors import TOO_LATE, UNREACHABLE, UpstreamRefusal
+from ..aws.http import ConnectError, TransportError, TransportTimeoutError
+from ..aws_errors import NO_WAY, TOO_LATE, UNREACHABLE, UpstreamRefusal
 from ..protocol.aws.exceptions import code_for
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
@@ -73,9 +73,16 @@ def copy_of(failure: UpstreamRefusal) -> UpstreamRefusal:
 def refusal_from_transport(
     error: TransportError, *, sent: bool, kind: type[UpstreamRefusal] = UpstreamRefusal
 ) -> UpstreamRefusal:
-    """Names a failure below HTTP `Unreachable` or `TooLate`, and logs the former."""
+    """Names a failure below HTTP: `TooLate`, `NoWay` or `Unreachable`; logs the latter two."""
     if isinstance(error, TransportTimeoutError):
         refusal = kind(TOO_LATE, "The model did not answer in time.")
+    elif isinstance(error, ConnectError) and error.lasting:
+        _log.warning("%s", str(error))
+        refusal = kind(
+            NO_WAY,
+            f"The proxy cannot reach Amazon Bedrock: {error.lasting} failed. Its log says how; ask "
+            "the operator.",
+        )
     else:
         _log.warning("%s", str(error))
         refusal = kind(UNREACHABLE, "The connection to Amazon Bedrock failed.")
