@@ -310,7 +310,7 @@ def test_an_upstream_that_is_not_there(start):
             UPSTREAM_MAX_ATTEMPTS="2",
         )
         read = asyncio.run(post(proxy.url, proxy.key))
-    assert read.status == 529
+    assert read.status == 503
     assert json.loads(read.body)["error"]["type"] == "overloaded_error"
 
 

@@ -10,6 +10,7 @@ from ..aws.http import PoolOptions
 from ..aws.resolver.hint import hint
 from ..aws.resolver.resolver import Resolver
 from ..config import Settings, SettingsError, secret_names
+from ..config.aws_profile import check_profile
 from ..store.sealing import ProviderCredentials, Seal, SealingError
 from ..upstream.bedrock import RetryOptions
 from ..upstream.provider import Provider, parse_provider
@@ -120,6 +121,12 @@ def describe_credentials(settings: Settings) -> str | None:
     if aws.access_key_id:
         return "AWS_ACCESS_KEY_ID"
     return hint(aws_environ(settings))
+
+
+def check_profile_of(settings: Settings) -> None:
+    """Raises `ProfileError` if keys would come from a profile that cannot give any."""
+    if not (settings.aws.bearer_token or settings.aws.access_key_id):
+        check_profile(aws_environ(settings))
 
 
 def aws_environ(settings: Settings) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..config import Settings
+from ..config.load import DEFAULT
 from ..process.listening import address
 
 _MODEL = "claude-haiku-4-5"
@@ -41,7 +42,7 @@ def banner(
     lines = [
         f"anthropic-bedrock-proxy {__version__}",
         f"  listening  {listening}",
-        f"  upstream   {upstream}, region {settings.aws.region}{source}",
+        f"  upstream   {upstream}, region {settings.aws.region}{_whence(settings)}{source}",
         f"  data       {settings.store.url}, journal {settings.store.journal_path}",
     ]
     lines.append(f"  pages      {_pages(settings, url)}")
@@ -65,6 +66,11 @@ def banner(
             f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key} claude",
         ]
     return "\n".join(lines)
+
+
+def _whence(settings: Settings) -> str:
+    origin = settings.sources.get("AWS_REGION", DEFAULT)
+    return " (the default: set AWS_REGION)" if origin == DEFAULT else f" (from {origin})"
 
 
 def _pages(settings: Settings, url: str) -> str:

@@ -91,9 +91,9 @@ def _serve(
     credentials = bedrock.describe_credentials(settings)
     if credentials is None and demo_without_aws:
         demo = True
-    if credentials is None and not demo:
-        raise StartError(_NO_CREDENTIALS)
-    if demo:
+    if not demo:
+        _check_credentials(settings, credentials)
+    else:
         if settings.store.url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
             raise StartError(_NO_AWS_IN_DEMOS)
         settings = _with_demo_upstream(config_file, overrides, bound)
@@ -143,6 +143,19 @@ def _serve(
         if inherited.own_executor is not None:
             inherited.own_executor.release()
         output.flush()
+
+
+def _check_credentials(settings: Settings, credentials: str | None) -> None:
+    """Raises `StartError` where no credentials can be had, whatever AWS answers."""
+    from ..app.bedrock import check_profile_of  # noqa: PLC0415  # as above
+    from ..config.aws_profile import ProfileError  # noqa: PLC0415
+
+    if credentials is None:
+        raise StartError(_NO_CREDENTIALS)
+    try:
+        check_profile_of(settings)
+    except ProfileError as error:
+        raise StartError(f"AWS credentials cannot be had: {error}.") from error
 
 
 def _logging(settings: Settings) -> LogOutput:

@@ -4,8 +4,9 @@ Command line over environment over `.env` over the TOML file over the default; n
 case-insensitive everywhere. Every problem is collected, then all are raised at once. An unknown
 name is an error in the TOML file, which is ours alone, and a warning in `.env`, which compose files
 and other programs share; in the environment it is ignored.
-An alias (AWS_DEFAULT_REGION) counts only where no source has the setting's own name. An empty text
-in a stronger source unsets an optional value of a weaker one.
+An alias (AWS_DEFAULT_REGION) counts only where no source has the setting's own name; below both,
+the region of the AWS profile counts. An empty text in a stronger source unsets an optional value of
+a weaker one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import Any
 
 import msgspec
 
+from . import rules
 from .aws_names import SDK
+from .aws_profile import region_of_profile
 from .parse import allowed, parse
 from .predecessor import IGNORED
 from .schema import MASK, Field, fields
@@ -29,6 +32,7 @@ DEFAULT = "default"
 COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
 _LONGEST_SHOWN = 80
+_REGION = "AWS_REGION"
 
 
 class SettingsError(Exception):
@@ -91,6 +95,8 @@ def load_settings(
         for field in declared:
             value, origins[field.name] = _resolve(field, sources, problems)
             loaded[section][field.attribute] = value
+    if origins[_REGION] == DEFAULT:
+        _take_region_of_profile(loaded["aws"], origins, sources[1].values, sdk_environ)
     settings: dict[str, Any] = {name: SECTIONS[name](**loaded[name]) for name in SECTIONS}
     _check_credentials(settings["aws"], origins, problems, warnings)
     if problems:
@@ -181,6 +187,21 @@ def _resolve(field: Field, sources: list[_SettingsSource], problems: list[str]) 
                     )
                     return raw, source.label  # counts as given; the load fails anyway
     return field.default, DEFAULT
+
+
+def _take_region_of_profile(
+    aws: dict[str, Any],
+    origins: dict[str, str],
+    environ: Mapping[str, object],
+    sdk_environ: Mapping[str, str],
+) -> None:
+    """Takes the region of the AWS profile, as AWS's own tools do, where no setting names one."""
+    known = {**sdk_environ, **{name: str(value) for name, value in environ.items()}}
+    if aws["profile"]:
+        known["AWS_PROFILE"] = aws["profile"]
+    found = region_of_profile(known)
+    if found is not None and rules.REGION.canonical(found[0]):
+        aws["region"], origins[_REGION] = found[0], f"the AWS profile {found[1]}"
 
 
 def _shown(field: Field, raw: object) -> str:

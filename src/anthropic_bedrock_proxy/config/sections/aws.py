@@ -15,7 +15,8 @@ class AWSSettings(Section, frozen=True):
         str,
         Setting(
             "AWS_REGION",
-            "The AWS region that requests go to.",
+            "The AWS region that requests go to; without it `AWS_DEFAULT_REGION`, then the region "
+            "of the AWS profile.",
             aliases=("AWS_DEFAULT_REGION",),
             rule=rules.REGION,
         ),

@@ -1,0 +1,153 @@
+"""The profile of the AWS configuration files that counts: its region, and what is wrong with it.
+
+Read as AWS's tools read them: `[default]` and `[profile NAME]` in AWS_CONFIG_FILE (~/.aws/config),
+`[NAME]` in AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials), whose values win. Nothing is asked of
+AWS: only what the files say.
+Source: botocore's configuration loader (tests/config/test_aws_profile.py holds this against it);
+AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+_DEFAULT: Final = "default"
+_MOST_NAMED: Final = 10
+
+
+class ProfileError(Exception):
+    """The profile cannot give credentials; the message says why, and how to mend it."""
+
+
+class _Token(msgspec.Struct):
+    """The parts of a cached SSO token that tell whether it still holds."""
+
+    expiresAt: str = ""  # noqa: N815  # AWS's name
+    refreshToken: str | None = None  # noqa: N815
+
+
+def region_of_profile(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Returns the region of the profile that counts, and the profile's name; None: it has none."""
+    name = _name(environ) or _DEFAULT
+    try:
+        region = _profiles(environ).get(name, {}).get("region")
+    except ProfileError:
+        return None  # `check_profile` tells it
+    return (region, name) if region else None
+
+
+def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> None:
+    """Raises `ProfileError` if the profile that AWS_PROFILE names cannot give credentials."""
+    name = _name(environ)
+    if name is None:
+        return
+    profiles = _profiles(environ)
+    profile = profiles.get(name)
+    if profile is None:
+        known = ", ".join(sorted(profiles)[:_MOST_NAMED]) or "none"
+        files = " nor ".join(str(path) for path in _files(environ))
+        raise ProfileError(
+            f"AWS_PROFILE is {name}, which is not in {files}. Profiles there: {known}. "
+            "Name one of them, or make it with `aws configure`"
+        )
+    seen = {name}
+    while (source := profile.get("source_profile")) and source not in seen:
+        if source not in profiles:
+            raise ProfileError(
+                f"the AWS profile {name} takes its keys from source_profile = {source}, which does "
+                f"not exist. Make that, or correct source_profile"
+            )
+        seen.add(source)
+        profile = profiles[source]
+    _check_sso(environ, name, profile, now or datetime.now(UTC))
+
+
+def _check_sso(
+    environ: Mapping[str, str], name: str, profile: Mapping[str, str], now: datetime
+) -> None:
+    session, key = profile.get("sso_session"), profile.get("sso_start_url")
+    if session:
+        if session not in _sections(_files(environ)[0], "sso-session "):
+            raise ProfileError(
+                f"the AWS profile {name} names the sso_session {session}, which does not exist. "
+                "Run `aws configure sso`"
+            )
+        key = session
+    if not key or "aws_access_key_id" in profile:
+        return
+    from hashlib import sha1  # noqa: PLC0415  # seldom needed
+
+    cached = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
+    try:
+        token = msgspec.json.decode(
+            (_home(environ) / ".aws/sso/cache" / cached).read_bytes(), type=_Token
+        )
+        ends = datetime.fromisoformat(token.expiresAt)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        token, ends = _Token(), None
+    if ends is None or (token.refreshToken is None and ends <= now):
+        raise ProfileError(
+            f"the SSO session of the AWS profile {name} "
+            f"{'has not begun' if ends is None else f'ended at {token.expiresAt}'}. Run `aws sso "
+            f"login --profile {name}`, as the user that runs the proxy"
+        )
+
+
+def _name(environ: Mapping[str, str]) -> str | None:
+    return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or "~").expanduser()
+
+
+def _files(environ: Mapping[str, str]) -> tuple[Path, Path]:
+    """Returns the paths of the configuration and of the credentials file."""
+    aws = _home(environ) / ".aws"
+    return (
+        Path(environ.get("AWS_CONFIG_FILE") or aws / "config").expanduser(),
+        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or aws / "credentials").expanduser(),
+    )
+
+
+def _profiles(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Reads every profile. Raises `ProfileError` for a file that cannot be read."""
+    config, credentials = _files(environ)
+    found = _sections(config, "profile ")
+    for name, values in _sections(credentials, "").items():
+        found[name] = found.get(name, {}) | values
+    return found
+
+
+def _sections(path: Path, prefix: str) -> dict[str, dict[str, str]]:
+    """Reads the sections whose names begin with `prefix`, and `default`; none without the file."""
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path} cannot be read: {error}") from error
+    import configparser  # noqa: PLC0415  # only who has such a file pays for its parser
+
+    parser = configparser.RawConfigParser(default_section="", strict=False)
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ProfileError(f"{path} cannot be read: {error.message}") from error
+    return {
+        name: dict(parser[section])
+        for section in parser.sections()
+        for name in _named(section, prefix)
+    }
+
+
+def _named(section: str, prefix: str) -> Iterator[str]:
+    if section == _DEFAULT and prefix != "sso-session ":
+        yield section
+    elif section.startswith(prefix):
+        yield section.removeprefix(prefix).strip().strip("\"'")

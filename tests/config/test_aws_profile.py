@@ -1,0 +1,152 @@
+"""The AWS profile, read as AWS's own tools read it: botocore is the oracle."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from hashlib import sha1
+
+import pytest
+
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.config.aws_profile import (
+    ProfileError,
+    check_profile,
+    region_of_profile,
+)
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+CONFIG = """
+[default]
+region = eu-central-1
+[profile work]
+region=ap-south-1
+s3 =
+    max_concurrent_requests = 20
+[profile "two words"]
+region = us-west-2
+[profile none]
+output = json
+[profile both]
+region = eu-west-1
+[profile chain]
+source_profile = keys
+role_arn = arn:aws:iam::123456789012:role/x
+[profile broken]
+source_profile = gone
+[profile round]
+source_profile = circle
+[profile circle]
+source_profile = round
+[sso-session ours]
+sso_region = us-east-1
+sso_start_url = https://x.awsapps.com/start
+[profile sso]
+sso_session = ours
+[profile lost-sso]
+sso_session = theirs
+[profile old-sso]
+sso_start_url = https://y.awsapps.com/start
+"""
+CREDENTIALS = """
+[keys]
+aws_access_key_id = AKID
+aws_secret_access_key = secret
+[both]
+region = eu-west-2
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / ".aws/sso/cache").mkdir(parents=True)
+    (tmp_path / ".aws/config").write_text(CONFIG)
+    (tmp_path / ".aws/credentials").write_text(CREDENTIALS)
+    return tmp_path
+
+
+def environ(home, profile=None, **more):
+    return {"HOME": str(home), **({"AWS_PROFILE": profile} if profile else {}), **more}
+
+
+def region_for_botocore(home, profile):
+    from botocore.session import Session  # noqa: PLC0415  # heavy
+
+    session = Session(profile=profile)
+    session.set_config_variable("config_file", str(home / ".aws/config"))
+    session.set_config_variable("credentials_file", str(home / ".aws/credentials"))
+    return session.get_scoped_config().get("region")
+
+
+@pytest.mark.parametrize("profile", [None, "work", "two words", "none", "both", "keys", "chain"])
+def test_the_region_is_that_of_aws_s_own_tools(home, profile):
+    found = region_of_profile(environ(home, profile))
+    expected = region_for_botocore(home, profile)
+    assert (found and found[0]) == expected
+    settings = load_settings(environ=environ(home, profile), env_file=None)
+    assert settings.aws.region == (expected or "us-east-1")
+    if expected:
+        assert settings.sources["AWS_REGION"] == f"the AWS profile {profile or 'default'}"
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_variables_come_before_the_profile(home, name):
+    settings = load_settings(environ=environ(home, "work", **{name: "sa-east-1"}), env_file=None)
+    assert settings.aws.region == "sa-east-1"
+
+
+def test_files_and_profiles_may_be_named_in_the_env_file(home, tmp_path):
+    (tmp_path / "elsewhere").write_text("[profile x]\nregion = ca-central-1\n")
+    env = tmp_path / ".env"
+    env.write_text(f"AWS_PROFILE=x\nAWS_CONFIG_FILE={tmp_path}/elsewhere\n")
+    settings = load_settings(environ={"HOME": str(home)}, env_file=env)
+    assert settings.aws.region == "ca-central-1"
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        ("typo", "is typo, which is not in .*Profiles there: both, broken"),
+        ("broken", "source_profile = gone, which does not exist"),
+        ("lost-sso", "sso_session theirs, which does not exist"),
+        ("sso", "has not begun. Run `aws sso login --profile sso`"),
+        ("old-sso", "ended at 2026-11-27T00:00:00Z. Run `aws sso login"),
+    ],
+)
+def test_a_profile_that_gives_nothing_is_refused_with_the_mend(home, profile, told):
+    remember(home, "https://y.awsapps.com/start", NOW - timedelta(days=1))
+    with pytest.raises(ProfileError, match=told):
+        check_profile(environ(home, profile), now=NOW)
+
+
+@pytest.mark.parametrize("profile", [None, "work", "none", "chain", "keys", "round", "sso"])
+def test_others_are_not(home, profile):
+    remember(home, "ours", NOW + timedelta(hours=1))
+    check_profile(environ(home, profile), now=NOW)
+
+
+def test_a_session_that_can_be_renewed_is_none_that_has_ended(home):
+    remember(home, "ours", NOW - timedelta(hours=1), refreshToken="x")
+    check_profile(environ(home, "sso"), now=NOW)
+
+
+def remember(home, key, ends, **more):
+    name = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
+    token = {"expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}", "accessToken": "x", **more}
+    (home / ".aws/sso/cache" / name).write_text(json.dumps(token))
+
+
+def test_files_that_cannot_be_read_are_told(home):
+    (home / ".aws/config").write_text("no section = 1\n")
+    assert region_of_profile(environ(home)) is None
+    with pytest.raises(ProfileError, match=r"config cannot be read"):
+        check_profile(environ(home, "work"))
+    (home / ".aws/config").write_bytes(b"\xff\xfe")
+    with pytest.raises(ProfileError, match=r"config cannot be read"):
+        check_profile(environ(home, "work"))
+
+
+def test_without_files_there_is_no_region(tmp_path):
+    assert region_of_profile(environ(tmp_path)) is None
+    with pytest.raises(ProfileError, match="Profiles there: none"):
+        check_profile(environ(tmp_path, "work"))
