@@ -311,7 +311,7 @@ def test_an_upstream_that_is_not_there(start):
         )
         read = asyncio.run(post(proxy.url, proxy.key))
     assert read.status == 503
-    assert json.loads(read.body)["error"]["type"] == "overloaded_error"
+    assert json.loads(read.body)["error"]["type"] == "api_error"
 
 
 def test_an_upstream_that_accepts_and_says_nothing(start):
