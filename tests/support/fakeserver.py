@@ -13,6 +13,9 @@ Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
 Answer = Callable[[bytes, Writer], Awaitable[bool | None]]
 
 
+MESSAGE = b'{"type":"message","content":[]}'
+
+
 def ok(body: bytes = b"{}", headers: bytes = b"") -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n%b\r\n%b" % (len(body), headers, body)
 

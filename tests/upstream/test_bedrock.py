@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate
 
 import pytest
-from fakeserver import chunked, ok, serving, until
+from fakeserver import MESSAGE, chunked, ok, serving, until
 from msgspec import structs
 from sources import FetchedSource
 from streams import EVENTS, STREAM, chunk_frame, exception_frame
@@ -91,7 +91,7 @@ async def upstream_on(
 
 def test_the_request_on_the_wire():
     async def main():
-        async with upstream_on(ok(b"[]")) as (upstream, server):
+        async with upstream_on(ok(MESSAGE)) as (upstream, server):
             answer = await upstream.call(CALL)
             assert answer.body == b"[]"
             head, body = server.requests[0].split(b"\r\n\r\n")
@@ -111,7 +111,7 @@ def test_bearer_tokens_and_extra_headers():
             body=b"{}",
             headers=(("x-amzn-bedrock-trace", "ENABLED"),),
         )
-        async with upstream_on(ok(b"[]"), token="tok") as (upstream, server):
+        async with upstream_on(ok(MESSAGE), token="tok") as (upstream, server):
             await upstream.call(call)
             assert b"authorization: Bearer tok\r\n" in server.requests[0]
             assert b"x-amzn-bedrock-trace: ENABLED\r\n" in server.requests[0]
@@ -155,7 +155,7 @@ def test_an_id_that_is_no_text_is_none():
 def test_tried_again_before_the_first_byte(trouble):
     async def main():
         waits = []
-        async with upstream_on(script(trouble, trouble, ok(b"1")), waits=waits) as (up, server):
+        async with upstream_on(script(trouble, trouble, ok(MESSAGE)), waits=waits) as (up, server):
             assert (await up.call(CALL)).body == b"1"
             assert len(server.requests) == 3
             assert waits == [0.5, 1.0]  # full jitter at its ceiling, doubling
@@ -239,7 +239,7 @@ def test_refusals_tell_whether_the_model_may_have_run(steps, sent):
 
 def test_nothing_was_sent_without_a_connection_or_time():
     async def main():
-        async with upstream_on(ok(), total_seconds=0.0, max_attempts=2) as (upstream, server):
+        async with upstream_on(ok(MESSAGE), total_seconds=0.0, max_attempts=2) as (upstream, server):
             call = new_call()
             with pytest.raises(UpstreamRefusal, match="TooLate") as late:
                 await upstream.call(call)
@@ -270,7 +270,7 @@ def test_retry_after_of_aws_is_obeyed():
     async def main():
         waits = []
         throttled = refused(429, "ThrottlingException", extra=b"retry-after: 7\r\n")
-        async with upstream_on(script(throttled, ok()), waits=waits) as (upstream, _):
+        async with upstream_on(script(throttled, ok(MESSAGE)), waits=waits) as (upstream, _):
             await upstream.call(CALL)
             assert waits == [7.0]
 
@@ -285,7 +285,7 @@ def test_expired_keys_are_fetched_anew():
             fetched.append(1)
             return Credentials(f"KEY{len(fetched)}", "s")
 
-        answer = script(refused(403, "ExpiredTokenException"), ok())
+        answer = script(refused(403, "ExpiredTokenException"), ok(MESSAGE))
         source = FetchedSource(fetch)
         async with upstream_on(answer, credentials=source) as (upstream, server):
             await upstream.call(CALL)
@@ -300,7 +300,7 @@ def test_no_credentials_is_the_operator_s_problem_not_the_client_s():
         async def fetch():
             raise CredentialsError("nothing found")
 
-        async with upstream_on(ok(), credentials=FetchedSource(fetch)) as (upstream, server):
+        async with upstream_on(ok(MESSAGE), credentials=FetchedSource(fetch)) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="NoCredentials"):
                 await upstream.call(CALL)
             assert not server.requests
@@ -317,7 +317,7 @@ def test_credentials_that_do_not_come_are_not_waited_for_longer_than_the_answer(
             return KEYS
 
         options = {"credentials": FetchedSource(fetch), "first_byte_seconds": 0.01}
-        async with upstream_on(ok(), **options) as (upstream, server):
+        async with upstream_on(ok(MESSAGE), **options) as (upstream, server):
             with pytest.raises(UpstreamRefusal, match="did not come in time") as refusal:
                 await asyncio.wait_for(upstream.call(CALL), LONG)
             assert refusal.value.code == "NoCredentials"
@@ -425,7 +425,7 @@ def test_a_try_that_no_refusal_ended_is_noted_as_what_it_is(how):
 def test_the_head_of_a_whole_answer_is_noted():
     async def main():
         call = new_call()
-        async with upstream_on(ok(b"[]")) as (upstream, _):
+        async with upstream_on(ok(MESSAGE)) as (upstream, _):
             await upstream.call(call)
         (made,) = call.timeline.upstream
         assert made.sent < made.first < made.ended
@@ -633,7 +633,7 @@ def test_what_aws_asks_to_wait_is_passed_on():
 
 def test_paths_are_remembered_but_not_for_ever():
     async def main():
-        async with upstream_on(ok()) as (upstream, _):
+        async with upstream_on(ok(MESSAGE)) as (upstream, _):
             for number in range(1100):
                 upstream._path(
                     ModelCall(operation="invoke", bedrock_model_id=str(number), body=b"")
@@ -717,7 +717,7 @@ def test_a_failed_request_s_body_is_freed_without_the_collector(how, step):
 
 def test_a_body_is_freed_when_nobody_listens():
     async def main():
-        async with upstream_on(ok(), max_attempts=2) as (_, server):
+        async with upstream_on(ok(MESSAGE), max_attempts=2) as (_, server):
             port = server.port
         endpoint = Endpoint("127.0.0.1", port, tls=False)
         upstream = BedrockUpstream(
@@ -797,7 +797,7 @@ def test_a_signature_that_is_wrong_at_the_right_time_is_not_sent_again():
 def test_a_clock_that_is_off_is_told_though_nothing_is_refused(caplog):
     async def run():
         now = time.time()
-        answer = dated(ok(b"{}"), now)
+        answer = dated(ok(MESSAGE), now)
         async with upstream_on(script(answer), now=lambda: now - 90) as (upstream, _):
             for _ in range(3):
                 await upstream.call(CALL)

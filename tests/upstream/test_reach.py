@@ -7,7 +7,7 @@ from base64 import b64encode
 from contextlib import asynccontextmanager
 
 import pytest
-from fakeserver import ok, serving
+from fakeserver import MESSAGE, ok, serving
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint, connector
 from anthropic_bedrock_proxy.aws.credentials import StaticSource
@@ -93,7 +93,7 @@ def test_a_busy_pool_is_not_taken_for_an_endpoint_that_is_away():
 
 @pytest.mark.parametrize("token", [None, "a-token"])
 def test_keys_that_aws_refused_are_told_until_it_takes_them(token):
-    replies = [DENIED, ok(b"{}")]
+    replies = [DENIED, ok(MESSAGE)]
 
     async def answer(request, writer):
         writer.write(replies.pop(0))

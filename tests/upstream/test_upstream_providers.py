@@ -9,7 +9,7 @@ import weakref
 from types import SimpleNamespace
 
 import pytest
-from fakeserver import ok, serving
+from fakeserver import MESSAGE, ok, serving
 
 from anthropic_bedrock_proxy.app.bedrock import Network, Wiring
 from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSource
@@ -185,7 +185,7 @@ def wired(default, call=CALL, **fields):
             looked_up.append(identity)
             return StaticSource(Credentials("AKIDFOUND", "s"))
 
-        async with serving(ok(b"{}")) as bedrock:
+        async with serving(ok(MESSAGE)) as bedrock:
             url = f"http://127.0.0.1:{bedrock.port}"
             wiring = Wiring(default, Network(), resolve)
             provider = Provider(

@@ -34,14 +34,20 @@ from ..aws.credentials import CredentialsError, CredentialsSource
 from ..aws.http import Pool, Response, TransportError, TransportTimeoutError
 from ..aws.sigv4 import Credentials, Signer, canonical_path
 from ..aws.skew import REFUSALS, Skew
-from ..aws_errors import NO_CREDENTIALS, UpstreamRefusal, rule_for
+from ..aws_errors import NO_CREDENTIALS, NOT_AN_ANSWER, UpstreamRefusal, rule_for
 from ..bounded import Bounded
 from ..timeline import OK, UpstreamRequest
 from .base import AnswerStream, CredentialsState, ModelAnswer, ModelCall, StreamDecoder
 from .bedrock_stream import BedrockStream, request_id_of, service_tier_of
 from .provider import DEFAULT_PROVIDER
 from .reach import REACH_SECONDS, Reach
-from .refusals import BilledRefusal, UntimelyRefusal, refusal_from_http, refusal_from_transport
+from .refusals import (
+    BilledRefusal,
+    UntimelyRefusal,
+    refusal_from_http,
+    refusal_from_transport,
+    refusal_in_answer,
+)
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _BACKOFF_BASE_SECONDS: Final = 0.25
@@ -211,6 +217,8 @@ class BedrockUpstream:
             raise refusal_from_transport(error, sent=True, kind=BilledRefusal) from error
         finally:
             response.close()
+        if (refusal := refusal_in_answer(body)) is not None:
+            raise refusal
         noted.end(monotonic(), OK)
         return ModelAnswer(body, noted.upstream_request_id, service_tier_of(response))
 
@@ -219,6 +227,8 @@ class BedrockUpstream:
     ) -> AnswerStream:
         deadline = min(deadline, monotonic() + self._first_byte_seconds(call))
         response = await self._send(call, noted, deadline)
+        if response.headers.get(b"content-type", b"").startswith(b"application/json"):
+            raise await self._no_stream(response, deadline)
         stream = BedrockStream(response, decoder, noted)
         try:
             await stream.begin(deadline)
@@ -227,6 +237,18 @@ class BedrockUpstream:
             stream.close()
             raise
         return stream
+
+    async def _no_stream(self, response: Response, deadline: float) -> UpstreamRefusal:
+        """Returns the refusal for a document in the place of a stream."""
+        try:
+            body = await response.read_all(self._options.idle_seconds, deadline=deadline)
+        except TransportError as error:
+            return refusal_from_transport(error, sent=True)
+        finally:
+            response.close()
+        return refusal_in_answer(body) or UpstreamRefusal(
+            NOT_AN_ANSWER, "The model's answer is not a stream."
+        )
 
     async def _send(self, call: ModelCall, noted: UpstreamRequest, deadline: float) -> Response:
         """Sends one request; returns only answers with status 200. Raises `UpstreamRefusal`."""

@@ -19,11 +19,17 @@ from typing import Any, Final
 import msgspec
 
 from ..aws.http import ConnectError, TransportError, TransportTimeoutError
-from ..aws_errors import NO_WAY, TOO_LATE, UNREACHABLE, UpstreamRefusal
+from ..aws_errors import NO_WAY, NOT_AN_ANSWER, TOO_LATE, UNREACHABLE, UpstreamRefusal
 from ..protocol.aws.exceptions import code_for
+from ..redaction import hide_keys, redact
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _decode_any: Any = msgspec.json.Decoder().decode
+_OK: Final = 200
+_ENVELOPE: Final = b'{"type":"error"'
+# Names that whole answers and counts have: a message, Converse's, counted tokens.
+_ANSWERS: Final = (b'"content"', b'"output"', b'nputTokens"', b'nput_tokens"')
+_MOST_LOGGED: Final = 500
 _SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: a day, or nobody means it
 
 
@@ -58,6 +64,28 @@ def refusal_from_http(status: int, headers: dict[bytes, bytes], body: bytes) -> 
         status=status,
         retry_after=float(retry_after) if _SECONDS.fullmatch(retry_after) else None,
     )
+
+
+def refusal_in_answer(body: bytes) -> UpstreamRefusal | None:
+    """Returns the refusal that stands in the body of a 200; None: it may be an answer.
+
+    AWS's front door and some models answer so: `{"Output":{"__type":"…Exception"}}`, Anthropic's
+    envelope, `{"message":…}`. An answer is recognised by what every one has, and read no further.
+    """
+    if not body.startswith(_ENVELOPE) and any(mark in body for mark in _ANSWERS):
+        return None
+    words = body[:_MOST_LOGGED].decode("utf-8", "replace")
+    _log.warning("200 without an answer: %s", hide_keys(redact(words)))
+    try:
+        data = _decode_any(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return UpstreamRefusal(NOT_AN_ANSWER, "The model's answer cannot be read.")
+    if isinstance(data, dict) and isinstance(output := data.get("Output"), dict):
+        data = output
+    refusal = refusal_from_http(_OK, {}, msgspec.json.encode(data))
+    if refusal.code == f"HTTP{_OK}":
+        return UpstreamRefusal(NOT_AN_ANSWER, "The model's answer is not a message.")
+    return refusal
 
 
 def copy_of(failure: UpstreamRefusal) -> UpstreamRefusal:

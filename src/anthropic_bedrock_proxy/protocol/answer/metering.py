@@ -72,11 +72,19 @@ class _Body(msgspec.Struct):
     stop_reason: Any = None
 
 
+class _Message(_Body):
+    """A whole answer, with what makes it one."""
+
+    type: Any = None
+    content: msgspec.Raw = msgspec.Raw(b"")
+
+
 class _MessageStart(msgspec.Struct, gc=False):
     message: _Body
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
+_decode_message = msgspec.json.Decoder(_Message).decode
 _decode_start = msgspec.json.Decoder(_MessageStart).decode
 _decode_any: Any = msgspec.json.Decoder(float_hook=float).decode  # 1e400 is no error here
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -117,15 +125,18 @@ class Meter(msgspec.Struct, eq=False):
                 self.final = False
 
     def observe_message(self, body: bytes) -> None:
-        """Takes note of a whole answer. Raises msgspec.MsgspecError if it is not JSON at all."""
+        """Takes note of a whole answer. Raises ValueError or MsgspecError if it is none."""
         self.usage, self._assumed = Usage(), False  # an earlier attempt may have left an estimate
         try:
-            decoded = _decode_body(body)
+            decoded = _decode_message(body)
+            if decoded.type != "message" or bytes(memoryview(decoded.content)[:1]) != b"[":
+                raise ValueError("it has no content")
             self.usage = decoded.usage or self.usage
             self._stopped(decoded.stop_reason)
             self.final = self.usage.output_tokens is not None
         except msgspec.ValidationError:
-            if not isinstance(answer := _decode_any(body), dict):
+            answer = _decode_any(body)
+            if not isinstance(answer, dict) or not isinstance(answer.get("content"), list):
                 raise
             self._salvage(answer)
         except RecursionError:  # read by nobody else, so no reason to lose it
