@@ -168,6 +168,20 @@ def test_accounts_of_arns_are_hidden_and_the_rest_tells_which_it_was(escaped):
     assert errors.NotFoundError(f"model: {arn}").message == f"model: {hidden}"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/box:1",
+        "123456789012.dkr-ecr.us-east-1.on.aws/box:1",
+        "https://123456789012.ddb.us-east-1.amazonaws.com",
+    ],
+)
+def test_the_account_that_a_host_begins_with_is_hidden(host):
+    assert hide_accounts(f"at {host}") == f"at {host}".replace("123456789012", "(account)")
+    error = NotFoundError(f"no image {host}")
+    assert "123456789012" not in error.message
+
+
 def test_numbers_of_a_document_that_names_an_arn_stay():
     document = '{"arn":"x","nano":123456789012,"ms":[123456789012]}'
     assert hide_accounts(document) == document

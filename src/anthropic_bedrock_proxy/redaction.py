@@ -17,6 +17,8 @@ ACCOUNT: Final = re.compile(r"(?<!\d)(?<!\d\.)\d{12}(?!\d)(?!\.\d)")
 # The account of an ARN, however often that was escaped; at the end, the ARN was cut. It stands
 # between colons, so no number of a JSON document is one.
 _ARN_ACCOUNT: Final = re.compile(r"(:|%(?:25)*3[aA])[0-9]{12}(?=:|%(?:25)*3[aA]|$)")
+# The account that the hosts of some services begin with: 123456789012.dkr.ecr.… has images.
+_HOST_ACCOUNT: Final = re.compile(r"(?<![0-9])[0-9]{12}(?=\.(?:dkr|ddb)[.-])")
 
 
 @cache
@@ -42,7 +44,9 @@ def hide_keys(text: str) -> str:
 
 
 def hide_accounts(text: str) -> str:
-    """Hides the accounts of ARNs in `text`, which may be a JSON document; the rest stays."""
+    """Hides the accounts of ARNs and hosts in `text`, which may be JSON; the rest stays."""
+    if ".dkr" in text or ".ddb" in text:
+        text = _HOST_ACCOUNT.sub("(account)", text)
     return _ARN_ACCOUNT.sub(r"\1(account)", text) if "arn" in text else text
 
 
