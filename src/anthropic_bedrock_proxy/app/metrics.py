@@ -36,14 +36,15 @@ def make_board(settings: Settings) -> Board | None:
 
 
 def make_metrics(settings: Settings, board: Board | None, registry: Registry) -> Metrics | None:
-    """Makes the metrics of one worker; None if there are none, or no slab is left for it."""
+    """Makes the metrics of one worker; None if there are none."""
     if board is None:
         return None
     try:
-        return Metrics(settings, board, board.take(), registry)
-    except OSError as error:  # too many workers that leave: it serves all the same
+        slab = board.take()
+    except OSError as error:  # too many workers that leave: it serves, /metrics too
         _log.error("a worker's requests are not counted: %s", error)
-        return None
+        slab = board.unread()
+    return Metrics(settings, board, slab, registry)
 
 
 def check_metrics(settings: Settings) -> None:
