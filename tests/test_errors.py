@@ -190,7 +190,10 @@ def test_numbers_of_a_document_that_names_an_arn_stay():
 @pytest.mark.parametrize("key", ["sk-" + "Ab1_" * 10, "AKIAIOSFODNN7EXAMPLE", "ABSK" + "Yk1z" * 10])
 @pytest.mark.parametrize(
     "before",
-    ["", "\n", "\t", "a\r\n", "\x00", "\u00e9", "KEY=", "%0A", "%3d", "\b", "\f"],
+    [
+        *("", "\n", "\t", "a\r\n", "\x00", "\u00e9", "KEY=", "%0A", "%3d", "\b", "\f"),
+        *("\x1b[31m", "\x1b[m", "\x1b[01;31m\x1b[K", "KEY=3D", r"b'\x0a"),
+    ],
     ids=repr,
 )
 def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
@@ -198,6 +201,32 @@ def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
     for told in (text, json.dumps(text), json.dumps(json.dumps(text))):
         assert key not in hide_keys(told)
         assert "(hidden)" in hide_keys(told)
+
+
+AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+FRAMED = "MHcCAQEEIIGLb5CUPCtZ9pPZ0Tz0Yj4c3e4T0J0bq2m5sYyq0cCroAoGCCqGSM49\nAwEHoUQDQgAE="
+
+
+@pytest.mark.parametrize(
+    ("before", "secret", "behind"),
+    [
+        ("aws_secret_access_key = ", AWS_SECRET, "\nregion = x"),
+        ("export AWS_SECRET_ACCESS_KEY='", AWS_SECRET, "'"),
+        ('{"SecretAccessKey": "', AWS_SECRET, '"}'),
+        ("-----BEGIN EC PRIVATE KEY-----", FRAMED, "-----END EC PRIVATE KEY-----"),
+        ("-----BEGIN PRIVATE KEY-----", FRAMED, '"'),
+    ],
+)
+def test_what_is_named_or_framed_as_a_key_is_hidden_also_in_json(before, secret, behind):
+    text = before + secret + behind
+    for depth in range(3):
+        told = hide_keys(text)
+        assert secret[:20] not in told
+        assert secret[-10:] not in told
+        assert behind.strip("\n'\"{}")[:8] in told
+        for _ in range(depth):
+            told = json.loads(told)  # it is JSON still
+        text = json.dumps(text)
 
 
 @pytest.mark.parametrize("text", ["task-force-of-1", "a disk-quota-1234", "xAKIAIOSFODNN7EXAMPLE"])

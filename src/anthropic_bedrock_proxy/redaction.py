@@ -23,24 +23,32 @@ _HOST_ACCOUNT: Final = re.compile(r"(?<![0-9])[0-9]{12}(?=\.(?:dkr|ddb)[.-])")
 
 @cache
 def _keys() -> re.Pattern[str]:
-    """Finds keys by how they begin: ours (escaped, too), AWS's and Bedrock's, tokens."""
+    """Finds keys by how they begin (ours escaped, too), by a name before them, or by a frame."""
     # Compiled when it is first needed, as most starts never need it. What is matched has no
     # character that ends a text in JSON. A letter before it may be the end of an escape: that of a
-    # new line in JSON is one. The first look is for speed.
+    # new line in JSON is one, those of colours in terminals (`[31m`, grep's `[K`) and of mail
+    # (`=3D`) are others. The first look is for speed.
     return re.compile(
-        r"(?=[sSAbe])"
-        r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))(?:"
+        r"(?=[sSAbeB])"
+        r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=[%=][0-9a-fA-F]{2})"
+        r"|(?<=\\x[0-9a-fA-F]{2})|(?<=[\[0-9;][mK]))(?:"
         r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
         r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
         r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"
         r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{8,}"
+        r"|(?P<name>(?i:secret_?access_?key)[\"'\\]*\s*[=:]\s*[\"'\\]*)[A-Za-z0-9/+]{40}"
+        r"|(?P<frame>BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?:[A-Za-z0-9+/=\s]|\\+[nr])++"
         r")"
     )
 
 
 def hide_keys(text: str) -> str:
     """Hides in `text` what begins as a key does; "sk-...wxyz", a hint, stays."""
-    return _keys().sub(lambda match: f"{match['ours'] or ''}(hidden)", text)
+    return _keys().sub(_hidden, text)
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return f"{found['ours'] or found['name'] or found['frame'] or ''}(hidden)"
 
 
 def hide_accounts(text: str) -> str:
