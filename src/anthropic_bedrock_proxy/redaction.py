@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final
 
@@ -49,6 +50,14 @@ def hide_keys(text: str) -> str:
 
 def _hidden(found: re.Match[str]) -> str:
     return f"{found['ours'] or found['name'] or found['frame'] or ''}(hidden)"
+
+
+def hide_secrets(text: str, secrets: Iterable[str]) -> str:
+    """Hides in `text` the `secrets` that are known, also as JSON has them."""
+    for secret in secrets:
+        for form in (secret, json.dumps(secret)[1:-1]):
+            text = text.replace(form, "(hidden)")
+    return text
 
 
 def hide_accounts(text: str) -> str:

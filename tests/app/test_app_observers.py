@@ -8,6 +8,7 @@ import pytest
 
 from anthropic_bedrock_proxy.app.logs import make_output
 from anthropic_bedrock_proxy.app.observers import (
+    known_secrets,
     make_access_log,
     make_content_observers,
     make_ended_requests,
@@ -55,3 +56,13 @@ def test_nobody_observes_requests_where_all_is_switched_off():
     assert make_observers(EndedRequests([]), None) == []
     ended, tracing = EndedRequests([lambda *_: None]), SimpleNamespace(observe=object())
     assert make_observers(ended, tracing) == [ended, tracing.observe]
+
+
+def test_the_secrets_of_the_installation_are_known_to_whoever_tells_of_requests():
+    given = {
+        "MASTER_API_KEY": "correct-horse",
+        "METRICS_TOKEN": "battery",
+        "SANDBOX_TOKEN": "abc",  # too short: it would be hidden within other words
+    }
+    assert known_secrets(settings(**given)) == ("correct-horse", "battery")
+    assert known_secrets(settings()) == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..config import Settings
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from ..http.application import Observer
     from .tracing import Tracing
 
+_SHORTEST_SECRET: Final = 4
+
+
+def known_secrets(settings: Settings) -> tuple[str, ...]:
+    """Returns what is hidden wherever a client says it, whatever form it has; no very short ones."""
+    auth, telemetry = settings.auth, settings.telemetry
+    given = (auth.master_api_key, telemetry.metrics_token, settings.sandbox.token)
+    return tuple(secret for secret in given if secret and len(secret) >= _SHORTEST_SECRET)
+
 
 def make_content_observers(settings: Settings, tracing: Tracing | None) -> list[ContentObserver]:
     """Makes those who are shown what is asked and answered: by default nobody."""
@@ -23,7 +32,7 @@ def make_content_observers(settings: Settings, tracing: Tracing | None) -> list[
     if keys := settings.server.log_content_keys:
         from ..telemetry.content import ContentLog  # noqa: PLC0415  # off by default
 
-        observers.append(ContentLog(keys))
+        observers.append(ContentLog(keys, known_secrets(settings)))
     if tracing is not None and tracing.content is not None:
         observers.append(tracing.content)
     return observers
@@ -60,8 +69,7 @@ def make_ended_requests(
         looks.append(metrics.counter)
     sinks: list[Sink] = [log for log in (access_log, request_log) if log is not None]
     if sinks:
-        master = settings.auth.master_api_key
-        looks.append(RequestLines(sinks, secrets=[master] if master else []))
+        looks.append(RequestLines(sinks, secrets=known_secrets(settings)))
     return EndedRequests(looks)
 
 
