@@ -20,7 +20,7 @@ _SHORTEST_SECRET: Final = 4
 
 
 def known_secrets(settings: Settings) -> tuple[str, ...]:
-    """Returns what is hidden wherever a client says it, whatever form it has; no very short ones."""
+    """Returns what is hidden wherever a client says it, in any form; no very short ones."""
     auth, telemetry = settings.auth, settings.telemetry
     given = (auth.master_api_key, telemetry.metrics_token, settings.sandbox.token)
     return tuple(secret for secret in given if secret and len(secret) >= _SHORTEST_SECRET)
