@@ -83,9 +83,13 @@ def test_what_is_quoted_cannot_look_like_another_line():
     assert json.loads(line)["content"] == "{\n12:00:00 200 POST /\r\u2028"
 
 
+def quoting():
+    raise ValueError("odd:\n12:00:00 ERROR   forged\r\x1b[2J\u202812:00:00 ERROR   too")
+
+
 def test_what_an_exception_quotes_cannot_look_like_another_line():
     try:
-        raise ValueError("odd:\n12:00:00 ERROR   forged\r\x1b[2J\u202812:00:00 ERROR   too")
+        quoting()
     except ValueError:
         told = record(exc_info=sys.exc_info())
     _, *rest = TextFormatter().format(told).split("\n")
