@@ -222,6 +222,18 @@ def test_a_sandbox_is_tried(doctor, bedrock, monkeypatch, tmp_path):
     assert (code, lines["sandboxes"]["state"]) == (1, "fail")
 
 
+def test_an_image_that_is_missing_is_told_and_not_pulled(doctor, bedrock):
+    docker_image()
+    given = {
+        "ENABLE_PROGRAMMATIC_TOOL_CALLING": "true",
+        "SANDBOX_ISOLATION": "docker",
+        "PTC_SANDBOX_IMAGE": "registry.invalid/none:1",
+    }
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, lines["sandboxes"]["state"]) == (0, "warn")
+    assert "is not here yet" in lines["sandboxes"]["found"]
+
+
 def test_people_get_a_line_for_each_finding_and_its_mend(run, bedrock, sim):
     result = run("doctor", "--no-model-calls", **QUIET, **bedrock, LIMITS_URL="redis://127.0.0.1:1")
     assert result.exit_code == 1
