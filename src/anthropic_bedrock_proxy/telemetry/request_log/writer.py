@@ -33,6 +33,7 @@ from ...redaction import hide_accounts, shown
 from ...timeline import UpstreamRequest
 from ..access_log import RequestLine
 from ..gathering import Gathering
+from .allowance import KeylessAllowance
 from .record import BudgetState, RequestRecord, encode
 
 SEGMENTS: Final = 16  # that the allowed bytes are divided into
@@ -61,12 +62,16 @@ class RequestLog:
         self.flush = self._records.flush
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._loss = _Loss()
+        self._keyless = KeylessAllowance()
         self._thread = Thread(target=self._write, name="request-log", daemon=True)
         self._thread.start()
 
     def __call__(self, line: RequestLine, encoded: bytes, exchange: Exchange) -> None:
         """Notes a request that has ended, unless there is nothing to explain of it."""
         if not line.model and line.error is None:
+            return
+        keyless = line.error is not None and not line.key_id and not exchange.timeline.upstream
+        if keyless and not self._keyless.take(exchange.ended):
             return
         record = encode(record_of(exchange, msgspec.Raw(encoded))) + b"\n"
         self._records.add(record, len(record))
