@@ -6,9 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from anthropic_bedrock_proxy.app.logs import make_output
+from anthropic_bedrock_proxy.app.logs import known_secrets, make_output
 from anthropic_bedrock_proxy.app.observers import (
-    known_secrets,
     make_access_log,
     make_content_observers,
     make_ended_requests,

@@ -1,4 +1,4 @@
-"""The output of log lines, as the settings describe it: of workers, and of executors."""
+"""The output of log lines, as the settings describe it, and the secrets that no line may have."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..telemetry.log_file import LogFile
 from ..telemetry.output import LogOutput, Output
 
 _DESCRIPTORS: Final = {"stderr": 2, "stdout": 1}
+_SHORTEST_SECRET: Final = 4
 
 
 def make_output(settings: Settings) -> LogOutput:
@@ -25,3 +26,10 @@ def make_output(settings: Settings) -> LogOutput:
         raise SettingsError(
             [f"LOG_OUTPUT: {server.log_output} cannot be written: {error.strerror}"]
         ) from error
+
+
+def known_secrets(settings: Settings) -> tuple[str, ...]:
+    """Returns what is hidden wherever a client says it, in any form; no very short ones."""
+    auth, telemetry = settings.auth, settings.telemetry
+    given = (auth.master_api_key, telemetry.metrics_token, settings.sandbox.token)
+    return tuple(secret for secret in given if secret and len(secret) >= _SHORTEST_SECRET)

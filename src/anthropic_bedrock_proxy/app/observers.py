@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.ended_requests import EndedRequests, Look
 from ..telemetry.output import LogOutput
 from ..telemetry.request_log.writer import RequestLog
+from .logs import known_secrets
 from .metrics import Metrics
 
 if TYPE_CHECKING:
     from ..http.anthropic.content import ContentObserver
     from ..http.application import Observer
     from .tracing import Tracing
-
-_SHORTEST_SECRET: Final = 4
-
-
-def known_secrets(settings: Settings) -> tuple[str, ...]:
-    """Returns what is hidden wherever a client says it, in any form; no very short ones."""
-    auth, telemetry = settings.auth, settings.telemetry
-    given = (auth.master_api_key, telemetry.metrics_token, settings.sandbox.token)
-    return tuple(secret for secret in given if secret and len(secret) >= _SHORTEST_SECRET)
 
 
 def make_content_observers(settings: Settings, tracing: Tracing | None) -> list[ContentObserver]:

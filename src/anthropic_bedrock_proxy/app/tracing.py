@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from .. import __version__
 from ..config import Settings, SettingsError
 from ..telemetry.tracing.beginning import Sampling, TraceBeginning
-from .observers import known_secrets
+from .logs import known_secrets
 
 if TYPE_CHECKING:
     from ..telemetry.tracing.content import ContentTracing
