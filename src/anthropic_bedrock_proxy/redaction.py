@@ -24,14 +24,15 @@ def _keys() -> re.Pattern[str]:
     """Finds keys by how they begin: ours (escaped, too), AWS's and Bedrock's, tokens."""
     # Compiled when it is first needed, as most starts never need it. What is matched has no
     # character that ends a text in JSON. A letter before it may be the end of an escape: that of a
-    # new line in JSON is one. The first look is for speed.
+    # new line in JSON is one. The first look is for speed, and so is the most of a token's head: a
+    # text of nothing but beginnings would be read to its end from each.
     return re.compile(
         r"(?=[sSAbe])"
         r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))(?:"
         r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
         r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
         r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"
-        r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{8,}"
+        r"|eyJ[A-Za-z0-9_-]{8,2048}+\.[A-Za-z0-9_.-]{8,}"
         r")"
     )
 
