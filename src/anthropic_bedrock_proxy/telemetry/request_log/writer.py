@@ -197,7 +197,7 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
                 one.budget.account.owner,
                 one.budget.account.period,
                 one.budget.nano,
-                None if one.left is None else max(0, one.left + one.available + one.held),
+                one.remaining,
                 one.budget.resets_at,
             )
             for one in exchange.slices
