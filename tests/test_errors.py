@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, redact
+from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, hideable, redact
 
 
 def shown(code, message="m", status=400):
@@ -190,6 +190,10 @@ def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
 @pytest.mark.parametrize("text", ["task-force-of-1", "a disk-quota-1234", "xAKIAIOSFODNN7EXAMPLE"])
 def test_a_word_that_ends_as_a_key_begins_is_none(text):
     assert hide_keys(text) == text
+
+
+def test_a_known_secret_is_hidden_if_it_is_long_enough_not_to_stand_there_by_chance():
+    assert hideable("open sesame", None, "", "abc", "abcd") == ("open sesame", "abcd")
 
 
 def test_a_text_of_nothing_but_beginnings_of_tokens_is_read_soon():

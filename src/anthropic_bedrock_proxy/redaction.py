@@ -8,6 +8,7 @@ from functools import cache
 from typing import Final
 
 _ARN: Final = re.compile(r"arn:aws[\w-]*:[^\s\"',]+")
+_SHORTEST_SECRET: Final = 4  # what is shorter stands in any text by chance
 _MOST_SHOWN: Final = 32
 _MOST_SHOWN_BYTES: Final = 2000
 _LONGEST_SHOWN: Final = 200
@@ -40,6 +41,11 @@ def _keys() -> re.Pattern[str]:
 def hide_keys(text: str) -> str:
     """Hides in `text` what begins as a key does; "sk-...wxyz", a hint, stays."""
     return _keys().sub(lambda match: f"{match['ours'] or ''}(hidden)", text)
+
+
+def hideable(*secrets: str | None) -> tuple[str, ...]:
+    """Returns the known secrets that are to be hidden wherever they stand: none that is short."""
+    return tuple(one for one in secrets if one is not None and len(one) >= _SHORTEST_SECRET)
 
 
 def hide_accounts(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..config import Settings
+from ..redaction import hideable
 from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.ended_requests import EndedRequests, Look
 from ..telemetry.output import LogOutput
@@ -60,8 +61,7 @@ def make_ended_requests(
         looks.append(metrics.counter)
     sinks: list[Sink] = [log for log in (access_log, request_log) if log is not None]
     if sinks:
-        master = settings.auth.master_api_key
-        looks.append(RequestLines(sinks, secrets=[master] if master else []))
+        looks.append(RequestLines(sinks, secrets=hideable(settings.auth.master_api_key)))
     return EndedRequests(looks)
 
 
