@@ -131,9 +131,15 @@ def test_a_count_of_tokens_has_no_cost():
     assert not any("cost" in one or "price" in one for one in said)
 
 
+def test_what_bedrock_refused_has_no_cost():
+    refused = upstream("default", 10.1, 10.2, "ValidationException", status=400)
+    said = explain(record(line(model="m", dialect="invoke", cost_usd=0.0), upstream=[refused]))
+    assert not any("cost" in one or "price" in one for one in said)
+
+
 def test_what_is_not_known_is_said_so():
     story = record(
-        line(model="m", dialect="invoke"),
+        line(model="m", dialect="invoke", input_tokens=3),
         budgets=[BudgetState("key:k", "total", 5_000_000_000)],
         upstream=[
             UpstreamRequest("default", "us.m", "invoke", 1, 10.0, 0.0, 0.0, 10.1, "NoCredentials"),
