@@ -55,7 +55,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
     story = record(
         told,
         limits=[LimitState("requests", 60, 59, 1_796_000_060)],
-        budgets=[BudgetState("key:key_1", "2026-11", 10_000_000_000, 4_250_000_000, 1_796_083_200)],
+        budgets=[BudgetState("key:key_1", "monthly", 10_000_000_000, 4_250_000_000, 1_796_083_200)],
         dropped=["top_k"],
         warnings=["system.0.cache_control: left out"],
         switches=[("default/invoke", "west/invoke", "ThrottlingException")],
@@ -73,7 +73,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
         "It was made with the key key_1 of the user ann.",
         f"It belongs to the trace {'a' * 32}.",
         "The limits then: requests 59 of 60 left, full again at 00:54:20Z.",
-        "The budget of key:key_1 (2026-11): $10, $4.25 left, begins again at 2026-12-01T00:00:00Z.",
+        "The budget of key:key_1 (monthly): $10, $4.25 left, begins again at 2026-12-01T00:00:00Z.",
         "Left out for Bedrock, with nothing lost: top_k.",
         "Changed for Bedrock, as the client was told: system.0.cache_control: left out.",
         (

@@ -86,8 +86,8 @@ def test_the_state_of_the_limit_is_told_and_of_no_other():
 
 def test_the_budget_with_the_least_left_is_told():
     budgets = [
-        BudgetState("key:k", "2026-11", 5_000_000_000, 4_000_000_000, 1_796_083_200),
-        BudgetState("team:t", "2026-11-30", 1_000_000_000, 250_000_000, 1_796_083_200),
+        BudgetState("key:k", "monthly", 5_000_000_000, 4_000_000_000, 1_796_083_200),
+        BudgetState("team:t", "daily", 1_000_000_000, 250_000_000, 1_796_083_200),
         BudgetState("user:u", "total", 1_000_000_000),
     ]
     told = line(status=403, error="permission_error", cause="budget_exceeded", key_id="k")

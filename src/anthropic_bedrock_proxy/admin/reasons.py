@@ -10,8 +10,7 @@ from typing import Final
 
 from ..aws_errors import AWS_ERRORS
 from ..money import usd
-from ..store.base.ledger import TOTAL
-from ..telemetry.request_log.record import BudgetState, RequestRecord
+from ..telemetry.request_log.record import RequestRecord
 from .moments import timestamp
 from .scopes import MASTER
 
@@ -128,17 +127,10 @@ def _budget(record: RequestRecord) -> str:
     again = timestamp(least.resets_at)
     waits = "" if again is None else f"Wait until it begins again at {again}, or raise it: "
     return (
-        f"The {_period(least)} budget of the {kind} {name} is used up, or has less left than this "
+        f"The {least.period} budget of the {kind} {name} is used up, or has less left than this "
         f"may cost: ${usd(least.left_nano)} of ${usd(least.budget_nano)}. "
-        f"{waits or 'Raise it: '}`{kind}s update {name} --{_period(least)}-budget USD`."
+        f"{waits or 'Raise it: '}`{kind}s update {name} --{least.period}-budget USD`."
     )
-
-
-def _period(budget: BudgetState) -> str:
-    """Returns the word for the period of a budget, as the options have it."""
-    if budget.period == TOTAL:
-        return "total"
-    return "daily" if budget.period.count("-") > 1 else "monthly"
 
 
 def _update(record: RequestRecord, owner: str) -> str:

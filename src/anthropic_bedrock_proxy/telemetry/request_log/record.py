@@ -19,7 +19,7 @@ class BudgetState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A budget as it stood when the request had ended, as far as this worker knew."""
 
     owner: str  # "key:ID", "user:ID" or "team:ID"
-    period: str  # see `Account`
+    period: str  # monthly | daily | total
     budget_nano: int
     left_nano: int | None = None  # None: the ledger was not asked yet
     resets_at: int | None = None  # epoch seconds; None: never

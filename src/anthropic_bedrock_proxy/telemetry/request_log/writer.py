@@ -195,7 +195,7 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
         budgets=tuple(
             BudgetState(
                 one.budget.account.owner,
-                one.budget.account.period,
+                one.budget.period,
                 one.budget.nano,
                 one.remaining,
                 one.budget.resets_at,
