@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final
 
@@ -46,6 +46,13 @@ def hide_keys(text: str) -> str:
 def hideable(*secrets: str | None) -> tuple[str, ...]:
     """Returns the known secrets that are to be hidden wherever they stand: none that is short."""
     return tuple(one for one in secrets if one is not None and len(one) >= _SHORTEST_SECRET)
+
+
+def hide_known(text: str, secrets: Iterable[str]) -> str:
+    """Hides known secrets in `text`, whatever they look like."""
+    for secret in secrets:
+        text = text.replace(secret, "(hidden)")
+    return text
 
 
 def hide_accounts(text: str) -> str:

@@ -24,7 +24,7 @@ def make_content_observers(settings: Settings, tracing: Tracing | None) -> list[
     if keys := settings.server.log_content_keys:
         from ..telemetry.content import ContentLog  # noqa: PLC0415  # off by default
 
-        observers.append(ContentLog(keys))
+        observers.append(ContentLog(keys, secrets=hideable(settings.auth.master_api_key)))
     if tracing is not None and tracing.content is not None:
         observers.append(tracing.content)
     return observers

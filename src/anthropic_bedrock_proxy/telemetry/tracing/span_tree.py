@@ -25,7 +25,7 @@ import msgspec
 
 from ...gateway.exchange import Exchange
 from ...money import NANO_PER_USD
-from ...redaction import hide_keys, redact
+from ...redaction import hide_keys, hide_known, redact
 from ...timeline import OK, CellCall, ToolRun, TraceContext, UpstreamRequest
 from .content import answered, asked
 
@@ -105,9 +105,7 @@ class SpanTree:
         return redact(self._hide(printable))[:_LONGEST]
 
     def _hide(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "(hidden)")
-        return hide_keys(text)
+        return hide_keys(hide_known(text, self._secrets))
 
     def _session(self, headers: Mapping[bytes, bytes]) -> str:
         for name in _SESSION_HEADERS:
