@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 
 import pytest
 
@@ -15,7 +16,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, redact
+from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, hideable, redact
 
 
 def shown(code, message="m", status=400):
@@ -232,3 +233,15 @@ def test_what_is_named_or_framed_as_a_key_is_hidden_also_in_json(before, secret,
 @pytest.mark.parametrize("text", ["task-force-of-1", "a disk-quota-1234", "xAKIAIOSFODNN7EXAMPLE"])
 def test_a_word_that_ends_as_a_key_begins_is_none(text):
     assert hide_keys(text) == text
+
+
+def test_a_known_secret_is_hidden_if_it_is_long_enough_not_to_stand_there_by_chance():
+    assert hideable("open sesame", None, "", "abc", "abcd") == ("open sesame", "abcd")
+
+
+def test_a_text_of_nothing_but_beginnings_of_tokens_is_read_soon():
+    token = f"eyJ{'a' * 1500}.{'b' * 300}.{'c' * 40}"
+    assert hide_keys(f"a bearer {token}") == "a bearer (hidden)"
+    began = process_time()
+    hide_keys("-eyJ" * 16_000)
+    assert process_time() - began < 0.5

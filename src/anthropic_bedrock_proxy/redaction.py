@@ -9,6 +9,7 @@ from functools import cache
 from typing import Final
 
 _ARN: Final = re.compile(r"arn:aws[\w-]*:[^\s\"',]+")
+_SHORTEST_SECRET: Final = 4  # what is shorter stands in any text by chance
 _MOST_SHOWN: Final = 32
 _MOST_SHOWN_BYTES: Final = 2000
 _LONGEST_SHOWN: Final = 200
@@ -28,7 +29,8 @@ def _keys() -> re.Pattern[str]:
     # Compiled when it is first needed, as most starts never need it. What is matched has no
     # character that ends a text in JSON. A letter before it may be the end of an escape: that of a
     # new line in JSON is one, those of colours in terminals (`[31m`, grep's `[K`) and of mail
-    # (`=3D`) are others. The first look is for speed.
+    # (`=3D`) are others. The first look is for speed, and so is the most of a
+    # token's head: a text of nothing but beginnings would be read to its end from each.
     return re.compile(
         r"(?=[sSAbeB])"
         r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=[%=][0-9a-fA-F]{2})"
@@ -36,7 +38,7 @@ def _keys() -> re.Pattern[str]:
         r"(?P<ours>[sS][kK](?:-|%2[dD]|%252[dD]))(?!\.\.\.)[^\s\"'\\/?&#,;<>]{4,}"
         r"|(?:AKIA|ASIA)[A-Z0-9]{12,}"
         r"|(?:ABSK|bedrock-api-key-)[A-Za-z0-9+/=%_-]{16,}"
-        r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{8,}"
+        r"|eyJ[A-Za-z0-9_-]{8,2048}+\.[A-Za-z0-9_.-]{8,}"
         r"|(?P<name>(?i:secret_?access_?key)[\"'\\]*\s*[=:]\s*[\"'\\]*)[A-Za-z0-9/+]{40}"
         r"|(?P<frame>BEGIN [A-Z ]{0,20}PRIVATE KEY-----)(?:[A-Za-z0-9+/=\s]|\\+[nr])++"
         r")"
@@ -58,6 +60,11 @@ def hide_secrets(text: str, secrets: Iterable[str]) -> str:
         for form in (secret, json.dumps(secret)[1:-1]):
             text = text.replace(form, "(hidden)")
     return text
+
+
+def hideable(*secrets: str | None) -> tuple[str, ...]:
+    """Returns the known secrets that are to be hidden wherever they stand: none that is short."""
+    return tuple(one for one in secrets if one is not None and len(one) >= _SHORTEST_SECRET)
 
 
 def hide_accounts(text: str) -> str:

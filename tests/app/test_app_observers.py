@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,14 @@ def test_contents_are_shown_to_nobody_unless_keys_or_traces_are_named():
     log, other = make_content_observers(settings(LOG_CONTENT_KEYS="key_1, key_2"), traces)
     assert log.wants(Exchange("req_1", 0.0, 0, key_id="key_2"))
     assert other is traces.content
+
+
+def test_the_master_key_is_hidden_in_contents_whatever_it_looks_like(caplog):
+    given = {"LOG_CONTENT_KEYS": "*", "MASTER_API_KEY": "open sesame"}
+    (log,) = make_content_observers(settings(**given), None)
+    with caplog.at_level(logging.INFO):
+        log.request(Exchange("req_1", 0.0, 0), b'{"text":"Say open sesame."}')
+    assert [record.content for record in caplog.records] == ['{"text":"Say (hidden)."}']
 
 
 def test_nobody_observes_requests_where_all_is_switched_off():

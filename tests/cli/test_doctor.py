@@ -175,6 +175,14 @@ def test_settings_that_cannot_be_are_a_line(doctor, tmp_path):
     assert "PORT" in lines["settings"]["found"]
 
 
+def test_a_log_that_cannot_be_written_is_told_and_one_to_a_descriptor_needs_no_line(
+    doctor, bedrock, tmp_path
+):
+    code, lines = doctor("--no-model-calls", LOG_OUTPUT=f"{tmp_path}/nowhere/p.log", **bedrock)
+    assert (code, bad(lines)) == (1, {"log": "fail"})
+    assert "log" not in doctor("--no-model-calls", LOG_OUTPUT="stdout", **bedrock)[1]
+
+
 def test_redis_tells_its_version(doctor, bedrock):
     with RedisProcess() as redis:
         _, lines = doctor("--no-model-calls", **bedrock, LIMITS_URL=redis.url)

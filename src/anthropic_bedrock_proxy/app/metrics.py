@@ -13,6 +13,7 @@ from ..config import Settings, SettingsError
 from ..gateway.admission.budgets import Budgets
 from ..gateway.failover.failover import Failover
 from ..models.registry import Registry, base_model_id
+from ..money import NANO_PER_USD
 from ..store.journal import Journal
 from ..telemetry.metrics.board import Board, Slab
 from ..telemetry.metrics.facts import OTHER
@@ -145,12 +146,11 @@ def _of_budgets(budgets: Budgets, now: float, *, with_keys: bool) -> Iterable[St
     least: dict[tuple[str, str], float] = {}
     exhausted: dict[tuple[str, str], int] = {}
     for account, slice_ in budgets.slices.items():
-        budget = slice_.budget
-        if slice_.left is None or not budget.nano or (budget.resets_at or math.inf) <= now:
+        budget, left = slice_.budget, slice_.remaining
+        if left is None or not budget.nano or (budget.resets_at or math.inf) <= now:
             continue
-        left = max(0, slice_.left + slice_.available + slice_.held)
         if with_keys:
-            yield "budget_left_usd", account.owner, budget.period, left / 1e9
+            yield "budget_left_usd", account.owner, budget.period, left / NANO_PER_USD
         kind = (account.owner.partition(":")[0], budget.period)
         least[kind] = min(least.get(kind, 1.0), left / budget.nano)
         exhausted[kind] = exhausted.get(kind, 0) + (left == 0)

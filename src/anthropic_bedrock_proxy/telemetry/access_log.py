@@ -76,7 +76,7 @@ class RequestLines:
     """Makes the line of each request that ends, for whoever tells of it."""
 
     def __init__(self, sinks: Sequence[Sink], *, secrets: Sequence[str] = ()) -> None:
-        """`secrets` are known ones, hidden wherever a path or a model's name has them."""
+        """`secrets` are known ones (`hideable`), hidden in paths and models' names."""
         self._sinks = sinks
         self._secrets = tuple(secrets)
 

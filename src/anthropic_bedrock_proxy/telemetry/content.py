@@ -29,9 +29,10 @@ class ContentLog:
     """Logs the contents of the requests of `keys` (ids; `*` for all), but for known `secrets`."""
 
     def __init__(self, keys: Collection[str], secrets: Sequence[str] = ()) -> None:
-        self._secrets = secrets
+        """`secrets` are known ones (`hideable`), hidden whatever they look like."""
         self._keys = frozenset(keys)
         self._all = "*" in self._keys
+        self._secrets = secrets
 
     def wants(self, exchange: Exchange) -> bool:
         """Tells whether a request is logged with its contents: by its key."""

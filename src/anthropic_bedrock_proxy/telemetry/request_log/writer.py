@@ -200,9 +200,9 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
         budgets=tuple(
             BudgetState(
                 one.budget.account.owner,
-                one.budget.account.period,
+                one.budget.period,
                 one.budget.nano,
-                None if one.left is None else max(0, one.left + one.available + one.held),
+                one.remaining,
                 one.budget.resets_at,
             )
             for one in exchange.slices
