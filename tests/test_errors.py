@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from time import process_time
 
 import pytest
 
@@ -15,7 +16,7 @@ from anthropic_bedrock_proxy.aws_errors import (
 )
 from anthropic_bedrock_proxy.errors import NotFoundError
 from anthropic_bedrock_proxy.http.anthropic.encoder import ANTHROPIC
-from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, redact
+from anthropic_bedrock_proxy.redaction import hide_accounts, hide_keys, hideable, redact
 
 
 def shown(code, message="m", status=400):
@@ -168,6 +169,20 @@ def test_accounts_of_arns_are_hidden_and_the_rest_tells_which_it_was(escaped):
     assert errors.NotFoundError(f"model: {arn}").message == f"model: {hidden}"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com/box:1",
+        "123456789012.dkr-ecr.us-east-1.on.aws/box:1",
+        "https://123456789012.ddb.us-east-1.amazonaws.com",
+    ],
+)
+def test_the_account_that_a_host_begins_with_is_hidden(host):
+    assert hide_accounts(f"at {host}") == f"at {host}".replace("123456789012", "(account)")
+    error = NotFoundError(f"no image {host}")
+    assert "123456789012" not in error.message
+
+
 def test_numbers_of_a_document_that_names_an_arn_stay():
     document = '{"arn":"x","nano":123456789012,"ms":[123456789012]}'
     assert hide_accounts(document) == document
@@ -176,7 +191,10 @@ def test_numbers_of_a_document_that_names_an_arn_stay():
 @pytest.mark.parametrize("key", ["sk-" + "Ab1_" * 10, "AKIAIOSFODNN7EXAMPLE", "ABSK" + "Yk1z" * 10])
 @pytest.mark.parametrize(
     "before",
-    ["", "\n", "\t", "a\r\n", "\x00", "\u00e9", "KEY=", "%0A", "%3d", "\b", "\f"],
+    [
+        *("", "\n", "\t", "a\r\n", "\x00", "\u00e9", "KEY=", "%0A", "%3d", "\b", "\f"),
+        *("\x1b[31m", "\x1b[m", "\x1b[01;31m\x1b[K", "KEY=3D", r"b'\x0a"),
+    ],
     ids=repr,
 )
 def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
@@ -186,6 +204,44 @@ def test_a_key_is_hidden_wherever_it_begins_also_in_json(before, key):
         assert "(hidden)" in hide_keys(told)
 
 
+AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+FRAMED = "MHcCAQEEIIGLb5CUPCtZ9pPZ0Tz0Yj4c3e4T0J0bq2m5sYyq0cCroAoGCCqGSM49\nAwEHoUQDQgAE="
+
+
+@pytest.mark.parametrize(
+    ("before", "secret", "behind"),
+    [
+        ("aws_secret_access_key = ", AWS_SECRET, "\nregion = x"),
+        ("export AWS_SECRET_ACCESS_KEY='", AWS_SECRET, "'"),
+        ('{"SecretAccessKey": "', AWS_SECRET, '"}'),
+        ("-----BEGIN EC PRIVATE KEY-----", FRAMED, "-----END EC PRIVATE KEY-----"),
+        ("-----BEGIN PRIVATE KEY-----", FRAMED, '"'),
+    ],
+)
+def test_what_is_named_or_framed_as_a_key_is_hidden_also_in_json(before, secret, behind):
+    text = before + secret + behind
+    for depth in range(3):
+        told = hide_keys(text)
+        assert secret[:20] not in told
+        assert secret[-10:] not in told
+        assert behind.strip("\n'\"{}")[:8] in told
+        for _ in range(depth):
+            told = json.loads(told)  # it is JSON still
+        text = json.dumps(text)
+
+
 @pytest.mark.parametrize("text", ["task-force-of-1", "a disk-quota-1234", "xAKIAIOSFODNN7EXAMPLE"])
 def test_a_word_that_ends_as_a_key_begins_is_none(text):
     assert hide_keys(text) == text
+
+
+def test_a_known_secret_is_hidden_if_it_is_long_enough_not_to_stand_there_by_chance():
+    assert hideable("open sesame", None, "", "abc", "abcd") == ("open sesame", "abcd")
+
+
+def test_a_text_of_nothing_but_beginnings_of_tokens_is_read_soon():
+    token = f"eyJ{'a' * 1500}.{'b' * 300}.{'c' * 40}"
+    assert hide_keys(f"a bearer {token}") == "a bearer (hidden)"
+    began = process_time()
+    hide_keys("-eyJ" * 16_000)
+    assert process_time() - began < 0.5

@@ -55,7 +55,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
     story = record(
         told,
         limits=[LimitState("requests", 60, 59, 1_796_000_060)],
-        budgets=[BudgetState("key:key_1", "2026-11", 10_000_000_000, 4_250_000_000, 1_796_083_200)],
+        budgets=[BudgetState("key:key_1", "monthly", 10_000_000_000, 4_250_000_000, 1_796_083_200)],
         dropped=["top_k"],
         warnings=["system.0.cache_control: left out"],
         switches=[("default/invoke", "west/invoke", "ThrottlingException")],
@@ -73,7 +73,7 @@ def test_a_stream_that_moved_on_and_whose_client_left():
         "It was made with the key key_1 of the user ann.",
         f"It belongs to the trace {'a' * 32}.",
         "The limits then: requests 59 of 60 left, full again at 00:54:20Z.",
-        "The budget of key:key_1 (2026-11): $10, $4.25 left, begins again at 2026-12-01T00:00:00Z.",
+        "The budget of key:key_1 (monthly): $10, $4.25 left, begins again at 2026-12-01T00:00:00Z.",
         "Left out for Bedrock, with nothing lost: top_k.",
         "Changed for Bedrock, as the client was told: system.0.cache_control: left out.",
         (
@@ -131,9 +131,15 @@ def test_a_count_of_tokens_has_no_cost():
     assert not any("cost" in one or "price" in one for one in said)
 
 
+def test_what_bedrock_refused_has_no_cost():
+    refused = upstream("default", 10.1, 10.2, "ValidationException", status=400)
+    said = explain(record(line(model="m", dialect="invoke", cost_usd=0.0), upstream=[refused]))
+    assert not any("cost" in one or "price" in one for one in said)
+
+
 def test_what_is_not_known_is_said_so():
     story = record(
-        line(model="m", dialect="invoke"),
+        line(model="m", dialect="invoke", input_tokens=3),
         budgets=[BudgetState("key:k", "total", 5_000_000_000)],
         upstream=[
             UpstreamRequest("default", "us.m", "invoke", 1, 10.0, 0.0, 0.0, 10.1, "NoCredentials"),

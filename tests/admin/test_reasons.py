@@ -27,11 +27,17 @@ PACKAGE = Path(anthropic_bedrock_proxy.__file__).parent
         ("key:unknown", "authentication_error", "not known"),
         ("key:revoked", "permission_error", "not in use any more"),
         ("cooling", "overloaded_error", "left alone"),
+        ("aws:ThrottlingException", "rate_limit_error", "AWS throttled all that was tried."),
         (
             "aws:ThrottlingException",
             "rate_limit_error",
             "The last refusal was ThrottlingException.",
         ),
+        ("aws:ValidationException", "invalid_request_error", "does not accept what it asks for"),
+        ("aws:AccessDeniedException", "permission_error", "which gate is closed"),
+        ("aws:ResourceNotFoundException", "not_found_error", "does not have that model there"),
+        ("aws:ExpiredTokenException", "api_error", "AWS refuses the credentials of the proxy"),
+        ("aws:InternalServerException", "api_error", "Bedrock failed, and went on so"),
         ("aws:Unreachable", "overloaded_error", "Bedrock could not be reached"),
         ("aws:NoCredentials", "api_error", "no credentials for AWS"),
         ("model_not_allowed", "permission_error", "`keys update --allow-model`"),
@@ -80,8 +86,8 @@ def test_the_state_of_the_limit_is_told_and_of_no_other():
 
 def test_the_budget_with_the_least_left_is_told():
     budgets = [
-        BudgetState("key:k", "2026-11", 5_000_000_000, 4_000_000_000, 1_796_083_200),
-        BudgetState("team:t", "2026-11-30", 1_000_000_000, 250_000_000, 1_796_083_200),
+        BudgetState("key:k", "monthly", 5_000_000_000, 4_000_000_000, 1_796_083_200),
+        BudgetState("team:t", "daily", 1_000_000_000, 250_000_000, 1_796_083_200),
         BudgetState("user:u", "total", 1_000_000_000),
     ]
     told = line(status=403, error="permission_error", cause="budget_exceeded", key_id="k")

@@ -163,10 +163,19 @@ def test_without_metrics_nothing_is_made():
     assert make_metrics(settings(), None, Parts().registry) is None
 
 
-def test_a_worker_without_a_slab_serves_uncounted(caplog):
-    class Full:
-        def take(self):
-            raise OSError("no slab is free")
-
-    assert make_metrics(settings(), Full(), Parts().registry) is None
+def test_a_worker_without_a_slab_is_not_counted_and_serves_the_metrics_of_others(caplog):
+    configured, parts = settings(), Parts()
+    board = make_board(configured)
+    make_metrics(configured, board, parts.registry).counter.count("limited", "key", "of others")
+    full = SimpleNamespace(take=none_is_free, unread=board.unread, read=board.read)
+    full.processes = board.processes
+    metrics = make_metrics(configured, full, parts.registry)
     assert "not counted" in caplog.text
+    metrics.counter.count("limited", "key", "its own")
+    text, _ = asyncio.run(metrics.render(""))
+    assert b"of others" in text
+    assert b"its own" not in text
+
+
+def none_is_free():
+    raise OSError("no slab is free")

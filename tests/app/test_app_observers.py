@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 
 import pytest
 
-from anthropic_bedrock_proxy.app.logs import make_output
+from anthropic_bedrock_proxy.app.logs import known_secrets, make_output
 from anthropic_bedrock_proxy.app.observers import (
     make_access_log,
     make_content_observers,
@@ -51,7 +52,25 @@ def test_contents_are_shown_to_nobody_unless_keys_or_traces_are_named():
     assert other is traces.content
 
 
+def test_the_master_key_is_hidden_in_contents_whatever_it_looks_like(caplog):
+    given = {"LOG_CONTENT_KEYS": "*", "MASTER_API_KEY": "open sesame"}
+    (log,) = make_content_observers(settings(**given), None)
+    with caplog.at_level(logging.INFO):
+        log.request(Exchange("req_1", 0.0, 0), b'{"text":"Say open sesame."}')
+    assert [record.content for record in caplog.records] == ['{"text":"Say (hidden)."}']
+
+
 def test_nobody_observes_requests_where_all_is_switched_off():
     assert make_observers(EndedRequests([]), None) == []
     ended, tracing = EndedRequests([lambda *_: None]), SimpleNamespace(observe=object())
     assert make_observers(ended, tracing) == [ended, tracing.observe]
+
+
+def test_the_secrets_of_the_installation_are_known_to_whoever_tells_of_requests():
+    given = {
+        "MASTER_API_KEY": "correct-horse",
+        "METRICS_TOKEN": "battery",
+        "SANDBOX_TOKEN": "abc",  # too short: it would be hidden within other words
+    }
+    assert known_secrets(settings(**given)) == ("correct-horse", "battery")
+    assert known_secrets(settings()) == ()

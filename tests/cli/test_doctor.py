@@ -175,6 +175,14 @@ def test_settings_that_cannot_be_are_a_line(doctor, tmp_path):
     assert "PORT" in lines["settings"]["found"]
 
 
+def test_a_log_that_cannot_be_written_is_told_and_one_to_a_descriptor_needs_no_line(
+    doctor, bedrock, tmp_path
+):
+    code, lines = doctor("--no-model-calls", LOG_OUTPUT=f"{tmp_path}/nowhere/p.log", **bedrock)
+    assert (code, bad(lines)) == (1, {"log": "fail"})
+    assert "log" not in doctor("--no-model-calls", LOG_OUTPUT="stdout", **bedrock)[1]
+
+
 def test_redis_tells_its_version(doctor, bedrock):
     with RedisProcess() as redis:
         _, lines = doctor("--no-model-calls", **bedrock, LIMITS_URL=redis.url)
@@ -220,6 +228,18 @@ def test_a_sandbox_is_tried(doctor, bedrock, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
     code, lines = doctor("--no-model-calls", **bedrock, **given)
     assert (code, lines["sandboxes"]["state"]) == (1, "fail")
+
+
+def test_an_image_that_is_missing_is_told_and_not_pulled(doctor, bedrock):
+    docker_image()
+    given = {
+        "ENABLE_PROGRAMMATIC_TOOL_CALLING": "true",
+        "SANDBOX_ISOLATION": "docker",
+        "PTC_SANDBOX_IMAGE": "registry.invalid/none:1",
+    }
+    code, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert (code, lines["sandboxes"]["state"]) == (0, "warn")
+    assert "is not here yet" in lines["sandboxes"]["found"]
 
 
 def test_people_get_a_line_for_each_finding_and_its_mend(run, bedrock, sim):

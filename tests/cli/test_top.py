@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -104,9 +106,51 @@ def test_the_screen_tells_of_rates_and_of_trouble():
     assert "none" in drawn(figures(scrape(0.0), scrape(1.0)))
 
 
+@pytest.fixture
+def stranger():
+    """A server that answers `bytes` to whoever connects."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve(answer):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        with ThreadPoolExecutor() as threads:
+            yield (
+                f"http://127.0.0.1:{listening.getsockname()[1]}",
+                lambda answer: threads.submit(serve, answer),
+            )
+
+
+OK = b"HTTP/1.0 200 OK\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (OK + b"<html><body>hello {world</body></html>", "tells no metrics"),
+        (OK + b"\xff\xfe", "tells no metrics"),
+        (b"SSH-2.0-x\r\n", "cannot be read"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nworkers", "cannot be read"),
+        (b"", "cannot be read"),
+    ],
+)
+def test_what_is_no_proxy_or_breaks_off_is_an_error(stranger, answer, words):
+    url, serve = stranger
+    serve(answer)
+    result = CliRunner().invoke(cli, ["top", "--json", "--url", url, "--token", "x"])
+    assert (result.exit_code, words in result.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
-    [("http://127.0.0.1:9", "cannot be read"), ("file:///etc/passwd", "is no address")],
+    [
+        ("http://[::", "tells no metrics"),
+        ("http://127.0.0.1:9", "cannot be read"),
+        ("file:///etc/passwd", "is no address"),
+    ],
 )
 def test_a_proxy_that_is_not_there_is_an_error(url, words):
     result = CliRunner().invoke(cli, ["top", "--json", "--url", url])

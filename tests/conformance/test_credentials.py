@@ -34,7 +34,7 @@ class Told(logging.Handler):
     """What the log was told, of all origins."""
 
     def __init__(self):
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self.lines = []
 
     def emit(self, record):

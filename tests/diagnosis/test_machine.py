@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 import pytest
 
-from anthropic_bedrock_proxy.diagnosis.machine import check_folder, check_open_files, check_sqlite
+from anthropic_bedrock_proxy.diagnosis.machine import (
+    check_folder,
+    check_log,
+    check_open_files,
+    check_sqlite,
+)
 from anthropic_bedrock_proxy.store.sqlite.schema import SQL
 from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 
@@ -26,6 +31,17 @@ def test_a_folder_that_is_there_and_one_that_will_be(tmp_path):
     later = check_folder(tmp_path / "a" / "b")
     assert (later.state, "made at the first start" in later.found) == ("ok", True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_of_the_log_is_made_in_a_folder_that_is_there(tmp_path):
+    assert check_log(tmp_path / "proxy.log").state == "ok"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "proxy.log").write_text("a line\n")
+    assert check_log(tmp_path / "proxy.log").state == "ok"
+    for never in (tmp_path, tmp_path / "nowhere" / "proxy.log", tmp_path / "proxy.log" / "x"):
+        line = check_log(never)
+        assert (line.state, str(never) in line.found) == ("fail", True)
+        assert "LOG_OUTPUT" in line.mend
 
 
 def test_a_file_where_a_folder_should_be(tmp_path):

@@ -122,7 +122,7 @@ def test_a_signal_that_reaches_every_process_is_one_signal(sim, start, parent):
 @pytest.mark.parametrize("workers", ["1", "3"])
 def test_systemd_hears_that_all_serve_that_they_live_and_that_they_stop(start, manager, workers):
     pid = {} if workers == "3" else {"WATCHDOG_PID": "1"}  # somebody else's
-    environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "200000", **pid}
+    environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "1000000", **pid}
     proxy = start(make_key=False, WORKERS=workers, SHUTDOWN_TIMEOUT="7", **environment)
     heard = manager.hears()
     while heard == "WATCHDOG=1":  # of the parent, before its workers serve

@@ -147,6 +147,20 @@ def test_what_has_answered_once_is_remembered(run):
     run(work)
 
 
+def test_what_was_not_asked_yet_is_no_trouble_that_the_log_tells_of(run, caplog):
+    async def work(components, part, clock):
+        for state in ("unknown", "ok", "unknown", "idle"):
+            part.finding = Finding(state=state, reason="it has not been asked yet")
+            assert (await components.current())["store"].state == state
+            clock.now += KEPT_SECONDS
+        assert caplog.records == []
+        part.finding = DOWN
+        await components.current()
+        assert caplog.messages[-1].startswith("health: store is failed")
+
+    run(work)
+
+
 def test_what_begins_when_it_is_needed_is_no_trouble_that_the_log_tells_of(run, caplog):
     async def work(components, part, clock):
         for state in ("idle", "ok", "idle"):

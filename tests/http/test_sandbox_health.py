@@ -76,3 +76,17 @@ def test_each_executor_is_told_by_its_mark_and_not_by_its_address():
     assert body["active_sessions"] == 3
     assert "internal" not in json.dumps(body)
     assert "/run" not in json.dumps(body)
+
+
+def test_the_account_of_a_registry_is_told_to_nobody():
+    image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/box:1"
+    state = ExecutorState(
+        status="unavailable", details={"image": image}, reason=f"the image {image} is not here"
+    )
+    health = SandboxHealth(lambda: {ONE: state}, {"sandbox_image": image, "network_disabled": True})
+    [route] = health.routes()
+    body = json.loads(asyncio.run(route.methods["GET"](None)).body)
+    hidden = "(account).dkr.ecr.us-east-1.amazonaws.com/box:1"
+    assert body["config"] == {"sandbox_image": hidden, "network_disabled": True}
+    assert body["executors"][0]["image"] == hidden
+    assert body["executors"][0]["reason"] == f"the image {hidden} is not here"

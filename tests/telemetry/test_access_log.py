@@ -131,7 +131,7 @@ def test_a_key_that_was_pasted_into_a_path_or_for_a_model_is_in_no_line(
     pipe, log_format, pasted, secret
 ):
     async def main():
-        log = Log(log_format, fd=pipe[1], secrets=["", MASTER])
+        log = Log(log_format, fd=pipe[1], secrets=[MASTER])
         for path in (f"/{pasted}", f"/v1/models/{pasted}/x"):
             log(request_of(path), exchange(model=pasted))
         log.flush()

@@ -81,3 +81,17 @@ def test_what_is_quoted_cannot_look_like_another_line():
     assert line.endswith("told ?[2J content={?12:00:00 200 POST /??")
     (line,) = JSONFormatter().format(told).split("\n")
     assert json.loads(line)["content"] == "{\n12:00:00 200 POST /\r\u2028"
+
+
+def quoting():
+    raise ValueError("odd:\n12:00:00 ERROR   forged\r\x1b[2J\u202812:00:00 ERROR   too")
+
+
+def test_what_an_exception_quotes_cannot_look_like_another_line():
+    try:
+        quoting()
+    except ValueError:
+        told = record(exc_info=sys.exc_info())
+    _, *rest = TextFormatter().format(told).split("\n")
+    assert "  12:00:00 ERROR   forged??[2J?12:00:00 ERROR   too" in rest
+    assert all(line.startswith("  ") for line in rest)

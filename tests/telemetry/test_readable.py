@@ -61,6 +61,13 @@ def test_text_is_no_file(text):
     assert without_files(text, most=1 << 20) == text
 
 
+@pytest.mark.parametrize("text", ["\\u002B", "a \\u003d b", "C:\\\\/", "\\", "\\n", "\\u00e9 \\/"])
+def test_text_about_escapes_is_json_still(text):
+    given = json.dumps({"text": text, "after": "What is this?"})
+    assert json.loads(without_files(given, most=len(given)))["after"] == "What is this?"
+    assert json.loads(without_files(json.dumps(given), most=99))
+
+
 def test_small_files_count_in_data_urls_alone():
     assert without_files("data:a/b;base64,QUJD, QUJD", most=99) == (
         "data:a/b;base64,(4 characters), QUJD"
@@ -82,6 +89,7 @@ def test_what_is_not_told_costs_nothing():
 
     assert seconds(500_000) < 0.1
     began = process_time()
+    without_files("\\/ " + "\\" * 100_000, most=1000)
     without_files(("a" * 59 + " ") * 2000, most=1 << 20)
     assert process_time() - began < 0.5
 

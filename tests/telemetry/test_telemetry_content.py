@@ -52,6 +52,16 @@ def test_keys_and_images_are_left_out_and_the_rest_is_cut(exchange, lines):
     assert len(line) < 70_000
 
 
+@pytest.mark.parametrize("secret", ["correct-horse", 'with "quotes" in it'])
+def test_secrets_of_the_installation_are_hidden_whatever_form_they_have(exchange, lines, secret):
+    log = ContentLog(["*"], [secret])
+    log.request(exchange, msgspec.json.encode({"text": f"my key is {secret}, too"}))
+    log.answer(exchange, msgspec.json.encode({"text": f"do not tell {secret}"}))
+    request, answer = (msgspec.json.decode(line)["content"] for line in lines())
+    assert request == '{"text":"my key is (hidden), too"}'
+    assert answer == '{"text":"do not tell (hidden)"}'
+
+
 def test_what_stands_behind_a_large_image_is_told(exchange, lines):
     image = b'"data":"' + b"QUJD" * 500_000 + b'"'
     ContentLog(["*"]).request(exchange, b'{%b,"text":"What is this?"}' % image)

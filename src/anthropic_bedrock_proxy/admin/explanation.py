@@ -146,7 +146,7 @@ def _ended(record: RequestRecord) -> Iterator[str]:
         )
         if (paused := _paused_ms(record.upstream)) >= 1:
             yield f"Between its attempts it paused for {_text(paused)} ms."
-    if line.dialect:  # a model was called: tokens that are only counted cost nothing
+    if line.dialect and _billed(record):  # tokens that are only counted cost nothing
         cost = "has no known price" if line.cost_usd is None else f"cost ${line.cost_usd:.6f}"
         yield (
             f"It used {line.input_tokens} input, {line.output_tokens} output, "
@@ -159,6 +159,13 @@ def _ended(record: RequestRecord) -> Iterator[str]:
         yield f"Why: {why}"
     if line.disconnected:
         yield "The client left before the end of its answer."
+
+
+def _billed(record: RequestRecord) -> bool:
+    """Tells whether Bedrock did some work: of what it refused nothing is billed."""
+    line = record.line
+    tokens = line.input_tokens, line.output_tokens, line.cache_read_tokens, line.cache_write_tokens
+    return any(tokens) or any(made.code == OK for made in record.upstream)
 
 
 def _paused_ms(upstream: Sequence[UpstreamRequest]) -> float:

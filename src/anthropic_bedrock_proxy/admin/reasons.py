@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from ..aws_errors import AWS_ERRORS
 from ..money import usd
-from ..store.base.ledger import TOTAL
-from ..telemetry.request_log.record import BudgetState, RequestRecord
+from ..telemetry.request_log.record import RequestRecord
 from .moments import timestamp
 from .scopes import MASTER
 
@@ -39,8 +39,18 @@ _CAUSES: Final = {
     "internal": "The proxy has a bug: its log tells where, under this request id. Report it.",
     "aws:Unreachable": "Bedrock could not be reached (`doctor` says where the way ends).",
     "aws:NoCredentials": "The proxy had no credentials for AWS (`doctor`).",
-    "aws:": "Bedrock refused it, and went on so through all that was tried.",
+    "aws:": "Bedrock failed, and went on so through all that was tried.",
 }
+# What a refusal of AWS's means, by the type of the error that it became; others: as above.
+_REFUSALS: Final = {
+    "invalid_request_error": "Bedrock does not accept what it asks for; the answer said what.",
+    "permission_error": "AWS does not allow that to the proxy (`doctor` tells which gate is "
+    "closed).",
+    "not_found_error": "Bedrock does not have that model there (`doctor`, `models list`).",
+    "rate_limit_error": "AWS throttled all that was tried. If that is often, ask for a higher "
+    "quota (Service Quotas), or give the model a failover chain.",
+}
+_CREDENTIALS: Final = "AWS refuses the credentials of the proxy (`doctor`)."
 # The same by the type of the error, where there is no cause.
 _TYPES: Final = {
     "authentication_error": "It brought no key that may do this.",
@@ -69,8 +79,7 @@ def reason_of(record: RequestRecord) -> str:
         return _budget(record)
     for beginning, why in _CAUSES.items():
         if line.cause.startswith(beginning):
-            code = line.cause.removeprefix("aws:") if beginning == "aws:" else ""
-            return f"{why} The last refusal was {code}." if code else why
+            return _refused(record, why) if beginning == "aws:" else why
     if line.cause.startswith("limit:"):
         return _limit(record)
     if not line.error or record.upstream:
@@ -78,6 +87,14 @@ def reason_of(record: RequestRecord) -> str:
     if line.error == "not_found_error" and line.model:
         return _UNKNOWN_MODEL
     return _TYPES.get(line.error, _NOT_ACCEPTED)
+
+
+def _refused(record: RequestRecord, why: str) -> str:
+    code = record.line.cause.removeprefix("aws:")
+    rule = AWS_ERRORS.get(code)
+    if rule is not None and rule.credentials:
+        why = _CREDENTIALS
+    return f"{_REFUSALS.get(record.line.error or '', why)} The last refusal was {code}."
 
 
 def _limit(record: RequestRecord) -> str:
@@ -110,17 +127,10 @@ def _budget(record: RequestRecord) -> str:
     again = timestamp(least.resets_at)
     waits = "" if again is None else f"Wait until it begins again at {again}, or raise it: "
     return (
-        f"The {_period(least)} budget of the {kind} {name} is used up, or has less left than this "
+        f"The {least.period} budget of the {kind} {name} is used up, or has less left than this "
         f"may cost: ${usd(least.left_nano)} of ${usd(least.budget_nano)}. "
-        f"{waits or 'Raise it: '}`{kind}s update {name} --{_period(least)}-budget USD`."
+        f"{waits or 'Raise it: '}`{kind}s update {name} --{least.period}-budget USD`."
     )
-
-
-def _period(budget: BudgetState) -> str:
-    """Returns the word for the period of a budget, as the options have it."""
-    if budget.period == TOTAL:
-        return "total"
-    return "daily" if budget.period.count("-") > 1 else "monthly"
 
 
 def _update(record: RequestRecord, owner: str) -> str:

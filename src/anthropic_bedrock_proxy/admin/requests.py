@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from ..errors import NotFoundError
 from ..store.base.usage import UsageRecord
+from ..telemetry.request_log.record import began_ms
 from .call import AdminCall, Nothing
 from .documents import document
 from .explanation import explain, facts_of
 
-_ID: Final = re.compile(r"req_([0-9a-f]{11})[0-9a-f]+")
 _AGAIN: Final = (
     "Requests are noted when they have ended, on the machine that served them, for "
     "REQUEST_LOG_HOURS; usage records are kept for USAGE_TTL_DAYS."
@@ -52,9 +51,8 @@ async def get(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
 
 async def _usage_of(call: AdminCall[Nothing, Nothing], request_id: str) -> UsageRecord | None:
     """Returns a request's usage record, if it reached the model and the store."""
-    known = _ID.fullmatch(request_id)
-    if known is None:
+    at_ms = began_ms(request_id)
+    if at_ms is None:
         return None
-    at_ms = int(known[1], 16)  # see `Application`
     found = await call.store.usage.records(since_ms=at_ms, until_ms=at_ms + 1)
     return next((record for record in found if record.id == request_id), None)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from ..aws.resolver.resolver import Resolver
 from ..config import Settings
 from ..diagnosis.checks import Check, CheckResult, DaemonThreads, ok, run_checks, warn
-from ..diagnosis.machine import check_folder, check_open_files
+from ..diagnosis.machine import check_folder, check_log, check_open_files
 from ..diagnosis.network import Way, check_egress_proxy, check_endpoint, check_tls_roots
 from ..models.registry import DEFAULT_PROVIDER
 from ..upstream.provider import Provider
@@ -25,6 +26,7 @@ from .doctor_credentials import check_credentials
 from .doctor_models import ModelChecks
 from .doctor_sandboxes import check_sandboxes
 from .doctor_store import check_store
+from .logs import log_path
 
 _WALLS_SECONDS: Final = 8.0  # a first sandbox on a slow disk
 _Run = Callable[[], Awaitable[Sequence[CheckResult]]]
@@ -75,6 +77,8 @@ def _checks(
         Check("sandboxes", lambda: check_sandboxes(settings), _WALLS_SECONDS),
         Check("open files", lambda: _open_files(settings)),
     ]
+    if (log := log_path(settings)) is not None:
+        checks.append(Check("log", lambda: _log(log)))
     if call_models:
         calls = ModelChecks(settings, providers, resolver)
         checks.append(Check("models", lambda: calls.run(models), _MODEL_SECONDS))
@@ -113,6 +117,10 @@ async def _limits(settings: Settings) -> list[CheckResult]:
 
 async def _journal(settings: Settings) -> list[CheckResult]:
     return [await asyncio.to_thread(check_folder, settings.store.journal_path)]
+
+
+async def _log(path: Path) -> list[CheckResult]:
+    return [await asyncio.to_thread(check_log, path)]
 
 
 async def _open_files(settings: Settings) -> list[CheckResult]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from ..config import Settings
 from ..config.load import DEFAULT
 from ..diagnosis.checks import CheckResult, fail, ok, warn
@@ -20,7 +22,8 @@ async def check_sandboxes(settings: Settings) -> list[CheckResult]:
         return await _executors(settings)
     from .executor import isolation_options, try_walls  # noqa: PLC0415  # seldom needed
 
-    report = await try_walls(isolation_options(settings.sandbox, "doctor"), wait=False)
+    options = isolation_options(settings.sandbox, "doctor")
+    report = await try_walls(msgspec.structs.replace(options, pull=False), wait=False)
     walls = report.get("isolation", settings.sandbox.isolation)
     if report["status"] != "ready":
         # Who never asked for sandboxes need not miss them: all else is served.

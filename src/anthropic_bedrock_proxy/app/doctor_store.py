@@ -40,7 +40,7 @@ async def _tables(settings: Settings, resolver: Resolver) -> list[CheckResult]:
     except StoreError as error:
         return [
             fail(
-                f"DynamoDB: {error}",
+                str(error),
                 "check DYNAMODB_ENDPOINT_URL, the credentials, and that the role may use "
                 "dynamodb:* on the tables",
             )

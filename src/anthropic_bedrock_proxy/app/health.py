@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..aws_errors import UpstreamRefusal
 from ..config import Settings, SettingsError
-from ..health.components import LOOK_SECONDS, Components, Look
+from ..health.components import LOOK_SECONDS, NO_ANSWER, Components, Look
 from ..health.findings import OK, Finding, Requirements, combined, connection_words
 from ..http.health import Health
 from ..limits.base import LimiterError
@@ -26,7 +26,6 @@ COMPONENTS: Final = ("store", "credentials", "upstream", "limiter", "executor")
 # Of one provider, so that a slow one does not keep the others from being told.
 _PROVIDER_SECONDS: Final = LOOK_SECONDS - 0.1
 _SOON_SECONDS: Final = 120.0  # a source that renews in time never lets so little be left
-_NO_ANSWER: Final = Finding(state="failed", reason=f"no answer in {LOOK_SECONDS:g} s")
 
 
 def make_health(
@@ -153,7 +152,7 @@ async def _within(name: str, what: str, work: Coroutine[Any, Any, Finding]) -> F
         async with asyncio.timeout(_PROVIDER_SECONDS):
             found = await work
     except TimeoutError:
-        found = _NO_ANSWER
+        found = NO_ANSWER
     if found.state == "ok":
         return found
     detail = f"{what} of {name}: {found.detail or found.reason}"

@@ -13,6 +13,7 @@ from ..config import Settings, SettingsError
 from ..gateway.admission.budgets import Budgets
 from ..gateway.failover.failover import Failover
 from ..models.registry import Registry, base_model_id
+from ..money import NANO_PER_USD
 from ..store.journal import Journal
 from ..telemetry.metrics.board import Board, Slab
 from ..telemetry.metrics.facts import OTHER
@@ -36,14 +37,15 @@ def make_board(settings: Settings) -> Board | None:
 
 
 def make_metrics(settings: Settings, board: Board | None, registry: Registry) -> Metrics | None:
-    """Makes the metrics of one worker; None if there are none, or no slab is left for it."""
+    """Makes the metrics of one worker; None if there are none."""
     if board is None:
         return None
     try:
-        return Metrics(settings, board, board.take(), registry)
-    except OSError as error:  # too many workers that leave: it serves all the same
+        slab = board.take()
+    except OSError as error:  # too many workers that leave: it serves, /metrics too
         _log.error("a worker's requests are not counted: %s", error)
-        return None
+        slab = board.unread()
+    return Metrics(settings, board, slab, registry)
 
 
 def check_metrics(settings: Settings) -> None:
@@ -144,12 +146,11 @@ def _of_budgets(budgets: Budgets, now: float, *, with_keys: bool) -> Iterable[St
     least: dict[tuple[str, str], float] = {}
     exhausted: dict[tuple[str, str], int] = {}
     for account, slice_ in budgets.slices.items():
-        budget = slice_.budget
-        if slice_.left is None or not budget.nano or (budget.resets_at or math.inf) <= now:
+        budget, left = slice_.budget, slice_.remaining
+        if left is None or not budget.nano or (budget.resets_at or math.inf) <= now:
             continue
-        left = max(0, slice_.left + slice_.available + slice_.held)
         if with_keys:
-            yield "budget_left_usd", account.owner, budget.period, left / 1e9
+            yield "budget_left_usd", account.owner, budget.period, left / NANO_PER_USD
         kind = (account.owner.partition(":")[0], budget.period)
         least[kind] = min(least.get(kind, 1.0), left / budget.nano)
         exhausted[kind] = exhausted.get(kind, 0) + (left == 0)

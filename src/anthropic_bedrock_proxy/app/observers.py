@@ -9,6 +9,7 @@ from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.ended_requests import EndedRequests, Look
 from ..telemetry.output import LogOutput
 from ..telemetry.request_log.writer import RequestLog
+from .logs import known_secrets
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def make_content_observers(settings: Settings, tracing: Tracing | None) -> list[
     if keys := settings.server.log_content_keys:
         from ..telemetry.content import ContentLog  # noqa: PLC0415  # off by default
 
-        observers.append(ContentLog(keys))
+        observers.append(ContentLog(keys, known_secrets(settings)))
     if tracing is not None and tracing.content is not None:
         observers.append(tracing.content)
     return observers
@@ -60,8 +61,7 @@ def make_ended_requests(
         looks.append(metrics.counter)
     sinks: list[Sink] = [log for log in (access_log, request_log) if log is not None]
     if sinks:
-        master = settings.auth.master_api_key
-        looks.append(RequestLines(sinks, secrets=[master] if master else []))
+        looks.append(RequestLines(sinks, secrets=known_secrets(settings)))
     return EndedRequests(looks)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from .. import __version__
 from ..config import Settings, SettingsError
 from ..telemetry.tracing.beginning import Sampling, TraceBeginning
+from .logs import known_secrets
 
 if TYPE_CHECKING:
     from ..telemetry.tracing.content import ContentTracing
@@ -22,7 +23,6 @@ _NEEDED: Final = (
 _MISSING: Final = (
     "ENABLE_TRACING: OpenTelemetry is not installed: pip install 'anthropic-bedrock-proxy[tracing]'"
 )
-_SHORTEST_SECRET: Final = 4
 
 
 class Tracing:
@@ -75,11 +75,9 @@ def make_tracing(settings: Settings) -> Tracing | None:
         delay_ms=telemetry.otel_batch_schedule_delay_ms,
     )
     export = SpanExport(make_exporter(options), options)
-    master = settings.auth.master_api_key or ""
-    secrets = (master,) if len(master) >= _SHORTEST_SECRET else ()
     return Tracing(
         TraceBeginning(_sampling(settings)),
-        Tracer(SpanTree(secrets), export),
+        Tracer(SpanTree(known_secrets(settings)), export),
         ContentTracing() if telemetry.otel_trace_content else None,
         export,
     )

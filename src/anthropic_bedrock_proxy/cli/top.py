@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from urllib.error import URLError
+from http.client import HTTPException
 from urllib.request import Request, urlopen
 
 import click
@@ -77,15 +77,14 @@ def scrape(url: str, token: str | None) -> Scrape:
     if not url.startswith(("http://", "https://")):
         raise click.ClickException(f"{url} is no address: http://HOST:PORT")
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    request = Request(f"{url.rstrip('/')}/metrics", headers=headers)  # noqa: S310  # see above
     try:
+        request = Request(f"{url.rstrip('/')}/metrics", headers=headers)  # noqa: S310  # see above
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            text = answer.read().decode()
-    except (URLError, OSError) as error:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+    except ValueError as error:
+        raise click.ClickException(f"{url}/metrics tells no metrics: is it the proxy?") from error
+    except (OSError, HTTPException) as error:
         reason = getattr(error, "code", None) or getattr(error, "reason", None) or error
         hint = " (--token, or METRICS_TOKEN)" if str(reason) == "401" else ""
         raise click.ClickException(f"{url}/metrics cannot be read: {reason}{hint}") from error
-    samples = [
-        sample for family in text_string_to_metric_families(text) for sample in family.samples
-    ]
-    return Scrape(time.monotonic(), samples)
+    return Scrape(time.monotonic(), [sample for family in families for sample in family.samples])

@@ -1,4 +1,4 @@
-"""Checks of this machine: folders, the SQLite file, open files."""
+"""Checks of this machine: folders, the SQLite file, the file of the log, open files."""
 
 from __future__ import annotations
 
@@ -78,6 +78,20 @@ def _applied(path: Path) -> set[str]:
         return {name for (name,) in connection.execute("SELECT name FROM schema_migrations")}
     finally:
         connection.close()
+
+
+def check_log(path: Path) -> CheckResult:
+    """Checks that lines can be appended to a file, which is made in a folder that is there."""
+    if path.exists():
+        writable = not path.is_dir() and os.access(path, os.W_OK)
+    else:
+        writable = path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK)
+    if writable:
+        return ok(f"{path} can be written to")
+    return fail(
+        f"{path} cannot be written to, so nothing starts",
+        f"make its folder, let the user {_user()} write there, or correct LOG_OUTPUT",
+    )
 
 
 def check_open_files(connections: int) -> CheckResult:

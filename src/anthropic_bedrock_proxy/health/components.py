@@ -34,7 +34,8 @@ from .findings import NO_FAULT, ComponentState, Finding
 KEPT_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 2.0
 WAIT_SECONDS: Final = 0.8  # the probes of Kubernetes give up after 1 s unless told otherwise
-_LOST: Final = Finding(state="failed", reason=f"no answer in {LOOK_SECONDS:g} s")
+NO_ANSWER: Final = Finding(state="failed", reason=f"no answer in {LOOK_SECONDS:g} s")
+_UNTOLD: Final = (*NO_FAULT, "unknown")  # states between which the log tells of no change
 _log = logging.getLogger("anthropic_bedrock_proxy.health")
 
 
@@ -113,7 +114,7 @@ class Components:
             async with asyncio.timeout(self._look_seconds):
                 found = dict(await look.run())
         except TimeoutError:
-            found = dict.fromkeys(look.names, _LOST)
+            found = dict.fromkeys(look.names, NO_ANSWER)
         except Exception as error:  # noqa: BLE001  # a fault of a look is told as one of its component
             failed = Finding(state="failed", reason="no look: see the log", detail=repr(error))
             found = dict.fromkeys(look.names, failed)
@@ -125,7 +126,7 @@ class Components:
         once_ok = (before is not None and before.once_ok) or finding.state in ("ok", "degraded")
         self._seen[name] = _Seen(finding, self._monotonic(), once_ok)
         was = "ok" if before is None else before.finding.state
-        if finding.state != was and not (finding.state in NO_FAULT and was in NO_FAULT):
+        if finding.state != was and not (finding.state in _UNTOLD and was in _UNTOLD):
             _tell(name, finding)
 
 

@@ -2,7 +2,7 @@
 
 Nothing is pulled, started or waited for: whoever asks first is told that it is not known yet, and
 has it looked up. No key is needed, so addresses of executors are not told, only their marks, which
-the ids of their containers begin with.
+the ids of their containers begin with; nor is the account of a registry that has an image.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..redaction import hide_accounts
 from ..sandbox.address import ExecutorAddress
 from ..sandbox.wire import ExecutorState
 from .application import HTTPRoute, Request
@@ -38,7 +39,10 @@ class SandboxHealth:
         `config` are settings that tell no secret.
         """
         self._states = states
-        self._config = dict(config)
+        self._config = {
+            name: hide_accounts(value) if isinstance(value, str) else value
+            for name, value in config.items()
+        }
 
     def routes(self) -> Iterable[HTTPRoute]:
         """Returns the route, which needs no key."""
@@ -66,8 +70,8 @@ def _executor(url: str, state: ExecutorState) -> dict[str, Any]:
         "id": ExecutorAddress.from_url(url).mark,
         "status": _WORDS.get(state.status, "unhealthy"),
         "isolation": state.isolation,
-        "image": state.details.get("image", ""),
-        "reason": state.reason,
+        "image": hide_accounts(state.details.get("image", "")),
+        "reason": hide_accounts(state.reason),
         "containers": state.containers,
         "running": state.running,
         "waiting": state.waiting,

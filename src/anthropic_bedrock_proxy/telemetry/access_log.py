@@ -34,7 +34,6 @@ _FLUSH_SECONDS: Final = 0.1
 _FLUSH_BYTES: Final = 32 * 1024
 _MAX_PATH: Final = 200
 _SHORTEST_RANDOM: Final = 20  # characters of what may be a key of any kind
-_SHORTEST_SECRET: Final = 4
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,9 +76,9 @@ class RequestLines:
     """Makes the line of each request that ends, for whoever tells of it."""
 
     def __init__(self, sinks: Sequence[Sink], *, secrets: Sequence[str] = ()) -> None:
-        """`secrets` are known ones, hidden wherever a path or a model's name has them."""
+        """`secrets` are known ones (`hideable`), hidden in paths and models' names."""
         self._sinks = sinks
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_SECRET)
+        self._secrets = tuple(secrets)
 
     def __call__(self, request: EndedRequest, exchange: Exchange) -> None:
         """Hands the line of a request that has ended to every sink."""

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from ..gateway.exchange import Exchange
+from ..redaction import hide_secrets
 from .readable import UNREADABLE, Event, folded, without_files
 
 _LONGEST: Final = 65_536  # characters of one event
@@ -25,11 +26,13 @@ _log = logging.getLogger("anthropic_bedrock_proxy.content")
 
 
 class ContentLog:
-    """Logs the contents of the requests of `keys` (ids; `*` for all)."""
+    """Logs the contents of the requests of `keys` (ids; `*` for all), but for known `secrets`."""
 
-    def __init__(self, keys: Collection[str]) -> None:
+    def __init__(self, keys: Collection[str], secrets: Sequence[str] = ()) -> None:
+        """`secrets` are known ones (`hideable`), hidden whatever they look like."""
         self._keys = frozenset(keys)
         self._all = "*" in self._keys
+        self._secrets = secrets
 
     def wants(self, exchange: Exchange) -> bool:
         """Tells whether a request is logged with its contents: by its key."""
@@ -37,7 +40,7 @@ class ContentLog:
 
     def request(self, exchange: Exchange, body: bytes | bytearray) -> None:
         """Logs the body of a request."""
-        _tell("request", exchange, body)
+        self._tell("request", exchange, body)
 
     def answer(self, exchange: Exchange, answer: bytes | Sequence[Event]) -> None:
         """Logs an answer: a message, or the events of a stream."""
@@ -46,10 +49,10 @@ class ContentLog:
                 answer = _encode(folded(answer))
             except UNREADABLE:
                 answer = b"%d events that are no message" % len(answer)
-        _tell("answer", exchange, answer)
+        self._tell("answer", exchange, answer)
 
-
-def _tell(what: str, exchange: Exchange, content: bytes | bytearray) -> None:
-    text = without_files(content.decode("utf-8", "replace"), most=_LONGEST)
-    extra = {"request_id": exchange.request_id, "key_id": exchange.key_id, "content": text}
-    _log.info(what, extra=extra)  # keys are hidden in every line
+    def _tell(self, what: str, exchange: Exchange, content: bytes | bytearray) -> None:
+        text = without_files(content.decode("utf-8", "replace"), most=_LONGEST)
+        text = hide_secrets(text, self._secrets)  # other keys are hidden in every line
+        extra = {"request_id": exchange.request_id, "key_id": exchange.key_id, "content": text}
+        _log.info(what, extra=extra)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+from textwrap import indent
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +50,10 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
+def _kept(control: re.Match[str]) -> str:
+    return "\n" if control[0] == "\n" else "?"
+
+
 class JSONFormatter(logging.Formatter):
     """A formatter of one JSON document per line."""
 
@@ -76,5 +81,7 @@ class TextFormatter(logging.Formatter):
         line = f"{when} {record.levelname:<7} {record.getMessage()}{extras}"
         line = _CONTROLS.sub("?", line)  # nothing that is quoted may look like another line
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            # Indented: an exception may quote, too.
+            traced = _CONTROLS.sub(_kept, self.formatException(record.exc_info))
+            line += "\n" + indent(traced, "  ")
         return hide_accounts(hide_keys(line))

@@ -24,10 +24,10 @@ _BASE64: Final = re.compile(
     rf"(?<={_DATA_URL}){_DATA}++={{0,2}}|(?<!{_DATA}){_DATA}{{60,}}+(?:{_BREAK}{_DATA}{{60,}}+)*+"
     rf'(?:{_BREAK}{_DATA}{{1,59}}+(?=[="\\]|$))?+={{0,2}}'
 )
-_SLASH: Final = re.compile(r"\\+/")
-# What some encoders escape of the alphabet, as .NET's does.
-_ESCAPED: Final = (("\\u002B", "+"), ("\\u002b", "+"), ("\\u002F", "/"), ("\\u002f", "/"),
-                   ("\\u003D", "="), ("\\u003d", "="))  # fmt: skip
+# What encoders escape of the alphabet, JSON in JSON more than once; .NET's `+` and `=`, too. With
+# all its backslashes: half of them would be an escape that JSON does not have.
+_ESCAPED: Final = re.compile(r"(?<!\\)\\++(?:/|u00(?:2[BbFf]|3[Dd]))")
+_SIGNS: Final = {"/": "/", "2b": "+", "2f": "/", "3d": "="}
 _decode = msgspec.json.Decoder().decode
 
 Event = tuple[bytes, bytes]  # its name and its JSON
@@ -41,11 +41,8 @@ def without_files(text: str, *, most: int) -> str:
     `text` may be JSON, and still is if nothing was cut. What is neither shown nor base64 costs
     nothing.
     """
-    if "\\/" in text:
-        text = _SLASH.sub("/", text)
-    if "\\u00" in text:
-        for escaped, character in _ESCAPED:
-            text = text.replace(escaped, character)
+    if "\\/" in text or "\\u00" in text:
+        text = _ESCAPED.sub(_sign, text)
     pieces: list[str] = []
     at = 0
     while at < len(text) and most > 0:
@@ -60,6 +57,11 @@ def without_files(text: str, *, most: int) -> str:
             pieces.append(f"({at - begin} characters)" if is_file else whole[0][:most])
             most -= len(pieces[-1])
     return "".join(pieces)
+
+
+def _sign(escaped: re.Match[str]) -> str:
+    """Returns the character that an escape stands for."""
+    return _SIGNS[escaped[0].lstrip("\\").removeprefix("u00").lower()]
 
 
 def folded(events: Iterable[Event]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.telemetry.access_log import RequestLine
+from anthropic_bedrock_proxy.telemetry.request_log.allowance import BURST
 from anthropic_bedrock_proxy.telemetry.request_log.reader import find
 from anthropic_bedrock_proxy.telemetry.request_log.record import decode
 from anthropic_bedrock_proxy.telemetry.request_log.writer import RequestLog, Segments
@@ -77,6 +78,21 @@ def test_looks_at_health_are_not_noted_and_refusals_are(tmp_path):
     write(tmp_path, request(1, model=""), request(2, model="", error="authentication_error"))
     assert found(tmp_path, 1) is None
     assert found(tmp_path, 2).line.error == "authentication_error"
+
+
+def test_a_flood_without_a_key_leaves_room_for_others(tmp_path):
+    def refusal(number, key_id=""):
+        line, _, exchange = request(number, model="", error="authentication_error")
+        exchange.timeline.upstream.clear()
+        line.key_id = key_id
+        return line, msgspec.json.encode(line), exchange
+
+    flood = (refusal(number) for number in range(BURST + 9))
+    write(tmp_path, *flood, refusal(5000, "key_1"), request(5001, error="api_error"))
+    assert found(tmp_path, BURST - 2) is not None
+    assert found(tmp_path, BURST + 8) is None
+    assert found(tmp_path, 5000).line.key_id == "key_1"
+    assert found(tmp_path, 5001) is not None  # its key was not needed
 
 
 def test_it_is_written_by_itself_a_moment_later(tmp_path):

@@ -69,6 +69,29 @@ def test_a_message_that_is_too_large_says_only_how_large_it_was(size):
     assert size < one["left_out_bytes"] < size + 100
 
 
+@pytest.mark.parametrize("size", [MAX_ATTRIBUTE, 2 * MAX_ATTRIBUTE, 2 << 20])
+def test_so_do_instructions_and_an_answer(size):
+    text = "x " * (size // 2)
+    (one,) = told(system=text)["system_instructions"]
+    assert size < one["left_out_bytes"] < size + 100
+    body = json.dumps({"content": [{"type": "text", "text": text}]}).encode()
+    (one,) = json.loads(answered(TracedContent(b"", body), hide_keys)["gen_ai.output.messages"])
+    assert size < one["left_out_bytes"] < size + 100
+
+
+def test_an_attribute_is_filled_to_its_bound_and_no_further():
+    def size(*lengths):
+        fields = {"messages": [says(("x " * length)[:length]) for length in lengths]}
+        content = TracedContent(json.dumps(fields).encode())
+        return len(asked(content, hide_keys)["gen_ai.input.messages"])
+
+    room = MAX_ATTRIBUTE - size(0)
+    assert size(room) == MAX_ATTRIBUTE
+    assert size(room + 1) < 100
+    one_more = size(2, 0) - size(0)
+    assert size(2, room - one_more) == MAX_ATTRIBUTE
+
+
 def test_keys_are_hidden():
     key = "sk-" + "Ab1_" * 10
     assert key not in str(told(system=f"Use {key}.", messages=[says(f"My key is {key}.")]))

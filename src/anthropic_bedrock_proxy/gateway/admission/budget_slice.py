@@ -76,6 +76,14 @@ class BudgetSlice(msgspec.Struct, eq=False):
         return self.available + self.surplus + self.held + sum(self.unpaid.values())
 
     @property
+    def remaining(self) -> int | None:
+        """Returns what is left of the whole budget, as far as this worker knows.
+
+        None: the ledger was not asked yet.
+        """
+        return None if self.left is None else max(0, self.left + self.available + self.held)
+
+    @property
     def empty(self) -> bool:
         """Says whether nothing is in it, and nobody runs who could put something in."""
         return not (self.running or self.available or self.surplus or self.held)

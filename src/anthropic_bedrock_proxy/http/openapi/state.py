@@ -20,7 +20,7 @@ def schemas() -> dict[str, Any]:
             {
                 "status": _one_of(
                     "`unhealthy` if something is failed without which it is not ready; `degraded` "
-                    "if anything else is not `ok`, or it is shutting down.",
+                    "if anything else is failed or degraded, or it is shutting down.",
                     *("healthy", "degraded", "unhealthy"),
                 ),
                 "version": _text("The version of the proxy."),

@@ -27,7 +27,8 @@ class IsolationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` is the executor's, for what it leaves behind to be found by. `workspace` and `image` are
     for Docker; behind sandlock's walls the folder is another. `docker_host` is the address of the
-    daemon, else that of DOCKER_HOST. `command` starts the runner.
+    daemon, else that of DOCKER_HOST. `command` starts the runner. Without `pull` an image that is
+    missing stays so.
     """
 
     kind: str = "auto"
@@ -38,6 +39,7 @@ class IsolationOptions(msgspec.Struct, frozen=True, kw_only=True):
     workspace: str = "/workspace"
     allow_degraded: bool = False
     docker_host: str | None = None
+    pull: bool = True
     command: tuple[str, ...]
 
 
@@ -112,6 +114,7 @@ def _docker(options: IsolationOptions) -> Isolation:
         runtime=options.runtime or None,
         address=options.docker_host,
         allow_degraded=options.allow_degraded,
+        pull=options.pull,
     )
 
 

@@ -9,6 +9,7 @@ Theory of operation:
   leaves a slab that is whole. (`struct` writes zeroes first, which a reader may see.)
 - A slab is taken by a lock on one byte of the file, which the kernel releases when its owner has
   died. Who takes it goes on with the numbers that are there: counters never go back.
+- Who finds none free counts in memory of its own, which nobody reads: it can read the others'.
 - A state that nobody tells is not a number (`UNTOLD`), and is not read. Nor are those of a slab
   that was released, or has not been heard of for 10 s.
 - Series are bounded by the numbers of a slab. What finds no room is counted under "other", for
@@ -42,7 +43,9 @@ from .facts import KINDS, OTHER, STATE, FactKind
 
 NUMBERS: Final = 32_768  # of a slab
 _NAMES_BYTES: Final = 1 << 19
-_SPARE: Final = 4  # slabs beyond two for each worker: one that leaves, and its successor
+# Slabs beyond two for each worker (one that leaves, and its successor): workers that are told to
+# end may have long answers to finish. One that nobody took is a hole, and costs nothing.
+_SPARE: Final = 32
 _FRESH_SECONDS: Final = 10.0
 # The words of the header.
 _LENGTH: Final = 0  # bytes of names
@@ -83,6 +86,10 @@ class Board:
                 continue  # another process has it
             return Slab(self._slab(index))
         raise OSError("no slab is free")
+
+    def unread(self) -> Slab:
+        """Makes a slab outside of the board, for a process that found none free."""
+        return Slab(memoryview(bytearray(_SLAB)))
 
     def read(self) -> list[Series]:
         """Reads every series of every process, states of those that are alive only."""

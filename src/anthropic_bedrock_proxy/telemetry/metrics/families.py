@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from ...money import NANO_PER_USD
 from .facts import EVENT, MODEL, REQUEST, STATE, UPSTREAM, FactKind
 
 
@@ -195,7 +196,7 @@ _OF_MODELS: Final = (
         kind=MODEL,
         numbers={"": ("cost_nano",)},
         labels={**_MODEL, "key": "key"},
-        per=1e9,
+        per=NANO_PER_USD,
     ),
     _counter(
         MODEL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +10,9 @@ from typing import Final
 
 import msgspec
 
-from .record import RequestRecord, decode
+from .record import RequestRecord, began_ms, decode
 from .writer import SUFFIX
 
-_ID: Final = re.compile(r"req_([0-9a-f]{11})[0-9a-f]{13,}")
 _CLOCKS_MS: Final = 60_000  # a clock may have been set back
 
 
@@ -29,11 +27,8 @@ def find(
 
     What is older than `keep_seconds` is none any more, though it may not be deleted yet.
     """
-    known = _ID.fullmatch(request_id)
-    if known is None:
-        return None
-    at_ms = int(known[1], 16)
-    if at_ms < (now() - keep_seconds) * 1000:
+    at_ms = began_ms(request_id)
+    if at_ms is None or at_ms < (now() - keep_seconds) * 1000:
         return None
     wanted = b'"request_id":"%b"' % request_id.encode()
     for path in _segments(folder, at_ms):

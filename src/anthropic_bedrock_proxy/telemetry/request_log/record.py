@@ -5,8 +5,9 @@ It holds what the request was told, moved and cost, and nothing of what it asked
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,12 +15,14 @@ from ...errors import LimitState
 from ...timeline import ToolRun, UpstreamRequest
 from ..access_log import RequestLine
 
+_ID: Final = re.compile(r"req_([0-9a-f]{11})[0-9a-f]{13,}")  # see `Application`
+
 
 class BudgetState(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A budget as it stood when the request had ended, as far as this worker knew."""
 
     owner: str  # "key:ID", "user:ID" or "team:ID"
-    period: str  # see `Account`
+    period: str  # monthly | daily | total
     budget_nano: int
     left_nano: int | None = None  # None: the ledger was not asked yet
     resets_at: int | None = None  # epoch seconds; None: never
@@ -48,6 +51,12 @@ class RequestRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 class _ReadRecord(RequestRecord, frozen=True, kw_only=True, gc=False):
     line: RequestLine
+
+
+def began_ms(request_id: str) -> int | None:
+    """Returns when a request began, in epoch milliseconds, by its id; None if that is no id."""
+    known = _ID.fullmatch(request_id)
+    return None if known is None else int(known[1], 16)
 
 
 encode = msgspec.json.Encoder().encode

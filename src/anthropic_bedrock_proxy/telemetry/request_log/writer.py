@@ -33,6 +33,7 @@ from ...redaction import hide_accounts, shown
 from ...timeline import UpstreamRequest
 from ..access_log import RequestLine
 from ..gathering import Gathering
+from .allowance import KeylessAllowance
 from .record import BudgetState, RequestRecord, encode
 
 SEGMENTS: Final = 16  # that the allowed bytes are divided into
@@ -61,12 +62,16 @@ class RequestLog:
         self.flush = self._records.flush
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._loss = _Loss()
+        self._keyless = KeylessAllowance()
         self._thread = Thread(target=self._write, name="request-log", daemon=True)
         self._thread.start()
 
     def __call__(self, line: RequestLine, encoded: bytes, exchange: Exchange) -> None:
         """Notes a request that has ended, unless there is nothing to explain of it."""
         if not line.model and line.error is None:
+            return
+        keyless = line.error is not None and not line.key_id and not exchange.timeline.upstream
+        if keyless and not self._keyless.take(exchange.ended):
             return
         record = encode(record_of(exchange, msgspec.Raw(encoded))) + b"\n"
         self._records.add(record, len(record))
@@ -195,9 +200,9 @@ def record_of(exchange: Exchange, line: msgspec.Raw) -> RequestRecord:
         budgets=tuple(
             BudgetState(
                 one.budget.account.owner,
-                one.budget.account.period,
+                one.budget.period,
                 one.budget.nano,
-                None if one.left is None else max(0, one.left + one.available + one.held),
+                one.remaining,
                 one.budget.resets_at,
             )
             for one in exchange.slices

@@ -1,7 +1,8 @@
 """Prompts and answers as attributes of spans, for operators who ask for them (OTEL_TRACE_CONTENT).
 
-Keys are hidden and data of files is left out. An attribute has at most 64 KiB: of messages the
-latest ones that fit, and one that is too large itself says only how large it was. For example:
+Keys are hidden and data of files is left out. An attribute has at most 64 KiB: of messages and
+tools the last ones that fit, and whatever is too large itself says only how large it was. For
+example:
 
     {"role":"user","content":[{"type":"text","text":"What is this?"},
                               {"type":"image","source":{"type":"base64","data":"iVBOR…"}}]}
@@ -12,6 +13,7 @@ Source of the forms: semantic-conventions-genai, gen_ai.input.messages and its s
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -60,7 +62,7 @@ def asked(content: TracedContent, hide: Hide) -> dict[str, str]:
     if "messages" in fields:
         attributes["gen_ai.input.messages"] = _latest(fields["messages"], _message, hide)
     if "system" in fields:
-        attributes["gen_ai.system_instructions"] = _whole(fields["system"], _system, hide)
+        attributes["gen_ai.system_instructions"] = _instructions(fields["system"], hide)
     if "tools" in fields:
         attributes["gen_ai.tool.definitions"] = _latest(fields["tools"], _tool, hide)
     return {name: value for name, value in attributes.items() if value}
@@ -89,7 +91,7 @@ def _latest(raw: Any, render: Callable[[Any], Json], hide: Hide) -> str:
     except UNREADABLE:
         return ""
     rendered: list[bytes] = []
-    size = 0
+    size = 1  # of brackets and commas, there is one more than items
     for item in reversed(items):
         one = _rendered(bytes(item), render)
         size += len(one) + 1
@@ -100,22 +102,20 @@ def _latest(raw: Any, render: Callable[[Any], Json], hide: Hide) -> str:
 
 
 def _rendered(raw: bytes, render: Callable[[Any], Json]) -> bytes:
-    left_out = _encoded({"left_out_bytes": len(raw)})
-    if len(raw) > _MAX_READ:
-        return left_out
-    try:
-        one = _encoded(render(_decode(raw)))
-    except UNREADABLE:
-        return left_out
-    return one if len(one) < MAX_ATTRIBUTE else left_out
+    if len(raw) <= _MAX_READ:
+        with contextlib.suppress(*UNREADABLE):
+            one = _encoded(render(_decode(raw)))
+            if len(one) + 2 <= MAX_ATTRIBUTE:
+                return one
+    return _left_out(len(raw))
 
 
-def _whole(raw: Any, render: Callable[[Any], list[Json]], hide: Hide) -> str:
+def _instructions(raw: Any, hide: Hide) -> str:
     encoded = bytes(raw)
     if len(encoded) > _MAX_READ:
-        return ""
+        return _fitting([_left_out(len(encoded))], hide)
     try:
-        return _fitting([_encoded(one) for one in render(_decode(encoded))], hide)
+        return _fitting([_encoded(one) for one in _system(_decode(encoded))], hide)
     except UNREADABLE:
         return ""
 
@@ -126,8 +126,14 @@ def _encoded(part: Any) -> bytes:
 
 
 def _fitting(items: Iterable[bytes], hide: Hide) -> str:
-    text = hide((b"[" + b",".join(items) + b"]").decode())
-    return text if len(text.encode()) <= 2 * MAX_ATTRIBUTE else ""
+    listed = b"[%b]" % b",".join(items)
+    if len(listed) > MAX_ATTRIBUTE:
+        listed = b"[%b]" % _left_out(len(listed))
+    return hide(listed.decode())
+
+
+def _left_out(size: int) -> bytes:
+    return _encode({"left_out_bytes": size})
 
 
 def _message(message: Json) -> Json:

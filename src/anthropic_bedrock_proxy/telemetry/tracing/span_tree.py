@@ -18,14 +18,14 @@ repository semantic-conventions-genai, whose names still change.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from ...gateway.exchange import Exchange
 from ...money import NANO_PER_USD
-from ...redaction import hide_keys, redact
+from ...redaction import hide_keys, hide_secrets, redact
 from ...timeline import OK, CellCall, ToolRun, TraceContext, UpstreamRequest
 from .content import answered, asked
 
@@ -105,9 +105,7 @@ class SpanTree:
         return redact(self._hide(printable))[:_LONGEST]
 
     def _hide(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "(hidden)")
-        return hide_keys(text)
+        return hide_keys(hide_secrets(text, self._secrets))
 
     def _session(self, headers: Mapping[bytes, bytes]) -> str:
         for name in _SESSION_HEADERS:
@@ -133,7 +131,7 @@ class SpanTree:
         if exchange.model:
             attributes["gen_ai.request.model"] = self.words(exchange.model)
         if exchange.timeline.upstream:
-            attributes |= _usage(exchange)
+            attributes |= _usage(_all_counts(exchange))
             if exchange.cost_nano is not None:
                 attributes["proxy.cost_usd"] = exchange.cost_nano / NANO_PER_USD
         error = ""
@@ -249,34 +247,25 @@ def _child(
     return FinishedSpan(name, kind, span_id, parent.span_id, *moments, attributes)
 
 
-def _usage(exchange: Exchange) -> dict[str, Attribute]:
-    usage = exchange.meter.billed()
-    return _told(
-        usage.input_tokens or 0,
-        exchange.meter.output_tokens,
-        usage.cache_read_input_tokens or 0,
-        usage.cache_creation_input_tokens or 0,
-    )
-
-
 def _step_usage(exchange: Exchange, step: int) -> dict[str, Attribute]:
     """Returns the usage of one model call: what was spent after it, less what was before it."""
     spent = exchange.timeline.spent
     if step > len(spent) + 1:
         return {}
-    if step <= len(spent):
-        after = _counts(spent[step - 1])
-    else:
-        usage, meter = exchange.meter.billed(), exchange.meter
-        after = [
-            usage.input_tokens or 0,
-            meter.output_tokens,
-            usage.cache_read_input_tokens or 0,
-            usage.cache_creation_input_tokens or 0,
-        ]
+    after = _counts(spent[step - 1]) if step <= len(spent) else _all_counts(exchange)
     before = _counts(spent[step - 2]) if step > 1 else [0, 0, 0, 0]
-    fresh, output, read, written = (max(0, a - b) for a, b in zip(after, before, strict=True))
-    return _told(fresh, output, read, written)
+    return _usage([max(0, a - b) for a, b in zip(after, before, strict=True)])
+
+
+def _all_counts(exchange: Exchange) -> list[int]:
+    """Returns the tokens of all model calls together, as `_COUNTS` names them."""
+    usage = exchange.meter.billed()
+    return [
+        usage.input_tokens or 0,
+        exchange.meter.output_tokens,
+        usage.cache_read_input_tokens or 0,
+        usage.cache_creation_input_tokens or 0,
+    ]
 
 
 def _counts(usage: Mapping[str, Any]) -> list[int]:
@@ -284,7 +273,8 @@ def _counts(usage: Mapping[str, Any]) -> list[int]:
     return [count if isinstance(count, int) else 0 for count in found]
 
 
-def _told(fresh: int, output: int, read: int, written: int) -> dict[str, Attribute]:
+def _usage(counts: Sequence[int]) -> dict[str, Attribute]:
+    fresh, output, read, written = counts
     return {
         "gen_ai.usage.input_tokens": fresh + read + written,
         "gen_ai.usage.output_tokens": output,

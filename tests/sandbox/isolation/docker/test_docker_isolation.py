@@ -158,6 +158,20 @@ def test_a_missing_image_is_pulled_and_when_that_fails_it_is_told_how_to_mend_it
     assert "docker pull registry.invalid/none:1" in failed.reason
 
 
+def test_a_missing_image_stays_missing_for_who_only_looks():
+    docker_image()
+
+    async def main():
+        async with isolation(image="registry.invalid/none:1", pull=False) as made:
+            state = await made.state()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            return state, [task for task in others if "pull" in repr(task)]
+
+    state, pulls = asyncio.run(main())
+    assert (state.status, pulls) == ("preparing", [])
+    assert "registry.invalid/none:1 is not here yet" in state.reason
+
+
 def test_a_runtime_that_the_daemon_has_not_is_told():
     async def main():
         async with isolation(image=docker_image(), runtime="none") as made:

@@ -20,10 +20,18 @@ _log = logging.getLogger(__name__)
 
 
 class SandboxImage:
-    """One image, which is pulled when it is missing. Belongs to one event loop."""
+    """One image, which is pulled when it is missing, unless not. Belongs to one event loop."""
 
-    def __init__(self, name: str, docker: Callable[[], Docker], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        docker: Callable[[], Docker],
+        now: Callable[[], float],
+        *,
+        pull: bool = True,
+    ) -> None:
         """`docker` gives the daemon's client; it may raise what that raises."""
+        self._may_pull = pull
         self.name = name
         self._docker = docker
         self._now = now
@@ -43,6 +51,9 @@ class SandboxImage:
 
     def state_without(self, details: dict[str, str]) -> IsolationState:
         """Tells of a missing image that it is on its way, which it is from now on, or why not."""
+        if not self._may_pull:
+            reason = f"the image {self.name} is not here yet: it is pulled when one is needed"
+            return IsolationState("preparing", reason, details)
         failed_at = self._pull_failed_at
         if self._pull is None and (
             failed_at is None or self._now() - failed_at >= _PULL_AGAIN_SECONDS

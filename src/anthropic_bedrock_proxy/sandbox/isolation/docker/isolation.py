@@ -59,10 +59,11 @@ class DockerIsolation:
         runtime: str | None = None,
         address: str | None = None,
         allow_degraded: bool = False,
+        pull: bool = True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`executor` is the name that containers are found by; `address` that of the daemon."""
-        self._image = SandboxImage(image, self._docker, now)
+        self._image = SandboxImage(image, self._docker, now, pull=pull)
         self._command = tuple(command)
         self._limits = limits
         self._workspace = workspace
