@@ -459,3 +459,19 @@ def test_the_last_events_and_the_end_of_a_stream_leave_in_one_write(proxy, strea
     client.on_chunk = lambda answer: writes.append(answer.complete)
     asyncio.run(client.send())
     assert writes == [True]
+
+
+SEARCH = {"type": "tool_search_tool_regex", "name": "tool_search_tool_regex"}
+TOOL = {"name": "t", "input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize("tools", [[], [SEARCH, TOOL]])
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-opus-4-1"])  # a turn on the second
+def test_a_thread_is_refused_with_what_tool_runners_look_for(proxy, model, tools):
+    answer = post(proxy, model=model, thread={"type": "create"}, tools=tools)
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json["error"]["details"] == {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    }
+    assert answer.headers["x-should-retry"] == "false"

@@ -83,7 +83,8 @@ def edit_request(draft: NativeDraft) -> None:
 
 def unsupported(name: str, reason: str) -> InvalidRequestError:
     """Makes the refusal of a field that Bedrock does not take."""
-    return InvalidRequestError(reason, error_code=_CODES.get(name))
+    code = _CODES.get(name)
+    return InvalidRequestError(reason, error_code=code, unsupported=(name,) if code else ())
 
 
 def _edit_field(draft: NativeDraft, name: str) -> None:
