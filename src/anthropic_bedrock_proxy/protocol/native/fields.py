@@ -36,13 +36,14 @@ CONVERTED: Final = frozenset(
     )
 )
 # Those and the fields that native dialects take as they are; adapt has removed what one lacks.
-_NATIVE: Final = CONVERTED | {"cache_control", "context_management"}
+_NATIVE: Final = CONVERTED | {"cache_control", "context_management", "safeguards"}
 # Top-level fields that Bedrock does not take. None: the answer is the same without.
 # Text: refused unless null or empty, with this reason.
 UNSUPPORTED: Final[dict[str, str | None]] = {
     "billing_policy": None,  # whom Anthropic bills has no meaning on one's own AWS account
     "diagnostics": None,  # cache-miss explanations; the answer just lacks them
     "service_tier": None,  # auto and standard_only both mean Bedrock's default tier
+    "tags": None,  # for a gateway that bills by them; Bedrock refuses them
     "speed": None,  # Bedrock has one speed; `usage.speed` is absent from the answer
     "betas": "betas: send beta flags in the anthropic-beta header",
     "compaction": "compaction: not available on Amazon Bedrock; remove it",
@@ -77,6 +78,8 @@ def edit_request(draft: NativeDraft) -> None:
         _edit_cache_control(draft)
     if "context_management" in draft.fields:
         _flag_context_management(draft)
+    if "safeguards" in draft.fields:
+        draft.need("safeguards")
     if "output_config" in draft.fields:
         _check_output_config(draft)
 
