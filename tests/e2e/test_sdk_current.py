@@ -279,13 +279,13 @@ def test_every_field_reaches_bedrock(sdk, sim):
         "tools": [WEATHER],
         "tool_choice": {"type": "tool", "name": "get_weather"},
     }
-    message = sdk.call("messages.create", **HELLO, **fields)
+    message = sdk.call("messages.create", **{**HELLO, "model": "claude-opus-5"}, **fields)
     assert message.content[0].name == "get_weather"
     body = sim.requests()[0]["body"]
     assert {name: body[name] for name in fields} == fields
     assert body["messages"] == HELLO["messages"]
     assert body["max_tokens"] == 2048
-    assert body["model"] == "global.anthropic.claude-opus-5-5"
+    assert body["model"] == "global.anthropic.claude-opus-5"
 
 
 def test_every_field_reaches_invoke_model(sdk, sim):

@@ -7,7 +7,7 @@ each step looks for the one thing that this model lacks on this dialect, and edi
                           safeguards stay or go with their flag
     2  tool changes       tools added or removed inside the conversation become texts
     3  turns              system messages inside, all texts by now, become the user's
-    4  prefill, sampling, max_tokens    are refused, left out, lowered
+    4  prefill, sampling, max_tokens, tool choice    are refused, left out, lowered, set free
     5  thinking           the nearest kind that the model has, with a budget within max_tokens
     6  deferred tools     those that the history refers to are loaded
     7  context            old tool results and thinking are cleared by the client's indexes
@@ -38,6 +38,7 @@ from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from ..request.messages import MessagesRequest
 from .breakpoint import place_breakpoint
+from .choice import adapt_choice
 from .context import adapt_context
 from .fields import adapt_fields
 from .limits import adapt_blanks, adapt_max_tokens, adapt_sampling, check_prefill, has_blanks
@@ -76,6 +77,7 @@ def adapt(
         check_prefill(rewrite)
         adapt_sampling(rewrite)
         adapt_max_tokens(rewrite)
+        adapt_choice(rewrite)
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)

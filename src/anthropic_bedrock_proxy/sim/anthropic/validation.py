@@ -83,7 +83,8 @@ def check_body(
     check_system(scope, body.get("system"))
     prompt.thinking = thinking.check(scope.model, body, scope.betas)
     if (choice := body.get("tool_choice")) is not None:
-        prompt.forced_tool = check_tool_choice(choice, tools, thinking=prompt.thinking != "off")
+        thinks = prompt.thinking != "off"
+        prompt.forced_tool = check_tool_choice(model, choice, tools, thinking=thinks)
     if (config := body.get("output_config")) is not None:
         _check_output_config(scope, config, body)
     if (marker := body.get("cache_control")) is not None:
