@@ -228,7 +228,7 @@ FIELDS = (
                 "tool_configuration": {"enabled": True, "allowed_tools": ["a"]},
             }
         ],
-        "RRRR RRR",
+        "DDDD DDD",
     ),
     field("fallbacks", "default", "RRRR RRR", title="fallbacks: default"),
     field(

@@ -330,7 +330,7 @@ def test_a_server_that_stops_says_so_in_the_stream(proxy):
     [
         (b"{", "The request body is not valid JSON"),
         ({**BODY, "model": "gpt-4"}, None),
-        ({**BODY, "mcp_servers": [{"url": "x"}]}, "mcp_servers:"),
+        ({**BODY, "fallbacks": [{"model": "x"}]}, "fallbacks:"),
         ({k: v for k, v in BODY.items() if k != "max_tokens"}, "max_tokens: Field required"),
     ],
 )

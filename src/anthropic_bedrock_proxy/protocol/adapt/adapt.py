@@ -4,7 +4,7 @@ Theory of operation: nearly every request is plain (`_stays`) and is sent untouc
 each step looks for the one thing that this model lacks on this dialect, and edits that:
 
     1  fields             older spellings become the current ones, flags of the body are collected;
-                          safeguards stay or go with their flag
+                          safeguards stay or go with their flag, tools that nobody runs go
     2  tool changes       tools added or removed inside the conversation become texts
     3  turns              system messages inside, all texts by now, become the user's
     4  prefill, sampling, max_tokens, tool choice    are refused, left out, lowered, set free
@@ -44,6 +44,7 @@ from .fields import adapt_fields
 from .limits import adapt_blanks, adapt_max_tokens, adapt_sampling, check_prefill, has_blanks
 from .rewrite import Rewrite
 from .safeguards import adapt_safeguards
+from .server_tools import adapt_server_tools
 from .thinking import adapt_thinking, drop_unsigned
 from .tools import adapt_deferred_tools, adapt_tool_changes
 from .turns import adapt_turns
@@ -72,6 +73,7 @@ def adapt(
     try:
         flags = adapt_fields(rewrite, flags)
         adapt_safeguards(rewrite)
+        adapt_server_tools(rewrite)
         adapt_tool_changes(rewrite)
         adapt_turns(rewrite)
         check_prefill(rewrite)

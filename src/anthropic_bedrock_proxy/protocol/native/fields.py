@@ -50,7 +50,6 @@ UNSUPPORTED: Final[dict[str, str | None]] = {
     "container": "container: only for requests with a code execution tool; remove it",
     "fallbacks": "fallbacks: not available on Amazon Bedrock; remove it",
     "fallback_credit_token": "fallback_credit_token: not available on Amazon Bedrock; remove it",
-    "mcp_servers": "mcp_servers: the MCP connector is not available on Amazon Bedrock; remove it",
     "thread": "thread: server-side threads are not available; send the whole history",
 }
 # For programs: the SDKs' tool runners send the whole history once they have seen this one.
