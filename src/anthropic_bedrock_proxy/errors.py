@@ -43,18 +43,21 @@ class ProxyError(Exception):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         error_code: str | None = None,
+        unsupported: Sequence[str] = (),
         cause: str = "",
         limits: Sequence[LimitState] = (),
     ) -> None:
         """`retry_after` in seconds; None as `should_retry`: as the official SDKs would decide.
 
-        `error_code` is for programs, e.g. `model_not_allowed`. `cause` is for the operator's
-        metrics and logs, what refused and why, e.g. `limit:key/requests`.
+        `error_code` is for programs, e.g. `model_not_allowed`, with the fields that are
+        `unsupported`, if it is about some. `cause` is for the operator's metrics and logs, what
+        refused and why, e.g. `limit:key/requests`.
         """
         self.message = hide_keys(message)
         super().__init__(self.message)
         self.retry_after = retry_after
         self.error_code = error_code
+        self.unsupported = unsupported
         self.cause = cause or error_code or ""
         self.limits = limits
         if should_retry is None:

@@ -148,7 +148,7 @@ class TestModels:
         assert opus["capabilities"]["thinking"]["types"] == {
             "adaptive": {"supported": True},
             "between_tools": {"supported": True},
-            "disabled": {"supported": True},
+            "disabled": {"supported": False},
             "enabled": {"supported": False},
         }
         micro = ask(proxy, "GET", "/v1/models/amazon.nova-micro-v1:0").json

@@ -27,7 +27,8 @@ class Result:
         self.flags = adapted.flags
         self.dropped = adapted.dropped
         self.warnings = adapted.warnings
-        self.applied_edits = adapted.applied_edits
+        self.added = adapted.added
+        self.applied_edits = adapted.added.get("context_management", {}).get("applied_edits")
 
     def __getattr__(self, name):
         return self.fields.get(name)

@@ -157,7 +157,7 @@ def to_telegram(request):
             finish=bytes,
             dropped=[],
             warnings=[],
-            applied_edits=None,
+            added={},
         )""",
             "    adapted = adapt(request, options.flags, target.capabilities, options.rules)",
         ),

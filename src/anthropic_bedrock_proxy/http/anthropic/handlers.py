@@ -89,7 +89,7 @@ class MessagesAPI:
     async def get_model(self, request: Request, *, model_id: str) -> Reply:
         """Returns one model, by any name that messages may ask for."""
         await self._authenticate(request)
-        return Reply(_encode(self._models.retrieve(model_id, request.exchange.caller)))
+        return Reply(_encode(self._models.retrieve(model_id.rstrip("/"), request.exchange.caller)))
 
     async def _enter(self, request: Request) -> bytes | bytearray:
         """Begins every Messages endpoint: checks key and headers, and returns the body."""
