@@ -74,11 +74,10 @@ def cases(name: str) -> Path:
     return found
 
 
-def recipe(name: str, url: str, key: str) -> str:
-    """A client's recipe for the proxy at `url`."""
-    code = blocks(RECIPES[name]["heading"])[0]
-    assert URL in code, f"{name}: the recipe has no address"
-    code = re.sub(r"^\$ ", "", code, flags=re.MULTILINE)  # the prompts of a terminal
+def put_in(code: str, url: str, key: str) -> str:
+    """A block of code with an address and a key, without the prompts of a terminal."""
+    assert URL in code, f"no address in {code}"
+    code = re.sub(r"^\$ ", "", code, flags=re.MULTILINE)
     return code.replace(URL, url).replace(KEY, key)
 
 
@@ -93,7 +92,7 @@ def run(
     end = source.suffix
     here = folder / "run"
     here.mkdir(parents=True)
-    code = recipe(name, proxy.url, proxy.key)
+    code = put_in(blocks(RECIPES[name]["heading"])[0], proxy.url, proxy.key)
     if end == ".mjs":
         code += f"\nexport {{ {', '.join(RECIPES[name]['names'])} }};\n"
         (here / "node_modules").symlink_to(installed / "node_modules")
