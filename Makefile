@@ -48,12 +48,20 @@ requirements: $(VENV)/.dev
 	    --output-file=$$name.txt $$name.in || exit 1; \
 	done
 
-$(VENV)/bin/python:
+# A PYTHON that is named makes the environment anew if that stands on another interpreter.
+BASE := import os, sys; print(os.path.realpath(sys._base_executable), sys.version_info)
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) -c '$(BASE)'),$(shell $(BIN)/python -c '$(BASE)' 2>/dev/null))
+.PHONY: $(BIN)/python
+endif
+endif
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python3)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh requirements/install-venv.sh
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.runtime: requirements/runtime.txt requirements/sandbox.txt requirements/terminal.txt requirements/tracing.txt pyproject.toml $(VENV)/bin/python
+$(VENV)/.runtime: requirements/runtime.txt requirements/sandbox.txt requirements/terminal.txt requirements/tracing.txt pyproject.toml $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/sandbox.txt -r requirements/terminal.txt -r requirements/tracing.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
