@@ -9,7 +9,6 @@ Not part of the test suite: these clients are large, or wait for hosts of their 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -28,32 +27,35 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("names", nargs="*", metavar="NAME")
     arguments.add_argument("--folder", type=Path, help="where to keep what is installed")
-    arguments.add_argument("--model", help="instead of that of the recipes")
+    arguments.add_argument("--model", default=recipes.MODEL, help="in place of theirs")
     given = arguments.parse_args()
     by_hand = [name for name, client in recipes.RECIPES.items() if not client.get("ci")]
     with ExitStack() as stack:
         made = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = (given.folder or made / "installed").resolve()
         simulator = stack.enter_context(RunningSimulator(made))
-        mapping = {"claude-haiku-4-5": given.model} if given.model else {}
-        settings = {"DEFAULT_MODEL_MAPPING": json.dumps(mapping)}
-        proxy = stack.enter_context(start_proxy(made / "proxy", simulator, **settings))
+        proxy = stack.enter_context(start_proxy(made / "proxy", simulator))
         failed = [
             name
             for name in given.names or by_hand
-            if not tried(name, folder / name, made / name, simulator, proxy)
+            if not tried(name, folder / name, made / name, simulator, proxy, given.model)
         ]
     return 1 if failed else 0
 
 
 def tried(
-    name: str, installed: Path, folder: Path, simulator: RunningSimulator, proxy: RunningProxy
+    name: str,
+    installed: Path,
+    folder: Path,
+    simulator: RunningSimulator,
+    proxy: RunningProxy,
+    model: str,
 ) -> bool:
     """Runs one client and prints its row; whether all went well."""
     program = install(name, installed)
     simulator.control.reset()
     recipes.script_weather(simulator.control)
-    outcomes = recipes.run(name, program, folder, proxy, installed)
+    outcomes = recipes.run(name, program, folder, proxy, installed=installed, model=model)
     shown = {None: "yes", "": "-"}
     row = [shown.get(outcomes.get(case, ""), "NO") for case in CASES]
     client = recipes.RECIPES[name]

@@ -21,7 +21,7 @@ from anthropic_bedrock_proxy.sim.client import SimClient
 CLIENTS = Path(__file__).parent / "clients"
 PAGE = ROOT / "docs" / "how-to" / "clients.md"
 RECIPES: dict[str, dict[str, Any]] = tomllib.loads((CLIENTS / "recipes.toml").read_text())
-URL, KEY = "http://127.0.0.1:8000", "sk-..."
+URL, KEY, MODEL = "http://127.0.0.1:8000", "sk-...", "claude-haiku-4-5"
 # Clients that would call home, or ask whether they may run as root.
 QUIET = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -82,11 +82,18 @@ def put_in(code: str, url: str, key: str) -> str:
 
 
 def run(
-    name: str, program: str | Path, folder: Path, proxy: RunningProxy, installed: Path = CLIENTS
+    name: str,
+    program: str | Path,
+    folder: Path,
+    proxy: RunningProxy,
+    *,
+    installed: Path = CLIENTS,
+    model: str = MODEL,
 ) -> dict[str, str | None]:
     """Runs a recipe and its cases by `program`: what was wrong with each, or None.
 
-    `installed` has the commands of clients, and the modules of those in JavaScript.
+    `installed` has the commands of clients, and the modules of those in JavaScript; `model` stands
+    in the place of that of the recipes.
     """
     source = cases(name)
     end = source.suffix
@@ -96,8 +103,10 @@ def run(
     if end == ".mjs":
         code += f"\nexport {{ {', '.join(RECIPES[name]['names'])} }};\n"
         (here / "node_modules").symlink_to(installed / "node_modules")
-    (here / ("recipe.txt" if end == ".sh" else f"recipe{end}")).write_text(code)
-    (here / f"cases{end}").write_text(source.read_text())
+    (here / ("recipe.txt" if end == ".sh" else f"recipe{end}")).write_text(
+        code.replace(MODEL, model)
+    )
+    (here / f"cases{end}").write_text(source.read_text().replace(MODEL, model))
     (here / f"run_case{end}").write_text((CLIENTS / f"run_case{end}").read_text())
     commands = [installed / "node_modules" / ".bin", installed / "bin", os.environ["PATH"]]
     environment = QUIET | {
