@@ -46,6 +46,7 @@ class Proxy:
         toolset=None,
         content=None,
         policy=DEFAULT_POLICY,
+        budget_status="auto",
     ):
         self.upstream = FakeUpstream()
         toolset = toolset or search_tools()
@@ -85,6 +86,7 @@ class Proxy:
             registry=self.registry,
             max_body_bytes=max_bytes,
             content=content,
+            budget_status=budget_status,
             observers=[lambda _, exchange: self.logged.append(exchange)],
             cors=cors,
         )
