@@ -7,6 +7,9 @@ import asyncio
 import pytest
 from http_client import Client
 
+from anthropic_bedrock_proxy.errors import PermissionDeniedError
+from anthropic_bedrock_proxy.http.anthropic.budget_status import BudgetStatus
+
 BODY = {
     "model": "claude-haiku-4-5",
     "max_tokens": 10,
@@ -54,3 +57,8 @@ def test_a_model_that_the_key_may_not_use_is_no_failed_log_in(make_proxy):
     assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
     assert answer.json["error"]["details"] == {"error_code": "model_not_allowed"}
     assert answer.headers["x-should-retry"] == "false"
+
+
+def test_another_refusal_is_told_as_it_is():
+    error = PermissionDeniedError("m", error_code="tool_not_allowed")
+    assert BudgetStatus("429").told(error, request=None) is error
