@@ -24,6 +24,7 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
+from anthropic_bedrock_proxy.protocol.request.policy import Policy
 
 BODY = {
     "model": "claude-haiku-4-5",
@@ -506,3 +507,17 @@ def test_results_of_checks_are_relayed(proxy):
     (call,) = proxy.upstream.calls
     assert json.loads(call.body)["safeguards"] == asked["safeguards"]
     assert ("anthropic-beta", "dangerous-tool-use-2026-09-03") in call.headers
+
+
+@pytest.mark.parametrize(("model", "sends"), [("claude-haiku-4-5", True), ("claude-opus-5", False)])
+def test_sampling_under_the_newest_version_is_left_out_where_the_operator_says_so(
+    make_proxy, message, model, sends
+):
+    proxy = make_proxy(policy=Policy(drops_sampling=True))
+    proxy.upstream.script.append(message)
+    version = {"anthropic-version": "2026-10-21"}
+    answer = post(proxy, headers=version, model=model, temperature=0.5)
+    assert answer.status == 200
+    (call,) = proxy.upstream.calls
+    assert (b"temperature" in call.body) is sends
+    assert ("x-proxy-warning" in answer.headers) is not sends

@@ -159,7 +159,8 @@ def to_telegram(request):
             warnings=[],
             added={},
         )""",
-            "    adapted = adapt(request, options.flags, target.capabilities, options.rules)",
+            "    adapted = adapt(request, options.flags, target.capabilities, options.rules, "
+            "options.policy)",
         ),
     ),
     f"""{_CONVERSION}

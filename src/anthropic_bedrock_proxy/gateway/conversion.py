@@ -103,7 +103,7 @@ def convert(
 
 
 def _convert(request: MessagesRequest, target: Target, options: ConversionOptions) -> Conversion:
-    adapted = adapt(request, options.flags, target.capabilities, options.rules)
+    adapted = adapt(request, options.flags, target.capabilities, options.rules, options.policy)
     made = _converse if target.dialect == "converse" else _native
     conversion = made(adapted, target, options)
     if request.view.max_tokens == 0:

@@ -75,7 +75,7 @@ class Messages:
 
         Raises `ProxyError`.
         """
-        request = parse_request(body, exchange.version)
+        request = parse_request(body, exchange.version, drops_sampling=self._policy.drops_sampling)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
         trace = exchange.timeline.trace

@@ -1,7 +1,8 @@
 """Paths as clients write them who join a base URL and a path in their own way.
 
-A base URL is given with `/v1` or without, with a slash at its end, or with the `/anthropic` of other
-gateways. Only a path that no route has is looked at here, and only paths of clients' APIs come out.
+A base URL is given with `/v1` or without, with a slash at its end, or with the `/anthropic` of
+other gateways. Only a path that no route has is looked at here, and only paths of clients' APIs
+come out.
 
     /messages  //v1/messages/  /v1/v1/messages  /anthropic/v1/messages    ->  /v1/messages
 """

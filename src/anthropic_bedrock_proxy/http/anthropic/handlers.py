@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from ...errors import ProxyError
 from ...gateway.counting import Counting
 from ...gateway.messages import Messages
 from ...gateway.model_list import ModelList
@@ -20,6 +21,7 @@ from ..application import HTTPRoute, Request
 from ..authentication import Authentication
 from ..body import read_body
 from ..reply import Reply, StreamReply, encoded
+from .budget_status import BudgetStatus
 from .content import ContentObserver, ShownEvents
 from .encoder import ANTHROPIC
 
@@ -40,14 +42,19 @@ class MessagesAPI:
         *,
         max_body_bytes: int,
         content: ContentObserver | None = None,
+        budget_status: str = "auto",
     ) -> None:
-        """`content` is shown requests and answers of the keys that it names."""
+        """`content` is shown requests and answers of the keys that it names.
+
+        `budget_status` is what a spent budget answers with: see `BudgetStatus`.
+        """
         self._messages = messages
         self._counting = counting
         self._models = models
         self._authenticate = authentication.authenticate
         self._max_body_bytes = max_body_bytes
         self._content = content
+        self._budget_status = BudgetStatus(budget_status)
 
     def routes(self) -> Iterable[HTTPRoute]:
         """Returns the routes of this API."""
@@ -63,10 +70,16 @@ class MessagesAPI:
         """Creates a message, whole or streamed."""
         body = await self._enter(request)
         exchange, content = request.exchange, self._content
-        if content is None or not content.wants(exchange.key_id):
-            return encoded(await self._messages.handle(exchange, body), exchange, ANTHROPIC)
-        content.request(exchange, body)
-        answer = await self._messages.handle(exchange, body)
+        if content is not None and not content.wants(exchange.key_id):
+            content = None
+        if content is not None:
+            content.request(exchange, body)
+        try:
+            answer = await self._messages.handle(exchange, body)
+        except ProxyError as error:
+            raise self._budget_status.told(error, request) from None
+        if content is None:
+            return encoded(answer, exchange, ANTHROPIC)
         if isinstance(answer, bytes):
             content.answer(exchange, answer)
         else:

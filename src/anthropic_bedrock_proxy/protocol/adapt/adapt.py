@@ -37,6 +37,7 @@ from ...models.betas import BetaRules
 from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from ..request.messages import MessagesRequest
+from ..request.policy import DEFAULT_POLICY, Policy
 from .breakpoint import place_breakpoint
 from .choice import adapt_choice
 from .context import adapt_context
@@ -61,7 +62,11 @@ class Adapted(msgspec.Struct, frozen=True):
 
 
 def adapt(
-    request: MessagesRequest, flags: list[str], capabilities: Capabilities, rules: BetaRules
+    request: MessagesRequest,
+    flags: list[str],
+    capabilities: Capabilities,
+    rules: BetaRules,
+    policy: Policy = DEFAULT_POLICY,
 ) -> Adapted:
     """Applies every rewrite that the model needs, in their one order.
 
@@ -77,7 +82,7 @@ def adapt(
         adapt_tool_changes(rewrite)
         adapt_turns(rewrite)
         check_prefill(rewrite)
-        adapt_sampling(rewrite)
+        adapt_sampling(rewrite, drops=policy.drops_sampling)
         adapt_max_tokens(rewrite)
         adapt_choice(rewrite)
         adapt_thinking(rewrite)
