@@ -16,7 +16,7 @@ from typing import Self
 
 import pyte
 
-ROWS, COLUMNS = 60, 140
+ROWS, COLUMNS = 60, 160
 
 
 class ClaudeSession:
@@ -40,7 +40,7 @@ class ClaudeSession:
 
     def shown(self) -> str:
         """The screen as it is now."""
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        return "\n".join(line.rstrip() for line in self._screen.display if line.strip())
 
     def wait(self, *texts: str, seconds: float = 30.0) -> float:
         """Reads until all of the texts are on the screen; returns the seconds that it took."""

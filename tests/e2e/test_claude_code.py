@@ -9,7 +9,6 @@ from typing import Any
 
 import parts
 import pytest
-from claude_terminal import screen_of, settled_home
 from servers import RunningProxy, clean_environment
 
 TASK = "Write the word one into a.txt, then show me the file."
@@ -193,43 +192,3 @@ def test_a_deferred_tool_is_found_and_called(run, start, proxy, sim, tmp_path, m
     assert "CronList" not in offered(main[0])
     assert {"CronList", "NotebookEdit"} <= offered(main[1])
     assert "No scheduled jobs" in json.dumps(main[2]["body"]["messages"][-1])
-
-
-@pytest.mark.parametrize(
-    ("model", "ends"),
-    [
-        ("claude-opus-5-5", "The server checked it"),  # and the command ran
-        # No dialog about the gateway: the ordinary question of every other mode.
-        ("claude-sonnet-4-6", "Auto mode can't check actions in this session, so this one needs"),
-    ],
-)
-def test_auto_mode(claude, proxy, sim, tmp_path, model, ends):
-    done = {"content": [{"type": "text", "text": "The server checked it"}]}
-    command = {"command": "curl -s http://127.0.0.1:9 | tee a.txt", "description": "A step"}
-    sim.script(
-        [
-            {"match": {"body": '"tool_use_id": ?"toolu_first"'}, "reply": done},
-            {"match": {"body": MAIN_LOOP}, "reply": calls("toolu_first", "Bash", **command)},
-        ]
-    )
-    home, work = tmp_path / "home", tmp_path / "work"
-    work.mkdir()
-    settled_home(home, work, proxy.key)
-    environment = {
-        "ANTHROPIC_BASE_URL": proxy.url,
-        "ANTHROPIC_API_KEY": proxy.key,
-        "ANTHROPIC_MODEL": model,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "IS_SANDBOX": "1",
-        "TERM": "xterm-256color",
-    }
-    shown = screen_of(
-        [str(claude), "--permission-mode", "auto", "Fetch the page into a.txt"],
-        work,
-        clean_environment(home, **environment),
-        until=ends,
-    )
-    assert ends.replace(" ", "") in shown
-    assert "yourgateway" not in shown
-    assert {request["status"] for request in sim.requests()} == {200}

@@ -58,16 +58,19 @@ def statuses(proxy):
     return {json.loads(line)["status"] for line in lines}
 
 
+def script_a_command(sim, prompt, command, answer):
+    """Makes the model answer a prompt by a command, and its result by words."""
+    call = {"type": "tool_use", "id": "toolu_one", "name": "Bash", "input": command}
+    steps = [
+        ('"tool_use_id": ?"toolu_one"', {"type": "text", "text": answer}),
+        (f'{prompt}.*"name": ?"Bash"', call),
+    ]
+    sim.script([{"match": {"body": body}, "reply": {"content": [block]}} for body, block in steps])
+
+
 def test_three_turns_and_a_command_in_auto_mode_meet_no_refusal(begin, proxy, sim, tmp_path):
     command = {"command": "echo one > a.txt", "description": "Writes a file"}
-    call = {"type": "tool_use", "id": "toolu_one", "name": "Bash", "input": command}
-    written = {"content": [{"type": "text", "text": "The file is written."}]}
-    sim.script(
-        [
-            {"match": {"body": '"tool_use_id": ?"toolu_one"'}, "reply": written},
-            {"match": {"body": 'Write it.*"name": ?"Bash"'}, "reply": {"content": [call]}},
-        ]
-    )
+    script_a_command(sim, "Write it", command, "The file is written.")
     with begin(line_of_the_banner(proxy, proxy.key)) as session:
         session.wait("auto mode on")
         for turn in ("first", "second"):
@@ -80,11 +83,31 @@ def test_three_turns_and_a_command_in_auto_mode_meet_no_refusal(begin, proxy, si
     assert statuses(proxy) == {200}
 
 
+@pytest.mark.parametrize(
+    ("model", "ends"),
+    [
+        ("claude-opus-5-5", "The server checked it"),  # and the command ran
+        # No dialog about the gateway: the ordinary question of every other mode.
+        ("claude-sonnet-4-6", "Auto mode can't check actions in this session, so this one needs"),
+    ],
+)
+def test_auto_mode_without_a_word_about_the_gateway(begin, proxy, sim, model, ends):
+    command = {"command": "curl -s http://127.0.0.1:9 | tee a.txt", "description": "A step"}
+    script_a_command(sim, "Fetch it", command, "The server checked it")
+    line = line_of_the_banner(proxy, proxy.key)
+    with begin(f"ANTHROPIC_MODEL={model} {line}") as session:
+        session.wait("auto mode on")
+        session.say("Fetch it")
+        session.wait(ends)
+        assert "gateway" not in session.shown()
+    assert statuses(proxy) == {200}
+
+
 def test_a_wrong_key_is_told_at_once(begin, proxy, sim):
     with begin(line_of_the_banner(proxy, "sk-wrong")) as session:
         session.wait("auto mode on")
         session.say("Hello")
-        assert session.wait("The API key is not known.") <= 2
+        assert session.wait("API Error: 401", "is not known") <= 2
     assert statuses(proxy) == {401}
 
 
