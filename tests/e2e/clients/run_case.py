@@ -1,6 +1,6 @@
 """Runs a recipe of docs/how-to/clients.md, then the cases that go with it.
 
-    python run_case.py RECIPE.py CASES.py
+    python run_case.py RECIPE CASES
 
 Runs under the client's interpreter, so it needs nothing but Python. Prints a line of JSON for each
 case: its name, and null or the end of what it raised. A case gets the recipe's names.
