@@ -49,8 +49,14 @@ class ClaudeSession:
             rest = began + seconds - time.monotonic()
             assert rest > 0, f"not within {seconds:g} s: {texts}\n{self.shown()}"
             if select.select([self._terminal], [], [], rest)[0]:
-                self._stream.feed(os.read(self._terminal, 1 << 16))
+                self._stream.feed(self._read())
         return time.monotonic() - began
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._terminal, 1 << 16)
+        except OSError as error:  # nobody writes to it any more
+            raise AssertionError(f"the session has ended\n{self.shown()}") from error
 
     def say(self, prompt: str) -> None:
         """Types a prompt, sees it on the screen, and sends it."""
