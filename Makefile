@@ -42,18 +42,26 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime sandbox terminal tracing dev old-sdk api-docs; do \
+	cd requirements && for name in runtime sandbox terminal tracing dev old-sdk api-docs clients; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
 	done
 
-$(VENV)/bin/python:
+# A PYTHON that is named makes the environment anew if that stands on another interpreter.
+BASE := import os, sys; print(os.path.realpath(sys._base_executable), sys.version_info)
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) -c '$(BASE)'),$(shell $(BIN)/python -c '$(BASE)' 2>/dev/null))
+.PHONY: $(BIN)/python
+endif
+endif
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python3)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh requirements/install-venv.sh
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.runtime: requirements/runtime.txt requirements/sandbox.txt requirements/terminal.txt requirements/tracing.txt pyproject.toml $(VENV)/bin/python
+$(VENV)/.runtime: requirements/runtime.txt requirements/sandbox.txt requirements/terminal.txt requirements/tracing.txt pyproject.toml $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/sandbox.txt -r requirements/terminal.txt -r requirements/tracing.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -63,4 +71,4 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-old .venv-api-docs tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

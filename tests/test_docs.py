@@ -292,6 +292,7 @@ def test_every_layer_around_sandboxes_names_a_test():
 # Environment variables of other programs that the docs mention.
 OTHER_NAMES = {
     "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
     "ANTHROPIC_BASE_URL",
     "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
     "GRAFANA_ADMIN_PASSWORD",

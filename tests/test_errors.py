@@ -245,3 +245,33 @@ def test_a_text_of_nothing_but_beginnings_of_tokens_is_read_soon():
     began = process_time()
     hide_keys("-eyJ" * 16_000)
     assert process_time() - began < 0.5
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("ThrottlingException", "Too many tokens per day, please wait before trying again."),
+        ("rate_limit_error", "This request would exceed your daily token limit"),
+        ("ServiceQuotaExceededException", "Your request exceeds the service quota"),
+    ],
+)
+@pytest.mark.parametrize("told", [None, 3.0])
+def test_a_quota_that_seconds_do_not_bring_back_is_not_tried_again(code, words, told):
+    refusal = UpstreamRefusal(code, words, status=429, retry_after=told)
+    assert not rule_for(refusal).retryable
+    error = from_refusal(refusal)
+    assert (error.status, error.type) == (429, "rate_limit_error")
+    assert error.retry_after == 3600
+    assert b"x-should-retry: false" in ANTHROPIC.error_lines(error)
+
+
+def test_a_burst_is_tried_again():
+    refusal = UpstreamRefusal("ThrottlingException", "Too many tokens, please wait", status=429)
+    assert rule_for(refusal).retryable
+    assert from_refusal(refusal).should_retry
+
+
+@pytest.mark.parametrize(("wait", "retried"), [(None, True), (60, True), (61, False)])
+@pytest.mark.parametrize("kind", [errors.RateLimitError, errors.UnavailableError])
+def test_nobody_is_asked_to_wait_longer_than_the_sdks_do(kind, wait, retried):
+    assert kind("m", retry_after=wait).should_retry is retried

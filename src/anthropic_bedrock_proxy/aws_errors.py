@@ -157,6 +157,9 @@ _RETRY_AFTER: Mapping[type[ProxyError], float] = {
     RateLimitError: 5.0,
     UnavailableError: 1.0,
 }
+_OF_THE_DAY: Final = AWSRule(RateLimitError)  # a quota that waiting for seconds does not bring back
+_QUOTA_SECONDS: Final = 3600.0
+PER_DAY: Final = r"per day|daily"
 CREDENTIALS_MESSAGE = (
     "The proxy could not authenticate to Amazon Bedrock. Ask the operator to check its AWS "
     "credentials."
@@ -171,7 +174,7 @@ _NO_SUCH_MODEL = r"model identifier is invalid"
 _NEEDS_PROFILE = r"on-demand throughput isn['\u2019]t supported"
 
 
-def _says(words: str, message: str) -> re.Match[str] | None:
+def says(words: str, message: str) -> re.Match[str] | None:
     """Finds words in a message, in whatever case; compiled at their first use, not at the start."""
     return re.search(words, message, re.IGNORECASE)
 
@@ -180,6 +183,8 @@ def rule_for(refusal: UpstreamRefusal) -> AWSRule:
     """Returns the table row for a refusal; by HTTP status where the exception name is unknown."""
     code = refusal.code
     rule = AWS_ERRORS.get(code) or OWN_REFUSALS.get(code) or _BY_STATUS.get(refusal.status)
+    if rule is not None and rule.error is RateLimitError and says(PER_DAY, refusal.message):
+        return _OF_THE_DAY
     return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
 
 
@@ -190,24 +195,27 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
         return UnavailableError(CREDENTIALS_MESSAGE, cause=f"aws:{refusal.code}")
     message = redact(refusal.message) or f"Amazon Bedrock answered {refusal.code}."
     if rule.error is InvalidRequestError:
-        if _says(_NO_SUCH_MODEL, message):
+        if says(_NO_SUCH_MODEL, message):
             return NotFoundError(message, cause=f"aws:{refusal.code}")
-        if _says(_NEEDS_PROFILE, message):
+        if says(_NEEDS_PROFILE, message):
             return NotFoundError(f"{message} {_USE_A_PROFILE}", cause=f"aws:{refusal.code}")
         message = _begin_with_the_words(message)
     cause = f"aws:{refusal.code}"
     if rule.lasting:
         return rule.error(message, should_retry=False, cause=cause)
     retry_after = refusal.retry_after
-    if retry_after is None:
+    should_retry = None
+    if rule.error is RateLimitError and not rule.retryable:
+        retry_after, should_retry = max(retry_after or 0.0, _QUOTA_SECONDS), False
+    elif retry_after is None:
         retry_after = _RETRY_AFTER.get(rule.error)
-    return rule.error(message, retry_after=retry_after, cause=cause)
+    return rule.error(message, retry_after=retry_after, should_retry=should_retry, cause=cause)
 
 
 def _begin_with_the_words(message: str) -> str:
     """Moves the words that Claude Code compacts its history at to the beginning of a message."""
-    if match := _says(_PROMPT_TOO_LONG, message):
+    if match := says(_PROMPT_TOO_LONG, message):
         return f"prompt is too long{message[match.end() :]}"
-    if _says(_INPUT_TOO_LONG, message):
+    if says(_INPUT_TOO_LONG, message):
         return f"prompt is too long: {message}"
     return message

@@ -16,6 +16,7 @@ import msgspec
 from .redaction import hide_accounts, hide_keys
 
 _RETRIED: Final = (408, 409, 429)
+_LONGEST_WAIT: Final = 60.0  # seconds: the official SDKs wait no longer, and would come too early
 
 
 class LimitState(msgspec.Struct, frozen=True, gc=False):
@@ -41,24 +42,32 @@ class ProxyError(Exception):
         message: str,
         *,
         retry_after: float | None = None,
+        resets_at: int | None = None,
         should_retry: bool | None = None,
         error_code: str | None = None,
+        unsupported: Sequence[str] = (),
         cause: str = "",
         limits: Sequence[LimitState] = (),
     ) -> None:
-        """`retry_after` in seconds; None as `should_retry`: as the official SDKs would decide.
+        """`retry_after` in seconds, `resets_at` epoch seconds: when a spent budget is full again.
 
-        `error_code` is for programs, e.g. `model_not_allowed`. `cause` is for the operator's
-        metrics and logs, what refused and why, e.g. `limit:key/requests`.
+        None as `should_retry`: as the official SDKs would decide, but for longer waits than theirs.
+
+        `error_code` is for programs, e.g. `model_not_allowed`, with the fields that are
+        `unsupported`, if it is about some. `cause` is for the operator's metrics and logs, what
+        refused and why, e.g. `limit:key/requests`.
         """
         self.message = hide_accounts(hide_keys(message))
         super().__init__(self.message)
         self.retry_after = retry_after
+        self.resets_at = resets_at
         self.error_code = error_code
+        self.unsupported = unsupported
         self.cause = cause or error_code or ""
         self.limits = limits
         if should_retry is None:
-            should_retry = self.status in _RETRIED or self.status >= 500  # noqa: PLR2004
+            retried = self.status in _RETRIED or self.status >= 500  # noqa: PLR2004
+            should_retry = retried and (retry_after or 0) <= _LONGEST_WAIT
         self.should_retry = should_retry
 
 
@@ -113,6 +122,12 @@ class RateLimitError(ProxyError):
     """Too many requests or tokens; wait."""
 
     status, type = 429, "rate_limit_error"
+
+
+class BillingError(ProxyError):
+    """A budget is used up, for clients that take a 403 for a failed log-in."""
+
+    status, type = 429, "billing_error"
 
 
 class APIError(ProxyError):

@@ -9,6 +9,13 @@ from anthropic_bedrock_proxy.cli.banner import banner
 from anthropic_bedrock_proxy.config import load_settings
 
 
+def test_claude_code_is_given_the_key_that_it_does_not_ask_about():
+    settings = load_settings(None, environ={}, env_file=None)
+    text = banner(settings, "127.0.0.1", 8000, "Bedrock", None, first_key="sk-1", keyless=False)
+    line = "ANTHROPIC_BASE_URL=http://127.0.0.1:8000 ANTHROPIC_AUTH_TOKEN=sk-1 claude"
+    assert f"Claude Code:\n  {line}" in text
+
+
 @pytest.mark.parametrize(
     ("host", "tls", "listening", "curl"),
     [

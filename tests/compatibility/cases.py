@@ -7,6 +7,7 @@ from choice_cases import CHOICES
 from client_tool_cases import CLIENT, PROPERTIES
 from context_cases import CACHING, CONTEXT, THINKING
 from field_cases import FIELDS
+from flag_cases import FLAGS
 from history_cases import HISTORY
 from result_cases import RESULTS
 from server_block_cases import SERVER
@@ -16,6 +17,7 @@ from tool_cases import CUSTOM
 
 ROWS = (
     *FIELDS,
+    *FLAGS,
     *CHOICES,
     *THINKING,
     *CACHING,

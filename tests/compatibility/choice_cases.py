@@ -17,6 +17,7 @@ _TOOLS = {"tools": [TOOL, OTHER_TOOL]}
 _CALLED = {"tools": [TOOL], "messages": loop()}
 _ANY = {"toolConfig.toolChoice": {"any": {}}}
 _ONE = {"toolConfig.toolChoice": {"tool": {"name": "weather"}}}
+_FREE = {"tool_choice": {"type": "auto"}}  # where no tool can be forced
 _AUTO = "auto is what happens anyway"
 
 
@@ -29,11 +30,12 @@ CHOICES = (
     _choice(
         "auto", {"type": "auto"}, "NNNN MMM", converse={"toolConfig.toolChoice": GONE}, same=_AUTO
     ),
-    _choice("any", {"type": "any"}, "NNNN MMD", converse=_ANY),
+    _choice("any", {"type": "any"}, "NNMM MMD", converse=_ANY, native=_FREE),
     _choice(
         "tool",
         {"type": "tool", "name": "weather"},
-        "NNNN MME",
+        "NNMM MME",
+        native=_FREE,
         converse=_ONE,
         only={"qwen": {"toolConfig.tools.0.toolSpec.name": "weather", "toolConfig.tools.1": GONE}},
     ),
@@ -44,6 +46,7 @@ CHOICES = (
         "any",
         "MMMM MMD",
         native={"tool_choice": {"type": "any"}},
+        only={"opus55": _FREE, "mantle": _FREE},
         converse=_ANY,
     ),
     _choice(

@@ -6,6 +6,7 @@ from rows import CODE, CONTAINER, GONE, HELLO, NATIVE, TOOL_SPEC, Row, field
 
 FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {}}}
 _PREFILL = "This model does not support assistant message prefill"
+_CHECKS = "dangerous-tool-use-2026-09-03"
 _BETA = "fine-grained-tool-streaming-2025-05-14"
 
 
@@ -189,6 +190,20 @@ FIELDS = (
             "nova": {"@model": "eu.amazon.nova-lite-v1:0"},
         },
     ),
+    field(
+        "safeguards",
+        [{"type": "dangerous_tool_use"}],
+        "DNNN DDD",
+        title="safeguards (checks of tool calls, for Claude Code's auto mode), with their flag",
+        flags=(_CHECKS,),
+    ),
+    field(
+        "safeguards",
+        [{"type": "dangerous_tool_use"}],
+        "DNNN DDD",
+        title="safeguards, without their flag",
+    ),
+    field("tags", {"cost": "a"}, "DDDD DDD", title="tags (whom a gateway bills)"),
     field("speed", "standard", "DDDD DDD", title="speed: standard"),
     field("speed", "fast", "DDDD DDD", title="speed: fast"),
     field("diagnostics", {"previous_message_id": "msg_1"}, "DDDD DDD"),
@@ -204,7 +219,7 @@ FIELDS = (
                 "tool_configuration": {"enabled": True, "allowed_tools": ["a"]},
             }
         ],
-        "RRRR RRR",
+        "DDDD DDD",
     ),
     field("fallbacks", "default", "RRRR RRR", title="fallbacks: default"),
     field(
@@ -265,21 +280,6 @@ FIELDS = (
         cells="DDDD DDD",
         flags=("files-api-2025-04-14",),
         named="anthropic-beta files-api",
-    ),
-    Row(
-        group="fields",
-        name="anthropic-beta header: Bedrock has another name for the flag",
-        request={},
-        at="@headers.anthropic-beta",
-        cells="MMMM DDD",
-        flags=("advanced-tool-use-2025-11-20",),
-        named="anthropic-beta",
-        only={
-            "haiku": {"anthropic_beta": ["tool-search-tool-2025-10-19"]},
-            "opus48": {"anthropic_beta": ["tool-search-tool-2025-10-19"]},
-            "opus55": {"@headers.anthropic-beta": "tool-search-tool-2025-10-19"},
-            "mantle": {"@headers.anthropic-beta": "tool-search-tool-2025-10-19"},
-        },
     ),
     field(
         "amazon-bedrock-guardrailConfig",

@@ -8,6 +8,7 @@ the proxy can do without is learned and tried again, as `gateway/messages.py` do
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import cache
 from typing import Any
@@ -61,7 +62,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     by_bedrock: bool = False  # the refusal is Bedrock's own, relayed
     tree: dict[str, Any] = {}
     told: list[str] = []  # dropped and warnings
-    applied_edits: list[dict[str, Any]] | None = None
+    added: Mapping[str, Any] = {}
     lessons: int = 0  # refusals of Bedrock that were learned from
 
 
@@ -170,7 +171,7 @@ def _outcome(conversion: Conversion, lessons: int) -> Outcome:
             "@headers": dict(call.headers),
         },
         told=[*conversion.dropped, *conversion.warnings],
-        applied_edits=conversion.applied_edits,
+        added=conversion.added,
         lessons=lessons,
     )
 

@@ -48,11 +48,27 @@ NAMES: Final = {
         "defer_loading allowed_callers strict input_examples eager_input_streaming cache_control"
     ),
 }
+# Seen in requests of Claude Code 2.1.330, beside what the SDK knows.
+CLAUDE_CODE: Final = {
+    "fields": (
+        "context_management max_tokens messages metadata model output_config safeguards stream "
+        "system tags temperature thinking tool_choice tools"
+    ),
+    "flags": (
+        "advanced-tool-use-2025-11-20 afk-mode-2026-01-31 claude-code-20250219 "
+        "context-1m-2025-08-07 context-management-2025-06-27 dangerous-tool-use-2026-09-03 "
+        "effort-2025-11-24 fallback-credit-2026-06-01 interleaved-thinking-2025-05-14 "
+        "mid-conversation-tool-changes-2026-07-01 per-turn-control-2026-07-01 "
+        "redact-thinking-2026-02-12 request-tags-2026-08-21 structured-outputs-2025-12-15 "
+        "thinking-display-updates-2026-08-18 thinking-token-count-2026-05-13 "
+        "token-counting-2024-11-01"
+    ),
+}
 _MEMBER: Final = "a toolset is refused as a whole, whatever its members"
 _ITSELF: Final = "a search that has to be searched for is none"
 # A TypedDict of the SDK (without "Beta"), one key of it, or a key anywhere -> why it has no row.
 EXCEPTIONS: Final = {
-    "MessageCreateParamsBase.workspace_id": "the SDK sends it as a header of Anthropic's own API",
+    ".workspace_id": "the SDK sends it as a header of Anthropic's own API",
     "ComputerToolsetConfigsParam": _MEMBER,
     "BrowserToolsetConfigsParam": _MEMBER,
     "ToolSearchToolBm25_20251119Param.defer_loading": _ITSELF,
@@ -134,11 +150,19 @@ def reasons_for(missing: str) -> set[str]:
 
 
 def params_of_sdk(namespace: str) -> list[Param]:
-    """Every TypedDict that the parameters of `messages.create` lead to."""
-    module = importlib.import_module(f"anthropic.{namespace}.message_create_params")
+    """Every TypedDict that the parameters of `messages.create` and `count_tokens` lead to."""
+    create = importlib.import_module(f"anthropic.{namespace}.message_create_params")
+    count = importlib.import_module(f"anthropic.{namespace}.message_count_tokens_params")
     found: dict[Any, Param] = {}
-    _walk(module.MessageCreateParamsBase, found)
+    _walk(create.MessageCreateParamsBase, found)
+    _walk(count.MessageCountTokensParams, found)
     return list(found.values())
+
+
+def flags_of_sdk() -> set[str]:
+    """Every beta flag that the SDK has a name for."""
+    module = importlib.import_module("anthropic.types.anthropic_beta_param")
+    return set(_literals(module.AnthropicBetaParam))
 
 
 def _walk(hint: Any, found: dict[Any, Param]) -> None:

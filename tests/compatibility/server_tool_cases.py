@@ -68,7 +68,13 @@ _MEMBER = {"enabled": True, "defer_loading": True}
 def _server(kind: str, name: str, **more: Any) -> Row:
     """A tool that Anthropic runs."""
     tree = {"type": kind, **({"name": name} if name else {}), **more}
-    return tool(kind, tree, "RRRR RRR", group="server tools")
+    named = f"tools: {kind} is not available"
+    return tool(kind, tree, "DDDD DDD", group="server tools", named=named)
+
+
+def _toolset(kind: str, **more: Any) -> Row:
+    """Several tools of the client's in one."""
+    return tool(kind, {"type": kind, **more}, "RRRR RRR", group="server tools")
 
 
 def _code(date: str, first: str) -> Row:
@@ -127,8 +133,8 @@ SERVER_TOOLS = (
         cache_control=EPHEMERAL,
         tools=[{"name": "t", "input_schema": _BARE, "description": "Does it"}],
     ),
-    _server("computer_toolset_20260801", "", configs={"key": _MEMBER}, cache_control=EPHEMERAL),
-    _server("browser_toolset_20260801", "", configs={"find": _MEMBER}, cache_control=EPHEMERAL),
+    _toolset("computer_toolset_20260801", configs={"key": _MEMBER}, cache_control=EPHEMERAL),
+    _toolset("browser_toolset_20260801", configs={"find": _MEMBER}, cache_control=EPHEMERAL),
     *(_search(kind) for kind in _SEARCH_KINDS),
     *(
         row

@@ -8,7 +8,16 @@ import msgspec
 import pytest
 from cases import ROWS
 from proofs import fragment, prove
-from reference import EXCEPTIONS, Shown, is_excepted, params_of_sdk, reasons_for
+from reference import (
+    CLAUDE_CODE,
+    EXCEPTIONS,
+    Param,
+    Shown,
+    flags_of_sdk,
+    is_excepted,
+    params_of_sdk,
+    reasons_for,
+)
 from reference import NAMES as NAMES_OF_REFERENCE
 from rows import COLUMNS, WORDS, Row
 from write_table import COMMAND, PAGE, page
@@ -86,6 +95,25 @@ def test_every_type_and_field_of_the_sdk_has_a_row(namespace):
     missing = [key for key in Shown(ROWS).lacks(params) if not is_excepted(key)]
     assert len(params) > 100
     assert not missing, "add rows, or say in reference.EXCEPTIONS why there are none"
+
+
+def test_every_flag_of_the_sdk_and_of_claude_code_has_a_row():
+    flags = flags_of_sdk()
+    assert len(flags) > 50
+    shown = {row.name for row in ROWS if row.group == "beta flags"}
+    assert not (flags | set(CLAUDE_CODE["flags"].split())) - shown, "add rows to flag_cases.py"
+
+
+def test_every_field_of_claude_code_has_a_row():
+    shown = Shown(ROWS)
+    assert not [name for name in CLAUDE_CODE["fields"].split() if not shown.has(name)]
+
+
+def test_a_new_field_or_flag_would_be_noticed():
+    """What the tests above look for is not there by chance."""
+    new = Param("MessageCreateParamsBase", (), ("model", "brand_new"))
+    assert list(Shown(ROWS).lacks([new])) == ["MessageCreateParamsBase.brand_new"]
+    assert "brand-new-2027-01-01" not in {row.name for row in ROWS}
 
 
 def test_exceptions_are_still_needed():

@@ -207,14 +207,16 @@ def test_16_cached_tokens_are_told():
     assert whole["usage"]["cache_read_input_tokens"] == 4
 
 
-# 17. litellm#26252, litellm#36442, litellm#28083. No web search yet: refused clearly.
+# 17. litellm#26252, litellm#36442, litellm#28083. No web search yet: left out, and told.
 @every_way
 @pytest.mark.parametrize(
     "kind", ["web_search_20250305", "web_search_20260318", "web_fetch_20260209"]
 )
 def test_17_web_search_is_not_forwarded(column, kind):
-    name = kind.rpartition("_")[0]
-    refused(column, {"tools": [{"type": kind, "name": name}]}, f"tools.0: {kind}")
+    search = {"type": kind, "name": kind.rpartition("_")[0]}
+    outcome = travel(column, {"tools": [search, TOOL]})
+    assert outcome.told == [f"tools: {kind} is not available; left out"]
+    assert search["name"] not in encode(outcome.tree).decode()
 
 
 @every_way

@@ -33,10 +33,15 @@ models of other makers like Nova Lite or Qwen3. Every cell of these tables is a 
 A dropped cell with a ¹ is one that Bedrock refuses first: the proxy learns from that, once for each
 model. A cell with a ✗ is a known mistake: it says what should be, and the notes say what is.
 
+The beta flags are those that the newest SDK and Claude Code may send, each alone: one that stands
+for a field is sent with that field, and a later one is left out. `count_tokens` is converted in the
+same way; what cannot change a count is not sent.
+
 {total} rows in {columns} columns: {counts}.
 """
 _TITLES: Final = {
     "fields": "Fields of a request",
+    "beta flags": "Beta flags (`anthropic-beta`)",
     "system messages": "System messages inside the conversation",
     "blocks": "Blocks of user messages",
     "results": "Tool results",

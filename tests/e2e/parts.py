@@ -20,6 +20,8 @@ CLIENTS = Path(__file__).parent / "clients"
 OLD_ENVIRONMENT = ROOT / ".venv-old"
 API_DOCS_ENVIRONMENT = ROOT / ".venv-api-docs"
 API_DOCS_REQUIREMENTS = ROOT / "requirements" / "api-docs.txt"
+CLIENTS_ENVIRONMENT = ROOT / ".venv-clients"
+CLIENTS_REQUIREMENTS = ROOT / "requirements" / "clients.txt"
 OLD_REQUIREMENTS = ROOT / "requirements" / "old-sdk.txt"
 _SECONDS = 240
 
@@ -32,6 +34,11 @@ def old_python() -> Path:
 def api_docs_python() -> Path:
     """An interpreter that has what judges descriptions of APIs."""
     return _environment(API_DOCS_ENVIRONMENT, API_DOCS_REQUIREMENTS, "schemathesis")
+
+
+def clients_python() -> Path:
+    """An interpreter that has the clients in Python."""
+    return _environment(CLIENTS_ENVIRONMENT, CLIENTS_REQUIREMENTS, "pydantic-ai-slim")
 
 
 def node() -> str:

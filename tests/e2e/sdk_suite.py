@@ -25,7 +25,7 @@ from pathlib import Path
 
 from servers import RunningSimulator, start_proxy
 
-VERSION = "2.12.0"
+VERSION = "2.14.0"
 FILES = [
     f"tests/api_resources/{name}.py"
     for name in ("test_messages", "test_models", "beta/test_messages", "beta/test_models")

@@ -234,6 +234,26 @@ def test_tool_round_trip(sdk, sim):
     assert echoed[0] == ANSWER[0]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_tool_runner_goes_on_without_a_thread(proxy, sim, stream):
+    """The current one asks for a thread; told that there are none, it sends the whole history."""
+    answered(sim)
+    snow = {"content": [{"type": "text", "text": "Snow."}]}
+    sim.script([{"match": {"body": '"tool_use_id": ?"toolu_1"'}, "reply": snow}])
+
+    @anthropic.beta_tool
+    def get_weather(city: str) -> str:
+        """The weather of a city."""
+        return f"{city}: -3, snow"
+
+    with anthropic.Anthropic(base_url=proxy.url, api_key=proxy.key, max_retries=0) as client:
+        runner = client.beta.messages.tool_runner(**HELLO, tools=[get_weather], stream=stream)
+        answers = [turn.get_final_message() if stream else turn for turn in runner]
+    assert [answer.stop_reason for answer in answers] == ["tool_use", "end_turn"]
+    (_, _, given) = sim.requests()[-1]["body"]["messages"]
+    assert given["content"][0]["content"] == "Oslo: -3, snow"
+
+
 @pytest.mark.parametrize(
     ("model", "thinking"),
     [
@@ -259,13 +279,13 @@ def test_every_field_reaches_bedrock(sdk, sim):
         "tools": [WEATHER],
         "tool_choice": {"type": "tool", "name": "get_weather"},
     }
-    message = sdk.call("messages.create", **HELLO, **fields)
+    message = sdk.call("messages.create", **{**HELLO, "model": "claude-opus-5"}, **fields)
     assert message.content[0].name == "get_weather"
     body = sim.requests()[0]["body"]
     assert {name: body[name] for name in fields} == fields
     assert body["messages"] == HELLO["messages"]
     assert body["max_tokens"] == 2048
-    assert body["model"] == "global.anthropic.claude-opus-5-5"
+    assert body["model"] == "global.anthropic.claude-opus-5"
 
 
 def test_every_field_reaches_invoke_model(sdk, sim):

@@ -38,7 +38,7 @@ def conversion():
         finish=lambda body: body,
         dropped=[],
         warnings=[],
-        applied_edits=None,
+        added={},
         whole_only=True,
     )
 

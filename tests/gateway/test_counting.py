@@ -13,7 +13,7 @@ from working import search_tools
 
 from anthropic_bedrock_proxy.app.models import load_model_table
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
-from anthropic_bedrock_proxy.errors import PermissionDeniedError, ProxyError, RateLimitError
+from anthropic_bedrock_proxy.errors import ProxyError, RateLimitError
 from anthropic_bedrock_proxy.fetch.base import Fetched, NoFetcher
 from anthropic_bedrock_proxy.gateway.admission.admission import Admission
 from anthropic_bedrock_proxy.gateway.admission.rate_limits import LimitOptions
@@ -279,7 +279,7 @@ def test_a_budget_that_was_used_up_elsewhere_counts():
 )
 def test_what_a_key_may_not_use_it_may_not_count(fields, change):
     world = Keyed(**fields)
-    with pytest.raises(PermissionDeniedError, match="this key may not use"):
+    with pytest.raises(ProxyError, match="this key may not use"):
         world.count(messages=WITH_URL, **change)
     assert not world.fetched
     assert not world.upstream.calls

@@ -19,6 +19,7 @@ from anthropic_bedrock_proxy.gateway.admission.authenticator import KeyOptions
 from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.http.health import Health
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.base.callers import KeyRecord
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.store.secrets import hash_secret, hint_of, mint_secret
@@ -44,6 +45,8 @@ class Proxy:
         trusted_networks=(),
         toolset=None,
         content=(),
+        policy=DEFAULT_POLICY,
+        budget_status="auto",
     ):
         self.upstream = FakeUpstream()
         toolset = toolset or search_tools()
@@ -70,6 +73,7 @@ class Proxy:
             resolve_profile=self.resolve_profile,
             toolset=toolset,
             report_cost=report_cost,
+            policy=policy,
         )
         self.health = Health(environment="development")
         self.app = make_application(
@@ -82,6 +86,7 @@ class Proxy:
             registry=self.registry,
             max_body_bytes=max_bytes,
             content=content,
+            budget_status=budget_status,
             observers=[lambda _, exchange: self.logged.append(exchange)],
             cors=cors,
         )

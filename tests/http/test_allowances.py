@@ -153,18 +153,18 @@ def test_a_used_up_budget(make_proxy):
 
 
 @pytest.mark.parametrize(
-    ("allowed", "code"),
+    ("allowed", "code", "status"),
     [
-        ({"allowed_models": ("claude-opus-*",)}, "model_not_allowed"),
-        ({"allowed_tools": ("get_*",)}, "tool_not_allowed"),
-        ({"allowed_networks": ("10.0.0.0/8",)}, "network_not_allowed"),
+        ({"allowed_models": ("claude-opus-*",)}, "model_not_allowed", 400),
+        ({"allowed_tools": ("get_*",)}, "tool_not_allowed", 403),
+        ({"allowed_networks": ("10.0.0.0/8",)}, "network_not_allowed", 403),
     ],
 )
-def test_what_a_key_may_not_do(proxy, allowed, code):
+def test_what_a_key_may_not_do(proxy, allowed, code, status):
     secret = proxy.add_key(**allowed)
     tools = [{"name": "delete_all", "input_schema": {"type": "object"}}]
     refused = ask(proxy, secret, body=BODY | {"tools": tools})
-    assert refused.status == 403
+    assert refused.status == status
     assert refused.json["error"]["details"] == {"error_code": code}
     assert not proxy.upstream.calls
 

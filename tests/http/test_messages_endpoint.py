@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import time
 import tracemalloc
 
@@ -23,6 +24,7 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.gateway.answer.pacing import Pacing
 from anthropic_bedrock_proxy.http.server.bounds import ConnectionBounds
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, fold
+from anthropic_bedrock_proxy.protocol.request.policy import Policy
 
 BODY = {
     "model": "claude-haiku-4-5",
@@ -330,7 +332,7 @@ def test_a_server_that_stops_says_so_in_the_stream(proxy):
     [
         (b"{", "The request body is not valid JSON"),
         ({**BODY, "model": "gpt-4"}, None),
-        ({**BODY, "mcp_servers": [{"url": "x"}]}, "mcp_servers:"),
+        ({**BODY, "fallbacks": [{"model": "x"}]}, "fallbacks:"),
         ({k: v for k, v in BODY.items() if k != "max_tokens"}, "max_tokens: Field required"),
     ],
 )
@@ -481,3 +483,63 @@ def test_the_last_events_and_the_end_of_a_stream_leave_in_one_write(proxy, strea
     client.on_chunk = lambda answer: writes.append(answer.complete)
     asyncio.run(client.send())
     assert writes == [True]
+
+
+SEARCH = {"type": "tool_search_tool_regex", "name": "tool_search_tool_regex"}
+TOOL = {"name": "t", "input_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize("tools", [[], [SEARCH, TOOL]])
+@pytest.mark.parametrize("model", ["claude-haiku-4-5", "claude-opus-4-1"])  # a turn on the second
+def test_a_thread_is_refused_with_what_tool_runners_look_for(proxy, model, tools):
+    answer = post(proxy, model=model, thread={"type": "create"}, tools=tools)
+    assert (answer.status, answer.json["error"]["type"]) == (400, "invalid_request_error")
+    assert answer.json["error"]["details"] == {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    }
+    assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_checks_of_tool_calls_that_the_model_lacks_are_told_in_the_answer(proxy, message, streams):
+    proxy.upstream.script.append([STREAM] if streams else message)
+    answer = post(proxy, stream=streams, safeguards=[{"type": "dangerous_tool_use"}])
+    if streams:
+        check_grammar(answer.events)
+        told = fold(answer.events)
+        (ending,) = [json.loads(data) for name, data in answer.events if name == b"message_delta"]
+        assert ending["delta"]["safeguard_results"] == told["safeguard_results"]
+    else:
+        told = answer.json
+    status = {"type": "unavailable", "reason": "disabled"}
+    assert told["safeguard_results"] == [{"type": "dangerous_tool_use", "status": status}]
+    assert answer.headers["x-proxy-warning"].startswith("safeguards: ")
+    assert b"safeguards" not in proxy.upstream.calls[0].body
+
+
+RESULTS = [{"type": "dangerous_tool_use", "status": {"type": "available", "tool_uses": {}}}]
+
+
+def test_results_of_checks_are_relayed(proxy):
+    proxy.upstream.script.append(encode({**MESSAGE, "safeguard_results": RESULTS}))
+    asked = {"model": "claude-opus-5-5", "safeguards": [{"type": "dangerous_tool_use"}]}
+    answer = post(proxy, headers={"anthropic-beta": "dangerous-tool-use-2026-09-03"}, **asked)
+    assert answer.json["safeguard_results"] == RESULTS
+    (call,) = proxy.upstream.calls
+    assert json.loads(call.body)["safeguards"] == asked["safeguards"]
+    assert ("anthropic-beta", "dangerous-tool-use-2026-09-03") in call.headers
+
+
+@pytest.mark.parametrize(("model", "sends"), [("claude-haiku-4-5", True), ("claude-opus-5", False)])
+def test_sampling_under_the_newest_version_is_left_out_where_the_operator_says_so(
+    make_proxy, message, model, sends
+):
+    proxy = make_proxy(policy=Policy(drops_sampling=True))
+    proxy.upstream.script.append(message)
+    version = {"anthropic-version": "2026-10-21"}
+    answer = post(proxy, headers=version, model=model, temperature=0.5)
+    assert answer.status == 200
+    (call,) = proxy.upstream.calls
+    assert (b"temperature" in call.body) is sends
+    assert ("x-proxy-warning" in answer.headers) is not sends

@@ -17,6 +17,7 @@ OPUS_45 = "us.anthropic.claude-opus-4-5-20251101-v1:0"
 SONNET_46 = "us.anthropic.claude-sonnet-4-6"
 OPUS_47 = "us.anthropic.claude-opus-4-7"
 OPUS_48 = "us.anthropic.claude-opus-4-8"
+OPUS_55 = "us.anthropic.claude-opus-5-5"
 FABLE = "us.anthropic.claude-fable-5-2"
 SEARCH = {"anthropic_beta": ["tool-search-tool-2025-10-19"]}
 TOOL = {"name": "run", "input_schema": {"type": "object"}}
@@ -62,6 +63,10 @@ REFUSED = [
     (SONNET_45, {"anthropic_beta": ["context-1m-2025-08-07", "per-turn-control-2026-07-01"]},
      "invalid beta flag"),
     (SONNET_45, {"anthropic_beta": ["dangerous-tool-use-2026-09-03"]}, "invalid beta flag"),
+    (SONNET_45, {"safeguards": []}, f"safeguards: {EXTRA}"),
+    (OPUS_47, {"safeguards": []}, f"safeguards: {EXTRA}"),
+    (OPUS_47, {"safeguards": [{"type": "x"}], "anthropic_beta": ["dangerous-tool-use-2026-09-03"]},
+     "safeguards.0: Input tag 'x' found using 'type'"),
     (OPUS_47, {"anthropic_beta": ["claude-code-20250219"]}, "invalid beta flag"),
     (SONNET_45, {"anthropic_beta": ["structured-outputs-2025-11-13"]}, "invalid beta flag"),
     (SONNET_45, {"anthropic_beta": ["advanced-tool-use-2025-11-20"]}, "invalid beta flag"),
@@ -136,6 +141,10 @@ REFUSED = [
      '"thinking.type.enabled" is not supported'),
     (SONNET_45, {"thinking": {"type": "adaptive"}}, "adaptive thinking is not supported"),
     (FABLE, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported'),
+    (OPUS_55, {"thinking": {"type": "disabled"}}, '"thinking.type.disabled" is not supported'),
+    (OPUS_55, {"tools": [TOOL], "tool_choice": {"type": "any"}}, "tool_choice: 'any' is not"),
+    (FABLE, {"tools": [TOOL], "tool_choice": {"type": "tool", "name": "run"}},
+     "tool_choice: 'tool' is not supported for this model"),
     (SONNET_45, {"thinking": {"type": "enabled", "budget_tokens": 1000}, "max_tokens": 2000},
      "greater than or equal to 1024"),
     (SONNET_45, {"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1024},

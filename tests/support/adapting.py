@@ -10,6 +10,7 @@ from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER, Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -27,21 +28,28 @@ class Result:
         self.flags = adapted.flags
         self.dropped = adapted.dropped
         self.warnings = adapted.warnings
-        self.applied_edits = adapted.applied_edits
+        self.added = adapted.added
+        self.applied_edits = adapted.added.get("context_management", {}).get("applied_edits")
 
     def __getattr__(self, name):
         return self.fields.get(name)
 
 
 def adapted(
-    model=HAIKU, dialect="invoke", flags=(), rules=REGISTRY.betas, output_tokens=None, **body
+    model=HAIKU,
+    dialect="invoke",
+    flags=(),
+    rules=REGISTRY.betas,
+    output_tokens=None,
+    policy=DEFAULT_POLICY,
+    **body,
 ):
     body = {"model": model, "max_tokens": 20_000, "messages": HELLO, **body}
     request = parse_request(encode(body), "2023-06-01")
     target = REGISTRY.target(REGISTRY.route(model), DEFAULT_PROVIDER, dialect)
     capabilities = structs.replace(target.capabilities, output_tokens=output_tokens)
     before = {name: bytes(raw) for name, raw in request.fields.items()}
-    result = adapt(request, list(flags), capabilities, rules)
+    result = adapt(request, list(flags), capabilities, rules, policy)
     assert {name: bytes(raw) for name, raw in request.fields.items()} == before
     return Result(result)
 

@@ -109,6 +109,7 @@ def make_routes(
     files=None,
     render_metrics=no_metrics,
     content=(),
+    budget_status="auto",
     max_file_bytes=1 << 20,
     max_body_bytes=1 << 25,
     build_admin=None,
@@ -123,6 +124,7 @@ def make_routes(
         authentication,
         max_body_bytes=max_body_bytes,
         content=content,
+        budget_status=budget_status,
     )
     health = health or Health(environment="development")
     sandbox_health = sandbox_health or SandboxHealth(None, {})

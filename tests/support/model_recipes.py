@@ -157,9 +157,10 @@ def to_telegram(request):
             finish=bytes,
             dropped=[],
             warnings=[],
-            applied_edits=None,
+            added={},
         )""",
-            "    adapted = adapt(request, options.flags, target.capabilities, options.rules)",
+            "    adapted = adapt(request, options.flags, target.capabilities, options.rules, "
+            "options.policy)",
         ),
     ),
     f"""{_CONVERSION}

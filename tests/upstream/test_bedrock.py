@@ -239,7 +239,10 @@ def test_refusals_tell_whether_the_model_may_have_run(steps, sent):
 
 def test_nothing_was_sent_without_a_connection_or_time():
     async def main():
-        async with upstream_on(ok(MESSAGE), total_seconds=0.0, max_attempts=2) as (upstream, server):
+        async with upstream_on(ok(MESSAGE), total_seconds=0.0, max_attempts=2) as (
+            upstream,
+            server,
+        ):
             call = new_call()
             with pytest.raises(UpstreamRefusal, match="TooLate") as late:
                 await upstream.call(call)

@@ -75,6 +75,7 @@ def make_application(
         authentication,
         max_body_bytes=settings.server.max_body_bytes,
         content=content,
+        budget_status=settings.budgets.exceeded_status,
     )
     files_api = FilesAPI(
         files, authentication, max_file_bytes=settings.sandbox.standalone_max_file_size_bytes

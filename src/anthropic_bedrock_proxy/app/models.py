@@ -94,5 +94,6 @@ def make_policy(settings: Settings) -> Policy:
         service_tier=models.default_service_tier,
         latency=models.performance_latency,
         guardrail=guardrail,
+        drops_sampling=models.unsupported_sampling == "drop",
         request_metadata=models.request_metadata,
     )

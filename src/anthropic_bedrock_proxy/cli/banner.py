@@ -63,7 +63,7 @@ def banner(
             "Python (pip install anthropic):",
             f"  anthropic.Anthropic(base_url={url!r}, api_key={key!r})",
             "Claude Code:",
-            f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key} claude",
+            f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude",
         ]
     return "\n".join(lines)
 

@@ -16,7 +16,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from ..aws_errors import NO_CREDENTIALS, TOO_LATE, UNREACHABLE, UpstreamRefusal, rule_for
+from ..aws_errors import (
+    NO_CREDENTIALS,
+    PER_DAY,
+    TOO_LATE,
+    UNREACHABLE,
+    UpstreamRefusal,
+    rule_for,
+    says,
+)
 from ..errors import InvalidRequestError, NotFoundError, PermissionDeniedError, RateLimitError
 from .checks import CheckResult, fail, ok, warn
 
@@ -27,7 +35,6 @@ _ACCESS: Final = re.compile(
     re.IGNORECASE,
 )
 _IAM: Final = re.compile(r"not authorized to perform:? bedrock|explicit deny", re.IGNORECASE)
-_PER_DAY: Final = re.compile(r"per day|daily", re.IGNORECASE)
 _NEEDS_PROFILE: Final = re.compile(r"on-demand throughput", re.IGNORECASE)
 _NO_SUCH_MODEL: Final = re.compile(
     r"identifier is invalid|not supported in this region", re.IGNORECASE
@@ -78,7 +85,7 @@ def judged(refusal: UpstreamRefusal, *, tries: int = 1) -> CheckResult:
 
 
 def _throttled(words: str, tries: int) -> CheckResult:
-    if _PER_DAY.search(words):
+    if says(PER_DAY, words):
         found = "the quota of tokens per day is zero or used up"
     else:
         found = f"throttled {tries} times in a row at one token each: the quota may be zero"

@@ -20,7 +20,7 @@ import msgspec
 from ..aws_errors import NOT_AN_ANSWER, UpstreamRefusal
 from ..errors import InvalidRequestError
 from ..models.registry import Target
-from ..protocol.answer.edits import with_applied_edits
+from ..protocol.answer.edits import with_added
 from ..protocol.answer.events import Event, explode
 from ..protocol.raw import MISSHAPEN, decode
 from ..protocol.request.messages import MessagesRequest
@@ -120,9 +120,9 @@ class Attempt:
             self._overrides.confirm(self.target, self.options, conversion.call, self.view)
         return answer
 
-    def applied_edits(self) -> list[dict[str, Any]] | None:
-        """Returns what context editing took out of the last call, if it was asked for."""
-        return None if self.conversion is None else self.conversion.applied_edits
+    def added(self) -> Mapping[str, Any]:
+        """Returns the fields that the answer gets after the last call."""
+        return {} if self.conversion is None else self.conversion.added
 
     async def open_call(self, request: MessagesRequest) -> AnswerStream:
         """Opens one model call of a turn; admits each but the first.
@@ -184,8 +184,8 @@ async def call_whole(exchange: Exchange, upstream: Upstream, conversion: Convers
     except (msgspec.MsgspecError, ValueError) as error:
         raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
     exchange.meter.assume_input(conversion.call.body)  # unless the answer told it
-    if conversion.applied_edits is not None:
-        body = with_applied_edits(body, conversion.applied_edits)
+    if conversion.added:
+        body = with_added(body, conversion.added)
     return body
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True):
     finish: Callable[[bytes], bytes]  # a whole answer as the client expects it
     dropped: list[str]
     warnings: list[str]
-    applied_edits: list[dict[str, Any]] | None
+    added: Mapping[str, Any]  # fields that the answer gets: the model does not write them
     whole_only: bool = False  # the model streams no such request: call it whole, then stream that
 
 
@@ -103,7 +103,7 @@ def convert(
 
 
 def _convert(request: MessagesRequest, target: Target, options: ConversionOptions) -> Conversion:
-    adapted = adapt(request, options.flags, target.capabilities, options.rules)
+    adapted = adapt(request, options.flags, target.capabilities, options.rules, options.policy)
     made = _converse if target.dialect == "converse" else _native
     conversion = made(adapted, target, options)
     if request.view.max_tokens == 0:
@@ -144,7 +144,7 @@ def _native(adapted: Adapted, target: Target, options: ConversionOptions) -> Con
         finish=lambda body: finish_message(body, model),
         dropped=[*adapted.dropped, *made.dropped],
         warnings=adapted.warnings,
-        applied_edits=adapted.applied_edits,
+        added=adapted.added,
     )
 
 
@@ -187,6 +187,6 @@ def _converse(adapted: Adapted, target: Target, options: ConversionOptions) -> C
         ),
         dropped=[*adapted.dropped, *made.dropped],
         warnings=[*adapted.warnings, *made.warnings],
-        applied_edits=adapted.applied_edits,
+        added=adapted.added,
         whole_only=made.whole_only,
     )

@@ -19,7 +19,7 @@ from ..bounded import Bounded
 from ..errors import InvalidRequestError
 from ..models.registry import Registry, Route, Target
 from ..protocol.request.messages import MessagesRequest, parse_request
-from ..protocol.request.policy import DEFAULT_POLICY
+from ..protocol.request.policy import Policy
 from ..protocol.tokens import estimate_input
 from ..tools.toolset import Toolset
 from ..upstream.base import Deadlines, ModelCall, Upstream
@@ -32,6 +32,7 @@ from .sources import Sources, has_urls
 _encode = msgspec.json.Encoder().encode
 
 
+_POLICY: Final = Policy(drops_sampling=True)  # which changes no count
 _ONE: Final = msgspec.Raw(b"1")
 # AWS's words; the last is about models that only inference profiles serve.
 _UNSUPPORTED: Final = ("counting tokens", "counttokens", "on-demand throughput")
@@ -88,7 +89,7 @@ class Counting:
 
     async def handle(self, exchange: Exchange, body: bytes | bytearray) -> TokenCount:
         """Answers one authenticated request. Raises `ProxyError`."""
-        request = parse_request(body, exchange.version, counting=True)
+        request = parse_request(body, exchange.version, counting=True, drops_sampling=True)
         exchange.model = request.view.model
         provider = pinned_provider(exchange.caller, self._upstreams)
         route = self._registry.route(exchange.model, provider=provider)
@@ -162,7 +163,7 @@ class Counting:
         options = ConversionOptions(
             flags=exchange.betas,
             rules=self._registry.betas,
-            policy=DEFAULT_POLICY,
+            policy=_POLICY,
             stream=False,
             request_id="",
             timeline=exchange.timeline,

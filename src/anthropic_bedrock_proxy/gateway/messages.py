@@ -75,7 +75,7 @@ class Messages:
 
         Raises `ProxyError`.
         """
-        request = parse_request(body, exchange.version)
+        request = parse_request(body, exchange.version, drops_sampling=self._policy.drops_sampling)
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
         route = self._route(exchange, request)
@@ -196,18 +196,18 @@ class Messages:
         exchange.upstream_request_id = stream.upstream_request_id
         exchange.service_tier = stream.service_tier
         exchange.ttft_ms = round((self._monotonic() - exchange.started) * 1000)
-        applied_edits: Callable[[], list[dict[str, Any]] | None] | None = None
+        added: Callable[[], Mapping[str, Any]] | None = None
         if spent is not None:  # of a turn: the last call's
-            applied_edits = attempt.applied_edits
-        elif conversion is not None and (edits := conversion.applied_edits) is not None:
-            applied_edits = partial(list, edits)  # and not the attempt, which holds the request
+            added = attempt.added
+        elif conversion is not None and conversion.added:
+            added = partial(dict, conversion.added)  # and not the attempt, which holds the request
         paced = PacedStream(stream, self._pacing, self._monotonic, started=exchange.started)
         return AnswerEvents(
             exchange,
             stream,
             paced,
             attempt.lease,
-            applied_edits=applied_edits,
+            added=added,
             spent=spent,
             report_cost=self._report_cost and exchange.stream,
             whole=not exchange.stream,

@@ -17,11 +17,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ..errors import APIError, ProxyError, UnavailableError
+from ..errors import APIError, NotFoundError, ProxyError, UnavailableError
 from ..gateway.exchange import Exchange
 from ..router import Router, method_not_allowed
 from .cors import CORS
 from .encoder import Encoder, StreamEncoder
+from .paths import meant_path
 from .reply import Reply, StreamReply, header_lines
 from .server.errors import ClientGoneError
 from .server.request import Request as ServerRequest
@@ -131,7 +132,7 @@ class Application:
     async def _answer(self, request: Request, exchange: Exchange) -> Reply | StreamReply:
         encoder = self._encoder
         try:
-            route, parameters = self._router.find(request.path, request.head.raw_path)
+            route, parameters = self._find(request.path, request.head.raw_path)
             encoder = route.encoder or encoder
             exchange.endpoint = route.template
             handler = self._handler(route.methods, request)
@@ -150,6 +151,15 @@ class Application:
         except Exception:  # noqa: BLE001  # the last line of defence: nothing may leak to clients
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})
             return _error_reply(exchange, _internal(), encoder)
+
+    def _find(self, path: str, raw_path: bytes) -> tuple[HTTPRoute, Mapping[str, str]]:
+        try:
+            return self._router.find(path, raw_path)
+        except NotFoundError:
+            meant = meant_path(raw_path)
+            if meant is None:
+                raise
+        return self._router.find(*meant)
 
     def _handler(self, methods: Mapping[str, Handler], request: Request) -> Handler:
         handler = methods.get(request.method)

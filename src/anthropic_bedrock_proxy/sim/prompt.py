@@ -34,7 +34,8 @@ class Prompt(msgspec.Struct, kw_only=True):
     `characters` of text and `attachments` make the input estimate; `forced_tool` is the schema
     and name of the tool the model must call; `thinking` is `off`, `shown` or `omitted`;
     `json_schema` is that of a structured answer; `edits_context` asks for a report of context
-    edits; `response_paths` and `cache_points` belong to Converse.
+    edits, `safeguards` for one of checks of tool calls; `response_paths` and `cache_points` belong
+    to Converse.
     """
 
     model: Model
@@ -50,6 +51,7 @@ class Prompt(msgspec.Struct, kw_only=True):
     response_paths: list[str] = []
     cache_points: int = 0
     edits_context: bool = False
+    safeguards: bool = False
     service_tier: str | None = None
     guardrail: Guardrail | None = None
 

@@ -141,7 +141,9 @@ class Turn:
         """Words an error of the first model call with the paths of the client's request."""
         paths = self._paths or Paths([], [])
         words = in_clients_words(error.message, paths)
-        return InvalidRequestError(words, error_code=error.error_code)
+        return InvalidRequestError(
+            words, error_code=error.error_code, unsupported=error.unsupported
+        )
 
     def spent(self) -> Json:
         """Returns the usage, if the turn ends now: the running call's output is an estimate."""

@@ -132,6 +132,27 @@ test("a tool round trip", async () => {
   assert.equal(second.content[0].text, "Snow.");
 });
 
+for (const stream of [false, true]) {
+  test(`toolRunner goes on without a thread, ${stream ? "streamed" : "whole"}`, async () => {
+    await answer();
+    await script({
+      match: { body: '"tool_use_id": ?"toolu_1"' },
+      reply: { content: [{ type: "text", text: "Snow." }] },
+    });
+    const run = ({ city }) => `${city}: -3, snow`;
+    const tools = [{ ...WEATHER, run, parse: (x) => x }];
+    const steps = [];
+    for await (const each of client.beta.messages.toolRunner({ ...HELLO, tools, stream })) {
+      steps.push(stream ? await each.finalMessage() : each);
+    }
+    assert.deepEqual(
+      steps.map((step) => step.stop_reason),
+      ["tool_use", "end_turn"],
+    );
+    assert.equal((await arrived()).at(-1).body.messages.length, 3);
+  });
+}
+
 test("thinking", async () => {
   const thinking = { type: "enabled", budget_tokens: 1024 };
   const message = await client.messages.create({ ...HELLO, model: OLDER, thinking });

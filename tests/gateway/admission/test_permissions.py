@@ -45,7 +45,7 @@ def test_models(pattern, model, allowed):
     if allowed:
         ask(key, model)
         return
-    with pytest.raises(PermissionDeniedError, match=r"model: this key may not use .*nothing") as no:
+    with pytest.raises(InvalidRequestError, match=r"model: this key may not use .*nothing") as no:
         ask(key, model)
     assert no.value.error_code == "model_not_allowed"
     assert no.value.should_retry is False
@@ -199,9 +199,9 @@ def test_an_opaque_profile_may_turn_out_to_be_any_model_that_there_is():
     )
     for pattern in ("claude-haiku-*", "meta.*", "arn:*"):
         check_request(a_key(allowed_models=(pattern,)), request, route)
-    with pytest.raises(PermissionDeniedError):
+    with pytest.raises(InvalidRequestError):
         check_request(a_key(allowed_models=("gpt-*",)), request, route)
-    with pytest.raises(PermissionDeniedError):
+    with pytest.raises(InvalidRequestError):
         check_model(a_key(allowed_models=("claude-haiku-*",)), route)
     check_model(a_key(allowed_models=("arn:*",)), route)
     check_model(a_key(), route)

@@ -226,7 +226,24 @@ def test_what_the_flag_was_for_is_done_by_the_proxy():
     assert "context_management" in world.body()
     assert world.learn("context_management: Extra inputs are not permitted")
     assert "context_management" not in world.body()
-    assert world.convert().applied_edits == []
+    assert world.convert().added == {"context_management": {"applied_edits": []}}
+
+
+@pytest.mark.parametrize(
+    "words", ["safeguards: Extra inputs are not permitted", "invalid beta flag"]
+)
+@pytest.mark.parametrize("dialect", ["invoke", "messages", "mantle"])
+def test_refused_safeguards_go_with_their_flag_and_the_answer_says_so(dialect, words):
+    flag = "dangerous-tool-use-2026-09-03"
+    asked = [{"type": "dangerous_tool_use"}]
+    world = World("claude-opus-5-5", dialect, flags=[flag], safeguards=asked)
+    call = world.convert().call
+    assert decode(call.body)["safeguards"] == asked
+    assert flag in str(call)
+    assert world.learn(words)
+    assert "safeguards" not in world.body()
+    assert flag not in str(world.convert().call)
+    assert world.convert().added["safeguard_results"]
 
 
 def test_deferred_tools_are_left_to_the_proxy_too():

@@ -12,6 +12,7 @@ from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.adapt.adapt import adapt
 from anthropic_bedrock_proxy.protocol.adapt.limits import PREFILL
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.protocol.request.policy import Policy
 
 EMPTY = {"type": "text", "text": "(empty)"}
 CONTROL = {"type": "ephemeral"}
@@ -144,6 +145,19 @@ class TestSampling:
         (name,) = fields
         with pytest.raises(InvalidRequestError, match=f"^{name}: not supported by this model"):
             adapted(OPUS, "messages", **fields)
+
+    @pytest.mark.parametrize("dialect", ["invoke", "messages", "converse"])
+    def test_the_operator_may_have_them_left_out(self, dialect):
+        drops = Policy(drops_sampling=True)
+        fields = {"temperature": 0, "top_p": 0.99, "top_k": 1}
+        result = adapted(OPUS, dialect, policy=drops, **fields)
+        assert not fields.keys() & result.fields.keys()
+        assert result.dropped == ["top_p"]
+        assert [warning.partition(":")[0] for warning in result.warnings] == [
+            "temperature",
+            "top_k",
+        ]
+        assert adapted(HAIKU, policy=drops, temperature=0.1).temperature is not None
 
     def test_older_models_and_others_sample(self):
         assert adapted(HAIKU, temperature=0.1).temperature is not None

@@ -265,7 +265,9 @@ def test_what_compacting_took_is_billed_too(stream):
 
 def test_no_more_tokens_than_a_record_can_hold():
     meter = Meter()
-    meter.observe_message(b'{"type":"message","content":[],"usage":{"input_tokens":9007199254740992,"output_tokens":1}}')
+    meter.observe_message(
+        b'{"type":"message","content":[],"usage":{"input_tokens":9007199254740992,"output_tokens":1}}'
+    )
     assert meter.usage.input_tokens is None
     assert meter.estimated
 
@@ -290,5 +292,7 @@ def test_why_an_answer_ended_is_kept_and_changes_nothing_else(delta, reason):
 
 def test_why_a_whole_answer_ended_is_kept():
     meter = Meter()
-    meter.observe_message(b'{"type":"message","content":[],"stop_reason":"max_tokens","usage":{"output_tokens":1}}')
+    meter.observe_message(
+        b'{"type":"message","content":[],"stop_reason":"max_tokens","usage":{"output_tokens":1}}'
+    )
     assert meter.stop_reason == "max_tokens"

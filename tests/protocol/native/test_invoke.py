@@ -113,7 +113,7 @@ def test_the_operator_s_rules_hold_for_flags_that_the_proxy_adds(registry):
     assert decode(sent.body)["anthropic_beta"] == [flag]
     without = BetaRules(needed_for=needed, blocklist=frozenset((flag,)))
     adapted = adapt(request, [], current, without)
-    assert adapted.applied_edits == []
+    assert adapted.added == {"context_management": {"applied_edits": []}}
     assert "context_management" not in decode(to_invoke(adapted.request, [], current, without).body)
 
 

@@ -41,6 +41,7 @@ def test_a_refused_thread_tells_tool_runners_to_send_the_whole_history(model):
     with pytest.raises(InvalidRequestError, match="server-side threads") as caught:
         converted(model, streams=False, thread={"type": "create"})
     assert caught.value.error_code == "thread_unsupported_request"
+    assert list(caught.value.unsupported) == ["thread"]
 
 
 @pytest.mark.parametrize("model", MODELS)

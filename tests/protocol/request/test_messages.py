@@ -102,5 +102,36 @@ def test_versions():
         check_version("2020-01-01")
 
 
+@pytest.mark.parametrize(
+    ("version", "read_as"),
+    [
+        ("2026-10-22", "2026-10-21"),
+        ("2031-12-31", "2026-10-21"),
+        ("2026-10-20", "2023-06-01"),
+        ("2024-01-01", "2023-06-01"),
+    ],
+)
+def test_a_later_version_is_read_as_the_newest_known_before_it(version, read_as):
+    assert check_version(version) == read_as
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["2023-01-01", "2023-05-31", "latest", "20261022", "2027-13-01", "2027-01-00", "2027-1-1",
+     "2027-01-01 ", "bedrock-2023-05-31", "v2027-01-01", "\u0662027-01-01", ""],
+)  # fmt: skip
+def test_what_is_no_version_is_refused(version):
+    with pytest.raises(InvalidRequestError, match=r"^anthropic-version: "):
+        check_version(version)
+
+
 def test_string_content_in_a_strict_version():
     assert parse_request(encode(OK), "2026-10-21").view.messages[0].content == "a"
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_k"])
+def test_sampling_may_be_left_to_the_model_under_the_newest_version(name):
+    body = encode({**OK, name: 1})
+    with pytest.raises(InvalidRequestError, match=f"^{name}: not supported with"):
+        parse_request(body, "2026-10-21")
+    assert name in parse_request(body, "2026-10-21", drops_sampling=True).fields

@@ -8,7 +8,7 @@ from streams import decode, encode
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.models.registry import DEFAULT_PROVIDER
-from anthropic_bedrock_proxy.protocol.answer.edits import with_applied_edits, without_content
+from anthropic_bedrock_proxy.protocol.answer.edits import with_added, without_content
 from anthropic_bedrock_proxy.protocol.native.endpoints import to_messages
 from anthropic_bedrock_proxy.protocol.native.invoke import to_invoke
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
@@ -174,12 +174,23 @@ class TestEndpoints:
             to_messages(request, [], target.capabilities, REGISTRY.betas, model_id="m")
 
 
-def test_applied_edits_are_told_unless_the_model_did():
-    edits = [{"type": "clear_thinking_20251015"}]
-    told = decode(with_applied_edits(b'{"id":"a"}', edits))
-    assert told == {"id": "a", "context_management": {"applied_edits": edits}}
-    own = b'{"context_management":{"applied_edits":[]}}'
-    assert with_applied_edits(own, edits) == own
+ADDED = {"context_management": {"applied_edits": [{"type": "a"}]}, "safeguard_results": [1]}
+
+
+def test_added_fields_are_told_unless_the_model_did():
+    assert decode(with_added(b'{"id":"a"}', ADDED)) == {"id": "a", **ADDED}
+    own = b'{"context_management":{"applied_edits":[]},"safeguard_results":[]}'
+    assert with_added(own, ADDED) == own
+
+
+def test_added_fields_of_the_delta_are_told_there():
+    told = decode(with_added(b'{"delta":{"stop_reason":"end_turn"}}', ADDED))
+    assert told == {
+        "delta": {"stop_reason": "end_turn", "safeguard_results": [1]},
+        "context_management": ADDED["context_management"],
+    }
+    own = b'{"delta":{"safeguard_results":[]},"context_management":{}}'
+    assert with_added(own, ADDED) == own
 
 
 def test_what_only_warmed_the_cache_has_no_content():

@@ -92,6 +92,15 @@ class BudgetSettings(Section, frozen=True):
             "refuses with 503.",
         ),
     ] = "open"
+    exceeded_status: Annotated[
+        Literal["auto", "403", "429"],
+        Setting(
+            "BUDGET_EXCEEDED_STATUS",
+            "The status of a request whose budget is used up: 403 (`permission_error`) or 429 "
+            "(`billing_error`). `auto`: 429 for Claude Code, which takes a 403 for a failed "
+            "log-in.",
+        ),
+    ] = "auto"
     report_cost: Annotated[
         bool,
         Setting(

@@ -38,6 +38,15 @@ class ModelSettings(Section, frozen=True):
         bool,
         Setting("PROMPT_CACHING_ENABLED", "Forward cache_control; off takes it out everywhere."),
     ] = True
+    unsupported_sampling: Annotated[
+        Literal["refuse", "drop"],
+        Setting(
+            "UNSUPPORTED_SAMPLING",
+            "What becomes of temperature, top_p and top_k where the model does not take them: "
+            "`refuse` is Anthropic's own answer, `drop` leaves them out with a warning, and lets "
+            "anthropic-version 2026-10-21 have them for other models.",
+        ),
+    ] = "refuse"
     performance_latency: Annotated[
         Literal["standard", "optimized"] | None,
         Setting("PERFORMANCE_LATENCY", "Ask Bedrock for latency-optimised inference."),

@@ -89,8 +89,12 @@ class Authenticator:
         # Apart: a flood of wrong keys evicts no right one.
         self._unknown: Bounded[bytes, float] = Bounded(_MAX_REMEMBERED)
 
-    async def authenticate(self, secret: str | None, client: Callable[[], str] = str) -> Caller:
+    async def authenticate(
+        self, secret: str | None, client: Callable[[], str] = str, header: str = ""
+    ) -> Caller:
         """Returns the caller whose request it is. `client` tells the address that it comes from.
+
+        `header` is the one that the secret was read from.
 
         Raises `AuthenticationError`, `PermissionDeniedError`; `RateLimitError` if the address has
         tried too many keys that do not exist; `UnavailableError` if an unknown key cannot be looked
@@ -121,7 +125,9 @@ class Authenticator:
             if not self._options.require_api_key:
                 return ANONYMOUS
             raise AuthenticationError(
-                "The API key is not known. Check it for typing errors.", cause="key:unknown"
+                f"The API key in `{header or self._options.header}` is not known. Check it for "
+                "typing errors.",
+                cause="key:unknown",
             )
         self._check(caller)
         return caller

@@ -43,6 +43,7 @@ class Budget(msgspec.Struct, frozen=True):
         return PermissionDeniedError(
             f"The {self.period} budget of {amount} USD of the {kind} {name} {what}. {until}",
             error_code=BUDGET_EXCEEDED,
+            resets_at=self.resets_at,
             should_retry=False,
         )
 

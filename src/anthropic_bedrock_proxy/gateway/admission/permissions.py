@@ -24,7 +24,7 @@ _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may
 
 
 def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> None:
-    """Raises `PermissionDeniedError` for a model or a tool that the key may not use.
+    """Raises `InvalidRequestError` for a model, `PermissionDeniedError` for a tool not allowed.
 
     Of an opaque route, the key must be allowed something that may be behind it: `check_model`
     decides once that is known.
@@ -44,7 +44,7 @@ def check_request(key: KeyRecord, request: MessagesRequest, route: Route) -> Non
 
 
 def check_model(key: KeyRecord, route: Route) -> None:
-    """Raises `PermissionDeniedError` for a model that the key may not use."""
+    """Raises `InvalidRequestError` for a model that the key may not use."""
     if key.allowed_models:
         _check_model(key, route, ())
 
@@ -54,11 +54,10 @@ def _check_model(key: KeyRecord, route: Route, possible_names: Sequence[str]) ->
     if route.model is not None:
         names += [route.model.id, *route.model.aliases]
     if not _any_matches(names, key.allowed_models):
-        raise PermissionDeniedError(
+        raise InvalidRequestError(  # Claude Code reads any 403 as a failed log-in
             f"model: this key may not use {route.requested_model[:200]}; it may use "
             f"{', '.join(key.allowed_models)}",
             error_code="model_not_allowed",
-            should_retry=False,
         )
 
 

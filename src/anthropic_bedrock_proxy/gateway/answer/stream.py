@@ -1,14 +1,14 @@
 """The answer stream: a model's events on their way to the client, until their end.
 
 One place decorates them all, whether one model call answers or a turn of several: pings in its
-silences (pacing.py), metering, applied edits, cost, and the settling of the lease. Whatever breaks
+silences (pacing.py), metering, added fields, cost, and the settling of the lease. Whatever breaks
 is raised as the `ProxyError` that the client is told, after the lease was settled.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ import msgspec
 from ...aws_errors import NOT_AN_ANSWER, UpstreamRefusal, from_refusal
 from ...errors import ProxyError
 from ...money import dollars
-from ...protocol.answer.edits import with_applied_edits, with_cost
+from ...protocol.answer.edits import with_added, with_cost
 from ...protocol.answer.events import Event, GrammarError, fold
 from ...protocol.raw import MISSHAPEN
 from ...upstream.base import AnswerStream
@@ -50,7 +50,7 @@ class AnswerEvents:
     """The events of one answer (an `EventSource`)."""
 
     __slots__ = (
-        "_applied_edits",
+        "_added",
         "_exchange",
         "_lease",
         "_paced",
@@ -69,7 +69,7 @@ class AnswerEvents:
         paced: PacedStream,
         lease: Lease,
         *,
-        applied_edits: Callable[[], list[dict[str, Any]] | None] | None = None,
+        added: Callable[[], Mapping[str, Any]] | None = None,
         spent: Callable[[], Event] | None = None,
         report_cost: bool = False,
         request_body: bytes = b"",
@@ -77,8 +77,8 @@ class AnswerEvents:
     ) -> None:
         """`spent` tells the usage of finished model calls when the turn is left before its end.
 
-        `applied_edits` are asked for at the end: those of the last model call. Of what is wanted
-        `whole`, the end settles nothing yet: it may be no message.
+        `added` are fields that the answer gets, asked for at the end: those of the last model
+        call. Of what is wanted `whole`, the end settles nothing yet: it may be no message.
         `request_body` is kept until the first events have come: for an answer that begins without
         telling its input.
         """
@@ -86,7 +86,7 @@ class AnswerEvents:
         self._stream = stream
         self._paced = paced
         self._lease = lease
-        self._applied_edits = applied_edits
+        self._added = added
         self._spent = spent
         self._report_cost = report_cost
         self._request_body = request_body
@@ -112,8 +112,8 @@ class AnswerEvents:
         if self._request_body:
             self._exchange.meter.assume_input(self._request_body)  # unless it was told
             self._request_body = b""
-        if self._applied_edits is not None and (edits := self._applied_edits()) is not None:
-            events = [_with_edits(event, edits) for event in events]
+        if self._added is not None and (added := self._added()):
+            events = [_with_added(event, added) for event in events]
         if self._report_cost and (cost := self._lease.price()) is not None:
             events = [_with_cost(event, cost) for event in events]
         if events[-1][0] == b"message_stop":
@@ -165,10 +165,10 @@ class AnswerEvents:
             _count_spent(self._exchange, self._spent())
 
 
-def _with_edits(event: Event, applied_edits: list[dict[str, Any]]) -> Event:
+def _with_added(event: Event, added: Mapping[str, Any]) -> Event:
     if event[0] != b"message_delta":
         return event
-    return event[0], with_applied_edits(event[1], applied_edits)
+    return event[0], with_added(event[1], added)
 
 
 def _with_cost(event: Event, cost: int) -> Event:

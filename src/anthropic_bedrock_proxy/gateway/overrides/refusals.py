@@ -59,6 +59,7 @@ _FEATURES: Final = {
     "context_management": re.compile("context_management"),
     "defer_loading": re.compile(rf"{_TOOL}\.defer_loading"),
     "input_examples": re.compile(rf"{_TOOL}\.input_examples"),
+    "safeguards": re.compile("safeguards"),
 }
 _OF_CUSTOM_TOOLS: Final = ("", "custom")
 

@@ -69,7 +69,10 @@ class AnthropicEncoder:
         """Returns the error document."""
         details: dict[str, object] = {"type": error.type, "message": error.message}
         if error.error_code is not None:
-            details["details"] = {"error_code": error.error_code}
+            code: dict[str, object] = {"error_code": error.error_code}
+            if error.unsupported:
+                code["unsupported"] = error.unsupported
+            details["details"] = code
         return _encode({"type": "error", "error": details, "request_id": request_id})
 
     def error_lines(self, error: ProxyError) -> bytes:

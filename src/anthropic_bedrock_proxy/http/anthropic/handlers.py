@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from ...errors import ProxyError
 from ...gateway.counting import Counting
 from ...gateway.messages import Messages
 from ...gateway.model_list import ModelList
@@ -20,6 +21,7 @@ from ..application import HTTPRoute, Request
 from ..authentication import Authentication
 from ..body import read_body
 from ..reply import Reply, StreamReply, encoded
+from .budget_status import BudgetStatus
 from .content import ContentObserver, shown
 from .encoder import ANTHROPIC
 
@@ -40,14 +42,19 @@ class MessagesAPI:
         *,
         max_body_bytes: int,
         content: Sequence[ContentObserver] = (),
+        budget_status: str = "auto",
     ) -> None:
-        """`content` are shown the requests that they want, and their answers."""
+        """`content` are shown the requests that they want, and their answers.
+
+        `budget_status` is what a spent budget answers with: see `BudgetStatus`.
+        """
         self._messages = messages
         self._counting = counting
         self._models = models
         self._authenticate = authentication.authenticate
         self._max_body_bytes = max_body_bytes
         self._content = content
+        self._budget_status = BudgetStatus(budget_status)
 
     def routes(self) -> Iterable[HTTPRoute]:
         """Returns the routes of this API."""
@@ -63,13 +70,16 @@ class MessagesAPI:
         """Creates a message, whole or streamed."""
         body = await self._enter(request)
         exchange = request.exchange
-        if not self._content:
-            return encoded(await self._messages.handle(exchange, body), exchange, ANTHROPIC)
         observers = [observer for observer in self._content if observer.wants(exchange)]
         for observer in observers:
             observer.request(exchange, body)
-        answer = await self._messages.handle(exchange, body)
-        return encoded(shown(answer, exchange, observers), exchange, ANTHROPIC)
+        try:
+            answer = await self._messages.handle(exchange, body)
+        except ProxyError as error:
+            raise self._budget_status.told(error, request) from None
+        if observers:
+            answer = shown(answer, exchange, observers)
+        return encoded(answer, exchange, ANTHROPIC)
 
     async def count_tokens(self, request: Request) -> Reply:
         """Counts the tokens that a message would take."""
@@ -87,7 +97,7 @@ class MessagesAPI:
     async def get_model(self, request: Request, *, model_id: str) -> Reply:
         """Returns one model, by any name that messages may ask for."""
         await self._authenticate(request)
-        return Reply(_encode(self._models.retrieve(model_id, request.exchange.caller)))
+        return Reply(_encode(self._models.retrieve(model_id.rstrip("/"), request.exchange.caller)))
 
     async def _enter(self, request: Request) -> bytes | bytearray:
         """Begins every Messages endpoint: checks key and headers, and returns the body."""

@@ -72,7 +72,10 @@ def error_schema() -> dict[str, Any]:
                     "message": {"type": "string"},
                     "details": {
                         "type": "object",
-                        "properties": {"error_code": {"type": "string"}},
+                        "properties": {
+                            "error_code": {"type": "string"},
+                            "unsupported": {"type": "array", "items": {"type": "string"}},
+                        },
                     },
                 },
             },

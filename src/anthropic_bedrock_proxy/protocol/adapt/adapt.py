@@ -3,10 +3,11 @@
 Theory of operation: nearly every request is plain (`_stays`) and is sent untouched. For another,
 each step looks for the one thing that this model lacks on this dialect, and edits that:
 
-    1  fields             older spellings become the current ones, flags of the body are collected
+    1  fields             older spellings become the current ones, flags of the body are collected;
+                          safeguards stay or go with their flag, tools that nobody runs go
     2  tool changes       tools added or removed inside the conversation become texts
     3  turns              system messages inside, all texts by now, become the user's
-    4  prefill, sampling, max_tokens    are refused, left out, lowered
+    4  prefill, sampling, max_tokens, tool choice    are refused, left out, lowered, set free
     5  thinking           the nearest kind that the model has, with a budget within max_tokens
     6  deferred tools     those that the history refers to are loaded
     7  context            old tool results and thinking are cleared by the client's indexes
@@ -25,6 +26,7 @@ Example: for a model that takes 64 tokens, no system messages inside, and no def
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -35,11 +37,15 @@ from ...models.betas import BetaRules
 from ...models.table import Capabilities
 from ..raw import MISSHAPEN, UNEXPECTED_FORM
 from ..request.messages import MessagesRequest
+from ..request.policy import DEFAULT_POLICY, Policy
 from .breakpoint import place_breakpoint
+from .choice import adapt_choice
 from .context import adapt_context
 from .fields import adapt_fields
 from .limits import adapt_blanks, adapt_max_tokens, adapt_sampling, check_prefill, has_blanks
 from .rewrite import Rewrite
+from .safeguards import adapt_safeguards
+from .server_tools import adapt_server_tools
 from .thinking import adapt_thinking, drop_unsigned
 from .tools import adapt_deferred_tools, adapt_tool_changes
 from .turns import adapt_turns
@@ -52,26 +58,33 @@ class Adapted(msgspec.Struct, frozen=True):
     flags: list[str]
     dropped: list[str]
     warnings: list[str]
-    applied_edits: list[dict[str, Any]] | None  # None: the model reports its own, if any
+    added: Mapping[str, Any] = {}  # fields of the answer that the model will not write
 
 
 def adapt(
-    request: MessagesRequest, flags: list[str], capabilities: Capabilities, rules: BetaRules
+    request: MessagesRequest,
+    flags: list[str],
+    capabilities: Capabilities,
+    rules: BetaRules,
+    policy: Policy = DEFAULT_POLICY,
 ) -> Adapted:
     """Applies every rewrite that the model needs, in their one order.
 
     Raises `InvalidRequestError` with the path for what cannot be made to work.
     """
     if _stays(request, capabilities.output_tokens):
-        return Adapted(request, flags, [], [], None)
+        return Adapted(request, flags, [], [])
     rewrite = Rewrite(request, capabilities, rules)
     try:
         flags = adapt_fields(rewrite, flags)
+        adapt_safeguards(rewrite)
+        adapt_server_tools(rewrite)
         adapt_tool_changes(rewrite)
         adapt_turns(rewrite)
         check_prefill(rewrite)
-        adapt_sampling(rewrite)
+        adapt_sampling(rewrite, drops=policy.drops_sampling)
         adapt_max_tokens(rewrite)
+        adapt_choice(rewrite)
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)
@@ -81,7 +94,7 @@ def adapt(
         adapted = rewrite.finish()
     except MISSHAPEN as error:
         raise InvalidRequestError(UNEXPECTED_FORM) from error
-    return Adapted(adapted, flags, rewrite.dropped, rewrite.warnings, rewrite.applied_edits)
+    return Adapted(adapted, flags, rewrite.dropped, rewrite.warnings, rewrite.added)
 
 
 def _stays(request: MessagesRequest, output_tokens: int | None) -> bool:

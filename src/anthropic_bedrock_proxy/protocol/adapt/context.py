@@ -44,12 +44,13 @@ def adapt_context(rewrite: Rewrite) -> None:
             pending.append((f"context_management.edits.{index}", edit))
     if pending and all(_is_native(rewrite, edit) for _, edit in pending):
         return
-    rewrite.applied_edits = []
+    applied_edits: list[dict[str, Any]] = []
     cleared: set[str] = set()  # ids of the calls whose results are gone
     for path, edit in pending:
         applied = _apply(rewrite, path, edit, cleared)
         if applied is not None:
-            rewrite.applied_edits.append({"type": edit["type"], **applied})
+            applied_edits.append({"type": edit["type"], **applied})
+    rewrite.added["context_management"] = {"applied_edits": applied_edits}
     # Keeping all thinking is what happens anyway: the edit that Claude Code always sends.
     rewrite.set("context_management", None)
     rewrite.dropped.append("context_management")

@@ -31,20 +31,23 @@ _BLANK: Final = re.compile(
 )
 
 
-def adapt_sampling(rewrite: Rewrite) -> None:
+def adapt_sampling(rewrite: Rewrite, *, drops: bool) -> None:
     """Removes sampling fields for Claude 4.7 and later, which refuse them, at their default values.
 
-    Raises `InvalidRequestError` for any other value, as Anthropic does.
+    Raises `InvalidRequestError` for any other value, as Anthropic does, unless it `drops` them too.
     """
     if "sampling" in rewrite.features or "claude" not in rewrite.features:
         return
     for name, defaults in _DEFAULTS.items():
         if name in rewrite.fields:
             value = rewrite.field(name)
-            if value is not None and _number(value) not in defaults:
-                raise InvalidRequestError(f"{name}: not supported by this model; remove it")
             rewrite.set(name, None)
-            rewrite.dropped.append(name)
+            if value is None or _number(value) in defaults:
+                rewrite.dropped.append(name)
+            elif drops:
+                rewrite.warnings.append(f"{name}: not supported by this model; left out")
+            else:
+                raise InvalidRequestError(f"{name}: not supported by this model; remove it")
 
 
 def adapt_max_tokens(rewrite: Rewrite) -> None:

@@ -36,8 +36,7 @@ class Rewrite:
     """The edits of one request; the request itself is never changed.
 
     `dropped` are the paths of what was left out, `warnings` sentences for the client,
-    `applied_edits` the report of its context_management (None: it asked for none, or the model
-    reports).
+    `added` fields that the answer gets, because the model will not write them.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class Rewrite:
         self.output_tokens = capabilities.output_tokens
         self.dropped: list[str] = []
         self.warnings: list[str] = []
-        self.applied_edits: list[dict[str, Any]] | None = None
+        self.added: dict[str, Any] = {}
         self._capabilities = capabilities
         self._rules = rules
         self._trees: dict[int, dict[str, Any]] = {}

@@ -12,6 +12,7 @@ import re
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
+from .choice import FORCED
 from .limits import EMPTY
 from .rewrite import Rewrite
 
@@ -19,7 +20,7 @@ _LEVELS: Final = ("low", "medium", "high", "xhigh", "max")
 _LEAST_BUDGET: Final = 1024
 _BUDGETS: Final = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 31999}
 _THOUGHTS: Final = ("thinking", "redacted_thinking")
-_FORCED: Final = ("any", "tool")
+_OFF: Final = {"disabled": "between_tools", "between_tools": "disabled"}  # neither thinks
 # A thought of another maker's model, as Converse's answers tell it.
 _UNSIGNED: Final = re.compile(rb'"signature"\s*+:\s*+""')
 
@@ -82,11 +83,15 @@ def _nearest(
     rewrite: Rewrite, kind: Any, settings: dict[str, Any], effort: str
 ) -> dict[str, Any] | None:
     """Returns settings of the nearest kind that the model has; None: its own default."""
-    if kind == "disabled":
+    off = _OFF.get(str(kind))
+    if off is not None and f"thinking_{off}" in rewrite.features:
+        rewrite.warnings.append(f"thinking: {kind} became {off}, which this model has instead")
+        return {"type": off}
+    if off is not None:
         if "thinking_adaptive" in rewrite.features:
             rewrite.warnings.append("thinking: this model always thinks")
         return None  # without adaptive it never thinks
-    if kind not in ("enabled", "adaptive", "between_tools"):
+    if kind not in ("enabled", "adaptive"):
         return settings  # Bedrock names it
     if "thinking_adaptive" in rewrite.features:
         rewrite.warnings.append(f"thinking: {kind} became adaptive, which this model has instead")
@@ -102,7 +107,7 @@ def _nearest(
 def _budget(rewrite: Rewrite, effort: str) -> int | None:
     """Returns the tokens to think with; None where a budget would make the request invalid."""
     most = _BUDGETS["max"] if rewrite.max_tokens is None else rewrite.max_tokens - 1
-    forced = rewrite.object("tool_choice").get("type") in _FORCED
+    forced = rewrite.object("tool_choice").get("type") in FORCED
     if most < _LEAST_BUDGET or forced or _loop_without_thinking(rewrite):
         return None
     return max(_LEAST_BUDGET, min(_BUDGETS[effort], most * 3 // 4))

@@ -1,23 +1,30 @@
-"""Edits of an answer that make up for edits of its request: context management, cost, content."""
+"""Edits of an answer that make up for edits of its request: added fields, cost, content."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from .events import DELTA_KEYS
+
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def with_applied_edits(document: bytes, applied_edits: list[dict[str, Any]]) -> bytes:
-    """Adds `context_management.applied_edits` to a message or a message_delta event (JSON).
+def with_added(document: bytes, added: Mapping[str, Any]) -> bytes:
+    """Adds fields of a message to one, or to a message_delta event (JSON).
 
-    A report that the model itself wrote there stands.
+    What the model itself wrote there stands.
     """
     fields: dict[str, Any] = dict(_decode_fields(document))
-    fields.setdefault("context_management", {"applied_edits": applied_edits})
+    delta: dict[str, Any] = dict(_decode_fields(fields["delta"])) if "delta" in fields else fields
+    for name, value in added.items():
+        (delta if name in DELTA_KEYS else fields).setdefault(name, value)
+    if delta is not fields:
+        fields["delta"] = delta
     return _encode(fields)
 
 

@@ -29,7 +29,13 @@ _APPENDING = {
 
 
 # Fields of a message that arrive with message_delta.
-_DELTA_KEYS = ("stop_reason", "stop_sequence", "stop_details", "container")
+DELTA_KEYS = (
+    "stop_reason",
+    "stop_sequence",
+    "stop_details",
+    "container",
+    "safeguard_results",
+)
 
 
 class GrammarError(Exception):
@@ -180,7 +186,7 @@ def _join(block: dict[str, Any], parts: dict[str, list[str]]) -> None:
 
 def explode(message: dict[str, Any]) -> Iterator[Event]:
     """Yields the shortest stream that folds to `message`."""
-    delta = {key: message[key] for key in _DELTA_KEYS if key in message}
+    delta = {key: message[key] for key in DELTA_KEYS if key in message}
     start = {key: value for key, value in message.items() if key not in delta}
     extras = {
         key: start.pop(key)

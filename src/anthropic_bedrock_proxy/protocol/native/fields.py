@@ -36,20 +36,20 @@ CONVERTED: Final = frozenset(
     )
 )
 # Those and the fields that native dialects take as they are; adapt has removed what one lacks.
-_NATIVE: Final = CONVERTED | {"cache_control", "context_management"}
+_NATIVE: Final = CONVERTED | {"cache_control", "context_management", "safeguards"}
 # Top-level fields that Bedrock does not take. None: the answer is the same without.
 # Text: refused unless null or empty, with this reason.
 UNSUPPORTED: Final[dict[str, str | None]] = {
     "billing_policy": None,  # whom Anthropic bills has no meaning on one's own AWS account
     "diagnostics": None,  # cache-miss explanations; the answer just lacks them
     "service_tier": None,  # auto and standard_only both mean Bedrock's default tier
+    "tags": None,  # for a gateway that bills by them; Bedrock refuses them
     "speed": None,  # Bedrock has one speed; `usage.speed` is absent from the answer
     "betas": "betas: send beta flags in the anthropic-beta header",
     "compaction": "compaction: not available on Amazon Bedrock; remove it",
     "container": "container: only for requests with a code execution tool; remove it",
     "fallbacks": "fallbacks: not available on Amazon Bedrock; remove it",
     "fallback_credit_token": "fallback_credit_token: not available on Amazon Bedrock; remove it",
-    "mcp_servers": "mcp_servers: the MCP connector is not available on Amazon Bedrock; remove it",
     "thread": "thread: server-side threads are not available; send the whole history",
 }
 # For programs: the SDKs' tool runners send the whole history once they have seen this one.
@@ -77,13 +77,16 @@ def edit_request(draft: NativeDraft) -> None:
         _edit_cache_control(draft)
     if "context_management" in draft.fields:
         _flag_context_management(draft)
+    if "safeguards" in draft.fields:
+        draft.need("safeguards")
     if "output_config" in draft.fields:
         _check_output_config(draft)
 
 
 def unsupported(name: str, reason: str) -> InvalidRequestError:
     """Makes the refusal of a field that Bedrock does not take."""
-    return InvalidRequestError(reason, error_code=_CODES.get(name))
+    code = _CODES.get(name)
+    return InvalidRequestError(reason, error_code=code, unsupported=(name,) if code else ())
 
 
 def _edit_field(draft: NativeDraft, name: str) -> None:

@@ -1,6 +1,6 @@
 """Edits of `tools` for Bedrock's native dialects: hints that its schema does not have.
 
-Server tools are refused: Bedrock runs none of them. A hint that the model does not take
+Toolsets are refused: Bedrock has none of them. A hint that the model does not take
 (`defer_loading`, `input_examples`) is left out, because that changes cost, not meaning.
 """
 
@@ -14,15 +14,7 @@ from ...errors import InvalidRequestError
 from ..request.views import ToolView
 from .draft import NativeDraft, decode, decode_raws, encode
 
-_SERVER_TOOLS: Final = (
-    "advisor_",
-    "browser_toolset_",
-    "code_execution_",
-    "computer_toolset_",
-    "mcp_toolset",
-    "web_fetch_",
-    "web_search_",
-)
+_TOOLSETS: Final = ("browser_toolset_", "computer_toolset_")
 _TOOL_SEARCH: Final = "tool_search_"
 _HINTS: Final = ("defer_loading", "input_examples")
 
@@ -45,8 +37,10 @@ def edit_tools(draft: NativeDraft) -> None:
 
 def _needs_edit(draft: NativeDraft, tool: ToolView, index: int) -> bool:
     kind = tool.type or ""
-    if kind.startswith(_SERVER_TOOLS):
-        raise _no_server_tool(kind, index)
+    if kind.startswith(_TOOLSETS):
+        raise InvalidRequestError(
+            f"tools.{index}: {kind} is not available on Amazon Bedrock; remove it"
+        )
     if tool.allowed_callers and "direct" not in tool.allowed_callers:
         raise _only_for_code(index)
     return (
@@ -75,12 +69,6 @@ def _edit(draft: NativeDraft, tree: dict[str, Any], index: int) -> None:
             del tree[name]
     if str(tree.get("type", "")).startswith(_TOOL_SEARCH):  # only where the model searches itself
         draft.need("defer_loading")
-
-
-def _no_server_tool(kind: str, index: int) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"tools.{index}: {kind} is not available on Amazon Bedrock; remove it"
-    )
 
 
 def _only_for_code(index: int) -> InvalidRequestError:

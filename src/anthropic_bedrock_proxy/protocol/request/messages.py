@@ -21,6 +21,7 @@ from .plain import is_plain
 from .views import BlockView, MessageView, RequestView, ToolView
 
 VERSIONS: Final = ("2023-06-01", "2026-10-21")
+_VERSION: Final = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])")
 ROLES: Final = frozenset(("user", "assistant", "system"))
 MAX_MESSAGES: Final = 100_000
 _MAX_GEOGRAPHY: Final = 64  # characters: it is remembered with a route
@@ -57,10 +58,15 @@ _decode_view = msgspec.json.Decoder(RequestView).decode
 
 
 def parse_request(
-    body: bytes | bytearray, version: str, *, counting: bool = False
+    body: bytes | bytearray,
+    version: str,
+    *,
+    counting: bool = False,
+    drops_sampling: bool = False,
 ) -> MessagesRequest:
     """Parses and checks a body. `counting` is for count_tokens, which has no max_tokens.
 
+    `drops_sampling`: sampling fields that the version lacks may stand there all the same.
     Raises `InvalidRequestError` with the path of what is wrong.
     """
     try:
@@ -90,23 +96,28 @@ def parse_request(
                 "assistant and system"
             )
     if version != VERSIONS[0]:
-        _check_2026_10_21(fields, view)
+        _check_2026_10_21(fields, view, samples=drops_sampling)
     return MessagesRequest(fields, view, version, plain=is_plain(fields, view))
 
 
 def check_version(version: str | None) -> str:
     """Returns the API version to apply; clients that name none get the oldest.
 
-    Raises `InvalidRequestError` for an unknown one.
+    An unknown one is read as the newest before it: clients are updated before proxies. Raises
+    `InvalidRequestError` for what is no version, or one before them all.
     """
     if version is None:
         return VERSIONS[0]
-    if version not in VERSIONS:
-        raise InvalidRequestError(
-            f'anthropic-version: "{version[:40]}" is not a known version; use one of '
-            + ", ".join(VERSIONS)
-        )
-    return version
+    if version in VERSIONS:
+        return version
+    if _VERSION.fullmatch(version):
+        for known in reversed(VERSIONS):
+            if known < version:
+                return known
+    raise InvalidRequestError(
+        f'anthropic-version: "{version[:40]}" is not a known version; use one of '
+        + ", ".join(VERSIONS)
+    )
 
 
 def _check_utf8(body: bytes | bytearray) -> None:
@@ -119,9 +130,12 @@ def _check_utf8(body: bytes | bytearray) -> None:
         start += codecs.utf_8_decode(piece, "strict", last)[1]
 
 
-def _check_2026_10_21(fields: dict[str, Raw], view: RequestView) -> None:
-    """Raises `InvalidRequestError` for fields that version 2026-10-21 no longer has."""
-    for name in _SAMPLING_FIELDS:
+def _check_2026_10_21(fields: dict[str, Raw], view: RequestView, *, samples: bool) -> None:
+    """Raises `InvalidRequestError` for fields that version 2026-10-21 no longer has.
+
+    `samples`: those for sampling are let through.
+    """
+    for name in () if samples else _SAMPLING_FIELDS:
         if name in fields:
             raise InvalidRequestError(
                 f"{name}: not supported with anthropic-version 2026-10-21; remove it"

@@ -23,6 +23,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     service_tier: str = "default"  # default | flex | priority | reserved
     latency: str | None = None  # standard | optimized
     guardrail: Guardrail | None = None
+    drops_sampling: bool = False  # where a model refuses temperature, top_p, top_k: left out
     request_metadata: bool = True  # metadata.user_id also becomes Bedrock's request metadata
 
     @property

@@ -21,6 +21,7 @@ PER_TURN_CONTROL = "per-turn-control-2026-07-01"
 CLEAR_AT = "mid-conversation-system-clear-at-2026-08-21"
 # The SDK's beta namespace adds it to every count_tokens request; elsewhere it is unknown.
 TOKEN_COUNTING = "token-counting-2024-11-01"  # noqa: S105  # a flag, not a secret
+DANGEROUS_TOOL_USE = "dangerous-tool-use-2026-09-03"
 _LAST: Generation = (9, 9)
 _INVOKE: tuple[tuple[str, Generation, Generation], ...] = (
     # flag, first and last generation that accept it on InvokeModel
@@ -38,7 +39,7 @@ _INVOKE: tuple[tuple[str, Generation, Generation], ...] = (
     ("thinking-display-updates-2026-08-18", (4, 7), _LAST),
     ("mid-conversation-output-config-2026-07-01", (4, 7), _LAST),
     ("mid-conversation-tool-changes-2026-07-01", (4, 7), _LAST),
-    ("dangerous-tool-use-2026-09-03", (4, 7), _LAST),
+    (DANGEROUS_TOOL_USE, (4, 7), _LAST),
     # Accepted by 4.6, refused by Opus 4.7 from its first day.
     ("claude-code-20250219", (3, 5), (4, 6)),
     ("output-128k-2025-02-19", (3, 7), (4, 1)),

@@ -68,6 +68,8 @@ def message(answer: SimulatedAnswer, prompt: Prompt) -> dict[str, Any]:
     }
     if answer.stop_details is not None:
         document["stop_details"] = answer.stop_details
+    if prompt.safeguards:
+        document["safeguard_results"] = _checked(answer)
     if prompt.edits_context:
         document["context_management"] = {"applied_edits": []}
     return {**document, **guardrail.keys(prompt.guardrail)}
@@ -100,6 +102,8 @@ def events(answer: SimulatedAnswer, prompt: Prompt) -> list[dict[str, Any]]:
     }
     if answer.stop_details is not None:
         ending["stop_details"] = answer.stop_details
+    if prompt.safeguards:
+        ending["safeguard_results"] = _checked(answer)
     last: dict[str, Any] = {
         "type": "message_delta",
         "delta": ending,
@@ -108,6 +112,14 @@ def events(answer: SimulatedAnswer, prompt: Prompt) -> list[dict[str, Any]]:
     if prompt.edits_context:
         last["context_management"] = {"applied_edits": []}
     return [*stream, last, {"type": "message_stop"}]
+
+
+def _checked(answer: SimulatedAnswer) -> list[dict[str, Any]]:
+    """Finds every tool call harmless."""
+    passed = {"type": "evaluated", "outcome": "not_flagged"}
+    uses = {block["id"]: passed for block in answer.content if block.get("type") == "tool_use"}
+    status = {"type": "available", "tool_uses": uses}
+    return [{"type": "dangerous_tool_use", "status": status}]
 
 
 def with_metrics(

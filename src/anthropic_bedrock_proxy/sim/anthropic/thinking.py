@@ -34,7 +34,7 @@ def check(model: Model, body: dict[str, Any], betas: Collection[str]) -> str:
     path = f"thinking.{kind}"
     if kind in ("disabled", "between_tools"):
         only(path, settings, ("type",))
-        if kind == "disabled" and model.always_thinks:
+        if kind == "disabled" and not model.takes_disabled:
             raise invalid('"thinking.type.disabled" is not supported for this model.')
         return "off"
     if kind == "enabled":

@@ -134,7 +134,7 @@ def _check_client_tool(
 
 
 def check_tool_choice(
-    value: Any, tools: Tools, *, thinking: bool
+    model: Model, value: Any, tools: Tools, *, thinking: bool
 ) -> tuple[str, dict[str, Any]] | None:
     """Checks tool_choice; returns the forced tool with its schema, None if the model may choose.
 
@@ -152,6 +152,10 @@ def check_tool_choice(
         raise invalid("tool_choice may only be specified while providing tools.")
     if kind in ("auto", "none"):
         return None
+    if not model.can.forced_tools:
+        raise invalid(
+            f"tool_choice: '{kind}' is not supported for this model. Use 'auto' or 'none'."
+        )
     if thinking:
         raise invalid("Thinking may not be enabled when tool_choice forces tool use.")
     name = need("tool_choice.tool", choice, "name", str) if kind == "tool" else next(iter(tools))

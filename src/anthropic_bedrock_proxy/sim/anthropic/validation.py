@@ -18,7 +18,7 @@ from ..prompt import Prompt
 from ..wire.fields import bounded, need, only, tag, typed
 from ..wire.refusal import extra, invalid
 from . import thinking
-from .betas import LONG_CONTEXT, TOKEN_COUNTING
+from .betas import DANGEROUS_TOOL_USE, LONG_CONTEXT, TOKEN_COUNTING
 from .blocks import check_system
 from .dialect import INVOKE, Dialect
 from .scope import Scope, check_cache_control
@@ -83,7 +83,8 @@ def check_body(
     check_system(scope, body.get("system"))
     prompt.thinking = thinking.check(scope.model, body, scope.betas)
     if (choice := body.get("tool_choice")) is not None:
-        prompt.forced_tool = check_tool_choice(choice, tools, thinking=prompt.thinking != "off")
+        thinks = prompt.thinking != "off"
+        prompt.forced_tool = check_tool_choice(model, choice, tools, thinking=thinks)
     if (config := body.get("output_config")) is not None:
         _check_output_config(scope, config, body)
     if (marker := body.get("cache_control")) is not None:
@@ -115,6 +116,7 @@ def _check_top(scope: Scope, body: dict[str, Any]) -> None:
         allowed = (
             (key == "output_config" and scope.model.generation >= (4, 5))
             or (key == "cache_control" and scope.model.generation >= scope.dialect.auto_caching)
+            or (key == "safeguards" and DANGEROUS_TOOL_USE in scope.betas)
             or (
                 key == "context_management"
                 and not scope.betas.isdisjoint(
@@ -128,6 +130,8 @@ def _check_top(scope: Scope, body: dict[str, Any]) -> None:
         for key in ("temperature", "top_p", "top_k"):
             if key in body:
                 raise extra(key)
+    if body.get("safeguards") is not None:
+        scope.prompt.safeguards = _check_safeguards(body["safeguards"])
     if body.get("context_management") is not None:
         _check_context_management(scope, body["context_management"])
 
@@ -187,6 +191,14 @@ def _check_output_config(scope: Scope, value: Any, body: dict[str, Any]) -> None
         tag("output_config.format", typed("output_config.format", form, dict), ("json_schema",))
         only("output_config.format", form, ("type", "schema"))
         scope.prompt.json_schema = need("output_config.format", form, "schema", dict)
+
+
+def _check_safeguards(value: Any) -> bool:
+    checks = typed("safeguards", value, list)
+    for index, check in enumerate(checks):
+        path = f"safeguards.{index}"
+        tag(path, typed(path, check, dict), ("dangerous_tool_use",))
+    return bool(checks)
 
 
 _EDITS = {

@@ -12,6 +12,9 @@ import re
 
 from .model import Abilities, Model
 
+# The first generation that refuses forced tools, and to have its thinking disabled.
+_UNFORCED = {"opus": (5, 5), "sonnet": (5, 5), "fable": (5, 1), "mythos": (5, 1)}
+
 
 def _claude(name: str, tail: str, prefixes: str, *, on_demand: bool = False) -> Model:
     numbers = re.findall(r"-(\d{1,2})(?=-|$)", name)
@@ -26,7 +29,8 @@ def _claude(name: str, tail: str, prefixes: str, *, on_demand: bool = False) -> 
         prefixes=tuple(prefixes.split()),
         needs_profile=not on_demand,
         can=Abilities(
-            forced_tools=True,
+            # The newest choose for themselves.
+            forced_tools=generation < _UNFORCED.get(family, (9, 9)),
             result_status=True,
             rich_results=True,
             # The table says that Haiku 3.5 does not see.

@@ -60,6 +60,11 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         return self.family in ("fable", "mythos") and self.generation >= (5, 0)
 
     @property
+    def takes_disabled(self) -> bool:
+        """Tells whether thinking may be `disabled`: Opus and Sonnet 5.5 have `between_tools`."""
+        return not self.always_thinks and self.can.forced_tools
+
+    @property
     def takes_system_role(self) -> bool:
         """Tells whether `messages` may have `role: system`: from Opus 4.8 on, but Sonnet 5."""
         if self.family == "sonnet" and self.generation == (5, 0):
