@@ -23,13 +23,13 @@ from anthropic_bedrock_proxy.aws.credentials import (
 )
 from anthropic_bedrock_proxy.aws.http import Pool
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
-from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal, from_refusal
+from anthropic_bedrock_proxy.aws_errors import NOT_AN_ANSWER, UpstreamRefusal, from_refusal
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
 from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream
 from anthropic_bedrock_proxy.timeline import OK, Timeline
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 from anthropic_bedrock_proxy.upstream.bedrock import BedrockUpstream, RetryOptions
-from anthropic_bedrock_proxy.upstream.refusals import refusal_from_http
+from anthropic_bedrock_proxy.upstream.refusals import refusal_from_http, refusal_in_answer
 
 CALL = ModelCall(operation="invoke", bedrock_model_id="arn:aws:x/y:z", body=b'{"a":1}')
 KEYS = Credentials("AKID", "secret")
@@ -93,7 +93,7 @@ def test_the_request_on_the_wire():
     async def main():
         async with upstream_on(ok(MESSAGE)) as (upstream, server):
             answer = await upstream.call(CALL)
-            assert answer.body == b"[]"
+            assert answer.body == MESSAGE
             head, body = server.requests[0].split(b"\r\n\r\n")
             assert head.startswith(b"POST /prefix/model/arn%3Aaws%3Ax%2Fy%3Az/invoke HTTP/1.1\r\n")
             assert b"authorization: AWS4-HMAC-SHA256 Credential=AKID/" in head
@@ -122,7 +122,7 @@ def test_bearer_tokens_and_extra_headers():
 
 def test_the_upstream_s_request_id_is_kept():
     async def main():
-        async with upstream_on(ok(headers=b"x-amzn-RequestId: abc\r\n")) as (upstream, _):
+        async with upstream_on(ok(MESSAGE, b"x-amzn-RequestId: abc\r\n")) as (upstream, _):
             assert (await upstream.call(CALL)).upstream_request_id == "abc"
 
     asyncio.run(main())
@@ -133,7 +133,7 @@ def test_an_id_that_is_no_text_is_none():
 
     async def main():
         for strange in (b"\xe9", b"a\tb", b""):
-            async with upstream_on(ok(headers=b"x-amzn-requestid: %b\r\n" % strange)) as (it, _):
+            async with upstream_on(ok(MESSAGE, b"x-amzn-requestid: %b\r\n" % strange)) as (it, _):
                 assert (await it.call(CALL)).upstream_request_id is None
 
     asyncio.run(main())
@@ -156,7 +156,7 @@ def test_tried_again_before_the_first_byte(trouble):
     async def main():
         waits = []
         async with upstream_on(script(trouble, trouble, ok(MESSAGE)), waits=waits) as (up, server):
-            assert (await up.call(CALL)).body == b"1"
+            assert (await up.call(CALL)).body == MESSAGE
             assert len(server.requests) == 3
             assert waits == [0.5, 1.0]  # full jitter at its ceiling, doubling
 
@@ -768,7 +768,7 @@ def test_a_signature_of_another_time_is_made_again_by_the_time_of_aws(code):
     async def run():
         now = time.time()
         late = dated(refused(403, code, "Signature expired"), now)
-        async with upstream_on(script(late, ok(b"{}")), now=lambda: now - 900) as (
+        async with upstream_on(script(late, ok(MESSAGE)), now=lambda: now - 900) as (
             upstream,
             server,
         ):
@@ -808,3 +808,59 @@ def test_a_clock_that_is_off_is_told_though_nothing_is_refused(caplog):
     asyncio.run(run())
     (told,) = [r.getMessage() for r in caplog.records if r.name.endswith(".clock")]
     assert "90 s behind that of AWS (bedrock in us-east-1)" in told
+
+
+OVERLOADED = b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}'
+NOT_AN_ANSWER_AT_ALL = [
+    b"{}",
+    b"null",
+    b"[]",
+    b"<html>",
+    b"",
+    b'{"message":"no"}',
+    b'{"type":"error"}',
+    b'{"Output":{},"Version":"1.0"}',
+]
+UNKNOWN_OPERATION = (
+    b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (OVERLOADED, "overloaded_error"),
+        (UNKNOWN_OPERATION, "UnknownOperationException"),
+        *((body, NOT_AN_ANSWER) for body in NOT_AN_ANSWER_AT_ALL),
+    ],
+)
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_200_that_is_no_answer_is_a_refusal(body, code, streams, caplog):
+    async def main():
+        answer = ok(body, b"content-type: application/json\r\n")
+        async with upstream_on(answer, max_attempts=1) as (upstream, _):
+            if streams:
+                return await upstream.stream(new_call(), InvokeStream)
+            return await upstream.call(CALL)
+
+    with pytest.raises(UpstreamRefusal) as refused_:
+        asyncio.run(main())
+    assert refused_.value.code == code
+    if code == "UnknownOperationException":
+        assert code in caplog.text, "AWS's words are in the log"
+
+
+@pytest.mark.parametrize(
+    "body", [MESSAGE, b'{"output":{"message":{}}}', b'{"inputTokens":1}', b'{"input_tokens":1}']
+)
+def test_whatever_may_be_an_answer_is_one(body):
+    assert refusal_in_answer(body) is None
+
+
+def test_an_envelope_that_comes_with_200_is_tried_again_as_any_other():
+    async def main():
+        waits = []
+        async with upstream_on(script(ok(OVERLOADED), ok(MESSAGE)), waits=waits) as (upstream, _):
+            return (await upstream.call(CALL)).body, len(waits)
+
+    assert asyncio.run(main()) == (MESSAGE, 1)

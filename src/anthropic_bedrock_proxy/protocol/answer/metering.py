@@ -72,7 +72,7 @@ class _Body(msgspec.Struct):
     stop_reason: Any = None
 
 
-class _Message(_Body):
+class _WholeAnswer(_Body):
     """A whole answer, with what makes it one."""
 
     type: Any = None
@@ -84,7 +84,7 @@ class _MessageStart(msgspec.Struct, gc=False):
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
-_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_message = msgspec.json.Decoder(_WholeAnswer).decode
 _decode_start = msgspec.json.Decoder(_MessageStart).decode
 _decode_any: Any = msgspec.json.Decoder(float_hook=float).decode  # 1e400 is no error here
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
