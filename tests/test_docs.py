@@ -112,7 +112,7 @@ def test_tests_that_the_docs_name_exist():
 
 
 def test_every_error_code_is_documented_and_the_reverse():
-    named = r'(?:error_code=|(?:BUDGET_EXCEEDED|MODEL_UNPRICED): Final = )"(\w+)"'
+    named = r'(?:error_code=|(?:BUDGET_EXCEEDED|MODEL_UNPRICED|NOT_ALLOWED): Final = )"(\w+)"'
     codes = set(re.findall(named, SOURCES))
     reasons = {"revoked", "disabled"}  # of keys and owners that are not active
     tables = HTTP.partition("### What a key may not do")[2].partition("\n## ")[0]

@@ -840,7 +840,7 @@ def test_a_200_that_is_no_answer_is_a_refusal(body, code, streams, caplog):
         answer = ok(body, b"content-type: application/json\r\n")
         async with upstream_on(answer, max_attempts=1) as (upstream, _):
             if streams:
-                return await upstream.stream(new_call(), InvokeStream)
+                return await upstream.stream(new_call(), lambda: InvokeStream("m"))
             return await upstream.call(CALL)
 
     with pytest.raises(UpstreamRefusal) as refused_:

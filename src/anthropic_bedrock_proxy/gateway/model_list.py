@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ..errors import InvalidRequestError, NotFoundError, PermissionDeniedError, ProxyError
+from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import Registry, Route
 from ..models.table import Model
 from ..store.base.callers import Caller
-from .admission.permissions import check_model
+from .admission.permissions import NOT_ALLOWED, check_model
 
 _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 1000
@@ -50,7 +50,9 @@ class ModelList:
             route = self._registry.route(name)
             if caller is not None:
                 check_model(caller.key, route)
-        except PermissionDeniedError:
+        except InvalidRequestError as error:
+            if error.error_code != NOT_ALLOWED:
+                raise
             raise NotFoundError(f"model: {name[:200]}") from None
         model = route.model
         own = model is not None and name in model.aliases and name not in self._registry.mapping

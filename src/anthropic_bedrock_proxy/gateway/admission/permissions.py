@@ -20,6 +20,7 @@ from ...protocol.request.messages import MessagesRequest
 from ...protocol.request.views import MessageView
 from ...store.base.callers import KeyRecord
 
+NOT_ALLOWED: Final = "model_not_allowed"  # the code of the error
 _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
 
 
@@ -57,7 +58,7 @@ def _check_model(key: KeyRecord, route: Route, possible_names: Sequence[str]) ->
         raise InvalidRequestError(  # Claude Code reads any 403 as a failed log-in
             f"model: this key may not use {route.requested_model[:200]}; it may use "
             f"{', '.join(key.allowed_models)}",
-            error_code="model_not_allowed",
+            error_code=NOT_ALLOWED,
         )
 
 
