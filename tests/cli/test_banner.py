@@ -64,3 +64,22 @@ def test_pages_are_told_unless_they_are_switched_off():
 
 def test_commands_are_told():
     assert "doctor, top, explain REQUEST_ID" in told()
+
+
+def test_unsafe_choices_are_told():
+    assert "  note " not in told()
+    assert "looks like a sample" in told(MASTER_API_KEY="sk-change-me")
+    assert "looks like a sample" not in told(MASTER_API_KEY="sk-Yz81bQh27Lw0")
+    settings = load_settings(None, environ={"REQUIRE_API_KEY": "false"}, env_file=None)
+    for host, warned in (("127.0.0.1", False), ("unix:///x", False), ("0.0.0.0", True)):
+        text = banner(settings, host, 8000, "Bedrock", None, first_key=None, keyless=False)
+        assert ("REQUIRE_API_KEY is off" in text) == warned
+
+
+def test_settings_without_effect_are_named():
+    assert "(`config` says why): DEBUG, ENABLE_TOOL_USE\n" in told(DEBUG="1", ENABLE_TOOL_USE="1")
+
+
+def test_the_region_says_where_it_is_from(tmp_path):
+    assert "region us-east-1 (the default: set AWS_REGION)" in told(HOME=str(tmp_path))
+    assert "region eu-west-1 (from environment)" in told(AWS_REGION="eu-west-1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from ..config.load import DEFAULT
 from ..process.listening import address
 
 _MODEL = "claude-haiku-4-5"
+PUBLISHED_KEY = "sk-dev-master-key"  # in the predecessor's .env.example
+_SAMPLE = re.compile(r"(?i)change|replace|your|example|sample|1234|(?:secret|test|master)-?key")
 
 
 def banner(
@@ -47,7 +50,12 @@ def banner(
     ]
     lines.append(f"  pages      {_pages(settings, url)}")
     lines.append("  commands   doctor, top, explain REQUEST_ID, keys, usage; --help names all")
-    lines += [f"  note       {warning}" for warning in settings.warnings]
+    lines += [
+        f"  note       {warning}" for warning in (*settings.warnings, *_unsafe(settings, host))
+    ]
+    if settings.no_effect:
+        names = ", ".join(one.name for one in settings.no_effect)
+        lines.append(f"  note       without effect here (`config` says why): {names}")
     if credentials is None:
         lines.append(
             "  demo       No AWS credentials are in use: answers come from the simulator. Set "
@@ -66,6 +74,24 @@ def banner(
             f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude",
         ]
     return "\n".join(lines)
+
+
+def is_near(host: str) -> bool:
+    """Tells whether nobody but this machine reaches an address that is listened on."""
+    return host.startswith(("unix://", "127.", "localhost")) or host == "::1"
+
+
+def _unsafe(settings: Settings, host: str) -> list[str]:
+    """Lists the choices that let strangers in."""
+    auth, found = settings.auth, []
+    if auth.master_api_key and _SAMPLE.search(auth.master_api_key):
+        found.append(
+            "MASTER_API_KEY looks like a sample that anybody may know: make one of your own"
+        )
+    near = host.startswith(("unix://", "127.", "localhost")) or host == "::1"
+    if not auth.require_api_key and not near:
+        found.append(f"whoever reaches {host} may call models at your cost: REQUIRE_API_KEY is off")
+    return found
 
 
 def _whence(settings: Settings) -> str:

@@ -86,8 +86,13 @@ def _serve(
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base.errors import StoreError  # noqa: PLC0415
-    from .banner import banner  # noqa: PLC0415
+    from .banner import PUBLISHED_KEY, banner, is_near  # noqa: PLC0415
 
+    if settings.auth.master_api_key == PUBLISHED_KEY and not is_near(bound.host):
+        raise StartError(
+            f"MASTER_API_KEY is {PUBLISHED_KEY}, which anybody can read in the predecessor's "
+            f"sample, and {bound.host} can be reached by others. Set a key of your own."
+        )
     credentials = bedrock.describe_credentials(settings)
     if credentials is None and demo_without_aws:
         demo = True
@@ -104,6 +109,7 @@ def _serve(
     except StoreError as error:
         raise StartError(f"the store cannot be used: {error}") from error
     make_files(settings, store)
+    _check_folder(settings)
     first_key, keyless = None, False
     try:
         # To a person only: what a container prints is kept, and read by many. Who has the master
@@ -143,6 +149,16 @@ def _serve(
         if inherited.own_executor is not None:
             inherited.own_executor.release()
         output.flush()
+
+
+def _check_folder(settings: Settings) -> None:
+    """Raises `StartError` where the file of the store can never be made."""
+    path = settings.store.sqlite_path
+    if path is not None and not path.parent.is_dir():
+        raise StartError(
+            f"STORE_URL: {path} cannot be made, as its folder {path.parent} is not there and "
+            "cannot be made either. Make it or mount it, or name another file."
+        )
 
 
 def _check_credentials(settings: Settings, credentials: str | None) -> None:
