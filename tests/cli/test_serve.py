@@ -223,3 +223,17 @@ def test_a_certificate_that_cannot_be_used_is_said_at_the_start(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: TLS_CERT_FILE and TLS_KEY_FILE cannot be used")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("given", "form"), [({}, "text"), ({"LOG_FORMAT": "json"}, "json")])
+def test_who_reads_along_gets_lines_for_people(tmp_path, given, form):
+    with Served(tmp_path, "--demo", terminal=True, LOG_OUTPUT="stdout", **given) as served:
+        (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+        paste(curl)
+        deadline = time.monotonic() + 10
+        while "POST /v1/messages" not in served.banner.rpartition(" claude\n")[2]:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+            served.banner = served.printed()
+        line = served.banner.rpartition(" claude\n")[2]
+    assert line.lstrip().startswith("{") == (form == "json")

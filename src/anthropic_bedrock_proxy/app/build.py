@@ -120,6 +120,11 @@ class App:
         self._tracing = tracing
         self._watchdog = watchdog
 
+    @property
+    def in_flight(self) -> int:
+        """Returns the number of requests that have not ended."""
+        return self.application.in_flight
+
     def drain(self) -> None:
         """Notes that no new requests are welcome, though each that comes is served."""
         self._health.draining = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,15 @@ def make_output(settings: Settings) -> LogOutput:
         return LogFile(path, max_bytes=server.log_max_bytes, backups=server.log_backups)
     except OSError as error:
         raise SettingsError([f"LOG_OUTPUT: {path} cannot be written: {error.strerror}"]) from error
+
+
+def log_format(settings: Settings) -> str:
+    """Returns `json` or `text`: with LOG_FORMAT=auto, text where a person reads along."""
+    server = settings.server
+    if server.log_format != "auto":
+        return server.log_format
+    descriptor = _DESCRIPTORS.get(server.log_output)
+    return "text" if descriptor is not None and os.isatty(descriptor) else "json"
 
 
 def known_secrets(settings: Settings) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from ..telemetry.access_log import AccessLog, RequestLines, Sink
 from ..telemetry.ended_requests import EndedRequests, Look
 from ..telemetry.output import LogOutput
 from ..telemetry.request_log.writer import RequestLog
-from .logs import known_secrets
+from .logs import known_secrets, log_format
 from .metrics import Metrics
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def make_access_log(settings: Settings, output: LogOutput) -> AccessLog | None:
     """Makes the access log; None if it is switched off."""
     if not settings.server.access_log:
         return None
-    return AccessLog(settings.server.log_format, output)
+    return AccessLog(log_format(settings), output)
 
 
 def make_request_log(settings: Settings) -> RequestLog | None:

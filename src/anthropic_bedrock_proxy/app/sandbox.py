@@ -12,6 +12,7 @@ from ..config.schema import given_texts
 from ..http.sandbox_health import SandboxHealth
 from ..sandbox.wire import ExecutorState
 from ..tools.code_execution.options import CodeExecutionOptions
+from .logs import log_format
 
 if TYPE_CHECKING:
     from ..aws.http import AWSConnection
@@ -42,7 +43,7 @@ def make_own_executor(settings: Settings) -> OwnExecutor | None:
     server = settings.server
     logs = {
         "LOG_LEVEL": server.log_level,
-        "LOG_FORMAT": server.log_format,
+        "LOG_FORMAT": log_format(settings),
         "LOG_OUTPUT": server.log_output,
         "LOG_MAX_BYTES": str(server.log_max_bytes),
         "LOG_BACKUPS": str(server.log_backups),

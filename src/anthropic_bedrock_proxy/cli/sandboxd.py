@@ -56,13 +56,13 @@ def command(
         if error.name not in {"aiohttp", "aiodocker"}:
             raise
         raise _MissingPackages(_EXTRA) from error
-    from ..app.logs import make_output  # noqa: PLC0415
+    from ..app.logs import log_format, make_output  # noqa: PLC0415
     from ..sandbox.bundle import runner_program  # noqa: PLC0415
     from ..sandbox.isolation.select import make_isolation  # noqa: PLC0415
 
     server = settings.server
     try:
-        logs.configure(server.log_level, server.log_format, make_output(settings))
+        logs.configure(server.log_level, log_format(settings), make_output(settings))
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
     for warning in settings.warnings:

@@ -177,7 +177,7 @@ def _check_credentials(settings: Settings, credentials: str | None) -> None:
 def _logging(settings: Settings) -> LogOutput:
     """Checks the settings, and begins to log as they say. Raises `StartError`."""
     from ..app import build as app  # noqa: PLC0415  # as above
-    from ..app.logs import make_output  # noqa: PLC0415
+    from ..app.logs import log_format, make_output  # noqa: PLC0415
     from ..telemetry import logs  # noqa: PLC0415
 
     try:
@@ -185,7 +185,7 @@ def _logging(settings: Settings) -> LogOutput:
         output = make_output(settings)
     except SettingsError as error:
         raise StartError(str(error)) from error
-    logs.configure(settings.server.log_level, settings.server.log_format, output)
+    logs.configure(settings.server.log_level, log_format(settings), output)
     return output
 
 

@@ -66,6 +66,8 @@ class ServedApp(Protocol):
     def application(self) -> ServerApplication: ...  # noqa: D102  # see the class
     @property
     def bounds(self) -> ConnectionBounds: ...  # noqa: D102
+    @property
+    def in_flight(self) -> int: ...  # noqa: D102
 
     def drain(self) -> None:
         """Notes that no new requests are welcome, though each that comes is served."""
@@ -136,6 +138,13 @@ class Worker:
             self._options.shutdown_delay_seconds,
             self._options.shutdown_timeout_seconds,
         )
+        if running := self._app.in_flight:
+            _log.info(
+                "stopping: %d answers are in progress, which are waited for for up to %g s; a "
+                "second signal ends them at once",
+                running,
+                timeout,
+            )
         if self._parent is None:
             systemd.notify(systemd.stopping(delay + timeout))
         if self._alone:

@@ -58,9 +58,12 @@ class ServerSettings(Section, frozen=True):
         Setting("LOG_LEVEL", "The least severe log lines that are written."),
     ] = "INFO"
     log_format: Annotated[
-        Literal["json", "text"],
-        Setting("LOG_FORMAT", "One JSON document per log line, or text for people."),
-    ] = "json"
+        Literal["auto", "json", "text"],
+        Setting(
+            "LOG_FORMAT",
+            "One JSON document per log line, or text for people; auto: text on a terminal.",
+        ),
+    ] = "auto"
     access_log: Annotated[
         bool, Setting("ACCESS_LOG", "Write a log line for every request that was answered.")
     ] = True
