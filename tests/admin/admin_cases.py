@@ -42,6 +42,11 @@ CASES = {
     "budgets.history": ("GET", "budgets/team/red/history", None),
     "prices.list": ("GET", "prices", None),
     "prices.set": ("PUT", "prices", {"model": HAIKU, "input_usd": 1, "output_usd": 5.5}),
+    "prices.sync": (
+        "PUT",
+        "prices/synced",
+        {"source": "list.json", "text": "model,place,input,output\nm.x,us,1,2\n"},
+    ),
     "prices.remove": ("DELETE", f"prices?model=us.{HAIKU}&region=us-east-1", None),
     "models.list": ("GET", "models?all=true", None),
     "models.map": ("PUT", "models/mappings", {"alias": "fast", "bedrock_id": f"us.{HAIKU}"}),

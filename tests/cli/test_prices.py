@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,55 @@ def test_a_mapped_name_has_no_price_of_its_own(run, document):
     refused = run("prices", "set", "fast", "--input", 1, "--output", 1)
     assert refused.exit_code == 1
     assert f"fast stands for {HAIKU}" in refused.stderr
+
+
+LIST = {
+    "us.anthropic.claude-opus-5": {
+        "litellm_provider": "bedrock_converse",
+        "mode": "chat",
+        "input_cost_per_token": 5e-06,
+        "output_cost_per_token": 2.75e-05,
+    },
+    "us.anthropic.claude-new": {
+        "litellm_provider": "bedrock",
+        "mode": "chat",
+        "input_cost_per_token": 1e-06,
+        "output_cost_per_token": 2e-06,
+    },
+}
+
+
+@both
+def test_a_public_list_is_taken_over_and_the_operator_s_word_stays(run, document, tmp_path):
+    public = tmp_path / "list.json"
+    public.write_text(json.dumps(LIST))
+    document("prices", "set", "claude-opus-5", "--input", 9, "--output", 9)
+    tried = run("prices", "sync", str(public), "--dry-run")
+    assert "new      anthropic.claude-new us" in tried.stdout
+    assert "changed  anthropic.claude-opus-5 us: input 5.50 -> 5.00" in tried.stdout
+    assert "nothing was stored" in tried.stdout
+    assert rows(run, "synced") == []
+    done = document("prices", "sync", str(public))
+    assert (done["new"], done["stored"]) == (["anthropic.claude-new us"], True)
+    assert len(rows(run, "synced")) == 2
+    listed = json.loads(run("prices", "list", "claude-opus-5", "--json").stdout)["prices"]
+    assert [row["source"] for row in listed[:3]] == ["store", "synced", "shipped"]
+    again = document("prices", "sync", str(public))
+    assert (again["new"], again["changed"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("http://127.0.0.1/x", "by https only"),
+        ("https://127.0.0.1:9/x", "cannot be fetched"),
+        ("bad.json", "is no price list"),
+        ("gone.json", "cannot be read"),
+    ],
+)
+def test_what_is_no_list_changes_nothing(run, source, told):
+    Path("bad.json").write_text("[]")
+    result = run("prices", "sync", source)
+    assert result.exit_code != 0
+    assert told in result.stderr
+    assert rows(run, "synced") == []

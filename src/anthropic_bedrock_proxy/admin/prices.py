@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -12,12 +12,13 @@ from ..errors import InvalidRequestError, NotFoundError
 from ..models.prices import Price, PriceList
 from ..models.registry import Registry, base_model_id
 from ..money import nano, nano_rounded_up
-from ..store.base.catalog import ANY, PriceRecord
+from ..store.base.catalog import ANY, PriceRecord, SyncedPrices
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms, timestamp
 from .validation import field
 
+_LONGEST_LIST: Final = 1 << 19  # characters; compressed it fits an item of DynamoDB
 Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
 ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
@@ -27,6 +28,13 @@ class PriceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A query of prices; `model`: only that one's, by any of its names."""
 
     model: str | None = None
+
+
+class NewPriceList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A price list in the form of models/prices.csv, and where it came from."""
+
+    source: Annotated[str, Meta(min_length=1, max_length=300)]
+    text: Annotated[str, Meta(min_length=1, max_length=_LONGEST_LIST)]
 
 
 class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +118,27 @@ async def remove(call: AdminCall[Nothing, PriceKey]) -> Change:
         raise NotFoundError(f"no price of {query.model} was set for this region and beginning")
     return Change(
         document={**document(before), "removed": True}, object=before.model, before=recorded(before)
+    )
+
+
+async def sync(call: AdminCall[NewPriceList, Nothing]) -> Change:
+    """Replaces the price list of the last sync; the operator's own prices stay over it."""
+    body = call.body
+    try:
+        rows = sum(1 for _ in PriceList(lambda: body.text))
+    except (KeyError, msgspec.ValidationError) as error:
+        raise InvalidRequestError(f"text: not in the form of prices.csv: {error}") from error
+    if not rows:
+        raise InvalidRequestError("text: it has no row")
+    last = await call.store.catalog.synced_prices()
+    await call.store.catalog.put_synced_prices(
+        SyncedPrices(source=body.source, synced_at=call.now, text=body.text)
+    )
+    return Change(
+        document={"source": body.source, "synced_at": timestamp(call.now), "rows": rows},
+        object="prices",
+        before={"source": last.source, "synced_at": last.synced_at} if last else None,
+        after={"source": body.source, "synced_at": call.now, "rows": rows},
     )
 
 

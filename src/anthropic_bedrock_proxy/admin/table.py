@@ -92,6 +92,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _get("budgets.history", "budgets/{kind}/{id}/history", budgets.history),
     _get("prices.list", "prices", prices.list_, query=prices.PriceQuery),
     _write("prices.set", "PUT prices", prices.set_, body=prices.NewPrice),
+    _write("prices.sync", "PUT prices/synced", prices.sync, body=prices.NewPriceList),
     _write("prices.remove", "DELETE prices", prices.remove, query=prices.PriceKey),
     _get("models.list", "models", models.list_, models.ModelQuery),
     _write("models.map", "PUT models/mappings", models.map_, body=models.NewMapping),

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import click
 
+from ..models.public_list import PublicListError, read_public_list
 from .client import admin
 from .common import json_option, print_fields, print_table, where_options
 from .terminal import say, say_json
@@ -106,3 +107,33 @@ def unset(
         say_json(removed)
     else:
         say(f"the price of {model} is forgotten")
+
+
+@command.command("sync")
+@click.argument("source", metavar="FILE|URL")
+@click.option("--dry-run", is_flag=True, help="Only tell what would change.")
+@json_option
+@where_options
+def sync(*, source: str, dry_run: bool, as_json: bool, where: Where) -> None:
+    """Take over a price list in LiteLLM's public format, from a file or by https.
+
+    It stands under the prices that were set, and over the shipped ones.
+    """
+    from .price_sync import compared, text_of  # noqa: PLC0415  # seldom needed
+
+    try:
+        table = read_public_list(text_of(source))
+    except PublicListError as error:
+        raise click.ClickException(f"{source} is no price list: {error}") from error
+    with admin(where) as client:
+        report = compared(table, client.call("GET", "prices")["prices"])
+        if not dry_run:
+            client.call("PUT", "prices/synced", body={"source": source[:300], "text": table})
+    if as_json:
+        say_json(report | {"stored": not dry_run})
+        return
+    for kind, rows in report.items():
+        for row in rows:
+            say(f"{kind:<8} {row}")
+    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in report.items())
+    say(f"{counts}; {'nothing was stored' if dry_run else 'stored'}")

@@ -42,6 +42,10 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "users.update": {"monthly_budget_usd": 50},
     "teams.create": {"id": "red", "name": "Red"},
     "teams.update": {"is_active": True},
+    "prices.sync": {
+        "source": "https://example.com/prices.json",
+        "text": "model,place,input,output\nanthropic.claude-opus-5,us,5.5,27.5\n",
+    },
     "prices.set": {"model": "claude-haiku-4-5", "input_usd": 1, "output_usd": 5},
     "models.map": {"alias": "fast", "bedrock_id": "us.anthropic.claude-haiku-4-5-20251001-v1:0"},
     "models.sync": {
@@ -126,6 +130,10 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     "budgets.history": record("Budgets before.", {"id": _TEXT, "history": array(_OBJECT)}),
     "models.list": record("The models.", {"models": array(_OBJECT)}),
     "models.map": record("A mapping.", {"alias": _TEXT, "bedrock_id": _TEXT}),
+    "prices.sync": record(
+        "The list that was stored.",
+        {"source": _TEXT, "synced_at": _TEXT, "rows": {"type": "integer"}},
+    ),
     "models.sync": record(
         "What is offered.", {"models": array(_OBJECT), "new": array(_TEXT), "gone": array(_TEXT)}
     ),

@@ -1,0 +1,78 @@
+"""The public price list, from its own form into that of prices.csv."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from anthropic_bedrock_proxy.app.models import load_prices
+from anthropic_bedrock_proxy.models.prices import PriceList
+from anthropic_bedrock_proxy.models.public_list import PublicListError, read_public_list
+
+PER_MILLION = json.loads((Path(__file__).parent / "public_prices.json").read_text())
+NAMES = {
+    "input": "input_cost_per_token",
+    "output": "output_cost_per_token",
+    "cache_read": "cache_read_input_token_cost",
+    "cache_write_5m": "cache_creation_input_token_cost",
+    "cache_write_1h": "cache_creation_input_token_cost_above_1hr",
+    "input_above_200k": "input_cost_per_token_above_200k_tokens",
+    "output_above_200k": "output_cost_per_token_above_200k_tokens",
+    "cache_read_above_200k": "cache_read_input_token_cost_above_200k_tokens",
+    "cache_write_5m_above_200k": "cache_creation_input_token_cost_above_200k_tokens",
+}
+
+
+def in_their_form():
+    """The reduced list that the tests keep, as the public one writes it: dollars per token."""
+    return {
+        name: {
+            "litellm_provider": "bedrock_converse",
+            "mode": "chat",
+            **{
+                theirs: float(Decimal(repr(entry[ours])) / 10**6)
+                for ours, theirs in NAMES.items()
+                if ours in entry
+            },
+        }
+        for name, entry in PER_MILLION.items()
+    }
+
+
+def test_the_shipped_list_comes_out_of_the_public_one():
+    read = PriceList(lambda: read_public_list(json.dumps(in_their_form())))
+    by_key = {(price.model, price.place): price for price in read}
+    shipped = list(load_prices())
+    assert len(shipped) > 500
+    for price in shipped:
+        found = by_key[price.model, price.place]
+        for name in ("input", "output", "cache_read", "cache_write", "long_input"):
+            assert getattr(found, name) == getattr(price, name), (price.model, price.place, name)
+
+
+def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
+    entry = {"litellm_provider": "bedrock", "mode": "chat", "input_cost_per_token": 2e-06}
+    entry |= {"output_cost_per_token": 1e-05, "input_cost_per_token_batches": 1e-06}
+    entry |= {"input_cost_per_token_flex": 1e-06, "output_cost_per_token_priority": 1.75e-05}
+    listed = {
+        "sample_spec": {"mode": "one of"},
+        "us.m.x": entry,
+        "gpt": entry | {"litellm_provider": "openai"},
+        "m.embed": entry | {"mode": "embedding"},
+        "m.free": {"litellm_provider": "bedrock", "mode": "chat"},
+        "m.odd": entry | {"input_cost_per_token": True},
+        "m.paid-back": entry | {"input_cost_per_token": -1e-06},
+    }
+    (price,) = PriceList(lambda: read_public_list(json.dumps(listed)))
+    assert (price.model, price.place, price.input, price.output) == ("m.x", "us", 2, 10)
+    assert (price.batch_input, price.flex_input, price.flex_output) == (1, 1, None)
+    assert price.priority_output == Decimal("17.5")
+
+
+@pytest.mark.parametrize("text", ["", "<html>", "[]", "{}", '{"x": 1}', "[" * 100_000])
+def test_what_is_no_list_is_refused(text):
+    with pytest.raises(PublicListError):
+        read_public_list(text)
