@@ -20,6 +20,8 @@ from anthropic_bedrock_proxy.models.prices import PriceList, places
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, base_model_id
 from anthropic_bedrock_proxy.protocol.answer.cost import cost_nano, rates_of
 from anthropic_bedrock_proxy.protocol.answer.metering import Usage
+from anthropic_bedrock_proxy.sim.models.lookup import resolve, resolve_for_messages
+from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
 
 PUBLIC = json.loads((Path(__file__).parent / "public_prices.json").read_text())
 TABLE = load_model_table()
@@ -192,3 +194,24 @@ def test_the_list_is_read_once_and_only_when_asked():
     assert prices.find("m.x", "converse", "us-east-1", called="m.x").input == 1
     assert [price.place for price in prices] == ["", "us"]
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "us-gov-west-1"])
+def test_the_simulator_knows_whatever_is_called_in_a_region(region):
+    """Its catalogue is its own: no fact of it comes from models.toml."""
+    registry = Registry(TABLE, RoutingOptions(region=region))
+    unknown = set()
+    for model in TABLE.model:
+        try:
+            targets = registry.route(model.id).targets
+        except InvalidRequestError:
+            continue  # not there
+        for target in targets:
+            try:
+                if target.dialect == "messages":
+                    resolve_for_messages(target.bedrock_model_id, {})
+                else:
+                    resolve(target.bedrock_model_id)
+            except Refusal:
+                unknown.add(model.id)
+    assert unknown == {"claude-instant-1", "claude-v1", "claude-2.1"}, "gone long ago"
