@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from fakeserver import MESSAGE as ANSWER
 from fakeserver import chunked, ok, serving
 from streams import EVENTS, MESSAGE, STREAM, chunk_frame, exception_frame
 
@@ -83,8 +84,8 @@ def test_a_whole_answer(with_answer):
     async def work(upstream):
         return await upstream.call(CALL)
 
-    answer = with_answer(b"[1]", work)
-    assert (answer.body, answer.upstream_request_id) == (b"[1]", "fake-request")
+    answer = with_answer(ANSWER, work)
+    assert (answer.body, answer.upstream_request_id) == (ANSWER, "fake-request")
 
 
 def test_whatever_is_answered_the_endpoint_is_there(with_answer):
@@ -169,7 +170,7 @@ def test_a_whole_answer_is_noted_with_its_end_and_its_id(with_answer):
     async def work(upstream):
         await upstream.call(call)
 
-    with_answer(b"[1]", work)
+    with_answer(ANSWER, work)
     made = noted(call)
     assert (made.code, made.upstream_request_id) == ("ok", "fake-request")
     assert made.sent <= made.first <= made.ended

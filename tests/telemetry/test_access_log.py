@@ -217,7 +217,7 @@ def failed_over():
         UpstreamRequest("ireland", "m", "invoke", 1, 10.2, 10.2, 10.995, 12.4, "cancelled"),
     ]
     told.meter.observe_message(
-        b'{"usage":{"input_tokens":3,"output_tokens":5,"cache_read_input_tokens":7,'
+        b'{"type":"message","content":[],"usage":{"input_tokens":3,"output_tokens":5,"cache_read_input_tokens":7,'
         b'"cache_creation_input_tokens":11}}'
     )
     return told

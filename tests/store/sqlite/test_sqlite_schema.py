@@ -197,7 +197,7 @@ def test_the_usage_of_an_older_version_is_summed_and_spent(tmp_path):
             assert [(t.day, t.key_id, t.requests, t.unpriced, t.cost_nano) for t in totals] == [
                 ("2026-11-29", "k", 1, 0, 1),
                 ("2026-11-30", "k", 2, 1, 2),
-                ("2026-11-30", "other", 1, 1, None),
+                ("2026-11-30", "other", 1, 1, 0),
                 ("2026-12-01", "k", 1, 0, 4),
             ]
             (total,) = await store.usage.totals(by=())

@@ -13,7 +13,7 @@ from anthropic_bedrock_proxy.timeline import OK, UpstreamRequest
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 USAGE = (
-    b'{"usage":{"input_tokens":3,"output_tokens":11,"cache_read_input_tokens":5,'
+    b'{"type":"message","content":[],"usage":{"input_tokens":3,"output_tokens":11,"cache_read_input_tokens":5,'
     b'"cache_creation_input_tokens":7}}'
 )
 

@@ -84,7 +84,7 @@ def test_a_turn_that_was_throttled_once_and_ran_a_tool():
 def test_input_tokens_include_those_of_the_cache():
     exchange = exchanged(upstream=[request(1, 0.3)])
     exchange.meter.observe_message(
-        b'{"usage":{"input_tokens":3,"output_tokens":5,"cache_read_input_tokens":20,'
+        b'{"type":"message","content":[],"usage":{"input_tokens":3,"output_tokens":5,"cache_read_input_tokens":20,'
         b'"cache_creation_input_tokens":100}}'
     )
     root, _, chat, _ = tree(exchange)
@@ -154,7 +154,7 @@ def test_each_model_call_has_its_own_usage_and_the_last_says_why_it_ended():
     exchange = exchanged(upstream=[request(1, 0.3), request(2, 2.0)])
     exchange.timeline.spent += ({"input_tokens": 10, "output_tokens": 4, "cache_read": None},)
     exchange.meter.observe_message(
-        b'{"stop_reason":"end_turn","usage":{"input_tokens":25,"output_tokens":9}}'
+        b'{"type":"message","content":[],"stop_reason":"end_turn","usage":{"input_tokens":25,"output_tokens":9}}'
     )
     root, *_ = spans = tree(exchange)
     first, second = [span.attributes for span in spans if span.name.startswith("chat")]
