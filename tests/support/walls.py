@@ -7,6 +7,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,6 +39,8 @@ for line in sys.stdin:
     sys.stdout.flush()
 """
 COMMAND = ("python3", "-I", "-u", "-c", LOOP)
+# Who opens an isolation removes what one of its name has left: tests run in several processes.
+MINE = f"tests-{os.getpid()}"
 
 
 class EndedError(Exception):
@@ -99,7 +102,7 @@ def need_sandlock():
     asyncio.run(main())
 
 
-def options(kind, *, name="tests", command=COMMAND, **others):
+def options(kind, *, name=MINE, command=COMMAND, **others):
     """Options of real walls of this kind; other names are those of limits."""
     known = {field for field in IsolationOptions.__struct_fields__ if field in others}
     chosen = {field: others.pop(field) for field in known}

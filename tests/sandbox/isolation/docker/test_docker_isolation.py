@@ -9,7 +9,7 @@ import time
 
 import pytest
 from dockerd import PrivateDockerd
-from walls import COMMAND, EndedError, begin, containers, docker_image, opened
+from walls import COMMAND, MINE, EndedError, begin, containers, docker_image, opened
 
 from anthropic_bedrock_proxy.sandbox.isolation.base import IsolationError, RunnerLimits
 from anthropic_bedrock_proxy.sandbox.isolation.docker.config import LABEL, LABEL_EXECUTOR
@@ -24,7 +24,7 @@ async def isolation(**options):
         "command": COMMAND,
         "limits": RunnerLimits(),
         "workspace": "/workspace",
-        "executor": "tests",
+        "executor": MINE,
     } | options
     made = DockerIsolation(**options)
     try:
