@@ -34,6 +34,11 @@ def nano_rounded_up(amount: Decimal) -> int:
     return int((amount * NANO_PER_USD).to_integral_value(ROUND_CEILING))
 
 
+def nano_rounded_up_or_none(amount: Decimal | None) -> int | None:
+    """Converts USD to nano-dollars, rounded up; None, an amount not given, stays None."""
+    return None if amount is None else nano_rounded_up(amount)
+
+
 def dollars(amount_nano: int) -> str:
     """Writes nano-dollars as a JSON number of dollars, exactly."""
     whole, rest = divmod(amount_nano, NANO_PER_USD)

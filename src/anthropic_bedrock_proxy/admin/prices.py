@@ -11,7 +11,7 @@ from msgspec import Meta
 from ..errors import InvalidRequestError, NotFoundError
 from ..models.prices import Price, PriceList
 from ..models.registry import Registry, base_model_id
-from ..money import nano, nano_rounded_up
+from ..money import nano, nano_rounded_up, nano_rounded_up_or_none
 from ..store.base.catalog import ANY, PriceRecord, SyncedPrices
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
@@ -176,13 +176,9 @@ def _listed(price: Price, source: str, updated_at: str | None) -> dict[str, Any]
         updated_at=0,
         input_nano=nano_rounded_up(price.input),
         output_nano=nano_rounded_up(price.output),
-        cache_read_nano=_rounded(price.cache_read),
-        cache_write_nano=_rounded(price.cache_write),
-        cache_write_1h_nano=_rounded(price.cache_write_1h),
+        cache_read_nano=nano_rounded_up_or_none(price.cache_read),
+        cache_write_nano=nano_rounded_up_or_none(price.cache_write),
+        cache_write_1h_nano=nano_rounded_up_or_none(price.cache_write_1h),
     )
     own = {"place": price.place, "updated_at": updated_at, "source": source}
     return {**document(record), **own}
-
-
-def _rounded(amount: Decimal | None) -> int | None:
-    return None if amount is None else nano_rounded_up(amount)

@@ -88,8 +88,7 @@ def _unsafe(settings: Settings, host: str) -> list[str]:
         found.append(
             "MASTER_API_KEY looks like a sample that anybody may know: make one of your own"
         )
-    near = host.startswith(("unix://", "127.", "localhost")) or host == "::1"
-    if not auth.require_api_key and not near:
+    if not auth.require_api_key and not is_near(host):
         found.append(f"whoever reaches {host} may call models at your cost: REQUIRE_API_KEY is off")
     return found
 

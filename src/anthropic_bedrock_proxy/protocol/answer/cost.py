@@ -7,13 +7,12 @@ times input), its batch discount (half), and the tier multipliers that the prede
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from ...models.prices import Price
-from ...money import nano_rounded_up
+from ...money import nano_rounded_up, nano_rounded_up_or_none
 from .metering import Iteration, Usage
 
 LONG_TOKENS: Final = 200_000  # a prompt of more has the rates `above`, where a model has them
@@ -68,17 +67,17 @@ def rates_of(price: Price) -> Rates:
     rates = Rates.of(
         input=nano_rounded_up(price.input),
         output=nano_rounded_up(price.output),
-        cache_read=_nano(price.cache_read),
-        cache_write=_nano(price.cache_write),
-        cache_write_1h=_nano(price.cache_write_1h),
+        cache_read=nano_rounded_up_or_none(price.cache_read),
+        cache_write=nano_rounded_up_or_none(price.cache_write),
+        cache_write_1h=nano_rounded_up_or_none(price.cache_write_1h),
     )
     above = None
     if price.long_input is not None and price.long_output is not None:
         above = Rates.of(
             input=nano_rounded_up(price.long_input),
             output=nano_rounded_up(price.long_output),
-            cache_read=_nano(price.long_cache_read),
-            cache_write=_nano(price.long_cache_write),
+            cache_read=nano_rounded_up_or_none(price.long_cache_read),
+            cache_write=nano_rounded_up_or_none(price.long_cache_write),
         )
     named = {
         "batch": (price.batch_input, price.batch_output),
@@ -86,7 +85,9 @@ def rates_of(price: Price) -> Rates:
         "priority": (price.priority_input, price.priority_output),
     }
     special = {
-        name: _special(rates, _nano(input_), _nano(output), _factor(name))
+        name: _special(
+            rates, nano_rounded_up_or_none(input_), nano_rounded_up_or_none(output), _factor(name)
+        )
         for name, (input_, output) in named.items()
         if input_ is not None or output is not None
     }
@@ -178,7 +179,3 @@ def _longest_prompt(usage: Usage) -> int:
         + (made.cache_creation_input_tokens or 0)
         for made in passes
     )
-
-
-def _nano(amount: Decimal | None) -> int | None:
-    return None if amount is None else nano_rounded_up(amount)
