@@ -39,6 +39,7 @@ PACKAGE = Path(anthropic_bedrock_proxy.__file__).parent
         ("aws:ExpiredTokenException", "api_error", "AWS refuses the credentials of the proxy"),
         ("aws:InternalServerException", "api_error", "Bedrock failed, and went on so"),
         ("aws:Unreachable", "overloaded_error", "Bedrock could not be reached"),
+        ("aws:NoWay", "overloaded_error", "No connection to Bedrock can be made"),
         ("aws:NoCredentials", "api_error", "no credentials for AWS"),
         ("model_not_allowed", "permission_error", "`keys update --allow-model`"),
         ("tool_not_allowed", "permission_error", "`keys update --allow-tool`"),

@@ -38,6 +38,7 @@ _CAUSES: Final = {
     "stopping": "The proxy was being stopped. Send it again.",
     "internal": "The proxy has a bug: its log tells where, under this request id. Report it.",
     "aws:Unreachable": "Bedrock could not be reached (`doctor` says where the way ends).",
+    "aws:NoWay": "No connection to Bedrock can be made: DNS, TLS or the egress proxy (`doctor`).",
     "aws:NoCredentials": "The proxy had no credentials for AWS (`doctor`).",
     "aws:": "Bedrock failed, and went on so through all that was tried.",
 }

@@ -18,6 +18,7 @@ from typing import Final
 
 from ..aws_errors import (
     NO_CREDENTIALS,
+    NO_WAY,
     PER_DAY,
     TOO_LATE,
     UNREACHABLE,
@@ -56,7 +57,7 @@ def judged(refusal: UpstreamRefusal, *, tries: int = 1) -> CheckResult:
         none = refusal.code == NO_CREDENTIALS
         found = "there are no credentials" if none else f"AWS refuses the credentials: {words}"
         return _closed("credentials", found, "see the line about credentials")
-    if refusal.code in (UNREACHABLE, TOO_LATE):
+    if refusal.code in (UNREACHABLE, NO_WAY, TOO_LATE):
         return _closed("network", words, "see the line about the endpoint")
     if _RETENTION.search(words):
         return _closed(
