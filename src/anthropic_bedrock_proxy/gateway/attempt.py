@@ -20,7 +20,8 @@ import msgspec
 from ..aws_errors import NOT_AN_ANSWER, UpstreamRefusal
 from ..errors import InvalidRequestError
 from ..models.registry import Target
-from ..protocol.answer.edits import with_added
+from ..protocol.answer.bedrock_terms import DEFAULT_TIER
+from ..protocol.answer.edits import with_added, with_tier
 from ..protocol.answer.events import Event, explode
 from ..protocol.raw import MISSHAPEN, decode
 from ..protocol.request.messages import MessagesRequest
@@ -179,6 +180,8 @@ async def call_whole(exchange: Exchange, upstream: Upstream, conversion: Convers
     exchange.upstream_request_id = answer.upstream_request_id
     exchange.service_tier = answer.service_tier
     body = conversion.finish(answer.body)
+    if answer.service_tier is not None and answer.service_tier != DEFAULT_TIER:
+        body = with_tier(body, answer.service_tier)
     try:
         exchange.meter.observe_message(body)
     except (msgspec.MsgspecError, ValueError) as error:

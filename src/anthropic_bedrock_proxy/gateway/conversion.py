@@ -12,7 +12,12 @@ from ..models.betas import BetaRules
 from ..models.registry import Target
 from ..protocol.adapt.adapt import Adapted, adapt
 from ..protocol.answer.edits import without_content
-from ..protocol.native.answer import EndpointStream, InvokeStream, finish_message
+from ..protocol.native.answer import (
+    EndpointStream,
+    GuardedInvokeStream,
+    InvokeStream,
+    finish_message,
+)
 from ..protocol.native.endpoints import to_messages
 from ..protocol.native.invoke import to_invoke
 from ..protocol.request.messages import MessagesRequest
@@ -120,7 +125,8 @@ def _native(adapted: Adapted, target: Target, options: ConversionOptions) -> Con
     new_decoder: Callable[[], StreamDecoder]
     if target.dialect == "invoke":
         made = to_invoke(request, adapted.flags, capabilities, rules, policy)
-        new_decoder = partial(InvokeStream, model)
+        decoder = InvokeStream if policy.guardrail is None else GuardedInvokeStream
+        new_decoder = partial(decoder, model)
     else:
         made = to_messages(
             request,

@@ -227,7 +227,7 @@ class BedrockUpstream:
     ) -> AnswerStream:
         deadline = min(deadline, monotonic() + self._first_byte_seconds(call))
         response = await self._send(call, noted, deadline)
-        if response.headers.get(b"content-type", b"").startswith(b"application/json"):
+        if _is_document(response.headers.get(b"content-type", b"")):
             raise await self._no_stream(response, deadline)
         stream = BedrockStream(response, decoder, noted)
         try:
@@ -353,3 +353,8 @@ class BedrockUpstream:
             wire = f"{self._endpoint.path}{fixed}"
             paths = self._paths[key] = (wire, canonical_path(wire))
         return paths
+
+
+def _is_document(kind: bytes) -> bool:
+    """Tells whether a content type is none of a stream: AWS's front door has several for errors."""
+    return b"json" in kind or (kind.startswith(b"text/") and kind[5:17] != b"event-stream")

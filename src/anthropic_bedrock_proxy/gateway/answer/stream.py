@@ -17,7 +17,8 @@ import msgspec
 from ...aws_errors import NOT_AN_ANSWER, UpstreamRefusal, from_refusal
 from ...errors import ProxyError
 from ...money import dollars
-from ...protocol.answer.edits import with_added, with_cost
+from ...protocol.answer.bedrock_terms import DEFAULT_TIER
+from ...protocol.answer.edits import with_added, with_cost, with_tier
 from ...protocol.answer.events import Event, GrammarError, fold
 from ...protocol.raw import MISSHAPEN
 from ...upstream.base import AnswerStream
@@ -58,6 +59,7 @@ class AnswerEvents:
         "_request_body",
         "_spent",
         "_stream",
+        "_tier",
         "_whole",
         "done",
     )
@@ -91,6 +93,8 @@ class AnswerEvents:
         self._report_cost = report_cost
         self._request_body = request_body
         self._whole = whole
+        served = exchange.service_tier
+        self._tier = served if served != DEFAULT_TIER else None
         self.done = False
 
     async def read(self) -> list[Event] | None:
@@ -112,6 +116,8 @@ class AnswerEvents:
         if self._request_body:
             self._exchange.meter.assume_input(self._request_body)  # unless it was told
             self._request_body = b""
+        if self._tier is not None:
+            events = [_with_tier(event, self._tier) for event in events]
         if self._added is not None and (added := self._added()):
             events = [_with_added(event, added) for event in events]
         if self._report_cost and (cost := self._lease.price()) is not None:
@@ -169,6 +175,12 @@ def _with_added(event: Event, added: Mapping[str, Any]) -> Event:
     if event[0] != b"message_delta":
         return event
     return event[0], with_added(event[1], added)
+
+
+def _with_tier(event: Event, served: str) -> Event:
+    if event[0] not in {b"message_start", b"message_delta"}:
+        return event
+    return event[0], with_tier(event[1], served)
 
 
 def _with_cost(event: Event, cost: int) -> Event:

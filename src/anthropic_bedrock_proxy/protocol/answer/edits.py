@@ -1,4 +1,4 @@
-"""Edits of an answer that make up for edits of its request: added fields, cost, content."""
+"""Edits of an answer that make up for edits of its request: added fields, tier, cost, content."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from .bedrock_terms import tier_usage
 from .events import DELTA_KEYS
 
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -33,6 +34,19 @@ def with_cost(document: bytes, dollars: str) -> bytes:
     fields: dict[str, Any] = dict(_decode_fields(document))
     usage = dict(_decode_fields(fields.get("usage", b"{}")))
     fields["usage"] = usage | {"cost_usd": Raw(dollars.encode())}
+    return _encode(fields)
+
+
+def with_tier(document: bytes, served: str) -> bytes:
+    """Adds the tier that served the answer to `usage`, of a message or of an event that has one."""
+    fields: dict[str, Any] = dict(_decode_fields(document))
+    holder: dict[str, Any] = fields
+    if "message" in fields:
+        holder = dict(_decode_fields(fields["message"]))
+    usage = dict(_decode_fields(holder.get("usage", b"{}")))
+    holder["usage"] = usage | tier_usage(served)
+    if holder is not fields:
+        fields["message"] = holder
     return _encode(fields)
 
 

@@ -1,8 +1,8 @@
 """Answers of Bedrock's native dialects -> Anthropic: whole messages, frames, server-sent events.
 
 The bytes are Anthropic's own already. What changes: the model's name becomes the one the client
-asked for, and Amazon's keys (`amazon-bedrock-*`) and padding disappear. Everything else is
-forwarded untouched; only `usage` is ever decoded.
+asked for, and Amazon's keys (`amazon-bedrock-*`) and padding disappear; where one of them says that
+a guardrail intervened, the answer ends as a refusal. Everything else is forwarded untouched.
 Source: Bedrock service model, ResponseStream; event order as Anthropic documents it.
 """
 
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from ...aws_errors import CUT_SHORT, NOT_AN_ANSWER, UpstreamRefusal
+from ..answer.bedrock_terms import GUARDRAIL, refusal_ending
 from ..answer.events import Event
 from ..aws.eventstream import Frame, FrameDecoder, FrameError
 from ..aws.exceptions import CORRUPT, refusal_of
@@ -23,6 +24,9 @@ _AMAZON: Final = b'"amazon-bedrock-'
 _STOP: Final[Event] = (b"message_stop", b'{"type":"message_stop"}')
 _TYPE_FIRST: Final = b'{"type":"'
 _MODEL_FIRST: Final = b'{"model":"'
+_A_MESSAGE: Final = b'"type":"message"'
+_ACTION: Final = "amazon-bedrock-guardrailAction"
+_INTERVENED: Final = b'"INTERVENED"'
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,7 +47,7 @@ _decode_any: Any = msgspec.json.Decoder().decode
 
 def finish_message(body: bytes, requested_model: str) -> bytes:
     """Edits a whole answer for the client. Raises `UpstreamRefusal` if it is not a message."""
-    if body.startswith(_MODEL_FIRST) and _AMAZON not in body:
+    if body.startswith(_MODEL_FIRST) and _AMAZON not in body and _A_MESSAGE in body:
         # Bedrock's own order: only the name between the first quotes has to change.
         end = body.find(b'"', len(_MODEL_FIRST))
         if body[len(_MODEL_FIRST) : end] == requested_model.encode():
@@ -53,7 +57,16 @@ def finish_message(body: bytes, requested_model: str) -> bytes:
         fields = _decode_fields(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise UpstreamRefusal(NOT_AN_ANSWER, f"not a message: {error}") from error
-    return _encode(_clean(fields, requested_model))
+    if bytes(fields.get("type", b"")) != b'"message"':
+        raise UpstreamRefusal(NOT_AN_ANSWER, "The model's answer is not a message.")
+    message: dict[str, Any] = {**_clean(fields, requested_model)}
+    if _intervened(fields):
+        message |= refusal_ending(GUARDRAIL)
+    return _encode(message)
+
+
+def _intervened(fields: dict[str, Raw]) -> bool:
+    return bytes(fields.get(_ACTION, b"")) == _INTERVENED
 
 
 def _clean(fields: dict[str, Raw], requested_model: str) -> dict[str, Raw]:
@@ -152,6 +165,44 @@ class InvokeStream(NativeStream):
         else:
             name = _decode_typed(data).type.encode()
         return self._edited(name, data)
+
+
+class GuardedInvokeStream(InvokeStream):
+    """Decodes one that a guardrail may stop, which its last event says: message_delta waits for it.
+
+    Example: `{"type":"message_stop","amazon-bedrock-guardrailAction":"INTERVENED"}` makes the
+    stop reason before it `refusal`.
+    """
+
+    def __init__(self, requested_model: str) -> None:
+        super().__init__(requested_model)
+        self._stopped = False
+        self._held: list[Event] = []
+
+    def _edited(self, name: bytes, data: bytes) -> Event | None:
+        if _AMAZON in data and _intervened(_decode_fields(data)):
+            self._stopped = True
+        return super()._edited(name, data)
+
+    def _decode(self, chunk: bytes, events: list[Event]) -> None:
+        decoded: list[Event] = []
+        try:
+            super()._decode(chunk, decoded)
+        finally:  # what came before a failure is told
+            for event in decoded:
+                if event[0] == b"message_delta":
+                    self._held.append(event)
+                    continue
+                if event is _STOP:
+                    events += map(self._ended, self._held)
+                events.append(event)
+
+    def _ended(self, event: Event) -> Event:
+        if not self._stopped:
+            return event
+        fields: dict[str, Any] = dict(_decode_fields(event[1]))
+        fields["delta"] = _decode_fields(fields["delta"]) | refusal_ending(GUARDRAIL)
+        return event[0], _encode(fields)
 
 
 class EndpointStream(NativeStream):

@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from ....aws_errors import UpstreamRefusal
+from ...answer.bedrock_terms import CONTENT_FILTER, GUARDRAIL, refusal_ending, tier_usage
 from .shapes import Stop
 
 _SAME: Final = frozenset(
     {"end_turn", "tool_use", "max_tokens", "stop_sequence", "model_context_window_exceeded"}
 )
 _REFUSED: Final = {
-    "guardrail_intervened": "An Amazon Bedrock guardrail intervened.",
-    "content_filtered": "The content filter of Amazon Bedrock stopped the answer.",
+    "guardrail_intervened": GUARDRAIL,
+    "content_filtered": CONTENT_FILTER,
 }
-_COMMON_TIERS: Final = frozenset({"default", "priority"})
 _MALFORMED: Final = frozenset({"malformed_model_output", "malformed_tool_use"})
 
 
@@ -33,8 +33,7 @@ def ending(
     """
     reason = stop.stop_reason
     if reason in _REFUSED:
-        details = {"type": "refusal", "category": None, "explanation": _REFUSED[reason]}
-        return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
+        return refusal_ending(_REFUSED[reason])
     if reason in _MALFORMED:
         if not has_content:
             raise UpstreamRefusal("ModelErrorException", "The model's output was malformed.")
@@ -78,8 +77,6 @@ def usage_of(tree: Mapping[str, Any]) -> dict[str, Any]:
     )
     tier = tree.get("serviceTier")
     served = tier.get("type") if isinstance(tier, dict) else None
-    # Anthropic has no words for the other tiers, which cost something else all the same.
-    other = served if isinstance(served, str) and served not in _COMMON_TIERS else None
     return {
         "input_tokens": _count(counts, "inputTokens"),
         "cache_creation_input_tokens": max(written, long_lived),
@@ -90,8 +87,7 @@ def usage_of(tree: Mapping[str, Any]) -> dict[str, Any]:
             "ephemeral_1h_input_tokens": long_lived,
         },
         "output_tokens": _count(counts, "outputTokens"),
-        "service_tier": "priority" if served == "priority" else "standard",
-        **({"bedrock_service_tier": other} if other else {}),
+        **tier_usage(served),
     }
 
 

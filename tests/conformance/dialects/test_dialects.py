@@ -1,0 +1,217 @@
+"""A client cannot tell by the answer which dialect it came by: one table, four dialects, two forms.
+
+The whole application, as `serve` wires it, calls a server that plays Bedrock byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import answer_rows
+import error_rows
+import pytest
+from fakeserver import serving
+from no_answers import KINDS, NO_ANSWERS
+from streams import decode, encode
+from wired import wired
+from wording import (
+    DIALECTS,
+    Said,
+    broken,
+    http,
+    http_stream,
+    pieces,
+    refusal,
+    whole,
+)
+from wording import stream as streamed
+
+from anthropic_bedrock_proxy.protocol.answer.events import fold
+
+MODEL = "claude-opus-4-8"
+BODY = {
+    "model": MODEL,
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "Hello"}],
+    "tools": [{"name": "get_weather", "input_schema": {"type": "object"}}],
+    "stop_sequences": ["HALT", "STOP"],
+}
+COUNTERS = {
+    "input_tokens": 12,
+    "output_tokens": 34,
+    "cache_read_input_tokens": 0,
+    "cache_creation_input_tokens": 0,
+    "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+    "service_tier": "standard",
+    "bedrock_service_tier": None,
+}
+in_both_forms = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+in_each_dialect = pytest.mark.parametrize("dialect", DIALECTS)
+
+
+def cells(rows):
+    """Each row in each dialect that can say it."""
+    return pytest.mark.parametrize(
+        ("row", "dialect"),
+        [
+            pytest.param(row, dialect, id=f"{row.name}-{dialect}")
+            for row in rows
+            for dialect in DIALECTS
+            if dialect not in row.not_on
+        ],
+    )
+
+
+def ask(dialect: str, answer: bytes | None, *, stream: bool, closes: bool = False, **settings):
+    """What a client gets where Bedrock answers so; None: it never answers."""
+
+    async def play(_, writer):
+        if answer is None:
+            await asyncio.Event().wait()
+        writer.write(answer)
+        await writer.drain()
+        return closes
+
+    async def main():
+        async with serving(play) as bedrock:
+            url = f"http://127.0.0.1:{bedrock.port}"
+            environ = {
+                "BEDROCK_ENDPOINT_URL": url,
+                "BEDROCK_MANTLE_ENDPOINT_URL": url,
+                "MODEL_DIALECTS": encode({"*": dialect}).decode(),
+                "UPSTREAM_MAX_ATTEMPTS": "1",
+            }
+            async with wired(**environ | settings) as send:
+                return await send("POST", "/v1/messages", encode(BODY | {"stream": stream}))
+
+    return asyncio.run(main())
+
+
+def message_of(answer, *, stream: bool) -> dict[str, Any]:
+    """The message that the client has in the end."""
+    assert answer.status == 200, answer.body
+    return fold(answer.events) if stream else answer.json
+
+
+def check_error(answer, row, dialect):
+    error = answer.json["error"]
+    assert (answer.status, error["type"]) == (row.status, row.type), error
+    assert error["message"].startswith(row.words(dialect))
+    assert "123456789012" not in error["message"]
+    assert "details" not in error
+    assert answer.headers["x-should-retry"] == ("true" if row.retry else "false")
+    assert answer.headers.get("retry-after") == (
+        None if row.retry_after is None else str(row.retry_after)
+    )
+    assert answer.headers["request-id"] == answer.json["request_id"]
+
+
+@cells(answer_rows.ROWS)
+@in_both_forms
+def test_an_answer(row, dialect, stream):
+    make = streamed if stream else whole
+    answer = ask(dialect, make(dialect, row.said), stream=stream, **row.settings)
+    if dialect in row.refused_on:
+        assert answer.status == 400
+        assert "which this model's endpoint does not offer" in answer.json["error"]["message"]
+        return
+    message = message_of(answer, stream=stream)
+    usage = {name: message["usage"].get(name) for name in COUNTERS}
+    usage["service_tier"] = usage["service_tier"] or "standard"  # a null means the same
+    assert usage == {**COUNTERS, **row.usage}
+    told = {"stop_details": None, "stop_sequence": None, **row.told}
+    assert {name: message.get(name) for name in told} == told
+    assert message["content"] == list(row.said.content)
+    assert (message["model"], message["type"], message["role"]) == (MODEL, "message", "assistant")
+    assert not any(name.startswith("amazon") for name in message)
+    assert message["id"].startswith("msg_")
+
+
+@cells(error_rows.ROWS)
+@in_both_forms
+def test_a_refusal(row, dialect, stream):
+    check_error(ask(dialect, refusal(dialect, row.failure), stream=stream), row, dialect)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in error_rows.ROWS if "messages" not in row.not_on],
+    ids=lambda row: row.name,
+)
+@in_both_forms
+def test_a_refusal_of_invoke_in_the_envelope_of_newer_models(row, stream):
+    answer = ask("invoke", refusal("invoke", row.failure, enveloped=True), stream=stream)
+    check_error(answer, row, "messages")
+
+
+@cells([row for row in error_rows.ROWS if row.streams])
+class TestInsideAStream:
+    def test_as_its_first_event_it_has_the_status_of_a_refusal(self, row, dialect):
+        answer = ask(dialect, http_stream(dialect, [broken(dialect, row.failure)]), stream=True)
+        check_error(answer, row, dialect)
+
+    def test_after_others_it_is_an_error_event_of_the_same_type(self, row, dialect):
+        parts = [*pieces(dialect, Said())[:3], broken(dialect, row.failure)]
+        answer = ask(dialect, http_stream(dialect, parts), stream=True)
+        assert answer.status == 200
+        check_event(answer, row.type, row.words(dialect))
+
+
+@pytest.mark.parametrize("row", NO_ANSWERS, ids=lambda row: row.name)
+@pytest.mark.parametrize("kind", KINDS)
+@in_each_dialect
+@in_both_forms
+def test_a_200_that_is_no_answer(row, kind, dialect, stream):
+    answer = ask(dialect, http(200, kind, row.body), stream=stream)
+    assert (answer.status, answer.json["error"]["type"]) == (row.status, row.type), answer.json
+    assert answer.headers["x-should-retry"] == "true"
+
+
+@in_each_dialect
+class TestBrokenOff:
+    def test_a_whole_answer_that_is_cut(self, dialect):
+        answer = ask(dialect, whole(dialect, Said())[:-9], stream=False, closes=True)
+        assert (answer.status, answer.json["error"]["type"]) == (503, "api_error")
+        assert answer.headers["x-should-retry"] == "true"
+
+    @pytest.mark.parametrize("ends", [True, False], ids=["in order", "by the connection"])
+    def test_a_stream_that_is_cut(self, dialect, ends):
+        parts = pieces(dialect, Said())[:3]
+        cut = http_stream(dialect, parts, end=ends)
+        answer = ask(dialect, cut, stream=True, closes=True)
+        assert answer.status == 200
+        check_event(answer, "api_error", "")
+
+    @pytest.mark.parametrize("ends", [True, False], ids=["in order", "by the connection"])
+    def test_a_stream_that_is_cut_before_its_first_event(self, dialect, ends):
+        answer = ask(dialect, http_stream(dialect, [], end=ends), stream=True, closes=True)
+        assert answer.status in {500, 503}
+        assert answer.json["error"]["type"] == "api_error"
+        assert answer.headers["x-should-retry"] == "true"
+
+    def test_a_stream_that_is_cut_inside_an_event(self, dialect):
+        parts = pieces(dialect, Said())
+        parts = [*parts[:3], parts[3][: len(parts[3]) // 2]]
+        answer = ask(dialect, http_stream(dialect, parts), stream=True)
+        check_event(answer, "api_error", "")
+
+    @in_both_forms
+    def test_no_answer_in_time(self, dialect, stream):
+        times = {"UPSTREAM_FIRST_BYTE_TIMEOUT": "0.1", "FAILOVER_ENABLED": "false"}
+        answer = ask(dialect, None, stream=stream, **times)
+        assert (answer.status, answer.json["error"]["type"]) == (504, "timeout_error")
+        assert answer.headers["x-should-retry"] == "true"
+
+
+def check_event(answer, kind, words):
+    *before, (name, data) = answer.events
+    assert [kind for kind, _ in before][:3] == [
+        b"message_start",
+        b"content_block_start",
+        b"content_block_delta",
+    ]
+    tree = decode(data)
+    assert (name, tree["type"], tree["error"]["type"]) == (b"error", "error", kind)
+    assert tree["error"]["message"].startswith(words)
+    assert tree["request_id"] == answer.headers["request-id"]
