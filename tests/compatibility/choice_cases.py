@@ -17,7 +17,11 @@ _TOOLS = {"tools": [TOOL, OTHER_TOOL]}
 _CALLED = {"tools": [TOOL], "messages": loop()}
 _ANY = {"toolConfig.toolChoice": {"any": {}}}
 _ONE = {"toolConfig.toolChoice": {"tool": {"name": "weather"}}}
-_FREE = {"tool_choice": {"type": "auto"}}  # where no tool can be forced
+# Where no tool can be forced.
+_BY_ONE = {"type": "text", "text": "Answer only by calling one of the tools."}
+_BY_NAME = {"type": "text", "text": "Answer only by calling the tool weather."}
+_FREE = {"tool_choice": {"type": "auto"}, "system.0": _BY_ONE}
+_ASKED = {"toolConfig.toolChoice": GONE, "system.0": {"text": _BY_ONE["text"]}}
 _AUTO = "auto is what happens anyway"
 
 
@@ -30,23 +34,29 @@ CHOICES = (
     _choice(
         "auto", {"type": "auto"}, "NNNN MMM", converse={"toolConfig.toolChoice": GONE}, same=_AUTO
     ),
-    _choice("any", {"type": "any"}, "NNMM MMD", converse=_ANY, native=_FREE),
+    _choice("any", {"type": "any"}, "NNEE MME", converse=_ANY, native=_FREE, only={"qwen": _ASKED}),
     _choice(
         "tool",
         {"type": "tool", "name": "weather"},
-        "NNMM MME",
-        native=_FREE,
+        "NNEE MME",
+        native={**_FREE, "system.0": _BY_NAME},
         converse=_ONE,
-        only={"qwen": {"toolConfig.tools.0.toolSpec.name": "weather", "toolConfig.tools.1": GONE}},
+        only={
+            "qwen": {
+                "toolConfig.tools.0.toolSpec.name": "weather",
+                "toolConfig.tools.1": GONE,
+                "system.0": {"text": _BY_NAME["text"]},
+            }
+        },
     ),
     _choice("none", {"type": "none"}, "NNNN MMM", converse={"toolConfig": GONE}),
     _choice("none, with calls in the history", {"type": "none"}, "NNNN NDD", request=_CALLED),
     _choice(
         '"any" as a bare string',
         "any",
-        "MMMM MMD",
+        "MMEE MME",
         native={"tool_choice": {"type": "any"}},
-        only={"opus55": _FREE, "mantle": _FREE},
+        only={"opus55": _FREE, "mantle": _FREE, "qwen": _ASKED},
         converse=_ANY,
     ),
     _choice(
@@ -76,10 +86,15 @@ CHOICES = (
         _choice(
             f"{kind['type']} with disable_parallel_tool_use",
             {**kind, "disable_parallel_tool_use": True},
-            "NNNN NDD",
+            cells,
             at="tool_choice.disable_parallel_tool_use",
+            only={"qwen": {"system.0": {"text": once}}},
         )
-        for kind in ({"type": "auto"}, {"type": "any"}, {"type": "tool", "name": "weather"})
+        for kind, cells, once in (
+            ({"type": "auto"}, "NNNN NDD", ""),
+            ({"type": "any"}, "NNNN NDE", f"{_BY_ONE['text'][:-1]}, once."),
+            ({"type": "tool", "name": "weather"}, "NNNN NDE", f"{_BY_NAME['text'][:-1]}, once."),
+        )
     ),
     field(
         "output_config",

@@ -95,5 +95,6 @@ def make_policy(settings: Settings) -> Policy:
         latency=models.performance_latency,
         guardrail=guardrail,
         drops_sampling=models.unsupported_sampling == "drop",
+        forced_tools=models.forced_tools,
         request_metadata=models.request_metadata,
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from adapting import adapted
+from adapting import HAIKU, OPUS, QWEN, adapted
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
+from anthropic_bedrock_proxy.protocol.request.policy import Policy
 
 TOOLS = [{"name": "a", "input_schema": {"type": "object"}}]
 ONE = {"type": "tool", "name": "a"}
@@ -33,13 +34,68 @@ def test_a_forced_choice_becomes_auto_with_a_warning(model, dialect, asked):
     result = adapted(model, dialect, tools=TOOLS, tool_choice=asked)
     assert result.tool_choice == {"type": "auto"}
     (warning,) = result.warnings
-    assert warning.endswith("became auto, no tool can be forced on this model")
+    assert "became auto, no tool can be forced on this model" in warning
+    assert warning.endswith("a sentence at the end of system asks for the call")
 
 
 def test_what_else_the_choice_says_stays():
     asked = {**ONE, "disable_parallel_tool_use": True}
     result = adapted("claude-opus-5-5", tools=TOOLS, tool_choice=asked)
     assert result.tool_choice == {"type": "auto", "disable_parallel_tool_use": True}
+
+
+CACHED = {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
+BRIEF = {"type": "text", "text": "Be brief."}
+BY_A = {"type": "text", "text": "Answer only by calling the tool a."}
+BY_ONE = {"type": "text", "text": "Answer only by calling one of the tools."}
+
+
+@pytest.mark.parametrize(
+    ("system", "before"),
+    [
+        ({}, []),
+        ({"system": None}, []),
+        ({"system": ""}, []),
+        ({"system": "Be brief."}, [BRIEF]),
+        ({"system": [BRIEF, CACHED]}, [BRIEF, CACHED]),
+    ],
+)
+@pytest.mark.parametrize("model", [OPUS, QWEN])
+@pytest.mark.parametrize(("asked", "sentence"), [(ONE, BY_A), ({"type": "any"}, BY_ONE)])
+def test_a_sentence_asks_for_the_call_behind_the_system_prompt(
+    system, before, model, asked, sentence
+):
+    dialect = "converse" if model == QWEN else "invoke"
+    result = adapted(model, dialect, tools=TOOLS, tool_choice=asked, **system)
+    assert result.system == [*before, sentence]
+
+
+def test_who_wants_one_call_is_asked_for_one():
+    asked = {"type": "any", "disable_parallel_tool_use": True}
+    result = adapted(OPUS, tools=TOOLS, tool_choice=asked)
+    assert result.system[-1]["text"] == "Answer only by calling one of the tools, once."
+
+
+def test_a_misshapen_system_prompt_is_left_for_bedrock_to_name():
+    result = adapted(OPUS, tools=TOOLS, tool_choice=ONE, system=5)
+    assert result.system == 5
+    assert "sentence" not in result.warnings[0]
+
+
+def test_the_operator_may_leave_it_at_auto():
+    policy = Policy(forced_tools="auto")
+    result = adapted(OPUS, policy=policy, tools=TOOLS, tool_choice=ONE, system="Be brief.")
+    assert (result.tool_choice, result.system) == ({"type": "auto"}, "Be brief.")
+    assert result.warnings == ["tool_choice: tool became auto, no tool can be forced on this model"]
+
+
+@pytest.mark.parametrize("model", [OPUS, QWEN])
+def test_the_operator_may_refuse_it(model):
+    dialect = "converse" if model == QWEN else "invoke"
+    policy = Policy(forced_tools="refuse")
+    with pytest.raises(InvalidRequestError, match=r"^tool_choice: .* send auto"):
+        adapted(model, dialect, policy=policy, tools=TOOLS, tool_choice=ONE)
+    adapted(HAIKU, policy=policy, tools=TOOLS, tool_choice=ONE)
 
 
 @pytest.mark.parametrize("model", OTHERS)

@@ -47,6 +47,15 @@ class ModelSettings(Section, frozen=True):
             "anthropic-version 2026-10-21 have them for other models.",
         ),
     ] = "refuse"
+    forced_tools: Annotated[
+        Literal["ask", "auto", "refuse"],
+        Setting(
+            "FORCED_TOOLS",
+            "What becomes of tool_choice any and tool where no tool can be forced on the model: "
+            "`ask` sends auto with a sentence at the end of system that asks for the call, `auto` "
+            "sends auto alone, `refuse` answers 400. The first two warn.",
+        ),
+    ] = "ask"
     performance_latency: Annotated[
         Literal["standard", "optimized"] | None,
         Setting("PERFORMANCE_LATENCY", "Ask Bedrock for latency-optimised inference."),

@@ -8,6 +8,7 @@ each step looks for the one thing that this model lacks on this dialect, and edi
     2  tool changes       tools added or removed inside the conversation become texts
     3  turns              system messages inside, all texts by now, become the user's
     4  prefill, sampling, max_tokens, tool choice    are refused, left out, lowered, set free
+                          (and asked for at the end of the system prompt)
     5  thinking           the nearest kind that the model has, with a budget within max_tokens
     6  deferred tools     those that the history refers to are loaded
     7  context            old tool results and thinking are cleared by the client's indexes
@@ -84,7 +85,7 @@ def adapt(
         check_prefill(rewrite)
         adapt_sampling(rewrite, drops=policy.drops_sampling)
         adapt_max_tokens(rewrite)
-        adapt_choice(rewrite)
+        adapt_choice(rewrite, forced_tools=policy.forced_tools)
         adapt_thinking(rewrite)
         adapt_deferred_tools(rewrite)
         adapt_context(rewrite)

@@ -24,6 +24,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     latency: str | None = None  # standard | optimized
     guardrail: Guardrail | None = None
     drops_sampling: bool = False  # where a model refuses temperature, top_p, top_k: left out
+    forced_tools: str = "ask"  # ask | auto | refuse, where no tool can be forced on a model
     request_metadata: bool = True  # metadata.user_id also becomes Bedrock's request metadata
 
     @property
