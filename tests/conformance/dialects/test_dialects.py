@@ -63,8 +63,13 @@ def cells(rows):
     )
 
 
-def ask(dialect: str, answer: bytes | None, *, stream: bool, closes: bool = False, **settings):
+def ask(dialect: str, answer: bytes | None, **rest):
     """What a client gets where Bedrock answers so; None: it never answers."""
+    return exchange(dialect, answer, **rest)[0]
+
+
+def exchange(dialect, answer, *, stream, closes=False, body=BODY, **settings):
+    """What a client gets, and what Bedrock was sent."""
 
     async def play(_, writer):
         if answer is None:
@@ -83,7 +88,8 @@ def ask(dialect: str, answer: bytes | None, *, stream: bool, closes: bool = Fals
                 "UPSTREAM_MAX_ATTEMPTS": "1",
             }
             async with wired(**environ | settings) as send:
-                return await send("POST", "/v1/messages", encode(BODY | {"stream": stream}))
+                got = await send("POST", "/v1/messages", encode(body | {"stream": stream}))
+            return got, bedrock.requests
 
     return asyncio.run(main())
 
@@ -166,6 +172,25 @@ def test_a_200_that_is_no_answer(row, kind, dialect, stream):
     answer = ask(dialect, http(200, kind, row.body), stream=stream)
     assert (answer.status, answer.json["error"]["type"]) == (row.status, row.type), answer.json
     assert answer.headers["x-should-retry"] == "true"
+
+
+@in_each_dialect
+@in_both_forms
+def test_a_forced_tool_is_asked_for_where_it_cannot_be_forced(dialect, stream):
+    body = BODY | {
+        "model": "claude-opus-5-5",
+        "system": "Be brief.",
+        "tool_choice": {"type": "tool", "name": "get_weather"},
+    }
+    make = streamed if stream else whole
+    answer, (sent,) = exchange(dialect, make(dialect, Said()), stream=stream, body=body)
+    assert message_of(answer, stream=stream)["stop_reason"] == "end_turn"
+    system = decode(sent.partition(b"\r\n\r\n")[2])["system"]
+    assert [block["text"] for block in system] == [
+        "Be brief.",
+        "Answer only by calling the tool get_weather.",
+    ]
+    assert "tool became auto" in answer.headers["x-proxy-warning"]
 
 
 @in_each_dialect
