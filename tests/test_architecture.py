@@ -45,6 +45,7 @@ ALLOWED = {
     "telemetry": {"gateway.exchange", "__version__"},
     "admin": {
         "gateway.admission.periods",
+        "models.chain_gaps",
         "models.registry",
         "models.prices",
         "models.table",

@@ -66,6 +66,13 @@ def test_commands_are_told():
     assert "doctor, top, explain REQUEST_ID" in told()
 
 
+def test_notes_are_told():
+    settings = load_settings(None, environ={}, env_file=None)
+    notes = ["FAILOVER_CHAINS, m: far is left out"]
+    text = banner(settings, "h", 8000, "Bedrock", None, first_key=None, keyless=False, notes=notes)
+    assert "  note       FAILOVER_CHAINS, m: far is left out\n" in text
+
+
 def test_unsafe_choices_are_told():
     assert "  note " not in told()
     assert "looks like a sample" in told(MASTER_API_KEY="sk-change-me")

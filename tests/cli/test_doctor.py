@@ -302,6 +302,18 @@ def test_no_profile_is_called_in_a_region_that_does_not_have_it(doctor, bedrock,
     assert len(sim.requests()) == 1
 
 
+def test_a_target_that_a_chain_leaves_out_is_told(doctor, bedrock):
+    given = bedrock | {
+        "INFERENCE_GEOGRAPHY": "regional",
+        "PROVIDERS": json.dumps({"far": {"region": "ap-southeast-2"}}),
+        "FAILOVER_CHAINS": json.dumps({"claude-opus-4": ["default", "far"]}),
+    }
+    _, lines = doctor(**given)
+    line = lines["model claude-opus-4 at far"]
+    assert (line["state"], "far is left out" in line["found"]) == ("warn", True)
+    assert "PROVIDER=MODEL" in line["mend"]
+
+
 def test_the_newest_models_are_those_of_the_region(doctor, bedrock, sim):
     _, lines = doctor(**bedrock | {"AWS_REGION": "eu-west-1"})
     called = [line["found"] for name, line in lines.items() if name.startswith("model ")]

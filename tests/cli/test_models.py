@@ -167,3 +167,20 @@ def test_wrong_settings(run):
     result = run("models", "list", AWS_REGION="nowhere")
     assert result.exit_code == 1
     assert "AWS_REGION" in result.stderr
+
+
+def test_chains_are_listed_with_what_they_leave_out(document, run):
+    settings = {
+        "INFERENCE_GEOGRAPHY": "regional",
+        "PROVIDERS": '{"far": {"region": "ap-southeast-2"}}',
+        "FAILOVER_CHAINS": '{"claude-opus-4": ["default", "far"]}',
+    }
+    (chain,) = document("models", "list", **settings)["chains"]
+    assert chain["model"] == "claude-opus-4"
+    assert [target["provider"] for target in chain["targets"]] == ["default"]
+    (gap,) = chain["left_out"]
+    assert gap["provider"] == "far"
+    assert "claude-opus-4" in gap["reason"]
+    listed = run("models", "list", **settings).stdout
+    assert "LEFT OUT" in listed
+    assert "far: " in listed

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
+from ..models.chain_gaps import chain_gaps
 from ..models.registry import Registry, Target
 from ..models.table import Model
 from ..store.base.catalog import BedrockModel, ModelMapping
@@ -69,6 +70,7 @@ async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
             if call.query.all or model.lifecycle != "retired"
         ],
         "mapped": _mapped(registry, call.site.model_mapping, stored),
+        "chains": _chains(registry),
     }
 
 
@@ -177,6 +179,27 @@ def _mapped(
         targets = _targets(registry, row["alias"]) if row["in_force"] else []
         row["bedrock_model_id"] = targets[0].bedrock_model_id if targets else None
     return rows
+
+
+def _chains(registry: Registry) -> list[dict[str, Any]]:
+    """Lists the failover chains, with the targets that are never reached."""
+    gaps = chain_gaps(registry)
+    return [
+        {
+            "model": name,
+            "targets": [
+                {"provider": target.provider, "dialect": target.dialect}
+                | {"bedrock_model_id": target.bedrock_model_id}
+                for target in ([] if name == "*" else _targets(registry, name))
+            ],
+            "left_out": [
+                {"provider": gap.provider or None, "reason": gap.reason}
+                for gap in gaps
+                if gap.chain == name
+            ],
+        }
+        for name in registry.chains
+    ]
 
 
 def _mapping(mapping: ModelMapping) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..diagnosis.gates import OPEN, SOMETIMES, judged
 from ..errors import ProxyError, RateLimitError
 from ..gateway.conversion import ConversionOptions, convert
+from ..models.chain_gaps import ChainGap, chain_gaps
 from ..models.geography import prefix_of, serves
 from ..models.registry import DEFAULT_PROVIDER, Registry, Target
 from ..protocol.request.messages import parse_request
@@ -77,6 +78,7 @@ class ModelChecks:
             known = "known" if lines else "configured"
             found = f"none is {known}: the newest of the table are called ({', '.join(names)})"
             lines.append(ok(found, mend="--model ID calls others"))
+        lines += [_left_out(gap) for gap in chain_gaps(registry) if gap.provider]
         targets: dict[tuple[str, str], tuple[str, Target]] = {}
         for name in names:
             try:
@@ -197,6 +199,11 @@ def _call(registry: Registry, name: str, target: Target) -> ModelCall:
     call = convert(parse_request(json.dumps(body).encode(), _VERSION), target, options).call
     deadlines = Deadlines(max_attempts=1, first_byte_seconds=_CALL_SECONDS)
     return msgspec.structs.replace(call, deadlines=deadlines)
+
+
+def _left_out(gap: ChainGap) -> CheckResult:
+    mend = "leave it out of the chain, or give it there a model by PROVIDER=MODEL"
+    return warn(gap.line(), mend, name=f"model {gap.chain} at {gap.provider}")
 
 
 def _unknown(name: str, error: ProxyError) -> CheckResult:

@@ -13,6 +13,7 @@ from msgspec import structs
 from ..config import Settings, SettingsError
 from ..gateway.failover.chains import parse_chains
 from ..models.betas import BetaRules
+from ..models.chain_gaps import chain_gaps
 from ..models.prices import PriceList
 from ..models.registry import Link, Registry, RoutingOptions
 from ..models.table import ModelTable, parse_table
@@ -75,6 +76,13 @@ def read_chains(
     except ValueError as error:
         problems = [f"FAILOVER_CHAINS, {line}" for line in str(error).splitlines()]
         raise SettingsError(problems) from error
+
+
+def missing_targets(settings: Settings) -> list[str]:
+    """Lists targets of FAILOVER_CHAINS that requests never reach; a line for each."""
+    if not (settings.failover.enabled and settings.failover.chains):
+        return []
+    return [gap.line() for gap in chain_gaps(make_registry(settings))]
 
 
 def make_policy(settings: Settings) -> Policy:

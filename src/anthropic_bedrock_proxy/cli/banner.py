@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
@@ -26,10 +27,11 @@ def banner(
     *,
     first_key: str | None,
     keyless: bool,
+    notes: Sequence[str] = (),
 ) -> str:
     """Returns the text; `first_key` is a secret that was made just now and is shown only here.
 
-    `keyless`: the store has no key, and none was made.
+    `keyless`: the store has no key, and none was made. `notes` are more lines for the operator.
     """
     listening, url, to_socket = _addresses(settings, host, port)
     key = first_key or ("YOUR_KEY" if settings.auth.require_api_key else "any-key")
@@ -51,7 +53,8 @@ def banner(
     lines.append(f"  pages      {_pages(settings, url)}")
     lines.append("  commands   doctor, top, explain REQUEST_ID, keys, usage; --help names all")
     lines += [
-        f"  note       {warning}" for warning in (*settings.warnings, *_unsafe(settings, host))
+        f"  note       {warning}"
+        for warning in (*settings.warnings, *notes, *_unsafe(settings, host))
     ]
     if settings.no_effect:
         names = ", ".join(one.name for one in settings.no_effect)

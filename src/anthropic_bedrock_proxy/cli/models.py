@@ -54,6 +54,12 @@ def list_(*, all_: bool, as_json: bool, where: Where) -> None:
                 for row in found["mapped"]
             ],
         )
+    if found["chains"]:
+        say()
+        print_table(
+            ("CHAIN", "TARGETS", "LEFT OUT"),
+            [(row["model"], _targets(row), _left_out(row)) for row in found["chains"]],
+        )
 
 
 @command.command("map")
@@ -118,6 +124,18 @@ def sync(*, as_json: bool, where: Where) -> None:
     for word in ("new", "gone"):
         for name in report[word]:
             say(f"{word:<5}{name}")
+
+
+def _targets(row: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{target['provider']}/{target['dialect']}={target['bedrock_model_id']}"
+        for target in row["targets"]
+    )
+
+
+def _left_out(row: Mapping[str, Any]) -> str:
+    gaps = [f"{gap['provider'] or 'every target'}: {gap['reason']}" for gap in row["left_out"]]
+    return "; ".join(gaps)
 
 
 def _source(row: Mapping[str, Any]) -> str:

@@ -81,6 +81,7 @@ def _serve(
     from ..app import bedrock  # noqa: PLC0415
     from ..app import build as app  # noqa: PLC0415  # after the bind
     from ..app.metrics import make_board  # noqa: PLC0415
+    from ..app.models import missing_targets  # noqa: PLC0415
     from ..app.sandbox import make_own_executor  # noqa: PLC0415
     from ..app.store import make_files, make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
@@ -110,16 +111,7 @@ def _serve(
         raise StartError(f"the store cannot be used: {error}") from error
     make_files(settings, store)
     _check_folder(settings)
-    first_key, keyless = None, False
-    try:
-        # To a person only: what a container prints is kept, and read by many. Who has the master
-        # key needs no hint.
-        person = sys.stdout.isatty()
-        if settings.auth.require_api_key and (person or settings.auth.master_api_key is None):
-            first_key, keyless = _first_key(settings, store, resolver, make=person)
-    except StoreError as error:
-        # An outage of the store must not become one of the proxy: it serves when the store comes.
-        standard.say(f"The store does not answer yet: {error}", descriptor=2)
+    first_key, keyless = _keys_to_show(settings, store, resolver)
     upstream = "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings)
     signals.hold()
     try:
@@ -134,6 +126,7 @@ def _serve(
         None if demo else credentials,
         first_key=first_key,
         keyless=keyless,
+        notes=missing_targets(settings),
     )
     standard.say(text)
     inherited = app.Inherited(
@@ -213,6 +206,23 @@ def _with_demo_upstream(
             "FAILOVER_CHAINS": "{}",
         },
     )
+
+
+def _keys_to_show(settings: Settings, store: Store, resolver: Resolver) -> tuple[str | None, bool]:
+    """Returns a first key, if it is made now, and whether there is none; waits for no store."""
+    from ..store.base.errors import StoreError  # noqa: PLC0415  # as above
+
+    # To a person only: what a container prints is kept, and read by many. Who has the master
+    # key needs no hint.
+    person = sys.stdout.isatty()
+    if not settings.auth.require_api_key or not (person or settings.auth.master_api_key is None):
+        return None, False
+    try:
+        return _first_key(settings, store, resolver, make=person)
+    except StoreError as error:
+        # An outage of the store must not become one of the proxy: it serves when the store comes.
+        standard.say(f"The store does not answer yet: {error}", descriptor=2)
+        return None, False
 
 
 def _first_key(

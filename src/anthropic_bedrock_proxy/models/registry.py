@@ -43,6 +43,7 @@ class Route(msgspec.Struct, frozen=True):
     base_model_id: str  # without the profile prefix: CountTokens knows only this one
     model: Model | None  # None: an id or ARN that the registry does not know
     targets: tuple[Target, ...]
+    left_out: tuple[tuple[str, str], ...] = ()  # providers of its chain, with the reason
     opaque: bool = False  # an application inference profile: ask Bedrock what is behind it
     listed: bool = True  # False: the name is one of any number that a client may think of
     possible_names: tuple[str, ...] = ()  # of an opaque one: all that may turn out to be behind it
@@ -106,6 +107,11 @@ class Registry:
     def models(self) -> Sequence[Model]:
         """Every model, newest first."""
         return self._table.model
+
+    @property
+    def chains(self) -> Mapping[str, Sequence[Link]]:
+        """Returns the failover chains by the name of their model, or *."""
+        return self._options.chains
 
     @property
     def mapping(self) -> dict[str, str]:
@@ -188,11 +194,13 @@ class Registry:
         if dialect := self._stored_dialects.get(requested):
             chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
         opaque = _is_application_profile(name) and name not in self._profile_models
+        targets, left_out = self._reachable(chain, asked)
         return Route(
             requested,
             base,
             model,
-            self._reachable(chain, asked),
+            targets,
+            left_out,
             opaque=opaque,
             listed=self._is_listed(requested),
             possible_names=self._all_names if opaque else (),
@@ -212,18 +220,24 @@ class Registry:
             name in known for name in (requested, plain) for known in names
         )
 
-    def _reachable(self, chain: Sequence[Link], asked: _Asked) -> tuple[Target, ...]:
-        """Returns the targets in the geography. Raises `InvalidRequestError` if there is none."""
+    def _reachable(
+        self, chain: Sequence[Link], asked: _Asked
+    ) -> tuple[tuple[Target, ...], tuple[tuple[str, str], ...]]:
+        """Returns the targets in the geography, and providers that are not, with the reason.
+
+        Raises `InvalidRequestError` if there is no target.
+        """
         targets: list[Target] = []
-        refusal = ""  # no exception: with its traceback it would keep the request's body alive
+        # No exceptions: with their tracebacks they would keep the request's body alive.
+        left_out: list[tuple[str, str]] = []
         for link in chain:
             try:
                 targets += self._targets(link, asked)
             except InvalidRequestError as error:
-                refusal = error.message
+                left_out.append((link.provider, error.message))
         if not targets:
-            raise InvalidRequestError(refusal)
-        return tuple(targets)
+            raise InvalidRequestError(left_out[-1][1])
+        return tuple(targets), tuple(left_out)
 
     def _asked(self, requested: str, geography: str) -> _Asked:
         return _Asked(_plain(requested), self._mapped(requested), geography)

@@ -128,7 +128,10 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     ),
     "budgets.standing": record("Budgets now.", {"id": _TEXT, "budgets": array(_OBJECT)}),
     "budgets.history": record("Budgets before.", {"id": _TEXT, "history": array(_OBJECT)}),
-    "models.list": record("The models.", {"models": array(_OBJECT)}),
+    "models.list": record(
+        "The models.",
+        {"models": array(_OBJECT), "mapped": array(_OBJECT), "chains": array(_OBJECT)},
+    ),
     "models.map": record("A mapping.", {"alias": _TEXT, "bedrock_id": _TEXT}),
     "prices.sync": record(
         "The list that was stored.",
