@@ -170,8 +170,8 @@ _USE_A_PROFILE = (
     "map the name to one with DEFAULT_MODEL_MAPPING."
 )
 _PROMPT_TOO_LONG = r"prompt is too long"
-_NO_SUCH_MODEL = r"model identifier is invalid"
-_NEEDS_PROFILE = r"on-demand throughput isn['\u2019]t supported"
+NO_SUCH_MODEL: Final = r"model identifier is invalid"
+NEEDS_PROFILE: Final = r"on-demand throughput isn['\u2019]t supported"
 
 
 def says(words: str, message: str) -> re.Match[str] | None:
@@ -195,9 +195,9 @@ def from_refusal(refusal: UpstreamRefusal) -> ProxyError:
         return UnavailableError(CREDENTIALS_MESSAGE, cause=f"aws:{refusal.code}")
     message = redact(refusal.message) or f"Amazon Bedrock answered {refusal.code}."
     if rule.error is InvalidRequestError:
-        if says(_NO_SUCH_MODEL, message):
+        if says(NO_SUCH_MODEL, message):
             return NotFoundError(message, cause=f"aws:{refusal.code}")
-        if says(_NEEDS_PROFILE, message):
+        if says(NEEDS_PROFILE, message):
             return NotFoundError(f"{message} {_USE_A_PROFILE}", cause=f"aws:{refusal.code}")
         message = _begin_with_the_words(message)
     cause = f"aws:{refusal.code}"

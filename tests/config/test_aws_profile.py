@@ -12,6 +12,7 @@ from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.config.aws_profile import (
     ProfileError,
     check_profile,
+    default_profile_gives_keys,
     region_of_profile,
 )
 
@@ -150,3 +151,26 @@ def test_without_files_there_is_no_region(tmp_path):
     assert region_of_profile(environ(tmp_path)) is None
     with pytest.raises(ProfileError, match="Profiles there: none"):
         check_profile(environ(tmp_path, "work"))
+
+
+@pytest.mark.parametrize(
+    ("text", "gives"),
+    [
+        ("[default]\nregion = eu-central-1\n", False),
+        ("[profile other]\naws_access_key_id = a\n", False),
+        ("[default]\naws_access_key_id = a\n", True),
+        ("[default]\ncredential_process = vault\n", True),
+        ("[default]\nsso_session = work\n", True),
+        ("not a file of AWS", True),  # nobody knows
+    ],
+)
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_a_default_profile_counts_if_it_names_a_source_of_keys(tmp_path, variable, text, gives):
+    (tmp_path / "mine").write_text(text)
+    environ = {"HOME": str(tmp_path / "none"), variable: str(tmp_path / "mine")}
+    assert default_profile_gives_keys(environ) is gives
+
+
+@pytest.mark.parametrize("home", ["/" + "x" * 300, "~nobody-of-this-name"])
+def test_a_home_that_cannot_be_looked_into_gives_none(home):
+    assert not default_profile_gives_keys({"HOME": home})

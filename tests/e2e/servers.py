@@ -115,8 +115,10 @@ class RunningSimulator(RunningServer):
         self.control = SimClient(self.url)
 
 
-def proxy_environment(folder: Path, upstream: str, settings: dict[str, str]) -> dict[str, str]:
-    """What a proxy is started with, and the commands beside it."""
+def proxy_environment(
+    folder: Path, upstream: str, settings: dict[str, str | None]
+) -> dict[str, str]:
+    """What a proxy is started with, and the commands beside it; None: without that."""
     defaults = {
         "BEDROCK_ENDPOINT_URL": upstream,
         "AWS_REGION": "us-east-1",
@@ -126,7 +128,8 @@ def proxy_environment(folder: Path, upstream: str, settings: dict[str, str]) -> 
         "STORE_URL": f"sqlite:///{folder}/proxy.db",
         "RATE_LIMIT_REQUESTS": "1000000000",  # tests that want a limit say so
     }
-    return clean_environment(folder, **defaults | settings)
+    given = {name: value for name, value in (defaults | settings).items() if value is not None}
+    return clean_environment(folder, **given)
 
 
 def command(folder: Path, environment: dict[str, str], *arguments: str) -> Any:

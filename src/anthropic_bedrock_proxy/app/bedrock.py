@@ -10,7 +10,7 @@ from ..aws.http import PoolOptions
 from ..aws.resolver.hint import hint
 from ..aws.resolver.resolver import Resolver
 from ..config import Settings, SettingsError, secret_names
-from ..config.aws_profile import check_profile
+from ..config.aws_profile import check_profile, default_profile_gives_keys
 from ..store.sealing import ProviderCredentials, Seal, SealingError
 from ..upstream.bedrock import RetryOptions
 from ..upstream.provider import Provider, parse_provider
@@ -120,7 +120,8 @@ def describe_credentials(settings: Settings) -> str | None:
         return "AWS_BEARER_TOKEN_BEDROCK"
     if aws.access_key_id:
         return "AWS_ACCESS_KEY_ID"
-    return hint(aws_environ(settings))
+    environ = aws_environ(settings)
+    return hint(environ, default_profile=default_profile_gives_keys(environ))
 
 
 def check_profile_of(settings: Settings) -> None:

@@ -18,6 +18,13 @@ import msgspec
 
 _DEFAULT: Final = "default"
 _MOST_NAMED: Final = 10
+# Each of them is, or leads to, keys.
+_SOURCES: Final = frozenset(
+    (
+        *("aws_access_key_id", "credential_process", "login_session", "role_arn", "source_profile"),
+        *("sso_session", "sso_start_url", "web_identity_token_file"),
+    )
+)
 
 
 class ProfileError(Exception):
@@ -39,6 +46,16 @@ def region_of_profile(environ: Mapping[str, str]) -> tuple[str, str] | None:
     except ProfileError:
         return None  # `check_profile` tells it
     return (region, name) if region else None
+
+
+def default_profile_gives_keys(environ: Mapping[str, str]) -> bool:
+    """Tells whether the default profile names a source of keys: many have nothing but a region."""
+    try:
+        return not _SOURCES.isdisjoint(_profiles(environ).get(_DEFAULT, {}))
+    except ProfileError as error:  # of a broken file whoever looks keys up says what is wrong
+        return not isinstance(error.__cause__, OSError)
+    except RuntimeError:  # there is no home
+        return False
 
 
 def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> None:

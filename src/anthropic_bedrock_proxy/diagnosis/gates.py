@@ -17,7 +17,9 @@ import re
 from typing import Final
 
 from ..aws_errors import (
+    NEEDS_PROFILE,
     NO_CREDENTIALS,
+    NO_SUCH_MODEL,
     NO_WAY,
     PER_DAY,
     TOO_LATE,
@@ -36,10 +38,7 @@ _ACCESS: Final = re.compile(
     re.IGNORECASE,
 )
 _IAM: Final = re.compile(r"not authorized to perform:? bedrock|explicit deny", re.IGNORECASE)
-_NEEDS_PROFILE: Final = re.compile(r"on-demand throughput", re.IGNORECASE)
-_NO_SUCH_MODEL: Final = re.compile(
-    r"identifier is invalid|not supported in this region", re.IGNORECASE
-)
+_NOT_IN_REGION: Final = r"not supported in this region"
 
 OPEN: Final = ok("answers")
 SOMETIMES: Final = warn(
@@ -100,11 +99,11 @@ def _throttled(words: str, tries: int) -> CheckResult:
 
 def _other(refusal: UpstreamRefusal) -> CheckResult:
     words, error = refusal.message, rule_for(refusal).error
-    if _NEEDS_PROFILE.search(words):
+    if says(NEEDS_PROFILE, words):
         return _closed(
             "name", words, "name an inference profile of it (us.…, eu.…, global.…) in the mapping"
         )
-    if _NO_SUCH_MODEL.search(words) or error is NotFoundError:
+    if error is NotFoundError or says(NO_SUCH_MODEL, words) or says(_NOT_IN_REGION, words):
         return _closed(
             "name",
             words,

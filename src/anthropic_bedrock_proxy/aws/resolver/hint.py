@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def hint(environ: Mapping[str, str]) -> str | None:
+def hint(environ: Mapping[str, str], *, default_profile: bool) -> str | None:
     """Names the place where the default chain would find credentials in `environ`; None: nowhere.
+
+    `default_profile` says whether AWS's configuration files have one that gives keys.
 
     Instance metadata counts only on a machine that says it is EC2, or if somebody has named its
     endpoint, so that a laptop without credentials learns it at once instead of after a time-out.
@@ -23,27 +25,13 @@ def hint(environ: Mapping[str, str]) -> str | None:
         "AWS_CONTAINER_CREDENTIALS_FULL_URI"
     ):
         return "the container's role"
-    if _has_profiles(environ):
+    if default_profile:
         return "the default AWS profile"
     if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() != "true" and (
         environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or _on_ec2()
     ):
         return "the instance's role"
     return None
-
-
-def _has_profiles(environ: Mapping[str, str]) -> bool:
-    home = environ.get("HOME") or "~"
-    for path in (
-        environ.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials",
-        environ.get("AWS_CONFIG_FILE") or f"{home}/.aws/config",
-    ):
-        try:
-            if Path(path).expanduser().is_file():
-                return True
-        except (OSError, RuntimeError):  # of another user; there is no home
-            continue
-    return False
 
 
 def _on_ec2() -> bool:
