@@ -79,7 +79,7 @@ AWS_ERRORS: dict[str, AWSRule] = {
     "InvalidSignatureException": AWSRule(APIError, credentials=True),
     "MissingAuthenticationTokenException": AWSRule(APIError, credentials=True),
     "IncompleteSignatureException": AWSRule(APIError, credentials=True),
-    "UnknownOperationException": AWSRule(APIError),
+    "UnknownOperationException": AWSRule(APIError, lasting=True),
     # The same by their older and shorter names.
     "ValidationError": AWSRule(InvalidRequestError),
     "AccessDenied": AWSRule(PermissionDeniedError),
@@ -185,7 +185,8 @@ def rule_for(refusal: UpstreamRefusal) -> AWSRule:
     rule = AWS_ERRORS.get(code) or OWN_REFUSALS.get(code) or _BY_STATUS.get(refusal.status)
     if rule is not None and rule.error is RateLimitError and says(PER_DAY, refusal.message):
         return _OF_THE_DAY
-    return rule or AWSRule(APIError, retryable=refusal.status >= 500)  # noqa: PLR2004
+    status = refusal.status
+    return rule or AWSRule(APIError, retryable=status >= 500, lasting=400 <= status < 500)  # noqa: PLR2004
 
 
 def from_refusal(refusal: UpstreamRefusal) -> ProxyError:

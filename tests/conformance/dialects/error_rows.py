@@ -217,6 +217,38 @@ ROWS: Final = (
         streams=False,
     ),
     ErrorRow(
+        name="a conflict",
+        failure=_same(
+            "Another request holds it.", (400, "ConflictException"), (409, "conflict_error")
+        ),
+        status=409,
+        type="conflict_error",
+        message="Another request holds it.",
+        retry=True,
+        streams=False,
+    ),
+    ErrorRow(
+        name="an operation that AWS does not know",
+        failure=Failure(
+            aws=(404, "UnknownOperationException", "No such operation."), anthropic=(404, "", "")
+        ),
+        status=500,
+        type="api_error",
+        message="No such operation.",
+        retry=False,
+        streams=False,
+        not_on=_ONLY_AWS,
+    ),
+    ErrorRow(
+        name="a refusal of an unknown kind",
+        failure=_same("Payment is due.", (402, "PaymentDueException"), (402, "billing_error")),
+        status=500,
+        type="api_error",
+        message="Payment is due.",
+        retry=False,
+        streams=False,
+    ),
+    ErrorRow(
         name="an error inside the stream",
         failure=_same("The stream failed.", (424, "ModelStreamErrorException"), (500, "api_error")),
         status=500,
@@ -238,3 +270,10 @@ ROWS: Final = (
         streams=False,
     ),
 )
+# Types of the SDK that stand in no row -> why.
+OTHER_TYPES: Final = {
+    "authentication_error": "the client's key; AWS's refusal of the proxy's keys is never that",
+    "billing_error": "a budget of the proxy's own: tests/http/anthropic/test_budget_status.py",
+    "memory_path_conflict_error": "of memory stores, which the proxy does not serve",
+    "memory_precondition_failed_error": "of memory stores, which the proxy does not serve",
+}

@@ -26,6 +26,7 @@ class NoAnswer(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     status: int = 500
     type: str = "api_error"
+    retry: bool = True
 
 
 NO_ANSWERS: Final = (
@@ -38,6 +39,7 @@ NO_ANSWERS: Final = (
                 "Version": "1.0",
             }
         ),
+        retry=False,
     ),
     NoAnswer(name="a foreign object", body=b'{"hello":1}'),
     NoAnswer(name="an answer of another API", body=encode(_OTHER_API)),

@@ -6,11 +6,14 @@ The whole application, as `serve` wires it, calls a server that plays Bedrock by
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, get_args
 
 import answer_rows
 import error_rows
 import pytest
+from anthropic.types import StopReason, Usage
+from anthropic.types.beta import BetaStopReason, BetaUsage
+from anthropic.types.shared import ErrorType
 from fakeserver import serving
 from no_answers import KINDS, NO_ANSWERS
 from streams import decode, encode
@@ -171,7 +174,7 @@ class TestInsideAStream:
 def test_a_200_that_is_no_answer(row, kind, dialect, stream):
     answer = ask(dialect, http(200, kind, row.body), stream=stream)
     assert (answer.status, answer.json["error"]["type"]) == (row.status, row.type), answer.json
-    assert answer.headers["x-should-retry"] == "true"
+    assert answer.headers["x-should-retry"] == ("true" if row.retry else "false")
 
 
 @in_each_dialect
@@ -191,6 +194,42 @@ def test_a_forced_tool_is_asked_for_where_it_cannot_be_forced(dialect, stream):
         "Answer only by calling the tool get_weather.",
     ]
     assert "tool became auto" in answer.headers["x-proxy-warning"]
+
+
+CHECKS = {"safeguards": [{"type": "dangerous_tool_use", "classifier_context": {"v": 1}}]}
+PASSED = [{"type": "dangerous_tool_use", "status": {"type": "available", "tool_uses": {}}}]
+NOT_RUN = [{"type": "dangerous_tool_use", "status": {"type": "unavailable", "reason": "disabled"}}]
+
+
+@in_each_dialect
+@in_both_forms
+def test_checks_of_tool_calls_are_relayed_or_said_to_be_unavailable(dialect, stream):
+    """Claude Code's auto mode: see the head of `protocol/adapt/safeguards.py`."""
+    checked = dialect != "converse"
+    said = Said(safeguard_results=PASSED if checked else None)
+    make = streamed if stream else whole
+    answer, (sent,) = exchange(dialect, make(dialect, said), stream=stream, body=BODY | CHECKS)
+    message = message_of(answer, stream=stream)
+    assert message["safeguard_results"] == (PASSED if checked else NOT_RUN)
+    assert (b'"safeguards"' in sent) is checked
+    assert (b"dangerous-tool-use-2026-09-03" in sent) is checked
+    assert ("safeguards" in answer.headers.get("x-proxy-warning", "")) is not checked
+
+
+class TestOfTheNewestSDK:
+    """A release of the official SDK that knows more fails here."""
+
+    def test_every_stop_reason_has_a_row(self):
+        known = {*get_args(StopReason), *get_args(BetaStopReason)}
+        assert known == {row.told["stop_reason"] for row in answer_rows.ROWS}
+
+    def test_every_counter_of_usage_has_a_row_or_a_reason(self):
+        known = {*Usage.model_fields, *BetaUsage.model_fields}
+        assert known - set(COUNTERS) == answer_rows.OTHER_COUNTERS.keys()
+
+    def test_every_type_of_error_has_a_row_or_a_reason(self):
+        told = {row.type for row in error_rows.ROWS}
+        assert set(get_args(ErrorType)) - told == error_rows.OTHER_TYPES.keys()
 
 
 @in_each_dialect

@@ -37,6 +37,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     cache_1h: int = 0
     tier: str | None = None  # as Bedrock names it
     intervened: bool = False  # a guardrail did
+    safeguard_results: list[dict[str, Any]] | None = None  # Claude's own dialects alone
 
 
 USUAL: Final = Said()
@@ -171,13 +172,15 @@ def _message(said: Said) -> dict[str, Any]:
 
 
 def _ending(said: Said) -> dict[str, Any]:
-    details = {} if said.stop_details is None else {"stop_details": said.stop_details}
-    return {"stop_reason": said.stop_reason, "stop_sequence": said.stop_sequence, **details}
+    told = {"stop_reason": said.stop_reason, "stop_sequence": said.stop_sequence}
+    more = {"stop_details": said.stop_details, "safeguard_results": said.safeguard_results}
+    return told | {name: value for name, value in more.items() if value is not None}
 
 
 def _events(said: Said) -> list[dict[str, Any]]:
     start = _message(said) | {"content": [], "stop_reason": None, "stop_sequence": None}
-    start.pop("stop_details", None)
+    for name in ("stop_details", "safeguard_results"):
+        start.pop(name, None)
     start["usage"] = start["usage"] | {"output_tokens": 1}
     events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
     for index, block in enumerate(said.content):

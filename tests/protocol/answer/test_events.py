@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from anthropic import NOT_GIVEN
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import RawMessageStreamEvent
+from anthropic.types.beta import BetaRawContentBlockDelta, BetaRawMessageDeltaEvent
+from anthropic.types.beta.beta_raw_message_delta_event import Delta
 from hypothesis import given
 from pydantic import TypeAdapter
 from streams import EVENTS, MESSAGE, decode, encode, messages
 
 from anthropic_bedrock_proxy.protocol.answer.events import (
+    DELTA_KEYS,
+    END_KEYS,
     PING,
     Grammar,
     GrammarError,
@@ -49,6 +53,19 @@ def test_fold_agrees_with_the_official_accumulator():
     assert ours["content"] == theirs["content"]
     assert ours["stop_reason"] == theirs["stop_reason"]
     assert ours["usage"]["output_tokens"] == theirs["usage"]["output_tokens"]
+
+
+def test_every_delta_and_every_field_of_the_end_is_known():
+    """A release of the official SDK that knows more fails here."""
+    (union,) = (arg for arg in get_args(BetaRawContentBlockDelta) if get_args(arg))
+    kinds = {get_args(one.model_fields["type"].annotation)[0] for one in get_args(union)}
+    assert kinds == {
+        *("text_delta", "input_json_delta", "citations_delta", "thinking_delta"),
+        *("signature_delta", "compaction_delta"),
+    }
+    assert set(Delta.model_fields) <= set(DELTA_KEYS)
+    extras = set(BetaRawMessageDeltaEvent.model_fields) - {"type", "delta", "usage"}
+    assert extras == set(END_KEYS)
 
 
 def test_pings_change_nothing():

@@ -36,6 +36,8 @@ DELTA_KEYS = (
     "container",
     "safeguard_results",
 )
+# And those that stand beside its delta.
+END_KEYS = ("context_management", "input_transformations")
 
 
 class GrammarError(Exception):
@@ -151,9 +153,7 @@ def _apply(message: dict[str, Any], parts: dict[str, list[str]], data: dict[str,
         _join(message["content"][data["index"]], parts)
     elif kind == "message_delta":
         message.update(data["delta"])
-        for extra in ("context_management", "input_transformations"):
-            if extra in data:
-                message[extra] = data[extra]
+        message.update({key: data[key] for key in END_KEYS if key in data})
         message["usage"].update({k: v for k, v in data["usage"].items() if v is not None})
 
 
@@ -188,11 +188,7 @@ def explode(message: dict[str, Any]) -> Iterator[Event]:
     """Yields the shortest stream that folds to `message`."""
     delta = {key: message[key] for key in DELTA_KEYS if key in message}
     start = {key: value for key, value in message.items() if key not in delta}
-    extras = {
-        key: start.pop(key)
-        for key in ("context_management", "input_transformations")
-        if key in start
-    }
+    extras = {key: start.pop(key) for key in END_KEYS if key in start}
     start |= {"content": [], "stop_reason": None, "stop_sequence": None}
     usage = message["usage"]
     start["usage"] = {**usage, "output_tokens": min(1, usage["output_tokens"])}
