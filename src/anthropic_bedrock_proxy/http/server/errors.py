@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ...errors import ProxyError
+
+_TOO_SLOW: Final = 408
 
 
 class ProtocolError(ProxyError):
@@ -12,7 +16,8 @@ class ProtocolError(ProxyError):
 
     def __init__(self, message: str, *, status: int = 400, error_code: str | None = None) -> None:
         """`status` is the HTTP status of the answer."""
-        super().__init__(message, should_retry=False, error_code=error_code)
+        retried = status == _TOO_SLOW  # the same bytes would be wrong again, slow ones may not be
+        super().__init__(message, should_retry=retried, error_code=error_code)
         self.status = status
 
 
