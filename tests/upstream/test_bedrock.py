@@ -847,7 +847,15 @@ def test_a_200_that_is_no_answer_is_a_refusal(body, code, streams, caplog):
         asyncio.run(main())
     assert refused_.value.code == code
     if code == "UnknownOperationException":
-        assert code in caplog.text, "AWS's words are in the log"
+        assert f"{code}, with Output, Version" in caplog.text, "AWS's word is in the log"
+
+
+def test_of_what_is_no_answer_no_text_is_logged(caplog):
+    assert refusal_in_answer(b'{"completion":"what was said","sk-abcdef123456":1}') is not None
+    assert refusal_in_answer(b"what was said") is not None
+    assert "with completion, sk-(hidden)" in caplog.text
+    assert "13 bytes" in caplog.text
+    assert "what was said" not in caplog.text
 
 
 @pytest.mark.parametrize(

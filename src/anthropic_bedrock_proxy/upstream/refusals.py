@@ -21,7 +21,7 @@ import msgspec
 from ..aws.http import ConnectError, TransportError, TransportTimeoutError
 from ..aws_errors import NO_WAY, NOT_AN_ANSWER, TOO_LATE, UNREACHABLE, UpstreamRefusal
 from ..protocol.aws.exceptions import code_for
-from ..redaction import hide_keys, redact
+from ..redaction import shown
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _decode_any: Any = msgspec.json.Decoder().decode
@@ -29,7 +29,6 @@ _OK: Final = 200
 _ENVELOPE: Final = b'{"type":"error"'
 # Names that whole answers and counts have: a message, Converse's, counted tokens.
 _ANSWERS: Final = (b'"content"', b'"output"', b'nputTokens"', b'nput_tokens"')
-_MOST_LOGGED: Final = 500
 _SECONDS: Final = re.compile(rb"[0-9]{1,5}")  # of retry-after: a day, or nobody means it
 
 
@@ -74,17 +73,19 @@ def refusal_in_answer(body: bytes) -> UpstreamRefusal | None:
     """
     if not body.startswith(_ENVELOPE) and any(mark in body for mark in _ANSWERS):
         return None
-    words = body[:_MOST_LOGGED].decode("utf-8", "replace")
-    _log.warning("200 without an answer: %s", hide_keys(redact(words)))
     try:
         data = _decode_any(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
+        _log.warning("200 without an answer: %d bytes that are no JSON", len(body))
         return UpstreamRefusal(NOT_AN_ANSWER, "The model's answer cannot be read.")
+    names = data if isinstance(data, dict) else ()
     if isinstance(data, dict) and isinstance(output := data.get("Output"), dict):
         data = output
     refusal = refusal_from_http(_OK, {}, msgspec.json.encode(data))
     if refusal.code == f"HTTP{_OK}":
-        return UpstreamRefusal(NOT_AN_ANSWER, "The model's answer is not a message.")
+        refusal = UpstreamRefusal(NOT_AN_ANSWER, "The model's answer is not a message.")
+    # Its shape alone: the words of a foreign answer may be a conversation's.
+    _log.warning("200 without an answer: %s, with %s", *shown((refusal.code, ", ".join(names))))
     return refusal
 
 

@@ -56,6 +56,7 @@ BY_ONE = {"type": "text", "text": "Answer only by calling one of the tools."}
         ({}, []),
         ({"system": None}, []),
         ({"system": ""}, []),
+        ({"system": " \n"}, []),
         ({"system": "Be brief."}, [BRIEF]),
         ({"system": [BRIEF, CACHED]}, [BRIEF, CACHED]),
     ],
@@ -68,6 +69,13 @@ def test_a_sentence_asks_for_the_call_behind_the_system_prompt(
     dialect = "converse" if model == QWEN else "invoke"
     result = adapted(model, dialect, tools=TOOLS, tool_choice=asked, **system)
     assert result.system == [*before, sentence]
+
+
+@pytest.mark.parametrize("asked", [ONE, {"type": "any"}])
+@pytest.mark.parametrize("tools", [{}, {"tools": []}, {"tools": None}])
+def test_without_tools_nobody_is_asked_for_a_call(asked, tools):
+    result = adapted(OPUS, **tools, tool_choice=asked)
+    assert (result.tool_choice, result.system, result.warnings) == (asked, None, [])
 
 
 def test_who_wants_one_call_is_asked_for_one():

@@ -111,6 +111,8 @@ def _classes() -> list[type[errors.ProxyError]]:
 
 def _header(name: str) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "integer" if name in _INTEGERS else "string"}
+    if name == "x-should-retry":
+        schema["enum"] = ["true", "false"]
     about = _ABOUT.get(name)
     if about is None:  # of a rate limit
         kind, _, part = name.removeprefix("anthropic-ratelimit-").rpartition("-")

@@ -86,7 +86,14 @@ def schemas() -> dict[str, Any]:
         ),
         "MessageRequest": record(
             "A request for a message. Fields that are not listed pass on to the model.",
-            _conversation() | {"max_tokens": {"type": "integer", "minimum": 1}},
+            _conversation()
+            | {
+                "max_tokens": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "The most that is written; 0, unstreamed, only warms the cache.",
+                }
+            },
             stream={"type": "boolean", "default": False},
             temperature={"type": "number", "minimum": 0, "maximum": 1},
             top_p={"type": "number", "minimum": 0, "maximum": 1},
@@ -109,12 +116,16 @@ def schemas() -> dict[str, Any]:
                 "usage": reference("schemas", "Usage"),
             },
             stop_sequence=optional(_TEXT),
+            stop_details=optional({"type": "object"}),
         ),
         "Usage": record(
             "The tokens of an answer.",
             {"input_tokens": _COUNT, "output_tokens": _COUNT},
             cache_read_input_tokens=optional(_COUNT),
             cache_creation_input_tokens=optional(_COUNT),
+            cache_creation=optional({"type": "object"}),
+            service_tier=optional(_TEXT),
+            bedrock_service_tier=_TEXT | {"description": "One that Anthropic has no word for."},
         ),
         "TokenCount": record("A count of tokens.", {"input_tokens": _COUNT}),
         "Model": record(

@@ -26,9 +26,10 @@ def adapt_choice(rewrite: Rewrite, *, forced_tools: str = "ask") -> None:
         return
     choice = rewrite.object("tool_choice")
     kind, name = choice.get("type"), choice.get("name")
-    if kind not in FORCED or "tools" not in rewrite.fields:
+    offered = [tool.name for tool in rewrite.tools]
+    if kind not in FORCED or not offered:  # without tools Bedrock, or Converse's step, refuses it
         return
-    if kind == "tool" and name not in [tool.name for tool in rewrite.tools]:
+    if kind == "tool" and name not in offered:
         raise InvalidRequestError("tool_choice.name: not the name of a tool of this request")
     if forced_tools == "refuse":
         raise InvalidRequestError(
@@ -55,10 +56,10 @@ def _sentence(choice: dict[str, Any]) -> str:
 def _ask(rewrite: Rewrite, sentence: str) -> bool:
     """Adds a sentence behind the system prompt; False if that is none that could be added to."""
     system = rewrite.field("system")
-    if system is None or system == "":
+    if system is None:
         system = []
-    elif isinstance(system, str):
-        system = [{"type": "text", "text": system}]
+    elif isinstance(system, str):  # as a block, a blank one would be refused
+        system = [{"type": "text", "text": system}] if system.strip() else []
     if not isinstance(system, list):
         return False  # Bedrock names it
     rewrite.set("system", [*system, {"type": "text", "text": sentence}])
