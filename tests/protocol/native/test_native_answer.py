@@ -26,15 +26,19 @@ from streams import (
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import Grammar, explode, fold
 from anthropic_bedrock_proxy.protocol.aws.eventstream import encode_frame
-from anthropic_bedrock_proxy.protocol.native.answer import InvokeStream, finish_message
+from anthropic_bedrock_proxy.protocol.native.answer import (
+    GuardedInvokeStream,
+    InvokeStream,
+    finish_message,
+)
 
 ALIAS = "claude-haiku-4-5"
 DEEP = b"[" * 100_000 + b"]" * 100_000
 
 
-def run(chunks, model=ALIAS):
+def run(chunks, model=ALIAS, kind=InvokeStream):
     """(events, failure) as the upstream's reader would see them."""
-    stream = InvokeStream(model)
+    stream = kind(model)
     events = []
     for chunk in chunks:
         events += stream.receive(chunk)
@@ -223,6 +227,46 @@ def test_corrupt_payloads_break_the_stream(payload):
     assert failure.code == "CutShort"
 
 
+ACTION = "amazon-bedrock-guardrailAction"
+
+
+class TestGuarded:
+    """A guardrail's word may stand on any event; the answer ends as a refusal."""
+
+    @pytest.mark.parametrize("index", range(len(EVENTS)))
+    @pytest.mark.parametrize("action", ["INTERVENED", "NONE"])
+    def test_wherever_it_stands(self, index, action):
+        frames = [chunk_frame(data) for _, data in EVENTS]
+        frames[index] = chunk_frame(encode(decode(EVENTS[index][1]) | {ACTION: action}))
+        data = b"".join(frames)
+        whole = run([data], kind=GuardedInvokeStream)
+        assert run([data[i : i + 1] for i in range(len(data))], kind=GuardedInvokeStream) == whole
+        events, failure = whole
+        assert failure is None
+        message = fold(events)
+        assert (message["stop_reason"] == "refusal") is (action == "INTERVENED")
+        assert message["usage"] == MESSAGE["usage"]
+        assert message["content"] == MESSAGE["content"]
+
+    def test_its_name_in_a_text_is_a_text(self):
+        text = f'"{ACTION}":"INTERVENED"'
+        content = [{"type": "text", "text": text}]
+        stream = bedrock_stream(list(explode({**MESSAGE, "content": content})))
+        events, _ = run([stream], kind=GuardedInvokeStream)
+        assert fold(events)["stop_reason"] == "tool_use"
+
+    def test_what_came_before_a_failure_is_told(self):
+        frames = [*(chunk_frame(data) for _, data in EVENTS[:3]), b"garbage" * 9]
+        events, failure = run([b"".join(frames)], kind=GuardedInvokeStream)
+        assert len(events) == 3
+        assert failure is not None
+
+    def test_a_whole_answer(self):
+        body = encode({**MESSAGE, ACTION: "INTERVENED"})
+        finished = decode(finish_message(body, MESSAGE["model"]))
+        assert finished["stop_reason"] == finished["stop_details"]["type"] == "refusal"
+
+
 class TestFinishMessage:
     def test_untouched_where_nothing_must_change(self):
         body = encode({"model": MESSAGE["model"], **MESSAGE})
@@ -241,7 +285,13 @@ class TestFinishMessage:
         body = encode({**MESSAGE, "amazon-bedrock-guardrailAction": "NONE"})
         assert decode(finish_message(body, MESSAGE["model"])) == MESSAGE
 
-    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'"text"', b'{"a":' + DEEP + b"}"])
+    @pytest.mark.parametrize(
+        "body",
+        [
+            *(b"", b"<html>", b"[]", b'"text"', b'{"a":' + DEEP + b"}", b"{}"),
+            *(b'{"model":"m","content":"Hi"}', b'{"type":"completion","content":[]}'),
+        ],
+    )
     def test_what_is_no_message_is_a_refusal(self, body):
         with pytest.raises(UpstreamRefusal):
             finish_message(body, ALIAS)
