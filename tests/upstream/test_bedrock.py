@@ -847,15 +847,23 @@ def test_a_200_that_is_no_answer_is_a_refusal(body, code, streams, caplog):
         asyncio.run(main())
     assert refused_.value.code == code
     if code == "UnknownOperationException":
-        assert f"{code}, with Output, Version" in caplog.text, "AWS's word is in the log"
+        assert f"{code}: an object with Output, Version" in caplog.text, "AWS's word is in the log"
 
 
 def test_of_what_is_no_answer_no_text_is_logged(caplog):
     assert refusal_in_answer(b'{"completion":"what was said","sk-abcdef123456":1}') is not None
     assert refusal_in_answer(b"what was said") is not None
-    assert "with completion, sk-(hidden)" in caplog.text
+    assert "an object with completion, sk-(hidden)" in caplog.text
     assert "13 bytes" in caplog.text
     assert "what was said" not in caplog.text
+
+
+def test_of_what_is_no_answer_aws_words_are_logged(caplog):
+    words = b'{"message":"No such host in account 123456789012"}'
+    refusal = refusal_in_answer(words)
+    assert refusal is not None
+    assert refusal.code == NOT_AN_ANSWER
+    assert "HTTP200: No such host in account (account)" in caplog.text
 
 
 @pytest.mark.parametrize(

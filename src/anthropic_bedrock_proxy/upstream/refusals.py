@@ -21,7 +21,7 @@ import msgspec
 from ..aws.http import ConnectError, TransportError, TransportTimeoutError
 from ..aws_errors import NO_WAY, NOT_AN_ANSWER, TOO_LATE, UNREACHABLE, UpstreamRefusal
 from ..protocol.aws.exceptions import code_for
-from ..redaction import shown
+from ..redaction import redact, shown
 
 _log = logging.getLogger("anthropic_bedrock_proxy.upstream")
 _decode_any: Any = msgspec.json.Decoder().decode
@@ -82,10 +82,11 @@ def refusal_in_answer(body: bytes) -> UpstreamRefusal | None:
     if isinstance(data, dict) and isinstance(output := data.get("Output"), dict):
         data = output
     refusal = refusal_from_http(_OK, {}, msgspec.json.encode(data))
+    # A refusal's words are AWS's; those of a foreign answer may be a conversation's.
+    words = refusal.message or f"an object with {', '.join(names)}"
+    _log.warning("200 without an answer: %s: %s", *shown((refusal.code, redact(words))))
     if refusal.code == f"HTTP{_OK}":
-        refusal = UpstreamRefusal(NOT_AN_ANSWER, "The model's answer is not a message.")
-    # Its shape alone: the words of a foreign answer may be a conversation's.
-    _log.warning("200 without an answer: %s, with %s", *shown((refusal.code, ", ".join(names))))
+        return UpstreamRefusal(NOT_AN_ANSWER, "The model's answer is not a message.")
     return refusal
 
 
