@@ -50,6 +50,12 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
     name: Name
 
 
+class KeyCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The conditions of a creation: as `first`, only where there is no key yet."""
+
+    first: bool = False
+
+
 class ChangedKey(KeyBody, frozen=True, kw_only=True):
     """Changes of a key's settings."""
 
@@ -98,7 +104,7 @@ async def get(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     return document(await _key(call))
 
 
-async def create(call: AdminCall[NewKey, Nothing]) -> Change:
+async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
     """Makes a key; its secret is in the answer, this once."""
     fields = await _fields(call, call.body)
     secret = mint_secret()
@@ -110,7 +116,7 @@ async def create(call: AdminCall[NewKey, Nothing]) -> Change:
         **fields,
     )
     check_reach(call.actor, key)
-    await call.store.keys.create(key, hash_secret(secret))
+    await call.store.keys.create(key, hash_secret(secret), first=call.query.first)
     return Change(
         document={"id": key.id, "key": secret} | document(key),
         object=key.id,

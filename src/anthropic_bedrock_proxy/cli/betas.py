@@ -65,7 +65,7 @@ def command() -> None:
 def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) -> None:
     """List the overrides; with --model, also what the built-in table says of it."""
     kind = kind or "beta"
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "betas", query={"kind": kind, "model": model})
     if as_json:
         say_json(found)
@@ -138,7 +138,7 @@ def _put(
 ) -> None:
     body = {"name": name, "allowed": allowed, "model": model, "reason": reason}
     body |= {"kind": kind or "beta", "dialect": dialect or ANY}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         override = client.call("PUT", "betas", body=body)
     if as_json:
         say_json(override)

@@ -54,7 +54,8 @@ def where_options(command: Callable[..., None]) -> Callable[..., None]:
         key_file: Path | None,
         **options: Any,
     ) -> None:
-        command(*arguments, where=Where(config_file, url, key_file), **options)
+        as_json = bool(options.get("as_json"))
+        command(*arguments, where=Where(config_file, url, key_file, as_json), **options)
 
     return config_option(_url_option(_key_option(gathered)))
 

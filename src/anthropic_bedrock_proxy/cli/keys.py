@@ -87,7 +87,7 @@ def command() -> None:
 def create(*, name: str, as_json: bool, where: Where, **options: Any) -> None:
     """Create a key and print its secret, this once."""
     body = {"name": _checked_name(name)} | given(options)
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         _print_new(client.call("POST", "keys", body=body), as_json=as_json)
 
 

@@ -25,7 +25,7 @@ def command() -> None:
 @where_options
 def list_(*, all_: bool, as_json: bool, where: Where) -> None:
     """List every model with the Bedrock id that its requests go to in this region."""
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "models", query={"all": all_})
     if as_json:
         say_json(found)
@@ -70,7 +70,7 @@ def map_(*, alias: str, bedrock_id: str, dialect: str | None, as_json: bool, whe
     if not alias.strip() or alias != alias.strip():
         raise click.BadParameter("an alias has no spaces around it", param_hint="ALIAS")
     body = {"alias": alias, "bedrock_id": bedrock_id, "dialect": dialect}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         mapped = client.call("PUT", "models/mappings", body=body)
     if as_json:
         say_json(mapped)
@@ -104,7 +104,7 @@ def sync(*, as_json: bool, where: Where) -> None:
     from .sync import offered  # noqa: PLC0415  # heavy
 
     models = offered(load(where.config_file))
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         report = client.call("PUT", "models/offered", body={"models": models})
     if as_json:
         say_json(report)

@@ -34,7 +34,7 @@ def owner_commands(kind: str) -> click.Group:
         *, owner_id: str, name: str | None, as_json: bool, where: Where, **options: Any
     ) -> None:
         body = {"id": owner_id, **given(options)} | ({"name": name} if name is not None else {})
-        with admin(where) as client:
+        with admin(where, without_store="make") as client:
             print_fields(client.call("POST", kinds, body=body), as_json=as_json)
 
     @group.command("list", help=f"List every {kind}, by id.")

@@ -31,7 +31,7 @@ def command() -> None:
 @where_options
 def list_(*, model: str | None, as_json: bool, where: Where) -> None:
     """List the prices of MODEL, or of all: those that were set, then the synced and the shipped."""
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "prices", query={"model": model})
     if as_json:
         say_json(found)
@@ -85,7 +85,7 @@ def set_(
 ) -> None:
     """Set what a million tokens of MODEL cost, from now on or from a date on."""
     body = {"model": model, "region": region or "*", **fields}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         price = client.call("PUT", "prices", body=body)
     print_fields(price, as_json=as_json)
 
@@ -125,7 +125,7 @@ def sync(*, source: str, dry_run: bool, as_json: bool, where: Where) -> None:
         table = read_public_list(text_of(source))
     except PublicListError as error:
         raise click.ClickException(f"{source} is no price list: {error}") from error
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         report = compared(table, client.call("GET", "prices")["prices"])
         if not dry_run:
             client.call("PUT", "prices/synced", body={"source": source[:300], "text": table})

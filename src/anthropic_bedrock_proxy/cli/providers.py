@@ -27,7 +27,7 @@ def command() -> None:
 @where_options
 def list_(*, as_json: bool, where: Where) -> None:
     """List the providers of the store and of the settings; credentials are masked."""
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "providers")
     for problem in found["problems"]:
         say(problem, err=True)
@@ -83,7 +83,7 @@ def add(
     if fields["external_id"] and not fields["role_arn"]:
         raise click.UsageError("--external-id belongs to --role-arn")
     body = {**fields, **read_credentials(access_key_id, bearer_token_stdin)}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         added = client.call("POST", "providers", body=body)
     print_fields(added, as_json=as_json)
 

@@ -38,9 +38,14 @@ def say(line: str = "", *, err: bool = False) -> None:
     click.echo(printable(line), err=err)  # noqa: TID251  # here and nowhere else
 
 
+def is_terminal() -> bool:
+    """Tells whether a person reads what is printed, and not a program."""
+    return sys.stdout.isatty()
+
+
 def say_exactly(text: str) -> None:
     """Prints a text for a file or a program as it is; only a terminal gets it printable."""
-    click.echo(printable_lines(text) if sys.stdout.isatty() else text, nl=False)  # noqa: TID251
+    click.echo(printable_lines(text) if is_terminal() else text, nl=False)  # noqa: TID251
 
 
 def say_json(document: Any, *, on_one_line: bool = False) -> None:

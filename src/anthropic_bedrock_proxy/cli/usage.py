@@ -97,9 +97,9 @@ def export(
     A DATE is a day (its first moment) or an ISO-8601 timestamp, in UTC unless it says otherwise.
     """
     query: dict[str, Any] = {"key": key_id, "since": since, "until": until, "limit": _PAGE}
-    if form == "csv":
-        say_exactly(csv_text((), header=True))
     with admin(where) as client:
+        if form == "csv":
+            say_exactly(csv_text((), header=True))
         for record in pages(client, "usage/records", "records", **query):
             if form == "csv":
                 say_exactly(csv_text((record,), header=False))
