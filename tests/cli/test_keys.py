@@ -168,7 +168,7 @@ def test_an_unknown_id(run, word):
     options = ["--name", "x"] if word == "update" else []
     result = run("keys", word, "key_missing", *options, "--json")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: no key has the id key_missing\n"
+    assert result.stderr == "Error: no key has the id key_missing, and no key is named so\n"
 
 
 @pytest.mark.parametrize(

@@ -298,7 +298,35 @@ def test_the_root_command():
     for name in COMMANDS:
         assert name in help_page
     assert __version__ in CliRunner().invoke(cli, ["--version"]).stdout
-    assert CliRunner().invoke(cli, ["nothing"]).exit_code == 2
+    mistyped = CliRunner().invoke(cli, ["keyz"])
+    assert mistyped.exit_code == 2
+    assert "No such command 'keyz'. Did you mean 'keys'?" in mistyped.stderr
+    assert "Did you mean 'list'?" in CliRunner().invoke(cli, ["keys", "lst"]).stderr
+    assert "Did you mean '--json'?" in CliRunner().invoke(cli, ["keys", "list", "--jsn"]).stderr
+    assert CliRunner().invoke(cli, ["--nothing"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("ke", "keys"), ("keys re", "revoke"), ("serve --demo-", "--demo-without-aws")],
+)
+def test_shells_complete_commands_and_options(tmp_path, typed, offered):
+    for shell in ("bash", "zsh", "fish"):
+        words = f"anthropic-bedrock-proxy {typed}"
+        asked = {
+            "_ANTHROPIC_BEDROCK_PROXY_COMPLETE": f"{shell}_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": typed.rpartition(" ")[2] if shell == "fish" else str(words.count(" ")),
+        }
+        program = Path(sys.executable).with_name("anthropic-bedrock-proxy")
+        done = subprocess.run(
+            [program],
+            env=environment(tmp_path, **asked),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert offered in re.split(r"[,\n\t ]", done.stdout)
 
 
 def test_the_module_runs_like_the_command(tmp_path):

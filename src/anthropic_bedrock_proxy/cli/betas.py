@@ -11,7 +11,8 @@ import click
 from ..models.table import DIALECTS
 from ..store.base.catalog import ANY
 from .client import admin
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
 from .terminal import say, say_json
 from .wire import Where
 
@@ -71,7 +72,15 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
         say_json(found)
         return
     print_table(
-        (kind.upper(), "OVERRIDE", "MODEL", "DIALECT", "SOURCE", "REASON", "EVIDENCE"),
+        (
+            kind.upper(),
+            "OVERRIDE",
+            Column("MODEL", cut=True),
+            Column("DIALECT", rank=2),
+            Column("SOURCE", rank=1),
+            Column("REASON", cut=True, rank=3),
+            Column("EVIDENCE", cut=True, rank=4),
+        ),
         [
             (
                 row["name"],

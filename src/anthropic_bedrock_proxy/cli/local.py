@@ -10,9 +10,10 @@ from typing import Any, Self
 import click
 
 from ..config import Settings, SettingsError
-from ..errors import ProxyError
+from ..errors import NotFoundError, ProxyError
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
+from .client import UnknownIdError
 from .terminal import is_terminal, say
 from .which_store import WithoutStore, found_store
 from .wire import decode, encode, parameters
@@ -82,6 +83,8 @@ class LocalAdmin:
             _, document = self._runner.run(
                 self._api.dispatch(LOCAL, method, PREFIX + path, parameters(query), raw)
             )
+        except NotFoundError as error:
+            raise UnknownIdError(error.message) from error
         except ProxyError as error:
             raise click.ClickException(error.message) from error
         except (SettingsError, StoreError) as error:

@@ -9,7 +9,8 @@ import click
 
 from ..models.table import DIALECTS
 from .client import admin
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
 from .terminal import say, say_json
 from .wire import Where, load
 
@@ -31,7 +32,15 @@ def list_(*, all_: bool, as_json: bool, where: Where) -> None:
         say_json(found)
         return
     print_table(
-        ("ID", "BEDROCK ID", "DIALECTS", "STATE", "INPUT", "OUTPUT", "ALIASES"),
+        (
+            "ID",
+            Column("BEDROCK ID", rank=1),
+            Column("DIALECTS", rank=4),
+            Column("STATE", rank=2),
+            Column("INPUT", rank=3),
+            Column("OUTPUT", rank=3),
+            Column("ALIASES", cut=True, rank=5),
+        ),
         [
             (
                 row["id"],
@@ -48,7 +57,7 @@ def list_(*, all_: bool, as_json: bool, where: Where) -> None:
     if found["mapped"]:
         say()
         print_table(
-            ("ALIAS", "STANDS FOR", "BEDROCK ID", "SOURCE"),
+            ("ALIAS", "STANDS FOR", Column("BEDROCK ID", rank=2), Column("SOURCE", rank=1)),
             [
                 (row["alias"], row["bedrock_id"], row["bedrock_model_id"], _source(row))
                 for row in found["mapped"]
@@ -110,7 +119,7 @@ def sync(*, as_json: bool, where: Where) -> None:
         say_json(report)
         return
     print_table(
-        ("ID", "BEDROCK ID", "PROFILES"),
+        ("ID", Column("BEDROCK ID", rank=2), Column("PROFILES", cut=True, rank=1)),
         [(row["id"], row["bedrock"], _profiles(row)) for row in report["registry"]],
     )
     say()

@@ -8,7 +8,8 @@ import click
 
 from ..models.public_list import PublicListError, read_public_list
 from .client import admin
-from .common import json_option, print_fields, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, print_fields, where_options
 from .terminal import say, say_json
 from .values import dollars, moment, usd_text
 from .wire import Where
@@ -36,9 +37,19 @@ def list_(*, model: str | None, as_json: bool, where: Where) -> None:
     if as_json:
         say_json(found)
         return
-    header = ("INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "CACHE WRITE 1H")
     print_table(
-        ("MODEL", "PLACE", "FROM", "UNTIL", *header, "SOURCE"),
+        (
+            "MODEL",
+            Column("PLACE", rank=2),
+            Column("FROM", rank=4),
+            Column("UNTIL", rank=6),
+            "INPUT",
+            "OUTPUT",
+            Column("CACHE READ", rank=1),
+            Column("CACHE WRITE", rank=1),
+            Column("CACHE WRITE 1H", rank=3),
+            Column("SOURCE", rank=5),
+        ),
         [
             (
                 row["model"],
@@ -50,6 +61,7 @@ def list_(*, model: str | None, as_json: bool, where: Where) -> None:
             )
             for row in found["prices"]
         ],
+        note="USD per million tokens",
     )
 
 
