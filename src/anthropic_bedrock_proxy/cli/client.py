@@ -42,10 +42,6 @@ class Admin(Protocol):
     ) -> None: ...
 
 
-class UnknownIdError(click.ClickException):
-    """There is nothing of this id."""
-
-
 def admin(where: Where, *, without_store: WithoutStore = "refuse") -> Admin:
     """Makes the client that the options ask for. Raises `click.ClickException`.
 

@@ -13,10 +13,9 @@ from ..config import Settings, SettingsError
 from ..errors import NotFoundError, ProxyError
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
-from .client import UnknownIdError
 from .terminal import is_terminal, say
 from .which_store import WithoutStore, found_store
-from .wire import decode, encode, parameters
+from .wire import UnknownIdError, decode, encode, parameters
 
 
 class LocalAdmin:

@@ -8,7 +8,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from .client import Admin, UnknownIdError, pages
+from .client import Admin, pages
+from .wire import UnknownIdError
 
 T = TypeVar("T")
 

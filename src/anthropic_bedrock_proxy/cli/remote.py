@@ -15,8 +15,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_o
 
 import click
 
-from .client import UnknownIdError
-from .wire import Where, decode, encode, load, parameters
+from .wire import UnknownIdError, Where, decode, encode, load, parameters
 
 KEY_VARIABLE: Final = "ADMIN_API_KEY"
 _TIMEOUT_SECONDS: Final = 60.0

@@ -27,6 +27,10 @@ class Where(msgspec.Struct, frozen=True):
     as_json: bool = False  # whether stdout, and nothing else, is to be read by a program
 
 
+class UnknownIdError(click.ClickException):
+    """There is nothing of this id."""
+
+
 def load(config_file: Path | None) -> Settings:
     """Loads the settings. Raises `click.ClickException`."""
     try:
