@@ -144,11 +144,17 @@ COLUMNS = [Column("ID"), Column("NAME", cut=True), Column("B", rank=1), Column("
         (60, {0: 20, 1: 18, 2: 8, 3: 8}),
         (45, {0: 20, 1: 13, 2: 8}),
         (32, {0: 20, 1: 10}),
+        (40, {0: 20, 1: 18}),
         (10, {0: 20, 1: 10}),
     ],
 )
 def test_what_matters_least_goes_first_and_an_id_never(room, shown):
     assert fitted(COLUMNS, [20, 30, 8, 8], room) == shown
+
+
+def test_a_narrow_column_takes_the_place_of_a_wide_one_that_matters_more():
+    columns = [Column("ID"), Column("WIDE", rank=1), Column("SLIM", rank=2)]
+    assert fitted(columns, [20, 40, 8], 40) == {0: 20, 2: 8}
 
 
 def test_serving_draws_no_tables():

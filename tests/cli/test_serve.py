@@ -96,6 +96,7 @@ def test_the_printed_curl_line_answers_and_the_first_key_is_shown_once(tmp_path,
     with Served(tmp_path, *options, terminal=True) as served:
         assert "the built-in simulator (demo)" in served.banner
         assert "data       sqlite:///data/demo/proxy.db" in served.banner
+        assert "Its keys and usage are its own" in served.banner
         (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
         answer = paste(curl)
         assert answer["type"] == "message"

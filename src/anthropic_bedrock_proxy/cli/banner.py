@@ -15,6 +15,7 @@ from .demo import has_own_store
 
 _MODEL = "claude-haiku-4-5"
 KEY_VARIABLE = "PROXY_KEY"  # not one of Anthropic's: Claude Code would ask which key to use
+_OWN_DATA = "\n             Its keys and usage are its own: those of your store are not here."
 PUBLISHED_KEY = "sk-dev-master-key"  # in the predecessor's .env.example
 _SAMPLE = re.compile(r"(?i)change|replace|your|example|sample|1234|(?:secret|test|master)-?key")
 
@@ -64,6 +65,7 @@ def banner(
         lines.append(
             "  demo       No AWS credentials are in use: answers come from the simulator. Set "
             'AWS_REGION and\n             credentials (README, "Connect to AWS") for real ones.'
+            + (_OWN_DATA if has_own_store(settings) else "")
         )
     if first_key:
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")

@@ -59,21 +59,17 @@ def fitted(columns: Sequence[Column], widths: Sequence[int], room: int | None) -
     >>> fitted([Column("ID"), name, Column("CREATED", rank=1)], [6, 40, 20], 30)
     {0: 6, 1: 22}
     """
-    shown = dict(enumerate(widths))
     if room is None:
-        return shown
-
-    def gaps() -> int:
-        return _GAP * (len(shown) - 1)
-
-    def least() -> int:
-        return gaps() + sum(
-            min(width, _LEAST) if columns[n].cut else width for n, width in shown.items()
-        )
-
-    while least() > room and any(columns[n].rank for n in shown):
-        del shown[max(shown, key=lambda n: (columns[n].rank, n))]
-    while sum(shown.values()) + gaps() > room:
+        return dict(enumerate(widths))
+    shown: dict[int, int] = {}
+    left = room + _GAP
+    for n in sorted(range(len(columns)), key=lambda n: columns[n].rank):
+        least = _GAP + (min(widths[n], _LEAST) if columns[n].cut else widths[n])
+        if not columns[n].rank or least <= left:
+            shown[n] = widths[n]
+            left -= least
+    shown = dict(sorted(shown.items()))
+    while sum(shown.values()) + _GAP * (len(shown) - 1) > room:
         longest = max((n for n in shown if columns[n].cut), key=lambda n: shown[n], default=None)
         if longest is None or shown[longest] <= _LEAST:
             break  # narrower than what must be seen: the terminal breaks the lines

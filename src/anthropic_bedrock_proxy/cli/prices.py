@@ -40,7 +40,7 @@ def list_(*, model: str | None, as_json: bool, where: Where) -> None:
     print_table(
         (
             "MODEL",
-            Column("PLACE", rank=2),
+            Column("PLACE", cut=True),
             Column("FROM", rank=4),
             Column("UNTIL", rank=6),
             "INPUT",
