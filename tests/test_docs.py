@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 from factories import make_routes
@@ -83,6 +85,39 @@ def test_every_command_is_documented_and_the_reverse():
 def test_every_command_loads_and_has_help(name):
     command = cli.get_command(None, name)
     assert command.help
+
+
+def commands_in(page):
+    """The commands of a page as they are typed, each as its words, without what it is piped to."""
+    text = page.read_text().replace("\\\n", " ")
+    for block in re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+        for line in re.findall(r"^ *(?:\$|>) (.+)$", block, re.MULTILINE):
+            typed = re.search(r"(?:^|\s|/)anthropic-bedrock-proxy (?=[a-z-])(.*)", line)
+            if typed and not re.search(r"git|pip|cd ", line):
+                yield shlex.split(re.sub(r"[<>|&].*", "", typed[1]), comments=True)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_exist_as_they_are_written(page):
+    for words in commands_in(page):
+        command, rest = cli, list(words)
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+            name = rest.pop(0)
+            command = command.get_command(None, name)
+            assert command is not None, f"{name} in {words}"
+        known = {"--version", "--help"}
+        known |= {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+        for word in rest:
+            if word.startswith("--"):
+                assert word.partition("=")[0] in known, f"{word} in {words}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_with_commands_says_where_the_command_is(page):
+    if page.name not in {"install.md", "README.md"} and any(commands_in(page)):
+        assert "install.md#the-command)" in page.read_text()
+    assert not re.search(r"\.venv/bin/anthropic|-m anthropic_bedrock_proxy", page.read_text())
+    assert "pip install 'anthropic-bedrock-proxy" not in page.read_text(), "no index has it"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -294,6 +329,8 @@ OTHER_NAMES = {
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
     "ANTHROPIC_BASE_URL",
+    "FORCE_COLOR",
+    "NO_COLOR",
     "CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY",
     "GRAFANA_ADMIN_PASSWORD",
     "METRICS_TOKEN_FILE",

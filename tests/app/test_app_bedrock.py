@@ -12,7 +12,7 @@ from credential_cases import ROLE
 from fakeaws import FakeAWS
 from fakeserver import TLS
 
-from anthropic_bedrock_proxy.app.bedrock import aws_environ
+from anthropic_bedrock_proxy.app.bedrock import aws_environ, describe_credentials
 from anthropic_bedrock_proxy.aws.credentials import CredentialsError
 from anthropic_bedrock_proxy.aws.resolver.resolver import Identity, Resolver
 from anthropic_bedrock_proxy.config import load_settings
@@ -66,6 +66,18 @@ def test_what_env_files_and_settings_say_of_aws_is_handed_on(environ, tmp_path):
     assert "no_proxy" not in found
     assert found["AWS_USE_FIPS_ENDPOINT"] == "true"
     assert "AWS_USE_DUALSTACK_ENDPOINT" not in found
+
+
+def test_temporary_keys_are_described_with_their_end(environ):
+    keys = {"AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "s"}
+
+    def described(**more):
+        return describe_credentials(load_settings(None, environ=keys | more, env_file=None))
+
+    environ(AWS_CREDENTIAL_EXPIRATION="2026-01-02T03:04:05+00:00")
+    assert described() == "AWS_ACCESS_KEY_ID"
+    token = described(AWS_SESSION_TOKEN="t")
+    assert token == "AWS_ACCESS_KEY_ID (temporary, until 2026-01-02 03:04 UTC)"
 
 
 def test_an_empty_profile_is_none(environ):

@@ -15,6 +15,13 @@ from anthropic_bedrock_proxy.store.sqlite.store import SQLiteStore
 COMMAND_ENVIRONMENT = ("PROVIDER_BEARER_TOKEN", "PROVIDER_SECRET_ACCESS_KEY")
 
 
+async def make_store():
+    """Makes the store s.db, as `serve` does."""
+    store = SQLiteStore(Path("s.db"))
+    await store.open()
+    await store.close()
+
+
 @pytest.fixture
 def run(request, tmp_path, monkeypatch):
     """Runs one command on a store of its own; away from any .env and any AWS.
@@ -23,6 +30,7 @@ def run(request, tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
+    asyncio.run(make_store())
 
     def local(*words, url="sqlite:///s.db", typed=None, **environment):
         return CliRunner(env={"STORE_URL": url, **environment}).invoke(

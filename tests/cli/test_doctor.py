@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -47,6 +48,9 @@ GATES = {
 @pytest.fixture
 def doctor(run):
     """`doctor("--model", "x", NAME="value")`: exit code, and the lines by their names."""
+
+    for made in Path.cwd().glob("s.db*"):
+        made.unlink()
 
     def invoke(*words, **environment):
         result = run("doctor", "--json", *words, **QUIET | environment)

@@ -64,7 +64,10 @@ def test_a_life(run, document, kind):
 def test_refusals(run, kind):
     kinds = f"{kind}s"
     for word in ("show", "remove"):
-        assert run(kinds, word, "x").stderr == f"Error: no {kind} has the id x\n"
+        assert (
+            run(kinds, word, "x").stderr
+            == f"Error: no {kind} has the id x, and no {kind} is named so\n"
+        )
     assert run(kinds, "update", "x").exit_code == 2
     assert run(kinds, "create", "a b").exit_code == 1
     assert run(kinds, "create", "a", "--daily-budget", "-1").exit_code == 2
@@ -101,7 +104,10 @@ def test_budgets(run, document):
     ]
     spend("user:u", "total", 1)
     assert document("budgets", "show", "user", "u")["budgets"][2]["spent_usd"] == 1e-9
-    assert run("budgets", "show", "team", "u").stderr == "Error: no team has the id u\n"
+    assert (
+        run("budgets", "show", "team", "u").stderr
+        == "Error: no team has the id u, and no team is named so\n"
+    )
     assert run("budgets", "show", "account", "u").exit_code == 2
 
 

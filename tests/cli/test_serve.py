@@ -8,15 +8,20 @@ import os
 import re
 import shlex
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from dynamo_servers import server
 
 from anthropic_bedrock_proxy import __version__
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
@@ -90,7 +95,8 @@ def paste(line):
 def test_the_printed_curl_line_answers_and_the_first_key_is_shown_once(tmp_path, options):
     with Served(tmp_path, *options, terminal=True) as served:
         assert "the built-in simulator (demo)" in served.banner
-        assert "data       sqlite:///data/proxy.db" in served.banner
+        assert "data       sqlite:///data/demo/proxy.db" in served.banner
+        assert "Its keys and usage are its own" in served.banner
         (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
         answer = paste(curl)
         assert answer["type"] == "message"
@@ -100,23 +106,124 @@ def test_the_printed_curl_line_answers_and_the_first_key_is_shown_once(tmp_path,
     with Served(tmp_path, *options, terminal=True) as served:
         assert "first key" not in served.banner
         assert "none yet" not in served.banner
-        assert "YOUR_KEY" in served.banner
+        (said,) = re.findall(r"API keys   one that you have, or a new one: (.*)", served.banner)
+        with_a_key_of(said, served, tmp_path)
+
+
+def with_a_key_of(said, served, folder):
+    """Does what the banner says, as it is written: makes a key, and pastes the line for curl."""
+    made = subprocess.run(
+        f"{said} --json",
+        shell=True,
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        check=True,
+    )
+    assert "export PROXY_KEY=" in served.banner
+    (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+    assert '-H "x-api-key: $PROXY_KEY"' in curl, "a shell puts the key there"
+    answer = paste(curl.replace("$PROXY_KEY", json.loads(made.stdout)["key"]))
+    assert answer["type"] == "message"
 
 
 def test_where_nobody_looks_no_key_is_made_and_it_is_said_how(tmp_path):
     """A container's output is kept, and read by many."""
     with Served(tmp_path, "--demo") as served:
         assert "sk-" not in served.banner
-        (said,) = re.findall(r"none yet: \S+ -m anthropic_bedrock_proxy (.*)", served.banner)
-        command = [sys.executable, "-m", "anthropic_bedrock_proxy", *said.split(), "--json"]
-        made = subprocess.run(
-            command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, check=True
-        )
-        (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
-        answer = paste(curl.replace("YOUR_KEY", json.loads(made.stdout)["key"]))
-        assert answer["type"] == "message"
+        (said,) = re.findall(r"API keys   none yet: (.*)", served.banner)
+        with_a_key_of(said, served, tmp_path)
     with Served(tmp_path, "--demo") as served:
         assert "none yet" not in served.banner
+
+
+def test_two_first_starts_at_once_make_one_key(tmp_path):
+    both = [tmp_path / name for name in ("one", "two")]
+    store = {"STORE_URL": f"sqlite:///{tmp_path}/s.db"}
+    for folder in both:
+        folder.mkdir()
+    with ThreadPoolExecutor() as pool:  # of processes: each thread starts one
+        starts = [pool.submit(Served, folder, "--demo", terminal=True, **store) for folder in both]
+        served = [start.result() for start in starts]
+    with served[0], served[1]:
+        keys = [re.findall(r"first key  (sk-\S+)", one.banner) for one in served]
+    assert sorted(map(len, keys)) == [0, 1]
+    with sqlite3.connect(tmp_path / "s.db") as connection:
+        assert connection.execute("SELECT count(*) FROM keys").fetchone() == (1,)
+
+
+def test_a_demonstration_has_data_of_its_own(tmp_path):
+    (tmp_path / ".env").write_text(
+        "STORE_URL=sqlite:///mine.db\nJOURNAL_DIR=mine\nLIMITS_URL=redis://127.0.0.1:9/0\n"
+    )
+    command = [sys.executable, "-m", "anthropic_bedrock_proxy", "keys", "create", "--name", "a"]
+    made = subprocess.run(
+        [*command, "--json"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        check=True,
+    )
+    before = (tmp_path / "mine.db").read_bytes()
+    with Served(tmp_path, "--demo", terminal=True) as served:
+        assert "data       sqlite:///data/demo/proxy.db, journal data/demo/journal" in served.banner
+        (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+        assert paste(curl)["type"] == "message"
+        key = re.search(r"first key  (sk-\S+)", served.banner)[1]
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            paste(curl.replace(key, json.loads(made.stdout)["key"]))
+    assert (tmp_path / "mine.db").read_bytes() == before
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_demonstration_calls_no_provider_that_is_stored(tmp_path):
+    """Not even where its store is one that the environment names."""
+    store = {"STORE_URL": "sqlite:///s.db", "PROVIDER_KEY_ENCRYPTION_SECRET": "of-the-tests" * 4}
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        url = f"http://127.0.0.1:{trap.getsockname()[1]}"
+        command = [sys.executable, "-m", "anthropic_bedrock_proxy"]
+        added = (
+            f"providers add trap --region us-east-1 --endpoint-url {url} "
+            f"--mantle-endpoint-url {url}"
+        )
+        for words in (added, "keys create --name a --provider trap --json"):
+            made = subprocess.run(
+                [*command, *words.split()],
+                cwd=tmp_path,
+                env=environment(tmp_path, **store),
+                capture_output=True,
+                check=True,
+            )
+        with Served(tmp_path, "--demo", **store) as served:
+            (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                paste(curl.replace("$PROXY_KEY", json.loads(made.stdout)["key"]))
+            refused.value.close()
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+
+def test_without_its_tables_it_refuses_to_start(tmp_path):
+    store = {
+        "STORE_URL": "dynamodb://",
+        "DYNAMODB_ENDPOINT_URL": server("moto"),
+        "DYNAMODB_API_KEYS_TABLE": "nobody-made-this",
+        "MASTER_API_KEY": "sk-m",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "anthropic_bedrock_proxy", "serve", "--demo", "--port", "0"],
+        cwd=tmp_path,
+        env=environment(tmp_path, **store),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: the store cannot be used: DynamoDB has no table nobody-")
+    assert "`anthropic-bedrock-proxy tables create` makes what is missing" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_store_that_other_processes_do_not_see_needs_the_master_key(tmp_path):
@@ -192,7 +299,35 @@ def test_the_root_command():
     for name in COMMANDS:
         assert name in help_page
     assert __version__ in CliRunner().invoke(cli, ["--version"]).stdout
-    assert CliRunner().invoke(cli, ["nothing"]).exit_code == 2
+    mistyped = CliRunner().invoke(cli, ["keyz"])
+    assert mistyped.exit_code == 2
+    assert "No such command 'keyz'. Did you mean 'keys'?" in mistyped.stderr
+    assert "Did you mean 'list'?" in CliRunner().invoke(cli, ["keys", "lst"]).stderr
+    assert "Did you mean '--json'?" in CliRunner().invoke(cli, ["keys", "list", "--jsn"]).stderr
+    assert CliRunner().invoke(cli, ["--nothing"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("ke", "keys"), ("keys re", "revoke"), ("serve --demo-", "--demo-without-aws")],
+)
+def test_shells_complete_commands_and_options(tmp_path, typed, offered):
+    for shell in ("bash", "zsh", "fish"):
+        words = f"anthropic-bedrock-proxy {typed}"
+        asked = {
+            "_ANTHROPIC_BEDROCK_PROXY_COMPLETE": f"{shell}_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": typed.rpartition(" ")[2] if shell == "fish" else str(words.count(" ")),
+        }
+        program = Path(sys.executable).with_name("anthropic-bedrock-proxy")
+        done = subprocess.run(
+            [program],
+            env=environment(tmp_path, **asked),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert offered in re.split(r"[,\n\t ]", done.stdout)
 
 
 def test_the_module_runs_like_the_command(tmp_path):

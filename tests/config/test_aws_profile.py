@@ -13,6 +13,8 @@ from anthropic_bedrock_proxy.config.aws_profile import (
     ProfileError,
     check_profile,
     default_profile_gives_keys,
+    describe_profile,
+    profile_name,
     region_of_profile,
 )
 
@@ -50,6 +52,15 @@ sso_session = theirs
 sso_start_url = https://y.awsapps.com/start
 """
 CREDENTIALS = """
+[short]
+aws_access_key_id = ASIA
+aws_secret_access_key = secret
+aws_session_token = token
+x_security_token_expires = 2026-11-28T19:40:00+02:00
+[shorter]
+aws_access_key_id = ASIA
+aws_session_token = token
+aws_expiration = 2026-11-29T01:00:00Z
 [keys]
 aws_access_key_id = AKID
 aws_secret_access_key = secret
@@ -135,6 +146,32 @@ def remember(home, key, ends, **more):
     name = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
     token = {"expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}", "accessToken": "x", **more}
     (home / ".aws/sso/cache" / name).write_text(json.dumps(token))
+
+
+@pytest.mark.parametrize(
+    ("profile", "words"),
+    [
+        ("keys", " (keys)"),
+        ("short", " (temporary keys, until 17:40 UTC)"),
+        ("shorter", " (temporary keys, until 2026-11-29 01:00 UTC)"),
+        ("sso", " (SSO, until 01:00 UTC)"),
+        ("old-sso", " (SSO, renewed)"),
+        ("chain", " (a role, with keys)"),
+        ("lost-sso", " (SSO)"),
+        ("none", ""),
+        ("typo", ""),
+        ("broken", ""),
+    ],
+)
+def test_a_profile_is_described_as_far_as_the_files_tell(home, profile, words):
+    remember(home, "ours", NOW + timedelta(hours=1))
+    remember(home, "https://y.awsapps.com/start", NOW + timedelta(hours=1), refreshToken="x")
+    assert describe_profile(environ(home, profile), now=NOW) == f"AWS profile {profile}{words}"
+
+
+def test_without_a_profile_there_is_none_to_describe(home):
+    assert describe_profile(environ(home)) is None
+    assert profile_name({"AWS_DEFAULT_PROFILE": "work"}) == "work"
 
 
 def test_files_that_cannot_be_read_are_told(home):

@@ -48,7 +48,7 @@ def begin(home, tmp_path):
 def line_of_the_banner(proxy, key):
     banner = (proxy.folder / "stdout.txt").read_text()
     (line,) = re.findall(r"^Claude Code:\n  (.+)$", banner, re.MULTILINE)
-    return line.replace("YOUR_KEY", key)
+    return line.replace("$PROXY_KEY", key)
 
 
 def statuses(proxy):

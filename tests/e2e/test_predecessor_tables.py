@@ -116,7 +116,7 @@ def test_tables_of_the_predecessor(sim, start, tmp_path, tables):
 
     with start(make_key=False, **settings) as proxy:
         check_keys(proxy)
-        done = proxy.command("tables", "migrate")
+        done = proxy.command("tables", "migrate", "--yes")
         assert {**done, "dry_run": True} == dry
         check_keys(proxy)
         legacy_rows = sum(row["api_key"] == predecessor.PLAIN for row in predecessor.USAGE)

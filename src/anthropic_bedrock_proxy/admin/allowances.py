@@ -12,12 +12,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ..money import nano
+from . import patterns
 from .validation import field
 
 Limit = Annotated[int, Meta(ge=1, le=10**12)]
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=patterns.SOMETHING)]
 # Names of keys and owners: what a header, a log line and a path can carry.
-Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+\Z")]
+Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=patterns.VISIBLE)]
 
 
 class AllowanceBody(

@@ -15,12 +15,13 @@ from msgspec import Meta
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import DEFAULT_PROVIDER, Registry, base_model_id
 from ..store.base.catalog import ANY, CapabilityOverride
+from . import patterns
 from .call import AdminCall, Change, Nothing, Site
 from .documents import document, recorded
 
 Kind = Literal["beta", "field", "tier"]
 Dialect = Literal["invoke", "messages", "mantle", "converse", "*"]
-Flag = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}\Z")]
+Flag = Annotated[str, Meta(pattern=patterns.FLAG)]
 
 
 class BetaQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from ..errors import InvalidRequestError
 from ..store.base.callers import LISTS, KeyRecord, NewSecret
 from ..store.base.errors import NoSuchObjectError
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
+from . import patterns
 from .allowances import AllowanceBody, Name, changes
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
@@ -21,8 +22,8 @@ from .scopes import Actor, check_grant, check_reach, gains
 from .validation import field
 
 LONGEST_OVERLAP_SECONDS: Final = 366 * 24 * 3600
-Pattern = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
-Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+\Z")]
+Pattern = Annotated[str, Meta(min_length=1, max_length=200, pattern=patterns.NO_SPACES)]
+Network = Annotated[str, Meta(min_length=1, max_length=64, pattern=patterns.VISIBLE)]
 # Few enough for one record, and the audit of its change, in any store: DynamoDB takes 400 KB.
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=100)]
 Networks = Annotated[tuple[Network, ...], Meta(max_length=1000)]
@@ -48,6 +49,12 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
     """A key to make."""
 
     name: Name
+
+
+class KeyCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The conditions of a creation: as `first`, only where there is no key yet."""
+
+    first: bool = False
 
 
 class ChangedKey(KeyBody, frozen=True, kw_only=True):
@@ -98,7 +105,7 @@ async def get(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
     return document(await _key(call))
 
 
-async def create(call: AdminCall[NewKey, Nothing]) -> Change:
+async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
     """Makes a key; its secret is in the answer, this once."""
     fields = await _fields(call, call.body)
     secret = mint_secret()
@@ -110,7 +117,7 @@ async def create(call: AdminCall[NewKey, Nothing]) -> Change:
         **fields,
     )
     check_reach(call.actor, key)
-    await call.store.keys.create(key, hash_secret(secret))
+    await call.store.keys.create(key, hash_secret(secret), first=call.query.first)
     return Change(
         document={"id": key.id, "key": secret} | document(key),
         object=key.id,

@@ -13,12 +13,13 @@ from ..models.chain_gaps import chain_gaps
 from ..models.registry import Registry, Target
 from ..models.table import Model
 from ..store.base.catalog import BedrockModel, ModelMapping
+from . import patterns
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 
 Dialect = Literal["invoke", "messages", "mantle", "converse"]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
-Alias = Annotated[str, Meta(max_length=200, pattern=r"^\S(.*\S)?\Z")]
+Alias = Annotated[str, Meta(max_length=200, pattern=patterns.ALIAS)]
 Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 

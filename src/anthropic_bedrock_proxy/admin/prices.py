@@ -13,15 +13,16 @@ from ..models.prices import Price, PriceList
 from ..models.registry import Registry, base_model_id
 from ..money import nano, nano_rounded_up, nano_rounded_up_or_none
 from ..store.base.catalog import ANY, PriceRecord, SyncedPrices
+from . import patterns
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms, timestamp
 from .validation import field
 
 _LONGEST_LIST: Final = 1 << 19  # characters; compressed it fits an item of DynamoDB
-Region = Annotated[str, Meta(pattern=r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z")]
+Region = Annotated[str, Meta(pattern=patterns.PRICE_REGION)]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
-ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S+\Z")]
+ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=patterns.NO_SPACES)]
 
 
 class PriceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,31 +14,29 @@ from ..models.registry import DEFAULT_PROVIDER
 from ..store.base.catalog import ProviderRecord
 from ..store.base.errors import NoSuchObjectError
 from ..store.sealing import ProviderCredentials, SealingError, mask
+from . import patterns
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .scopes import EVERYTHING, Actor
 from .validation import field
 
-NAME: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
-REGION: Final = r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z"
-ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"
 _UNREADABLE: Final = "****"
 _CREDENTIALS: Final = ("access_key_id", "secret_access_key", "session_token", "bearer_token")
 
 # One word of printable ASCII: what a header can carry. Without "@": no password in an endpoint.
-Secret = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"^[!-~]+\Z")]
-Url = Annotated[str, Meta(max_length=2048, pattern=r"^https?://[^\s@?#]+\Z")]
+Secret = Annotated[str, Meta(min_length=1, max_length=4096, pattern=patterns.VISIBLE)]
+Url = Annotated[str, Meta(max_length=2048, pattern=patterns.URL)]
 Text = Annotated[str, Meta(min_length=1, max_length=1224)]
 
 
 class NewProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider to add; without credentials of its own it uses the default ones."""
 
-    name: Annotated[str, Meta(pattern=NAME)]
-    region: Annotated[str, Meta(pattern=REGION)]
+    name: Annotated[str, Meta(pattern=patterns.PROVIDER)]
+    region: Annotated[str, Meta(pattern=patterns.REGION)]
     endpoint_url: Url | None = None
     mantle_endpoint_url: Url | None = None
-    role_arn: Annotated[str, Meta(pattern=ROLE)] | None = None
+    role_arn: Annotated[str, Meta(pattern=patterns.ROLE)] | None = None
     external_id: Text | None = None
     profile: Text | None = None
     access_key_id: Secret | None = None

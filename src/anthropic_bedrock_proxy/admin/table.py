@@ -68,7 +68,7 @@ def _write(
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     _get("keys.list", "keys", keys.list_, keys.KeyQuery),
-    _write("keys.create", "POST keys", keys.create, body=keys.NewKey),
+    _write("keys.create", "POST keys", keys.create, body=keys.NewKey, query=keys.KeyCreation),
     _get("keys.get", "keys/{id}", keys.get),
     _write("keys.update", "PATCH keys/{id}", keys.update, body=keys.ChangedKey),
     _write("keys.revoke", "POST keys/{id}/revoke", keys.revoke),

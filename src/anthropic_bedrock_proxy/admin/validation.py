@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ..errors import InvalidRequestError
+from .wording import in_words
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -52,4 +53,4 @@ def named(message: str) -> str:
     for pattern, words in ((_UNKNOWN, "no such field"), (_MISSING, "required")):
         if match := pattern.fullmatch(what):
             path, what = ".".join(filter(None, (path, match["name"]))), words
-    return f"{path or 'body'}: {what}"
+    return f"{path or 'body'}: {in_words(what)}"

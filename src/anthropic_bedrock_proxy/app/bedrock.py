@@ -10,7 +10,12 @@ from ..aws.http import PoolOptions
 from ..aws.resolver.hint import hint
 from ..aws.resolver.resolver import Resolver
 from ..config import Settings, SettingsError, secret_names
-from ..config.aws_profile import check_profile, default_profile_gives_keys
+from ..config.aws_profile import (
+    check_profile,
+    default_profile_gives_keys,
+    describe_profile,
+    until,
+)
 from ..store.sealing import ProviderCredentials, Seal, SealingError
 from ..upstream.bedrock import RetryOptions
 from ..upstream.provider import Provider, parse_provider
@@ -118,9 +123,15 @@ def describe_credentials(settings: Settings) -> str | None:
     aws = settings.aws
     if aws.bearer_token:
         return "AWS_BEARER_TOKEN_BEDROCK"
-    if aws.access_key_id:
-        return "AWS_ACCESS_KEY_ID"
     environ = aws_environ(settings)
+    if aws.access_key_id:
+        if not aws.session_token:
+            return "AWS_ACCESS_KEY_ID"
+        # As `aws configure export-credentials --format env` writes it.
+        ends = until(environ.get("AWS_CREDENTIAL_EXPIRATION", ""))
+        return f"AWS_ACCESS_KEY_ID (temporary{ends})"
+    if (described := describe_profile(environ)) is not None:
+        return described
     return hint(environ, default_profile=default_profile_gives_keys(environ))
 
 

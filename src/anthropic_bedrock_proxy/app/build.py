@@ -59,7 +59,7 @@ _log = logging.getLogger("anthropic_bedrock_proxy")
 
 
 class Inherited(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts that are made before workers are forked.
+    """The parts that are made before workers are forked, and what holds for all of them.
 
     `own_executor` is that of this installation, if it has one; `board` is what its workers count
     in, if they do.
@@ -70,6 +70,7 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     own_executor: OwnExecutor | None = None
     board: Board | None = None
     output: LogOutput  # of log lines
+    stored_providers: bool = True  # whether those of the store are called
 
 
 class App:
@@ -199,7 +200,7 @@ async def build(
         registry,
         interval_seconds=settings.models.catalog_refresh_seconds,
         new_control=lambda: make_control(settings, resolver),
-        on_providers=providers.replace_stored,
+        on_providers=providers.replace_stored if inherited.stored_providers else lambda _: None,
         on_prices=counters.pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))

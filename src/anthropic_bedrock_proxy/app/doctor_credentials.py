@@ -8,6 +8,7 @@ from typing import Final
 from ..aws.credentials import CredentialsError
 from ..aws_errors import UpstreamRefusal
 from ..config import Settings
+from ..config.aws_profile import profile_name
 from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..models.registry import DEFAULT_PROVIDER
 from ..upstream.provider import Provider
@@ -47,9 +48,7 @@ async def check_credentials(
 
 def _mend(settings: Settings, name: str, provider: Provider, words: str) -> str:
     """Returns what mends credentials that cannot be had, for `words` of why."""
-    environ = aws_environ(settings)
-    shared = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    profile = provider.profile or shared
+    profile = provider.profile or profile_name(aws_environ(settings))
     own = provider.profile is not None and name != DEFAULT_PROVIDER
     named = f"the `profile` of {name}" if own else "AWS_PROFILE"
     if "connect to the endpoint" in words:

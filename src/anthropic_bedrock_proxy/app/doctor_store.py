@@ -9,7 +9,7 @@ from ..aws.resolver.resolver import Resolver
 from ..config import Settings
 from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..diagnosis.machine import check_sqlite
-from ..store.base.errors import StoreError
+from ..store.base.errors import NotPreparedError, StoreError
 from .store import make_dynamodb, table_names
 
 
@@ -32,11 +32,15 @@ async def check_sqlite_store(path: Path) -> CheckResult:
 
 
 async def _tables(settings: Settings, resolver: Resolver) -> list[CheckResult]:
-    from ..store.dynamodb.schema import NEEDED, missing_tables  # noqa: PLC0415  # one of the stores
+    from ..store.dynamodb.schema import NEEDED, check_tables  # noqa: PLC0415  # one of the stores
 
     client = make_dynamodb(settings, resolver)
     try:
-        missing = await missing_tables(client, table_names(settings))
+        await check_tables(client, table_names(settings))
+    except NotPreparedError as error:
+        return [
+            fail(str(error).partition(": ")[0], "run `tables create`, or correct DYNAMODB_*_TABLE")
+        ]
     except StoreError as error:
         return [
             fail(
@@ -47,11 +51,4 @@ async def _tables(settings: Settings, resolver: Resolver) -> list[CheckResult]:
         ]
     finally:
         await client.close()
-    if missing:
-        return [
-            fail(
-                f"DynamoDB has no table {', '.join(missing)}",
-                "run `tables create`, or correct DYNAMODB_*_TABLE",
-            )
-        ]
     return [ok(f"DynamoDB: all {len(NEEDED)} tables are active")]

@@ -25,6 +25,21 @@ ALLOWANCE_OPTIONS: Final[Mapping[str, Option]] = {
 }
 
 
+_SHORT: Final = {
+    "rate_limit": "requests/min",
+    "tpm_limit": "tokens/min",
+    "input_tpm_limit": "input/min",
+    "output_tpm_limit": "output/min",
+    "concurrency_limit": "at once",
+}
+
+
+def limits_text(row: Mapping[str, Any]) -> str | None:
+    """Writes the limits of a key, user or team in one cell; None if it has none."""
+    given = {words: row[name] for name, words in _SHORT.items() if row[name] is not None}
+    return ", ".join(f"{value} {words}" for words, value in given.items()) or None
+
+
 def options_of(table: Mapping[str, Option]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Makes a decorator that adds the options of a table; each takes `none` too."""
 

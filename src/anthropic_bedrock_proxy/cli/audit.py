@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from .client import admin, pages
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
 from .terminal import say_json
 from .wire import Where
 
@@ -32,7 +33,7 @@ def command(*, object_id: str | None, limit: int, as_json: bool, where: Where) -
         say_json({"records": found})
         return
     print_table(
-        ("AT", "ACTOR", "ACTION", "OBJECT", "CHANGED"),
+        ("AT", "ACTOR", "ACTION", "OBJECT", Column("CHANGED", cut=True, rank=1)),
         [
             (row["at"], row["actor"], row["action"], row["object"], ", ".join(_changed(row)))
             for row in found

@@ -10,6 +10,7 @@ import click
 from ..store.base.errors import StoreError
 from .common import config_option, json_option
 from .terminal import say, say_json
+from .which_store import found_store
 from .wire import load
 
 
@@ -34,7 +35,7 @@ def command(*, file: Path, as_json: bool, config_file: Path | None) -> None:
             await store.close()
 
     try:
-        settings = load(config_file)
+        settings = found_store(load(config_file), "refuse").settings
         store = make_store(settings, make_resolver(settings))
         if not isinstance(store, SQLiteStore):
             raise click.ClickException("only sqlite:// stores are backed up by this command")

@@ -12,8 +12,11 @@ from .. import __version__
 from ..config import Settings
 from ..config.load import DEFAULT
 from ..process.listening import address
+from .demo import has_own_store
 
 _MODEL = "claude-haiku-4-5"
+KEY_VARIABLE = "PROXY_KEY"  # not one of Anthropic's: Claude Code would ask which key to use
+_OWN_DATA = "\n             Its keys and usage are its own: those of your store are not here."
 PUBLISHED_KEY = "sk-dev-master-key"  # in the predecessor's .env.example
 _SAMPLE = re.compile(r"(?i)change|replace|your|example|sample|1234|(?:secret|test|master)-?key")
 
@@ -34,14 +37,16 @@ def banner(
     `keyless`: the store has no key, and none was made. `notes` are more lines for the operator.
     """
     listening, url, to_socket = _addresses(settings, host, port)
-    key = first_key or ("YOUR_KEY" if settings.auth.require_api_key else "any-key")
+    key = first_key or ("any-key" if not settings.auth.require_api_key else "")
+    shown = key or f"${KEY_VARIABLE}"
     source = f", credentials: {credentials}" if credentials else ""
     body = (
         f'{{"model": "{_MODEL}", "max_tokens": 100, '
         '"messages": [{"role": "user", "content": "Hello"}]}'
     )
+    # In double quotes, in which a shell puts the value of a variable.
     curl = (
-        f"curl {to_socket}{url}/v1/messages -H 'x-api-key: {key}' "
+        f'curl {to_socket}{url}/v1/messages -H "x-api-key: {shown}" '
         "-H 'content-type: application/json' -H 'anthropic-version: 2023-06-01'"
     )
     lines = [
@@ -63,18 +68,24 @@ def banner(
         lines.append(
             "  demo       No AWS credentials are in use: answers come from the simulator. Set "
             'AWS_REGION and\n             credentials (README, "Connect to AWS") for real ones.'
+            + (_OWN_DATA if has_own_store(settings) else "")
         )
     if first_key:
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")
-    if keyless:
-        lines.append(f"  API keys   none yet: {_how_to_make_one(settings)}")
+    if not key:
+        whence = f"none yet: {_how_to_make_one(settings)}" if keyless else _whose(settings)
+        lines += [
+            f"  API keys   {whence}",
+            f"             Then, for the lines below: export {KEY_VARIABLE}=the key",
+        ]
     lines += ["", "curl:", f"  {curl} -d '{body}'"]
+    in_python = repr(key) if key else f'os.environ["{KEY_VARIABLE}"]'
     if not to_socket:  # on a Unix socket clients need more than a URL
         lines += [
             "Python (pip install anthropic):",
-            f"  anthropic.Anthropic(base_url={url!r}, api_key={key!r})",
+            f"  anthropic.Anthropic(base_url={url!r}, api_key={in_python})",
             "Claude Code:",
-            f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={key} claude",
+            f"  ANTHROPIC_BASE_URL={url} ANTHROPIC_AUTH_TOKEN={shown} claude",
         ]
     return "\n".join(lines)
 
@@ -112,6 +123,13 @@ def _pages(settings: Settings, url: str) -> str:
     return f"{url}{', '.join(pages)}"
 
 
+def _whose(settings: Settings) -> str:
+    """Returns where somebody gets a key who has none at hand."""
+    if settings.store.url.startswith("memory:"):
+        return "the one of MASTER_API_KEY"
+    return f"one that you have, or a new one: {_how_to_make_one(settings)}"
+
+
 def _how_to_make_one(settings: Settings) -> str:
     if settings.store.url.startswith("memory:"):  # which other processes do not see
         return "set MASTER_API_KEY"
@@ -120,7 +138,9 @@ def _how_to_make_one(settings: Settings) -> str:
         program = f"{sys.executable} -m anthropic_bedrock_proxy"
     elif shutil.which(Path(program).name) == program:
         program = Path(program).name
-    return f"{program} keys create --name NAME"
+    # Commands take the store of a demonstration only where there is no other.
+    prefix = f"STORE_URL={settings.store.url} " if has_own_store(settings) else ""
+    return f"{prefix}{program} keys create --name NAME"
 
 
 def _addresses(settings: Settings, host: str, port: int) -> tuple[str, str, str]:

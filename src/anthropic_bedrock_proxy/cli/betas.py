@@ -11,7 +11,8 @@ import click
 from ..models.table import DIALECTS
 from ..store.base.catalog import ANY
 from .client import admin
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
 from .terminal import say, say_json
 from .wire import Where
 
@@ -65,13 +66,21 @@ def command() -> None:
 def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) -> None:
     """List the overrides; with --model, also what the built-in table says of it."""
     kind = kind or "beta"
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "betas", query={"kind": kind, "model": model})
     if as_json:
         say_json(found)
         return
     print_table(
-        (kind.upper(), "OVERRIDE", "MODEL", "DIALECT", "SOURCE", "REASON", "EVIDENCE"),
+        (
+            kind.upper(),
+            "OVERRIDE",
+            Column("MODEL", cut=True),
+            Column("DIALECT", rank=2),
+            Column("SOURCE", rank=1),
+            Column("REASON", cut=True, rank=3),
+            Column("EVIDENCE", cut=True, rank=4),
+        ),
         [
             (
                 row["name"],
@@ -138,7 +147,7 @@ def _put(
 ) -> None:
     body = {"name": name, "allowed": allowed, "model": model, "reason": reason}
     body |= {"kind": kind or "beta", "dialect": dialect or ANY}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         override = client.call("PUT", "betas", body=body)
     if as_json:
         say_json(override)

@@ -6,7 +6,9 @@ import click
 
 from ..store.base.ledger import CHARGED
 from .client import admin
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
+from .naming import on_one
 from .terminal import say_json
 from .values import usd_text
 from .wire import Where, segment
@@ -21,18 +23,30 @@ def command() -> None:
 
 @command.command()
 @click.argument("kind", type=_KINDS)
-@click.argument("owner_id", metavar="ID")
+@click.argument("owner_id", metavar="ID|NAME")
 @json_option
 @where_options
 def show(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
     """Show the current month, the current day, and all time."""
     with admin(where) as client:
-        found = client.call("GET", f"budgets/{kind}/{segment(owner_id)}")
+        found = on_one(
+            client,
+            f"{kind}s",
+            owner_id,
+            lambda one: client.call("GET", f"budgets/{kind}/{segment(one)}"),
+        )
     if as_json:
         say_json(found)
         return
     print_table(
-        ("PERIOD", "BUDGET USD", "SPENT USD", "HELD USD", "LEFT USD", "BEGINS AGAIN"),
+        (
+            "PERIOD",
+            "BUDGET USD",
+            "SPENT USD",
+            Column("HELD USD", rank=1),
+            "LEFT USD",
+            Column("BEGINS AGAIN", rank=2),
+        ),
         [
             (
                 row["period"],
@@ -49,13 +63,18 @@ def show(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
 
 @command.command()
 @click.argument("kind", type=_KINDS)
-@click.argument("owner_id", metavar="ID")
+@click.argument("owner_id", metavar="ID|NAME")
 @json_option
 @where_options
 def history(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
     """Show every period that something was spent in, oldest first."""
     with admin(where) as client:
-        found = client.call("GET", f"budgets/{kind}/{segment(owner_id)}/history")
+        found = on_one(
+            client,
+            f"{kind}s",
+            owner_id,
+            lambda one: client.call("GET", f"budgets/{kind}/{segment(one)}/history"),
+        )
     if as_json:
         say_json(found)
         return

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 import click
 
+from .which_store import WithoutStore
 from .wire import Where, load
 
 
@@ -41,14 +42,17 @@ class Admin(Protocol):
     ) -> None: ...
 
 
-def admin(where: Where) -> Admin:
-    """Makes the client that the options ask for. Raises `click.ClickException`."""
+def admin(where: Where, *, without_store: WithoutStore = "refuse") -> Admin:
+    """Makes the client that the options ask for. Raises `click.ClickException`.
+
+    `without_store` says what to do in a folder without one: see `which_store.py`.
+    """
     if where.url is None:
         if where.key_file is not None:
             raise click.UsageError("--admin-key-file belongs to --url")
         from .local import LocalAdmin  # noqa: PLC0415  # only one of the two is needed
 
-        return LocalAdmin(load(where.config_file))
+        return LocalAdmin(load(where.config_file), without_store, quiet=where.as_json)
     from .remote import RemoteAdmin, read_key  # noqa: PLC0415  # only with --url
 
     return RemoteAdmin(where.url, read_key(where))

@@ -7,15 +7,15 @@ document and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from .terminal import printable, say, say_json
+from .columns import cell_text
+from .terminal import asked, say, say_json
 from .values import usd_text
 from .wire import Where
 
@@ -31,6 +31,7 @@ config_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
 )
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 _url_option = click.option(
     "--url", metavar="URL", help="Ask the proxy at this address instead of opening the store."
 )
@@ -54,9 +55,19 @@ def where_options(command: Callable[..., None]) -> Callable[..., None]:
         key_file: Path | None,
         **options: Any,
     ) -> None:
-        command(*arguments, where=Where(config_file, url, key_file), **options)
+        as_json = bool(options.get("as_json"))
+        command(*arguments, where=Where(config_file, url, key_file, as_json), **options)
 
     return config_option(_url_option(_key_option(gathered)))
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Asks a person before something that cannot be undone; a program is not asked.
+
+    Raises `click.Abort`.
+    """
+    if not yes and not asked(question, unasked=True):
+        raise click.Abort
 
 
 def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
@@ -66,31 +77,5 @@ def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
         return
     width = max(map(len, document))
     for name, value in document.items():
-        text = usd_text(value) if name.endswith("_usd") else _text(value)
+        text = usd_text(value) if name.endswith("_usd") else cell_text(value)
         say(f"{name:<{width}}  {text}")
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Prints columns as wide as they need to be, numbers to the right; a dash for None."""
-    texts = [[_text(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
-    numeric = [any(_is_number(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for line in (header, *texts):
-        cells = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(
-                line, widths, numeric or [False] * len(widths), strict=True
-            )
-        )
-        say("  ".join(cells).rstrip())
-
-
-def _is_number(cell: object) -> bool:
-    return isinstance(cell, int | Decimal)
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return "-"
-    text = ", ".join(map(str, value)) or "-" if isinstance(value, list) else str(value)
-    return printable(text)  # before it is measured

@@ -15,15 +15,16 @@ import click
 from ..admin.keys import LONGEST_OVERLAP_SECONDS
 from ..admin.scopes import SCOPES
 from .allowances import ALLOWANCE_OPTIONS, options_of
-from .client import admin, pages
-from .common import json_option, print_fields, print_table, where_options
-from .terminal import say, say_json
-from .values import given, moment, usd_text
+from .client import Admin, admin
+from .common import json_option, print_fields, where_options
+from .key_list import list_
+from .naming import on_one
+from .terminal import say
+from .values import given, moment
 from .wire import Where, segment
 
 TIERS = ["default", "flex", "priority", "reserved"]
 TTLS = ["5m", "1h"]
-_PAGE = 1000
 
 
 def _network(text: str) -> str:
@@ -75,7 +76,8 @@ def key_options(command: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     """Create, list and change API keys.
 
-    Options that take a value take `none` too, for no value.
+    Options that take a value take `none` too, for no value. A name stands for an id where only one
+    key has it.
     """
 
 
@@ -87,39 +89,15 @@ def command() -> None:
 def create(*, name: str, as_json: bool, where: Where, **options: Any) -> None:
     """Create a key and print its secret, this once."""
     body = {"name": _checked_name(name)} | given(options)
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         _print_new(client.call("POST", "keys", body=body), as_json=as_json)
 
 
-@command.command("list")
-@json_option
-@where_options
-def list_(*, as_json: bool, where: Where) -> None:
-    """List every key, oldest first."""
-    with admin(where) as client:
-        keys = list(pages(client, "keys", "keys", limit=_PAGE))
-    if as_json:
-        say_json({"keys": keys})
-        return
-    print_table(
-        ("ID", "NAME", "USER", "SECRET", "STATUS", "BUDGET USD", "CREATED"),
-        [
-            (
-                key["id"],
-                key["name"],
-                key["user_id"],
-                key["secret_hint"],
-                _status(key),
-                usd_text(key["monthly_budget_usd"]),
-                key["created_at"],
-            )
-            for key in keys
-        ],
-    )
+command.add_command(list_)
 
 
 @command.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|NAME")
 @json_option
 @where_options
 def show(*, key_id: str, as_json: bool, where: Where) -> None:
@@ -128,7 +106,7 @@ def show(*, key_id: str, as_json: bool, where: Where) -> None:
 
 
 @command.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|NAME")
 @click.option("--name", help="What the key is for.")
 @key_options
 @json_option
@@ -144,7 +122,7 @@ def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **opti
     if not body:
         raise click.UsageError("nothing to change: give at least one option")
     with admin(where) as client:
-        document = client.call("PATCH", f"keys/{segment(key_id)}", body=body)
+        document = _on_key(client, "PATCH", key_id, body=body)
     if "key" in document:
         _print_new(document, as_json=as_json)
     else:
@@ -152,7 +130,7 @@ def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **opti
 
 
 @command.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|NAME")
 @json_option
 @where_options
 def revoke(*, key_id: str, as_json: bool, where: Where) -> None:
@@ -161,7 +139,7 @@ def revoke(*, key_id: str, as_json: bool, where: Where) -> None:
 
 
 @command.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|NAME")
 @json_option
 @where_options
 def reactivate(*, key_id: str, as_json: bool, where: Where) -> None:
@@ -170,7 +148,7 @@ def reactivate(*, key_id: str, as_json: bool, where: Where) -> None:
 
 
 @command.command()
-@click.argument("key_id", metavar="ID")
+@click.argument("key_id", metavar="ID|NAME")
 @click.option(
     "--overlap",
     metavar="SECONDS",
@@ -185,22 +163,27 @@ def rotate(*, key_id: str, overlap: int, as_json: bool, where: Where) -> None:
     """Give a key a new secret and print it, this once; the id stays."""
     body = {"overlap_seconds": overlap}
     with admin(where) as client:
-        document = client.call("POST", f"keys/{segment(key_id)}/rotate", body=body)
+        document = _on_key(client, "POST", key_id, "/rotate", body=body)
     _print_new(document, as_json=as_json)
 
 
-def _call(
-    where: Where,
-    method: str,
-    key_id: str,
-    suffix: str = "",
-    *,
-    body: Mapping[str, Any] | None = None,
-    as_json: bool,
-) -> None:
+def _call(where: Where, method: str, key_id: str, suffix: str = "", *, as_json: bool) -> None:
     with admin(where) as client:
-        document = client.call(method, f"keys/{segment(key_id)}{suffix}", body=body)
+        document = _on_key(client, method, key_id, suffix)
     print_fields(document, as_json=as_json)
+
+
+def _on_key(
+    client: Admin,
+    method: str,
+    text: str,
+    suffix: str = "",
+    body: Mapping[str, Any] | None = None,
+) -> Any:
+    def ask(key_id: str) -> Any:
+        return client.call(method, f"keys/{segment(key_id)}{suffix}", body=body)
+
+    return on_one(client, "keys", text, ask)
 
 
 def _checked_name(name: str) -> str:
@@ -208,21 +191,6 @@ def _checked_name(name: str) -> str:
     if not name:
         raise click.BadParameter("a key needs a name", param_hint="--name")
     return name
-
-
-def _status(key: Mapping[str, Any]) -> str:
-    if not key["is_active"]:
-        return key["deactivated_reason"] or "inactive"
-    # Texts of one form sort as their moments do.
-    if key["expires_at"] is not None and key["expires_at"] <= _now():
-        return "expired"
-    return "active"
-
-
-def _now() -> str:
-    from time import gmtime, strftime  # noqa: PLC0415  # for a list only
-
-    return strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
 
 
 def _print_new(document: Mapping[str, Any], *, as_json: bool) -> None:

@@ -10,17 +10,25 @@ from typing import Any, Self
 import click
 
 from ..config import Settings, SettingsError
-from ..errors import ProxyError
+from ..errors import NotFoundError, ProxyError
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
-from .wire import decode, encode, parameters
+from .terminal import is_terminal, say
+from .which_store import WithoutStore, found_store
+from .wire import UnknownIdError, decode, encode, parameters
 
 
 class LocalAdmin:
     """The operations on the configured store, opened before and closed after."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, without: WithoutStore, *, quiet: bool) -> None:
+        """`without` is for where there is no store; unless `quiet` a person is told which it is.
+
+        Raises `click.ClickException`.
+        """
+        self._found = found_store(settings, without)
+        self._settings = self._found.settings
+        self._quiet = quiet
         self._runner = asyncio.Runner()
         self._store: Store | None = None
 
@@ -36,6 +44,8 @@ class LocalAdmin:
         except StoreError as error:
             self._runner.close()
             raise click.ClickException(str(error)) from error
+        if not self._quiet and (self._found.notable or is_terminal()):
+            say(self._found.line, err=True)
         self._store = store
         self._api = build_admin(self._settings, store)
         return self
@@ -72,6 +82,8 @@ class LocalAdmin:
             _, document = self._runner.run(
                 self._api.dispatch(LOCAL, method, PREFIX + path, parameters(query), raw)
             )
+        except NotFoundError as error:
+            raise UnknownIdError(error.message) from error
         except ProxyError as error:
             raise click.ClickException(error.message) from error
         except (SettingsError, StoreError) as error:

@@ -9,7 +9,8 @@ import click
 
 from ..models.table import DIALECTS
 from .client import admin
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
 from .terminal import say, say_json
 from .wire import Where, load
 
@@ -25,13 +26,21 @@ def command() -> None:
 @where_options
 def list_(*, all_: bool, as_json: bool, where: Where) -> None:
     """List every model with the Bedrock id that its requests go to in this region."""
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "models", query={"all": all_})
     if as_json:
         say_json(found)
         return
     print_table(
-        ("ID", "BEDROCK ID", "DIALECTS", "STATE", "INPUT", "OUTPUT", "ALIASES"),
+        (
+            "ID",
+            Column("BEDROCK ID", rank=1),
+            Column("DIALECTS", rank=4),
+            Column("STATE", rank=2),
+            Column("INPUT", rank=3),
+            Column("OUTPUT", rank=3),
+            Column("ALIASES", cut=True, rank=5),
+        ),
         [
             (
                 row["id"],
@@ -48,7 +57,7 @@ def list_(*, all_: bool, as_json: bool, where: Where) -> None:
     if found["mapped"]:
         say()
         print_table(
-            ("ALIAS", "STANDS FOR", "BEDROCK ID", "SOURCE"),
+            ("ALIAS", "STANDS FOR", Column("BEDROCK ID", rank=2), Column("SOURCE", rank=1)),
             [
                 (row["alias"], row["bedrock_id"], row["bedrock_model_id"], _source(row))
                 for row in found["mapped"]
@@ -76,7 +85,7 @@ def map_(*, alias: str, bedrock_id: str, dialect: str | None, as_json: bool, whe
     if not alias.strip() or alias != alias.strip():
         raise click.BadParameter("an alias has no spaces around it", param_hint="ALIAS")
     body = {"alias": alias, "bedrock_id": bedrock_id, "dialect": dialect}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         mapped = client.call("PUT", "models/mappings", body=body)
     if as_json:
         say_json(mapped)
@@ -110,13 +119,13 @@ def sync(*, as_json: bool, where: Where) -> None:
     from .sync import offered  # noqa: PLC0415  # heavy
 
     models = offered(load(where.config_file))
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         report = client.call("PUT", "models/offered", body={"models": models})
     if as_json:
         say_json(report)
         return
     print_table(
-        ("ID", "BEDROCK ID", "PROFILES"),
+        ("ID", Column("BEDROCK ID", rank=2), Column("PROFILES", cut=True, rank=1)),
         [(row["id"], row["bedrock"], _profiles(row)) for row in report["registry"]],
     )
     say()

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from .allowances import ALLOWANCE_OPTIONS, options_of
-from .client import admin
-from .common import json_option, print_fields, print_table, where_options
+from .allowances import ALLOWANCE_OPTIONS, limits_text, options_of
+from .client import Admin, admin
+from .columns import Column, print_table
+from .common import confirm, json_option, print_fields, where_options, yes_option
+from .naming import on_one
 from .terminal import say, say_json
 from .values import given, usd_text
 from .wire import Where, segment
@@ -24,6 +26,12 @@ def owner_commands(kind: str) -> click.Group:
         "Options that take a value take `none` too, for no value.",
     )
 
+    def call(client: Admin, method: str, text: str, body: Mapping[str, Any] | None = None) -> Any:
+        def ask(one: str) -> Any:
+            return client.call(method, f"{kinds}/{segment(one)}", body=body)
+
+        return on_one(client, kinds, text, ask)
+
     @group.command(help=f"Create a {kind}; keys name it by ID.")
     @click.argument("owner_id", metavar="ID")
     @click.option("--name", help="Its name; without one, its id.")
@@ -34,7 +42,7 @@ def owner_commands(kind: str) -> click.Group:
         *, owner_id: str, name: str | None, as_json: bool, where: Where, **options: Any
     ) -> None:
         body = {"id": owner_id, **given(options)} | ({"name": name} if name is not None else {})
-        with admin(where) as client:
+        with admin(where, without_store="make") as client:
             print_fields(client.call("POST", kinds, body=body), as_json=as_json)
 
     @group.command("list", help=f"List every {kind}, by id.")
@@ -47,19 +55,27 @@ def owner_commands(kind: str) -> click.Group:
             say_json(found)
             return
         print_table(
-            ("ID", "NAME", "STATUS", "BUDGET USD", "CREATED"), [_cells(row) for row in found[kinds]]
+            (
+                "ID",
+                Column("NAME", cut=True),
+                "STATUS",
+                Column("LIMITS", cut=True, rank=2),
+                "BUDGET USD",
+                Column("CREATED", rank=1),
+            ),
+            [_cells(row) for row in found[kinds]],
         )
 
     @group.command(help=f"Show one {kind}.")
-    @click.argument("owner_id", metavar="ID")
+    @click.argument("owner_id", metavar="ID|NAME")
     @json_option
     @where_options
     def show(*, owner_id: str, as_json: bool, where: Where) -> None:
         with admin(where) as client:
-            print_fields(client.call("GET", f"{kinds}/{segment(owner_id)}"), as_json=as_json)
+            print_fields(call(client, "GET", owner_id), as_json=as_json)
 
     @group.command(help=f"Change the given settings of a {kind}; `none` clears one.")
-    @click.argument("owner_id", metavar="ID")
+    @click.argument("owner_id", metavar="ID|NAME")
     @click.option("--name", help="Its name.")
     @click.option("--active/--inactive", "is_active", default=None, help="Whether its keys work.")
     @options_of(ALLOWANCE_OPTIONS)
@@ -70,20 +86,22 @@ def owner_commands(kind: str) -> click.Group:
         if not body:
             raise click.UsageError("nothing to change: give at least one option")
         with admin(where) as client:
-            document = client.call("PATCH", f"{kinds}/{segment(owner_id)}", body=body)
+            document = call(client, "PATCH", owner_id, body)
         print_fields(document, as_json=as_json)
 
     @group.command(help=f"Forget the limits and budgets of a {kind}; its keys stay.")
-    @click.argument("owner_id", metavar="ID")
+    @click.argument("owner_id", metavar="ID|NAME")
+    @yes_option
     @json_option
     @where_options
-    def remove(*, owner_id: str, as_json: bool, where: Where) -> None:
+    def remove(*, owner_id: str, yes: bool, as_json: bool, where: Where) -> None:
+        confirm(f"Forget the limits and budgets of the {kind} {owner_id}?", yes=yes)
         with admin(where) as client:
-            removed = client.call("DELETE", f"{kinds}/{segment(owner_id)}")
+            removed = call(client, "DELETE", owner_id)
         if as_json:
             say_json(removed)
         else:
-            say(f"{owner_id} is removed")
+            say(f"{removed['id']} is removed")
 
     return group
 
@@ -93,6 +111,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
         row["id"],
         row["name"],
         "active" if row["is_active"] else row["deactivated_reason"] or "inactive",
+        limits_text(row),
         usd_text(row["monthly_budget_usd"]),
         row["created_at"],
     )

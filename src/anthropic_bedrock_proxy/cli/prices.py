@@ -8,7 +8,8 @@ import click
 
 from ..models.public_list import PublicListError, read_public_list
 from .client import admin
-from .common import json_option, print_fields, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, print_fields, where_options
 from .terminal import say, say_json
 from .values import dollars, moment, usd_text
 from .wire import Where
@@ -31,14 +32,24 @@ def command() -> None:
 @where_options
 def list_(*, model: str | None, as_json: bool, where: Where) -> None:
     """List the prices of MODEL, or of all: those that were set, then the synced and the shipped."""
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "prices", query={"model": model})
     if as_json:
         say_json(found)
         return
-    header = ("INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE", "CACHE WRITE 1H")
     print_table(
-        ("MODEL", "PLACE", "FROM", "UNTIL", *header, "SOURCE"),
+        (
+            "MODEL",
+            Column("PLACE", cut=True),
+            Column("FROM", rank=4),
+            Column("UNTIL", rank=6),
+            "INPUT",
+            "OUTPUT",
+            Column("CACHE READ", rank=1),
+            Column("CACHE WRITE", rank=1),
+            Column("CACHE WRITE 1H", rank=3),
+            Column("SOURCE", rank=5),
+        ),
         [
             (
                 row["model"],
@@ -50,6 +61,7 @@ def list_(*, model: str | None, as_json: bool, where: Where) -> None:
             )
             for row in found["prices"]
         ],
+        note="USD per million tokens",
     )
 
 
@@ -85,7 +97,7 @@ def set_(
 ) -> None:
     """Set what a million tokens of MODEL cost, from now on or from a date on."""
     body = {"model": model, "region": region or "*", **fields}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         price = client.call("PUT", "prices", body=body)
     print_fields(price, as_json=as_json)
 
@@ -125,7 +137,7 @@ def sync(*, source: str, dry_run: bool, as_json: bool, where: Where) -> None:
         table = read_public_list(text_of(source))
     except PublicListError as error:
         raise click.ClickException(f"{source} is no price list: {error}") from error
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         report = compared(table, client.call("GET", "prices")["prices"])
         if not dry_run:
             client.call("PUT", "prices/synced", body={"source": source[:300], "text": table})

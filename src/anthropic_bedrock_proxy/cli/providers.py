@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from .client import admin
-from .common import json_option, print_fields, print_table, where_options
+from .columns import Column, print_table
+from .common import confirm, json_option, print_fields, where_options, yes_option
 from .provider_input import NAME, REGION, ROLE, read_credentials, url
 from .terminal import say, say_json
 from .wire import Where, segment
@@ -27,7 +28,7 @@ def command() -> None:
 @where_options
 def list_(*, as_json: bool, where: Where) -> None:
     """List the providers of the store and of the settings; credentials are masked."""
-    with admin(where) as client:
+    with admin(where, without_store="built in") as client:
         found = client.call("GET", "providers")
     for problem in found["problems"]:
         say(problem, err=True)
@@ -36,7 +37,15 @@ def list_(*, as_json: bool, where: Where) -> None:
         say_json({"providers": rows})
         return
     print_table(
-        ("NAME", "REGION", "CREDENTIALS", "ROLE", "ENDPOINT", "STATUS", "SOURCE"),
+        (
+            "NAME",
+            "REGION",
+            Column("CREDENTIALS", cut=True),
+            Column("ROLE", cut=True, rank=2),
+            Column("ENDPOINT", cut=True, rank=3),
+            "STATUS",
+            Column("SOURCE", rank=1),
+        ),
         [
             (
                 row["name"],
@@ -83,17 +92,19 @@ def add(
     if fields["external_id"] and not fields["role_arn"]:
         raise click.UsageError("--external-id belongs to --role-arn")
     body = {**fields, **read_credentials(access_key_id, bearer_token_stdin)}
-    with admin(where) as client:
+    with admin(where, without_store="make") as client:
         added = client.call("POST", "providers", body=body)
     print_fields(added, as_json=as_json)
 
 
 @command.command()
 @click.argument("name")
+@yes_option
 @json_option
 @where_options
-def remove(*, name: str, as_json: bool, where: Where) -> None:
+def remove(*, name: str, yes: bool, as_json: bool, where: Where) -> None:
     """Remove a provider, with its credentials."""
+    confirm(f"Remove the provider {name} with its credentials?", yes=yes)
     with admin(where) as client:
         removed = client.call("DELETE", f"providers/{segment(name)}")
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,7 +15,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_o
 
 import click
 
-from .wire import Where, decode, encode, load, parameters
+from .wire import UnknownIdError, Where, decode, encode, load, parameters
 
 KEY_VARIABLE: Final = "ADMIN_API_KEY"
 _TIMEOUT_SECONDS: Final = 60.0
@@ -75,7 +76,10 @@ class RemoteAdmin:
             response = _opener().open(request, timeout=_TIMEOUT_SECONDS)
         except HTTPError as error:
             with error:
-                raise click.ClickException(_message(error.code, error.read())) from None
+                kind = (
+                    UnknownIdError if error.code == HTTPStatus.NOT_FOUND else click.ClickException
+                )
+                raise kind(_message(error.code, error.read())) from None
         with response:
             if "request-id" not in response.headers:
                 raise ValueError("that is no answer of this proxy")

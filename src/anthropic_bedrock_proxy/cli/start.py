@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
     from ..store.base.store import Store
     from ..telemetry.output import LogOutput
+    from .first_key import FirstKey
 
 _NO_CREDENTIALS = """\
 No AWS credentials were found, so there is nothing to send requests to. Give the proxy one of:
@@ -33,7 +34,6 @@ To try the proxy without AWS: anthropic-bedrock-proxy serve --demo"""
 _NO_AWS_IN_DEMOS = (
     "A demonstration does not reach AWS: set DYNAMODB_ENDPOINT_URL, or another STORE_URL."
 )
-_LOOK_SECONDS = 3.0  # clients that have connected wait for it
 
 
 class StartError(Exception):
@@ -88,6 +88,7 @@ def _serve(
     from ..process.tls import tls_context  # noqa: PLC0415
     from ..store.base.errors import StoreError  # noqa: PLC0415
     from .banner import PUBLISHED_KEY, banner, is_near  # noqa: PLC0415
+    from .demo import demo_settings, own_data  # noqa: PLC0415
 
     if settings.auth.master_api_key == PUBLISHED_KEY and not is_near(bound.host):
         raise StartError(
@@ -100,9 +101,10 @@ def _serve(
     if not demo:
         _check_credentials(settings, credentials)
     else:
-        if settings.store.url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
+        url = own_data(settings).get("STORE_URL", settings.store.url)
+        if url == "dynamodb://" and settings.aws.dynamodb_endpoint_url is None:
             raise StartError(_NO_AWS_IN_DEMOS)
-        settings = _with_demo_upstream(config_file, overrides, bound)
+        settings = demo_settings(settings, config_file, overrides, bound)
     output = _logging(settings)
     resolver = bedrock.make_resolver(settings)
     try:
@@ -111,7 +113,7 @@ def _serve(
         raise StartError(f"the store cannot be used: {error}") from error
     make_files(settings, store)
     _check_folder(settings)
-    first_key, keyless = _keys_to_show(settings, store, resolver)
+    found = _look_for_keys(settings, store, resolver)
     upstream = "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings)
     signals.hold()
     try:
@@ -124,8 +126,8 @@ def _serve(
         bound.port,
         upstream,
         None if demo else credentials,
-        first_key=first_key,
-        keyless=keyless,
+        first_key=found.secret,
+        keyless=found.keyless,
         notes=missing_targets(settings),
     )
     standard.say(text)
@@ -135,6 +137,7 @@ def _serve(
         own_executor=make_own_executor(settings),
         board=make_board(settings),
         output=output,
+        stored_providers=not demo,
     )
     try:
         return server.run(settings, bound, lambda: app.build(settings, inherited), tls)
@@ -142,6 +145,22 @@ def _serve(
         if inherited.own_executor is not None:
             inherited.own_executor.release()
         output.flush()
+
+
+def _look_for_keys(settings: Settings, store: Store, resolver: Resolver) -> FirstKey:
+    """Looks at the store for the first time. Raises `StartError` where waiting mends nothing."""
+    from ..store.base.errors import NotPreparedError, StoreError  # noqa: PLC0415  # as above
+    from .first_key import FirstKey, first_key  # noqa: PLC0415
+
+    try:
+        # To a person only: what a container prints is kept, and read by many.
+        return first_key(settings, store, resolver, person=sys.stdout.isatty())
+    except NotPreparedError as error:
+        raise StartError(f"the store cannot be used: {error}.") from error
+    except StoreError as error:
+        # An outage of the store must not become one of the proxy: it serves when the store comes.
+        standard.say(f"The store does not answer yet: {error}", descriptor=2)
+        return FirstKey()
 
 
 def _check_folder(settings: Settings) -> None:
@@ -180,91 +199,3 @@ def _logging(settings: Settings) -> LogOutput:
         raise StartError(str(error)) from error
     logs.configure(settings.server.log_level, log_format(settings), output)
     return output
-
-
-def _with_demo_upstream(
-    config_file: Path | None, overrides: dict[str, str], bound: Bound
-) -> Settings:
-    """Starts the simulator, without the `bound` sockets, and points the settings at it."""
-    from ..sim.options import SimulatorOptions  # noqa: PLC0415  # only for the demo
-    from ..sim.server import serve_in_child  # noqa: PLC0415
-
-    _, demo_port = serve_in_child(SimulatorOptions(), bound.listeners)
-    return load_settings(
-        config_file,
-        {
-            **overrides,
-            "BEDROCK_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
-            "BEDROCK_MANTLE_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
-            "AWS_ACCESS_KEY_ID": "demo",
-            "AWS_SECRET_ACCESS_KEY": "demo",
-            "AWS_BEARER_TOKEN_BEDROCK": "",
-            "AWS_SESSION_TOKEN": "",
-            # Nothing of a demonstration may reach AWS.
-            "BEDROCK_CONTROL_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
-            "PROVIDERS": "{}",
-            "FAILOVER_CHAINS": "{}",
-        },
-    )
-
-
-def _keys_to_show(settings: Settings, store: Store, resolver: Resolver) -> tuple[str | None, bool]:
-    """Returns a first key, if it is made now, and whether there is none; waits for no store."""
-    from ..store.base.errors import StoreError  # noqa: PLC0415  # as above
-
-    # To a person only: what a container prints is kept, and read by many. Who has the master
-    # key needs no hint.
-    person = sys.stdout.isatty()
-    if not settings.auth.require_api_key or not (person or settings.auth.master_api_key is None):
-        return None, False
-    try:
-        return _first_key(settings, store, resolver, make=person)
-    except StoreError as error:
-        # An outage of the store must not become one of the proxy: it serves when the store comes.
-        standard.say(f"The store does not answer yet: {error}", descriptor=2)
-        return None, False
-
-
-def _first_key(
-    settings: Settings, store: Store, resolver: Resolver, *, make: bool
-) -> tuple[str | None, bool]:
-    """Makes a key if the store has none; returns its secret, and whether there still is none.
-
-    Raises `StoreError`.
-    """
-    import asyncio  # noqa: PLC0415  # after the bind
-
-    from ..store.base.errors import StoreError  # noqa: PLC0415
-
-    async def look() -> tuple[str | None, bool]:
-        try:
-            async with asyncio.timeout(_LOOK_SECONDS):
-                await store.open()
-                if await store.keys.list(limit=1):
-                    return None, False
-            return (await _make_key(settings, store), False) if make else (None, True)
-        except TimeoutError:
-            raise StoreError("no answer in time") from None
-        finally:
-            await store.close()
-            await resolver.close()
-
-    return asyncio.run(look())
-
-
-async def _make_key(settings: Settings, store: Store) -> str:
-    """Makes a key as `keys create` does, so that the audit log tells of it; returns the secret."""
-    from ..admin.scopes import LOCAL  # noqa: PLC0415  # once in the life of a store
-    from ..admin.table import PREFIX  # noqa: PLC0415
-    from ..app.admin import build_admin  # noqa: PLC0415
-    from ..errors import ProxyError  # noqa: PLC0415
-    from ..store.base.errors import StoreError  # noqa: PLC0415
-
-    body = b'{"name": "first key"}'
-    try:
-        api = build_admin(settings, store)
-        _, made = await api.dispatch(LOCAL, "POST", f"{PREFIX}keys", {}, body)
-    except ProxyError as error:
-        raise StoreError(error.message) from error
-    secret: str = made["key"]
-    return secret

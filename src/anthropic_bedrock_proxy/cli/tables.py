@@ -12,7 +12,8 @@ import msgspec
 
 from ..config import Settings
 from ..store.base.errors import StoreError
-from .common import config_option, json_option, print_fields
+from .common import config_option, json_option, print_fields, yes_option
+from .terminal import asked
 from .wire import load
 
 
@@ -33,16 +34,35 @@ def create(*, as_json: bool, config_file: Path | None) -> None:
 
 @command.command()
 @click.option("--dry-run", is_flag=True, help="Say what there is to do and do nothing.")
+@yes_option
 @json_option
 @config_option
-def migrate(*, dry_run: bool, as_json: bool, config_file: Path | None) -> None:
-    """Bring keys and usage of the predecessor's tables into our form; may be run again."""
+def migrate(*, dry_run: bool, yes: bool, as_json: bool, config_file: Path | None) -> None:
+    """Bring keys and usage of the predecessor's tables into our form; may be run again.
+
+    It asks before it writes; where nobody can be asked, it needs --yes.
+    """
     from ..store.dynamodb.migration import migrate_tables  # noqa: PLC0415  # heavy
 
     def work(client: Any, names: Any) -> Awaitable[msgspec.Struct]:
         return migrate_tables(client, names, dry_run=dry_run)
 
-    print_fields(_run(load(config_file), work), as_json=as_json)
+    settings = load(config_file)
+    if not (dry_run or yes):
+        _check_wanted(settings)
+    print_fields(_run(settings, work), as_json=as_json)
+
+
+def _check_wanted(settings: Settings) -> None:
+    """Raises `click.ClickException` unless a person wants the tables to be changed."""
+    where = settings.aws.dynamodb_endpoint_url or settings.aws.region
+    question = (
+        f"Rewrite the keys and the usage in {settings.tables.api_keys}, "
+        f"{settings.tables.usage} and {settings.tables.usage_stats} at {where}? The predecessor "
+        "cannot use them afterwards."
+    )
+    if not asked(question, unasked=False):
+        raise click.UsageError("nothing was changed: --yes says that it is meant, --dry-run looks")
 
 
 def _run(settings: Settings, work: Callable[[Any, Any], Awaitable[msgspec.Struct]]) -> Any:

@@ -38,9 +38,26 @@ def say(line: str = "", *, err: bool = False) -> None:
     click.echo(printable(line), err=err)  # noqa: TID251  # here and nowhere else
 
 
+def is_terminal() -> bool:
+    """Tells whether a person reads what is printed, and not a program."""
+    return sys.stdout.isatty()
+
+
+def say_drawn(text: str) -> None:
+    """Prints what was drawn of printable texts, with its colours."""
+    click.echo(text, color=True)  # noqa: TID251  # here and nowhere else
+
+
 def say_exactly(text: str) -> None:
     """Prints a text for a file or a program as it is; only a terminal gets it printable."""
-    click.echo(printable_lines(text) if sys.stdout.isatty() else text, nl=False)  # noqa: TID251
+    click.echo(printable_lines(text) if is_terminal() else text, nl=False)  # noqa: TID251
+
+
+def asked(question: str, *, unasked: bool) -> bool:
+    """Asks a person for a yes; returns `unasked` where nobody is there to answer."""
+    if not (sys.stdin.isatty() and is_terminal()):
+        return unasked
+    return click.confirm(printable(question), err=True)
 
 
 def say_json(document: Any, *, on_one_line: bool = False) -> None:

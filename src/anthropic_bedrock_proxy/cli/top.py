@@ -14,7 +14,7 @@ from .top_figures import Figures, Scrape, figures
 from .wire import load
 
 _SECONDS = 5.0
-_EXTRA = "top needs rich: pip install 'anthropic-bedrock-proxy[terminal]'"
+_EXTRA = "top needs rich, the extra `terminal`: docs/how-to/install.md"
 
 
 @click.command()

@@ -11,26 +11,28 @@ import click
 
 from ..admin.usage import COLUMNS, csv_text
 from .client import admin, pages
-from .common import json_option, print_table, where_options
+from .columns import Column, print_table
+from .common import json_option, where_options
+from .naming import id_for_filter
 from .terminal import say_exactly, say_json
 from .values import day, moment, usd_text
 from .wire import Where
 
 HEADER = (
     "REQUESTS",
-    "ERRORS",
+    Column("ERRORS", rank=3),
     "INPUT",
     "OUTPUT",
-    "CACHE READ",
-    "CACHE WRITE",
+    Column("CACHE READ", rank=2),
+    Column("CACHE WRITE", rank=2),
     "COST USD",
-    "UNPRICED",
+    Column("UNPRICED", rank=4),
 )
 _PAGE = 10_000
 
 
 @click.group(invoke_without_command=True)
-@click.option("--key", "key_id", metavar="ID", help="Only this key.")
+@click.option("--key", "key_id", metavar="ID|NAME", help="Only this key.")
 @click.option("--since", metavar="DATE", type=day, help="From this day on (UTC).")
 @click.option("--until", metavar="DATE", type=day, help="Up to this day, exclusive.")
 @click.option(
@@ -60,15 +62,16 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
-    query = {"by": ",".join(by), "since": since, "until": until, "key": key_id}
     with admin(where) as client:
+        key = key_id and id_for_filter(client, "keys", key_id)
+        query = {"by": ",".join(by), "since": since, "until": until, "key": key}
         found = client.call("GET", "usage", query=query)
     if as_json:
         say_json(found)
         return
     names = [name for name in ("day", "key", "user", "team", "model") if name in by]
     print_table(
-        (*(name.upper() for name in names), *HEADER),
+        (*(Column(name.upper(), cut=name == "model") for name in names), *HEADER),
         [
             *((*(row[COLUMNS[name]] for name in names), *_cells(row)) for row in found["rows"]),
             ("total", *[""] * (len(names) - 1), *_cells(found["total"])),
@@ -77,7 +80,7 @@ def command(
 
 
 @command.command()
-@click.option("--key", "key_id", metavar="ID", help="Only this key.")
+@click.option("--key", "key_id", metavar="ID|NAME", help="Only this key.")
 @click.option("--since", metavar="DATE", type=moment, help="From here on (UTC).")
 @click.option("--until", metavar="DATE", type=moment, help="Up to here, exclusive.")
 @click.option(
@@ -96,10 +99,11 @@ def export(
 
     A DATE is a day (its first moment) or an ISO-8601 timestamp, in UTC unless it says otherwise.
     """
-    query: dict[str, Any] = {"key": key_id, "since": since, "until": until, "limit": _PAGE}
-    if form == "csv":
-        say_exactly(csv_text((), header=True))
     with admin(where) as client:
+        key = key_id and id_for_filter(client, "keys", key_id)
+        query: dict[str, Any] = {"key": key, "since": since, "until": until, "limit": _PAGE}
+        if form == "csv":
+            say_exactly(csv_text((), header=True))
         for record in pages(client, "usage/records", "records", **query):
             if form == "csv":
                 say_exactly(csv_text((record,), header=False))

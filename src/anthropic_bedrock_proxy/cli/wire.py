@@ -24,6 +24,11 @@ class Where(msgspec.Struct, frozen=True):
     config_file: Path | None = None
     url: str | None = None
     key_file: Path | None = None
+    as_json: bool = False  # whether stdout, and nothing else, is to be read by a program
+
+
+class UnknownIdError(click.ClickException):
+    """There is nothing of this id."""
 
 
 def load(config_file: Path | None) -> Settings:

@@ -40,7 +40,7 @@ class _Token(msgspec.Struct):
 
 def region_of_profile(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Returns the region of the profile that counts, and the profile's name; None: it has none."""
-    name = _name(environ) or _DEFAULT
+    name = profile_name(environ) or _DEFAULT
     try:
         region = _profiles(environ).get(name, {}).get("region")
     except ProfileError:
@@ -60,19 +60,52 @@ def default_profile_gives_keys(environ: Mapping[str, str]) -> bool:
 
 def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> None:
     """Raises `ProfileError` if the profile that AWS_PROFILE names cannot give credentials."""
-    name = _name(environ)
+    name = profile_name(environ)
     if name is None:
         return
     profiles = _profiles(environ)
-    profile = profiles.get(name)
-    if profile is None:
+    if name not in profiles:
         known = ", ".join(sorted(profiles)[:_MOST_NAMED]) or "none"
         files = " nor ".join(str(path) for path in _files(environ))
         raise ProfileError(
             f"AWS_PROFILE is {name}, which is not in {files}. Profiles there: {known}. "
             "Name one of them, or make it with `aws configure`"
         )
-    seen = {name}
+    _check_sso(environ, name, _with_keys(profiles, name), now or datetime.now(UTC))
+
+
+def describe_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> str | None:
+    """Describes the profile that the environment names: where its keys come from, until when.
+
+    None: it names none. Only what the files say: `AWS profile dev (SSO, until 17:40 UTC)`.
+    """
+    name = profile_name(environ)
+    if name is None:
+        return None
+    try:
+        profiles = _profiles(environ)
+        words = _origin(environ, _with_keys(profiles, name), now or datetime.now(UTC))
+        if "role_arn" in profiles[name]:
+            words = f"a role, with {words}" if words else "a role"
+    except (ProfileError, KeyError):
+        words = ""  # `check_profile` tells it
+    return f"AWS profile {name}" + (f" ({words})" if words else "")
+
+
+def until(text: str, *, now: datetime | None = None) -> str:
+    """Words until when temporary keys hold: `, until 17:40 UTC`; empty if `text` is no moment."""
+    try:
+        ends = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    ends = ends.replace(tzinfo=UTC) if ends.tzinfo is None else ends.astimezone(UTC)
+    today = ends.date() == (now or datetime.now(UTC)).astimezone(UTC).date()
+    return f", until {ends:%H:%M} UTC" if today else f", until {ends:%Y-%m-%d %H:%M} UTC"
+
+
+def _with_keys(profiles: Mapping[str, Mapping[str, str]], name: str) -> Mapping[str, str]:
+    """Returns the profile that has the keys: that one, or the end of its `source_profile` chain."""
+    profile, seen = profiles[name], {name}
     while (source := profile.get("source_profile")) and source not in seen:
         if source not in profiles:
             raise ProfileError(
@@ -81,32 +114,37 @@ def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) ->
             )
         seen.add(source)
         profile = profiles[source]
-    _check_sso(environ, name, profile, now or datetime.now(UTC))
+    return profile
+
+
+def _origin(environ: Mapping[str, str], profile: Mapping[str, str], now: datetime) -> str:
+    if "aws_access_key_id" in profile:
+        # What tools write that log in for somebody: saml2aws, aws-vault, gimme-aws-creds.
+        ends = profile.get("aws_expiration") or profile.get("x_security_token_expires") or ""
+        return f"temporary keys{until(ends, now=now)}" if "aws_session_token" in profile else "keys"
+    if "credential_process" in profile:
+        return "credential_process"
+    key = profile.get("sso_session") or profile.get("sso_start_url")
+    if not key:
+        return ""
+    token = _sso_token(environ, key)
+    return f"SSO{until(token.expiresAt, now=now)}" if token.refreshToken is None else "SSO, renewed"
 
 
 def _check_sso(
     environ: Mapping[str, str], name: str, profile: Mapping[str, str], now: datetime
 ) -> None:
-    session, key = profile.get("sso_session"), profile.get("sso_start_url")
-    if session:
-        if session not in _sections(_files(environ)[0], "sso-session "):
-            raise ProfileError(
-                f"the AWS profile {name} names the sso_session {session}, which does not exist. "
-                "Run `aws configure sso`"
-            )
-        key = session
+    session = profile.get("sso_session")
+    key = session or profile.get("sso_start_url")
+    if session and session not in _sections(_files(environ)[0], "sso-session "):
+        raise ProfileError(
+            f"the AWS profile {name} names the sso_session {session}, which does not exist. "
+            "Run `aws configure sso`"
+        )
     if not key or "aws_access_key_id" in profile:
         return
-    from hashlib import sha1  # noqa: PLC0415  # seldom needed
-
-    cached = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
-    try:
-        token = msgspec.json.decode(
-            (_home(environ) / ".aws/sso/cache" / cached).read_bytes(), type=_Token
-        )
-        ends = datetime.fromisoformat(token.expiresAt)
-    except (OSError, ValueError, msgspec.MsgspecError):
-        token, ends = _Token(), None
+    token = _sso_token(environ, key)
+    ends = datetime.fromisoformat(token.expiresAt) if token.expiresAt else None
     if ends is None or (token.refreshToken is None and ends <= now):
         raise ProfileError(
             f"the SSO session of the AWS profile {name} "
@@ -115,7 +153,23 @@ def _check_sso(
         )
 
 
-def _name(environ: Mapping[str, str]) -> str | None:
+def _sso_token(environ: Mapping[str, str], key: str) -> _Token:
+    """Reads the cached token of a session or start URL; an empty one if there is none."""
+    from hashlib import sha1  # noqa: PLC0415  # seldom needed
+
+    cached = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
+    try:
+        token = msgspec.json.decode(
+            (_home(environ) / ".aws/sso/cache" / cached).read_bytes(), type=_Token
+        )
+        datetime.fromisoformat(token.expiresAt)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return _Token()
+    return token
+
+
+def profile_name(environ: Mapping[str, str]) -> str | None:
+    """Returns the profile that the environment names; None: it names none."""
     return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
 
 

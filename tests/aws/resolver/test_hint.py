@@ -10,8 +10,6 @@ from anthropic_bedrock_proxy.aws.resolver.hint import hint
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({"AWS_PROFILE": "work"}, "AWS profile work"),
-        ({"AWS_DEFAULT_PROFILE": "work"}, "AWS profile work"),
         ({"AWS_ACCESS_KEY_ID": "a"}, "AWS keys from the environment"),
         ({"AWS_WEB_IDENTITY_TOKEN_FILE": "/t"}, "a web identity token"),
         ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://x"}, "the container's role"),

@@ -9,6 +9,7 @@ from store_rows import ALLOWANCE, Refused, a_key, digest
 
 from anthropic_bedrock_proxy.store.base.callers import Caller, NewSecret
 from anthropic_bedrock_proxy.store.base.errors import (
+    AlreadyExistsError,
     NoSuchObjectError,
     StoreError,
 )
@@ -41,6 +42,28 @@ def test_a_key_comes_back_as_it_was_created(opened):
             assert await store.keys.find(digest("c"), now=10) is None
             assert await store.keys.get("key_9") is None
             assert [key.id for key in await store.keys.list()] == ["key_1", "key_0"]
+
+    asyncio.run(story())
+
+
+def test_of_many_first_keys_at_once_one_is_made(opened):
+    async def story():
+        async with opened() as store:
+
+            async def create(number):
+                try:
+                    key = a_key(id=f"key_{number}", created_at=100)
+                    await store.keys.create(key, digest(f"s{number}"), first=True)
+                except AlreadyExistsError:
+                    return None
+                return key.id
+
+            made = [key for key in await asyncio.gather(*map(create, range(6))) if key]
+            assert len(made) == 1
+            assert [key.id for key in await store.keys.list()] == made
+            with pytest.raises(AlreadyExistsError):
+                await store.keys.create(a_key(id="x", created_at=999), digest("x"), first=True)
+            await store.keys.create(a_key(id="second", created_at=999), digest("second"))
 
     asyncio.run(story())
 

@@ -9,14 +9,12 @@ from pathlib import Path
 def hint(environ: Mapping[str, str], *, default_profile: bool) -> str | None:
     """Names the place where the default chain would find credentials in `environ`; None: nowhere.
 
-    `default_profile` says whether AWS's configuration files have one that gives keys.
+    For an environment that names no profile (`config/aws_profile.py`); `default_profile` says
+    whether AWS's configuration files have one that gives keys.
 
     Instance metadata counts only on a machine that says it is EC2, or if somebody has named its
     endpoint, so that a laptop without credentials learns it at once instead of after a time-out.
     """
-    profile = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    if profile:
-        return f"AWS profile {profile}"
     if environ.get("AWS_ACCESS_KEY_ID"):
         return "AWS keys from the environment"
     if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):

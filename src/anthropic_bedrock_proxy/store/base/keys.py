@@ -17,8 +17,12 @@ KeyJudge = Callable[[KeyRecord, KeyRecord], NewSecret | None]
 class KeyStore(Protocol):
     """API keys, found by the SHA-256 of their secret."""
 
-    async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
-        """Stores a new key; `secret_hash` is the 32-byte SHA-256 of its secret."""
+    async def create(self, key: KeyRecord, secret_hash: bytes, *, first: bool = False) -> None:
+        """Stores a new key; `secret_hash` is the 32-byte SHA-256 of its secret.
+
+        As `first` only into a store without keys: of several that ask at once one succeeds, and the
+        others raise `AlreadyExistsError`.
+        """
         ...
 
     async def find(

@@ -7,6 +7,9 @@ a rotation is one conditional write: the new secret is pointed to before it, and
 
 Items of the predecessor have the secret itself for their hash key. They are found by it as long as
 they are there; a change of such a key brings it into our form first (`adoption.py`).
+
+Item ("first-key", "claim") is of whoever makes the first key of a store: one of several that start
+at once. After a minute it counts no longer: its owner has made the key, or has died.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Any, Final
 
 from ...aws.dynamodb_values import Item
 from ..base.callers import Caller, KeyRecord, NewSecret
-from ..base.errors import NoSuchObjectError, StoreError
+from ..base.errors import AlreadyExistsError, NoSuchObjectError, StoreError
 from ..base.keys import KeyJudge
 from ..base.ledger import TOTAL
 from . import legacy
@@ -29,6 +32,9 @@ from .owners import DynamoDBOwners
 from .tables import Tables
 
 _MOST_ATTEMPTS: Final = 24
+_CLAIM: Final = {"pk": "first-key", "sk": "claim"}
+_CLAIM_SECONDS: Final = 60
+_CLAIM_KEPT_SECONDS: Final = 86_400
 _EXISTS: Final = "this key or secret exists already"
 
 Secrets = dict[str, int]  # hex SHA-256 -> when it lapses, epoch seconds; 0: never
@@ -45,9 +51,11 @@ class DynamoDBKeys:
         self._adoption = Adoption(tables, ledger, self._listing)
         self._imported: set[tuple[str, str]] = set()  # key id, month
 
-    async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
+    async def create(self, key: KeyRecord, secret_hash: bytes, *, first: bool = False) -> None:
         """See `KeyStore.create`."""
         write = new_write()
+        if first and not await self._is_first(key, write):
+            raise AlreadyExistsError("the store has keys already, or somebody makes the first now")
         state = self._tables.names.state
         mine = ItemChange(
             condition="attribute_not_exists(pk) OR #write = :mine",
@@ -66,6 +74,19 @@ class DynamoDBKeys:
             await self._listing.remove(key)
             raise StoreError(_EXISTS)
         await self._owners.tell(key)
+
+    async def _is_first(self, key: KeyRecord, write: str) -> bool:
+        """Claims the right to make the first key; tells whether there is none, and none comes."""
+        at = self._tables.at(key.created_at)
+        claim = {**_CLAIM, "write": write, "at": at, "ttl": at + _CLAIM_KEPT_SECONDS}
+        free = ItemChange(
+            condition="attribute_not_exists(pk) OR #at < :old OR #write = :mine",
+            names={"#at": "at", "#write": "write"},
+            values={":old": at - _CLAIM_SECONDS, ":mine": write},
+        )
+        if not await self._tables.put(self._tables.names.state, claim, free):
+            return False
+        return not await self._listing.page(None, 1)
 
     async def find(
         self, secret_hash: bytes, *, now: int, secret: str | None = None

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from ...aws.dynamodb import DynamoDB, DynamoDBError
-from ..base.errors import StoreError
+from ..base.errors import NotPreparedError, StoreError
 from .each import each
 from .tables import TableNames, store_error
 
@@ -65,11 +65,18 @@ async def create_tables(client: DynamoDB, names: TableNames) -> TablesReport:
     )
 
 
-async def missing_tables(client: DynamoDB, names: TableNames) -> list[str]:
-    """Lists needed tables that do not exist or are not active yet. Raises `StoreError`."""
+async def check_tables(client: DynamoDB, names: TableNames) -> None:
+    """Raises `NotPreparedError` if needed tables are missing, `StoreError` if some come soon."""
     needed = [getattr(names, kind) for kind in NEEDED]
-    states = await each(lambda name: _status(client, name), needed)
-    return [name for name, status in zip(needed, states, strict=True) if status in {"", "CREATING"}]
+    states = dict(zip(needed, await each(lambda name: _status(client, name), needed), strict=True))
+    if missing := [name for name, status in states.items() if not status]:
+        raise NotPreparedError(
+            f"DynamoDB has no table {', '.join(missing)}: "
+            "`anthropic-bedrock-proxy tables create` makes what is missing; if they have other "
+            "names, correct DYNAMODB_*_TABLE"
+        )
+    if coming := [name for name, status in states.items() if status == "CREATING"]:
+        raise StoreError(f"DynamoDB is still making the table {', '.join(coming)}")
 
 
 async def _create(client: DynamoDB, names: TableNames, kind: str) -> str:

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 
 from ...aws.dynamodb import DynamoDB
-from ..base.errors import StoreError
 from .audit import DynamoDBAudit
 from .catalog import DynamoDBCatalog
 from .keys import DynamoDBKeys
 from .ledger import DynamoDBLedger
 from .owners import DynamoDBOwners
-from .schema import missing_tables
+from .schema import check_tables
 from .tables import TableNames, Tables
 from .usage import DynamoDBUsage
 
@@ -52,11 +51,7 @@ class DynamoDBStore:
     async def open(self) -> None:
         """See `Store.open`."""
         await self._tables.open()
-        if missing := await missing_tables(self._tables.client, self._tables.names):
-            raise StoreError(
-                f"DynamoDB has no table {', '.join(missing)}: "
-                "`anthropic-bedrock-proxy tables create` makes what is missing"
-            )
+        await check_tables(self._tables.client, self._tables.names)
 
     async def ping(self) -> None:
         """See `Store.ping`: one item that cannot be there is asked for."""

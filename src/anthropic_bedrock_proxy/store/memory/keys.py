@@ -29,9 +29,11 @@ class MemoryKeys:
             raise NoSuchObjectError(f"no key has the id {key_id}")
         return self._keys[key_id]
 
-    async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
+    async def create(self, key: KeyRecord, secret_hash: bytes, *, first: bool = False) -> None:
         """See `KeyStore.create`."""
         self._check()
+        if first and self._keys:
+            raise AlreadyExistsError("the store has keys already")
         if key.id in self._keys or secret_hash in self._secrets:
             raise AlreadyExistsError("this key or secret exists already")
         self._keys[key.id] = key

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..base.callers import Caller, KeyRecord, NewSecret
-from ..base.errors import NoSuchObjectError
+from ..base.errors import AlreadyExistsError, NoSuchObjectError
 from ..base.keys import KeyJudge
 from .file import SQLiteFile
 from .owners import owner_of
@@ -21,11 +21,13 @@ class SQLiteKeys:
     def __init__(self, file: SQLiteFile) -> None:
         self._file = file
 
-    async def create(self, key: KeyRecord, secret_hash: bytes) -> None:
+    async def create(self, key: KeyRecord, secret_hash: bytes, *, first: bool = False) -> None:
         """See `KeyStore.create`."""
 
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
+                if first and connection.execute(QUERIES["any_key"]).fetchone() is not None:
+                    raise AlreadyExistsError("the store has keys already")
                 connection.execute(QUERIES["create_key"], key_row(key))
                 _add_secret(connection, key.id, secret_hash, key.created_at)
 

@@ -1,0 +1,169 @@
+"""Tables of commands, for programs and on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from anthropic_bedrock_proxy.cli.columns import Column, fitted
+
+NAME = "the key of the long integration run of the whole department, every night"
+WORDS = ("-m", "anthropic_bedrock_proxy")
+
+
+def environment(folder, **extra):
+    kept = {n: v for n, v in os.environ.items() if n.startswith("COVERAGE_")}
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "TERM": "xterm-256color",
+        "COLUMNS": "80",
+        **kept,
+        **extra,
+    }
+
+
+def on_terminal(folder, *words, **extra):
+    """What a command prints where a person reads along; stderr goes elsewhere."""
+    ours, theirs = os.openpty()
+    with (folder / "err.txt").open("w") as err:
+        process = subprocess.Popen(
+            [sys.executable, *WORDS, *words],
+            cwd=folder,
+            env=environment(folder, **extra),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=err,
+        )
+    os.close(theirs)
+    printed = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        printed += part
+    os.close(ours)
+    assert process.wait(30) == 0
+    said = (folder / "err.txt").read_text()
+    return printed.decode().replace("\r", ""), said
+
+
+def piped(folder, *words, **extra):
+    done = subprocess.run(
+        [sys.executable, *WORDS, *words],
+        cwd=folder,
+        env=environment(folder, **extra),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def folder(tmp_path):
+    limits = ("--rate-limit", "60", "--tpm-limit", "100000", "--monthly-budget", "50")
+    piped(tmp_path, "keys", "create", "--name", NAME, "--user-id", "u" * 30, *limits)
+    return tmp_path
+
+
+def test_keys_can_be_read_in_80_columns(folder):
+    printed, said = on_terminal(folder, "keys", "list")
+    lines = printed.replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines()
+    assert max(map(len, lines)) <= 80
+    key_id = piped(folder, "keys", "list").splitlines()[1].split()[0]
+    assert lines[1].startswith(f"{key_id}  the key of"), "an id is never cut"
+    assert "…" in lines[1]
+    assert {"ID", "NAME", "STATUS", "LIMITS"} <= set(lines[0].split())
+    assert f"store  {folder}/data/proxy.db\n" in said
+    assert "Not shown for lack of width: " in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("users", "list"),
+        ("usage",),
+        ("prices", "list"),
+        ("models", "list"),
+        ("providers", "list"),
+        ("betas", "list"),
+        ("audit",),
+        ("budgets", "show", "key", NAME),
+    ],
+)
+def test_others_can_be_read_too(folder, words):
+    printed, _ = on_terminal(folder, *words, NO_COLOR="1")
+    assert "\x1b" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_a_program_gets_all_in_plain_columns(folder):
+    printed = piped(folder, "keys", "list")
+    assert NAME in printed
+    assert "\x1b" not in printed
+    assert "…" not in printed
+
+
+@pytest.mark.parametrize(
+    ("extra", "coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colour_is_as_the_environment_wants_it(folder, extra, coloured):
+    printed, _ = on_terminal(folder, "keys", "list", **extra)
+    assert ("\x1b[" in printed) == coloured
+
+
+def test_colour_can_be_forced_into_a_pipe_and_nothing_is_cut_there(folder):
+    printed = piped(folder, "keys", "list", FORCE_COLOR="1")
+    assert "\x1b[" in printed
+    assert NAME in printed
+
+
+def test_prices_say_their_unit(folder):
+    printed, _ = on_terminal(folder, "prices", "list", "claude-haiku-4-5")
+    assert printed.splitlines()[-1] == "USD per million tokens"
+    assert "USD per million" not in piped(folder, "prices", "list")
+
+
+COLUMNS = [Column("ID"), Column("NAME", cut=True), Column("B", rank=1), Column("A", rank=2)]
+
+
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [
+        (None, {0: 20, 1: 30, 2: 8, 3: 8}),
+        (80, {0: 20, 1: 30, 2: 8, 3: 8}),
+        (60, {0: 20, 1: 18, 2: 8, 3: 8}),
+        (45, {0: 20, 1: 13, 2: 8}),
+        (32, {0: 20, 1: 10}),
+        (40, {0: 20, 1: 18}),
+        (10, {0: 20, 1: 10}),
+    ],
+)
+def test_what_matters_least_goes_first_and_an_id_never(room, shown):
+    assert fitted(COLUMNS, [20, 30, 8, 8], room) == shown
+
+
+def test_a_narrow_column_takes_the_place_of_a_wide_one_that_matters_more():
+    columns = [Column("ID"), Column("WIDE", rank=1), Column("SLIM", rank=2)]
+    assert fitted(columns, [20, 40, 8], 40) == {0: 20, 2: 8}
+
+
+def test_serving_draws_no_tables():
+    program = (
+        "import sys, anthropic_bedrock_proxy.cli.start, anthropic_bedrock_proxy.cli.first_key,"
+        "anthropic_bedrock_proxy.cli.banner, anthropic_bedrock_proxy.app.build as _;"
+        "print(sorted({'click', 'rich'} & {*sys.modules}))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
