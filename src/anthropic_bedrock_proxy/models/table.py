@@ -75,6 +75,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     dialects: tuple[str, ...] = ()  # in order of preference; empty: the generation's
     mantle: str | None = None  # its id on bedrock-mantle, where that differs from `bedrock`
     lacks: frozenset[str] = frozenset()  # features that its generation has and it has not
+    price_names: tuple[str, ...] = ()  # in AWS's price list, where not `display_name`
 
     def lifecycle_on(self, day: date) -> str:
         """Tells whether it is `active`, `deprecated` (its end is known) or `retired` on a day."""
