@@ -54,7 +54,7 @@ ALLOWED = {
         "store.totals",
         "telemetry.request_log.record",
     },
-    "config": set(),
+    "config": {"models.geography"},
     "health": set(),
     "diagnosis": {
         "aws.connect",

@@ -51,6 +51,12 @@ class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A body or query that says nothing."""
 
 
+class SyncQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A query of what is synced; `dry_run`: only tell what would change."""
+
+    dry_run: bool = False
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a writing operation: the answer is `document`, the rest for the audit log."""
 

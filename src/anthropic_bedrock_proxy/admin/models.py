@@ -1,4 +1,4 @@
-"""Models: those that clients may ask for, the operator's names for them, Bedrock's listing."""
+"""Models: those that clients may ask for, and the operator's names for them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from msgspec import Meta
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import Registry, Target
 from ..models.table import Model
-from ..store.base.catalog import BedrockModel, ModelMapping
+from ..store.base.catalog import ModelMapping
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 
 Dialect = Literal["invoke", "messages", "mantle", "converse"]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
 Alias = Annotated[str, Meta(max_length=200, pattern=r"^\S(.*\S)?\Z")]
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ModelQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,21 +38,6 @@ class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A name to take from a model."""
 
     alias: str
-
-
-class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model that Bedrock lists for the account."""
-
-    id: Id
-    name: str
-    provider: str
-    profiles: tuple[str, ...] = ()
-
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole listing of the account's models, to be stored."""
-
-    models: tuple[OfferedModel, ...]
 
 
 async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
@@ -108,41 +92,6 @@ async def unmap(call: AdminCall[Nothing, Unmapped]) -> Change:
     return Change(document={"alias": alias, "removed": True}, object=alias, before=recorded(before))
 
 
-async def sync(call: AdminCall[Offer, Nothing]) -> Change:
-    """Stores Bedrock's listing, and returns how it differs from the last one."""
-    found = [
-        BedrockModel(
-            id=model.id,
-            name=model.name,
-            provider=model.provider,
-            profiles=model.profiles,
-            synced_at=call.now,
-        )
-        for model in call.body.models
-    ]
-    if len({model.id for model in found}) != len(found):
-        raise InvalidRequestError("models: a listing names every model once")
-    old = _names(await call.store.catalog.models())
-    await call.store.catalog.replace_models(found)
-    new = _names(found)
-    difference = {"new": sorted(new - old), "gone": sorted(old - new)}
-    profiles = {model.id: list(model.profiles) for model in found}
-    report = {
-        "models": [msgspec.to_builtins(model) for model in found],
-        **difference,
-        "registry": [
-            {
-                "id": model.id,
-                "bedrock": model.bedrock,
-                "offered": model.bedrock in profiles,
-                "profiles": profiles.get(model.bedrock, []),
-            }
-            for model in call.site.registry([]).models
-        ],
-    }
-    return Change(document=report, object="models", after=difference)
-
-
 async def _stored(call: AdminCall[Any, Any], alias: str) -> ModelMapping | None:
     mappings = await call.store.catalog.mappings()
     return next((mapping for mapping in mappings if mapping.alias == alias), None)
@@ -190,11 +139,6 @@ def _targets(registry: Registry, name: str) -> Sequence[Target]:
         return registry.route(name).targets
     except ProxyError:
         return ()
-
-
-def _names(models: Iterable[BedrockModel]) -> set[str]:
-    """Returns the ids in a listing that can come and go: models and profiles."""
-    return {name for model in models for name in (model.id, *model.profiles)}
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -24,8 +24,7 @@ from typing import Final
 import msgspec
 
 from .aws_usage import TokenUse, token_use
-from .geography import near
-from .prices import Price, PriceList, per_million, written
+from .prices import PriceList, cells_of, per_million, wider, written
 from .table import ModelTable
 
 PRICE_LIST_SERVICES: Final = ("AmazonBedrock", "AmazonBedrockFoundationModels")
@@ -34,9 +33,6 @@ _EDITION: Final = " (Amazon Bedrock Edition)"
 _IN_WORDS: Final = re.compile(r"(?i)\bmillion\b.*\btokens?\b")  # of the unit `Units`
 _CLAUDE: Final = "anthropic."
 _MOST_EXAMPLES: Final = 5
-_CELLS: Final = tuple(
-    name for name in Price.__struct_fields__ if name not in ("model", "place", "input", "output")
-)
 
 # The reasons for which entries are left out.
 NO_ENTRY: Final = "not in the shape of an entry"
@@ -66,17 +62,17 @@ class _Dimension(msgspec.Struct):
     per_unit: dict[str, str] = msgspec.field(name="pricePerUnit", default={})
 
 
-class _Term(msgspec.Struct):
+class _Sale(msgspec.Struct):
     dimensions: dict[str, _Dimension] = msgspec.field(name="priceDimensions", default={})
 
 
-class _Terms(msgspec.Struct):
-    on_demand: dict[str, _Term] = msgspec.field(name="OnDemand", default={})
+class _Sales(msgspec.Struct):
+    on_demand: dict[str, _Sale] = msgspec.field(name="OnDemand", default={})
 
 
-class _Entry(msgspec.Struct):
+class _ListedProduct(msgspec.Struct):
     product: _Product
-    terms: _Terms = msgspec.field(default_factory=_Terms)
+    sales: _Sales = msgspec.field(name="terms", default_factory=_Sales)
 
 
 class ReadPrices(msgspec.Struct, frozen=True):
@@ -98,7 +94,7 @@ class _LeftOut(Exception):  # noqa: N818  # unwinds the reading of one entry
         self.example = example
 
 
-class _Reading:
+class _ReadEntries:
     """The cells that were found, and what was left out."""
 
     def __init__(self, names: Mapping[str, str], ids: frozenset[str]) -> None:
@@ -117,7 +113,7 @@ class _Reading:
 
     def add(self, text: str) -> None:
         try:
-            entry = msgspec.json.decode(text, type=_Entry)
+            entry = msgspec.json.decode(text, type=_ListedProduct)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self.skip(NO_ENTRY, "")
             return
@@ -126,7 +122,7 @@ class _Reading:
         except _LeftOut as left_out:
             self.skip(left_out.reason, left_out.example)
 
-    def _take(self, entry: _Entry) -> None:
+    def _take(self, entry: _ListedProduct) -> None:
         attributes = entry.product.attributes
         use = token_use(attributes.usagetype)
         if not attributes.region:
@@ -162,7 +158,7 @@ class _Reading:
 def read_aws_prices(entries: Iterable[str], table: ModelTable) -> ReadPrices:
     """Reads entries of the price list, each a text of JSON. Whatever they are, it never raises."""
     ids = frozenset(name for model in table.model for name in (model.bedrock, model.mantle) if name)
-    reading = _Reading(_names(table), ids)
+    reading = _ReadEntries(_names(table), ids)
     for entry in entries:
         reading.add(entry)
     rows = {}
@@ -182,18 +178,10 @@ def completed(text: str, below: PriceList) -> str:
     """
     rows = {}
     for price in PriceList(lambda: text):
-        cells = {
-            name: f"{cell:f}"
-            for name in ("input", "output", *_CELLS)
-            if (cell := getattr(price, name)) is not None
-        }
-        within, _, region = price.place.rpartition("/")
-        wider = (within,) if within else near(region)
-        other = below.at(price.model, (price.place, *wider))
+        cells = cells_of(price)
+        other = below.at(price.model, wider(price.place))
         if other is not None and (other.input, other.output) == (price.input, price.output):
-            for name in _CELLS:
-                if name not in cells and (cell := getattr(other, name)) is not None:
-                    cells[name] = f"{cell:f}"
+            cells = cells_of(other) | cells
         rows[price.model, price.place] = cells
     return written(rows)
 
@@ -206,11 +194,11 @@ def _disagrees(use: TokenUse, inference: str) -> bool:
     return any((word in words) != (word in use.column) for word in ("cache", "output"))
 
 
-def _amount(entry: _Entry, usage_type: str) -> str:
+def _amount(entry: _ListedProduct, usage_type: str) -> str:
     """Returns dollars per million tokens. Raises `_LeftOut`."""
     amounts = set()
-    for term in entry.terms.on_demand.values():
-        for dimension in term.dimensions.values():
+    for sale in entry.sales.on_demand.values():
+        for dimension in sale.dimensions.values():
             tokens = _UNITS.get(dimension.unit.casefold())
             if dimension.unit == "Units" and _IN_WORDS.search(dimension.description):
                 tokens = 1_000_000  # of AWS Marketplace: the description has the unit

@@ -65,7 +65,7 @@ _TIERED: Final = frozenset(("input", "output"))
 class TokenUse(msgspec.Struct, frozen=True):
     """The use of a model that a row prices: a column of prices.csv, and where it holds.
 
-    `within` goes before the region of the row: `global/`, `mantle/`, or nothing. `model_id` is
+    `within` goes before the region of the row, with its slash; or it is empty. `model_id` is
     told by bedrock-mantle alone.
     """
 

@@ -51,6 +51,9 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     priority_output: Decimal | None = None
 
 
+CELLS: Final = Price.__struct_fields__[2:]  # all but the model and the place
+
+
 class PriceList:
     """Prices by model and place."""
 
@@ -118,6 +121,17 @@ def places(called: str, dialect: str, region: str) -> Sequence[str]:
     if called.startswith("arn:"):  # an application profile: what it is a copy of is not told
         return ()
     return (region, "")
+
+
+def wider(place: str) -> Sequence[str]:
+    """Lists a place of a price and those that stand for it where it has no row, nearest first."""
+    within, _, region = place.rpartition("/")
+    return (place, within) if within else (place, *near(region))
+
+
+def cells_of(price: Price) -> dict[str, str]:
+    """Returns the cells of a price as `written` takes them: without its model and place."""
+    return {name: f"{cell:f}" for name in CELLS if (cell := getattr(price, name)) is not None}
 
 
 def written(rows: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
