@@ -84,7 +84,7 @@ def test_the_store_comes_before_the_settings(run, document):
     assert rows["fast", "store"]["bedrock_model_id"] == f"us.{HAIKU}"
     assert rows["fast", "settings"]["in_force"] is False
     assert rows["broken", "settings"]["bedrock_model_id"] is None
-    assert "the store's holds" in run("models", "list", **settings).stdout
+    assert "settings (not in force)" in run("models", "list", **settings).stdout
     run("models", "unmap", "fast")
     refused = run("models", "unmap", "fast", **settings)
     assert "not mapped in the store, but in DEFAULT_MODEL_MAPPING" in refused.stderr

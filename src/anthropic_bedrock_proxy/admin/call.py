@@ -22,8 +22,9 @@ Q = TypeVar("Q")
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the settings that operations show or check against."""
 
-    # The models under stored mappings; to be used before the next `await`, as there is only one.
-    registry: Callable[[Sequence[ModelMapping]], Registry]
+    # The models under the stored and the fetched names; to be used before the next `await`, as
+    # there is only one.
+    registry: Callable[[Sequence[ModelMapping], Mapping[str, str]], Registry]
     seal: Seal
     prices: PriceList  # the shipped ones
     model_mapping: Mapping[str, str] = {}
@@ -45,6 +46,13 @@ class AdminCall(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     parts: Mapping[str, str]
     body: B
     query: Q
+
+
+async def known_models(call: AdminCall[Any, Any]) -> Registry:
+    """Returns the models as a running proxy knows them: see `Site.registry`."""
+    catalog = call.store.catalog
+    stored, fetched = await catalog.mappings(), await catalog.synced_mappings()
+    return call.site.registry(stored, fetched.mappings if fetched is not None else {})
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

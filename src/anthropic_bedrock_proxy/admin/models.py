@@ -43,8 +43,10 @@ class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
     """Lists models with the Bedrock ids that their requests go to, and the names given to them."""
     stored = await call.store.catalog.mappings()
+    fetched = await call.store.catalog.synced_mappings()
     listed = await call.store.catalog.models()
-    registry = call.site.registry(stored)
+    remote = fetched.mappings if fetched is not None else {}
+    registry = call.site.registry(stored, remote)
     found = {model.id: model.profiles for model in listed} if listed else None
     return {
         "models": [
@@ -52,7 +54,7 @@ async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
             for model in registry.models
             if call.query.all or model.lifecycle != "retired"
         ],
-        "mapped": _mapped(registry, call.site.model_mapping, stored),
+        "mapped": _mapped(registry, stored, call.site.model_mapping, remote),
     }
 
 
@@ -63,7 +65,7 @@ async def map_(call: AdminCall[NewMapping, Nothing]) -> Change:
         alias=body.alias, bedrock_id=body.bedrock_id, dialect=body.dialect, updated_at=call.now
     )
     # Without stored aliases: an alias stands for a model, not for another alias.
-    targets = _targets(call.site.registry([mapping]), mapping.alias)
+    targets = targets_of(call.site.registry([mapping], {}), mapping.alias)
     if not targets:
         raise InvalidRequestError(
             f"{body.bedrock_id[:200]} cannot be routed: it is no model that `models list --all` "
@@ -100,7 +102,7 @@ async def _stored(call: AdminCall[Any, Any], alias: str) -> ModelMapping | None:
 def _model(
     registry: Registry, model: Model, found: Mapping[str, Sequence[str]] | None
 ) -> dict[str, Any]:
-    targets = _targets(registry, model.id)
+    targets = targets_of(registry, model.id)
     return {
         **msgspec.to_builtins(model),
         "lacks": sorted(model.lacks),
@@ -112,18 +114,23 @@ def _model(
 
 
 def _mapped(
-    registry: Registry, configured: Mapping[str, str], stored: Sequence[ModelMapping]
+    registry: Registry,
+    stored: Sequence[ModelMapping],
+    configured: Mapping[str, str],
+    remote: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Lists the operator's names: those of the store, then of the settings."""
+    """Lists the operator's names: those of the store, of the settings, then the fetched ones."""
     rows = [{**_mapping(mapping), "source": "store", "in_force": True} for mapping in stored]
     hidden = {mapping.alias for mapping in stored}
-    rows += [
-        {"alias": alias, "bedrock_id": name, "dialect": None, "updated_at": None}
-        | {"source": "settings", "in_force": alias not in hidden}
-        for alias, name in configured.items()
-    ]
+    for source, mapping in (("settings", configured), ("remote", remote)):
+        rows += [
+            {"alias": alias, "bedrock_id": name, "dialect": None, "updated_at": None}
+            | {"source": source, "in_force": alias not in hidden}
+            for alias, name in mapping.items()
+        ]
+        hidden |= mapping.keys()
     for row in rows:
-        targets = _targets(registry, row["alias"]) if row["in_force"] else []
+        targets = targets_of(registry, row["alias"]) if row["in_force"] else []
         row["bedrock_model_id"] = targets[0].bedrock_model_id if targets else None
     return rows
 
@@ -133,7 +140,7 @@ def _mapping(mapping: ModelMapping) -> dict[str, Any]:
     return {name: fields[name] for name in ("alias", "bedrock_id", "dialect", "updated_at")}
 
 
-def _targets(registry: Registry, name: str) -> Sequence[Target]:
+def targets_of(registry: Registry, name: str) -> Sequence[Target]:
     """Returns the targets of requests for a name; none if they cannot be routed."""
     try:
         return registry.route(name).targets

@@ -56,7 +56,7 @@ async def sync(call: AdminCall[Offer, SyncQuery]) -> Change | dict[str, Any]:
                 "offered": model.bedrock in profiles,
                 "profiles": profiles.get(model.bedrock, []),
             }
-            for model in call.site.registry([]).models
+            for model in call.site.registry([], {}).models
         ],
         "stored": not call.query.dry_run,
     }

@@ -13,7 +13,7 @@ from ..models.prices import Price, PriceList
 from ..models.registry import Registry, base_model_id
 from ..money import nano, nano_rounded_up, nano_rounded_up_or_none
 from ..store.base.catalog import ANY, PriceRecord
-from .call import AdminCall, Change, Nothing
+from .call import AdminCall, Change, Nothing, known_models
 from .documents import document, recorded
 from .moments import moment_ms, timestamp
 from .validation import field
@@ -63,7 +63,7 @@ async def list_(call: AdminCall[Nothing, PriceQuery]) -> dict[str, Any]:
         rows += [_listed(price, "synced", at) for price in PriceList(lambda: synced.text)]
     rows += [_listed(price, "shipped", None) for price in call.site.prices]
     if (wanted := call.query.model) is not None:
-        model = call.site.registry(await catalog.mappings()).behind(wanted)
+        model = (await known_models(call)).behind(wanted)
         names = {wanted, base_model_id(wanted)}
         names.update((model.id, model.bedrock, *model.aliases) if model else ())
         rows = [row for row in rows if base_model_id(row["model"]) in names]
@@ -73,7 +73,7 @@ async def list_(call: AdminCall[Nothing, PriceQuery]) -> dict[str, Any]:
 async def set_(call: AdminCall[NewPrice, Nothing]) -> Change:
     """Adds a price, or replaces the one with the same model, region and beginning."""
     body = call.body
-    _check_model(call.site.registry(await call.store.catalog.mappings()), body.model)
+    _check_model(await known_models(call), body.model)
     valid_from = _moment("valid_from", body.valid_from) or 0
     valid_until = _moment("valid_until", body.valid_until)
     if valid_until is not None and valid_until <= valid_from:

@@ -16,6 +16,7 @@ from . import (
     betas,
     budgets,
     keys,
+    mapping_sync,
     models,
     offered,
     price_sync,
@@ -115,6 +116,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _get("models.list", "models", models.list_, models.ModelQuery),
     _write("models.map", "PUT models/mappings", models.map_, body=models.NewMapping),
     _write("models.unmap", "DELETE models/mappings", models.unmap, query=models.Unmapped),
+    _write(
+        "models.sync_mappings",
+        "PUT models/mappings/synced",
+        mapping_sync.sync,
+        body=mapping_sync.NewMappings,
+        query=SyncQuery,
+    ),
     _write(
         "models.sync",
         "PUT models/offered",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from ..admin.api import AdminAPI
@@ -37,7 +37,9 @@ def build_admin(settings: Settings, store: Store) -> AdminAPI:
     return AdminAPI(store, site)
 
 
-def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry]:
+def _registry(
+    settings: Settings,
+) -> Callable[[Sequence[ModelMapping], Mapping[str, str]], Registry]:
     """Makes registries: the models as a running proxy would see them under some mappings."""
 
     @cache
@@ -46,13 +48,14 @@ def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry
 
         return make_registry(settings)
 
-    def under(mappings: Sequence[ModelMapping]) -> Registry:
+    def under(mappings: Sequence[ModelMapping], fetched: Mapping[str, str]) -> Registry:
         # One for all, as nobody keeps it: every operation puts its own mappings in first.
         registry = base()
         registry.replace_stored(
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
         )
+        registry.replace_remote(fetched)
         return registry
 
     return under

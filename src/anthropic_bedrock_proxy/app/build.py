@@ -44,6 +44,7 @@ from .observers import (
     make_request_log,
 )
 from .sandbox import OnDemandSandbox
+from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def check(settings: Settings) -> None:
     check_metrics(settings)
     check_health(settings)
     check_tracing(settings)
+    check_syncs(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -242,6 +244,8 @@ async def build(
         begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
+    for sync in make_syncs(settings, store, resolver, providers.regions.values):
+        tasks.append(_keep_running("prices or names are no longer synced", sync.run))
     if metrics is not None:
         metrics.watch(
             application,

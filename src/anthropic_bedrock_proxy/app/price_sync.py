@@ -52,13 +52,14 @@ async def take_prices(
     else:
         text = await _text_of(settings, source)
         try:
-            listed = read_public_list(text, settings.sync.prices_providers)
+            # In a thread, here and below: a worker that serves has no time for thousands of rows.
+            listed = await asyncio.to_thread(read_public_list, text, settings.sync.prices_providers)
         except PublicListError as error:
             raise SyncError(f"{shown_url(source)} is no price list: {error}") from error
         taken = TakenPrices(source=shown_url(source), text=listed)
     if settings.sync.prices_create_missing:
         return taken
-    return msgspec.structs.replace(taken, text=_known(taken.text))
+    return msgspec.structs.replace(taken, text=await asyncio.to_thread(_known, taken.text))
 
 
 async def _text_of(settings: Settings, source: str) -> str:
@@ -85,6 +86,10 @@ async def _from_aws(settings: Settings, resolver: Resolver, regions: Sequence[st
         raise SyncError(f"the AWS Price List API gave no prices: {why}{hint}") from refusal
     finally:
         await api.close()
+    return await asyncio.to_thread(_understood, entries, regions)
+
+
+def _understood(entries: Sequence[str], regions: Sequence[str]) -> TakenPrices:
     found = read_aws_prices(entries, load_model_table())
     if not found.rows:
         raise SyncError(

@@ -131,7 +131,7 @@ def sync(*, dry_run: bool, as_json: bool, where: Where) -> None:
 
 def _source(row: Mapping[str, Any]) -> str:
     source: str = row["source"]
-    return source if row["in_force"] else f"{source} (the store's holds)"
+    return source if row["in_force"] else f"{source} (not in force)"
 
 
 def _profiles(row: Mapping[str, Any]) -> str:

@@ -209,6 +209,7 @@ def _with_demo_upstream(
             "AWS_SESSION_TOKEN": "",
             # Nothing of a demonstration may reach AWS.
             "BEDROCK_CONTROL_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
+            "PRICING_ENDPOINT_URL": f"http://127.0.0.1:{demo_port}",
             "PROVIDERS": "{}",
             "FAILOVER_CHAINS": "{}",
         },

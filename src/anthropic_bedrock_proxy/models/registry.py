@@ -1,9 +1,9 @@
 """Requested model -> route: the targets that can serve it, in the order to try them.
 
 A name is looked up in this order: the store's map (`models map`), the operator's
-DEFAULT_MODEL_MAPPING, Anthropic ids and aliases (a `[1m]` suffix is ignored: the window is the
-model's own), Bedrock ids with or without an inference profile prefix, ARNs. Everything is resolved
-once and remembered.
+DEFAULT_MODEL_MAPPING, the fetched map (MODEL_MAPPING_SYNC_URL), Anthropic ids and aliases (a `[1m]`
+suffix is ignored: the window is the model's own), Bedrock ids with or without an inference profile
+prefix, ARNs. Everything is resolved once and remembered.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class Registry:
         self._table = table
         self._options = options
         self._stored: Mapping[str, str] = {}
+        self._remote: Mapping[str, str] = {}
         self._stored_dialects: Mapping[str, str] = {}
         self._profile_models: dict[str, str] = {}  # application profile ARN -> base id
         self._offered: Mapping[str, Collection[str]] = {}  # base id -> prefixes, as Bedrock lists
@@ -109,8 +110,8 @@ class Registry:
 
     @property
     def mapping(self) -> dict[str, str]:
-        """Requested name -> what it stands for: the settings' and, over them, the store's."""
-        return {**self._options.mapping, **self._stored}
+        """Requested name -> what it stands for: of the store, the settings, the fetched map."""
+        return {**self._remote, **self._options.mapping, **self._stored}
 
     def find(self, name: str) -> Model | None:
         """Finds the model behind an Anthropic id, an alias or a Bedrock id."""
@@ -126,6 +127,11 @@ class Registry:
         """Takes over the store's map, and the dialects it names by alias."""
         self._stored = dict(mapping)
         self._stored_dialects = dict(dialects or {})
+        self._routes.clear()
+
+    def replace_remote(self, mapping: Mapping[str, str]) -> None:
+        """Takes over the fetched map, which stands under what the operator says."""
+        self._remote = dict(mapping)
         self._routes.clear()
 
     def replace_offered(self, profiles: Mapping[str, Collection[str]]) -> None:
@@ -205,6 +211,7 @@ class Registry:
             self._by_name,
             self._stored,
             self._options.mapping,
+            self._remote,
             self._options.chains,
             self._profile_models,
         )
@@ -230,7 +237,7 @@ class Registry:
 
     def _mapped(self, requested: str) -> str:
         plain = _plain(requested)
-        for mapping in (self._stored, self._options.mapping):
+        for mapping in (self._stored, self._options.mapping, self._remote):
             for name in (requested, plain):
                 if name in mapping:
                     return mapping[name]
