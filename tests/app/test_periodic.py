@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from anthropic_bedrock_proxy.app.fetched import SyncError
-from anthropic_bedrock_proxy.app.periodic import PeriodicWork, MachineTurn
+from anthropic_bedrock_proxy.app.periodic import MachineTurn, PeriodicWork
 from anthropic_bedrock_proxy.errors import UnavailableError
 from anthropic_bedrock_proxy.store.base.errors import StoreError
 

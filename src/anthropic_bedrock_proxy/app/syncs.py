@@ -12,7 +12,7 @@ from ..config import Settings, SettingsError
 from ..config.sections.sync import MAPPING_FLOOR_SECONDS
 from ..store.base.store import Store
 from .fetched import SyncError, fetch_text, shown_url
-from .periodic import PeriodicWork, MachineTurn
+from .periodic import MachineTurn, PeriodicWork
 
 if TYPE_CHECKING:
     from ..admin.api import AdminAPI

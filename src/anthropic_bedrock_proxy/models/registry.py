@@ -15,10 +15,10 @@ import msgspec
 from msgspec import structs
 
 from ..bounded import Bounded
-from ..errors import InvalidRequestError, NotFoundError
+from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from .betas import BetaRules, known_flags
 from .geography import PROFILE_PREFIXES, bounds, check_partition, prefix_of
-from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on
+from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on, line_of
 
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
@@ -46,6 +46,7 @@ class Route(msgspec.Struct, frozen=True):
     opaque: bool = False  # an application inference profile: ask Bedrock what is behind it
     listed: bool = True  # False: the name is one of any number that a client may think of
     possible_names: tuple[str, ...] = ()  # of an opaque one: all that may turn out to be behind it
+    retires: str = ""  # in words, where it is known when AWS takes the model away
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +143,18 @@ class Registry:
         self._offered = dict(profiles)
         self._routes.clear()
 
+    def newest_of_line(self, model: Model) -> Model | None:
+        """Finds the newest model of the same line that AWS does not take away, and has here."""
+        line = line_of(model.bedrock)
+        for other in self._table.model:
+            if line is not None and line == line_of(other.bedrock) and other.ends_at is None:
+                try:
+                    self.route(other.id)
+                except ProxyError:
+                    continue
+                return other
+        return None
+
     def known_betas(self) -> frozenset[str]:
         """Returns the beta flags that no client has made up."""
         return known_flags(self.betas, self._table.generation.values())
@@ -202,6 +215,7 @@ class Registry:
             opaque=opaque,
             listed=self._is_listed(requested),
             possible_names=self._all_names if opaque else (),
+            retires=_retires(model),
         )
 
     def _is_listed(self, requested: str) -> bool:
@@ -333,6 +347,12 @@ def _nowhere(name: str, profiles: Collection[str], region: str) -> InvalidReques
         f"{', '.join(profiles)}. Choose another model or region; if it has come there since, let "
         "the operator run `models sync` or map the name to its id there"
     )
+
+
+def _retires(model: Model | None) -> str:
+    if model is None or model.ends_at is None:
+        return ""
+    return f"model: {model.id} is retired on {model.ends_at}"
 
 
 def _plain(requested: str) -> str:
