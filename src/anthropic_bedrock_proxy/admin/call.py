@@ -9,7 +9,7 @@ import msgspec
 
 from ..models.prices import PriceList
 from ..models.registry import Registry
-from ..store.base.catalog import ModelMapping
+from ..store.base.catalog import ModelMapping, PriceRecord, SyncedPrices
 from ..store.base.store import Store
 from ..store.sealing import Seal
 from ..telemetry.request_log.record import RequestRecord
@@ -17,6 +17,17 @@ from .scopes import Actor
 
 B = TypeVar("B")
 Q = TypeVar("Q")
+
+
+class HeldPrices(msgspec.Struct, frozen=True):
+    """The prices that the store holds."""
+
+    own: Sequence[PriceRecord]
+    synced: SyncedPrices | None
+
+
+def _none(registry: Registry, held: HeldPrices, allowed_models: Sequence[str]) -> Sequence[str]:  # noqa: ARG001  # the shape of `Site.unpriced`
+    return ()
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +38,9 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     registry: Callable[[Sequence[ModelMapping], Mapping[str, str]], Registry]
     seal: Seal
     prices: PriceList  # the shipped ones
+    # The names without a price under some prices, that keys of some allowed models may ask for.
+    unpriced: Callable[[Registry, HeldPrices, Sequence[str]], Sequence[str]] = _none
+    refuses_unpriced: bool = False
     model_mapping: Mapping[str, str] = {}
     providers: Mapping[str, Mapping[str, str]] = {}
     betas_passed: Sequence[str] = ()

@@ -44,6 +44,7 @@ from .observers import (
     make_request_log,
 )
 from .sandbox import OnDemandSandbox
+from .start_note import note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from ..sandbox.child import OwnExecutor
     from ..telemetry.metrics.board import Board
     from ..telemetry.output import LogOutput
+    from .start_note import FirstWorker
 
 _RESTART_SECONDS: Final = 5.0
 _OPEN_SECONDS: Final = 1.0
@@ -71,6 +73,7 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     own_executor: OwnExecutor | None = None
     board: Board | None = None
     output: LogOutput  # of log lines
+    first: FirstWorker | None = None  # who tells what need not be told by each
 
 
 class App:
@@ -257,6 +260,10 @@ async def build(
         )
         tasks.append(_keep_running("states are no longer measured", metrics.run))
     await updates.begin()
+    if inherited.first is not None and inherited.first.claim():
+        refuses = not counters.serves_unpriced
+        note = note_unpriced(registry, counters.pricing, refuses=refuses)
+        tasks.append(asyncio.create_task(note))
     watchdog = Watchdog()
     watchdog.start()
     return App(

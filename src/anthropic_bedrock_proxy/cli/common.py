@@ -70,6 +70,17 @@ def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
         say(f"{name:<{width}}  {text}")
 
 
+def print_changed(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Prints an object that was changed, as `print_fields`; its warnings on stderr, for people."""
+    if as_json:
+        say_json(document)
+        return
+    fields = {name: value for name, value in document.items() if name != "warnings"}
+    print_fields(fields, as_json=False)
+    for warning in document.get("warnings", ()):
+        say(f"Warning: {warning}.", err=True)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints columns as wide as they need to be, numbers to the right; a dash for None."""
     texts = [[_text(cell) for cell in row] for row in rows]

@@ -16,7 +16,7 @@ from ..admin.keys import LONGEST_OVERLAP_SECONDS
 from ..admin.scopes import SCOPES
 from .allowances import ALLOWANCE_OPTIONS, options_of
 from .client import admin, pages
-from .common import json_option, print_fields, print_table, where_options
+from .common import json_option, print_changed, print_fields, print_table, where_options
 from .terminal import say, say_json
 from .values import given, moment, usd_text
 from .wire import Where, segment
@@ -148,7 +148,7 @@ def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **opti
     if "key" in document:
         _print_new(document, as_json=as_json)
     else:
-        print_fields(document, as_json=as_json)
+        print_changed(document, as_json=as_json)
 
 
 @command.command()
@@ -226,6 +226,6 @@ def _now() -> str:
 
 
 def _print_new(document: Mapping[str, Any], *, as_json: bool) -> None:
-    print_fields(document, as_json=as_json)
+    print_changed(document, as_json=as_json)
     if not as_json:
         say("The key is not stored and cannot be shown again.", err=True)

@@ -9,7 +9,7 @@ import click
 
 from .allowances import ALLOWANCE_OPTIONS, options_of
 from .client import admin
-from .common import json_option, print_fields, print_table, where_options
+from .common import json_option, print_changed, print_fields, print_table, where_options
 from .terminal import say, say_json
 from .values import given, usd_text
 from .wire import Where, segment
@@ -35,7 +35,7 @@ def owner_commands(kind: str) -> click.Group:
     ) -> None:
         body = {"id": owner_id, **given(options)} | ({"name": name} if name is not None else {})
         with admin(where) as client:
-            print_fields(client.call("POST", kinds, body=body), as_json=as_json)
+            print_changed(client.call("POST", kinds, body=body), as_json=as_json)
 
     @group.command("list", help=f"List every {kind}, by id.")
     @json_option
@@ -71,7 +71,7 @@ def owner_commands(kind: str) -> click.Group:
             raise click.UsageError("nothing to change: give at least one option")
         with admin(where) as client:
             document = client.call("PATCH", f"{kinds}/{segment(owner_id)}", body=body)
-        print_fields(document, as_json=as_json)
+        print_changed(document, as_json=as_json)
 
     @group.command(help=f"Forget the limits and budgets of a {kind}; its keys stay.")
     @click.argument("owner_id", metavar="ID")

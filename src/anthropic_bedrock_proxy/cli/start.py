@@ -82,6 +82,7 @@ def _serve(
     from ..app import build as app  # noqa: PLC0415  # after the bind
     from ..app.metrics import make_board  # noqa: PLC0415
     from ..app.sandbox import make_own_executor  # noqa: PLC0415
+    from ..app.start_note import FirstWorker  # noqa: PLC0415
     from ..app.store import make_files, make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
@@ -120,7 +121,6 @@ def _serve(
     except StoreError as error:
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         standard.say(f"The store does not answer yet: {error}", descriptor=2)
-    upstream = "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings)
     signals.hold()
     try:
         tls = tls_context(settings.server)
@@ -130,7 +130,7 @@ def _serve(
         settings,
         bound.host,
         bound.port,
-        upstream,
+        "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings),
         None if demo else credentials,
         first_key=first_key,
         keyless=keyless,
@@ -142,6 +142,7 @@ def _serve(
         own_executor=make_own_executor(settings),
         board=make_board(settings),
         output=output,
+        first=FirstWorker(),
     )
     try:
         return server.run(settings, bound, lambda: app.build(settings, inherited), tls)
