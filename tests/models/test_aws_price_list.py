@@ -99,6 +99,8 @@ def test_mantle_names_the_model_itself():
         (entry("input_tokens_batch", "0.0000000000"), reading.NO_AMOUNT),
         (entry("input_tokens_batch", "-1"), reading.NO_AMOUNT),
         (entry("input_tokens_batch", "NaN"), reading.NO_AMOUNT),
+        (entry("input_tokens_batch", "1e-999999999"), reading.NO_AMOUNT),
+        (entry("input_tokens_batch", "1e99"), reading.NO_AMOUNT),
         (entry("input_tokens_batch", "much"), reading.NO_AMOUNT),
         (entry("input_tokens_batch", "2", servicename="Claude Saga 9"), reading.NO_MODEL),
         (entry("input_tokens_batch", "2", servicename="Claude Sonnet 3.5"), reading.NO_MODEL),

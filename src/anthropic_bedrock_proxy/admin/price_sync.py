@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError
-from ..models.prices import CELLS, Price, PriceList, wider
+from ..models.prices import CELLS, Price, PriceList, is_plausible, wider
 from ..store.base.catalog import SyncedPrices
 from .call import AdminCall, Change, SyncQuery
 from .moments import timestamp
@@ -36,6 +36,8 @@ async def sync(call: AdminCall[NewPriceList, SyncQuery]) -> Change | dict[str, A
         raise InvalidRequestError(f"text: not in the form of prices.csv: {error}") from error
     if not found:
         raise InvalidRequestError("text: it has no row")
+    for price in found:
+        _check_amounts(price)
     last = await catalog.synced_prices()
     before = [] if last is None else [PriceList(lambda: last.text)]
     report = {
@@ -58,6 +60,16 @@ async def sync(call: AdminCall[NewPriceList, SyncQuery]) -> Change | dict[str, A
         before={"source": last.source, "synced_at": last.synced_at} if last else None,
         after={"source": body.source, "synced_at": call.now, "rows": len(found)},
     )
+
+
+def _check_amounts(price: Price) -> None:
+    """Raises `InvalidRequestError` for what no request could be charged: below zero, no number."""
+    for name in CELLS:
+        amount = getattr(price, name)
+        if amount is not None and not is_plausible(amount):
+            raise InvalidRequestError(
+                f"text: {price.model[:200]} {price.place[:50]}: {name} is no amount of dollars"
+            )
 
 
 def _difference(

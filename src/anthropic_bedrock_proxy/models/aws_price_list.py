@@ -24,7 +24,7 @@ from typing import Final
 import msgspec
 
 from .aws_usage import TokenUse, token_use
-from .prices import PriceList, cells_of, per_million, wider, written
+from .prices import PriceList, cells_of, is_plausible, per_million, wider, written
 from .table import ModelTable
 
 PRICE_LIST_SERVICES: Final = ("AmazonBedrock", "AmazonBedrockFoundationModels")
@@ -208,7 +208,7 @@ def _amount(entry: _ListedProduct, usage_type: str) -> str:
                 amount = Decimal(dimension.per_unit.get("USD", ""))
             except InvalidOperation:
                 raise _LeftOut(NO_AMOUNT, usage_type) from None
-            if not amount.is_finite() or amount <= 0:
+            if not amount or not is_plausible(amount):
                 raise _LeftOut(NO_AMOUNT, usage_type)
             amounts.add(per_million(amount, tokens))
     if len(amounts) != 1:

@@ -27,6 +27,7 @@ from .geography import WORLDWIDE, near, prefix_of
 
 _GOVERNMENT: Final = "us-gov"
 _PER: Final = 1_000_000
+_SMALLEST, _LARGEST = -20, 6  # powers of ten, of dollars for a token or a million of them
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +143,16 @@ def written(rows: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
     for model, place in sorted(rows):
         writer.writerow({"model": model, "place": place, **rows[model, place]})
     return table.getvalue()
+
+
+def is_plausible(amount: Decimal) -> bool:
+    """Tells whether a number of somebody else's may be an amount of dollars.
+
+    1e-999999999 is short to type, and a billion characters when it is written out.
+    """
+    if not amount.is_finite() or amount.is_signed():
+        return False
+    return not amount or _SMALLEST <= amount.adjusted() <= _LARGEST
 
 
 def per_million(amount: Decimal, tokens: int) -> str:

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from .geography import PROFILE_PREFIXES
-from .prices import per_million, written
+from .prices import is_plausible, per_million, written
 
 PUBLIC_PROVIDERS: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")
 _MODES: Final = frozenset(("chat", "completion", "responses", None))
@@ -73,7 +73,7 @@ def _cells(entry: Mapping[str, Any], providers: Collection[str]) -> dict[str, st
         for column, name in _NAMES.items()
         if isinstance(amount := entry.get(name), int | Decimal)
         and not isinstance(amount, bool)
-        and amount >= 0
+        and is_plausible(Decimal(amount))
     }
     return found if {"input", "output"} <= found.keys() else {}
 
