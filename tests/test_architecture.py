@@ -55,7 +55,7 @@ ALLOWED = {
         "store.totals",
         "telemetry.request_log.record",
     },
-    "config": set(),
+    "config": {"models.geography"},
     "health": set(),
     "diagnosis": {
         "aws.connect",

@@ -51,6 +51,11 @@ CASES = {
     "models.list": ("GET", "models?all=true", None),
     "models.map": ("PUT", "models/mappings", {"alias": "fast", "bedrock_id": f"us.{HAIKU}"}),
     "models.unmap": ("DELETE", "models/mappings?alias=mapped", None),
+    "models.sync_mappings": (
+        "PUT",
+        "models/mappings/synced",
+        {"source": "names.json", "mappings": {"quick": HAIKU}},
+    ),
     "models.sync": (
         "PUT",
         "models/offered",

@@ -116,7 +116,7 @@ class Rights(RuleBasedStateMachine):
         self.waiting = []
         ports = {name: Stepping(getattr(self.store, name), self.waiting) for name in PORTS}
         nowhere = Site(
-            registry=None, seal=None, prices=None, find_request=None
+            registry=lambda *_: None, seal=None, prices=None, find_request=None
         )  # models and places are not asked for
         self.api = AdminAPI(SimpleNamespace(**ports), nowhere, now=lambda: NOW)
         self.loop = asyncio.new_event_loop()

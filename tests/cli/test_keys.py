@@ -40,6 +40,8 @@ def test_create_with_everything(document):
     typed = f"{words} {more} {most} {lists} {last}".split()
     created = document("keys", "create", *typed)
     secret = created.pop("key")
+    (warning,) = created.pop("warnings")
+    assert warning.startswith("no price is known of claude-fable-5-2, claude-mythos-5-2: ")
     assert secret.startswith("sk-")
     assert find(secret).id == created["id"]
     assert find(secret).monthly_budget_nano == 12_500_000_000
@@ -256,3 +258,35 @@ def test_no_name_moves_the_cursor(run, document):
         lines = run("keys", *words).stdout
         assert r"\x1b[2Jgone\r\n\u202e=\x9b1" in lines
         assert lines.replace("\n", "").isprintable()
+
+
+@both
+@pytest.mark.parametrize(
+    ("unpriced", "means"),
+    [("serve", "does not count requests"), ("refuse", "are refused (UNPRICED_MODELS=refuse)")],
+)
+def test_whoever_sets_a_budget_is_warned_of_what_it_does_not_count(run, document, unpriced, means):
+    settings = {"UNPRICED_MODELS": unpriced}
+    created = run("keys", "create", "--name", "a", "--daily-budget", 1, **settings)
+    assert created.exit_code == 0
+    assert "warnings" not in created.stdout
+    assert "Warning: no price is known of claude-fable-5-2, claude-mythos-5-2: " in created.stderr
+    assert means in created.stderr
+    quiet = document("keys", "create", "--name", "b")
+    assert "warnings" not in quiet
+    update = ("keys", "update", quiet["id"])
+    assert "warnings" not in document(*update, "--rate-limit", 5)
+    assert "warnings" in document(*update, "--total-budget", 5)
+    assert "warnings" not in document(*update, "--total-budget", "none")
+    assert "warnings" not in document(*update, "--total-budget", 5, "--allow-model", "*haiku*")
+    assert "warnings" not in document(*update, "--total-budget", 6), "by what it may use already"
+
+
+def test_a_mapped_name_without_a_price_is_named_until_it_has_one(document):
+    future = "us.anthropic.claude-sonnet-9-20300101-v1:0"
+    document("models", "map", "next", future)
+    words = ("--name", "a", "--daily-budget", 1, "--allow-model", "next")
+    (warning,) = document("keys", "create", *words)["warnings"]
+    assert "is known of next: " in warning
+    document("prices", "set", future, "--input", 1, "--output", 2)
+    assert "warnings" not in document("keys", "create", *words)

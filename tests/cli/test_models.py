@@ -84,7 +84,7 @@ def test_the_store_comes_before_the_settings(run, document):
     assert rows["fast", "store"]["bedrock_model_id"] == f"us.{HAIKU}"
     assert rows["fast", "settings"]["in_force"] is False
     assert rows["broken", "settings"]["bedrock_model_id"] is None
-    assert "the store's holds" in run("models", "list", **settings).stdout
+    assert "settings (not in force)" in run("models", "list", **settings).stdout
     run("models", "unmap", "fast")
     refused = run("models", "unmap", "fast", **settings)
     assert "not mapped in the store, but in DEFAULT_MODEL_MAPPING" in refused.stderr
@@ -122,6 +122,19 @@ def test_sync_keeps_and_compares_what_bedrock_offers(run, document, catalog, bed
     assert {model.id for model in catalog("models")} == {model["id"] for model in first["models"]}
 
     sim.set_profiles({"other": f"us.{SONNET}"})
+    before = catalog("version")
+    tried = document("models", "sync", "--dry-run", **bedrock)
+    (changed,) = tried["changed"]
+    assert changed == {
+        "id": SONNET,
+        "new_profiles": [f"{APPLICATION}other"],
+        "gone_profiles": [f"{APPLICATION}team"],
+    }
+    assert (tried["new"], tried["stored"]) == ([f"{APPLICATION}other"], False)
+    said = run("models", "sync", "--dry-run", **bedrock).stdout
+    assert f"changed  {SONNET}: +{APPLICATION}other -{APPLICATION}team" in said
+    assert "nothing was stored" in said
+    assert catalog("version") == before
     second = document("models", "sync", **bedrock)
     assert second["new"] == [f"{APPLICATION}other"]
     assert second["gone"] == [f"{APPLICATION}team"]

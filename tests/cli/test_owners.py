@@ -32,6 +32,7 @@ def spend(owner, period, nano):
 def test_a_life(run, document, kind):
     kinds = f"{kind}s"
     created = document(kinds, "create", "a/b", "--monthly-budget", "12.50", "--rate-limit", 5)
+    assert "claude-fable-5-2" in created.pop("warnings")[0]
     assert created["created_at"] == created["updated_at"]
     assert (
         created.items()
@@ -53,6 +54,7 @@ def test_a_life(run, document, kind):
     assert (changed["name"], changed["rate_limit"]) == ("A", None)
     assert (changed["is_active"], changed["deactivated_reason"]) == (False, "disabled")
     assert "disabled" in run(kinds, "list").stdout
+    assert "Warning: no price" in run(kinds, "update", "a/b", "--daily-budget", 1).stderr
     active = document(kinds, "update", "a/b", "--active")
     assert (active["is_active"], active["deactivated_reason"]) == (True, None)
     assert document(kinds, "remove", "a/b") == {"id": "a/b", "removed": True}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from store_rows import a_key
 
@@ -57,3 +59,14 @@ def test_what_the_proxy_runs_itself_is_a_capability_where_there_are_tools():
         "web_search": {"supported": False},
     }
     assert tools["deepseek.r1-v1:0"]["code_execution"] == {"supported": False}
+
+
+def test_a_model_ends_while_a_worker_lives():
+    days = [date(2026, 10, 13), date(2026, 10, 14)]
+    models = ModelList(Registry(load_model_table(), OPTIONS), today=lambda: days[0])
+    sonnet = "claude-sonnet-4-20250514"
+    assert models.retrieve(sonnet, None)["lifecycle"] == "deprecated"
+    assert sonnet in ids(models=models)
+    del days[0]
+    assert models.retrieve(sonnet, None)["lifecycle"] == "retired"
+    assert sonnet not in ids(models=models)

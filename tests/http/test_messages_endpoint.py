@@ -543,3 +543,31 @@ def test_sampling_under_the_newest_version_is_left_out_where_the_operator_says_s
     (call,) = proxy.upstream.calls
     assert (b"temperature" in call.body) is sends
     assert ("x-proxy-warning" in answer.headers) is not sends
+
+
+ENDS = "claude-opus-4-1-20250805"
+ENDING = f"model: {ENDS} is retired on 2027-01-08"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_the_end_of_a_model_is_told_with_each_answer(proxy, message, streams):
+    proxy.upstream.script += [[STREAM] if streams else message] * 2
+    assert post(proxy, model=ENDS, stream=streams).headers["x-proxy-warning"] == ENDING
+    answer = post(proxy, model="claude-haiku-4-5", stream=streams)
+    assert "x-proxy-warning" not in answer.headers
+
+
+def test_the_end_of_a_model_is_told_before_what_was_changed(proxy, message):
+    proxy.upstream.script.append(message)
+    answer = post(proxy, model=ENDS, safeguards=[{"type": "dangerous_tool_use"}])
+    assert answer.headers["x-proxy-warning"].startswith(f"{ENDING}; safeguards: ")
+
+
+def test_a_model_that_is_gone_names_the_day(proxy):
+    refusal = UpstreamRefusal("ResourceNotFoundException", "It has reached its end.", status=404)
+    proxy.upstream.script.append(refusal)
+    answer = post(proxy, model=ENDS)
+    assert answer.status == 404
+    told = answer.json["error"]["message"]
+    assert told.startswith(f"It has reached its end. ({ENDING}; ")
+    assert answer.headers["x-should-retry"] == "false"

@@ -36,6 +36,14 @@ class TestCounting:
         assert call.bedrock_model_id == "anthropic.claude-haiku-4-5-20251001-v1:0"
         assert call.operation == "count-tokens"
 
+    def test_the_end_of_a_model_is_told(self, proxy):
+        proxy.upstream.script.append(encode({"inputTokens": 42}))
+        body = {**BODY, "model": "claude-opus-4-1"}
+        answer = ask(proxy, "POST", self.path, body=body)
+        assert answer.headers["x-proxy-warning"] == (
+            "model: claude-opus-4-1-20250805 is retired on 2027-01-08"
+        )
+
     def test_an_estimate_says_so_and_is_remembered(self, proxy):
         refusal = UpstreamRefusal(
             "ValidationException", "The provided model doesn't support counting tokens."

@@ -177,7 +177,7 @@ def test_a_place_that_is_not_listed_costs_what_the_dearest_does():
 
 def test_mantle_without_a_row_costs_what_a_geography_does():
     opus = "anthropic.claude-opus-4-8"
-    assert places(opus, "mantle", "eu-west-1") == ("mantle/eu-west-1", "mantle", "eu")
+    assert places(opus, "mantle", "eu-west-1") == ("mantle/eu-west-1", "mantle", "eu", "eu-west-1")
     assert PRICES.find(opus, "mantle", "eu-west-1", called=opus).place == "eu"
 
 

@@ -65,8 +65,10 @@ def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
         "m.free": {"litellm_provider": "bedrock", "mode": "chat"},
         "m.odd": entry | {"input_cost_per_token": True},
         "m.paid-back": entry | {"input_cost_per_token": -1e-06},
+        "m.endless": entry | {"input_cost_per_token": 7e-99},
     }
-    (price,) = PriceList(lambda: read_public_list(json.dumps(listed)))
+    text = json.dumps(listed).replace("7e-99", "1e-999999999")
+    (price,) = PriceList(lambda: read_public_list(text))
     assert (price.model, price.place, price.input, price.output) == ("m.x", "us", 2, 10)
     assert (price.batch_input, price.flex_input, price.flex_output) == (1, 1, None)
     assert price.priority_output == Decimal("17.5")

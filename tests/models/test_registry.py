@@ -297,3 +297,20 @@ def test_known_betas_are_those_of_the_table_and_the_operator():
         "context-1m-2025-08-07",
     } <= known
     assert "made-up-2025-01-01" not in known
+
+
+def test_a_fetched_name_stands_under_the_operator_s_and_over_ours():
+    registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping={"mine": f"us.{OPUS}"}))
+    registry.replace_stored({"stored": f"us.{OPUS}"})
+    remote = dict.fromkeys(("mine", "stored", "theirs", "claude-opus-4-8"), f"us.{HAIKU}")
+    registry.replace_remote(remote)
+
+    def goes_to(name):
+        return registry.route(name).targets[0].bedrock_model_id
+
+    assert goes_to("mine") == goes_to("stored") == f"us.{OPUS}"
+    assert goes_to("theirs") == goes_to("claude-opus-4-8") == f"us.{HAIKU}"
+    assert registry.route("theirs").listed
+    assert registry.mapping["mine"] == f"us.{OPUS}"
+    registry.replace_remote({})
+    assert goes_to("claude-opus-4-8") != f"us.{HAIKU}"

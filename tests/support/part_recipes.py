@@ -296,7 +296,7 @@ OPERATION = Recipe(
     (
         Edit("admin/greeting.py", "async def greet(call):\n    return {'hello': call.actor.id}\n"),
         Edit("admin/table.py", '\n    _get("keys.greet", "greeting", greeting.greet),', "= ("),
-        Edit("admin/table.py", "greeting, ", "from . import "),
+        Edit("admin/table.py", "\n    greeting,", "from . import ("),
     ),
     """
 import asyncio

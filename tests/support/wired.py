@@ -17,10 +17,10 @@ MASTER = "sk-master"
 
 
 @asynccontextmanager
-async def wired(*, board=None, **environ):
+async def wired(*, board=None, first=None, **environ):
     """Yields `send(method, path, body, key=...)`, which returns the `Answer`.
 
-    `board` is what it counts in.
+    `board` is what it counts in, `first` says whether it is the first worker.
     """
     with TemporaryDirectory() as folder:
         usual = {
@@ -40,6 +40,7 @@ async def wired(*, board=None, **environ):
                 resolver=resolver,
                 output=Output(),
                 board=board,
+                first=first,
             ),
         )
 

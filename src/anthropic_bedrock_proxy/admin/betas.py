@@ -16,7 +16,7 @@ from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import DEFAULT_PROVIDER, Registry, base_model_id
 from ..store.base.catalog import ANY, CapabilityOverride
 from . import patterns
-from .call import AdminCall, Change, Nothing, Site
+from .call import AdminCall, Change, Nothing, Site, known_models
 from .documents import document, recorded
 
 Kind = Literal["beta", "field", "tier"]
@@ -54,7 +54,7 @@ class OverrideKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 async def list_(call: AdminCall[Nothing, BetaQuery]) -> dict[str, Any]:
     """Lists the overrides of the store, then those of the settings and of the built-in table."""
     kind, model = call.query.kind, call.query.model
-    registry = call.site.registry(await call.store.catalog.mappings())
+    registry = await known_models(call)
     ids = [*_ids(registry, model), ANY] if model else None
     table = list(_of_table(registry, model)) if model else []
     rows = [
@@ -70,7 +70,7 @@ async def list_(call: AdminCall[Nothing, BetaQuery]) -> dict[str, Any]:
 async def put(call: AdminCall[NewOverride, Nothing]) -> Change:
     """Gives an override."""
     body = call.body
-    registry = call.site.registry(await call.store.catalog.mappings())
+    registry = await known_models(call)
     override = CapabilityOverride(
         model=_ids(registry, body.model or ANY, body.dialect)[0],
         dialect=body.dialect,
@@ -95,7 +95,7 @@ async def put(call: AdminCall[NewOverride, Nothing]) -> Change:
 async def forget(call: AdminCall[Nothing, OverrideKey]) -> Change:
     """Takes back every override on a name, learned or given."""
     query, catalog = call.query, call.store.catalog
-    registry = call.site.registry(await catalog.mappings())
+    registry = await known_models(call)
     ids = _ids(registry, query.model) if query.model else None
     found = [
         override

@@ -9,7 +9,7 @@ import msgspec
 
 from ..models.prices import PriceList
 from ..models.registry import Registry
-from ..store.base.catalog import ModelMapping
+from ..store.base.catalog import ModelMapping, PriceRecord, SyncedPrices
 from ..store.base.store import Store
 from ..store.sealing import Seal
 from ..telemetry.request_log.record import RequestRecord
@@ -19,13 +19,28 @@ B = TypeVar("B")
 Q = TypeVar("Q")
 
 
+class HeldPrices(msgspec.Struct, frozen=True):
+    """The prices that the store holds."""
+
+    own: Sequence[PriceRecord]
+    synced: SyncedPrices | None
+
+
+def _none(registry: Registry, held: HeldPrices, allowed_models: Sequence[str]) -> Sequence[str]:  # noqa: ARG001  # the shape of `Site.unpriced`
+    return ()
+
+
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the settings that operations show or check against."""
 
-    # The models under stored mappings; to be used before the next `await`, as there is only one.
-    registry: Callable[[Sequence[ModelMapping]], Registry]
+    # The models under the stored and the fetched names; to be used before the next `await`, as
+    # there is only one.
+    registry: Callable[[Sequence[ModelMapping], Mapping[str, str]], Registry]
     seal: Seal
     prices: PriceList  # the shipped ones
+    # The names without a price under some prices, that keys of some allowed models may ask for.
+    unpriced: Callable[[Registry, HeldPrices, Sequence[str]], Sequence[str]] = _none
+    refuses_unpriced: bool = False
     model_mapping: Mapping[str, str] = {}
     providers: Mapping[str, Mapping[str, str]] = {}
     betas_passed: Sequence[str] = ()
@@ -47,8 +62,21 @@ class AdminCall(msgspec.Struct, Generic[B, Q], frozen=True, kw_only=True):
     query: Q
 
 
+async def known_models(call: AdminCall[Any, Any]) -> Registry:
+    """Returns the models as a running proxy knows them: see `Site.registry`."""
+    catalog = call.store.catalog
+    stored, fetched = await catalog.mappings(), await catalog.synced_mappings()
+    return call.site.registry(stored, fetched.mappings if fetched is not None else {})
+
+
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A body or query that says nothing."""
+
+
+class SyncQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A query of what is synced; `dry_run`: only tell what would change."""
+
+    dry_run: bool = False
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):

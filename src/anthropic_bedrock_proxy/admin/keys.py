@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -14,6 +15,7 @@ from ..store.base.errors import NoSuchObjectError
 from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
 from . import patterns
 from .allowances import AllowanceBody, Name, changes
+from .budget_warnings import budget_warnings
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .moments import moment_ms
@@ -118,8 +120,9 @@ async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
     )
     check_reach(call.actor, key)
     await call.store.keys.create(key, hash_secret(secret), first=call.query.first)
+    warnings = await budget_warnings(call, fields, key.allowed_models)
     return Change(
-        document={"id": key.id, "key": secret} | document(key),
+        document={"id": key.id, "key": secret} | document(key) | warnings,
         object=key.id,
         after=recorded(key),
         status=201,
@@ -187,13 +190,19 @@ async def _changed(call: AdminCall[Any, Any], fields: dict[str, Any]) -> Change:
     after = await call.store.keys.update(
         call.parts["id"], fields, now=call.now, judge=judgement.judge
     )
-    return _done(judgement, after, secret if judgement.gained else None)
+    warnings = await budget_warnings(call, fields, after.allowed_models)
+    return _done(judgement, after, secret if judgement.gained else None, warnings)
 
 
-def _done(judgement: _KeyJudgement, after: KeyRecord, secret: str | None) -> Change:
+def _done(
+    judgement: _KeyJudgement,
+    after: KeyRecord,
+    secret: str | None,
+    warnings: Mapping[str, list[str]] | None = None,
+) -> Change:
     told = {} if secret is None else {"id": after.id, "key": secret}
     return Change(
-        document=told | document(after),
+        document=told | document(after) | dict(warnings or {}),
         object=after.id,
         before=None if judgement.before is None else recorded(judgement.before),
         after=recorded(after),

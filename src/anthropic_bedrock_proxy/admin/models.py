@@ -1,4 +1,4 @@
-"""Models: those that clients may ask for, the operator's names for them, Bedrock's listing."""
+"""Models: those that clients may ask for, and the operator's names for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.chain_gaps import chain_gaps
 from ..models.registry import Registry, Target
 from ..models.table import Model
-from ..store.base.catalog import BedrockModel, ModelMapping
+from ..store.base.catalog import ModelMapping
 from . import patterns
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
@@ -20,7 +20,6 @@ from .documents import document, recorded
 Dialect = Literal["invoke", "messages", "mantle", "converse"]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
 Alias = Annotated[str, Meta(max_length=200, pattern=patterns.ALIAS)]
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class ModelQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,26 +42,13 @@ class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     alias: str
 
 
-class OfferedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A model that Bedrock lists for the account."""
-
-    id: Id
-    name: str
-    provider: str
-    profiles: tuple[str, ...] = ()
-
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole listing of the account's models, to be stored."""
-
-    models: tuple[OfferedModel, ...]
-
-
 async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
     """Lists models with the Bedrock ids that their requests go to, and the names given to them."""
     stored = await call.store.catalog.mappings()
+    fetched = await call.store.catalog.synced_mappings()
     listed = await call.store.catalog.models()
-    registry = call.site.registry(stored)
+    remote = fetched.mappings if fetched is not None else {}
+    registry = call.site.registry(stored, remote)
     found = {model.id: model.profiles for model in listed} if listed else None
     return {
         "models": [
@@ -70,7 +56,7 @@ async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
             for model in registry.models
             if call.query.all or model.lifecycle != "retired"
         ],
-        "mapped": _mapped(registry, call.site.model_mapping, stored),
+        "mapped": _mapped(registry, stored, call.site.model_mapping, remote),
         "chains": _chains(registry),
     }
 
@@ -82,7 +68,7 @@ async def map_(call: AdminCall[NewMapping, Nothing]) -> Change:
         alias=body.alias, bedrock_id=body.bedrock_id, dialect=body.dialect, updated_at=call.now
     )
     # Without stored aliases: an alias stands for a model, not for another alias.
-    targets = _targets(call.site.registry([mapping]), mapping.alias)
+    targets = targets_of(call.site.registry([mapping], {}), mapping.alias)
     if not targets:
         raise InvalidRequestError(
             f"{body.bedrock_id[:200]} cannot be routed: it is no model that `models list --all` "
@@ -111,41 +97,6 @@ async def unmap(call: AdminCall[Nothing, Unmapped]) -> Change:
     return Change(document={"alias": alias, "removed": True}, object=alias, before=recorded(before))
 
 
-async def sync(call: AdminCall[Offer, Nothing]) -> Change:
-    """Stores Bedrock's listing, and returns how it differs from the last one."""
-    found = [
-        BedrockModel(
-            id=model.id,
-            name=model.name,
-            provider=model.provider,
-            profiles=model.profiles,
-            synced_at=call.now,
-        )
-        for model in call.body.models
-    ]
-    if len({model.id for model in found}) != len(found):
-        raise InvalidRequestError("models: a listing names every model once")
-    old = _names(await call.store.catalog.models())
-    await call.store.catalog.replace_models(found)
-    new = _names(found)
-    difference = {"new": sorted(new - old), "gone": sorted(old - new)}
-    profiles = {model.id: list(model.profiles) for model in found}
-    report = {
-        "models": [msgspec.to_builtins(model) for model in found],
-        **difference,
-        "registry": [
-            {
-                "id": model.id,
-                "bedrock": model.bedrock,
-                "offered": model.bedrock in profiles,
-                "profiles": profiles.get(model.bedrock, []),
-            }
-            for model in call.site.registry([]).models
-        ],
-    }
-    return Change(document=report, object="models", after=difference)
-
-
 async def _stored(call: AdminCall[Any, Any], alias: str) -> ModelMapping | None:
     mappings = await call.store.catalog.mappings()
     return next((mapping for mapping in mappings if mapping.alias == alias), None)
@@ -154,7 +105,7 @@ async def _stored(call: AdminCall[Any, Any], alias: str) -> ModelMapping | None:
 def _model(
     registry: Registry, model: Model, found: Mapping[str, Sequence[str]] | None
 ) -> dict[str, Any]:
-    targets = _targets(registry, model.id)
+    targets = targets_of(registry, model.id)
     return {
         **msgspec.to_builtins(model),
         "lacks": sorted(model.lacks),
@@ -166,18 +117,23 @@ def _model(
 
 
 def _mapped(
-    registry: Registry, configured: Mapping[str, str], stored: Sequence[ModelMapping]
+    registry: Registry,
+    stored: Sequence[ModelMapping],
+    configured: Mapping[str, str],
+    remote: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Lists the operator's names: those of the store, then of the settings."""
+    """Lists the operator's names: those of the store, of the settings, then the fetched ones."""
     rows = [{**_mapping(mapping), "source": "store", "in_force": True} for mapping in stored]
     hidden = {mapping.alias for mapping in stored}
-    rows += [
-        {"alias": alias, "bedrock_id": name, "dialect": None, "updated_at": None}
-        | {"source": "settings", "in_force": alias not in hidden}
-        for alias, name in configured.items()
-    ]
+    for source, mapping in (("settings", configured), ("remote", remote)):
+        rows += [
+            {"alias": alias, "bedrock_id": name, "dialect": None, "updated_at": None}
+            | {"source": source, "in_force": alias not in hidden}
+            for alias, name in mapping.items()
+        ]
+        hidden |= mapping.keys()
     for row in rows:
-        targets = _targets(registry, row["alias"]) if row["in_force"] else []
+        targets = targets_of(registry, row["alias"]) if row["in_force"] else []
         row["bedrock_model_id"] = targets[0].bedrock_model_id if targets else None
     return rows
 
@@ -191,7 +147,7 @@ def _chains(registry: Registry) -> list[dict[str, Any]]:
             "targets": [
                 {"provider": target.provider, "dialect": target.dialect}
                 | {"bedrock_model_id": target.bedrock_model_id}
-                for target in ([] if name == "*" else _targets(registry, name))
+                for target in ([] if name == "*" else targets_of(registry, name))
             ],
             "left_out": [
                 {"provider": gap.provider or None, "reason": gap.reason}
@@ -208,17 +164,12 @@ def _mapping(mapping: ModelMapping) -> dict[str, Any]:
     return {name: fields[name] for name in ("alias", "bedrock_id", "dialect", "updated_at")}
 
 
-def _targets(registry: Registry, name: str) -> Sequence[Target]:
+def targets_of(registry: Registry, name: str) -> Sequence[Target]:
     """Returns the targets of requests for a name; none if they cannot be routed."""
     try:
         return registry.route(name).targets
     except ProxyError:
         return ()
-
-
-def _names(models: Iterable[BedrockModel]) -> set[str]:
-    """Returns the ids in a listing that can come and go: models and profiles."""
-    return {name for model in models for name in (model.id, *model.profiles)}
 
 
 def _unique(names: Iterable[str]) -> list[str]:

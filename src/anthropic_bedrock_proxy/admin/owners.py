@@ -12,6 +12,7 @@ from ..errors import InvalidRequestError
 from ..store.base.callers import KeyRecord, OwnerKind, OwnerRecord
 from ..store.base.errors import NoSuchObjectError
 from .allowances import AllowanceBody, Id, Name, changes
+from .budget_warnings import budget_warnings
 from .call import AdminCall, Change, Nothing
 from .documents import document, recorded
 from .scopes import Actor, check_owned
@@ -52,7 +53,10 @@ class Owners(msgspec.Struct, frozen=True):
         await call.store.owners.create(
             owner, judge=_OwnerJudgement(call.actor, owner.kind, owner.id)
         )
-        return Change(document=document(owner), object=owner.id, after=recorded(owner), status=201)
+        warnings = await budget_warnings(call, fields)
+        return Change(
+            document=document(owner) | warnings, object=owner.id, after=recorded(owner), status=201
+        )
 
     async def update(self, call: AdminCall[ChangedOwner, Nothing]) -> Change:
         """Changes the given settings; null takes one away."""
@@ -66,8 +70,9 @@ class Owners(msgspec.Struct, frozen=True):
         after = await call.store.owners.update(
             self.kind, owner_id, fields, now=call.now, judge=judgement
         )
+        warnings = await budget_warnings(call, fields)
         return Change(
-            document=document(after),
+            document=document(after) | warnings,
             object=after.id,
             before=judgement.recorded,
             after=recorded(after),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -12,14 +12,13 @@ from ..errors import InvalidRequestError, NotFoundError
 from ..models.prices import Price, PriceList
 from ..models.registry import Registry, base_model_id
 from ..money import nano, nano_rounded_up, nano_rounded_up_or_none
-from ..store.base.catalog import ANY, PriceRecord, SyncedPrices
+from ..store.base.catalog import ANY, PriceRecord
 from . import patterns
-from .call import AdminCall, Change, Nothing
+from .call import AdminCall, Change, Nothing, known_models
 from .documents import document, recorded
 from .moments import moment_ms, timestamp
 from .validation import field
 
-_LONGEST_LIST: Final = 1 << 19  # characters; compressed it fits an item of DynamoDB
 Region = Annotated[str, Meta(pattern=patterns.PRICE_REGION)]
 # Short enough for the key of an item in any store: DynamoDB takes 1 KB of UTF-8.
 ModelName = Annotated[str, Meta(min_length=1, max_length=200, pattern=patterns.NO_SPACES)]
@@ -29,13 +28,6 @@ class PriceQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """A query of prices; `model`: only that one's, by any of its names."""
 
     model: str | None = None
-
-
-class NewPriceList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A price list in the form of models/prices.csv, and where it came from."""
-
-    source: Annotated[str, Meta(min_length=1, max_length=300)]
-    text: Annotated[str, Meta(min_length=1, max_length=_LONGEST_LIST)]
 
 
 class NewPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,13 +58,13 @@ async def list_(call: AdminCall[Nothing, PriceQuery]) -> dict[str, Any]:
     Of a model and place that several lists have, the first row holds.
     """
     catalog = call.store.catalog
-    rows = [{**document(price), "place": "", "source": "store"} for price in await catalog.prices()]
+    rows = [_set(price) for price in await catalog.prices()]
     if (synced := await catalog.synced_prices()) is not None:
         at = timestamp(synced.synced_at)
         rows += [_listed(price, "synced", at) for price in PriceList(lambda: synced.text)]
     rows += [_listed(price, "shipped", None) for price in call.site.prices]
     if (wanted := call.query.model) is not None:
-        model = call.site.registry(await catalog.mappings()).behind(wanted)
+        model = (await known_models(call)).behind(wanted)
         names = {wanted, base_model_id(wanted)}
         names.update((model.id, model.bedrock, *model.aliases) if model else ())
         rows = [row for row in rows if base_model_id(row["model"]) in names]
@@ -82,7 +74,7 @@ async def list_(call: AdminCall[Nothing, PriceQuery]) -> dict[str, Any]:
 async def set_(call: AdminCall[NewPrice, Nothing]) -> Change:
     """Adds a price, or replaces the one with the same model, region and beginning."""
     body = call.body
-    _check_model(call.site.registry(await call.store.catalog.mappings()), body.model)
+    _check_model(await known_models(call), body.model)
     valid_from = _moment("valid_from", body.valid_from) or 0
     valid_until = _moment("valid_until", body.valid_until)
     if valid_until is not None and valid_until <= valid_from:
@@ -102,7 +94,7 @@ async def set_(call: AdminCall[NewPrice, Nothing]) -> Change:
     before = await _stored(call, price.key)
     await call.store.catalog.put_price(price)
     return Change(
-        document={**document(price), "place": "", "source": "store"},
+        document=_set(price),
         object=price.model,
         before=recorded(before) if before else None,
         after=recorded(price),
@@ -119,27 +111,6 @@ async def remove(call: AdminCall[Nothing, PriceKey]) -> Change:
         raise NotFoundError(f"no price of {query.model} was set for this region and beginning")
     return Change(
         document={**document(before), "removed": True}, object=before.model, before=recorded(before)
-    )
-
-
-async def sync(call: AdminCall[NewPriceList, Nothing]) -> Change:
-    """Replaces the price list of the last sync; the operator's own prices stay over it."""
-    body = call.body
-    try:
-        rows = sum(1 for _ in PriceList(lambda: body.text))
-    except (KeyError, msgspec.ValidationError) as error:
-        raise InvalidRequestError(f"text: not in the form of prices.csv: {error}") from error
-    if not rows:
-        raise InvalidRequestError("text: it has no row")
-    last = await call.store.catalog.synced_prices()
-    await call.store.catalog.put_synced_prices(
-        SyncedPrices(source=body.source, synced_at=call.now, text=body.text)
-    )
-    return Change(
-        document={"source": body.source, "synced_at": timestamp(call.now), "rows": rows},
-        object="prices",
-        before={"source": last.source, "synced_at": last.synced_at} if last else None,
-        after={"source": body.source, "synced_at": call.now, "rows": rows},
     )
 
 
@@ -168,6 +139,11 @@ def _moment(name: str, text: str | None) -> int | None:
 
 def _amount(name: str, amount: Decimal | None) -> int | None:
     return None if amount is None else field(name, nano, amount)
+
+
+def _set(price: PriceRecord) -> dict[str, Any]:
+    """Renders a price of the operator's."""
+    return {**document(price), "place": "", "source": "store"}
 
 
 def _listed(price: Price, source: str, updated_at: str | None) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class Actor(msgspec.Struct, frozen=True):
 
 MASTER: Final = Actor("master", frozenset((EVERYTHING,)))
 LOCAL: Final = Actor("cli", frozenset((EVERYTHING,)))  # whoever can open the store may do anything
+# A worker that syncs by itself, as its operator has enabled it.
+SCHEDULE: Final = Actor("schedule", frozenset(("prices:write", "models:write")))
 
 
 def check_grant(actor: Actor, scopes: Iterable[str]) -> None:

@@ -11,8 +11,21 @@ from typing import Any, Final
 
 import msgspec
 
-from . import audit, betas, budgets, keys, models, prices, providers, requests, usage
-from .call import AdminCall, Nothing
+from . import (
+    audit,
+    betas,
+    budgets,
+    keys,
+    mapping_sync,
+    models,
+    offered,
+    price_sync,
+    prices,
+    providers,
+    requests,
+    usage,
+)
+from .call import AdminCall, Nothing, SyncQuery
 from .owners import TEAMS, USERS, ChangedOwner, NewOwner
 from .scopes import EVERYTHING, SCOPES
 
@@ -92,12 +105,31 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _get("budgets.history", "budgets/{kind}/{id}/history", budgets.history),
     _get("prices.list", "prices", prices.list_, query=prices.PriceQuery),
     _write("prices.set", "PUT prices", prices.set_, body=prices.NewPrice),
-    _write("prices.sync", "PUT prices/synced", prices.sync, body=prices.NewPriceList),
+    _write(
+        "prices.sync",
+        "PUT prices/synced",
+        price_sync.sync,
+        body=price_sync.NewPriceList,
+        query=SyncQuery,
+    ),
     _write("prices.remove", "DELETE prices", prices.remove, query=prices.PriceKey),
     _get("models.list", "models", models.list_, models.ModelQuery),
     _write("models.map", "PUT models/mappings", models.map_, body=models.NewMapping),
     _write("models.unmap", "DELETE models/mappings", models.unmap, query=models.Unmapped),
-    _write("models.sync", "PUT models/offered", models.sync, body=models.Offer),
+    _write(
+        "models.sync_mappings",
+        "PUT models/mappings/synced",
+        mapping_sync.sync,
+        body=mapping_sync.NewMappings,
+        query=SyncQuery,
+    ),
+    _write(
+        "models.sync",
+        "PUT models/offered",
+        offered.sync,
+        body=offered.Offer,
+        query=SyncQuery,
+    ),
     _get("betas.list", "betas", betas.list_, betas.BetaQuery),
     _write("betas.put", "PUT betas", betas.put, body=betas.NewOverride),
     _write("betas.forget", "DELETE betas", betas.forget, query=betas.OverrideKey),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from functools import cache
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 
 from ..admin.api import AdminAPI
-from ..admin.call import Site
+from ..admin.call import HeldPrices, Site
 from ..config import Settings
+from ..models.prices import PriceList
 from ..models.registry import Registry
 from ..store.base.catalog import ModelMapping
 from ..store.base.store import Store
@@ -20,13 +22,15 @@ from .models import load_prices
 def build_admin(settings: Settings, store: Store) -> AdminAPI:
     """The API over an open store."""
     models, failover = settings.models, settings.failover
-    folder = settings.store.requests_path
+    folder, prices = settings.store.requests_path, load_prices()
     site = Site(
         registry=_registry(settings),
         find_request=lambda request_id: asyncio.to_thread(
             find, folder, request_id, keep_seconds=settings.store.request_log_hours * 3600
         ),
-        prices=load_prices(),
+        prices=prices,
+        unpriced=partial(_unpriced, prices, settings.aws.region),
+        refuses_unpriced=settings.budgets.unpriced_models == "refuse",
         seal=Seal(failover.encryption_secret),
         model_mapping=models.default_model_mapping,
         providers=failover.providers,
@@ -37,7 +41,25 @@ def build_admin(settings: Settings, store: Store) -> AdminAPI:
     return AdminAPI(store, site)
 
 
-def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry]:
+def _unpriced(
+    shipped: PriceList,
+    region: str,
+    registry: Registry,
+    held: HeldPrices,
+    allowed_models: Sequence[str],
+) -> list[str]:
+    """Lists the names without a price in a region: see `Site.unpriced`."""
+    from ..gateway.admission.pricing import Pricing  # noqa: PLC0415  # seldom needed
+    from ..gateway.admission.unpriced import unpriced_names  # noqa: PLC0415
+
+    pricing = Pricing(registry.behind, lambda _: region, shipped, now=time.time)
+    pricing.replace_stored(held.own, held.synced)
+    return list(unpriced_names(registry, pricing, allowed_models))
+
+
+def _registry(
+    settings: Settings,
+) -> Callable[[Sequence[ModelMapping], Mapping[str, str]], Registry]:
     """Makes registries: the models as a running proxy would see them under some mappings."""
 
     @cache
@@ -46,13 +68,14 @@ def _registry(settings: Settings) -> Callable[[Sequence[ModelMapping]], Registry
 
         return make_registry(settings)
 
-    def under(mappings: Sequence[ModelMapping]) -> Registry:
+    def under(mappings: Sequence[ModelMapping], fetched: Mapping[str, str]) -> Registry:
         # One for all, as nobody keeps it: every operation puts its own mappings in first.
         registry = base()
         registry.replace_stored(
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
         )
+        registry.replace_remote(fetched)
         return registry
 
     return under

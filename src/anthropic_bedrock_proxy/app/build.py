@@ -44,6 +44,8 @@ from .observers import (
     make_request_log,
 )
 from .sandbox import OnDemandSandbox
+from .start_note import note_unpriced
+from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from ..sandbox.child import OwnExecutor
     from ..telemetry.metrics.board import Board
     from ..telemetry.output import LogOutput
+    from .start_note import FirstWorker
 
 _RESTART_SECONDS: Final = 5.0
 _OPEN_SECONDS: Final = 1.0
@@ -71,6 +74,7 @@ class Inherited(msgspec.Struct, frozen=True, kw_only=True):
     board: Board | None = None
     output: LogOutput  # of log lines
     stored_providers: bool = True  # whether those of the store are called
+    first: FirstWorker | None = None  # who tells what need not be told by each
 
 
 class App:
@@ -169,6 +173,7 @@ def check(settings: Settings) -> None:
     check_metrics(settings)
     check_health(settings)
     check_tracing(settings)
+    check_syncs(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -243,6 +248,8 @@ async def build(
         begin_trace=tracing.begin if tracing is not None else None,
     )
     tasks = _start_tasks(settings, store, journal, counters.budgets, limiter)
+    for sync in make_syncs(settings, store, resolver, providers.regions.values):
+        tasks.append(_keep_running("prices or names are no longer synced", sync.run))
     if metrics is not None:
         metrics.watch(
             application,
@@ -254,6 +261,10 @@ async def build(
         )
         tasks.append(_keep_running("states are no longer measured", metrics.run))
     await updates.begin()
+    if inherited.first is not None and inherited.first.claim():
+        refuses = not counters.serves_unpriced
+        note = note_unpriced(registry, counters.pricing, refuses=refuses)
+        tasks.append(asyncio.create_task(note))
     watchdog = Watchdog()
     watchdog.start()
     return App(

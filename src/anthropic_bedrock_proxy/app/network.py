@@ -21,6 +21,7 @@ from ..upstream.provider_upstream import ProviderUpstream
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
     from ..upstream.control import ControlPlane
+    from ..upstream.price_list import PriceListAPI
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +102,17 @@ class Wiring:
             endpoint,
             region=self.default.region,
             credentials=self._default_credentials(),
+        )
+
+    def price_list(self, url: str | None) -> PriceListAPI:
+        """Builds the client of the AWS Price List API, with the default provider's AWS keys."""
+        from ..upstream.price_list import PRICE_LIST_REGION, PriceListAPI  # noqa: PLC0415  # seldom
+
+        # It has no FIPS and no dualstack endpoints.
+        home = endpoint_url("api.pricing", PRICE_LIST_REGION)
+        endpoint = Endpoint.from_url(url or home)
+        return PriceListAPI(
+            self._pool(endpoint, PoolOptions()), endpoint, credentials=self._default_credentials()
         )
 
     def _endpoint(self, provider: Provider, name: str, url: str, service: str) -> BedrockUpstream:

@@ -79,3 +79,14 @@ def print_fields(document: Mapping[str, Any], *, as_json: bool) -> None:
     for name, value in document.items():
         text = usd_text(value) if name.endswith("_usd") else cell_text(value)
         say(f"{name:<{width}}  {text}")
+
+
+def print_changed(document: Mapping[str, Any], *, as_json: bool) -> None:
+    """Prints an object that was changed, as `print_fields`; its warnings on stderr, for people."""
+    if as_json:
+        say_json(document)
+        return
+    fields = {name: value for name, value in document.items() if name != "warnings"}
+    print_fields(fields, as_json=False)
+    for warning in document.get("warnings", ()):
+        say(f"Warning: {warning}.", err=True)

@@ -23,6 +23,8 @@ _OF_ITS_OWN: Final = {
     "STORE_URL": {"STORE_URL": STORE_URL, "JOURNAL_DIR": ""},
     "LIMITS_URL": {"LIMITS_URL": "memory://"},
     "ENABLE_TRACING": {"ENABLE_TRACING": "false"},
+    "PRICING_SYNC_URL": {"PRICING_SYNC_URL": ""},
+    "MODEL_MAPPING_SYNC_ENABLED": {"MODEL_MAPPING_SYNC_ENABLED": "false"},
 }
 
 
@@ -56,6 +58,7 @@ def demo_settings(
             "BEDROCK_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "BEDROCK_MANTLE_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "BEDROCK_CONTROL_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "PRICING_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "demo",
             "AWS_SECRET_ACCESS_KEY": "demo",
             "AWS_BEARER_TOKEN_BEDROCK": "",

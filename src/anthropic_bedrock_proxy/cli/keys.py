@@ -16,7 +16,7 @@ from ..admin.keys import LONGEST_OVERLAP_SECONDS
 from ..admin.scopes import SCOPES
 from .allowances import ALLOWANCE_OPTIONS, options_of
 from .client import Admin, admin
-from .common import json_option, print_fields, where_options
+from .common import json_option, print_changed, print_fields, where_options
 from .key_list import list_
 from .naming import on_one
 from .terminal import say
@@ -126,7 +126,7 @@ def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **opti
     if "key" in document:
         _print_new(document, as_json=as_json)
     else:
-        print_fields(document, as_json=as_json)
+        print_changed(document, as_json=as_json)
 
 
 @command.command()
@@ -194,6 +194,6 @@ def _checked_name(name: str) -> str:
 
 
 def _print_new(document: Mapping[str, Any], *, as_json: bool) -> None:
-    print_fields(document, as_json=as_json)
+    print_changed(document, as_json=as_json)
     if not as_json:
         say("The key is not stored and cannot be shown again.", err=True)

@@ -109,9 +109,10 @@ def unmap(*, alias: str, as_json: bool, where: Where) -> None:
 
 
 @command.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what has changed since the last one.")
 @json_option
 @where_options
-def sync(*, as_json: bool, where: Where) -> None:
+def sync(*, dry_run: bool, as_json: bool, where: Where) -> None:
     """Ask Bedrock which models and inference profiles this account has, and keep the answer.
 
     Bedrock is asked from here, with the credentials of the configuration, also with --url.
@@ -119,20 +120,28 @@ def sync(*, as_json: bool, where: Where) -> None:
     from .sync import offered  # noqa: PLC0415  # heavy
 
     models = offered(load(where.config_file))
-    with admin(where, without_store="make") as client:
-        report = client.call("PUT", "models/offered", body={"models": models})
+    with admin(where, without_store="built in" if dry_run else "make") as client:
+        report = client.call(
+            "PUT", "models/offered", query={"dry_run": dry_run}, body={"models": models}
+        )
     if as_json:
         say_json(report)
         return
-    print_table(
-        ("ID", Column("BEDROCK ID", rank=2), Column("PROFILES", cut=True, rank=1)),
-        [(row["id"], row["bedrock"], _profiles(row)) for row in report["registry"]],
-    )
-    say()
-    say(f"{len(report['models'])} models are offered here.")
+    if not dry_run:
+        print_table(
+            ("ID", Column("BEDROCK ID", rank=2), Column("PROFILES", cut=True, rank=1)),
+            [(row["id"], row["bedrock"], _profiles(row)) for row in report["registry"]],
+        )
+        say()
+    stored = "nothing was stored" if dry_run else "stored"
+    say(f"{len(report['models'])} models are offered here; {stored}.")
     for word in ("new", "gone"):
         for name in report[word]:
-            say(f"{word:<5}{name}")
+            say(f"{word:<9}{name}")
+    for row in report["changed"]:
+        profiles = [f"+{name}" for name in row["new_profiles"]]
+        profiles += [f"-{name}" for name in row["gone_profiles"]]
+        say(f"changed  {row['id']}: {' '.join(profiles)}")
 
 
 def _targets(row: Mapping[str, Any]) -> str:
@@ -149,7 +158,7 @@ def _left_out(row: Mapping[str, Any]) -> str:
 
 def _source(row: Mapping[str, Any]) -> str:
     source: str = row["source"]
-    return source if row["in_force"] else f"{source} (the store's holds)"
+    return source if row["in_force"] else f"{source} (not in force)"
 
 
 def _profiles(row: Mapping[str, Any]) -> str:

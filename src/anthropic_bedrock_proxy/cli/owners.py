@@ -10,7 +10,7 @@ import click
 from .allowances import ALLOWANCE_OPTIONS, limits_text, options_of
 from .client import Admin, admin
 from .columns import Column, print_table
-from .common import confirm, json_option, print_fields, where_options, yes_option
+from .common import confirm, json_option, print_changed, print_fields, where_options, yes_option
 from .naming import on_one
 from .terminal import say, say_json
 from .values import given, usd_text
@@ -43,7 +43,7 @@ def owner_commands(kind: str) -> click.Group:
     ) -> None:
         body = {"id": owner_id, **given(options)} | ({"name": name} if name is not None else {})
         with admin(where, without_store="make") as client:
-            print_fields(client.call("POST", kinds, body=body), as_json=as_json)
+            print_changed(client.call("POST", kinds, body=body), as_json=as_json)
 
     @group.command("list", help=f"List every {kind}, by id.")
     @json_option
@@ -87,7 +87,7 @@ def owner_commands(kind: str) -> click.Group:
             raise click.UsageError("nothing to change: give at least one option")
         with admin(where) as client:
             document = call(client, "PATCH", owner_id, body)
-        print_fields(document, as_json=as_json)
+        print_changed(document, as_json=as_json)
 
     @group.command(help=f"Forget the limits and budgets of a {kind}; its keys stay.")
     @click.argument("owner_id", metavar="ID|NAME")

@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import click
 
-from ..models.public_list import PublicListError, read_public_list
 from .client import admin
 from .columns import Column, print_table
 from .common import json_option, print_fields, where_options
+from .price_report import lines_of
 from .terminal import say, say_json
 from .values import dollars, moment, usd_text
-from .wire import Where
+from .wire import Where, load
 
 _COLUMNS = ("input_usd", "output_usd", "cache_read_usd", "cache_write_usd", "cache_write_1h_usd")
 from_option = click.option(
@@ -122,30 +122,33 @@ def unset(
 
 
 @command.command("sync")
-@click.argument("source", metavar="FILE|URL")
+@click.argument("source", metavar="[FILE|URL]", required=False)
 @click.option("--dry-run", is_flag=True, help="Only tell what would change.")
 @json_option
 @where_options
-def sync(*, source: str, dry_run: bool, as_json: bool, where: Where) -> None:
-    """Take over a price list in LiteLLM's public format, from a file or by https.
+def sync(*, source: str | None, dry_run: bool, as_json: bool, where: Where) -> None:
+    """Take over AWS's price list, or one in LiteLLM's public format from FILE or URL.
 
-    It stands under the prices that were set, and over the shipped ones.
+    Without FILE or URL the list is that of PRICING_SYNC_URL, or else AWS's own, asked with the AWS
+    keys of the configuration, also with --url. It stands under the prices that were set, and over
+    the shipped ones.
     """
-    from .price_sync import compared, text_of  # noqa: PLC0415  # seldom needed
+    from .price_sync import taken  # noqa: PLC0415  # heavy
 
-    try:
-        table = read_public_list(text_of(source))
-    except PublicListError as error:
-        raise click.ClickException(f"{source} is no price list: {error}") from error
-    with admin(where, without_store="make") as client:
-        report = compared(table, client.call("GET", "prices")["prices"])
-        if not dry_run:
-            client.call("PUT", "prices/synced", body={"source": source[:300], "text": table})
+    settings = load(where.config_file)
+    source = source or settings.sync.prices_url
+    with admin(where, without_store="built in" if dry_run else "make") as client:
+        providers = [] if source else client.call("GET", "providers")["providers"]
+        prices = taken(settings, [one["region"] for one in providers], source)
+        report = client.call(
+            "PUT",
+            "prices/synced",
+            query={"dry_run": dry_run},
+            body={"source": prices.source, "text": prices.text},
+        )
+    report |= {"skipped": prices.skipped, "examples": prices.examples}
     if as_json:
-        say_json(report | {"stored": not dry_run})
+        say_json(report)
         return
-    for kind, rows in report.items():
-        for row in rows:
-            say(f"{kind:<8} {row}")
-    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in report.items())
-    say(f"{counts}; {'nothing was stored' if dry_run else 'stored'}")
+    for line in lines_of(report):
+        say(line)

@@ -83,6 +83,7 @@ def _serve(
     from ..app.metrics import make_board  # noqa: PLC0415
     from ..app.models import missing_targets  # noqa: PLC0415
     from ..app.sandbox import make_own_executor  # noqa: PLC0415
+    from ..app.start_note import FirstWorker  # noqa: PLC0415
     from ..app.store import make_files, make_store  # noqa: PLC0415
     from ..process import serve as server  # noqa: PLC0415  # after the bind
     from ..process.tls import tls_context  # noqa: PLC0415
@@ -114,7 +115,6 @@ def _serve(
     make_files(settings, store)
     _check_folder(settings)
     found = _look_for_keys(settings, store, resolver)
-    upstream = "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings)
     signals.hold()
     try:
         tls = tls_context(settings.server)
@@ -124,7 +124,7 @@ def _serve(
         settings,
         bound.host,
         bound.port,
-        upstream,
+        "the built-in simulator (demo)" if demo else bedrock.bedrock_url(settings),
         None if demo else credentials,
         first_key=found.secret,
         keyless=found.keyless,
@@ -138,6 +138,7 @@ def _serve(
         board=make_board(settings),
         output=output,
         stored_providers=not demo,
+        first=FirstWorker(),
     )
     try:
         return server.run(settings, bound, lambda: app.build(settings, inherited), tls)

@@ -10,6 +10,7 @@ _FIXED = "never had an effect"
 _OPENAI = "all models are called through Amazon Bedrock"
 _ROUTING = "there are no other providers, routing rules or prompt compression"
 _COGNITO = "the administration does not use Cognito"
+_OPERATOR = "a sync never touches the prices that were set; `prices unset` takes one away"
 
 IGNORED: dict[str, str] = {
     "APP_NAME": _NAME,
@@ -45,6 +46,7 @@ IGNORED: dict[str, str] = {
     "COMPRESSION_TOOL_RESULT_MAX_CHARS": _ROUTING,
     "COMPRESSION_FOLD_AFTER_TURNS": _ROUTING,
     "CACHE_AWARE_ROUTING_ENABLED": _ROUTING,
+    "PRICING_SYNC_OVERWRITE_MANUAL": _OPERATOR,
     "SENTRY_DSN": _FIXED,
     "COGNITO_USER_POOL_ID": _COGNITO,
     "COGNITO_CLIENT_ID": _COGNITO,

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import re
 
+from ..models.geography import PROFILE_PREFIXES, REGIONAL
 from .schema import Rule
 
 _NAME = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
 _HOST = rf"{_NAME}(?::(?P<port>[0-9]{{1,5}}))?"
 _ENDPOINT = rf"(?i:(?P<origin>https?://{_HOST})/?)"
 _PROXY = rf"(?i:(?P<scheme>http://)?(?P<authority>(?:[^\s/?#@]+@)?{_HOST})/?)"
+_HTTPS = rf"(?i:https)://{_HOST}(?:/[^\s#]*)?"
 _SERVERS = rf"(?:[^\s/?#@]*@)?{_HOST}"
 _OTHERS = rf"(?:,{_NAME}(?::[0-9]{{1,5}})?)*"
 _QUERY = r"(?:\?[^\s#]*)?"
@@ -27,7 +29,7 @@ _HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 5.6.2, token
 _ADDRESS = r"[^\s/@]+"
 _MEMORY = r"[0-9]+[bkmgBKMG]?"
 _TABLE = r"[A-Za-z0-9_.-]{3,255}"
-_GEOGRAPHY = r"global|regional|us|eu|apac|jp|au|us-gov"
+_GEOGRAPHIES = (PROFILE_PREFIXES[0], REGIONAL, *PROFILE_PREFIXES[1:])
 _SQLITE = r"sqlite:///[^?#]+"
 _UNIX = r"unix:///\S+"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
@@ -103,10 +105,14 @@ TOKEN = Rule(
 KEY = _pattern("letters, digits, signs and inner blanks of ASCII", r"[ -~]+")
 MODE = _pattern("three or four octal digits, such as 0660", r"0?[0-7]{3}")
 ENDPOINT = Rule("http:// or https://, a host and perhaps a port, without a path", _endpoint)
+HTTPS = _pattern("https://, a host, and perhaps a port and a path", _HTTPS)
 PROXY = Rule("http://[USER:PASSWORD@]HOST:PORT", _proxy)
 REGION = _pattern("the name of an AWS region, such as eu-central-1", _REGION)
 HEADER = Rule("the name of an HTTP header", _header)
-GEOGRAPHY = _pattern("global, regional, us, eu, apac, jp, au or us-gov", _GEOGRAPHY)
+GEOGRAPHY = Rule(
+    f"{', '.join(_GEOGRAPHIES[:-1])} or {_GEOGRAPHIES[-1]}",
+    lambda text: text if text in _GEOGRAPHIES else None,
+)
 MEMORY = _pattern("a size such as 256m or 1g", _MEMORY)
 TABLE = _pattern("3 to 255 letters, digits, `_`, `-` or `.`", _TABLE)
 STORE = Rule("sqlite:///PATH, dynamodb:// or memory://", _store)

@@ -18,6 +18,7 @@ from .sections.models import FailoverSettings, ModelSettings
 from .sections.sandbox import SandboxSettings
 from .sections.server import AuthSettings, CORSSettings, ServerSettings, StreamingSettings
 from .sections.store import StoreSettings, TableSettings
+from .sections.sync import SyncSettings
 from .sections.telemetry import TelemetrySettings
 from .sections.web import WebSettings
 
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     budgets: BudgetSettings = BudgetSettings()
     streaming: StreamingSettings = StreamingSettings()
     models: ModelSettings = ModelSettings()
+    sync: SyncSettings = SyncSettings()
     failover: FailoverSettings = FailoverSettings()
     fetch: FetchSettings = FetchSettings()
     sandbox: SandboxSettings = SandboxSettings()

@@ -27,6 +27,7 @@ from .admission.admission import Admission
 from .conversion import ConversionOptions, convert
 from .exchange import Exchange
 from .failover.failover import pinned_provider
+from .retirement import explained
 from .sources import Sources, has_urls
 
 _encode = msgspec.json.Encoder().encode
@@ -93,7 +94,7 @@ class Counting:
         exchange.model = request.view.model
         provider = pinned_provider(exchange.caller, self._upstreams)
         route = self._registry.route(exchange.model, provider=provider)
-        exchange.listed = route.listed
+        exchange.listed, exchange.retires = route.listed, route.retires
         if not await self._admission.admit_count(exchange, request, route):
             return TokenCount(estimate_input(body), estimated=True)
         if has_urls(request.view):
@@ -115,7 +116,7 @@ class Counting:
                 return TokenCount(await self._count(target.provider, counting))
             except UpstreamRefusal as refusal:
                 if not _cannot_count(counting, refusal):
-                    raise from_refusal(refusal) from refusal
+                    raise explained(from_refusal(refusal), route, self._registry) from refusal
                 self._remember_without(key)
         return TokenCount(estimate_input(call.body), estimated=True)
 

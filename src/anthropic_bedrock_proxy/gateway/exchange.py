@@ -44,6 +44,7 @@ class Exchange(msgspec.Struct, eq=False):
     served_by: str | None = None  # the label of `target`, where there was a choice
     service_tier: str | None = None  # the one that Bedrock used, if it said so
     warnings: Sequence[str] = ()  # what was changed for Bedrock in a way that changes the answer
+    retires: str = ""  # see `Route.retires`
     dropped: Sequence[str] = ()  # what was left out for it, and nothing lost by that
     timeline: Timeline = msgspec.field(default_factory=Timeline)
     meter: Meter = msgspec.field(default_factory=Meter)

@@ -30,6 +30,7 @@ from .failover.attempts import Attempts, SingleTarget
 from .failover.failover import Failover, pinned_provider
 from .overrides.known import capabilities_of
 from .overrides.overrides import Overrides
+from .retirement import explained
 from .sources import Sources, has_urls
 
 
@@ -79,7 +80,6 @@ class Messages:
         exchange.model = request.view.model
         exchange.stream = bool(request.view.stream)
         route = self._route(exchange, request)
-        exchange.listed = route.listed
         options = ConversionOptions(
             flags=exchange.betas,
             rules=self._registry.betas,
@@ -94,7 +94,6 @@ class Messages:
             if route.opaque:
                 await self._resolve_profile(route.base_model_id, exchange.key_id)
                 route = self._route(exchange, request)
-                exchange.listed = route.listed
                 await self._admission.confirm(exchange, request, route, lease)
             if not request.plain and has_urls(request.view):
                 request = await self._sources.inline(request, exchange.key_id)
@@ -112,7 +111,7 @@ class Messages:
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
-            raise refused(exchange, refusal, lease) from None
+            raise explained(refused(exchange, refusal, lease), route, self._registry) from None
         except ProxyError as error:
             exchange.error_type = error.type
             lease.settle()
@@ -124,7 +123,9 @@ class Messages:
     def _route(self, exchange: Exchange, request: MessagesRequest) -> Route:
         geography = request.inference_geo() if "inference_geo" in request.fields else ""
         provider = pinned_provider(exchange.caller, self._upstreams)
-        return self._registry.route(exchange.model, provider=provider, geography=geography)
+        route = self._registry.route(exchange.model, provider=provider, geography=geography)
+        exchange.listed, exchange.retires = route.listed, route.retires
+        return route
 
     async def _try_targets(self, admitted: AdmittedRequest, route: Route) -> bytes | AnswerEvents:
         exchange = admitted.exchange

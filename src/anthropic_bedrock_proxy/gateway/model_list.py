@@ -7,12 +7,13 @@ The operator's own names come first, then the models of the table, newest first.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from ..models.registry import Registry, Route
-from ..models.table import Model
+from ..models.table import Model, line_of
 from ..store.base.callers import Caller
 from .admission.permissions import NOT_ALLOWED, check_model
 
@@ -20,7 +21,6 @@ _DEFAULT_LIMIT: Final = 20
 _MAX_LIMIT: Final = 1000
 _DEFAULT_LIFECYCLES: Final = ("active", "deprecated")
 _LIFECYCLES: Final = (*_DEFAULT_LIFECYCLES, "retired")
-_LINES: Final = ("haiku", "sonnet", "opus", "fable", "mythos")
 _UNKNOWN_DATE: Final = "1970-01-01"
 # Leaf of `capabilities` -> the feature of models.toml that says so.
 _FEATURES: Final = {
@@ -36,13 +36,25 @@ _EDITS: Final = {
 }
 
 
+def utc_day() -> date:
+    """Returns the day, as AWS counts days."""
+    return datetime.now(UTC).date()
+
+
 class ModelList:
     """The models, as clients see them."""
 
-    def __init__(self, registry: Registry, *, server_tools: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        server_tools: Collection[str] = (),
+        today: Callable[[], date] = utc_day,
+    ) -> None:
         """`server_tools` are the kinds that the proxy runs itself, e.g. `code_execution`."""
         self._registry = registry
         self._server_tools = server_tools
+        self._today = today
 
     def retrieve(self, name: str, caller: Caller | None) -> dict[str, Any]:
         """Describes one model. Raises `NotFoundError` for what the key may not use, too."""
@@ -106,10 +118,11 @@ class ModelList:
             "created_at": _moment(model.created_at if model else _UNKNOWN_DATE),
             "max_input_tokens": model.context_tokens if model else None,
             "max_tokens": model.output_tokens if model else None,
-            "lifecycle": model.lifecycle if model else "active",
+            # By the day: a worker may outlive a model.
+            "lifecycle": model.lifecycle_on(self._today()) if model else "active",
             "deprecated_at": None,  # AWS tells the end, not when it was announced
             "retires_at": _moment(model.ends_at) if model and model.ends_at else None,
-            "line": next((line for line in _LINES if line in route.base_model_id), None),
+            "line": line_of(route.base_model_id),
         }
         if not route.opaque:
             shape["capabilities"] = self._capabilities(route)

@@ -11,19 +11,16 @@ Source: model_prices_and_context_window.json of LiteLLM 1.110.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from .geography import PROFILE_PREFIXES
-from .prices import Price
+from .prices import is_plausible, per_million, written
 
-_PROVIDERS: Final = frozenset(("bedrock", "bedrock_converse", "bedrock_mantle"))
+PUBLIC_PROVIDERS: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")
 _MODES: Final = frozenset(("chat", "completion", "responses", None))
-_PER: Final = 1_000_000
 # A column of prices.csv -> its name there.
 _NAMES: Final = {
     "input": "input_cost_per_token",
@@ -47,8 +44,11 @@ class PublicListError(Exception):
     """The text is no such list; the message says why."""
 
 
-def read_public_list(text: str) -> str:
-    """Returns the list in the form of prices.csv. Raises `PublicListError`."""
+def read_public_list(text: str, providers: Collection[str] = PUBLIC_PROVIDERS) -> str:
+    """Returns the list in the form of prices.csv, the entries of `providers` alone.
+
+    Raises `PublicListError`.
+    """
     try:
         document = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
@@ -57,29 +57,25 @@ def read_public_list(text: str) -> str:
         raise PublicListError("it is no JSON object of models")
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for name, entry in document.items():
-        if isinstance(entry, dict) and (cells := _cells(entry)) is not None:
+        if isinstance(entry, dict) and (cells := _cells(entry, providers)):
             rows.setdefault(_place(name), cells)
     if not rows:
         raise PublicListError("it has no text model of Bedrock with a price")
-    table = io.StringIO()
-    writer = csv.DictWriter(table, Price.__struct_fields__, restval="", lineterminator="\n")
-    writer.writeheader()
-    for model, place in sorted(rows):
-        writer.writerow({"model": model, "place": place, **rows[model, place]})
-    return table.getvalue()
+    return written(rows)
 
 
-def _cells(entry: Mapping[str, Any]) -> dict[str, str] | None:
-    if entry.get("litellm_provider") not in _PROVIDERS or entry.get("mode") not in _MODES:
-        return None
+def _cells(entry: Mapping[str, Any], providers: Collection[str]) -> dict[str, str]:
+    """Returns the cells of an entry; none for what is no text model of `providers`."""
+    if entry.get("litellm_provider") not in providers or entry.get("mode") not in _MODES:
+        return {}
     found = {
-        column: f"{(Decimal(amount) * _PER).normalize():f}"
+        column: per_million(Decimal(amount), tokens=1)
         for column, name in _NAMES.items()
         if isinstance(amount := entry.get(name), int | Decimal)
         and not isinstance(amount, bool)
-        and amount >= 0
+        and is_plausible(Decimal(amount))
     }
-    return found if {"input", "output"} <= found.keys() else None
+    return found if {"input", "output"} <= found.keys() else {}
 
 
 def _place(name: str) -> tuple[str, str]:

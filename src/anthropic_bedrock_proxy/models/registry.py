@@ -1,9 +1,9 @@
 """Requested model -> route: the targets that can serve it, in the order to try them.
 
 A name is looked up in this order: the store's map (`models map`), the operator's
-DEFAULT_MODEL_MAPPING, Anthropic ids and aliases (a `[1m]` suffix is ignored: the window is the
-model's own), Bedrock ids with or without an inference profile prefix, ARNs. Everything is resolved
-once and remembered.
+DEFAULT_MODEL_MAPPING, the fetched map (MODEL_MAPPING_SYNC_URL), Anthropic ids and aliases (a `[1m]`
+suffix is ignored: the window is the model's own), Bedrock ids with or without an inference profile
+prefix, ARNs. Everything is resolved once and remembered.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import msgspec
 from msgspec import structs
 
 from ..bounded import Bounded
-from ..errors import InvalidRequestError, NotFoundError
+from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from .betas import BetaRules, known_flags
 from .geography import PROFILE_PREFIXES, bounds, check_partition, prefix_of
-from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on
+from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on, line_of
 
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
@@ -47,6 +47,7 @@ class Route(msgspec.Struct, frozen=True):
     opaque: bool = False  # an application inference profile: ask Bedrock what is behind it
     listed: bool = True  # False: the name is one of any number that a client may think of
     possible_names: tuple[str, ...] = ()  # of an opaque one: all that may turn out to be behind it
+    retires: str = ""  # in words, where it is known when AWS takes the model away
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +87,7 @@ class Registry:
         self._table = table
         self._options = options
         self._stored: Mapping[str, str] = {}
+        self._remote: Mapping[str, str] = {}
         self._stored_dialects: Mapping[str, str] = {}
         self._profile_models: dict[str, str] = {}  # application profile ARN -> base id
         self._offered: Mapping[str, Collection[str]] = {}  # base id -> prefixes, as Bedrock lists
@@ -115,8 +117,8 @@ class Registry:
 
     @property
     def mapping(self) -> dict[str, str]:
-        """Requested name -> what it stands for: the settings' and, over them, the store's."""
-        return {**self._options.mapping, **self._stored}
+        """Requested name -> what it stands for: of the store, the settings, the fetched map."""
+        return {**self._remote, **self._options.mapping, **self._stored}
 
     def find(self, name: str) -> Model | None:
         """Finds the model behind an Anthropic id, an alias or a Bedrock id."""
@@ -134,6 +136,11 @@ class Registry:
         self._stored_dialects = dict(dialects or {})
         self._routes.clear()
 
+    def replace_remote(self, mapping: Mapping[str, str]) -> None:
+        """Takes over the fetched map, which stands under what the operator says."""
+        self._remote = dict(mapping)
+        self._routes.clear()
+
     def replace_offered(self, profiles: Mapping[str, Collection[str]]) -> None:
         """Takes over what Bedrock lists for the default account: prefixes of profiles by base id.
 
@@ -141,6 +148,18 @@ class Registry:
         """
         self._offered = dict(profiles)
         self._routes.clear()
+
+    def newest_of_line(self, model: Model) -> Model | None:
+        """Finds the newest model of the same line that AWS does not take away, and has here."""
+        line = line_of(model.bedrock)
+        for other in self._table.model:
+            if line is not None and line == line_of(other.bedrock) and other.ends_at is None:
+                try:
+                    self.route(other.id)
+                except ProxyError:
+                    continue
+                return other
+        return None
 
     def known_betas(self) -> frozenset[str]:
         """Returns the beta flags that no client has made up."""
@@ -204,6 +223,7 @@ class Registry:
             opaque=opaque,
             listed=self._is_listed(requested),
             possible_names=self._all_names if opaque else (),
+            retires=_retires(model),
         )
 
     def _is_listed(self, requested: str) -> bool:
@@ -213,6 +233,7 @@ class Registry:
             self._by_name,
             self._stored,
             self._options.mapping,
+            self._remote,
             self._options.chains,
             self._profile_models,
         )
@@ -244,7 +265,7 @@ class Registry:
 
     def _mapped(self, requested: str) -> str:
         plain = _plain(requested)
-        for mapping in (self._stored, self._options.mapping):
+        for mapping in (self._stored, self._options.mapping, self._remote):
             for name in (requested, plain):
                 if name in mapping:
                     return mapping[name]
@@ -340,6 +361,12 @@ def _nowhere(name: str, profiles: Collection[str], region: str) -> InvalidReques
         f"{', '.join(profiles)}. Choose another model or region; if it has come there since, let "
         "the operator run `models sync` or map the name to its id there"
     )
+
+
+def _retires(model: Model | None) -> str:
+    if model is None or model.ends_at is None:
+        return ""
+    return f"model: {model.id} is retired on {model.ends_at}"
 
 
 def _plain(requested: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+LINES: Final = ("haiku", "sonnet", "opus", "fable", "mythos")  # of Claude
 MAX_NAME: Final = 2048  # characters of a model's name: Bedrock's own bound of an id
 DIALECTS: Final = ("invoke", "messages", "mantle", "converse")
 # Every feature that models.toml may name, and what it says about a model on a dialect.
@@ -75,12 +76,18 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     dialects: tuple[str, ...] = ()  # in order of preference; empty: the generation's
     mantle: str | None = None  # its id on bedrock-mantle, where that differs from `bedrock`
     lacks: frozenset[str] = frozenset()  # features that its generation has and it has not
+    price_names: tuple[str, ...] = ()  # in AWS's price list, where not `display_name`
 
     def lifecycle_on(self, day: date) -> str:
         """Tells whether it is `active`, `deprecated` (its end is known) or `retired` on a day."""
         if self.ends_at is None:
             return self.lifecycle
         return "retired" if day.isoformat() >= self.ends_at else "deprecated"
+
+
+def line_of(model_id: str) -> str | None:
+    """Returns the line of a Claude, by its id; None for what is none."""
+    return next((line for line in LINES if line in model_id), None)
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):

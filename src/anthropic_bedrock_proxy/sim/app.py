@@ -22,6 +22,8 @@ from .control import control
 from .log import Entry
 from .models.listing import get_inference_profile, list_foundation_models, list_inference_profiles
 from .options import MAX_BODY_BYTES
+from .price_list import SERVICE as PRICING
+from .price_list import get_products
 from .routing import Route, route
 from .script import Error, Seen, Step
 from .state import SimulatorState
@@ -124,6 +126,11 @@ class Simulator(SimulatorState):
         if entry.method == "GET":
             await self._run(call, operations.plain(self._listing(where, call.query)))
             return
+        if where.operation == "GetProducts":
+            if entry.auth == "bearer":
+                raise Refusal("MissingAuthenticationTokenException", "Missing Authentication Token")
+            await self._run(call, operations.plain(get_products(call.headers, body)))
+            return
         document = decode_body(body) if where.takes_messages else None
         if document is not None:
             entry.model, streams = named(document)
@@ -187,7 +194,9 @@ async def _read(request: Request) -> bytes | None:
 
 
 def _refuse(call: _Call, error: Error) -> None:
-    told = answered(error, call.request_id, anthropic=call.route.anthropic)
+    where = call.route
+    typed = where.service == PRICING
+    told = answered(error, call.request_id, anthropic=where.anthropic, typed=typed)
     entry = call.entry
     entry.outcome = "refused"
     entry.status, entry.error_type, entry.error_message = told.status, told.type, error.message

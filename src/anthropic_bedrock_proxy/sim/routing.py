@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from . import price_list
 from .wire.signature import MANTLE_SERVICE, signed_service
 
 _MODEL_ACTIONS = {
@@ -50,6 +51,8 @@ def route(method: str, raw_path: str, headers: Mapping[str, str]) -> Route:
             return Route(operation="GetInferenceProfile", identifier=unquote(identifier))
         case ("GET", "foundation-models"):
             return Route(operation="ListFoundationModels")
+        case ("POST", "") if headers.get("x-amz-target") == price_list.TARGET:
+            return Route(operation="GetProducts", service=price_list.SERVICE)
         case (_, "mantle", *rest):
             return _messages(method, rest, mantle=True)
         case (_, "anthropic", *_):

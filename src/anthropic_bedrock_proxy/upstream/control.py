@@ -9,34 +9,21 @@ bedrock:GetInferenceProfile.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
-from time import monotonic
 from typing import Final, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
-from .. import __version__
 from ..aws.connect import Endpoint
-from ..aws.credentials import CredentialsError, CredentialsSource
-from ..aws.http import Pool, TransportError
-from ..aws.sigv4 import Credentials, Signer, canonical_path, canonical_query
-from ..aws_errors import (
-    NO_CREDENTIALS,
-    NO_MODEL,
-    NOT_AN_ANSWER,
-    UNREACHABLE,
-    UpstreamRefusal,
-    rule_for,
-)
-from .refusals import refusal_from_http
+from ..aws.credentials import CredentialsSource
+from ..aws.http import Pool
+from ..aws.sigv4 import canonical_query
+from ..aws_errors import NO_MODEL, NOT_AN_ANSWER, UpstreamRefusal
+from .aws_calls import AWSCalls, AWSRequest
 
-_log = logging.getLogger("anthropic_bedrock_proxy.upstream")
-_HTTP_OK: Final = 200
 _PAGE_SIZE: Final = "1000"
 _MAX_PAGES: Final = 100  # a token that never ends must not keep us for ever
-_BACKOFF_SECONDS: Final = 0.25
 
 Kind = Literal["SYSTEM_DEFINED", "APPLICATION"]
 T = TypeVar("T")
@@ -108,14 +95,18 @@ class ControlPlane:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Either `credentials` or `bearer_token`; `timeout_seconds` bounds one attempt."""
-        self._pool = pool
-        self._endpoint = endpoint
-        self._credentials = credentials
-        self._bearer_token = bearer_token
-        self._signer = Signer(host=endpoint.authority, region=region, service="bedrock")
-        self._timeout_seconds = timeout_seconds
-        self._max_attempts = max_attempts
-        self._sleep = sleep
+        self._calls = AWSCalls(
+            pool,
+            endpoint,
+            name="the control plane of Amazon Bedrock",
+            service="bedrock",
+            region=region,
+            credentials=credentials,
+            bearer_token=bearer_token,
+            timeout_seconds=timeout_seconds,
+            max_attempts=max_attempts,
+            sleep=sleep,
+        )
 
     async def list_inference_profiles(
         self, kinds: Sequence[Kind] = ("SYSTEM_DEFINED", "APPLICATION")
@@ -151,68 +142,8 @@ class ControlPlane:
 
     async def close(self) -> None:
         """Lets go of every connection."""
-        await self._pool.close()
+        await self._calls.close()
 
     async def _get(self, path: str, query: list[tuple[str, str]], shape: type[T]) -> T:
-        attempt = 1
-        while True:
-            try:
-                body = await self._once(f"{self._endpoint.path}{path}", canonical_query(query))
-                return msgspec.json.decode(body, type=shape)
-            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-                raise UpstreamRefusal(
-                    NOT_AN_ANSWER, f"Amazon Bedrock answered in another shape: {error}"
-                ) from error
-            except UpstreamRefusal as refusal:
-                if attempt >= self._max_attempts or not rule_for(refusal).retryable:
-                    raise
-                wait = max(_BACKOFF_SECONDS * 2**attempt, refusal.retry_after or 0.0)
-            await self._sleep(wait)
-            attempt += 1
-
-    async def _once(self, path: str, query: str) -> bytes:
-        deadline = monotonic() + self._timeout_seconds
-        keys = None if self._bearer_token is not None else await self._keys()
-        try:
-            head = self._head(path, query, keys)
-            response = await self._pool.request(head, b"", deadline - monotonic())
-            try:
-                body = await response.read_all(self._timeout_seconds, deadline=deadline)
-            finally:
-                response.close()
-        except TransportError as error:
-            raise UpstreamRefusal(
-                UNREACHABLE,
-                f"the control plane of Amazon Bedrock cannot be asked: {error}",
-            ) from error
-        if response.status == _HTTP_OK:
-            return body
-        refusal = refusal_from_http(response.status, response.headers, body)
-        if self._credentials is not None and rule_for(refusal).credentials:
-            self._credentials.invalidate(keys)
-        raise refusal
-
-    async def _keys(self) -> Credentials:
-        source = self._credentials
-        if source is None:
-            raise UpstreamRefusal(NO_CREDENTIALS, "no AWS credentials")
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return source.current or await source.get()
-        except (CredentialsError, TimeoutError) as error:
-            reason = str(error) or "AWS credentials did not come in time"
-            raise UpstreamRefusal(NO_CREDENTIALS, reason) from error
-
-    def _head(self, path: str, query: str, keys: Credentials | None) -> bytes:
-        if keys is None:
-            lines = (
-                f"host: {self._endpoint.authority}\r\n"
-                f"authorization: Bearer {self._bearer_token}\r\n"
-            )
-        else:
-            lines = self._signer.headers(keys, canonical_path(path), b"", method="GET", query=query)
-        target = f"{path}?{query}" if query else path
-        return (
-            f"GET {target} HTTP/1.1\r\n{lines}accept: application/json\r\n"
-            f"user-agent: anthropic-bedrock-proxy/{__version__}\r\ncontent-length: 0\r\n\r\n"
-        ).encode("latin-1")
+        request = AWSRequest(method="GET", path=path, query=canonical_query(query))
+        return await self._calls.call(request, shape)

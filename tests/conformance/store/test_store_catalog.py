@@ -14,6 +14,8 @@ from anthropic_bedrock_proxy.store.base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedMappings,
+    SyncedPrices,
 )
 from anthropic_bedrock_proxy.store.base.errors import (
     StoreError,
@@ -38,6 +40,29 @@ def a_provider(name: str = "west", **fields) -> ProviderRecord:
     return ProviderRecord(
         **{"name": name, "region": "us-west-2", "created_at": 1, "updated_at": 1} | fields
     )
+
+
+def test_what_was_synced_is_replaced_as_a_whole(opened):
+    prices = SyncedPrices(source="a", synced_at=1, text="model,place\n" * 1000)
+    names = SyncedMappings(source="b", synced_at=2, mappings={"fast": "us.a", "b\u00e4st": "us.b"})
+
+    async def story():
+        async with opened() as store:
+            catalog = store.catalog
+            assert await catalog.synced_prices() is None
+            assert await catalog.synced_mappings() is None
+            before = await catalog.version()
+            await catalog.put_synced_prices(prices)
+            await catalog.put_synced_mappings(names)
+            assert await catalog.synced_prices() == prices
+            assert await catalog.synced_mappings() == names
+            fewer = SyncedMappings(source="b", synced_at=3, mappings={})
+            await catalog.put_synced_mappings(fewer)
+            assert await catalog.synced_mappings() == fewer
+            assert await catalog.synced_prices() == prices
+            assert await catalog.version() > before
+
+    asyncio.run(story())
 
 
 def test_mappings_are_replaced_by_alias(opened):

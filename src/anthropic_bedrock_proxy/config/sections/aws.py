@@ -101,6 +101,16 @@ class AWSSettings(Section, frozen=True):
             url=True,
         ),
     ] = None
+    pricing_endpoint_url: Annotated[
+        str | None,
+        Setting(
+            "PRICING_ENDPOINT_URL",
+            "Use this endpoint of the AWS Price List API instead of the one in us-east-1.",
+            aliases=("AWS_ENDPOINT_URL_PRICING", "AWS_ENDPOINT_URL"),
+            rule=rules.ENDPOINT,
+            url=True,
+        ),
+    ] = None
     use_fips_endpoint: Annotated[
         bool,
         Setting(

@@ -25,6 +25,7 @@ from .lease import Counters, Lease
 from .periods import today
 from .permissions import check_model, check_request
 from .rate_limits import LimitPlan, Ticket
+from .unpriced import is_unpriced
 
 MODEL_UNPRICED: Final = "model_unpriced"
 _LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
@@ -135,17 +136,14 @@ class Admission:
     def _check_priced(self, route: Route) -> None:
         """Raises `InvalidRequestError` for what no budget could count, if that is not served."""
         counters = self._counters
-        if counters.serves_unpriced:
-            return
-        for target in route.targets:
-            if counters.pricing.rates(target) is None:
-                raise InvalidRequestError(
-                    f"model: {route.requested_model[:200]} has no known price, so the budgets of "
-                    "this key could not count it. The operator sets one with `prices set`; choose "
-                    "another model until then.",
-                    error_code=MODEL_UNPRICED,
-                    cause=MODEL_UNPRICED,
-                )
+        if not counters.serves_unpriced and is_unpriced(route, counters.pricing):
+            raise InvalidRequestError(
+                f"model: {route.requested_model[:200]} has no known price, so the budgets of this "
+                "key could not count it. The operator sets one with `prices set` or `prices "
+                "sync`; choose another model until then.",
+                error_code=MODEL_UNPRICED,
+                cause=MODEL_UNPRICED,
+            )
 
     def _known_of(self, caller: Caller, at_ms: int) -> _CallerPlan:
         """Looks up once a day, or after a change, what applies to a caller."""

@@ -50,11 +50,16 @@ def check_model(key: KeyRecord, route: Route) -> None:
         _check_model(key, route, ())
 
 
-def _check_model(key: KeyRecord, route: Route, possible_names: Sequence[str]) -> None:
+def allows(patterns: Sequence[str], route: Route, possible_names: Sequence[str] = ()) -> bool:
+    """Tells whether a model may be used that may be asked for by any name of `patterns`."""
     names = [route.requested_model, route.base_model_id, *possible_names]
     if route.model is not None:
         names += [route.model.id, *route.model.aliases]
-    if not _any_matches(names, key.allowed_models):
+    return _any_matches(names, patterns)
+
+
+def _check_model(key: KeyRecord, route: Route, possible_names: Sequence[str]) -> None:
+    if not allows(key.allowed_models, route, possible_names):
         raise InvalidRequestError(  # Claude Code reads any 403 as a failed log-in
             f"model: this key may not use {route.requested_model[:200]}; it may use "
             f"{', '.join(key.allowed_models)}",

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ...bounded import Bounded
-from ...models.prices import PriceList
+from ...models.prices import PriceList, find_price
 from ...models.registry import Target, base_model_id
 from ...models.table import Model
 from ...protocol.answer.cost import Rates, most_nano, rates_of
@@ -118,11 +118,10 @@ class Pricing:
             # Bedrock's beats ours: in every worker the same one.
             best = max(valid, key=lambda price: (price.region != "*", price.valid_from))
             return _KnownRates(_rates(best), until)
-        for prices in self._lists:
-            for name in dict.fromkeys(map(base_model_id, names)):
-                listed = prices.find(name, dialect, region, called=bedrock_model_id)
-                if listed is not None:
-                    return _KnownRates(rates_of(listed), until)
+        bases = list(dict.fromkeys(map(base_model_id, names)))
+        listed = find_price(self._lists, bases, dialect, region, called=bedrock_model_id)
+        if listed is not None:
+            return _KnownRates(rates_of(listed), until)
         return _KnownRates(None, min(until, now + _UNKNOWN_SECONDS))
 
 

@@ -61,7 +61,12 @@ class AnthropicEncoder:
         lines = limit_lines(exchange.limits)
         if exchange.upstream_request_id is not None:
             lines += b"x-amzn-requestid: %b\r\n" % exchange.upstream_request_id.encode("ascii")
-        if exchange.warnings or exchange.served_by is not None or exchange.tells_cost:
+        if (
+            exchange.warnings
+            or exchange.retires
+            or exchange.served_by is not None
+            or exchange.tells_cost
+        ):
             lines += _rare_lines(exchange)
         return lines
 
@@ -103,13 +108,19 @@ def limit_lines(limits: Sequence[LimitState]) -> bytes:
 
 def _rare_lines(exchange: Exchange) -> bytes:
     headers: list[tuple[bytes, bytes]] = []
-    if exchange.warnings:
-        headers.append((b"x-proxy-warning", "; ".join(shown(exchange.warnings)).encode("ascii")))
+    if exchange.warnings or exchange.retires:
+        headers.append((b"x-proxy-warning", warning_of(exchange)))
     if exchange.tells_cost and exchange.cost_nano is not None:
         headers.append((b"x-cost-usd", dollars(exchange.cost_nano).encode()))
     if exchange.served_by is not None:
         headers.append((b"x-bedrock-target", exchange.served_by.encode("ascii", "replace")))
     return header_lines(headers)
+
+
+def warning_of(exchange: Exchange) -> bytes:
+    """Returns what a client is warned of: the end of the model, and what was changed for it."""
+    told = [exchange.retires] if exchange.retires else []
+    return "; ".join([*told, *shown(exchange.warnings)]).encode("ascii")
 
 
 @lru_cache(maxsize=1024)

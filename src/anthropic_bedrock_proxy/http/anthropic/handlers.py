@@ -20,10 +20,10 @@ from ...protocol.request.messages import check_version
 from ..application import HTTPRoute, Request
 from ..authentication import Authentication
 from ..body import read_body
-from ..reply import Reply, StreamReply, encoded
+from ..reply import Reply, StreamReply, encoded, header_lines
 from .budget_status import BudgetStatus
 from .content import ContentObserver, shown
-from .encoder import ANTHROPIC
+from .encoder import ANTHROPIC, warning_of
 
 _encode = msgspec.json.Encoder().encode
 _BETA_HEADER = BETA_HEADER.encode()
@@ -86,6 +86,8 @@ class MessagesAPI:
         body = await self._enter(request)
         count = await self._counting.handle(request.exchange, body)
         lines = _ESTIMATE if count.estimated else b""
+        if request.exchange.retires:
+            lines += header_lines([(b"x-proxy-warning", warning_of(request.exchange))])
         return Reply(_encode({"input_tokens": count.input_tokens}), lines=lines)
 
     async def list_models(self, request: Request) -> Reply:

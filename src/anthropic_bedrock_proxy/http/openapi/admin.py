@@ -48,6 +48,10 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "prices.set": {"model": "claude-haiku-4-5", "input_usd": 1, "output_usd": 5},
     "models.map": {"alias": "fast", "bedrock_id": "us.anthropic.claude-haiku-4-5-20251001-v1:0"},
+    "models.sync_mappings": {
+        "source": "https://example.com/names.json",
+        "mappings": {"fast": "us.anthropic.claude-haiku-4-5-20251001-v1:0"},
+    },
     "models.sync": {
         "models": [{"id": "anthropic.claude-opus-4-6-v1", "name": "Opus", "provider": "Anthropic"}]
     },
@@ -134,11 +138,22 @@ _ANSWERS: Final[dict[str, dict[str, Any]]] = {
     ),
     "models.map": record("A mapping.", {"alias": _TEXT, "bedrock_id": _TEXT}),
     "prices.sync": record(
-        "The list that was stored.",
+        "What a list changes.",
         {"source": _TEXT, "synced_at": _TEXT, "rows": {"type": "integer"}},
+        **{kind: array(_OBJECT) for kind in ("new", "changed", "gone")},
+        stored={"type": "boolean"},
     ),
     "models.sync": record(
-        "What is offered.", {"models": array(_OBJECT), "new": array(_TEXT), "gone": array(_TEXT)}
+        "What is offered.",
+        {"models": array(_OBJECT), "new": array(_TEXT), "gone": array(_TEXT)},
+        changed=array(_OBJECT),
+        stored={"type": "boolean"},
+    ),
+    "models.sync_mappings": record(
+        "What fetched names change.",
+        {"source": _TEXT, "synced_at": _TEXT, "mappings": {"type": "integer"}},
+        **{kind: array(_TEXT) for kind in ("new", "changed", "gone", "left_out")},
+        stored={"type": "boolean"},
     ),
     "betas.list": {
         "type": "object",

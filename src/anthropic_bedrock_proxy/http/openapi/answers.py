@@ -32,7 +32,7 @@ _ABOUT: Final = {
     "x-bedrock-target": "PROVIDER/DIALECT that served it, where there was a choice.",
     "x-cost-usd": "What the answer has cost; with REPORT_COST, where a price is known.",
     "x-next-after": "How to ask for the page that follows: the next `after`.",
-    "x-proxy-warning": "What was changed in a way that changes the answer.",
+    "x-proxy-warning": "What was changed in a way that changes the answer; a model that ends.",
     "x-should-retry": "Whether trying again can help; the SDKs obey.",
     "x-token-count": "`estimate` if Bedrock was not asked.",
 }

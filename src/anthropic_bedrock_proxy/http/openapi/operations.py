@@ -126,7 +126,7 @@ TABLE: Final[dict[tuple[str, str], Description]] = {
         body=(_JSON, reference("schemas", "CountRequest"), _CONVERSATION),
         parameters=(_VERSION, _BETA),
         failures=_OF_THE_MODEL,
-        headers=("x-token-count",),
+        headers=("x-proxy-warning", "x-token-count"),
     ),
     ("/v1/models", "GET"): Description(
         id="models.page",

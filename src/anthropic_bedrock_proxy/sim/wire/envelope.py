@@ -68,17 +68,20 @@ def anthropic_type(name: str) -> str:
     return _COUNTERPART.get(name[:1].upper() + name[1:], "api_error")
 
 
-def answered(error: Error, request_id: str, *, anthropic: bool) -> Answered:
-    """Makes the whole answer for an error, in the endpoint's envelope unless the script chose."""
+def answered(error: Error, request_id: str, *, anthropic: bool, typed: bool = False) -> Answered:
+    """Makes the whole answer for an error, in the endpoint's envelope unless the script chose.
+
+    `typed`: the body names the exception too, as AWS's JSON protocols have it.
+    """
     headers: Headers = [JSON, (b"x-amzn-requestid", request_id.encode())]
     if error.retry_after is not None:
         headers.append((b"retry-after", f"{error.retry_after:g}".encode()))
     if error.envelope == "aws" or (error.envelope is None and not anthropic):
         status = error.status or STATUS.get(error.type, 400)
         headers.append((b"x-amzn-errortype", error.type.encode()))
-        return Answered(
-            status, error.type, headers, msgspec.json.encode({"message": error.message})
-        )
+        told = {"__type": error.type} if typed else {}
+        told["message"] = error.message
+        return Answered(status, error.type, headers, msgspec.json.encode(told))
     type_ = anthropic_type(error.type) if anthropic else error.type
     status = error.status or _STATUS.get(type_, 400)
     document: dict[str, Any] = {

@@ -5,7 +5,7 @@ Money is integer nano-dollars, times are epoch seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -81,6 +81,14 @@ class SyncedPrices(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # where it came from, without credentials
     synced_at: int
     text: str  # in the form of models/prices.csv
+
+
+class SyncedMappings(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the last sync (MODEL_MAPPING_SYNC_URL): under the operator's own."""
+
+    source: str  # where they came from, without credentials
+    synced_at: int
+    mappings: Mapping[str, str]  # alias -> Bedrock id
 
 
 class ProviderRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +167,14 @@ class Catalog(Protocol):
 
     async def synced_prices(self) -> SyncedPrices | None:
         """Returns the price list of the last sync; None before the first."""
+        ...
+
+    async def put_synced_mappings(self, mappings: SyncedMappings) -> None:
+        """Replaces the names of the last sync."""
+        ...
+
+    async def synced_mappings(self) -> SyncedMappings | None:
+        """Returns the names of the last sync; None before the first."""
         ...
 
     async def put_provider(self, provider: ProviderRecord) -> None:

@@ -3,9 +3,10 @@
 Names of models are the predecessor's model-mapping table, and its active prices are seen where they
 are; ours stand over them. All else is in the state table: partitions "price", "override" and
 "provider"; a listing of models in "models#<listing>", where the item ("catalog", "models") says
-which listing counts; the synced price list, compressed, in ("catalog", "prices");
-and ("catalog", "version"), which every change adds to, after it. What the
-predecessor's own tools change adds nothing: it is seen with the next change of ours, or a restart.
+which listing counts; the synced price list and the synced names, compressed, in ("catalog",
+"prices") and ("catalog", "mappings"); and ("catalog", "version"), which every change adds to, after
+it. What the predecessor's own tools change adds nothing: it is seen with the next change of ours,
+or a restart.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedMappings,
     SyncedPrices,
 )
 from ..base.errors import StoreError
@@ -33,6 +35,7 @@ from .tables import Tables
 _VERSION: Final = {"pk": "catalog", "sk": "version"}
 _LISTING: Final = {"pk": "catalog", "sk": "models"}
 _PRICE_LIST: Final = {"pk": "catalog", "sk": "prices"}
+_NAMES: Final = {"pk": "catalog", "sk": "mappings"}
 _MOST_LOOKS: Final = 5  # tries to read a listing that is replaced meanwhile
 
 
@@ -162,6 +165,21 @@ class DynamoDBCatalog:
         if item is None:
             return None
         return read({**item, "text": decompress(item["text"]).decode()}, SyncedPrices)
+
+    async def put_synced_mappings(self, mappings: SyncedMappings) -> None:
+        """See `Catalog.put_synced_mappings`."""
+        text = compress(msgspec.json.encode(mappings.mappings))
+        item = {"source": mappings.source, "synced_at": mappings.synced_at, "mappings": text}
+        await self._tables.put(self._state, {**_NAMES, **item})
+        await self._changed()
+
+    async def synced_mappings(self) -> SyncedMappings | None:
+        """See `Catalog.synced_mappings`."""
+        item = await self._tables.get(self._state, _NAMES)
+        if item is None:
+            return None
+        mappings = msgspec.json.decode(decompress(item["mappings"]), type=dict[str, str])
+        return read({**item, "mappings": mappings}, SyncedMappings)
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

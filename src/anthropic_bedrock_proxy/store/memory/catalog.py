@@ -10,6 +10,7 @@ from ..base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedMappings,
     SyncedPrices,
 )
 from ..base.errors import StoreError
@@ -27,6 +28,7 @@ class MemoryCatalog:
         self._overrides: dict[tuple[str, str, str, str], CapabilityOverride] = {}
         self._prices: dict[tuple[str, str, int], PriceRecord] = {}
         self._synced_prices: SyncedPrices | None = None
+        self._synced_mappings: SyncedMappings | None = None
         self._providers: dict[str, ProviderRecord] = {}
 
     async def version(self) -> int:
@@ -109,6 +111,17 @@ class MemoryCatalog:
         """See `Catalog.synced_prices`."""
         self._check()
         return self._synced_prices
+
+    async def put_synced_mappings(self, mappings: SyncedMappings) -> None:
+        """See `Catalog.put_synced_mappings`."""
+        self._check()
+        self._synced_mappings = mappings
+        self._version += 1
+
+    async def synced_mappings(self) -> SyncedMappings | None:
+        """See `Catalog.synced_mappings`."""
+        self._check()
+        return self._synced_mappings
 
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""

@@ -14,6 +14,7 @@ from ..base.catalog import (
     ModelMapping,
     PriceRecord,
     ProviderRecord,
+    SyncedMappings,
     SyncedPrices,
 )
 from .file import SQLiteFile
@@ -100,6 +101,16 @@ class SQLiteCatalog:
         found = await self._read("get_synced_prices", lambda row: SyncedPrices(**dict(row)))
         return next(iter(found), None)
 
+    async def put_synced_mappings(self, mappings: SyncedMappings) -> None:
+        """See `Catalog.put_synced_mappings`."""
+        row = msgspec.structs.asdict(mappings)
+        row["mappings"] = msgspec.json.encode(mappings.mappings).decode()
+        await self._change("put_synced_mappings", row)
+
+    async def synced_mappings(self) -> SyncedMappings | None:
+        """See `Catalog.synced_mappings`."""
+        return next(iter(await self._read("get_synced_mappings", _synced_mappings)), None)
+
     async def put_provider(self, provider: ProviderRecord) -> None:
         """See `Catalog.put_provider`."""
         await self._change("put_provider", msgspec.structs.asdict(provider))
@@ -150,3 +161,8 @@ def _override(row: sqlite3.Row) -> CapabilityOverride:
 
 def _provider(row: sqlite3.Row) -> ProviderRecord:
     return ProviderRecord(**{**dict(row), "is_enabled": bool(row["is_enabled"])})
+
+
+def _synced_mappings(row: sqlite3.Row) -> SyncedMappings:
+    mappings = msgspec.json.decode(row["mappings"], type=dict[str, str])
+    return SyncedMappings(**{**dict(row), "mappings": mappings})

@@ -91,3 +91,10 @@ VALUES (1, :source, :synced_at, :text);
 
 -- name: get_synced_prices
 SELECT source, synced_at, text FROM synced_prices WHERE id = 1;
+
+-- name: put_synced_mappings
+INSERT OR REPLACE INTO synced_mappings (id, source, synced_at, mappings)
+VALUES (1, :source, :synced_at, :mappings);
+
+-- name: get_synced_mappings
+SELECT source, synced_at, mappings FROM synced_mappings WHERE id = 1;

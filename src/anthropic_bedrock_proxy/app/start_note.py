@@ -1,0 +1,53 @@
+"""The note beneath the banner of `serve`, once a worker knows the models: which have no price.
+
+It is a line of the log, in whatever form that has: with LOG_OUTPUT=stdout programs read on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Final
+
+from ..gateway.admission.pricing import Pricing
+from ..gateway.admission.unpriced import unpriced_names
+from ..models.registry import Registry
+
+_log = logging.getLogger("anthropic_bedrock_proxy")
+_MOST_NAMES: Final = 20
+
+
+class FirstWorker:
+    """The role of the first worker of a start: those beside it, and later ones, do not have it."""
+
+    def __init__(self) -> None:
+        """Make it before workers are forked."""
+        self._turn, told = os.pipe()
+        os.write(told, b"1")
+        os.close(told)
+
+    def claim(self) -> bool:
+        """Tells whether this worker is the first that asks."""
+        return os.read(self._turn, 1) == b"1"
+
+    def close(self) -> None:
+        """Lets go of the descriptor."""
+        os.close(self._turn)
+
+
+async def note_unpriced(registry: Registry, pricing: Pricing, *, refuses: bool) -> None:
+    """Logs the models without a price that can be called here, if there are some."""
+    names = []
+    for name in unpriced_names(registry, pricing):
+        names.append(name)
+        await asyncio.sleep(0)  # requests come first
+    if not names:
+        return
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    told = (
+        "keys with a budget are refused there"
+        if refuses
+        else "no budget counts requests for them; `prices set` or `prices sync` mends it"
+    )
+    _log.info("no price is known of %s%s: %s", ", ".join(names[:_MOST_NAMES]), more, told)
