@@ -9,18 +9,27 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from msgspec import Raw
+
 _BYTES_PER_TOKEN: Final = 4
 _IMAGE_TOKENS: Final = 1500
+_LARGE: Final = 65_536  # bytes; in a smaller request, images are not looked for
 # Anthropic calls the field `data`, Converse `bytes`.
 _BASE64_DATA: Final = re.compile(rb'"(?:data|bytes)"\s*:\s*"[A-Za-z0-9+/=]{256,}"')
 # JSON around the text of one streamed delta event.
 _DELTA_FRAME_BYTES: Final = 85
 
 
-def estimate_input(body: bytes | bytearray) -> int:
+def estimate_input(body: bytes | bytearray | Raw) -> int:
     """Input tokens of a request body."""
-    rest, media = _BASE64_DATA.subn(b"", body)
+    rest, media = _BASE64_DATA.subn(b"", memoryview(body))
     return max(1, len(rest) // _BYTES_PER_TOKEN + media * _IMAGE_TOKENS)
+
+
+def estimate_quickly(*parts: bytes | bytearray | Raw) -> int:
+    """Input tokens of a request in parts, for admission: of a small one by its size alone."""
+    size = sum(map(len, parts))
+    return size // _BYTES_PER_TOKEN if size < _LARGE else sum(map(estimate_input, parts))
 
 
 def estimate_output(delta_events: int, delta_bytes: int) -> int:

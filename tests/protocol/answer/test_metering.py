@@ -8,7 +8,11 @@ from streams import EVENTS, MESSAGE, encode, messages
 
 from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.answer.metering import CacheCreation, Meter, Usage
-from anthropic_bedrock_proxy.protocol.tokens import estimate_input, estimate_output
+from anthropic_bedrock_proxy.protocol.tokens import (
+    estimate_input,
+    estimate_output,
+    estimate_quickly,
+)
 
 
 @given(messages)
@@ -92,6 +96,13 @@ def test_images_are_not_counted_as_text():
     image = b'{"data":"' + b"A" * 40_000 + b'"}'
     assert estimate_input(image) < 2000
     assert estimate_input(b"") == 1
+
+
+def test_in_small_requests_images_are_not_looked_for():
+    image = b'"data":"' + b"A" * 40_000 + b'"'
+    raw = msgspec.Raw(image)
+    assert estimate_quickly(image) == estimate_quickly(raw) == len(image) // 4
+    assert estimate_quickly(raw, bytearray(image)) == 2 * estimate_input(image) < 4000
 
 
 def test_output_is_at_least_a_token_an_event():

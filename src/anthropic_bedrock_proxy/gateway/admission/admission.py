@@ -15,7 +15,7 @@ from ...bounded import Bounded
 from ...errors import InvalidRequestError, PermissionDeniedError, ProxyError, UnavailableError
 from ...models.registry import Route
 from ...protocol.request.messages import MessagesRequest
-from ...protocol.tokens import estimate_input
+from ...protocol.tokens import estimate_quickly
 from ...store.base.callers import Caller
 from ...store.base.ledger import DAY_MS
 from ..exchange import Exchange
@@ -28,8 +28,6 @@ from .rate_limits import LimitPlan, Ticket
 from .unpriced import is_unpriced
 
 MODEL_UNPRICED: Final = "model_unpriced"
-_LARGE: Final = 65_536  # bytes; in a smaller body, images are not looked for
-_BYTES_PER_TOKEN: Final = 4
 _MAX_REMEMBERED: Final = 4096
 
 
@@ -67,10 +65,9 @@ class Admission:
         plan = known.plan
         ticket: Ticket | None = None
         if plan is not None:
-            size = len(body) if plan.counts_tokens else 0
             ticket = await counters.limits.take(
                 plan,
-                input_tokens=estimate_input(body) if size >= _LARGE else size // _BYTES_PER_TOKEN,
+                input_tokens=estimate_quickly(body) if plan.counts_tokens else 0,
                 max_tokens=asked if isinstance(asked := request.view.max_tokens, int) else 0,
             )
         hold: Hold | None = None

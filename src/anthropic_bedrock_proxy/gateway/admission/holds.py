@@ -26,7 +26,7 @@ import msgspec
 from ...bounded import Bounded
 from ...models.registry import Target
 from ...protocol.request.messages import MessagesRequest
-from ...protocol.tokens import estimate_input
+from ...protocol.tokens import estimate_quickly
 from .pricing import Pricing
 
 HoldMode = Literal["off", "expected", "max"]
@@ -36,8 +36,6 @@ _MEAN_PART: Final = 1 / 8
 _DEVIATION_PART: Final = 1 / 4
 _DEVIATIONS: Final = 2
 _MAX_REMEMBERED: Final = 4096
-_LARGE: Final = 65_536  # bytes; in a smaller request, images are not looked for
-_BYTES_PER_TOKEN: Final = 4
 _MOST_FACTOR: Final = 100.0
 _PER: Final = 1_000_000  # tokens that a rate is for
 
@@ -74,7 +72,7 @@ class Holds:
             return NOTHING
         if self.mode == "max":
             return Amount(max(self._pricing.most(target, request) for target in targets))
-        given = _input_tokens(request)
+        given = estimate_quickly(*request.fields.values())
         asked = request.view.max_tokens
         most = asked if isinstance(asked, int) else 0
         if len(targets) == 1:
@@ -114,10 +112,3 @@ class Holds:
         input_nano = given * rates.input // _PER
         output_nano = min(usual, most) * rates.output / _PER
         return Amount(int(input_nano * factor + output_nano), input_nano)
-
-
-def _input_tokens(request: MessagesRequest) -> int:
-    size = sum(map(len, request.fields.values()))
-    if size < _LARGE:
-        return size // _BYTES_PER_TOKEN
-    return sum(estimate_input(bytes(raw)) for raw in request.fields.values())
