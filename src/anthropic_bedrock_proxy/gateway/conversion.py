@@ -182,7 +182,7 @@ def _converse(adapted: Adapted, target: Target, options: ConversionOptions) -> C
             message_id=message_id,
             tool_names=made.tool_names,
             stop_sequences=made.stop_sequences,
-            input_estimate=estimate_input(made.body),
+            estimate_input=partial(estimate_input, made.body),
         ),
         finish=lambda body: finish_converse(
             body,

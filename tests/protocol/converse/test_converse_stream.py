@@ -440,7 +440,7 @@ def test_a_cut_at_every_byte_gives_a_prefix_and_a_failure():
 
 def test_a_cut_after_message_stop_is_a_whole_answer_with_an_estimate():
     for end in range(STOPPED, len(STREAM)):
-        stream = new_stream(input_estimate=9)
+        stream = new_stream(estimate_input=lambda: 9)
         events, failure = drive(stream, [STREAM[:end]])
         assert failure is None
         assert stream.finished
@@ -664,7 +664,8 @@ class TestUsage:
         ids=["together", "alone", "before messageStop", "first of all"],
     )
     def test_it_does_not_matter_when_metadata_comes(self, chunks):
-        stream = new_stream(input_estimate=99)
+        # Nothing is estimated: a look through the body takes time before the answer.
+        stream = new_stream(estimate_input=lambda: pytest.fail("AWS has told it"))
         produced, failure = drive(stream, [frames(*events) for events in chunks])
         assert failure is None
         assert stream.finished
@@ -683,7 +684,7 @@ class TestUsage:
 
     @pytest.mark.parametrize("usage", [None, [], {}, {"inputTokens": 5}, {"outputTokens": "7"}])
     def test_metadata_without_usage_is_an_estimate(self, usage):
-        stream = new_stream(input_estimate=9)
+        stream = new_stream(estimate_input=lambda: 9)
         metadata = ("metadata", {**METADATA, "usage": usage})
         produced, _ = drive(stream, [frames(START, delta(0, text="Hi " * 40), stop(), metadata)])
         assert stream.usage_estimated

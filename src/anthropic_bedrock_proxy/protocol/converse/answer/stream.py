@@ -8,7 +8,7 @@ Source: Bedrock service model (ConverseStreamOutput); Anthropic API, "Streaming 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -74,15 +74,15 @@ class ConverseStream:
         message_id: str,
         tool_names: Mapping[str, str] = NO_NAMES,
         stop_sequences: Sequence[str] = (),
-        input_estimate: int = 0,
+        estimate_input: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`input_estimate`: tokens of the request, told only if AWS never tells them."""
+        """`estimate_input` estimates tokens of the request; called only if AWS never tells them."""
         self._frames = FrameDecoder()
         self._requested_model = requested_model
         self._message_id = message_id
         self._tool_names = tool_names
         self._stop_sequences = stop_sequences
-        self._input_estimate = input_estimate
+        self._estimate_input = estimate_input
         self._kinds: dict[bytes, str] = {}  # header blocks seen -> event type
         self._blocks = BlockSequence()
         self._started = False
@@ -228,7 +228,7 @@ class ConverseStream:
         if not tells_usage(metadata):
             self.usage_estimated = True
             estimate = estimate_output(self._blocks.delta_events, self._blocks.delta_bytes)
-            counts = {"inputTokens": self._input_estimate, "outputTokens": max(1, estimate)}
+            counts = {"inputTokens": self._estimate_input(), "outputTokens": max(1, estimate)}
             metadata = {**metadata, "usage": counts}
         data = _encode({"type": "message_delta", "delta": delta, "usage": usage_of(metadata)})
         self._blocks.events += [(b"message_delta", data), _STOP]
