@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
+from pathlib import Path
 
 import pytest
 
 from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.config.aws_files import ProfileError
 from anthropic_bedrock_proxy.config.aws_profile import (
-    ProfileError,
     check_profile,
     default_profile_gives_keys,
     describe_profile,
@@ -142,6 +144,14 @@ def test_a_session_that_can_be_renewed_is_none_that_has_ended(home):
     check_profile(environ(home, "sso"), now=NOW)
 
 
+@pytest.mark.parametrize("zone", ["", "UTC", "Z", "+00:00"])
+def test_moments_of_tokens_are_read_in_every_form_that_tools_have_written(home, zone):
+    remember(home, "ours", NOW, expiresAt=f"2026-11-28T01:00:00{zone}")
+    check_profile(environ(home, "sso"), now=NOW)
+    with pytest.raises(ProfileError, match="ended at 2026-11-28T01:00:00"):
+        check_profile(environ(home, "sso"), now=NOW + timedelta(hours=1))
+
+
 def remember(home, key, ends, **more):
     name = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
     token = {"expiresAt": f"{ends:%Y-%m-%dT%H:%M:%SZ}", "accessToken": "x", **more}
@@ -182,6 +192,26 @@ def test_files_that_cannot_be_read_are_told(home):
     (home / ".aws/config").write_bytes(b"\xff\xfe")
     with pytest.raises(ProfileError, match=r"config cannot be read"):
         check_profile(environ(home, "work"))
+
+
+def without_a_home(monkeypatch):
+    """Makes this process one of a user whom the machine does not know, as in some containers."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000)
+
+
+def test_who_has_no_home_has_no_files(monkeypatch, tmp_path):
+    without_a_home(monkeypatch)
+    with pytest.raises(RuntimeError):
+        Path("~").expanduser()
+    assert region_of_profile({}) is None
+    assert load_settings(environ={}, env_file=None).aws.region == "us-east-1"
+    with pytest.raises(ProfileError, match=r"is not in ~/\.aws/config"):
+        check_profile({"AWS_PROFILE": "work"})
+    assert describe_profile({"AWS_PROFILE": "work"}) == "AWS profile work"
+    (tmp_path / "mine").write_text(CONFIG)
+    named = {"AWS_PROFILE": "work", "AWS_CONFIG_FILE": str(tmp_path / "mine")}
+    assert region_of_profile(named) == ("ap-south-1", "work")
 
 
 def test_without_files_there_is_no_region(tmp_path):

@@ -177,7 +177,7 @@ def _check_folder(settings: Settings) -> None:
 def _check_credentials(settings: Settings, credentials: str | None) -> None:
     """Raises `StartError` where no credentials can be had, whatever AWS answers."""
     from ..app.bedrock import check_profile_of  # noqa: PLC0415  # as above
-    from ..config.aws_profile import ProfileError  # noqa: PLC0415
+    from ..config.aws_files import ProfileError  # noqa: PLC0415
 
     if credentials is None:
         raise StartError(_NO_CREDENTIALS)

@@ -1,22 +1,25 @@
-"""The profile of the AWS configuration files that counts: its region, and what is wrong with it.
+"""The AWS profile that counts: its region, where its keys come from, and what is wrong with it.
 
-Read as AWS's tools read them: `[default]` and `[profile NAME]` in AWS_CONFIG_FILE (~/.aws/config),
-`[NAME]` in AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials), whose values win. Nothing is asked of
-AWS: only what the files say.
-Source: botocore's configuration loader (tests/config/test_aws_profile.py holds this against it);
-AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
+Nothing is asked of AWS: only what its files say (aws_files.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
-import msgspec
+from .aws_files import (
+    DEFAULT,
+    ProfileError,
+    UnreadableFileError,
+    moment,
+    paths,
+    profiles,
+    sso_sessions,
+    sso_token,
+)
 
-_DEFAULT: Final = "default"
 _MOST_NAMED: Final = 10
 # Each of them is, or leads to, keys.
 _SOURCES: Final = frozenset(
@@ -27,22 +30,16 @@ _SOURCES: Final = frozenset(
 )
 
 
-class ProfileError(Exception):
-    """The profile cannot give credentials; the message says why, and how to mend it."""
-
-
-class _Token(msgspec.Struct):
-    """The parts of a cached SSO token that tell whether it still holds."""
-
-    expiresAt: str = ""  # noqa: N815  # AWS's name
-    refreshToken: str | None = None  # noqa: N815
+def profile_name(environ: Mapping[str, str]) -> str | None:
+    """Returns the profile that the environment names; None: it names none."""
+    return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
 
 
 def region_of_profile(environ: Mapping[str, str]) -> tuple[str, str] | None:
     """Returns the region of the profile that counts, and the profile's name; None: it has none."""
-    name = profile_name(environ) or _DEFAULT
+    name = profile_name(environ) or DEFAULT
     try:
-        region = _profiles(environ).get(name, {}).get("region")
+        region = profiles(environ).get(name, {}).get("region")
     except ProfileError:
         return None  # `check_profile` tells it
     return (region, name) if region else None
@@ -51,11 +48,11 @@ def region_of_profile(environ: Mapping[str, str]) -> tuple[str, str] | None:
 def default_profile_gives_keys(environ: Mapping[str, str]) -> bool:
     """Tells whether the default profile names a source of keys: many have nothing but a region."""
     try:
-        return not _SOURCES.isdisjoint(_profiles(environ).get(_DEFAULT, {}))
-    except ProfileError as error:  # of a broken file whoever looks keys up says what is wrong
-        return not isinstance(error.__cause__, OSError)
-    except RuntimeError:  # there is no home
+        return not _SOURCES.isdisjoint(profiles(environ).get(DEFAULT, {}))
+    except UnreadableFileError:
         return False
+    except ProfileError:  # of a broken file whoever looks keys up says what is wrong
+        return True
 
 
 def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> None:
@@ -63,15 +60,15 @@ def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) ->
     name = profile_name(environ)
     if name is None:
         return
-    profiles = _profiles(environ)
-    if name not in profiles:
-        known = ", ".join(sorted(profiles)[:_MOST_NAMED]) or "none"
-        files = " nor ".join(str(path) for path in _files(environ))
+    found = profiles(environ)
+    if name not in found:
+        known = ", ".join(sorted(found)[:_MOST_NAMED]) or "none"
+        files = " nor ".join(map(str, paths(environ)))
         raise ProfileError(
             f"AWS_PROFILE is {name}, which is not in {files}. Profiles there: {known}. "
             "Name one of them, or make it with `aws configure`"
         )
-    _check_sso(environ, name, _with_keys(profiles, name), now or datetime.now(UTC))
+    _check_sso(environ, name, _with_keys(found, name), now or datetime.now(UTC))
 
 
 def describe_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> str | None:
@@ -83,9 +80,9 @@ def describe_profile(environ: Mapping[str, str], *, now: datetime | None = None)
     if name is None:
         return None
     try:
-        profiles = _profiles(environ)
-        words = _origin(environ, _with_keys(profiles, name), now or datetime.now(UTC))
-        if "role_arn" in profiles[name]:
+        found = profiles(environ)
+        words = _origin(environ, _with_keys(found, name), now or datetime.now(UTC))
+        if "role_arn" in found[name]:
             words = f"a role, with {words}" if words else "a role"
     except (ProfileError, KeyError):
         words = ""  # `check_profile` tells it
@@ -94,26 +91,24 @@ def describe_profile(environ: Mapping[str, str], *, now: datetime | None = None)
 
 def until(text: str, *, now: datetime | None = None) -> str:
     """Words until when temporary keys hold: `, until 17:40 UTC`; empty if `text` is no moment."""
-    try:
-        ends = datetime.fromisoformat(text)
-    except ValueError:
+    ends = moment(text)
+    if ends is None:
         return ""
-    ends = ends.replace(tzinfo=UTC) if ends.tzinfo is None else ends.astimezone(UTC)
     today = ends.date() == (now or datetime.now(UTC)).astimezone(UTC).date()
     return f", until {ends:%H:%M} UTC" if today else f", until {ends:%Y-%m-%d %H:%M} UTC"
 
 
-def _with_keys(profiles: Mapping[str, Mapping[str, str]], name: str) -> Mapping[str, str]:
+def _with_keys(found: Mapping[str, Mapping[str, str]], name: str) -> Mapping[str, str]:
     """Returns the profile that has the keys: that one, or the end of its `source_profile` chain."""
-    profile, seen = profiles[name], {name}
+    profile, seen = found[name], {name}
     while (source := profile.get("source_profile")) and source not in seen:
-        if source not in profiles:
+        if source not in found:
             raise ProfileError(
                 f"the AWS profile {name} takes its keys from source_profile = {source}, which does "
                 f"not exist. Make that, or correct source_profile"
             )
         seen.add(source)
-        profile = profiles[source]
+        profile = found[source]
     return profile
 
 
@@ -127,8 +122,9 @@ def _origin(environ: Mapping[str, str], profile: Mapping[str, str], now: datetim
     key = profile.get("sso_session") or profile.get("sso_start_url")
     if not key:
         return ""
-    token = _sso_token(environ, key)
-    return f"SSO{until(token.expiresAt, now=now)}" if token.refreshToken is None else "SSO, renewed"
+    token = sso_token(environ, key)
+    renewed = token.refresh_token is not None
+    return "SSO, renewed" if renewed else f"SSO{until(token.expires_at, now=now)}"
 
 
 def _check_sso(
@@ -136,89 +132,18 @@ def _check_sso(
 ) -> None:
     session = profile.get("sso_session")
     key = session or profile.get("sso_start_url")
-    if session and session not in _sections(_files(environ)[0], "sso-session "):
+    if session and session not in sso_sessions(environ):
         raise ProfileError(
             f"the AWS profile {name} names the sso_session {session}, which does not exist. "
             "Run `aws configure sso`"
         )
     if not key or "aws_access_key_id" in profile:
         return
-    token = _sso_token(environ, key)
-    ends = datetime.fromisoformat(token.expiresAt) if token.expiresAt else None
-    if ends is None or (token.refreshToken is None and ends <= now):
+    token = sso_token(environ, key)
+    ends = token.ends
+    if ends is None or (token.refresh_token is None and ends <= now):
         raise ProfileError(
             f"the SSO session of the AWS profile {name} "
-            f"{'has not begun' if ends is None else f'ended at {token.expiresAt}'}. Run `aws sso "
+            f"{'has not begun' if ends is None else f'ended at {token.expires_at}'}. Run `aws sso "
             f"login --profile {name}`, as the user that runs the proxy"
         )
-
-
-def _sso_token(environ: Mapping[str, str], key: str) -> _Token:
-    """Reads the cached token of a session or start URL; an empty one if there is none."""
-    from hashlib import sha1  # noqa: PLC0415  # seldom needed
-
-    cached = f"{sha1(key.encode(), usedforsecurity=False).hexdigest()}.json"
-    try:
-        token = msgspec.json.decode(
-            (_home(environ) / ".aws/sso/cache" / cached).read_bytes(), type=_Token
-        )
-        datetime.fromisoformat(token.expiresAt)
-    except (OSError, ValueError, msgspec.MsgspecError):
-        return _Token()
-    return token
-
-
-def profile_name(environ: Mapping[str, str]) -> str | None:
-    """Returns the profile that the environment names; None: it names none."""
-    return environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("HOME") or "~").expanduser()
-
-
-def _files(environ: Mapping[str, str]) -> tuple[Path, Path]:
-    """Returns the paths of the configuration and of the credentials file."""
-    aws = _home(environ) / ".aws"
-    return (
-        Path(environ.get("AWS_CONFIG_FILE") or aws / "config").expanduser(),
-        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or aws / "credentials").expanduser(),
-    )
-
-
-def _profiles(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Reads every profile. Raises `ProfileError` for a file that cannot be read."""
-    config, credentials = _files(environ)
-    found = _sections(config, "profile ")
-    for name, values in _sections(credentials, "").items():
-        found[name] = found.get(name, {}) | values
-    return found
-
-
-def _sections(path: Path, prefix: str) -> dict[str, dict[str, str]]:
-    """Reads the sections whose names begin with `prefix`, and `default`; none without the file."""
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path} cannot be read: {error}") from error
-    import configparser  # noqa: PLC0415  # only who has such a file pays for its parser
-
-    parser = configparser.RawConfigParser(default_section="", strict=False)
-    try:
-        parser.read_string(text)
-    except configparser.Error as error:
-        raise ProfileError(f"{path} cannot be read: {error.message}") from error
-    return {
-        name: dict(parser[section])
-        for section in parser.sections()
-        for name in _named(section, prefix)
-    }
-
-
-def _named(section: str, prefix: str) -> Iterator[str]:
-    if section == _DEFAULT and prefix != "sso-session ":
-        yield section
-    elif section.startswith(prefix):
-        yield section.removeprefix(prefix).strip().strip("\"'")
