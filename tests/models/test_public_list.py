@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from anthropic_bedrock_proxy.app.models import load_prices
+from anthropic_bedrock_proxy.config.sections.sync import PRICE_PROVIDERS
 from anthropic_bedrock_proxy.models.prices import PriceList
 from anthropic_bedrock_proxy.models.public_list import PublicListError, read_public_list
 
@@ -43,7 +44,7 @@ def in_their_form():
 
 
 def test_the_shipped_list_comes_out_of_the_public_one():
-    read = PriceList(lambda: read_public_list(json.dumps(in_their_form())))
+    read = PriceList(lambda: read_public_list(json.dumps(in_their_form()), PRICE_PROVIDERS))
     by_key = {(price.model, price.place): price for price in read}
     shipped = list(load_prices())
     assert len(shipped) > 500
@@ -68,7 +69,7 @@ def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
         "m.endless": entry | {"input_cost_per_token": 7e-99},
     }
     text = json.dumps(listed).replace("7e-99", "1e-999999999")
-    (price,) = PriceList(lambda: read_public_list(text))
+    (price,) = PriceList(lambda: read_public_list(text, PRICE_PROVIDERS))
     assert (price.model, price.place, price.input, price.output) == ("m.x", "us", 2, 10)
     assert (price.batch_input, price.flex_input, price.flex_output) == (1, 1, None)
     assert price.priority_output == Decimal("17.5")
@@ -77,4 +78,4 @@ def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
 @pytest.mark.parametrize("text", ["", "<html>", "[]", "{}", '{"x": 1}', "[" * 100_000])
 def test_what_is_no_list_is_refused(text):
     with pytest.raises(PublicListError):
-        read_public_list(text)
+        read_public_list(text, PRICE_PROVIDERS)

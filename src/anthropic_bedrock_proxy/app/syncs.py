@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from ..config import Settings, SettingsError
-from ..config.sections.sync import MAPPING_FLOOR_SECONDS
+from ..config.sections.sync import MAPPING_FLOOR_SECONDS, PRICE_PROVIDERS
 from ..store.base.store import Store
 from .fetched import SyncError, fetch_text, shown_url
 from .periodic import MachineTurn, PeriodicWork
@@ -22,7 +22,6 @@ _HOUR: Final = 3600.0
 _PRICES_SECONDS: Final = 300.0  # of one sync, with all its pages
 _MOST_NAMES_BYTES: Final = 1 << 20
 _STORE_SECONDS: Final = 30.0
-_PUBLIC: Final = frozenset(("bedrock", "bedrock_converse", "bedrock_mantle"))
 
 
 def check_syncs(settings: Settings) -> None:
@@ -32,10 +31,10 @@ def check_syncs(settings: Settings) -> None:
         problems.append(
             "MODEL_MAPPING_SYNC_ENABLED: there is nothing to fetch; set MODEL_MAPPING_SYNC_URL"
         )
-    if unknown := sorted(set(sync.prices_providers) - _PUBLIC):
+    if unknown := sorted(set(sync.prices_providers).difference(PRICE_PROVIDERS)):
         problems.append(
             f"PRICING_SYNC_PROVIDERS: {', '.join(unknown)} is no provider of Bedrock's models; "
-            f"they are {', '.join(sorted(_PUBLIC))}"
+            f"they are {', '.join(PRICE_PROVIDERS)}"
         )
     if problems:
         raise SettingsError(problems)

@@ -19,7 +19,6 @@ from typing import Any, Final
 from .geography import PROFILE_PREFIXES
 from .prices import is_plausible, per_million, written
 
-PUBLIC_PROVIDERS: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")
 _MODES: Final = frozenset(("chat", "completion", "responses", None))
 # A column of prices.csv -> its name there.
 _NAMES: Final = {
@@ -44,7 +43,7 @@ class PublicListError(Exception):
     """The text is no such list; the message says why."""
 
 
-def read_public_list(text: str, providers: Collection[str] = PUBLIC_PROVIDERS) -> str:
+def read_public_list(text: str, providers: Collection[str]) -> str:
     """Returns the list in the form of prices.csv, the entries of `providers` alone.
 
     Raises `PublicListError`.

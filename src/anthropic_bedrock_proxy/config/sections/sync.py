@@ -7,6 +7,7 @@ from .. import rules
 from ..schema import Section, Setting
 
 MAPPING_FLOOR_SECONDS: Final = 30.0  # as in the predecessor
+PRICE_PROVIDERS: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")  # LiteLLM's names
 
 
 class SyncSettings(Section, frozen=True):
@@ -41,7 +42,7 @@ class SyncSettings(Section, frozen=True):
             "Of a list in LiteLLM's format, the providers whose entries are taken: of bedrock, "
             "bedrock_converse and bedrock_mantle.",
         ),
-    ] = ("bedrock", "bedrock_converse", "bedrock_mantle")
+    ] = PRICE_PROVIDERS
     prices_create_missing: Annotated[
         bool,
         Setting(
