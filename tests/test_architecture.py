@@ -46,6 +46,7 @@ ALLOWED = {
     "admin": {
         "gateway.admission.periods",
         "models.chain_gaps",
+        "models.geography",
         "models.registry",
         "models.prices",
         "models.table",

@@ -22,7 +22,9 @@ def told(caplog):
 
     def tell(*, refuses=False, **options):
         registry = Registry(load_model_table(), RoutingOptions(**{"region": "us-east-1"} | options))
-        pricing = Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time)
+        pricing = Pricing(
+            registry.names.behind, lambda _: "us-east-1", load_prices(), now=time.time
+        )
         asyncio.run(note_unpriced(registry, pricing, refuses=refuses))
         return caplog.messages
 

@@ -15,9 +15,9 @@ import pytest
 
 from anthropic_bedrock_proxy.app.models import load_model_table, load_prices
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.models.geography import PROFILE_PREFIXES
+from anthropic_bedrock_proxy.models.geography import PROFILE_PREFIXES, base_model_id
 from anthropic_bedrock_proxy.models.prices import PriceList, places
-from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions, base_model_id
+from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.answer.cost import cost_nano, rates_of
 from anthropic_bedrock_proxy.protocol.answer.metering import Usage
 from anthropic_bedrock_proxy.sim.models.lookup import resolve, resolve_for_messages
@@ -115,7 +115,7 @@ def test_every_model_is_routed_priced_and_within_its_limits():
             with pytest.raises(InvalidRequestError, match="OpenAI"):
                 registry.route(base)
             continue
-        model = registry.find(base)
+        model = registry.names.find(base)
         assert model is not None, base
         for target in registry.route(model.id).targets:
             called = target.bedrock_model_id
@@ -141,7 +141,7 @@ def test_every_profile_of_the_public_list_is_a_profile_of_ours():
     for name in ROWS:
         base, place, *_ = split(name)
         if place in PROFILE_PREFIXES:
-            model = Registry(TABLE, RoutingOptions(region="us-east-1")).find(base)
+            model = Registry(TABLE, RoutingOptions(region="us-east-1")).names.find(base)
             assert place in model.profiles, name
 
 

@@ -197,7 +197,7 @@ def test_the_store_s_map_wins_and_changes_at_run_time():
     assert registry.route("a").model.id == "claude-opus-4-7"
     registry.replace_stored({"a": "qwen.qwen3-32b-v1:0"})
     assert registry.route("a").targets[0].dialect == "converse"
-    assert registry.mapping == {"a": "qwen.qwen3-32b-v1:0"}
+    assert registry.names.mapping == {"a": "qwen.qwen3-32b-v1:0"}
     registry.replace_stored({})
     assert registry.route("a").model.id == "claude-opus-4-7"
 
@@ -303,7 +303,7 @@ def test_a_fetched_name_stands_under_the_operator_s_and_over_ours():
     registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping={"mine": f"us.{OPUS}"}))
     registry.replace_stored({"stored": f"us.{OPUS}"})
     remote = dict.fromkeys(("mine", "stored", "theirs", "claude-opus-4-8"), f"us.{HAIKU}")
-    registry.replace_remote(remote)
+    registry.replace_fetched(remote)
 
     def goes_to(name):
         return registry.route(name).targets[0].bedrock_model_id
@@ -311,6 +311,6 @@ def test_a_fetched_name_stands_under_the_operator_s_and_over_ours():
     assert goes_to("mine") == goes_to("stored") == f"us.{OPUS}"
     assert goes_to("theirs") == goes_to("claude-opus-4-8") == f"us.{HAIKU}"
     assert registry.route("theirs").listed
-    assert registry.mapping["mine"] == f"us.{OPUS}"
-    registry.replace_remote({})
+    assert registry.names.mapping["mine"] == f"us.{OPUS}"
+    registry.replace_fetched({})
     assert goes_to("claude-opus-4-8") != f"us.{HAIKU}"

@@ -46,7 +46,7 @@ def make_counters(
     `recorder` has an `append`; `limits` are `LimitOptions`.
     """
     ledger = (store or MemoryStore()).ledger
-    pricing = Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time)
+    pricing = Pricing(registry.names.behind, lambda _: "us-east-1", load_prices(), now=time.time)
     return Counters(
         recorder,
         pricing,

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
-from ..models.registry import DEFAULT_PROVIDER, Registry, base_model_id
+from ..models.geography import base_model_id
+from ..models.registry import DEFAULT_PROVIDER, Registry
 from ..store.base.catalog import ANY, CapabilityOverride
 from . import patterns
 from .call import AdminCall, Change, Nothing, Site, known_models

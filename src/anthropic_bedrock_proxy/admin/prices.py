@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError, NotFoundError
+from ..models.geography import base_model_id
 from ..models.prices import Price, PriceList
-from ..models.registry import Registry, base_model_id
+from ..models.registry import Registry
 from ..money import nano, nano_rounded_up, nano_rounded_up_or_none
 from ..store.base.catalog import ANY, PriceRecord
 from . import patterns
@@ -64,7 +65,7 @@ async def list_(call: AdminCall[Nothing, PriceQuery]) -> dict[str, Any]:
         rows += [_listed(price, "synced", at) for price in PriceList(lambda: synced.text)]
     rows += [_listed(price, "shipped", None) for price in call.site.prices]
     if (wanted := call.query.model) is not None:
-        model = (await known_models(call)).behind(wanted)
+        model = (await known_models(call)).names.behind(wanted)
         names = {wanted, base_model_id(wanted)}
         names.update((model.id, model.bedrock, *model.aliases) if model else ())
         rows = [row for row in rows if base_model_id(row["model"]) in names]
@@ -121,11 +122,11 @@ async def _stored(call: AdminCall[Any, Any], key: tuple[str, str, int]) -> Price
 
 def _check_model(registry: Registry, name: str) -> None:
     """Raises `InvalidRequestError` for a name whose price would never be looked up."""
-    if registry.find(name) is not None:
+    if registry.names.find(name) is not None:
         return
-    if name in registry.mapping:
+    if name in registry.names.mapping:
         raise InvalidRequestError(
-            f"model: {name} stands for {registry.mapping[name]}; give that its price"
+            f"model: {name} stands for {registry.names.mapping[name]}; give that its price"
         )
     try:
         registry.route(name)

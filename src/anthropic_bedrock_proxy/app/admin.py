@@ -52,7 +52,7 @@ def _unpriced(
     from ..gateway.admission.pricing import Pricing  # noqa: PLC0415  # seldom needed
     from ..gateway.admission.unpriced import unpriced_names  # noqa: PLC0415
 
-    pricing = Pricing(registry.behind, lambda _: region, shipped, now=time.time)
+    pricing = Pricing(registry.names.behind, lambda _: region, shipped, now=time.time)
     pricing.replace_stored(held.own, held.synced)
     return list(unpriced_names(registry, pricing, allowed_models))
 
@@ -75,7 +75,7 @@ def _registry(
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
         )
-        registry.replace_remote(fetched)
+        registry.replace_fetched(fetched)
         return registry
 
     return under

@@ -43,7 +43,7 @@ def make_counters(
         fail_open=settings.budgets.on_failure == "open",
     )
     pricing = Pricing(
-        registry.behind,
+        registry.names.behind,
         lambda provider: providers.regions.get(provider, settings.aws.region),
         load_prices(),
         now=time.time,

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from ..config import Settings, SettingsError
 from ..gateway.admission.budgets import Budgets
 from ..gateway.failover.failover import Failover
-from ..models.registry import Registry, base_model_id
+from ..models.geography import base_model_id
+from ..models.registry import Registry
 from ..money import NANO_PER_USD
 from ..store.journal import Journal
 from ..telemetry.metrics.board import Board, Slab

@@ -71,7 +71,7 @@ class CatalogRefresh:
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
         )
-        self._registry.replace_remote(remote.mappings if remote is not None else {})
+        self._registry.replace_fetched(remote.mappings if remote is not None else {})
         self._registry.replace_offered({model.id: _prefixes(model) for model in offered})
         if self._on_overrides is not None:
             self._on_overrides(overrides)

@@ -67,8 +67,9 @@ class ModelList:
                 raise
             raise NotFoundError(f"model: {name[:200]}") from None
         model = route.model
-        own = model is not None and name in model.aliases and name not in self._registry.mapping
-        return self._shape(model.id if model is not None and own else name, model, route)
+        if model is not None and name in model.aliases and name not in self._registry.names.mapping:
+            name = model.id
+        return self._shape(name, model, route)
 
     def page(self, query: Mapping[str, Sequence[str]], caller: Caller | None) -> dict[str, Any]:
         """Returns one page, by `limit`, `after_id`, `before_id` and `lifecycle[]`.
@@ -100,7 +101,7 @@ class ModelList:
 
     def _all(self, caller: Caller | None) -> Iterator[dict[str, Any]]:
         """Yields every model that the key may use and that can be reached from here."""
-        mapped = self._registry.mapping
+        mapped = self._registry.names.mapping
         for name in dict.fromkeys((*mapped, *(model.id for model in self._registry.models))):
             try:
                 route = self._registry.route(name)

@@ -106,6 +106,12 @@ def prefix_of(name: str) -> str:
     return head if rest and head in PROFILE_PREFIXES else ""
 
 
+def base_model_id(name: str) -> str:
+    """Returns a Bedrock id without its inference profile prefix."""
+    prefix, _, rest = name.partition(".")
+    return rest if prefix in PROFILE_PREFIXES and rest else name
+
+
 def near(region: str) -> tuple[str, ...]:
     """Lists the profile prefixes of a region's own geography, nearest first."""
     return next((names for prefix, names in _GEOGRAPHIES if region.startswith(prefix)), ())

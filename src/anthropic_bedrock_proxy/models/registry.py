@@ -1,9 +1,7 @@
 """Requested model -> route: the targets that can serve it, in the order to try them.
 
-A name is looked up in this order: the store's map (`models map`), the operator's
-DEFAULT_MODEL_MAPPING, the fetched map (MODEL_MAPPING_SYNC_URL), Anthropic ids and aliases (a `[1m]`
-suffix is ignored: the window is the model's own), Bedrock ids with or without an inference profile
-prefix, ARNs. Everything is resolved once and remembered.
+What a name stands for is told in names.py, which profiles a region has in geography.py. Everything
+is resolved once and remembered.
 """
 
 from __future__ import annotations
@@ -17,11 +15,11 @@ from msgspec import structs
 from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from .betas import BetaRules, known_flags
-from .geography import PROFILE_PREFIXES, bounds, check_partition, prefix_of
+from .geography import base_model_id, bounds, check_partition, prefix_of
+from .names import ModelNames, plain_name
 from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on, line_of
 
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
-_LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
 # What an ARN gets while nobody could tell the model behind it: the generation in the middle.
 _UNRESOLVED_GENERATION: Final = "4.6"
@@ -86,10 +84,8 @@ class Registry:
         """`betas` are the operator's, on top of the table's."""
         self._table = table
         self._options = options
-        self._stored: Mapping[str, str] = {}
-        self._remote: Mapping[str, str] = {}
+        self.names = ModelNames(table, options.mapping)
         self._stored_dialects: Mapping[str, str] = {}
-        self._profile_models: dict[str, str] = {}  # application profile ARN -> base id
         self._offered: Mapping[str, Collection[str]] = {}  # base id -> prefixes, as Bedrock lists
         operator = betas or BetaRules()
         self.betas = BetaRules(
@@ -98,11 +94,6 @@ class Registry:
             blocklist=operator.blocklist,
             needed_for=table.betas.needed_for,
         )
-        self._by_name = {name: m for m in table.model for name in (m.id, *m.aliases)}
-        self._by_bedrock_id = {
-            name: m for m in table.model for name in (m.bedrock, m.mantle or m.bedrock)
-        }
-        self._all_names = (*self._by_name, *self._by_bedrock_id, *table.families)
         self._routes: Bounded[str | tuple[str, str, str], Route] = Bounded(_MAX_REMEMBERED)
 
     @property
@@ -115,30 +106,17 @@ class Registry:
         """Returns the failover chains by the name of their model, or *."""
         return self._options.chains
 
-    @property
-    def mapping(self) -> dict[str, str]:
-        """Requested name -> what it stands for: of the store, the settings, the fetched map."""
-        return {**self._remote, **self._options.mapping, **self._stored}
-
-    def find(self, name: str) -> Model | None:
-        """Finds the model behind an Anthropic id, an alias or a Bedrock id."""
-        return self._by_name.get(name) or self._by_bedrock_id.get(base_model_id(name))
-
-    def behind(self, name: str) -> Model | None:
-        """Finds the model behind any name, ARNs of profiles included as far as they are known."""
-        return self._identify(name)[0]
-
     def replace_stored(
         self, mapping: Mapping[str, str], dialects: Mapping[str, str] | None = None
     ) -> None:
         """Takes over the store's map, and the dialects it names by alias."""
-        self._stored = dict(mapping)
+        self.names.replace_stored(mapping)
         self._stored_dialects = dict(dialects or {})
         self._routes.clear()
 
-    def replace_remote(self, mapping: Mapping[str, str]) -> None:
+    def replace_fetched(self, mapping: Mapping[str, str]) -> None:
         """Takes over the fetched map, which stands under what the operator says."""
-        self._remote = dict(mapping)
+        self.names.replace_fetched(mapping)
         self._routes.clear()
 
     def replace_offered(self, profiles: Mapping[str, Collection[str]]) -> None:
@@ -170,13 +148,12 @@ class Registry:
 
         The table, the operator or Bedrock itself has named them; as `Route.listed`, but of targets.
         """
-        chains = self._options.chains.values()
-        named = (*self.mapping.values(), *(link.model for chain in chains for link in chain))
-        return frozenset((*self._by_bedrock_id, *self._profile_models, *map(base_model_id, named)))
+        links = (link for chain in self._options.chains.values() for link in chain)
+        return self.names.listed_ids() | {base_model_id(link.model) for link in links}
 
-    def learn_profile(self, arn: str, base_model_id: str) -> None:
+    def learn_profile(self, arn: str, base_id: str) -> None:
         """Learns which model Bedrock said is behind an application inference profile."""
-        self._profile_models[arn] = base_model_id
+        self.names.learn_profile(arn, base_id)
         self._routes.clear()
 
     def route(self, requested: str, *, provider: str = "", geography: str = "") -> Route:
@@ -201,7 +178,7 @@ class Registry:
     def _resolve(self, requested: str, provider: str, geography: str) -> Route:
         asked = self._asked(requested, geography)
         name = asked.name
-        model, base = self._identify(name)
+        model, base = self.names.identify(name)
         if base is None:
             raise NotFoundError(f"model: {requested[:200]}")
         if base in self._table.elsewhere.mantle_openai:
@@ -212,7 +189,7 @@ class Registry:
         chain = self._chain(requested, model) if not provider else (Link(provider=provider),)
         if dialect := self._stored_dialects.get(requested):
             chain = [structs.replace(link, dialect=link.dialect or dialect) for link in chain]
-        opaque = _is_application_profile(name) and name not in self._profile_models
+        opaque = self.names.is_opaque(name)
         targets, left_out = self._reachable(chain, asked)
         return Route(
             requested,
@@ -222,24 +199,14 @@ class Registry:
             left_out,
             opaque=opaque,
             listed=self._is_listed(requested),
-            possible_names=self._all_names if opaque else (),
+            possible_names=self.names.possible if opaque else (),
             retires=_retires(model),
         )
 
     def _is_listed(self, requested: str) -> bool:
-        """Tells whether the operator, the table or Bedrock itself has named the model."""
-        plain = _plain(requested)
-        names: tuple[Mapping[str, object], ...] = (
-            self._by_name,
-            self._stored,
-            self._options.mapping,
-            self._remote,
-            self._options.chains,
-            self._profile_models,
-        )
-        return base_model_id(plain) in self._by_bedrock_id or any(
-            name in known for name in (requested, plain) for known in names
-        )
+        chains = self._options.chains
+        in_chains = requested in chains or plain_name(requested) in chains
+        return in_chains or self.names.is_listed(requested)
 
     def _reachable(
         self, chain: Sequence[Link], asked: _Asked
@@ -261,35 +228,7 @@ class Registry:
         return tuple(targets), tuple(left_out)
 
     def _asked(self, requested: str, geography: str) -> _Asked:
-        return _Asked(_plain(requested), self._mapped(requested), geography)
-
-    def _mapped(self, requested: str) -> str:
-        plain = _plain(requested)
-        for mapping in (self._stored, self._options.mapping, self._remote):
-            for name in (requested, plain):
-                if name in mapping:
-                    return mapping[name]
-        return plain
-
-    def _identify(self, name: str) -> tuple[Model | None, str | None]:
-        """Identifies (model, base id); a base id of None: the name is not known at all."""
-        model = self._by_name.get(name)
-        if model is not None:
-            return model, model.bedrock
-        base = base_model_id(self._profile_models.get(name, name))
-        if base.startswith("arn:"):
-            inner = base_model_id(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
-            model = self._by_bedrock_id.get(inner)
-            return model, model.bedrock if model else base
-        model = self._by_bedrock_id.get(base)
-        if model is not None:
-            return model, model.bedrock
-        return None, base if self._family(base) is not None else None
-
-    def _family(self, base: str) -> str | None:
-        """Finds the generation of an id that the registry does not list, by its longest prefix."""
-        prefixes = [prefix for prefix in self._table.families if base.startswith(prefix)]
-        return self._table.families[max(prefixes, key=len)] if prefixes else None
+        return _Asked(plain_name(requested), self.names.mapped(requested), geography)
 
     def _chain(self, requested: str, model: Model | None) -> Sequence[Link]:
         chains = self._options.chains
@@ -301,12 +240,12 @@ class Registry:
     def _targets(self, link: Link, asked: _Asked) -> Iterator[Target]:
         name, geography = asked.name, asked.geography
         if link.model:
-            name = self._mapped(link.model)
-        model, base = self._identify(name)
+            name = self.names.mapped(link.model)
+        model, base = self.names.identify(name)
         if base is None:
             raise NotFoundError(f"model: {name[:200]}")
         generation = self._table.generation[
-            model.generation if model else self._family(base) or _UNRESOLVED_GENERATION
+            model.generation if model else self.names.family(base) or _UNRESOLVED_GENERATION
         ]
         dialects = (model.dialects if model else ()) or generation.dialects
         forced = link.dialect or self._forced_dialect(model, base)
@@ -339,7 +278,7 @@ class Registry:
     ) -> str:
         """Returns the profile or id to call. Raises `InvalidRequestError` outside the geography."""
         within = bounds(self._options.geography, region, geography)
-        by_name = name in self._by_name
+        by_name = name in self.names.by_name
         if model is not None and (by_name or (name == model.bedrock and geography)):
             profiles = self._profiles(model, provider)
             if profiles and (prefix := within.choose(profiles, name)):
@@ -367,17 +306,3 @@ def _retires(model: Model | None) -> str:
     if model is None or model.ends_at is None:
         return ""
     return f"model: {model.id} is retired on {model.ends_at}"
-
-
-def _plain(requested: str) -> str:
-    return requested.removesuffix(_LARGE_CONTEXT_SUFFIX)
-
-
-def _is_application_profile(name: str) -> bool:
-    return name.startswith("arn:") and ":application-inference-profile/" in name
-
-
-def base_model_id(name: str) -> str:
-    """Returns a Bedrock id without its inference profile prefix."""
-    prefix, _, rest = name.partition(".")
-    return rest if prefix in PROFILE_PREFIXES and rest else name

@@ -14,7 +14,7 @@ from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 
 REGISTRY = Registry(load_model_table(), RoutingOptions(region="us-east-1"))
-PRICING = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=lambda: 0.0)
+PRICING = Pricing(REGISTRY.names.behind, lambda _: "us-east-1", load_prices(), now=lambda: 0.0)
 HAIKU, OPUS = (REGISTRY.route(name).targets[0] for name in ("claude-haiku-4-5", "claude-opus-5-5"))
 # Nano-dollars for each token of Haiku 4.5.
 INPUT, OUTPUT, READ = 1000, 5000, 100

@@ -66,7 +66,9 @@ class Worker:
             monotonic=world.clock,
         )
         limits = RateLimits(world.limiter, LimitOptions(), now=world.clock)
-        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=world.clock)
+        pricing = Pricing(
+            REGISTRY.names.behind, lambda _: "us-east-1", load_prices(), now=world.clock
+        )
         self.holds = Holds("max" if holds else "off", pricing)
         self.admission = Admission(
             Counters(self, pricing, limits, self.budgets, self.holds, world.clock)
@@ -263,7 +265,7 @@ def test_what_was_drawn_is_given_back_if_the_rest_of_admission_fails():
             return clock()
 
         limits = RateLimits(world.limiter, LimitOptions(), now=now)
-        pricing = Pricing(REGISTRY.behind, lambda _: "us-east-1", load_prices(), now=clock)
+        pricing = Pricing(REGISTRY.names.behind, lambda _: "us-east-1", load_prices(), now=clock)
         worker.admission = Admission(
             Counters(worker, pricing, limits, worker.budgets, worker.holds, clock)
         )

@@ -18,7 +18,9 @@ class World(Pricing):
 
     def __init__(self, *prices, region="us-east-1"):
         self.at = 1000.0
-        super().__init__(REGISTRY.behind, lambda _: region, load_prices(), now=lambda: self.at)
+        super().__init__(
+            REGISTRY.names.behind, lambda _: region, load_prices(), now=lambda: self.at
+        )
         self.replace_stored(prices)
 
     def input(self, target=SONNET):
@@ -84,7 +86,7 @@ def test_a_profile_is_priced_once_it_is_known_what_is_behind_it():
     arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
     target = msgspec.structs.replace(SONNET, bedrock_model_id=arn)
     at = 0.0
-    pricing = Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=lambda: at)
+    pricing = Pricing(registry.names.behind, lambda _: "us-east-1", load_prices(), now=lambda: at)
     assert pricing.rates(target) is None
     registry.learn_profile(arn, "anthropic.claude-sonnet-4-5-20250929-v1:0")
     at = 11.0

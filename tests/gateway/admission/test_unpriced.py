@@ -20,7 +20,7 @@ ARN = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/x"
 
 def names(*allowed, prices=(), synced=None, **options):
     registry = Registry(load_model_table(), RoutingOptions(**{"region": "us-east-1"} | options))
-    pricing = Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time)
+    pricing = Pricing(registry.names.behind, lambda _: "us-east-1", load_prices(), now=time.time)
     pricing.replace_stored(prices, synced)
     return list(unpriced_names(registry, pricing, allowed))
 
@@ -60,5 +60,5 @@ def test_a_price_of_the_operator_s_or_of_a_sync_is_one():
 def test_one_target_without_a_price_is_enough(second, unpriced):
     chains = {"claude-haiku-4-5": [Link(), Link(model=second)]}
     registry = Registry(load_model_table(), RoutingOptions(region="us-east-1", chains=chains))
-    pricing = Pricing(registry.behind, lambda _: "us-east-1", load_prices(), now=time.time)
+    pricing = Pricing(registry.names.behind, lambda _: "us-east-1", load_prices(), now=time.time)
     assert is_unpriced(registry.route("claude-haiku-4-5"), pricing) is unpriced

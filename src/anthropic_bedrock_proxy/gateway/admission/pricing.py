@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from ...bounded import Bounded
+from ...models.geography import base_model_id
 from ...models.prices import PriceList, find_price
-from ...models.registry import Target, base_model_id
+from ...models.registry import Target
 from ...models.table import Model
 from ...protocol.answer.cost import Rates, most_nano, rates_of
 from ...protocol.request.bounds import bound_tokens

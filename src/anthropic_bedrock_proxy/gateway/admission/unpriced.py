@@ -25,7 +25,7 @@ def unpriced_names(
     profile is not known before it is asked for.
     """
     own = (model.id for model in registry.models if model.id != model.bedrock)
-    for name in dict.fromkeys((*registry.mapping, *own)):
+    for name in dict.fromkeys((*registry.names.mapping, *own)):
         try:
             route = registry.route(name)
         except ProxyError:

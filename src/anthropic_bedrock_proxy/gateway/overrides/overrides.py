@@ -22,7 +22,8 @@ import msgspec
 
 from ...aws_errors import UpstreamRefusal, rule_for
 from ...errors import InvalidRequestError
-from ...models.registry import Target, base_model_id
+from ...models.geography import base_model_id
+from ...models.registry import Target
 from ...redaction import redact
 from ...store.base.catalog import CapabilityOverride
 from ...upstream.base import ModelCall
