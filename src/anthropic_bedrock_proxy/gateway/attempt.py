@@ -20,7 +20,7 @@ import msgspec
 from ..aws_errors import NOT_AN_ANSWER, UpstreamRefusal
 from ..errors import InvalidRequestError
 from ..models.registry import Target
-from ..protocol.answer.bedrock_terms import DEFAULT_TIER
+from ..protocol.answer.bedrock_words import DEFAULT_TIER
 from ..protocol.answer.edits import with_added, with_tier
 from ..protocol.answer.events import Event, explode
 from ..protocol.raw import MISSHAPEN, decode

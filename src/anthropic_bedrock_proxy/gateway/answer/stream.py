@@ -17,7 +17,7 @@ import msgspec
 from ...aws_errors import NOT_AN_ANSWER, UpstreamRefusal, from_refusal
 from ...errors import ProxyError
 from ...money import dollars
-from ...protocol.answer.bedrock_terms import DEFAULT_TIER
+from ...protocol.answer.bedrock_words import DEFAULT_TIER
 from ...protocol.answer.edits import with_added, with_cost, with_tier
 from ...protocol.answer.events import Event, GrammarError, fold
 from ...protocol.raw import MISSHAPEN

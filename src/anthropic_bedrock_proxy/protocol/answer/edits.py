@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from .bedrock_terms import tier_usage
+from .bedrock_words import tier_usage
 from .events import DELTA_KEYS
 
 _decode_fields = msgspec.json.Decoder(dict[str, Raw]).decode

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from ...aws_errors import CUT_SHORT, NOT_AN_ANSWER, UpstreamRefusal
-from ..answer.bedrock_terms import GUARDRAIL, refusal_ending
+from ..answer.bedrock_words import GUARDRAIL, refusal_ending
 from ..answer.events import Event
 from ..aws.eventstream import Frame, FrameDecoder, FrameError
 from ..aws.exceptions import CORRUPT, refusal_of

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from ....aws_errors import UpstreamRefusal
-from ...answer.bedrock_terms import CONTENT_FILTER, GUARDRAIL, refusal_ending, tier_usage
+from ...answer.bedrock_words import CONTENT_FILTER, GUARDRAIL, refusal_ending, tier_usage
 from .shapes import Stop
 
 _SAME: Final = frozenset(

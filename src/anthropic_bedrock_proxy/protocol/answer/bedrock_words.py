@@ -1,4 +1,4 @@
-"""Facts that only Bedrock knows of an answer, in Anthropic's terms: its refusals, its tiers.
+"""Refusals and tiers, which only Bedrock knows of an answer, in Anthropic's words.
 
 The same on every dialect, so that no client can tell them apart by it.
 Sources: Bedrock service model (StopReason, ServiceTier); Anthropic API, the message object.
