@@ -325,6 +325,20 @@ def test_models_are_under_the_stored_mappings_only(site):
     assert refused(site.send("PUT", "models/mappings", body), 400).startswith("dialect: ")
 
 
+def test_a_synced_name_is_listed_by_where_it_is_from_and_whether_it_holds(site):
+    names = {"fast": f"us.{HAIKU}", "mine": f"us.{HAIKU}", "lost": "gpt"}
+    body = {"source": "https://example.com/names.json", "mappings": names}
+    assert site.send("PUT", "models/mappings/synced", body).json["left_out"] == ["lost"]
+    own = {"alias": "mine", "bedrock_id": "claude-opus-4-8"}
+    assert site.send("PUT", "models/mappings", own).status == 200
+    listed = site.send("GET", "models").json["mapped"]
+    assert [(row["alias"], row["source"], row["in_force"]) for row in listed] == [
+        ("mine", "store", True),
+        ("fast", "synced", True),
+        ("mine", "synced", False),
+    ]
+
+
 @pytest.mark.parametrize("amount", ["NaN", "Infinity", "-1", "1e-999999999", "1e30", "x", ""])
 def test_a_price_list_has_amounts_that_a_request_can_be_charged(site, amount):
     text = f"model,place,input,output\nm.x,us,1,2\nm.y,us,{amount},2\n"

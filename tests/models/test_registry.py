@@ -302,8 +302,8 @@ def test_known_betas_are_those_of_the_table_and_the_operator():
 def test_a_fetched_name_stands_under_the_operator_s_and_over_ours():
     registry = Registry(TABLE, RoutingOptions(region="us-east-1", mapping={"mine": f"us.{OPUS}"}))
     registry.replace_stored({"stored": f"us.{OPUS}"})
-    remote = dict.fromkeys(("mine", "stored", "theirs", "claude-opus-4-8"), f"us.{HAIKU}")
-    registry.replace_fetched(remote)
+    fetched = dict.fromkeys(("mine", "stored", "theirs", "claude-opus-4-8"), f"us.{HAIKU}")
+    registry.replace_fetched(fetched)
 
     def goes_to(name):
         return registry.route(name).targets[0].bedrock_model_id

@@ -45,10 +45,10 @@ class Unmapped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
     """Lists models with the Bedrock ids that their requests go to, and the names given to them."""
     stored = await call.store.catalog.mappings()
-    fetched = await call.store.catalog.synced_mappings()
+    synced = await call.store.catalog.synced_mappings()
     listed = await call.store.catalog.models()
-    remote = fetched.mappings if fetched is not None else {}
-    registry = call.site.registry(stored, remote)
+    fetched = synced.mappings if synced is not None else {}
+    registry = call.site.registry(stored, fetched)
     found = {model.id: model.profiles for model in listed} if listed else None
     return {
         "models": [
@@ -56,7 +56,7 @@ async def list_(call: AdminCall[Nothing, ModelQuery]) -> dict[str, Any]:
             for model in registry.models
             if call.query.all or model.lifecycle != "retired"
         ],
-        "mapped": _mapped(registry, stored, call.site.model_mapping, remote),
+        "mapped": _mapped(registry, stored, call.site.model_mapping, fetched),
         "chains": _chains(registry),
     }
 
@@ -120,12 +120,12 @@ def _mapped(
     registry: Registry,
     stored: Sequence[ModelMapping],
     configured: Mapping[str, str],
-    remote: Mapping[str, str],
+    fetched: Mapping[str, str],
 ) -> list[dict[str, Any]]:
     """Lists the operator's names: those of the store, of the settings, then the fetched ones."""
     rows = [{**_mapping(mapping), "source": "store", "in_force": True} for mapping in stored]
     hidden = {mapping.alias for mapping in stored}
-    for source, mapping in (("settings", configured), ("remote", remote)):
+    for source, mapping in (("settings", configured), ("synced", fetched)):
         rows += [
             {"alias": alias, "bedrock_id": name, "dialect": None, "updated_at": None}
             | {"source": source, "in_force": alias not in hidden}

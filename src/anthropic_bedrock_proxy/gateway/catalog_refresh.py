@@ -66,12 +66,12 @@ class CatalogRefresh:
         providers = await self._catalog.providers()
         prices = await self._catalog.prices()
         synced = await self._catalog.synced_prices()
-        remote = await self._catalog.synced_mappings()
+        fetched = await self._catalog.synced_mappings()
         self._registry.replace_stored(
             {mapping.alias: mapping.bedrock_id for mapping in mappings},
             {mapping.alias: mapping.dialect for mapping in mappings if mapping.dialect},
         )
-        self._registry.replace_fetched(remote.mappings if remote is not None else {})
+        self._registry.replace_fetched(fetched.mappings if fetched is not None else {})
         self._registry.replace_offered({model.id: _prefixes(model) for model in offered})
         if self._on_overrides is not None:
             self._on_overrides(overrides)
