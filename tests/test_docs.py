@@ -13,7 +13,9 @@ from factories import make_routes
 
 from anthropic_bedrock_proxy import errors
 from anthropic_bedrock_proxy.app.executor import executor_options, size_in_bytes
+from anthropic_bedrock_proxy.cli.demo import own_data
 from anthropic_bedrock_proxy.cli.main import COMMANDS, cli
+from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.config.aws_names import SDK
 from anthropic_bedrock_proxy.config.sections.sandbox import SandboxSettings
 from anthropic_bedrock_proxy.http.cors import EXPOSED
@@ -74,6 +76,13 @@ def test_every_error_type_is_documented():
 
     for error in all_of(errors.ProxyError):
         assert f"| {error.status} | `{error.type}` |" in HTTP, error
+
+
+def test_the_settings_that_a_demonstration_does_not_use_are_documented():
+    paragraph = CLI.partition("**The demo.**")[2].partition("\n\n")[0]
+    own = own_data(load_settings(environ={}, env_file=None))
+    assert own
+    assert {name for name in own if f"`{name}`" not in paragraph} == set()
 
 
 def test_every_command_is_documented_and_the_reverse():
