@@ -26,10 +26,6 @@ class HeldPrices(msgspec.Struct, frozen=True):
     synced: SyncedPrices | None
 
 
-def _none(registry: Registry, held: HeldPrices, allowed_models: Sequence[str]) -> Sequence[str]:  # noqa: ARG001  # the shape of `Site.unpriced`
-    return ()
-
-
 class Site(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the settings that operations show or check against."""
 
@@ -39,7 +35,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     seal: Seal
     prices: PriceList  # the shipped ones
     # The names without a price under some prices, that keys of some allowed models may ask for.
-    unpriced: Callable[[Registry, HeldPrices, Sequence[str]], Sequence[str]] = _none
+    unpriced: Callable[[Registry, HeldPrices, Sequence[str]], Sequence[str]] = lambda *_: ()
     refuses_unpriced: bool = False
     model_mapping: Mapping[str, str] = {}
     providers: Mapping[str, Mapping[str, str]] = {}

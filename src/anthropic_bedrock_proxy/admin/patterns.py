@@ -6,14 +6,15 @@ from typing import Final
 
 from ..models.registry import DEFAULT_PROVIDER
 
+_REGION: Final = r"[a-z]{2,}(-[a-z]+)+-\d{1,2}"
 FLAG: Final = r"^[A-Za-z0-9_][A-Za-z0-9._*-]{0,127}\Z"
 SOMETHING: Final = r"\S"
 VISIBLE: Final = r"^[!-~]+\Z"
 NO_SPACES: Final = r"^\S+\Z"
 URL: Final = r"^https?://[^\s@?#]+\Z"
-PRICE_REGION: Final = r"^(\*|[a-z]{2,}(-[a-z]+)+-\d{1,2})\Z"
+PRICE_REGION: Final = rf"^(\*|{_REGION})\Z"
 PROVIDER: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z"
-REGION: Final = r"^[a-z]{2,}(-[a-z]+)+-\d{1,2}\Z"
+REGION: Final = rf"^{_REGION}\Z"
 ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"
 ALIAS: Final = r"^\S(.*\S)?\Z"
 
