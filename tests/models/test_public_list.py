@@ -78,3 +78,45 @@ def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
 def test_what_is_no_list_is_refused(text):
     with pytest.raises(PublicListError):
         read_public_list(text)
+
+
+ENTRY = {
+    "litellm_provider": "bedrock",
+    "mode": "chat",
+    "input_cost_per_token": 1e-06,
+    "output_cost_per_token": 1e-06,
+}
+
+
+@pytest.mark.parametrize(
+    "number", ["1e99999999999999999999", "-1e99999999999999999999", "1" * 5000, "NaN", "Infinity"]
+)
+def test_a_number_beyond_all_bounds_spoils_no_list(number):
+    text = json.dumps({"m.x": ENTRY, "m.odd": ENTRY | {"input_cost_per_token": 7e-99}})
+    (price,) = PriceList(lambda: read_public_list(text.replace("7e-99", number)))
+    assert price.model == "m.x"
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value"),
+    [
+        ("m.y", "mode", ["chat"]),
+        ("m.y", "mode", {}),
+        ("m.y", "litellm_provider", ["bedrock"]),
+        ("m.y", "input_cost_per_token", [1]),
+        ("m.y", "input_cost_per_token", "1e-06"),
+        *(
+            (name, "mode", "chat")
+            for name in (
+                *("", "/", "m.\ny", "m.\ry", "m.\u2028y", "m.\x0by", "m.\x85y", "\ud800"),
+                *("m,y", 'm"y', "m y", "m.\x1b[31my", "m" * 200_000, "bedrock/a b/m.y"),
+            )
+        ),
+    ],
+)
+def test_an_odd_entry_spoils_no_list(name, field, value):
+    text = json.dumps({name: ENTRY | {field: value}, "us.m.x": ENTRY})
+    providers = frozenset({"bedrock"})  # a list is no member of any set
+    (price,) = PriceList(lambda: read_public_list(text, providers))
+    assert (price.model, price.place) == ("m.x", "us")
+    json.dumps(read_public_list(text)).encode()

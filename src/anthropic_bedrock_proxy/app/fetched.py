@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from ..config import Settings
 from ..fetch.base import FetchError
 from ..fetch.fetcher import FetchOptions, WebFetcher
 
+_USER: Final = re.compile(r"^([A-Za-z0-9+.-]+://)[^/]*@")
 _KINDS: Final = frozenset(("application/json", "application/octet-stream", "text/*"))
 
 
@@ -51,5 +53,7 @@ async def fetch_text(
 
 
 def shown_url(url: str) -> str:
-    """Returns a URL without its query, in which a secret may stand."""
-    return url.partition("?")[0][:200]
+    """Returns a URL without its user, query and fragment, in which a secret may stand."""
+    if "://" not in url:
+        return url[:200]  # a file
+    return _USER.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])[:200]
