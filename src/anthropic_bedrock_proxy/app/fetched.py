@@ -24,11 +24,13 @@ async def fetch_text(
     """Fetches a text. Raises `SyncError`.
 
     The URL is the operator's own word, so it may lead into a private network, and through the
-    egress proxy, which those of clients may not.
+    egress proxy, which those of clients may not. Where it redirects to is its server's word, which
+    opens no private network.
     """
     aws = settings.aws
     try:
-        port = urlsplit(url).port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError as error:
         raise SyncError(f"{shown_url(url)} is no URL: {error}") from error
     fetcher = WebFetcher(
@@ -36,7 +38,7 @@ async def fetch_text(
             max_bytes=max_bytes,
             timeout_seconds=timeout_seconds,
             allowed_ports=() if port is None else (port,),
-            allow_private=True,
+            private_hosts=((parts.hostname or "").removesuffix("."),),
             https_proxy=aws.https_proxy,
             no_proxy=aws.no_proxy,
             trust_proxy=True,
