@@ -122,8 +122,8 @@ def test_a_redirect_leads_into_no_network_that_the_operator_did_not_name(caplog,
         if asked[-1] == b"/other":
             writer.write(ok(json.dumps(LIST).encode(), b"content-type: application/json\r\n"))
             return
-        where = location.format(port=writer.get_extra_info("sockname")[1])
-        writer.write(b"HTTP/1.1 302 F\r\ncontent-length: 0\r\nlocation: %b\r\n\r\n" % where.encode())
+        where = location.format(port=writer.get_extra_info("sockname")[1]).encode()
+        writer.write(b"HTTP/1.1 302 F\r\ncontent-length: 0\r\nlocation: %b\r\n\r\n" % where)
 
     async def story():
         async with serving(answer, tls=True) as server:

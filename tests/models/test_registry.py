@@ -66,6 +66,11 @@ def test_profiles_by_region(region, model, bedrock_id):
         ("ap-northeast-1", "claude-3-5-haiku-20241022", "it has us, eu"),
         ("sa-east-1", "claude-mythos-5", "no inference profile for sa-east-1: it has us"),
         ("cn-north-1", "claude-mythos-5", "models sync"),
+        *(
+            (region, "claude-opus-4-5", f"no inference profile for {region}: it has global, us, eu")
+            for region in ("cn-north-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1")
+        ),
+        ("eu-isoe-west-1", "claude-opus-4-5", "no inference profile for eu-isoe-west-1"),
         ("us-gov-east-1", "us.anthropic.claude-opus-5", "only us-gov profiles"),
         ("us-gov-east-1", "global.anthropic.claude-opus-5", "only us-gov profiles"),
         ("eu-west-1", "us-gov.anthropic.claude-opus-5", "no us-gov profile"),
@@ -81,6 +86,10 @@ def test_what_bedrock_lists_stands_over_the_table():
     registry.replace_offered({"anthropic.claude-opus-4-5-20251101-v1:0": ["us-gov"]})
     target = registry.route("claude-opus-4-5").targets[0]
     assert target.bedrock_model_id == "us-gov.anthropic.claude-opus-4-5-20251101-v1:0"
+    registry = Registry(TABLE, RoutingOptions(region="eusc-de-east-1"))
+    registry.replace_offered({"anthropic.claude-opus-4-5-20251101-v1:0": ["global"]})
+    (target,) = registry.route("claude-opus-4-5").targets
+    assert target.bedrock_model_id == "global.anthropic.claude-opus-4-5-20251101-v1:0"
     registry.replace_offered({"anthropic.claude-opus-5-5": ["us"], "anthropic.claude-opus-5": []})
     with pytest.raises(InvalidRequestError, match="it has us"):
         registry.route("claude-opus-5-5")

@@ -1,9 +1,9 @@
 """The demonstration of `serve --demo`: the simulator in Bedrock's place, and data of its own.
 
 Nothing of it may reach AWS, or what an installation keeps: not its store, not its counters in
-Redis, not the collector of its traces, not its executors, not its log. Only what the environment of this very process names is
-taken as meant for the demonstration; what stands in `.env` or in a file of settings is the
-installation's.
+Redis, not the collector of its traces, not its executors, not its log. Only what the environment
+of this very process names is taken as meant for the demonstration; what stands in `.env` or in a
+file of settings is the installation's.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's choices about fetching.
 
     `allow_private` opens this machine and its private networks to every client: for tests and
-    development only; `private_hosts` opens no more than those hosts. `trust_proxy` says that the egress proxy itself refuses private addresses.
+    development only; `private_hosts` opens no more than those hosts. `trust_proxy` says that the
+    egress proxy itself refuses private addresses.
     """
 
     max_bytes: int = 20 * 1024 * 1024  # of one body
