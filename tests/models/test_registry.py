@@ -102,7 +102,13 @@ def test_what_another_api_alone_serves_is_refused_with_the_reason():
 
 
 @pytest.mark.parametrize(
-    "name", ["gpt-4", "", "unknown.model-v1:0", "us.", "x" * 500, "anthropic." + "x" * 2040]
+    "name",
+    [
+        *("gpt-4", "", "unknown.model-v1:0", "us.", "x" * 500, "anthropic." + "x" * 2040),
+        *("anthropic.claude-3/../../x", "anthropic.claude-3%2fx", "anthropic.claude-3?x#y"),
+        *("anthropic.claude-3\r\nx: y", "anthropic.claude-3 ", "anthropic.claude-\N{SNOWMAN}"),
+        *("arn:aws:bedrock:us-east-1:1:x\n", "arn:", "us.anthropic.claude-3[1m][1m]"),
+    ],
 )
 def test_unknown_models(name):
     with pytest.raises(NotFoundError, match="model: ") as refused:
@@ -117,6 +123,11 @@ def test_the_operator_s_mapping_wins():
     assert route("claude-opus-4-5", mapping=mapping).base_model_id == HAIKU
     with pytest.raises(NotFoundError, match="model: gone"):
         route("gone", mapping=mapping)
+
+
+@pytest.mark.parametrize("meant", ["claude-opus-5-5", "us.anthropic.claude-opus-5-5"])
+def test_a_large_window_may_be_asked_for_behind_a_mapped_name_too(meant):
+    assert first_id("fast", mapping={"fast": f"{meant}[1m]"}) == first_id(meant)
 
 
 def test_routes_are_remembered_but_not_for_ever():

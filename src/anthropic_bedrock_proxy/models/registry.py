@@ -8,6 +8,7 @@ prefix, ARNs. Everything is resolved once and remembered.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -22,6 +23,8 @@ from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on, l
 
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
+# Others are no names of Bedrock's, whatever they begin with: nobody is asked for them.
+_ID: Final = re.compile(r"arn:[!-~]+|(?!arn:)[A-Za-z0-9._:-]+")
 _MAX_REMEMBERED: Final = 1024
 # What an ARN gets while nobody could tell the model behind it: the generation in the middle.
 _UNRESOLVED_GENERATION: Final = "4.6"
@@ -268,7 +271,7 @@ class Registry:
         for mapping in (self._stored, self._options.mapping, self._remote):
             for name in (requested, plain):
                 if name in mapping:
-                    return mapping[name]
+                    return _plain(mapping[name])
         return plain
 
     def _identify(self, name: str) -> tuple[Model | None, str | None]:
@@ -276,6 +279,8 @@ class Registry:
         model = self._by_name.get(name)
         if model is not None:
             return model, model.bedrock
+        if not _ID.fullmatch(name):
+            return None, None
         base = base_model_id(self._profile_models.get(name, name))
         if base.startswith("arn:"):
             inner = base_model_id(base.rpartition("/")[2])  # inference-profile/us.anthropic.…
