@@ -325,7 +325,9 @@ def test_models_are_under_the_stored_mappings_only(site):
     assert refused(site.send("PUT", "models/mappings", body), 400).startswith("dialect: ")
 
 
-@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-1", "1e-999999999", "1e30", "x", ""])
+@pytest.mark.parametrize(
+    "amount", ["NaN", "Infinity", "-1", "1e-999999999", "1e30", "x", "", "0", "0.00"]
+)
 def test_a_price_list_has_amounts_that_a_request_can_be_charged(site, amount):
     text = f"model,place,input,output\nm.x,us,1,2\nm.y,us,{amount},2\n"
     answer = site.send("PUT", "prices/synced", {"source": "x", "text": text})

@@ -56,6 +56,7 @@ def test_the_shipped_list_comes_out_of_the_public_one():
 def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
     entry = {"litellm_provider": "bedrock", "mode": "chat", "input_cost_per_token": 2e-06}
     entry |= {"output_cost_per_token": 1e-05, "input_cost_per_token_batches": 1e-06}
+    entry |= {"output_cost_per_token_flex": 0.0, "cache_read_input_token_cost": 0}
     entry |= {"input_cost_per_token_flex": 1e-06, "output_cost_per_token_priority": 1.75e-05}
     listed = {
         "sample_spec": {"mode": "one of"},
@@ -66,12 +67,14 @@ def test_tiers_are_taken_and_what_is_no_text_model_of_bedrock_is_not():
         "m.odd": entry | {"input_cost_per_token": True},
         "m.paid-back": entry | {"input_cost_per_token": -1e-06},
         "m.endless": entry | {"input_cost_per_token": 7e-99},
+        "m.unknown": entry | {"input_cost_per_token": 0, "output_cost_per_token": 0.0},
+        "m.half-known": entry | {"output_cost_per_token": -0.0},
     }
     text = json.dumps(listed).replace("7e-99", "1e-999999999")
     (price,) = PriceList(lambda: read_public_list(text))
     assert (price.model, price.place, price.input, price.output) == ("m.x", "us", 2, 10)
     assert (price.batch_input, price.flex_input, price.flex_output) == (1, 1, None)
-    assert price.priority_output == Decimal("17.5")
+    assert (price.priority_output, price.cache_read) == (Decimal("17.5"), 0)
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]", "{}", '{"x": 1}', "[" * 100_000])

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError
-from ..models.prices import CELLS, Price, PriceList, is_plausible, is_row_of, wider
+from ..models.prices import CELLS, Price, PriceList, is_price, is_row_of, wider
 from ..store.base.catalog import SyncedPrices
 from .call import AdminCall, Change, SyncQuery
 from .moments import timestamp
@@ -74,7 +74,7 @@ def _check(price: Price) -> None:
         )
     for name in CELLS:
         amount = getattr(price, name)
-        if amount is not None and not is_plausible(amount):
+        if amount is not None and not is_price(name, amount):
             raise InvalidRequestError(
                 f"text: {price.model[:200]} {price.place[:50]}: {name} is no amount of dollars"
             )

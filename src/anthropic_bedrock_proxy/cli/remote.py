@@ -79,7 +79,9 @@ class RemoteAdmin:
                 kind = (
                     UnknownIdError if error.code == HTTPStatus.NOT_FOUND else click.ClickException
                 )
-                raise kind(_message(error.code, error.headers, error.read())) from None
+                raise kind(
+                    _message(error.code, error.headers.get("location"), error.read())
+                ) from None
         with response:
             if "request-id" not in response.headers:
                 raise ValueError("that is no answer of this proxy")
@@ -133,9 +135,9 @@ def read_key(where: Where) -> str:
     return key
 
 
-def _message(status: int, headers: Mapping[str, str], raw: bytes) -> str:
+def _message(status: int, location: str | None, raw: bytes) -> str:
     """Returns the message of an error; its status if it has not our form."""
-    if 300 <= status < 400 and (location := headers.get("location")):  # noqa: PLR2004  # redirects
+    if location is not None:
         return (
             f"the proxy answered {status} and leads to {location}; the key is sent to no other "
             "address than --url, so name the right one there"

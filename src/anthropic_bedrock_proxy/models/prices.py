@@ -164,6 +164,15 @@ def is_plausible(amount: Decimal) -> bool:
     return not amount or _SMALLEST <= amount.adjusted() <= _LARGEST
 
 
+def is_price(cell: str, amount: Decimal) -> bool:
+    """Tells whether a number of somebody else's may stand in a cell.
+
+    0 stands in public lists for what nobody knows, and no budget would count it; only caches may be
+    free.
+    """
+    return is_plausible(amount) and (bool(amount) or "cache" in cell)
+
+
 def per_million(amount: Decimal, tokens: int) -> str:
     """Writes a price of so many tokens as that of a million, exactly."""
     return f"{(amount * _PER / tokens).normalize():f}"

@@ -18,7 +18,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from .geography import PROFILE_PREFIXES
-from .prices import is_plausible, is_row_of, per_million, written
+from .prices import is_price, is_row_of, per_million, written
 
 PUBLIC_PROVIDERS: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")
 _MODES: Final = ("chat", "completion", "responses", None)
@@ -77,7 +77,7 @@ def _cells(entry: Mapping[str, Any], providers: Collection[str]) -> dict[str, st
     found = {
         column: per_million(amount, tokens=1)
         for column, name in _NAMES.items()
-        if isinstance(amount := entry.get(name), Decimal) and is_plausible(amount)
+        if isinstance(amount := entry.get(name), Decimal) and is_price(column, amount)
     }
     return found if {"input", "output"} <= found.keys() else {}
 
