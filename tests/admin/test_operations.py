@@ -339,9 +339,30 @@ def test_a_synced_name_is_listed_by_where_it_is_from_and_whether_it_holds(site):
     ]
 
 
-@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-1", "1e-999999999", "1e30", "x", ""])
+@pytest.mark.parametrize(
+    "amount", ["NaN", "Infinity", "-1", "1e-999999999", "1e30", "x", "", "0", "0.00"]
+)
 def test_a_price_list_has_amounts_that_a_request_can_be_charged(site, amount):
     text = f"model,place,input,output\nm.x,us,1,2\nm.y,us,{amount},2\n"
+    answer = site.send("PUT", "prices/synced", {"source": "x", "text": text})
+    assert refused(answer, 400).startswith("text: ")
+    assert {row["source"] for row in site.send("GET", "prices").json["prices"]} == {"shipped"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "x" * 200_000 + ",us,1,2",
+        "m.x,us,1,2,3",
+        '"m\nx",us,1,2\n"m\n\n y",us,1,2',
+        "m.\x1b[31mx,us,1,2",
+        "m.x,u s,1,2",
+        f"m.x,{'u' * 99},1,2",
+        'm.x,us,"1',
+    ],
+)
+def test_a_price_list_has_models_and_places(site, row):
+    text = f"model,place,input,output\n{row}\n"
     answer = site.send("PUT", "prices/synced", {"source": "x", "text": text})
     assert refused(answer, 400).startswith("text: ")
     assert {row["source"] for row in site.send("GET", "prices").json["prices"]} == {"shipped"}

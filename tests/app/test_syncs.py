@@ -103,6 +103,40 @@ def test_prices_come_from_a_url(caplog):
 
 
 @pytest.mark.parametrize(
+    ("location", "taken"),
+    [
+        ("https://127.0.0.1:{port}/other", False),
+        ("https://[::1]:{port}/other", False),
+        ("https://169.254.169.254/latest", False),
+        ("http://localhost:{port}/other", False),
+        ("https://LOCALHOST.:{port}/other", True),
+        ("/other", True),
+    ],
+)
+def test_a_redirect_leads_into_no_network_that_the_operator_did_not_name(caplog, location, taken):
+    store = MemoryStore()
+    asked = []
+
+    async def answer(request, writer):
+        asked.append(request.split()[1])
+        if asked[-1] == b"/other":
+            writer.write(ok(json.dumps(LIST).encode(), b"content-type: application/json\r\n"))
+            return
+        where = location.format(port=writer.get_extra_info("sockname")[1]).encode()
+        writer.write(b"HTTP/1.1 302 F\r\ncontent-length: 0\r\nlocation: %b\r\n\r\n" % where)
+
+    async def story():
+        async with serving(answer, tls=True) as server:
+            url = f"https://localhost:{server.port}/list"
+            trust = {"AWS_CA_BUNDLE": str(TLS / "server.pem")}
+            await synced(store, PRICING_SYNC_ENABLED="true", PRICING_SYNC_URL=url, **trust)
+        assert (await store.catalog.synced_prices() is not None) is taken
+
+    run(story, caplog)
+    assert asked == ([b"/list", b"/other"] if taken else [b"/list"])
+
+
+@pytest.mark.parametrize(
     ("trouble", "told"),
     [
         ({"PRICING_ENDPOINT_URL": "http://127.0.0.1:1"}, "cannot be asked"),

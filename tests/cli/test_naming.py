@@ -54,3 +54,26 @@ def test_a_filter_takes_names_and_ids_of_the_past(run, document):
         assert [key["id"] for key in listed] == found
     assert document("usage", "--key", "key_aaaaaaaaaaaaaaaa")["rows"] == []
     assert document("usage", "--key", "deleted long ago")["rows"] == []
+
+
+@both
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("keys", verb) for verb in ("show", "update", "revoke", "reactivate", "rotate")),
+        ("users", "show"),
+        ("teams", "show"),
+        ("budgets", "show", "key"),
+        ("providers", "remove"),
+        ("explain",),
+    ],
+)
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "the id is empty"), ("\udcff", "not written in UTF-8")]
+)
+def test_an_id_that_none_can_be_is_said_to_be_so(run, document, words, text, told):
+    document("keys", "create", "--name", "a")
+    more = ("--rate-limit", 1) if words[-1] == "update" else ()
+    result = run(*words, text, *more)
+    assert result.exit_code == 2
+    assert told in result.stderr

@@ -109,7 +109,7 @@ def test_nobody_listens(ask):
 def test_the_key_follows_no_redirect(ask):
     with stranger(200, {}) as (target, seen), stranger(302, {"location": target}) as (url, _):
         result = ask("keys", "list", "--url", url, ADMIN_API_KEY="k")
-        assert_failed(result, "the proxy answered 302")
+        assert_failed(result, f"the proxy answered 302 and leads to {target}; ")
     assert seen == []
 
 

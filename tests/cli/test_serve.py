@@ -204,6 +204,36 @@ def test_a_demonstration_calls_no_provider_that_is_stored(tmp_path):
             trap.accept()
 
 
+def test_a_demonstration_leaves_what_an_installation_has_alone(tmp_path):
+    """What `.env` names: executors, collectors, lists to sync, logs. A trap stands for them all."""
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        place = f"127.0.0.1:{trap.getsockname()[1]}"
+        theirs = {
+            "SANDBOX_URL": f"http://{place}",
+            "SANDBOX_TOKEN": "of-the-tests" * 4,
+            "SANDBOX_NAME": "theirs",
+            "ENABLE_STANDALONE_CODE_EXECUTION": "true",
+            "ENABLE_TRACING": "true",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{place}",
+            "LIMITS_URL": f"redis://{place}/0",
+            "PRICING_SYNC_ENABLED": "true",
+            "PRICING_SYNC_URL": f"https://{place}/prices",
+            "MODEL_MAPPING_SYNC_ENABLED": "true",
+            "MODEL_MAPPING_SYNC_URL": f"https://{place}/names",
+            "LOG_OUTPUT": str(tmp_path / "theirs.log"),
+            "AWS_PROFILE": "theirs",
+        }
+        lines = [f"{name}={value}\n" for name, value in theirs.items()]
+        (tmp_path / ".env").write_text("".join(lines))
+        with Served(tmp_path, "--demo", terminal=True) as served:
+            (curl,) = re.findall(r"^  (curl .*)$", served.banner, re.MULTILINE)
+            assert paste(curl)["type"] == "message"
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+    assert not (tmp_path / "theirs.log").exists()
+
+
 def test_without_its_tables_it_refuses_to_start(tmp_path):
     store = {
         "STORE_URL": "dynamodb://",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from time import process_time
 
 import pytest
 
@@ -175,3 +176,10 @@ def test_the_shipped_list_completes_what_aws_has_left_out():
     (row,) = PriceList(lambda: completed(read(*rows).text, shipped))
     assert (row.model, row.place, row.cache_read) == (fable, "us-east-1", us.cache_read)
     assert row.cache_read < row.input / 10, "which is not the customary ratio"
+
+
+def test_endless_words_take_no_time():
+    """Each `million` began a search to the end: 40 s for these, of a worker that serves."""
+    began = process_time()
+    read(entry("input_tokens_standard", "3", unit="Units", description="million " * 20_000))
+    assert process_time() - began < 5

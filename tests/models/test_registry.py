@@ -66,6 +66,11 @@ def test_profiles_by_region(region, model, bedrock_id):
         ("ap-northeast-1", "claude-3-5-haiku-20241022", "it has us, eu"),
         ("sa-east-1", "claude-mythos-5", "no inference profile for sa-east-1: it has us"),
         ("cn-north-1", "claude-mythos-5", "models sync"),
+        *(
+            (region, "claude-opus-4-5", f"no inference profile for {region}: it has global, us, eu")
+            for region in ("cn-north-1", "eusc-de-east-1", "us-iso-east-1", "us-isob-east-1")
+        ),
+        ("eu-isoe-west-1", "claude-opus-4-5", "no inference profile for eu-isoe-west-1"),
         ("us-gov-east-1", "us.anthropic.claude-opus-5", "only us-gov profiles"),
         ("us-gov-east-1", "global.anthropic.claude-opus-5", "only us-gov profiles"),
         ("eu-west-1", "us-gov.anthropic.claude-opus-5", "no us-gov profile"),
@@ -81,6 +86,10 @@ def test_what_bedrock_lists_stands_over_the_table():
     registry.replace_offered({"anthropic.claude-opus-4-5-20251101-v1:0": ["us-gov"]})
     target = registry.route("claude-opus-4-5").targets[0]
     assert target.bedrock_model_id == "us-gov.anthropic.claude-opus-4-5-20251101-v1:0"
+    registry = Registry(TABLE, RoutingOptions(region="eusc-de-east-1"))
+    registry.replace_offered({"anthropic.claude-opus-4-5-20251101-v1:0": ["global"]})
+    (target,) = registry.route("claude-opus-4-5").targets
+    assert target.bedrock_model_id == "global.anthropic.claude-opus-4-5-20251101-v1:0"
     registry.replace_offered({"anthropic.claude-opus-5-5": ["us"], "anthropic.claude-opus-5": []})
     with pytest.raises(InvalidRequestError, match="it has us"):
         registry.route("claude-opus-5-5")
@@ -93,7 +102,13 @@ def test_what_another_api_alone_serves_is_refused_with_the_reason():
 
 
 @pytest.mark.parametrize(
-    "name", ["gpt-4", "", "unknown.model-v1:0", "us.", "x" * 500, "anthropic." + "x" * 2040]
+    "name",
+    [
+        *("gpt-4", "", "unknown.model-v1:0", "us.", "x" * 500, "anthropic." + "x" * 2040),
+        *("anthropic.claude-3/../../x", "anthropic.claude-3%2fx", "anthropic.claude-3?x#y"),
+        *("anthropic.claude-3\r\nx: y", "anthropic.claude-3 ", "anthropic.claude-\N{SNOWMAN}"),
+        *("arn:aws:bedrock:us-east-1:1:x\n", "arn:", "us.anthropic.claude-3[1m][1m]"),
+    ],
 )
 def test_unknown_models(name):
     with pytest.raises(NotFoundError, match="model: ") as refused:
@@ -108,6 +123,11 @@ def test_the_operator_s_mapping_wins():
     assert route("claude-opus-4-5", mapping=mapping).base_model_id == HAIKU
     with pytest.raises(NotFoundError, match="model: gone"):
         route("gone", mapping=mapping)
+
+
+@pytest.mark.parametrize("meant", ["claude-opus-5-5", "us.anthropic.claude-opus-5-5"])
+def test_a_large_window_may_be_asked_for_behind_a_mapped_name_too(meant):
+    assert first_id("fast", mapping={"fast": f"{meant}[1m]"}) == first_id(meant)
 
 
 def test_routes_are_remembered_but_not_for_ever():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
@@ -9,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from ..errors import InvalidRequestError
-from ..models.prices import CELLS, Price, PriceList, is_plausible, wider
+from ..models.prices import CELLS, Price, PriceList, is_price, is_row_of, wider
 from ..store.base.catalog import SyncedPrices
 from .call import AdminCall, Change, SyncQuery
 from .moments import timestamp
@@ -32,12 +33,12 @@ async def sync(call: AdminCall[NewPriceList, SyncQuery]) -> Change | dict[str, A
     body, catalog = call.body, call.store.catalog
     try:
         found = list(PriceList(lambda: body.text))
-    except (KeyError, msgspec.ValidationError) as error:
+    except (KeyError, csv.Error, msgspec.ValidationError) as error:
         raise InvalidRequestError(f"text: not in the form of prices.csv: {error}") from error
     if not found:
         raise InvalidRequestError("text: it has no row")
     for price in found:
-        _check_amounts(price)
+        _check(price)
     last = await catalog.synced_prices()
     before = [] if last is None else [PriceList(lambda: last.text)]
     report = {
@@ -62,11 +63,18 @@ async def sync(call: AdminCall[NewPriceList, SyncQuery]) -> Change | dict[str, A
     )
 
 
-def _check_amounts(price: Price) -> None:
-    """Raises `InvalidRequestError` for what no request could be charged: below zero, no number."""
+def _check(price: Price) -> None:
+    """Raises `InvalidRequestError` for what no request could be charged: below zero, no number.
+
+    And for what is no model at a place.
+    """
+    if not is_row_of(price.model, price.place):
+        raise InvalidRequestError(
+            f"text: {price.model[:200]} {price.place[:50]}: no model and place of Bedrock's"
+        )
     for name in CELLS:
         amount = getattr(price, name)
-        if amount is not None and not is_plausible(amount):
+        if amount is not None and not is_price(name, amount):
             raise InvalidRequestError(
                 f"text: {price.model[:200]} {price.place[:50]}: {name} is no amount of dollars"
             )

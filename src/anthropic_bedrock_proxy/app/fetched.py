@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from ..config import Settings
 from ..fetch.base import FetchError
 from ..fetch.fetcher import FetchOptions, WebFetcher
 
+_USER: Final = re.compile(r"^([A-Za-z0-9+.-]+://)[^/]*@")
 _KINDS: Final = frozenset(("application/json", "application/octet-stream", "text/*"))
 
 
@@ -22,11 +24,13 @@ async def fetch_text(
     """Fetches a text. Raises `SyncError`.
 
     The URL is the operator's own word, so it may lead into a private network, and through the
-    egress proxy, which those of clients may not.
+    egress proxy, which those of clients may not. Where it redirects to is its server's word, which
+    opens no private network.
     """
     aws = settings.aws
     try:
-        port = urlsplit(url).port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError as error:
         raise SyncError(f"{shown_url(url)} is no URL: {error}") from error
     fetcher = WebFetcher(
@@ -34,7 +38,7 @@ async def fetch_text(
             max_bytes=max_bytes,
             timeout_seconds=timeout_seconds,
             allowed_ports=() if port is None else (port,),
-            allow_private=True,
+            private_hosts=((parts.hostname or "").removesuffix("."),),
             https_proxy=aws.https_proxy,
             no_proxy=aws.no_proxy,
             trust_proxy=True,
@@ -51,5 +55,7 @@ async def fetch_text(
 
 
 def shown_url(url: str) -> str:
-    """Returns a URL without its query, in which a secret may stand."""
-    return url.partition("?")[0][:200]
+    """Returns a URL without its user, query and fragment, in which a secret may stand."""
+    if "://" not in url:
+        return url[:200]  # a file
+    return _USER.sub(r"\1", re.split(r"[?#]", url, maxsplit=1)[0])[:200]

@@ -68,9 +68,18 @@ async def _text_of(settings: Settings, source: str) -> str:
             settings, source, max_bytes=_MOST_BYTES, timeout_seconds=_FETCH_SECONDS
         )
     try:
-        return await asyncio.to_thread(Path(source).read_text, "utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        found = await asyncio.to_thread(_beginning, Path(source))
+        if len(found) > _MOST_BYTES:
+            raise SyncError(f"{source} is longer than {_MOST_BYTES >> 20} MB")
+        return found.decode("utf-8")
+    except (OSError, ValueError) as error:
         raise SyncError(f"{source} cannot be read: {error}") from error
+
+
+def _beginning(path: Path) -> bytes:
+    """Reads a file, of a device that never ends only so much that one sees it is too long."""
+    with path.open("rb") as file:
+        return file.read(_MOST_BYTES + 1)
 
 
 async def _from_aws(settings: Settings, resolver: Resolver, regions: Sequence[str]) -> TakenPrices:

@@ -1,9 +1,9 @@
 """The demonstration of `serve --demo`: the simulator in Bedrock's place, and data of its own.
 
 Nothing of it may reach AWS, or what an installation keeps: not its store, not its counters in
-Redis, not the collector of its traces. Only what the environment of this very process names is
-taken as meant for the demonstration; what stands in `.env` or in a file of settings is the
-installation's.
+Redis, not the collector of its traces, not its executors, not its log. Only what the environment
+of this very process names is taken as meant for the demonstration; what stands in `.env` or in a
+file of settings is the installation's.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ STORE_URL: Final = "sqlite:///data/demo/proxy.db"
 _OF_ITS_OWN: Final = {
     "STORE_URL": {"STORE_URL": STORE_URL, "JOURNAL_DIR": ""},
     "LIMITS_URL": {"LIMITS_URL": "memory://"},
+    "SANDBOX_URL": {"SANDBOX_URL": ""},
+    "SANDBOX_NAME": {"SANDBOX_NAME": ""},  # an executor of that name removes what is left of it
+    "LOG_OUTPUT": {"LOG_OUTPUT": "stderr"},
     "ENABLE_TRACING": {"ENABLE_TRACING": "false"},
     "PRICING_SYNC_URL": {"PRICING_SYNC_URL": ""},
     "MODEL_MAPPING_SYNC_ENABLED": {"MODEL_MAPPING_SYNC_ENABLED": "false"},

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import click
 
 from .client import admin
 from .common import json_option, where_options
 from .terminal import say, say_json
-from .wire import Where
+from .wire import Where, segment
 
 
 @click.command()
@@ -23,7 +21,7 @@ def command(*, request_id: str, as_json: bool, where: Where) -> None:
     it, or with --url of the proxy there.
     """
     with admin(where) as client:
-        document = client.call("GET", f"requests/{quote(request_id, safe='')}")
+        document = client.call("GET", f"requests/{segment(request_id)}")
     if as_json:
         say_json(document)
         return

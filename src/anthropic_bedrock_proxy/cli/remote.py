@@ -79,7 +79,9 @@ class RemoteAdmin:
                 kind = (
                     UnknownIdError if error.code == HTTPStatus.NOT_FOUND else click.ClickException
                 )
-                raise kind(_message(error.code, error.read())) from None
+                raise kind(
+                    _message(error.code, error.headers.get("location"), error.read())
+                ) from None
         with response:
             if "request-id" not in response.headers:
                 raise ValueError("that is no answer of this proxy")
@@ -133,8 +135,13 @@ def read_key(where: Where) -> str:
     return key
 
 
-def _message(status: int, raw: bytes) -> str:
+def _message(status: int, location: str | None, raw: bytes) -> str:
     """Returns the message of an error; its status if it has not our form."""
+    if location is not None:
+        return (
+            f"the proxy answered {status} and leads to {location}; the key is sent to no other "
+            "address than --url, so name the right one there"
+        )
     try:
         message = json.loads(raw)["error"]["message"]
     except (ValueError, KeyError, TypeError):

@@ -41,6 +41,8 @@ def load(config_file: Path | None) -> Settings:
 
 def segment(identifier: str) -> str:
     """Encodes an id as one segment of a path. Raises `click.UsageError`."""
+    if not identifier:  # a script's unset variable: it would name the whole collection
+        raise click.UsageError("the id is empty")
     return quote(_checked(identifier), safe="")
 
 

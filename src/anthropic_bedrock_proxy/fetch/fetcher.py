@@ -48,7 +48,8 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The operator's choices about fetching.
 
     `allow_private` opens this machine and its private networks to every client: for tests and
-    development only. `trust_proxy` says that the egress proxy itself refuses private addresses.
+    development only; `private_hosts` opens no more than those hosts. `trust_proxy` says that the
+    egress proxy itself refuses private addresses.
     """
 
     max_bytes: int = 20 * 1024 * 1024  # of one body
@@ -61,6 +62,7 @@ class FetchOptions(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()  # empty: all; see guard.check_host
     blocked_hosts: tuple[str, ...] = ()
     allow_private: bool = False
+    private_hosts: tuple[str, ...] = ()  # that may be in private networks
     https_proxy: str | None = None  # the egress proxy's URL
     no_proxy: str | None = None
     trust_proxy: bool = False
@@ -179,7 +181,7 @@ class WebFetcher:
             )
         literal = literal_address(endpoint.host)
         if literal is not None:
-            check_address(literal, allow_private=options.allow_private)
+            check_address(literal, allow_private=self._may_be_private(endpoint))
         try:
             async with asyncio.timeout(options.connect_timeout_seconds):
                 return await self._dialer.tunnel(endpoint, proxy)
@@ -194,8 +196,11 @@ class WebFetcher:
         except (OSError, UnicodeError):
             raise FetchError(NOT_PUBLIC) from None
         for address in addresses:
-            check_address(address, allow_private=self._options.allow_private)
+            check_address(address, allow_private=self._may_be_private(endpoint))
         return addresses
+
+    def _may_be_private(self, endpoint: Endpoint) -> bool:
+        return self._options.allow_private or endpoint.host in self._options.private_hosts
 
 
 def _request(endpoint: Endpoint, target: str, accept: frozenset[str]) -> bytes:

@@ -30,6 +30,7 @@ from .table import ModelTable
 PRICE_LIST_SERVICES: Final = ("AmazonBedrock", "AmazonBedrockFoundationModels")
 _UNITS: Final = {"1k tokens": 1000, "1m tokens": 1_000_000}
 _EDITION: Final = " (Amazon Bedrock Edition)"
+_LONGEST_WORDS: Final = 1000  # the search takes quadratic time
 _IN_WORDS: Final = re.compile(r"(?i)\bmillion\b.*\btokens?\b")  # of the unit `Units`
 _CLAUDE: Final = "anthropic."
 _MOST_EXAMPLES: Final = 5
@@ -200,7 +201,9 @@ def _amount(entry: _ListedProduct, usage_type: str) -> str:
     for sale in entry.sales.on_demand.values():
         for dimension in sale.dimensions.values():
             tokens = _UNITS.get(dimension.unit.casefold())
-            if dimension.unit == "Units" and _IN_WORDS.search(dimension.description):
+            if dimension.unit == "Units" and _IN_WORDS.search(
+                dimension.description[:_LONGEST_WORDS]
+            ):
                 tokens = 1_000_000  # of AWS Marketplace: the description has the unit
             if tokens is None:
                 raise _LeftOut(NO_UNIT, f"{dimension.unit} of {usage_type}")

@@ -15,6 +15,9 @@ from ..errors import InvalidRequestError
 
 PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "in", "us-gov")
 _GOVERNMENT: Final = "us-gov"  # a partition of its own: AWS GovCloud
+# Regions of partitions whose profiles no page lists: China, the European sovereign cloud, isolated.
+# Source: partitions.json of botocore. Profiles never lead from one partition into another.
+_UNLISTED: Final = ("cn-", "eusc-", "us-iso", "eu-iso")
 WORLDWIDE: Final = "global"
 REGIONAL: Final = "regional"
 # The inference profiles of a region's own geography, nearest first, by the region's prefix.
@@ -76,7 +79,7 @@ def bounds(own: str, region: str, asked: str) -> GeographyBounds:
         if asked:
             return GeographyBounds((asked,), strict=True)
         # The worldwide profile where there is one, as the predecessor chose.
-        worldwide = () if region.startswith("us-gov-") else (WORLDWIDE,)
+        worldwide = () if region.startswith(_GOVERNMENT) else (WORLDWIDE,)
         return GeographyBounds((*worldwide, *near(region)), strict=False)
     allowed = near(region) if own == REGIONAL else (own,)
     if asked and asked not in allowed:
@@ -96,8 +99,13 @@ def check_partition(prefix: str, region: str, name: str) -> None:
 
 def serves(prefix: str, region: str) -> bool:
     """Tells whether profiles of this prefix can be called in a region; empty: no profile."""
-    worldwide = () if region.startswith(_GOVERNMENT) else (WORLDWIDE,)
-    return prefix in ("", *worldwide, *near(region))
+    return prefix == "" or (exists_in(prefix, region) and prefix in (WORLDWIDE, *near(region)))
+
+
+def exists_in(prefix: str, region: str) -> bool:
+    """Tells whether a profile of this prefix is one of the region's partition, as far as known."""
+    government = region.startswith(_GOVERNMENT)
+    return government == (prefix == _GOVERNMENT) and not region.startswith(_UNLISTED)
 
 
 def prefix_of(name: str) -> str:

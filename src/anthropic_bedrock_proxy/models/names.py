@@ -8,6 +8,7 @@ prefix, ARNs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +16,8 @@ from .geography import base_model_id
 from .table import Model, ModelTable
 
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
+# Others are no names of Bedrock's, whatever they begin with: nobody is asked for them.
+_ID: Final = re.compile(r"arn:[!-~]+|(?!arn:)[A-Za-z0-9._:-]+")
 
 
 class ModelNames:
@@ -58,7 +61,7 @@ class ModelNames:
         for mapping in (self._stored, self._configured, self._fetched):
             for name in (requested, plain):
                 if name in mapping:
-                    return mapping[name]
+                    return plain_name(mapping[name])
         return plain
 
     def find(self, name: str) -> Model | None:
@@ -74,6 +77,8 @@ class ModelNames:
         model = self.by_name.get(name)
         if model is not None:
             return model, model.bedrock
+        if not _ID.fullmatch(name):
+            return None, None
         base = base_model_id(self._profile_models.get(name, name))
         if base.startswith("arn:"):
             inner = base_model_id(base.rpartition("/")[2])  # inference-profile/us.anthropic.…

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
@@ -27,6 +28,9 @@ from .geography import WORLDWIDE, near, prefix_of
 
 _GOVERNMENT: Final = "us-gov"
 _PER: Final = 1_000_000
+# Those of Bedrock have fewer signs. A line break in a name would be another row.
+_MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+_PLACE: Final = re.compile(r"[a-z0-9-]{0,40}(/[a-z0-9-]{1,40})?")
 _SMALLEST, _LARGEST = -20, 6  # powers of ten, of dollars for a token or a million of them
 
 
@@ -145,6 +149,11 @@ def written(rows: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
     return table.getvalue()
 
 
+def is_row_of(model: str, place: str) -> bool:
+    """Tells whether a model and a place of somebody else's may be those of a row."""
+    return bool(_MODEL.fullmatch(model) and _PLACE.fullmatch(place))
+
+
 def is_plausible(amount: Decimal) -> bool:
     """Tells whether a number of somebody else's may be an amount of dollars.
 
@@ -153,6 +162,15 @@ def is_plausible(amount: Decimal) -> bool:
     if not amount.is_finite() or amount.is_signed():
         return False
     return not amount or _SMALLEST <= amount.adjusted() <= _LARGEST
+
+
+def is_price(cell: str, amount: Decimal) -> bool:
+    """Tells whether a number of somebody else's may stand in a cell.
+
+    0 stands in public lists for what nobody knows, and no budget would count it; only caches may be
+    free.
+    """
+    return is_plausible(amount) and (bool(amount) or "cache" in cell)
 
 
 def per_million(amount: Decimal, tokens: int) -> str:

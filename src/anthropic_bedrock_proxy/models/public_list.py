@@ -5,7 +5,8 @@
     -> anthropic.claude-x,us,3.3,…
 
 Dollars per token there, per million here, exactly: no float is between. What is no text model on
-Bedrock, or has no price of input and output, is left out.
+Bedrock, or has no price of input and output, is left out, and so is an entry of any other form: one
+odd entry is no reason to go on with old prices.
 Source: model_prices_and_context_window.json of LiteLLM 1.110.
 """
 
@@ -13,13 +14,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from .geography import PROFILE_PREFIXES
-from .prices import is_plausible, per_million, written
+from .prices import is_price, is_row_of, per_million, written
 
-_MODES: Final = frozenset(("chat", "completion", "responses", None))
+_MODES: Final = ("chat", "completion", "responses", None)
+_NOT_A_NUMBER: Final = Decimal("NaN")
 # A column of prices.csv -> its name there.
 _NAMES: Final = {
     "input": "input_cost_per_token",
@@ -49,15 +51,16 @@ def read_public_list(text: str, providers: Collection[str]) -> str:
     Raises `PublicListError`.
     """
     try:
-        document = json.loads(text, parse_float=Decimal)
+        document = json.loads(text, parse_float=_number, parse_int=_number)
     except (ValueError, RecursionError) as error:
         raise PublicListError(f"it is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise PublicListError("it is no JSON object of models")
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for name, entry in document.items():
-        if isinstance(entry, dict) and (cells := _cells(entry, providers)):
-            rows.setdefault(_place(name), cells)
+        where = _place(name)
+        if isinstance(entry, dict) and is_row_of(*where) and (cells := _cells(entry, providers)):
+            rows.setdefault(where, cells)
     if not rows:
         raise PublicListError("it has no text model of Bedrock with a price")
     return written(rows)
@@ -65,16 +68,25 @@ def read_public_list(text: str, providers: Collection[str]) -> str:
 
 def _cells(entry: Mapping[str, Any], providers: Collection[str]) -> dict[str, str]:
     """Returns the cells of an entry; none for what is no text model of `providers`."""
-    if entry.get("litellm_provider") not in providers or entry.get("mode") not in _MODES:
+    provider = entry.get("litellm_provider")
+    if not isinstance(provider, str) or provider not in providers:
+        return {}
+    if entry.get("mode") not in _MODES:
         return {}
     found = {
-        column: per_million(Decimal(amount), tokens=1)
+        column: per_million(amount, tokens=1)
         for column, name in _NAMES.items()
-        if isinstance(amount := entry.get(name), int | Decimal)
-        and not isinstance(amount, bool)
-        and is_plausible(Decimal(amount))
+        if isinstance(amount := entry.get(name), Decimal) and is_price(column, amount)
     }
     return found if {"input", "output"} <= found.keys() else {}
+
+
+def _number(text: str) -> Decimal:
+    """Reads a number of the document; none that a price can be is too large to be one."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # its exponent is beyond all bounds
+        return _NOT_A_NUMBER
 
 
 def _place(name: str) -> tuple[str, str]:

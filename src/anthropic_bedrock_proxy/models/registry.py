@@ -15,7 +15,7 @@ from msgspec import structs
 from ..bounded import Bounded
 from ..errors import InvalidRequestError, NotFoundError, ProxyError
 from .betas import BetaRules, known_flags
-from .geography import base_model_id, bounds, check_partition, prefix_of
+from .geography import base_model_id, bounds, check_partition, exists_in, prefix_of
 from .names import ModelNames, plain_name
 from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on, line_of
 
@@ -268,10 +268,14 @@ class Registry:
         dialects = self._options.dialects
         return (model and dialects.get(model.id)) or dialects.get(base) or dialects.get("*", "")
 
-    def _profiles(self, model: Model, provider: str) -> Collection[str]:
+    def _profiles(
+        self, model: Model, provider: str, region: str
+    ) -> tuple[Collection[str], Collection[str]]:
+        """Returns the prefixes of a model's profiles, and of these those of the partition."""
         if provider == DEFAULT_PROVIDER and model.bedrock in self._offered:
-            return self._offered[model.bedrock]
-        return model.profiles
+            offered = self._offered[model.bedrock]
+            return offered, offered
+        return model.profiles, [one for one in model.profiles if exists_in(one, region)]
 
     def _bedrock_id(
         self, name: str, model: Model | None, provider: str, region: str, geography: str
@@ -280,8 +284,8 @@ class Registry:
         within = bounds(self._options.geography, region, geography)
         by_name = name in self.names.by_name
         if model is not None and (by_name or (name == model.bedrock and geography)):
-            profiles = self._profiles(model, provider)
-            if profiles and (prefix := within.choose(profiles, name)):
+            profiles, there = self._profiles(model, provider, region)
+            if profiles and (prefix := within.choose(there, name)):
                 return f"{prefix}.{model.bedrock}"
             if profiles and "claude" in self._table.generation[model.generation].features:
                 raise _nowhere(name, profiles, region)

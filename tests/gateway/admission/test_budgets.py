@@ -675,3 +675,16 @@ def test_a_request_that_may_cost_too_much_takes_nothing_from_other_workers():
         await two.take([a_budget()], DOLLAR // 2)
 
     asyncio.run(run())
+
+
+def test_what_a_refused_request_borrowed_is_told_as_left():
+    """Not as used up to whoever asks next for less, nor as a budget of which little remains."""
+
+    async def run():
+        (budgets,) = World().workers
+        for nano in (DOLLAR * 9, DOLLAR * 8, DOLLAR * 7):
+            with pytest.raises(PermissionDeniedError, match="not enough left"):
+                await budgets.take([a_budget()], nano)
+            assert budgets.slices[ACCOUNT].remaining == DOLLAR
+
+    asyncio.run(run())

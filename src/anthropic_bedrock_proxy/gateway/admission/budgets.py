@@ -286,6 +286,7 @@ class Budgets:
                 await self._ledger.give_back(
                     budget.account, holder=self._holder, amount_nano=excess
                 )
+                slice_.left += excess
             except StoreError:
                 slice_.due = True
         return granted >= amount
