@@ -123,4 +123,4 @@ def test_an_odd_entry_spoils_no_list(name, field, value):
     providers = frozenset({"bedrock"})  # a list is no member of any set
     (price,) = PriceList(lambda: read_public_list(text, providers))
     assert (price.model, price.place) == ("m.x", "us")
-    json.dumps(read_public_list(text)).encode()
+    json.dumps(read_public_list(text, providers)).encode()
