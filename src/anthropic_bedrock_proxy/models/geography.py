@@ -14,7 +14,7 @@ import msgspec
 from ..errors import InvalidRequestError
 
 PROFILE_PREFIXES: Final = ("global", "us", "eu", "apac", "jp", "au", "in", "us-gov")
-_GOVERNMENT: Final = "us-gov"  # a partition of its own: AWS GovCloud
+GOVERNMENT: Final = "us-gov"  # a partition of its own: AWS GovCloud
 # Regions of partitions whose profiles no page lists: China, the European sovereign cloud, isolated.
 # Source: partitions.json of botocore. Profiles never lead from one partition into another.
 _UNLISTED: Final = ("cn-", "eusc-", "us-iso", "eu-iso")
@@ -79,7 +79,7 @@ def bounds(own: str, region: str, asked: str) -> GeographyBounds:
         if asked:
             return GeographyBounds((asked,), strict=True)
         # The worldwide profile where there is one, as the predecessor chose.
-        worldwide = () if region.startswith(_GOVERNMENT) else (WORLDWIDE,)
+        worldwide = () if is_government(region) else (WORLDWIDE,)
         return GeographyBounds((*worldwide, *near(region)), strict=False)
     allowed = near(region) if own == REGIONAL else (own,)
     if asked and asked not in allowed:
@@ -91,8 +91,8 @@ def bounds(own: str, region: str, asked: str) -> GeographyBounds:
 
 def check_partition(prefix: str, region: str, name: str) -> None:
     """Raises `InvalidRequestError` for a profile that can never be called from a region."""
-    government = region.startswith(_GOVERNMENT)
-    if government != (prefix == _GOVERNMENT):
+    government = is_government(region)
+    if government != (prefix == GOVERNMENT):
         there = "only us-gov profiles exist" if government else "no us-gov profile exists"
         raise InvalidRequestError(f"model: {name[:200]} is not in {region}: {there} there")
 
@@ -102,10 +102,15 @@ def serves(prefix: str, region: str) -> bool:
     return prefix == "" or (exists_in(prefix, region) and prefix in (WORLDWIDE, *near(region)))
 
 
+def is_government(region: str) -> bool:
+    """Tells whether a region is one of AWS GovCloud."""
+    return region.startswith(GOVERNMENT)
+
+
 def exists_in(prefix: str, region: str) -> bool:
     """Tells whether a profile of this prefix is one of the region's partition, as far as known."""
-    government = region.startswith(_GOVERNMENT)
-    return government == (prefix == _GOVERNMENT) and not region.startswith(_UNLISTED)
+    government = is_government(region)
+    return government == (prefix == GOVERNMENT) and not region.startswith(_UNLISTED)
 
 
 def prefix_of(name: str) -> str:

@@ -24,9 +24,8 @@ from typing import Final
 
 import msgspec
 
-from .geography import WORLDWIDE, near, prefix_of
+from .geography import GOVERNMENT, WORLDWIDE, is_government, near, prefix_of
 
-_GOVERNMENT: Final = "us-gov"
 _PER: Final = 1_000_000
 # Those of Bedrock have fewer signs. A line break in a name would be another row.
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
@@ -81,8 +80,8 @@ class PriceList:
         listed = self._by_model().get(model)
         if not listed:
             return None
-        government = region.startswith(_GOVERNMENT)
-        rows = [row for place, row in listed.items() if government or _GOVERNMENT not in place]
+        government = is_government(region)
+        rows = [row for place, row in listed.items() if government or GOVERNMENT not in place]
         return max(map(_price, rows or listed.values()), key=lambda price: price.input)
 
     def __iter__(self) -> Iterator[Price]:
