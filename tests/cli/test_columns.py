@@ -102,7 +102,26 @@ def test_keys_can_be_read_in_80_columns(folder):
 def test_others_can_be_read_too(folder, words):
     printed, _ = on_terminal(folder, *words, NO_COLOR="1")
     assert "\x1b" not in printed
-    assert max(map(len, printed.splitlines())) <= 80
+    assert max(map(len, printed.splitlines()), default=0) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("keys", "list", "--name", "nobody"), "no such keys: `keys create` makes one"),
+        (("teams", "list"), "no teams: `teams create` makes one"),
+        (("prices", "list", "haiku"), "no price is known of haiku: `models list` has"),
+        (("betas", "list"), "no overrides"),
+        (("providers", "list"), "none beside that of the AWS_* settings"),
+        (("budgets", "history", "key", NAME), "nothing was spent yet"),
+    ],
+)
+def test_where_there_is_nothing_it_says_so(folder, words, told):
+    printed, said = on_terminal(folder, *words)
+    assert printed == ""
+    assert told in said
+    assert "for lack of width" not in said
+    assert len(piped(folder, *words).splitlines()) == 1, "a program gets the header"
 
 
 def test_a_program_gets_all_in_plain_columns(folder):
