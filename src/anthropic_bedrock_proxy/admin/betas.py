@@ -128,7 +128,7 @@ def _ids(registry: Registry, model: str, dialect: str = ANY) -> Sequence[str]:
             targets = [registry.target(route, DEFAULT_PROVIDER, dialect)]
     except ProxyError as error:
         raise InvalidRequestError(
-            f"{model[:200]} cannot be routed: see `models list --all`"
+            f"{model[:200]} cannot be routed: see `models list --all`{registry.did_you_mean(model)}"
         ) from error
     return list(dict.fromkeys(base_model_id(target.bedrock_model_id) for target in targets))
 

@@ -23,6 +23,7 @@ from .table import MAX_NAME, Capabilities, Model, ModelTable, capabilities_on, l
 DEFAULT_PROVIDER: Final = "default"  # the one that the AWS_* settings describe
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
 _MAX_REMEMBERED: Final = 1024
+_LONGEST_TYPED: Final = 100  # characters of a name that a person may have mistyped
 # What an ARN gets while nobody could tell the model behind it: the generation in the middle.
 _UNRESOLVED_GENERATION: Final = "4.6"
 
@@ -160,6 +161,13 @@ class Registry:
                     continue
                 return other
         return None
+
+    def did_you_mean(self, name: str) -> str:
+        """Returns a question for who mistyped a model's name; empty if no name is like it."""
+        import difflib  # noqa: PLC0415  # only for a mistake
+
+        close = difflib.get_close_matches(name[:_LONGEST_TYPED], self._all_names, n=1)
+        return f"; did you mean {close[0]}?" if close else ""
 
     def known_betas(self) -> frozenset[str]:
         """Returns the beta flags that no client has made up."""
