@@ -150,3 +150,12 @@ class OverloadedError(ProxyError):
     """The model has no capacity now."""
 
     status, type = 529, "overloaded_error"
+
+
+def needs_extra(what: str, extra: str) -> str:
+    """Says that `what` needs packages of an extra that is not installed, and where to get it.
+
+    No command of pip: the distribution's name is on no package index, so whatever that finds is
+    somebody else's.
+    """
+    return f"{what} needs the extra `{extra}`: docs/how-to/install.md says how it is installed"

@@ -45,7 +45,7 @@ def test_without_the_packages_a_start_says_how_to_mend_it():
     done = subprocess.run(
         [sys.executable, "-c", MISSING], capture_output=True, text=True, check=True
     )
-    assert "pip install 'anthropic-bedrock-proxy[tracing]'" in done.stdout
+    assert "ENABLE_TRACING needs the extra `tracing`" in done.stdout
 
 
 @pytest.mark.parametrize(

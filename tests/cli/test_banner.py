@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import msgspec
 import pytest
 
@@ -63,7 +65,10 @@ def test_pages_are_told_unless_they_are_switched_off():
 
 
 def test_commands_are_told():
-    assert "doctor, top, explain REQUEST_ID" in told()
+    (line,) = (line for line in told().splitlines() if line.startswith("  commands"))
+    program, commands = line.split(maxsplit=1)[1].split(" doctor, ")
+    assert shutil.which(program.split()[0])
+    assert commands == "top, explain REQUEST_ID, keys, usage; --help names all"
 
 
 def test_notes_are_told():
@@ -71,6 +76,23 @@ def test_notes_are_told():
     notes = ["FAILOVER_CHAINS, m: far is left out"]
     text = banner(settings, "h", 8000, "Bedrock", None, first_key=None, keyless=False, notes=notes)
     assert "  note       FAILOVER_CHAINS, m: far is left out\n" in text
+
+
+def test_sentences_are_folded_for_the_terminal_and_what_is_pasted_is_not():
+    settings = load_settings(None, environ={}, env_file=None)
+    notes = ["a word, and many others " * 8]
+    text = banner(
+        *(settings, "127.0.0.1", 8000, "the built-in simulator (demo)", None),
+        first_key="sk-1",
+        keyless=False,
+        notes=notes,
+        width=80,
+    )
+    sentences, pasted = text.split("\n\ncurl:\n")
+    long = [line for line in sentences.splitlines() if len(line) > 80]
+    assert [line.split()[-1] for line in long] == ["doctor,"] * len(long), "a long path"
+    assert "\n             " in sentences
+    assert len(pasted.splitlines()[0]) > 80
 
 
 def test_unsafe_choices_are_told():

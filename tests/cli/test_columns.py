@@ -27,7 +27,7 @@ def environment(folder, **extra):
     }
 
 
-def on_terminal(folder, *words, **extra):
+def on_terminal(folder, *words, code=0, **extra):
     """What a command prints where a person reads along; stderr goes elsewhere."""
     ours, theirs = os.openpty()
     with (folder / "err.txt").open("w") as err:
@@ -50,7 +50,7 @@ def on_terminal(folder, *words, **extra):
             break
         printed += part
     os.close(ours)
-    assert process.wait(30) == 0
+    assert process.wait(30) == code
     said = (folder / "err.txt").read_text()
     return printed.decode().replace("\r", ""), said
 
@@ -102,7 +102,39 @@ def test_keys_can_be_read_in_80_columns(folder):
 def test_others_can_be_read_too(folder, words):
     printed, _ = on_terminal(folder, *words, NO_COLOR="1")
     assert "\x1b" not in printed
-    assert max(map(len, printed.splitlines())) <= 80
+    assert max(map(len, printed.splitlines()), default=0) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("keys", "list", "--name", "nobody"), "no such keys: `keys create` makes one"),
+        (("teams", "list"), "no teams: `teams create` makes one"),
+        (("prices", "list", "haiku"), "no price is known of haiku: `models list` has"),
+        (("betas", "list"), "no overrides"),
+        (("providers", "list"), "none beside that of the AWS_* settings"),
+        (("budgets", "history", "key", NAME), "nothing was spent yet"),
+    ],
+)
+def test_where_there_is_nothing_it_says_so(folder, words, told):
+    printed, said = on_terminal(folder, *words)
+    assert printed == ""
+    assert told in said
+    assert "for lack of width" not in said
+    assert len(piped(folder, *words).splitlines()) == 1, "a program gets the header"
+
+
+def test_the_doctor_can_be_read_too(folder):
+    words = ("doctor", "--no-model-calls")
+    environ = {"AWS_EC2_METADATA_DISABLED": "true"}
+    for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        printed, _ = on_terminal(folder, *words, code=1, **environ, **plain)
+        assert "\x1b" not in printed
+    assert "\x1b[31mFAIL" in on_terminal(folder, *words, code=1, **environ)[0]
+    lines = printed.splitlines()
+    assert [line for line in lines if len(line) > 80 and " " in line[25:]] == []
+    assert any(line.startswith("FAIL  credentials   none are") for line in lines)
+    assert any(line.startswith(" " * 23) for line in lines), "a mend that goes on"
 
 
 def test_a_program_gets_all_in_plain_columns(folder):

@@ -66,3 +66,21 @@ def test_limits_and_the_last_day_of_use_are_shown(run, document):
     assert "60 requests/min, 4 at once" in rows[key["id"]]
     assert time.strftime("%Y-%m-%d", time.gmtime(now - 2 * 86_400)) in rows[key["id"]]
     assert rows[unused["id"]].split()[-2:-1] == ["-"]
+
+
+BUDGETS = (
+    (("--daily-budget", 1), "1.00/day"),
+    (("--monthly-budget", 50), "50.00/month"),
+    (("--daily-budget", 1, "--total-budget", "0.5"), "1.00/day, 0.50 in all"),
+    ((), "-"),
+)
+
+
+@pytest.mark.parametrize(("options", "shown"), BUDGETS)
+def test_every_budget_is_shown(run, options, shown):
+    run("keys", "create", "--name", "a", *options)
+    run("teams", "create", "red", *options)
+    for words in (("keys", "list"), ("teams", "list")):
+        header, line = run(*words).stdout.splitlines()
+        at = header.index("BUDGET USD")
+        assert line[at:].split("  ")[0].strip() == shown

@@ -66,6 +66,21 @@ def test_map_and_unmap(run, document):
     assert (again.exit_code, again.stderr) == (1, "Error: fast is not mapped\n")
 
 
+@both
+def test_who_mistypes_is_told_what_there_is(run):
+    run("models", "map", "fast", f"us.{HAIKU}")
+    refused = run("models", "map", "slow", "claude-haik-4-5")
+    assert "cannot be routed" in refused.stderr
+    assert refused.stderr.endswith("; did you mean claude-haiku-4-5?\n")
+    of_alias = run("models", "map", "slow", "fast")
+    assert "fast is an alias itself: map to what it stands for, us." in of_alias.stderr
+    price = run("prices", "set", "claude-haik-4-5", "--input", 1, "--output", 5)
+    assert price.stderr.endswith("did you mean claude-haiku-4-5?\n")
+    blocked = run("betas", "block", "b-2026-01-01", "--model", "claude-haik-4-5")
+    assert blocked.stderr.endswith("did you mean claude-haiku-4-5?\n")
+    assert "did you mean" not in run("models", "map", "slow", "x" * 300).stderr
+
+
 def test_a_name_of_a_model_may_be_mapped_to_another(document):
     document("models", "map", "claude-opus-4-5", f"us.{HAIKU}")
     listed = {row["id"]: row for row in document("models", "list")["models"]}

@@ -103,7 +103,10 @@ def test_nobody_listens(ask):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        assert_failed(ask("keys", "list", "--url", url, ADMIN_API_KEY="k"), "cannot be reached")
+        result = ask("keys", "list", "--url", url, ADMIN_API_KEY="k")
+        assert_failed(result, "cannot be reached")
+        assert "does the proxy run" in result.stderr
+        assert "does the proxy run" in ask("top", "--url", url).stderr
 
 
 def test_the_key_follows_no_redirect(ask):

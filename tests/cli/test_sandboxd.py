@@ -83,7 +83,7 @@ def test_without_the_extra_it_says_what_to_install(tmp_path):
     )
     status, text = sandboxd(tmp_path, "--listen", f"unix://{tmp_path}/s", code=code)
     assert status == MISSING_PACKAGES
-    assert "anthropic-bedrock-proxy[sandbox]" in text
+    assert "needs the extra `sandbox`" in text
 
 
 def test_the_command_is_in_the_list():

@@ -56,6 +56,15 @@ def tables(tmp_path):
     return invoke
 
 
+def test_what_was_made_is_told_in_words(tables):
+    code, said = tables("create")
+    assert code == 0
+    created, present = said.splitlines()
+    assert created.split() == ["created", "-"]
+    assert "anthropic-proxy-api-keys, anthropic-proxy-usage" in present
+    assert "(" not in said
+
+
 def test_where_nobody_can_be_asked_it_needs_a_yes(tables):
     code, said = tables("migrate")
     assert code == 2

@@ -51,6 +51,20 @@ def test_rates_are_of_what_has_grown_between_two_scrapes():
     assert (shown.in_flight, shown.workers) == (3.0, 2.0)
 
 
+def test_who_watches_is_not_counted():
+    def asked(endpoint, status, count):
+        return (
+            "http_requests_total",
+            {"method": "GET", "endpoint": endpoint, "status": status},
+            count,
+        )
+
+    before = scrape(0.0, asked("/metrics", "200", 1), asked("/v1/messages", "200", 1))
+    now = scrape(1.0, asked("/metrics", "200", 2), asked("/v1/messages", "200", 4))
+    assert figures(before, now).requests == 3.0
+    assert figures(before, scrape(1.0, asked("/metrics", "401", 9))).errors == {}
+
+
 def test_a_proxy_that_was_restarted_has_no_rates_below_nothing():
     shown = figures(scrape(1.0, requests("200", 100)), scrape(2.0, requests("200", 3)))
     assert shown.requests == 0.0

@@ -68,6 +68,19 @@ aws_access_key_id = AKID
 aws_secret_access_key = secret
 [both]
 region = eu-west-2
+[half]
+aws_access_key_id = AKID
+[other-half]
+aws_secret_access_key = secret
+[half-and-more]
+aws_access_key_id = AKID
+web_identity_token_file = /token
+[no-program]
+credential_process = /no/such/program --for us
+[program]
+credential_process = "sh" -c true
+[no-words]
+credential_process = 'open
 """
 
 
@@ -125,6 +138,9 @@ def test_files_and_profiles_may_be_named_in_the_env_file(home, tmp_path):
         ("lost-sso", "sso_session theirs, which does not exist"),
         ("sso", "has not begun. Run `aws sso login --profile sso`"),
         ("old-sso", "ended at 2026-11-27T00:00:00Z. Run `aws sso login"),
+        ("half", "has no aws_secret_access_key, .* `aws configure --profile half`"),
+        ("other-half", "has no aws_access_key_id"),
+        ("no-program", "is /no/such/program, which is no program on this machine"),
     ],
 )
 def test_a_profile_that_gives_nothing_is_refused_with_the_mend(home, profile, told):
@@ -133,7 +149,13 @@ def test_a_profile_that_gives_nothing_is_refused_with_the_mend(home, profile, to
         check_profile(environ(home, profile), now=NOW)
 
 
-@pytest.mark.parametrize("profile", [None, "work", "none", "chain", "keys", "round", "sso"])
+@pytest.mark.parametrize(
+    "profile",
+    [
+        *(None, "work", "none", "chain", "keys", "round", "sso"),
+        *("half-and-more", "program", "no-words"),
+    ],
+)
 def test_others_are_not(home, profile):
     remember(home, "ours", NOW + timedelta(hours=1))
     check_profile(environ(home, profile), now=NOW)

@@ -159,7 +159,7 @@ def test_a_drain_that_takes_too_long_ends_streams_with_an_error_event(sim, start
     assert names(read)[-1] == "error"
     assert proxy.process.wait(15) == 0
     assert rows(proxy) == 1
-    assert "stopping: 1 answers are in progress" in proxy.logged()
+    assert "in progress (1 answer)" in proxy.logged()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -281,6 +281,7 @@ def test_both_families_on_one_port_and_addresses_as_people_write_them(tmp_path):
         assert f"listening  http://[::]:{port}\n" in (tmp_path / "out.txt").read_text()
         taken = failed_start(tmp_path, "--host", "::1", "--port", str(port))
         assert f"cannot listen on [::1]:{port}: " in taken.stderr
+        assert "another port: --port, or PORT" in taken.stderr
 
 
 @needs_ipv6

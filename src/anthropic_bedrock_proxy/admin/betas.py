@@ -130,6 +130,7 @@ def _ids(registry: Registry, model: str, dialect: str = ANY) -> Sequence[str]:
     except ProxyError as error:
         raise InvalidRequestError(
             f"{model[:200]} cannot be routed: see `models list --all`"
+            f"{registry.names.did_you_mean(model)}"
         ) from error
     return list(dict.fromkeys(base_model_id(target.bedrock_model_id) for target in targets))
 

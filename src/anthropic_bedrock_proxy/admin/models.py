@@ -70,10 +70,7 @@ async def map_(call: AdminCall[NewMapping, Nothing]) -> Change:
     # Without stored aliases: an alias stands for a model, not for another alias.
     targets = targets_of(call.site.registry([mapping], {}), mapping.alias)
     if not targets:
-        raise InvalidRequestError(
-            f"{body.bedrock_id[:200]} cannot be routed: it is no model that `models list --all` "
-            "shows, and no Bedrock id, inference profile or ARN of a known family"
-        )
+        raise InvalidRequestError(await _why_not(call, body.bedrock_id))
     before = await _stored(call, mapping.alias)
     await call.store.catalog.put_mapping(mapping)
     dialects = [body.dialect] if body.dialect else _unique(target.dialect for target in targets)
@@ -83,6 +80,18 @@ async def map_(call: AdminCall[NewMapping, Nothing]) -> Change:
         object=mapping.alias,
         before=recorded(before) if before else None,
         after=recorded(mapping),
+    )
+
+
+async def _why_not(call: AdminCall[Any, Any], name: str) -> str:
+    """Says why requests for a name cannot be routed, and which may have been meant."""
+    stored = await call.store.catalog.mappings()
+    registry = call.site.registry(stored, {})
+    if (stands_for := registry.names.mapping.get(name)) is not None:
+        return f"{name[:200]} is an alias itself: map to what it stands for, {stands_for}"
+    return (
+        f"{name[:200]} cannot be routed: it is no model that `models list --all` shows, and no "
+        f"Bedrock id, inference profile or ARN of a known family{registry.names.did_you_mean(name)}"
     )
 
 

@@ -131,7 +131,9 @@ def _check_model(registry: Registry, name: str) -> None:
     try:
         registry.route(name)
     except NotFoundError as error:
-        raise InvalidRequestError(f"model: {name[:200]} is no model that can be routed") from error
+        raise InvalidRequestError(
+            f"model: {name[:200]} is no model that can be routed{registry.names.did_you_mean(name)}"
+        ) from error
 
 
 def _moment(name: str, text: str | None) -> int | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from .. import __version__
 from ..config import Settings, SettingsError
+from ..errors import needs_extra
 from ..telemetry.tracing.beginning import Sampling, TraceBeginning
 from .logs import known_secrets
 
@@ -20,9 +21,7 @@ _NEEDED: Final = (
     "opentelemetry.exporter.otlp.proto.http",
     "opentelemetry.exporter.otlp.proto.grpc",
 )
-_MISSING: Final = (
-    "ENABLE_TRACING: OpenTelemetry is not installed: pip install 'anthropic-bedrock-proxy[tracing]'"
-)
+_MISSING: Final = needs_extra("ENABLE_TRACING", "tracing")
 
 
 class Tracing:

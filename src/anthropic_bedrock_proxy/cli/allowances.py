@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from .values import clearable, dollars
+from .values import clearable, dollars, usd_text
 
 PER_MINUTE: Final = click.IntRange(min=1, max=10**12)
 
@@ -34,10 +34,23 @@ _SHORT: Final = {
 }
 
 
+_PERIODS: Final = {
+    "daily_budget_usd": "/day",
+    "monthly_budget_usd": "/month",
+    "total_budget_usd": " in all",
+}
+
+
 def limits_text(row: Mapping[str, Any]) -> str | None:
     """Writes the limits of a key, user or team in one cell; None if it has none."""
     given = {words: row[name] for name, words in _SHORT.items() if row[name] is not None}
     return ", ".join(f"{value} {words}" for words, value in given.items()) or None
+
+
+def budgets_text(row: Mapping[str, Any]) -> str | None:
+    """Writes the budgets of a key, user or team, in USD, in one cell; None if it has none."""
+    given = {words: row[name] for name, words in _PERIODS.items() if row[name] is not None}
+    return ", ".join(f"{usd_text(amount)}{words}" for words, amount in given.items()) or None
 
 
 def options_of(table: Mapping[str, Option]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -16,7 +16,8 @@ from .demo import has_own_store
 
 _MODEL = "claude-haiku-4-5"
 KEY_VARIABLE = "PROXY_KEY"  # not one of Anthropic's: Claude Code would ask which key to use
-_OWN_DATA = "\n             Its keys and usage are its own: those of your store are not here."
+_INDENT = " " * 13  # of what follows the first line of a sentence
+_OWN_DATA = "             Its keys and usage are its own: those of your store are not here."
 PUBLISHED_KEY = "sk-dev-master-key"  # in the predecessor's .env.example
 _SAMPLE = re.compile(r"(?i)change|replace|your|example|sample|1234|(?:secret|test|master)-?key")
 
@@ -31,10 +32,12 @@ def banner(
     first_key: str | None,
     keyless: bool,
     notes: Sequence[str] = (),
+    width: int | None = None,
 ) -> str:
     """Returns the text; `first_key` is a secret that was made just now and is shown only here.
 
     `keyless`: the store has no key, and none was made. `notes` are more lines for the operator.
+    Sentences are folded for a terminal of that `width`; what is to be pasted is not.
     """
     listening, url, to_socket = _addresses(settings, host, port)
     key = first_key or ("any-key" if not settings.auth.require_api_key else "")
@@ -56,7 +59,9 @@ def banner(
         f"  data       {settings.store.url}, journal {settings.store.journal_path}",
     ]
     lines.append(f"  pages      {_pages(settings, url)}")
-    lines.append("  commands   doctor, top, explain REQUEST_ID, keys, usage; --help names all")
+    lines.append(
+        f"  commands   {_program()} doctor, top, explain REQUEST_ID, keys, usage; --help names all"
+    )
     lines += [
         f"  note       {warning}"
         for warning in (*settings.warnings, *notes, *_unsafe(settings, host))
@@ -67,9 +72,12 @@ def banner(
     if credentials is None:
         lines.append(
             "  demo       No AWS credentials are in use: answers come from the simulator. Set "
-            'AWS_REGION and\n             credentials (README, "Connect to AWS") for real ones.'
-            + (_OWN_DATA if has_own_store(settings) else "")
+            'AWS_REGION and credentials (README, "Connect to AWS") for real ones.'
         )
+        if has_own_store(settings):
+            lines.append(_OWN_DATA)
+    if width is not None:
+        lines = [folded for line in lines for folded in _folded(line, width)]
     if first_key:
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")
     if not key:
@@ -130,17 +138,34 @@ def _whose(settings: Settings) -> str:
     return f"one that you have, or a new one: {_how_to_make_one(settings)}"
 
 
+def _folded(line: str, width: int) -> list[str]:
+    """Breaks a line between words, under its first word; never within one."""
+    import textwrap  # noqa: PLC0415  # on terminals only
+
+    return textwrap.wrap(
+        line,
+        max(width, 2 * len(_INDENT)),
+        subsequent_indent=_INDENT,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+
+
+def _program() -> str:
+    """Returns what somebody types in this folder for the command."""
+    program = sys.argv[0]
+    if program.endswith("__main__.py"):
+        return f"{sys.executable} -m anthropic_bedrock_proxy"
+    return Path(program).name if shutil.which(Path(program).name) == program else program
+
+
 def _how_to_make_one(settings: Settings) -> str:
     if settings.store.url.startswith("memory:"):  # which other processes do not see
         return "set MASTER_API_KEY"
-    program = sys.argv[0]
-    if program.endswith("__main__.py"):
-        program = f"{sys.executable} -m anthropic_bedrock_proxy"
-    elif shutil.which(Path(program).name) == program:
-        program = Path(program).name
     # Commands take the store of a demonstration only where there is no other.
     prefix = f"STORE_URL={settings.store.url} " if has_own_store(settings) else ""
-    return f"{prefix}{program} keys create --name NAME"
+    return f"{prefix}{_program()} keys create --name NAME"
 
 
 def _addresses(settings: Settings, host: str, port: int) -> tuple[str, str, str]:

@@ -93,6 +93,7 @@ def list_(*, model: str | None, kind: Kind | None, as_json: bool, where: Where) 
             )
             for row in found[f"{kind}s"]
         ],
+        empty="no overrides",
     )
 
 

@@ -84,4 +84,5 @@ def history(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
             (row["period"], usd_text(row["spent_usd"]), usd_text(row["held_usd"]))
             for row in found["history"]
         ],
+        empty="nothing was spent yet",
     )

@@ -29,13 +29,24 @@ class Column(NamedTuple):
 
 
 def print_table(
-    header: Sequence[str | Column], rows: Sequence[Sequence[object]], *, note: str | None = None
+    header: Sequence[str | Column],
+    rows: Sequence[Sequence[object]],
+    *,
+    note: str | None = None,
+    empty: str = "none",
 ) -> None:
     """Prints columns, numbers to the right; a dash for None. The `note` says what all have.
 
-    A note is no row: with a table for a program it goes to stderr.
+    A note is no row: with a table for a program it goes to stderr. `empty` is said to a person
+    where there are no rows; a program gets the header alone.
     """
     columns = [Column(one) if isinstance(one, str) else one for one in header]
+    if not rows:
+        if is_terminal():
+            say(empty, err=True)
+        else:
+            _print_plainly([column.title for column in columns], [], [False] * len(columns))
+        return
     texts = [[cell_text(cell) for cell in row] for row in rows]
     numeric = [any(_is_number(row[n]) for row in rows) for n in range(len(columns))]
     if not ((is_terminal() or os.environ.get("FORCE_COLOR")) and _drawn(columns, texts, numeric)):

@@ -12,7 +12,7 @@ import msgspec
 
 from ..config import SettingsError, load_settings
 from .common import config_option, json_option
-from .terminal import say, say_json
+from .terminal import folded, may_colour, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,11 @@ def _row(result: CheckResult) -> dict[str, str]:
 def _print(results: Sequence[CheckResult]) -> None:
     width = max(len(result.name) for result in results)
     for result in results:
-        click.secho(_SIGNS[result.state], fg=_COLOURS[result.state], nl=False)
-        say(f"  {result.name:<{width}}  {result.found}")
+        colour = _COLOURS[result.state] if may_colour() else None
+        click.secho(_SIGNS[result.state], fg=colour, reset=colour is not None, nl=False)
+        indent = " " * (width + 8)
+        for line in folded(f"{'':4}  {result.name:<{width}}  {result.found}", indent):
+            say(line.removeprefix(" " * 4) if line.startswith(f"{'':6}{result.name}") else line)
         if result.mend and result.state != "ok":
-            say(f"{'':6}{'':<{width}}  -> {result.mend}")
+            for line in folded(f"{indent}-> {result.mend}", f"{indent}   "):
+                say(line)

@@ -9,17 +9,17 @@ from typing import Any, Final
 
 import click
 
-from .allowances import limits_text
+from .allowances import budgets_text, limits_text
 from .client import Admin, admin, pages
 from .columns import Column, print_table
 from .common import json_option, where_options
 from .naming import id_for_filter
 from .terminal import say_json
-from .values import usd_text
 from .wire import Where
 
 _PAGE: Final = 1000
 _DAYS: Final = 30  # for which uses are looked up: sums are kept per key, model and day
+_NONE: Final = "no such keys: `keys create` makes one"
 _HEADER: Final = (
     "ID",
     Column("NAME", cut=True),
@@ -28,7 +28,7 @@ _HEADER: Final = (
     Column("SECRET", rank=6),
     "STATUS",
     Column("LIMITS", cut=True, rank=2),
-    Column("BUDGET USD", rank=1),
+    Column("BUDGET USD", cut=True, rank=1),
     Column("LAST USED", rank=3),
     Column("CREATED", rank=7),
 )
@@ -72,7 +72,7 @@ def list_(
     if as_json:
         say_json({"keys": keys})
     else:
-        print_table(_HEADER, [_cells(key, used, now) for key in keys])
+        print_table(_HEADER, [_cells(key, used, now) for key in keys], empty=_NONE)
 
 
 def _cells(key: Mapping[str, Any], used: Mapping[str, str], now: float) -> tuple[object, ...]:
@@ -84,7 +84,7 @@ def _cells(key: Mapping[str, Any], used: Mapping[str, str], now: float) -> tuple
         key["secret_hint"],
         _status(key, now),
         limits_text(key),
-        usd_text(key["monthly_budget_usd"]),
+        budgets_text(key),
         used.get(key["id"]),
         key["created_at"],
     )

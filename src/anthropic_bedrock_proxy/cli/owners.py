@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from .allowances import ALLOWANCE_OPTIONS, limits_text, options_of
+from .allowances import ALLOWANCE_OPTIONS, budgets_text, limits_text, options_of
 from .client import Admin, admin
 from .columns import Column, print_table
 from .common import confirm, json_option, print_changed, print_fields, where_options, yes_option
 from .naming import on_one
 from .terminal import say, say_json
-from .values import given, usd_text
+from .values import given
 from .wire import Where, segment
 
 
@@ -60,10 +60,11 @@ def owner_commands(kind: str) -> click.Group:
                 Column("NAME", cut=True),
                 "STATUS",
                 Column("LIMITS", cut=True, rank=2),
-                "BUDGET USD",
+                Column("BUDGET USD", cut=True),
                 Column("CREATED", rank=1),
             ),
             [_cells(row) for row in found[kinds]],
+            empty=f"no {kinds}: `{kinds} create` makes one",
         )
 
     @group.command(help=f"Show one {kind}.")
@@ -95,8 +96,8 @@ def owner_commands(kind: str) -> click.Group:
     @json_option
     @where_options
     def remove(*, owner_id: str, yes: bool, as_json: bool, where: Where) -> None:
-        confirm(f"Forget the limits and budgets of the {kind} {owner_id}?", yes=yes)
-        with admin(where) as client:
+        with admin(where) as client:  # which names the store that is asked about
+            confirm(f"Forget the limits and budgets of the {kind} {owner_id}?", yes=yes)
             removed = call(client, "DELETE", owner_id)
         if as_json:
             say_json(removed)
@@ -112,6 +113,6 @@ def _cells(row: Mapping[str, Any]) -> tuple[object, ...]:
         row["name"],
         "active" if row["is_active"] else row["deactivated_reason"] or "inactive",
         limits_text(row),
-        usd_text(row["monthly_budget_usd"]),
+        budgets_text(row),
         row["created_at"],
     )

@@ -62,6 +62,7 @@ def list_(*, model: str | None, as_json: bool, where: Where) -> None:
             for row in found["prices"]
         ],
         note="USD per million tokens",
+        empty=f"no price is known of {model}: `models list` has models, `prices set` gives a price",
     )
 
 

@@ -58,6 +58,7 @@ def list_(*, as_json: bool, where: Where) -> None:
             )
             for row in rows
         ],
+        empty="none beside that of the AWS_* settings: `providers add` adds one",
     )
 
 
@@ -104,8 +105,8 @@ def add(
 @where_options
 def remove(*, name: str, yes: bool, as_json: bool, where: Where) -> None:
     """Remove a provider, with its credentials."""
-    confirm(f"Remove the provider {name} with its credentials?", yes=yes)
-    with admin(where) as client:
+    with admin(where) as client:  # which names the store that is asked about
+        confirm(f"Remove the provider {name} with its credentials?", yes=yes)
         removed = client.call("DELETE", f"providers/{segment(name)}")
     if as_json:
         say_json(removed)

@@ -21,6 +21,13 @@ KEY_VARIABLE: Final = "ADMIN_API_KEY"
 _TIMEOUT_SECONDS: Final = 60.0
 
 
+def if_refused(reason: object) -> str:
+    """Returns what to look at where nothing listens; empty for other reasons."""
+    if isinstance(reason, ConnectionRefusedError):
+        return ". Nothing listens there: does the proxy run, and is its port in --url?"
+    return ""
+
+
 class RemoteAdmin:
     """The operations of a running proxy, asked over HTTP."""
 
@@ -65,7 +72,9 @@ class RemoteAdmin:
         try:
             return self._send(request)
         except URLError as error:
-            raise click.ClickException(f"{self._url} cannot be reached: {error.reason}") from error
+            raise click.ClickException(
+                f"{self._url} cannot be reached: {error.reason}{if_refused(error.reason)}"
+            ) from error
         except OSError as error:
             raise click.ClickException(f"{self._url} cannot be reached: {error}") from error
         except (HTTPException, ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import needs_extra
 from ..sandbox.child import MISSING_PACKAGES
 from .common import config_option
 from .terminal import say
@@ -15,9 +16,7 @@ from .terminal import say
 if TYPE_CHECKING:
     from ..sandbox.address import ExecutorAddress
 
-_EXTRA = (
-    "The executor needs packages that are not there: pip install 'anthropic-bedrock-proxy[sandbox]'"
-)
+_EXTRA = needs_extra("The executor", "sandbox")
 
 
 class _MissingPackages(click.ClickException):

@@ -128,7 +128,8 @@ def _serve(
         None if demo else credentials,
         first_key=found.secret,
         keyless=found.keyless,
-        notes=missing_targets(settings),
+        notes=(*missing_targets(settings), *([] if demo else _doubts(settings))),
+        width=standard.width(),
     )
     standard.say(text)
     inherited = app.Inherited(
@@ -162,6 +163,16 @@ def _look_for_keys(settings: Settings, store: Store, resolver: Resolver) -> Firs
         # An outage of the store must not become one of the proxy: it serves when the store comes.
         standard.say(f"The store does not answer yet: {error}", descriptor=2)
         return FirstKey()
+
+
+def _doubts(settings: Settings) -> list[str]:
+    """Lists what looks mistyped; not the region where an address of one's own is called."""
+    from ..config.regions import doubt_about  # noqa: PLC0415  # after the bind
+
+    if settings.aws.bedrock_endpoint_url is not None:
+        return []
+    doubt = doubt_about(settings.aws.region)
+    return [doubt] if doubt else []
 
 
 def _check_folder(settings: Settings) -> None:

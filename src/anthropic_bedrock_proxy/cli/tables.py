@@ -13,7 +13,7 @@ import msgspec
 from ..config import Settings
 from ..store.base.errors import StoreError
 from .common import config_option, json_option, print_fields, yes_option
-from .terminal import asked
+from .terminal import asked, say, say_json
 from .wire import load
 
 
@@ -29,7 +29,14 @@ def create(*, as_json: bool, config_file: Path | None) -> None:
     """Create the tables that are missing; what is there stays as it is."""
     from ..store.dynamodb.schema import create_tables  # noqa: PLC0415  # heavy
 
-    print_fields(_run(load(config_file), create_tables), as_json=as_json)
+    report = _run(load(config_file), create_tables)
+    if as_json:
+        say_json(report)
+        return
+    print_fields({name: list(report[name]) for name in ("created", "present")}, as_json=False)
+    if report["without_ttl"]:
+        names = ", ".join(report["without_ttl"])
+        say(f"Warning: this DynamoDB cannot expire items, so {names} only grow.", err=True)
 
 
 @command.command()

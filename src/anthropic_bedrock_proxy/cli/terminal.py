@@ -7,6 +7,7 @@ or pretend to be another line. What a command prints goes through here, so none 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -41,6 +42,24 @@ def say(line: str = "", *, err: bool = False) -> None:
 def is_terminal() -> bool:
     """Tells whether a person reads what is printed, and not a program."""
     return sys.stdout.isatty()
+
+
+def may_colour() -> bool:
+    """Tells whether a terminal, if that is what reads along, wants colours: no-color.org."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def folded(line: str, indent: str) -> list[str]:
+    """Breaks a line between words for the terminal, `indent` before what follows; else whole."""
+    if not is_terminal():
+        return [line]
+    import shutil  # noqa: PLC0415  # on terminals only
+    import textwrap  # noqa: PLC0415
+
+    width = max(shutil.get_terminal_size().columns, len(indent) + 20)
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def say_drawn(text: str) -> None:

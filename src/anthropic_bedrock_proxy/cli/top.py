@@ -8,13 +8,15 @@ from urllib.request import Request, urlopen
 
 import click
 
+from ..errors import needs_extra
 from .common import json_option
+from .remote import if_refused
 from .terminal import say_json
 from .top_figures import Figures, Scrape, figures
 from .wire import load
 
 _SECONDS = 5.0
-_EXTRA = "top needs rich, the extra `terminal`: docs/how-to/install.md"
+_EXTRA = needs_extra("top", "terminal")
 
 
 @click.command()
@@ -86,5 +88,6 @@ def scrape(url: str, token: str | None) -> Scrape:
     except (OSError, HTTPException) as error:
         reason = getattr(error, "code", None) or getattr(error, "reason", None) or error
         hint = " (--token, or METRICS_TOKEN)" if str(reason) == "401" else ""
+        hint = hint or if_refused(reason)
         raise click.ClickException(f"{url}/metrics cannot be read: {reason}{hint}") from error
     return Scrape(time.monotonic(), [sample for family in families for sample in family.samples])

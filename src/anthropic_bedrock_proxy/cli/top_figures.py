@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+_WATCHING = "/metrics"
 _HALF_OPEN, _OPEN = 1.0, 2.0  # breaker_state
 
 
@@ -32,9 +33,14 @@ class Scrape:
             self._by_name.setdefault(sample.name, []).append(sample)
 
     def by(self, name: str, label: str = "") -> dict[str, float]:
-        """Returns sums of one metric by a label; without one, the sum of all under ""."""
+        """Returns sums of one metric by a label; without one, the sum of all under "".
+
+        Requests for the metrics themselves, which are whoever watches, are left out.
+        """
         sums: dict[str, float] = {}
         for sample in self._by_name.get(name, ()):
+            if sample.labels.get("endpoint") == _WATCHING:
+                continue
             key = sample.labels.get(label, "") if label else ""
             sums[key] = sums.get(key, 0.0) + sample.value
         return sums

@@ -28,6 +28,8 @@ _SOURCES: Final = frozenset(
         *("sso_session", "sso_start_url", "web_identity_token_file"),
     )
 )
+_PAIR: Final = ("aws_access_key_id", "aws_secret_access_key")
+_OTHER_SOURCES: Final = (_SOURCES - {"aws_access_key_id"}) | {"credential_source"}
 
 
 def profile_name(environ: Mapping[str, str]) -> str | None:
@@ -68,7 +70,10 @@ def check_profile(environ: Mapping[str, str], *, now: datetime | None = None) ->
             f"AWS_PROFILE is {name}, which is not in {files}. Profiles there: {known}. "
             "Name one of them, or make it with `aws configure`"
         )
-    _check_sso(environ, name, _with_keys(found, name), now or datetime.now(UTC))
+    profile = _with_keys(found, name)
+    _check_sso(environ, name, profile, now or datetime.now(UTC))
+    _check_pair(name, profile)
+    _check_process(environ, name, profile)
 
 
 def describe_profile(environ: Mapping[str, str], *, now: datetime | None = None) -> str | None:
@@ -146,4 +151,32 @@ def _check_sso(
             f"the SSO session of the AWS profile {name} "
             f"{'has not begun' if ends is None else f'ended at {token.expires_at}'}. Run `aws sso "
             f"login --profile {name}`, as the user that runs the proxy"
+        )
+
+
+def _check_pair(name: str, profile: Mapping[str, str]) -> None:
+    """Raises `ProfileError` for half of a pair of keys, if nothing else may give keys."""
+    missing = [half for half in _PAIR if not profile.get(half)]
+    if len(missing) == 1 and _OTHER_SOURCES.isdisjoint(profile):
+        raise ProfileError(
+            f"the AWS profile {name} has no {missing[0]}, only the other half of the pair. Add it, "
+            f"or run `aws configure --profile {name}`"
+        )
+
+
+def _check_process(environ: Mapping[str, str], name: str, profile: Mapping[str, str]) -> None:
+    """Raises `ProfileError` if the program of `credential_process` is not there."""
+    if not (command := profile.get("credential_process")) or profile.get(_PAIR[0]):
+        return
+    import shlex  # noqa: PLC0415  # seldom needed
+    import shutil  # noqa: PLC0415
+
+    try:
+        program = shlex.split(command)[0]
+    except (ValueError, IndexError):
+        return  # whoever runs it says what is wrong
+    if shutil.which(program, path=environ.get("PATH")) is None:
+        raise ProfileError(
+            f"the credential_process of the AWS profile {name} is {program}, which is no program "
+            "on this machine. Install it, or correct credential_process"
         )

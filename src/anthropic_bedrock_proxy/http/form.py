@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from ..errors import InvalidRequestError, RequestTooLargeError, UnavailableError
+from ..errors import InvalidRequestError, RequestTooLargeError, UnavailableError, needs_extra
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -50,8 +50,7 @@ async def read_form(
         from python_multipart.multipart import parse_options_header  # noqa: PLC0415
     except ImportError:
         raise UnavailableError(
-            "Files cannot be taken: python-multipart is missing on the proxy; install "
-            "anthropic-bedrock-proxy[sandbox]",
+            f"Files cannot be taken: {needs_extra('the proxy', 'sandbox')}",
             cause="unavailable:library",
         ) from None
     kind, options = parse_options_header(content_type.decode("latin-1"))

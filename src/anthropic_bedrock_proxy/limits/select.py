@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
+from ..errors import needs_extra
 from .base import Limiter
 
 # Settings say the same (config/rules.py); tests/config/test_settings_agree.py compares both.
@@ -60,9 +61,7 @@ def check_url(url: str) -> None:
     try:
         from .connect import server_from_url  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise ValueError(
-            f"{scheme}:// needs the Redis client: pip install 'anthropic-bedrock-proxy[redis]'"
-        ) from error
+        raise ValueError(needs_extra(f"LIMITS_URL with {scheme}://", "redis")) from error
     try:
         server_from_url(url)
     except ValueError:

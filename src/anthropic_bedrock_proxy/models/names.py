@@ -16,6 +16,7 @@ from .geography import base_model_id
 from .table import Model, ModelTable
 
 _LARGE_CONTEXT_SUFFIX: Final = "[1m]"
+_LONGEST_TYPED: Final = 100  # characters of a name that a person may have mistyped
 # Others are no names of Bedrock's, whatever they begin with: nobody is asked for them.
 _ID: Final = re.compile(r"arn:[!-~]+|(?!arn:)[A-Za-z0-9._:-]+")
 
@@ -93,6 +94,13 @@ class ModelNames:
         """Finds the generation of an id that the table does not list, by its longest prefix."""
         prefixes = [prefix for prefix in self._families if base.startswith(prefix)]
         return self._families[max(prefixes, key=len)] if prefixes else None
+
+    def did_you_mean(self, name: str) -> str:
+        """Returns a question for who mistyped a model's name; empty if no name is like it."""
+        import difflib  # noqa: PLC0415  # only for a mistake
+
+        close = difflib.get_close_matches(name[:_LONGEST_TYPED], self.possible, n=1)
+        return f"; did you mean {close[0]}?" if close else ""
 
     def is_opaque(self, name: str) -> bool:
         """Tells whether it is an application profile of which Bedrock has not said the model."""

@@ -100,6 +100,14 @@ def _inherited() -> Listeners:
     return given
 
 
+_HINTS: Final = {
+    errno.EADDRINUSE: ". Is a proxy running there already? Stop what listens there, or take "
+    "another port: --port, or PORT",
+    errno.EACCES: ". Ports below 1024 are for root: take another, --port or PORT",
+    errno.EADDRNOTAVAIL: ". This machine has no such address: --host, or HOST",
+}
+
+
 def _bind(host: str, port: int, workers: int, unix_mode: int | None) -> list[Listeners]:
     """Binds one listening socket per worker; `host` may be unix:///PATH. Raises `BindError`.
 
@@ -119,7 +127,8 @@ def _bind(host: str, port: int, workers: int, unix_mode: int | None) -> list[Lis
         return [(_listen(each),) for each in bound]
     except (OSError, UnicodeError) as error:  # UnicodeError: a label that no name can have
         reason = getattr(error, "strerror", None) or str(error)
-        raise BindError(f"cannot listen on {address(host, port)}: {reason}") from error
+        hint = _HINTS.get(getattr(error, "errno", None) or 0, "")
+        raise BindError(f"cannot listen on {address(host, port)}: {reason}{hint}") from error
 
 
 def _resolve(host: str, port: int) -> tuple[int, Any]:

@@ -23,6 +23,14 @@ def keep() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115  # for as long as the process lives
 
 
+def width(descriptor: int = 1) -> int | None:
+    """Returns how many columns the terminal has that reads along; None: it is none."""
+    try:
+        return os.get_terminal_size(descriptor).columns or None  # 0: of one that does not tell
+    except OSError:
+        return None
+
+
 def say(text: str, descriptor: int = 1) -> None:
     """Prints a text for a person, if anybody reads it: serving does not depend on that.
 

@@ -140,10 +140,10 @@ class Worker:
         )
         if running := self._app.in_flight:
             _log.info(
-                "stopping: %d answers are in progress, which are waited for for up to %g s; a "
-                "second signal ends them at once",
-                running,
+                "stopping: waiting up to %g s for what is in progress (%s); a second signal "
+                "(Ctrl-C) ends it at once",
                 timeout,
+                "1 answer" if running == 1 else f"{running} answers",
             )
         if self._parent is None:
             systemd.notify(systemd.stopping(delay + timeout))

@@ -31,6 +31,7 @@ from typing import Final
 
 from ..aws.connect import unix_connector
 from ..aws.http import AWSConnection, ConnectError, Connector
+from ..errors import needs_extra
 from .address import ExecutorAddress
 
 PROGRAM: Final = (sys.executable, "-P", "-m", __package__.partition(".")[0], "sandboxd")
@@ -175,9 +176,7 @@ class OwnExecutor:
 
     async def _another_listens(self, status: int) -> bool:
         if status == MISSING_PACKAGES:
-            raise ConnectError(
-                "its packages are not installed: pip install 'anthropic-bedrock-proxy[sandbox]'"
-            )
+            raise ConnectError(needs_extra("the executor", "sandbox"))
         if status:
             raise ConnectError(f"the executor ended with status {status}: see its log")
         return await self._listens()

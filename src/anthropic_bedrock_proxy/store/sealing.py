@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ..errors import needs_extra
 from .base.errors import StoreError
 
 _SHOWN = 4
@@ -91,10 +92,8 @@ class Seal:
             try:
                 from cryptography.fernet import Fernet  # noqa: PLC0415  # optional
             except ImportError as error:
-                raise SealingError(
-                    "credentials of providers are stored encrypted: install "
-                    "'anthropic-bedrock-proxy[providers]' for it"
-                ) from error
+                what = "to store credentials of providers encrypted"
+                raise SealingError(needs_extra(what, "providers")) from error
             digest = hashlib.sha256(self._secret.encode()).digest()
             self._fernet = Fernet(base64.urlsafe_b64encode(digest))
         return self._fernet

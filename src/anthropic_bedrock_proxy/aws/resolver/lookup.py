@@ -95,7 +95,7 @@ def _look_up(identity: dict[str, Any]) -> Keys:
         return _assume(session, identity)
     found = session.get_credentials()
     if found is None:
-        raise LookUpError("nothing in it gave credentials")
+        raise LookUpError("nothing in it gave credentials; `doctor` names what can")
     # When to fetch again is not botocore's to decide: it would at once what lives for less than a
     # quarter of an hour.
     for name in ("_advisory_refresh_timeout", "_mandatory_refresh_timeout"):

@@ -145,7 +145,7 @@ def test_degraded_sandboxes_leave_neither_processes_nor_folders():
 
 
 @pytest.mark.parametrize(
-    ("installed", "told"), [(None, "pip install"), ("9.9", "9.9 was not tried")]
+    ("installed", "told"), [(None, "needs the extra `sandbox`"), ("9.9", "9.9 was not tried")]
 )
 def test_a_library_that_is_not_the_one_that_was_tried_is_refused(installed, told):
     async def main():

@@ -21,6 +21,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from ....errors import needs_extra
 from ..base import IsolationError, IsolationState, RunnerLimits
 from .config import container_config
 from .connection import DockerConnection, connect
@@ -223,9 +224,7 @@ class DockerIsolation:
     def _why_away(self, error: Exception) -> str:
         """Says what is wrong with the daemon, in words that are fit for clients."""
         if isinstance(error, ImportError):
-            return (
-                "Docker needs the extra `sandbox`: pip install 'anthropic-bedrock-proxy[sandbox]'"
-            )
+            return needs_extra("Docker", "sandbox")
         if isinstance(error, TimeoutError):
             return "the Docker daemon does not answer in time: look at its log, or restart it"
         status = getattr(error, "status", _AWAY)

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ....errors import needs_extra
 from ..base import IsolationError, IsolationState, RunnerLimits
 from ..probe import ProbeError, holes, outcomes, probing
 from .process import OutputPipe, SandlockRunner
@@ -140,8 +141,7 @@ class SandlockIsolation:
     async def _find_out(self) -> IsolationState:
         installed = self._installed()
         if installed is None:
-            reason = "sandlock is not installed: pip install 'anthropic-bedrock-proxy[sandbox]'"
-            return IsolationState("unavailable", reason)
+            return IsolationState("unavailable", needs_extra("sandlock", "sandbox"))
         details = {"sandlock": installed}
         if installed != TRIED_VERSION and not self._allow_degraded:
             reason = f"sandlock {installed} was not tried: pip install sandlock=={TRIED_VERSION}"
