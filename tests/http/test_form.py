@@ -149,5 +149,5 @@ def test_others_get_their_turn_while_a_form_is_parsed(content):
 
 def test_without_the_library_it_is_said_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "python_multipart", None)
-    with pytest.raises(UnavailableError, match=r"anthropic-bedrock-proxy\[sandbox\]"):
+    with pytest.raises(UnavailableError, match="needs the extra `sandbox`"):
         read(form(part()))

@@ -42,7 +42,7 @@ def test_without_a_secret(secret):
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "cryptography.fernet", None)
     for use in (lambda seal: seal.close(KEYS), lambda seal: seal.open(b"x")):
-        with pytest.raises(SealingError, match=r"install 'anthropic-bedrock-proxy\[providers\]'"):
+        with pytest.raises(SealingError, match="needs the extra `providers`"):
             use(Seal(SECRET))
 
 
