@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -64,7 +66,10 @@ def test_pages_are_told_unless_they_are_switched_off():
     assert "/reference (the API)" in told(DOCS_URL="/reference")
 
 
-def test_commands_are_told():
+def test_commands_are_told(monkeypatch):
+    monkeypatch.setattr(
+        "sys.argv", [str(Path(sys.executable).with_name("anthropic-bedrock-proxy"))]
+    )
     (line,) = (line for line in told().splitlines() if line.startswith("  commands"))
     program, commands = line.split(maxsplit=1)[1].split(" doctor, ")
     assert shutil.which(program.split()[0])

@@ -24,6 +24,7 @@ from anthropic_bedrock_proxy.aws.resolver.resolver import Resolver
 
 PACE = Pace(least=0.1, unending=0.3, first_failure=0.1, most_failures=0.3, hang=3.0)
 LONG = 60.0
+LIFETIME = 6.0  # a busy machine refreshes late: at half of it
 
 
 async def until(condition):
@@ -47,6 +48,7 @@ class Told(logging.Handler):
 async def live(name, home, told):
     home.mkdir()
     with FakeAWS() as aws:
+        aws.lifetime = LIFETIME
         origin = EXPIRING[name](home, aws)
         origin.set_mode("ok")
         kept = {n: v for n, v in os.environ.items() if n.startswith(("COVERAGE_", "PYTHON"))}
@@ -60,7 +62,7 @@ async def live(name, home, told):
             },
             pace=PACE,
             wait_seconds=LONG,
-            # Workers let go of keys ten seconds before they expire; these live for three.
+            # Workers let go of keys ten seconds before they expire; these live for six.
             now=lambda: time.time() - 10,
         )
         source = resolver.source(replace(origin.identity, name=name))
