@@ -18,7 +18,7 @@ run: $(VENV)/.runtime
 
 # Two processes: a good part of the tests waits for other processes. Tests of a file stay together.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
