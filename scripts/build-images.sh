@@ -50,7 +50,7 @@ build() { # VARIANT COMMAND...
 }
 
 if [ "$registry_free" = no ]; then
-    # shellcheck source=deploy/docker/bases.env
+    # shellcheck source=deploy/docker/bases.env disable=SC1091  # linted by itself
     . deploy/docker/bases.env
     for base in "$PYTHON_BASE" "$ALPINE_BASE"; do
         case $push,$base in

@@ -8,7 +8,7 @@ What comes about:
 
     /opt/python/bin/python3          the interpreter, which finds the rest by its own place
     /opt/python/lib/python3.14/      the standard library and the packages, as byte code
-    /usr/bin/anthropic-bedrock-proxy the command; the kernel reads its first line, no shell is needed
+    /usr/bin/anthropic-bedrock-proxy the command; the kernel reads its first line, without a shell
     /usr/lib/, /lib64/ld-linux-…     the shared libraries of all that, where the loader looks first
     /etc/                            certificates of authorities, the user 65532
     /data/, /tmp/                    of that user
@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import compileall
-import os
 import re
 import shutil
 import subprocess
@@ -42,7 +41,7 @@ _NOT_NEEDED = frozenset(
     (
         *("__phello__", "__pycache__", "curses", "dbm", "distutils", "ensurepip", "idlelib"),
         *("lib2to3", "msilib", "pydoc_data", "site-packages", "dist-packages", "test", "tests"),
-        *("tkinter", "turtledemo", "unittest", "venv", "wsgiref", "xmlrpc"),
+        *("tkinter", "turtledemo", "unittest", "venv", "xmlrpc"),
         *("antigravity.py", "cgi.py", "cgitb.py", "crypt.py", "doctest.py", "ftplib.py"),
         *("imaplib.py", "mailbox.py", "nntplib.py", "pdb.py", "pickletools.py", "poplib.py"),
         *("pydoc.py", "smtpd.py", "telnetlib.py", "this.py", "turtle.py", "_pydecimal.py"),
@@ -59,7 +58,7 @@ _HELPED = ("anthropic_bedrock_proxy", "click")  # they show their docstrings
 
 def main() -> None:
     """Makes the folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(description="Collects the files of the minimal image.")
     parser.add_argument("--packages", type=Path, required=True)
     parser.add_argument("--root", type=Path, required=True)
     options = parser.parse_args()
@@ -99,9 +98,10 @@ def _of_packages(folder: str, names: Sequence[str]) -> list[str]:
     if place.parts[-2:] == ("botocore", "data"):
         return [name for name in names if "." not in name and name not in _SERVICES]
     sources = (".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".pyc")
-    unused = {"__pycache__", "bin", "tests", "test", "py.typed", "RECORD", "INSTALLER"} | {"REQUESTED", "flit_core"}
-    if place.name == "botocore":
-        unused.add("docs")
+    unused = {"__pycache__", "bin", "tests", "test", "py.typed", "RECORD", "INSTALLER"} | {
+        "REQUESTED",
+        "flit_core",
+    }
     return [name for name in names if name in unused or name.endswith(sources)]
 
 
@@ -132,8 +132,9 @@ def copy_libraries(binaries: Sequence[Path], root: Path) -> list[Path]:
 
 def _libraries(binaries: Sequence[Path]) -> Iterator[Path]:
     for binary in binaries:
-        listed = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False).stdout
-        for line in listed.splitlines():
+        command = ["ldd", binary]  # of the base image
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+        for line in done.stdout.splitlines():
             if (found := re.search(r"(/\S+) \(0x", line)) and not found[1].startswith(str(binary)):
                 yield Path(found[1])
 
@@ -141,7 +142,8 @@ def _libraries(binaries: Sequence[Path]) -> Iterator[Path]:
 def strip(binaries: Sequence[Path]) -> None:
     """Takes symbols that only debuggers read out of the binaries."""
     for binary in binaries:
-        subprocess.run(["strip", "--strip-unneeded", binary], stderr=subprocess.DEVNULL, check=False)
+        command = ["strip", "--strip-unneeded", binary]
+        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)  # noqa: S603  # as above
 
 
 def compile_all(library: Path) -> None:
@@ -174,8 +176,8 @@ def write_etc(root: Path) -> None:
     (etc / "nsswitch.conf").write_text("hosts: files dns\n")
     authorities = next(
         path
-        for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem")
-        if os.path.exists(path)
+        for path in map(Path, ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"))
+        if path.exists()
     )
     shutil.copy(authorities, etc / "ssl/certs/ca-certificates.crt")
     (etc / "ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
