@@ -1,6 +1,8 @@
 # make run    start the proxy on http://127.0.0.1:8000 (with the simulator if there are no AWS credentials)
 # make test   the whole test suite
 # make check  format, lint, types, tests, coverage
+# make dist   wheel, sdist and SBOM into dist/, the same bytes of the same commit
+# make audit  known faults of dependencies, and of our code
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +13,7 @@ SRC := src/anthropic_bedrock_proxy
 SERVER := $(SRC)/http/server
 WHOLLY_COVERED := $(SRC)/protocol/*,$(SRC)/turn/*,$(SRC)/limits/gcra.py,$(SERVER)/head.py,$(SERVER)/head_reader.py,$(SERVER)/chunked.py,$(SERVER)/body_reader.py,$(SERVER)/request_reader.py,$(SERVER)/connection.py
 
-.PHONY: run test check bench bench-peers format requirements clean
+.PHONY: run test lint check dist audit bench bench-peers format requirements clean
 
 run: $(VENV)/.runtime
 	$(BIN)/anthropic-bedrock-proxy serve --demo-without-aws
@@ -20,15 +22,26 @@ run: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-check: $(VENV)/.dev
+lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+check: lint
 	$(BIN)/python -m coverage erase
 	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(BIN)/python -m coverage run -m pytest
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report --fail-under=90
 	$(BIN)/python -m coverage report --fail-under=100 --include='$(WHOLLY_COVERED)'
+
+dist: $(VENV)/.dev .venv-deploy/.done
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist
+	.venv-deploy/bin/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml \
+	  --output-reproducible --of JSON -o dist/anthropic-bedrock-proxy.cdx.json
+
+audit: $(VENV)/.dev .venv-deploy/.done
+	scripts/audit.sh $(BIN) .venv-deploy/bin
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
@@ -42,7 +55,7 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime sandbox terminal tracing dev old-sdk api-docs clients; do \
+	cd requirements && for name in runtime providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
@@ -70,5 +83,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
+.venv-deploy/.done: requirements/deploy.txt $(BIN)/python
+	$(BIN)/python -m venv .venv-deploy
+	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -1,0 +1,196 @@
+"""Collects the files of the minimal image into a folder: an interpreter, packages, and no more.
+
+Run it by the interpreter that the image is to have, with the packages installed in a folder:
+
+    python3 rootfs.py --packages /packages --root /root-of-image
+
+What comes about:
+
+    /opt/python/bin/python3          the interpreter, which finds the rest by its own place
+    /opt/python/lib/python3.14/      the standard library and the packages, as byte code
+    /usr/bin/anthropic-bedrock-proxy the command; the kernel reads its first line, without a shell
+    /usr/lib/, /lib64/ld-linux-…     the shared libraries of all that, where the loader looks first
+    /etc/                            certificates of authorities, the user 65532
+    /data/, /tmp/                    of that user
+    /usr/share/licenses/             the licence of each package
+
+Byte code stands in the place of its source (PEP 3147, "sourceless"), so nothing is compiled at a
+start and a read-only root loses nothing. Packages stand beside the standard library, where every
+interpreter looks without the module `site`, which distributions change and a start waits for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+USER = 65532
+PREFIX = Path("opt/python")
+COMMAND = "anthropic-bedrock-proxy"
+
+# Parts of the standard library that no server needs.
+_NOT_NEEDED = frozenset(
+    (
+        *("__phello__", "__pycache__", "curses", "dbm", "distutils", "ensurepip", "idlelib"),
+        *("lib2to3", "msilib", "pydoc_data", "site-packages", "dist-packages", "test", "tests"),
+        *("tkinter", "turtledemo", "unittest", "venv", "xmlrpc"),
+        *("antigravity.py", "cgi.py", "cgitb.py", "crypt.py", "doctest.py", "ftplib.py"),
+        *("imaplib.py", "mailbox.py", "nntplib.py", "pdb.py", "pickletools.py", "poplib.py"),
+        *("pydoc.py", "smtpd.py", "telnetlib.py", "this.py", "turtle.py", "_pydecimal.py"),
+    )
+)
+_EXTENSIONS_NOT_NEEDED = re.compile(
+    r"(_test|_xxtest|_ctypes_test|xx|_tkinter|_curses|readline|nis|audioop|ossaudiodev|_dbm|_gdbm"
+    r"|_crypt|spwd)[\w.-]*\.so"
+)
+# Of botocore's descriptions of services: those that credentials come from.
+_SERVICES = frozenset(("signin", "sso", "sso-oidc", "sts"))
+_HELPED = ("anthropic_bedrock_proxy", "click")  # they show their docstrings
+
+
+def main() -> None:
+    """Makes the folder."""
+    parser = argparse.ArgumentParser(description="Collects the files of the minimal image.")
+    parser.add_argument("--packages", type=Path, required=True)
+    parser.add_argument("--root", type=Path, required=True)
+    options = parser.parse_args()
+    root: Path = options.root
+    library = root / PREFIX / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=_of_the_library)
+    shutil.copytree(options.packages, library, ignore=_of_packages, dirs_exist_ok=True)
+    keep_licenses(library, root / "usr/share/licenses")
+    interpreter = root / PREFIX / "bin/python3"
+    interpreter.parent.mkdir()
+    shutil.copy(Path(sys.executable).resolve(), interpreter)
+    binaries = [interpreter, *sorted(root.rglob("*.so*"))]
+    binaries += copy_libraries(binaries, root)
+    strip(binaries)
+    compile_all(library)
+    write_etc(root)
+    write_command(root / "usr/bin" / COMMAND)
+    for name in ("data", "tmp"):
+        (root / name).mkdir()
+        shutil.chown(root / name, USER, USER)
+    (root / "tmp").chmod(0o1777)
+
+
+def _of_the_library(_: str, names: Sequence[str]) -> list[str]:
+    return [
+        name
+        for name in names
+        if name in _NOT_NEEDED
+        or name.startswith("config-")
+        or name.endswith((".a", ".pyc", ".exe"))
+        or _EXTENSIONS_NOT_NEEDED.fullmatch(name)
+    ]
+
+
+def _of_packages(folder: str, names: Sequence[str]) -> list[str]:
+    place = Path(folder)
+    if place.parts[-2:] == ("botocore", "data"):
+        return [name for name in names if "." not in name and name not in _SERVICES]
+    sources = (".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".pyc")
+    unused = {"__pycache__", "bin", "tests", "test", "py.typed", "RECORD", "INSTALLER"} | {
+        "REQUESTED",
+        "flit_core",
+    }
+    return [name for name in names if name in unused or name.endswith(sources)]
+
+
+def keep_licenses(library: Path, kept: Path) -> None:
+    """Copies each package's licence to a place of its own; what is installed keeps its METADATA."""
+    for metadata in sorted(library.glob("*.dist-info")):
+        for found in sorted(metadata.rglob("*")):
+            if found.is_file() and re.match(r"(?i)(licen[cs]e|copying|notice)", found.name):
+                target = kept / metadata.name.removesuffix(".dist-info") / found.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(found, target)
+
+
+def copy_libraries(binaries: Sequence[Path], root: Path) -> list[Path]:
+    """Copies the shared libraries of `binaries`; returns the copies.
+
+    The loader itself has to stand where the interpreter names it; all others stand in /usr/lib.
+    """
+    copies = []
+    for library in sorted(set(_libraries(binaries))):
+        is_loader = library.name.startswith("ld-")
+        place = root / str(library).lstrip("/") if is_loader else root / "usr/lib" / library.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library.resolve(), place)
+        copies.append(place)
+    return copies
+
+
+def _libraries(binaries: Sequence[Path]) -> Iterator[Path]:
+    for binary in binaries:
+        command = ["ldd", binary]  # of the base image
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
+        for line in done.stdout.splitlines():
+            if (found := re.search(r"(/\S+) \(0x", line)) and not found[1].startswith(str(binary)):
+                yield Path(found[1])
+
+
+def strip(binaries: Sequence[Path]) -> None:
+    """Takes symbols that only debuggers read out of the binaries."""
+    for binary in binaries:
+        command = ["strip", "--strip-unneeded", binary]
+        subprocess.run(command, stderr=subprocess.DEVNULL, check=False)  # noqa: S603  # as above
+
+
+def compile_all(library: Path) -> None:
+    """Puts byte code in the place of its source. Docstrings stay where they are shown."""
+    helped = [library / name for name in _HELPED]
+    skipped = re.compile("|".join(re.escape(f"{folder}/") for folder in helped))
+    for folders, optimize, rx in (([library], 2, skipped), (helped, 0, None)):
+        for folder in folders:
+            compileall.compile_dir(
+                folder,
+                maxlevels=20,
+                quiet=2,
+                legacy=True,
+                optimize=optimize,
+                rx=rx,
+                stripdir=str(library.parents[3]),
+                invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+            )
+    for source in library.rglob("*.py"):
+        if source.with_suffix(".pyc").exists():
+            source.unlink()
+
+
+def write_etc(root: Path) -> None:
+    """Writes what the C library and TLS look up: the user, hosts first, the authorities."""
+    etc = root / "etc"
+    (etc / "ssl/certs").mkdir(parents=True)
+    (etc / "passwd").write_text(f"proxy:x:{USER}:{USER}::/data:/sbin/nologin\n")
+    (etc / "group").write_text(f"proxy:x:{USER}:\n")
+    (etc / "nsswitch.conf").write_text("hosts: files dns\n")
+    authorities = next(
+        path
+        for path in map(Path, ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"))
+        if path.exists()
+    )
+    shutil.copy(authorities, etc / "ssl/certs/ca-certificates.crt")
+    (etc / "ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
+
+
+def write_command(path: Path) -> None:
+    """Writes the command."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"#!/{PREFIX}/bin/python3 -IS\nfrom anthropic_bedrock_proxy.__main__ import main\nmain()\n"
+    )
+    path.chmod(0o755)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+#!/bin/sh
+# Renders the chart into deploy/kubernetes/: plain manifests, for `kubectl apply`. Needs helm, or HELM.
+set -eu
+
+cd "$(dirname "$0")/.."
+chart=deploy/helm/anthropic-bedrock-proxy
+out=${1:-deploy/kubernetes}
+render() { # NAME OPTION...
+    name=$1
+    shift
+    {
+        echo "# Rendered from $chart by scripts/render-manifests.sh: change the chart, not this file."
+        "${HELM:-helm}" template anthropic-bedrock-proxy "$chart" --namespace anthropic-bedrock-proxy \
+            --kube-version 1.34 "$@" 2>/dev/null
+    } >"$out/$name.yaml"
+}
+mkdir -p "$out"
+render single
+render production --values "$chart/ci/production.yaml"

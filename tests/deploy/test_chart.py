@@ -1,0 +1,128 @@
+"""The chart renders what its manifests say, valid and restricted; what cannot work, it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from environments import environment
+from kube_rules import complaints
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "deploy" / "helm" / "anthropic-bedrock-proxy"
+MANIFESTS = ROOT / "deploy" / "kubernetes"
+RENDERED = sorted(MANIFESTS.glob("*.yaml"))
+FOREIGN = {"PrometheusRule", "ServiceMonitor"}  # of the Prometheus operator: no schema here
+
+
+@pytest.fixture(scope="module")
+def tools():
+    """The folder of helm and kubernetes-validate."""
+    python = environment(
+        ROOT / ".venv-deploy", ROOT / "requirements" / "deploy.txt", "kubernetes-validate"
+    )
+    if not (python.parent / "helm").exists():
+        pytest.skip("helm comes for Linux on x86_64 only")
+    return python.parent
+
+
+@pytest.fixture(scope="module")
+def helm(tools):
+    def run(*words):
+        command = [tools / "helm", "template", "name", CHART, "--kube-version", "1.34", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def documents(path):
+    return [one for one in yaml.safe_load_all(path.read_text()) if one is not None]
+
+
+def test_the_manifests_are_what_the_chart_renders(tools, tmp_path):
+    script = ROOT / "scripts" / "render-manifests.sh"
+    environ = {**os.environ, "HELM": str(tools / "helm")}
+    subprocess.run([script, tmp_path], env=environ, check=True)
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in RENDERED}
+    for path in RENDERED:
+        assert (tmp_path / path.name).read_text() == path.read_text(), path.name
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("version", ["1.30", "1.37"])
+def test_each_manifest_is_valid(tools, path, version, tmp_path):
+    known = [one for one in documents(path) if one["kind"] not in FOREIGN]
+    file = tmp_path / "known.yaml"
+    file.write_text(yaml.safe_dump_all(known))
+    command = [tools / "kubernetes-validate", "--strict", "-k", version, file]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count(" passed ") == len(known)
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: path.stem)
+def test_no_manifest_breaks_a_rule(path):
+    assert complaints(documents(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--set", "replicaCount=2"], "cannot share a SQLite file"),
+        (["--set", "autoscaling.enabled=true"], "cannot share a SQLite file"),
+        (["--set", "replicaCount=2,store.url=dynamodb://"], "count limits together in Redis"),
+        (["--set", "executor.enabled=true"], "an executor needs a token"),
+        (["--set", "settings.MASTER_API_KEY=sk-known"], "settings"),
+        (["--set", "store.url=postgres://x"], "store.url"),
+        (["--set", "replicas=3"], "replicas"),
+        (
+            ["--set", "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.tokenKey=A"],
+            "existingSecret",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(helm, words, says):
+    done = helm(*words)
+    assert done.returncode != 0
+    assert says in done.stderr
+
+
+def test_no_key_and_no_admin_is_open_by_default(helm):
+    rendered = helm().stdout
+    assert rendered
+    for name in ("MASTER_API_KEY", "ADMIN_API_KEY", "REQUIRE_API_KEY", "kind: Secret"):
+        assert name not in rendered
+
+
+def test_a_pod_is_given_the_time_that_its_streams_need(helm):
+    done = helm("--set", "drain.delay=20,drain.timeout=600")
+    pods = [one for one in yaml.safe_load_all(done.stdout) if one and one["kind"] == "Deployment"]
+    pod = pods[0]["spec"]["template"]["spec"]
+    environ = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    taken = int(environ["SHUTDOWN_DELAY"]) + int(environ["SHUTDOWN_TIMEOUT"])
+    assert pod["terminationGracePeriodSeconds"] > taken
+
+
+def test_every_executor_has_an_address_of_its_own(helm):
+    words = "executor.enabled=true,executor.replicaCount=2,existingSecret=s"
+    rendered = list(yaml.safe_load_all(helm("--set", words).stdout))
+    proxy = next(one for one in rendered if one and one["kind"] == "Deployment")
+    environ = {
+        one["name"]: one["value"]
+        for one in proxy["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    name = "name-anthropic-bedrock-proxy-executor"
+    assert environ["SANDBOX_URL"] == f"http://{name}-0.{name}:8001,http://{name}-1.{name}:8001"
+
+
+def test_grafana_gets_the_dashboard(helm):
+    rendered = yaml.safe_load_all(helm("--set", "metrics.dashboard.enabled=true").stdout)
+    found = next(one for one in rendered if one and one["kind"] == "ConfigMap")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    dashboard = ROOT / "deploy" / "monitoring" / "grafana" / "dashboards" / "proxy.json"
+    shown = json.loads(found["data"]["anthropic-bedrock-proxy.json"])
+    assert shown == json.loads(dashboard.read_text())
