@@ -8,7 +8,7 @@
 # makes that a failure, as in CI.
 set -u
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 ruff=$1/ruff pip_audit=$2/pip-audit failed=0
 
 echo "code: ruff's rules about security (S)"

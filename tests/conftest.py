@@ -29,3 +29,22 @@ def pytest_make_collect_report():
     report = yield
     _refuse_skip(report)
     return report
+
+
+# A minute of waiting each, in files of few tests: xdist would leave them for the end, when nothing
+# is left to do beside them.
+_FIRST = ("tests/e2e/test_undelivered_usage.py", "tests/e2e/test_sandbox_code.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415  # only with several processes
+
+    class WaitingFirst(LoadFileScheduling):
+        def _assign_work_unit(self, node):
+            for name in reversed(_FIRST):
+                if name in self.workqueue:
+                    self.workqueue.move_to_end(name, last=False)
+            super()._assign_work_unit(node)
+
+    return WaitingFirst(config, log) if config.option.dist == "loadfile" else None
