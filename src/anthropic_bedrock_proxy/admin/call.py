@@ -75,6 +75,11 @@ class SyncQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     dry_run: bool = False
 
 
+def counts(report: Mapping[str, Any]) -> str:
+    """Words how much of what is synced came, changed and went."""
+    return ", ".join(f"{len(report[kind])} {kind}" for kind in ("new", "changed", "gone"))
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a writing operation: the answer is `document`, the rest for the audit log."""
 

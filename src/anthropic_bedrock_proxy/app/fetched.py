@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from ..config import Settings
 from ..fetch.base import FetchError
-from ..fetch.fetcher import FetchOptions, WebFetcher
 
 _USER: Final = re.compile(r"^([A-Za-z0-9+.-]+://)[^/]*@")
 _KINDS: Final = frozenset(("application/json", "application/octet-stream", "text/*"))
@@ -27,6 +26,8 @@ async def fetch_text(
     egress proxy, which those of clients may not. Where it redirects to is its server's word, which
     opens no private network.
     """
+    from ..fetch.fetcher import FetchOptions, WebFetcher  # noqa: PLC0415  # most never need it
+
     aws = settings.aws
     try:
         parts = urlsplit(url)

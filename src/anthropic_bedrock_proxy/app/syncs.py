@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from ..admin.call import counts
 from ..config import Settings, SettingsError
 from ..config.sections.sync import MAPPING_FLOOR_SECONDS, PRICE_PROVIDERS
+from ..store.base.catalog import SyncedMappings, SyncedPrices
 from ..store.base.store import Store
 from .fetched import SyncError, fetch_text, shown_url
 from .periodic import MachineTurn, PeriodicWork
@@ -58,7 +60,7 @@ def make_syncs(
             PeriodicWork(
                 "the sync of prices",
                 _Prices(settings, api, resolver, regions).sync,
-                last_done=lambda: _prices_at(store),
+                last_done=lambda: _synced_at(store.catalog.synced_prices),
                 turn=_turn(settings, "prices"),
                 interval_seconds=sync.prices_interval_hours * _HOUR,
                 longest_seconds=_PRICES_SECONDS,
@@ -69,7 +71,7 @@ def make_syncs(
             PeriodicWork(
                 "the sync of names of models",
                 _Names(settings, api).sync,
-                last_done=lambda: _names_at(store),
+                last_done=lambda: _synced_at(store.catalog.synced_mappings),
                 turn=_turn(settings, "names"),
                 interval_seconds=max(sync.mapping_interval_seconds, MAPPING_FLOOR_SECONDS),
                 longest_seconds=sync.mapping_timeout_seconds + _STORE_SECONDS,
@@ -102,7 +104,7 @@ class _Prices:
         report = await _put(self._api(), "prices/synced", body)
         left_out = sum(taken.skipped.values())
         return (
-            f"{report['rows']} rows of {report['source']}: {_counts(report)}"
+            f"{report['rows']} rows of {report['source']}: {counts(report)}"
             f"{f', {left_out} entries left out' if left_out else ''}"
         )
 
@@ -130,7 +132,7 @@ class _Names:
         report = await _put(self._api(), "models/mappings/synced", body)
         left_out = report["left_out"]
         unknown = f", left out as they cannot be routed here: {', '.join(left_out)[:500]}"
-        return f"{report['mappings']} names: {_counts(report)}{unknown if left_out else ''}"
+        return f"{report['mappings']} names: {counts(report)}{unknown if left_out else ''}"
 
 
 async def _put(api: AdminAPI, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,17 +146,8 @@ async def _put(api: AdminAPI, path: str, body: Mapping[str, Any]) -> Mapping[str
     return found
 
 
-def _counts(report: Mapping[str, Any]) -> str:
-    return ", ".join(f"{len(report[kind])} {kind}" for kind in ("new", "changed", "gone"))
-
-
-async def _prices_at(store: Store) -> float:
-    synced = await store.catalog.synced_prices()
-    return 0.0 if synced is None else synced.synced_at
-
-
-async def _names_at(store: Store) -> float:
-    synced = await store.catalog.synced_mappings()
+async def _synced_at(last: Callable[[], Awaitable[SyncedPrices | SyncedMappings | None]]) -> float:
+    synced = await last()
     return 0.0 if synced is None else synced.synced_at
 
 

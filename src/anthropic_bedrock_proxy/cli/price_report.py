@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..admin.call import counts
 from .values import usd_text
 
 
@@ -23,9 +24,8 @@ def lines_of(report: Mapping[str, Any]) -> Iterator[str]:
     for reason, count in report["skipped"].items():
         examples = ", ".join(report["examples"].get(reason, ()))
         yield f"left out {count}: {reason}{f' (such as {examples})' if examples else ''}"
-    counts = ", ".join(f"{len(report[kind])} {kind}" for kind in ("new", "changed", "gone"))
     stored = "stored" if report["stored"] else "nothing was stored"
-    yield f"{report['rows']} rows of {report['source']}: {counts}; {stored}"
+    yield f"{report['rows']} rows of {report['source']}: {counts(report)}; {stored}"
 
 
 def _name(row: Mapping[str, Any]) -> str:
