@@ -1,4 +1,4 @@
-"""A dictionary that forgets what was set longest ago once it is full.
+"""Bounds: a dictionary that forgets what was set longest ago, and lists that are cut in words.
 
 Reading is that of a plain dictionary and changes no order, so a hit costs nothing more: what is
 still in use has to be set anew now and then to stay.
@@ -7,6 +7,7 @@ still in use has to be set anew now and then to stay.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -25,3 +26,13 @@ class Bounded(OrderedDict[K, V]):
         self.move_to_end(key)
         if len(self) > self._most:
             self.popitem(last=False)
+
+
+def some_of(names: Sequence[str], most: int) -> str:
+    """Lists names in words, and how many more there are than `most`.
+
+    >>> some_of(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ..bounded import some_of
 from ..store.base.callers import Allowance
 from ..store.base.errors import StoreError
 from .call import AdminCall, HeldPrices, known_models
@@ -32,12 +33,10 @@ async def budget_warnings(
         return {}  # the change is done, and has to be recorded
     if not names:
         return {}
-    shown = ", ".join(names[:_MOST_NAMES])
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     told = (
         "requests for them are refused (UNPRICED_MODELS=refuse)"
         if site.refuses_unpriced
         else "this budget does not count requests for them"
     )
     mend = "set their prices (prices set, prices sync), or allow other models only"
-    return {"warnings": [f"no price is known of {shown}{more}: {told}; {mend}"]}
+    return {"warnings": [f"no price is known of {some_of(names, _MOST_NAMES)}: {told}; {mend}"]}

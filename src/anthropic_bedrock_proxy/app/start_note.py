@@ -10,6 +10,7 @@ import logging
 import os
 from typing import Final
 
+from ..bounded import some_of
 from ..gateway.admission.pricing import Pricing
 from ..gateway.admission.unpriced import unpriced_names
 from ..models.registry import Registry
@@ -44,10 +45,9 @@ async def note_unpriced(registry: Registry, pricing: Pricing, *, refuses: bool) 
         await asyncio.sleep(0)  # requests come first
     if not names:
         return
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     told = (
         "keys with a budget are refused there"
         if refuses
         else "no budget counts requests for them; `prices set` or `prices sync` mends it"
     )
-    _log.info("no price is known of %s%s: %s", ", ".join(names[:_MOST_NAMES]), more, told)
+    _log.info("no price is known of %s: %s", some_of(names, _MOST_NAMES), told)

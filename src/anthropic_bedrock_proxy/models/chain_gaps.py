@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ..bounded import some_of
 from ..errors import ProxyError
 from .registry import Registry
 
@@ -35,13 +36,13 @@ class ChainGap(msgspec.Struct, frozen=True, kw_only=True):
 
 def chain_gaps(registry: Registry) -> list[ChainGap]:
     """Lists what is left out of each chain; of that for every model, one line for a provider."""
-    gaps = [gap for name in registry.chains if name != _EVERY for gap in gaps_of(registry, name)]
+    gaps = [gap for name in registry.chains if name != _EVERY for gap in _gaps_of(registry, name)]
     if _EVERY not in registry.chains:
         return gaps
     without: dict[str, list[str]] = {}
     for model in registry.models:
         if model.lifecycle == "active" and model.id not in registry.chains:
-            for gap in gaps_of(registry, model.id):
+            for gap in _gaps_of(registry, model.id):
                 without.setdefault(gap.provider, []).append(model.id)
     return [
         *gaps,
@@ -52,7 +53,7 @@ def chain_gaps(registry: Registry) -> list[ChainGap]:
     ]
 
 
-def gaps_of(registry: Registry, name: str) -> list[ChainGap]:
+def _gaps_of(registry: Registry, name: str) -> list[ChainGap]:
     """Lists what is left out of the chain of one model."""
     try:
         left_out = registry.route(name).left_out
@@ -69,6 +70,4 @@ def _plain(message: str) -> str:
 
 
 def _some(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    said = ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"{said} {'is' if len(names) == 1 else 'are'}"
+    return f"{some_of(names, _MOST_NAMED)} {'is' if len(names) == 1 else 'are'}"
