@@ -12,6 +12,7 @@ from .. import __version__
 from ..config import Settings
 from ..config.load import DEFAULT
 from ..process.listening import address
+from ..process.standard import folded
 from .demo import has_own_store
 
 _MODEL = "claude-haiku-4-5"
@@ -77,7 +78,8 @@ def banner(
         if has_own_store(settings):
             lines.append(_OWN_DATA)
     if width is not None:
-        lines = [folded for line in lines for folded in _folded(line, width)]
+        columns = max(width, 2 * len(_INDENT))
+        lines = [part for line in lines for part in folded(line, columns, _INDENT)]
     if first_key:
         lines.append(f"  first key  {first_key}   (shown only now; keep it)")
     if not key:
@@ -136,20 +138,6 @@ def _whose(settings: Settings) -> str:
     if settings.store.url.startswith("memory:"):
         return "the one of MASTER_API_KEY"
     return f"one that you have, or a new one: {_how_to_make_one(settings)}"
-
-
-def _folded(line: str, width: int) -> list[str]:
-    """Breaks a line between words, under its first word; never within one."""
-    import textwrap  # noqa: PLC0415  # on terminals only
-
-    return textwrap.wrap(
-        line,
-        max(width, 2 * len(_INDENT)),
-        subsequent_indent=_INDENT,
-        break_long_words=False,
-        break_on_hyphens=False,
-        drop_whitespace=True,
-    )
 
 
 def _program() -> str:

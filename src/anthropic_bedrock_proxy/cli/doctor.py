@@ -91,10 +91,11 @@ def _print(results: Sequence[CheckResult]) -> None:
     width = max(len(result.name) for result in results)
     for result in results:
         colour = _COLOURS[result.state] if may_colour() else None
-        click.secho(_SIGNS[result.state], fg=colour, reset=colour is not None, nl=False)
-        indent = " " * (width + 8)
-        for line in folded(f"{'':4}  {result.name:<{width}}  {result.found}", indent):
-            say(line.removeprefix(" " * 4) if line.startswith(f"{'':6}{result.name}") else line)
+        sign, indent = _SIGNS[result.state], " " * (width + 8)
+        first, *rest = folded(f"{sign}  {result.name:<{width}}  {result.found}", indent)
+        click.secho(sign, fg=colour, reset=colour is not None, nl=False)
+        for line in (first.removeprefix(sign), *rest):
+            say(line)
         if result.mend and result.state != "ok":
             for line in folded(f"{indent}-> {result.mend}", f"{indent}   "):
                 say(line)

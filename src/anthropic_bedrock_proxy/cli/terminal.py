@@ -14,6 +14,8 @@ from typing import Any
 import click
 import msgspec
 
+from ..process import standard
+
 # An amount of money is a number of exactly the digits that it has.
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -54,12 +56,9 @@ def folded(line: str, indent: str) -> list[str]:
     if not is_terminal():
         return [line]
     import shutil  # noqa: PLC0415  # on terminals only
-    import textwrap  # noqa: PLC0415
 
-    width = max(shutil.get_terminal_size().columns, len(indent) + 20)
-    return textwrap.wrap(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    columns = max(shutil.get_terminal_size().columns, len(indent) + 20)
+    return standard.folded(line, columns, indent)
 
 
 def say_drawn(text: str) -> None:

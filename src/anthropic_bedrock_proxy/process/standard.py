@@ -31,6 +31,15 @@ def width(descriptor: int = 1) -> int | None:
         return None
 
 
+def folded(line: str, columns: int, indent: str) -> list[str]:
+    """Breaks a line between words, never within one, with `indent` before what follows."""
+    import textwrap  # noqa: PLC0415  # on terminals only
+
+    return textwrap.wrap(
+        line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def say(text: str, descriptor: int = 1) -> None:
     """Prints a text for a person, if anybody reads it: serving does not depend on that.
 
