@@ -8,10 +8,10 @@ from ..store.base.ledger import CHARGED
 from .client import admin
 from .columns import Column, print_table
 from .common import json_option, where_options
-from .naming import on_one
+from .naming import call_one
 from .terminal import say_json
 from .values import usd_text
-from .wire import Where, segment
+from .wire import Where
 
 _KINDS = click.Choice(CHARGED)
 
@@ -29,12 +29,7 @@ def command() -> None:
 def show(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
     """Show the current month, the current day, and all time."""
     with admin(where) as client:
-        found = on_one(
-            client,
-            f"{kind}s",
-            owner_id,
-            lambda one: client.call("GET", f"budgets/{kind}/{segment(one)}"),
-        )
+        found = call_one(client, "GET", f"{kind}s", owner_id, f"budgets/{kind}/{{}}")
     if as_json:
         say_json(found)
         return
@@ -69,12 +64,7 @@ def show(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
 def history(*, kind: str, owner_id: str, as_json: bool, where: Where) -> None:
     """Show every period that something was spent in, oldest first."""
     with admin(where) as client:
-        found = on_one(
-            client,
-            f"{kind}s",
-            owner_id,
-            lambda one: client.call("GET", f"budgets/{kind}/{segment(one)}/history"),
-        )
+        found = call_one(client, "GET", f"{kind}s", owner_id, f"budgets/{kind}/{{}}/history")
     if as_json:
         say_json(found)
         return

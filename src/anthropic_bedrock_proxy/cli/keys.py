@@ -15,13 +15,13 @@ import click
 from ..admin.keys import LONGEST_OVERLAP_SECONDS
 from ..admin.scopes import SCOPES
 from .allowances import ALLOWANCE_OPTIONS, options_of
-from .client import Admin, admin
+from .client import admin
 from .common import json_option, print_changed, print_fields, where_options
 from .key_list import list_
-from .naming import on_one
+from .naming import call_one
 from .terminal import say
 from .values import given, moment
-from .wire import Where, segment
+from .wire import Where
 
 TIERS = ["default", "flex", "priority", "reserved"]
 TTLS = ["5m", "1h"]
@@ -122,7 +122,7 @@ def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **opti
     if not body:
         raise click.UsageError("nothing to change: give at least one option")
     with admin(where) as client:
-        document = _on_key(client, "PATCH", key_id, body=body)
+        document = call_one(client, "PATCH", "keys", key_id, body=body)
     if "key" in document:
         _print_new(document, as_json=as_json)
     else:
@@ -135,7 +135,7 @@ def update(*, key_id: str, name: str | None, as_json: bool, where: Where, **opti
 @where_options
 def revoke(*, key_id: str, as_json: bool, where: Where) -> None:
     """Make a key stop working; `reactivate` undoes it."""
-    _call(where, "POST", key_id, "/revoke", as_json=as_json)
+    _call(where, "POST", key_id, "keys/{}/revoke", as_json=as_json)
 
 
 @command.command()
@@ -144,7 +144,7 @@ def revoke(*, key_id: str, as_json: bool, where: Where) -> None:
 @where_options
 def reactivate(*, key_id: str, as_json: bool, where: Where) -> None:
     """Make a revoked key work again."""
-    _call(where, "POST", key_id, "/reactivate", as_json=as_json)
+    _call(where, "POST", key_id, "keys/{}/reactivate", as_json=as_json)
 
 
 @command.command()
@@ -163,27 +163,14 @@ def rotate(*, key_id: str, overlap: int, as_json: bool, where: Where) -> None:
     """Give a key a new secret and print it, this once; the id stays."""
     body = {"overlap_seconds": overlap}
     with admin(where) as client:
-        document = _on_key(client, "POST", key_id, "/rotate", body=body)
+        document = call_one(client, "POST", "keys", key_id, "keys/{}/rotate", body=body)
     _print_new(document, as_json=as_json)
 
 
-def _call(where: Where, method: str, key_id: str, suffix: str = "", *, as_json: bool) -> None:
+def _call(where: Where, method: str, key_id: str, path: str = "", *, as_json: bool) -> None:
     with admin(where) as client:
-        document = _on_key(client, method, key_id, suffix)
+        document = call_one(client, method, "keys", key_id, path)
     print_fields(document, as_json=as_json)
-
-
-def _on_key(
-    client: Admin,
-    method: str,
-    text: str,
-    suffix: str = "",
-    body: Mapping[str, Any] | None = None,
-) -> Any:
-    def ask(key_id: str) -> Any:
-        return client.call(method, f"keys/{segment(key_id)}{suffix}", body=body)
-
-    return on_one(client, "keys", text, ask)
 
 
 def _checked_name(name: str) -> str:

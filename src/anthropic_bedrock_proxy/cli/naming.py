@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from .client import Admin, pages
-from .wire import UnknownIdError
-
-T = TypeVar("T")
+from .wire import UnknownIdError, segment
 
 _PAGE: Final = 1000
 _KEY_ID: Final = re.compile(r"key_[0-9a-z]{16}")
 
 
-def on_one(client: Admin, kinds: str, text: str, ask: Callable[[str], T]) -> T:
-    """Runs `ask` with `text` as an id; if there is none, with the id of the one that is named so.
+def call_one(
+    client: Admin,
+    method: str,
+    kinds: str,
+    text: str,
+    path: str = "",
+    *,
+    body: Mapping[str, Any] | None = None,
+) -> Any:
+    """Calls an operation with `text` as an id; if there is none, with the id of what is named so.
 
-    `kinds` is "keys", "users" or "teams". Raises `click.ClickException`.
+    `kinds` is "keys", "users" or "teams"; `path` has {} for the id, and is KINDS/{} if it is empty.
+    Raises `click.ClickException`.
     """
+
+    def call(identifier: str) -> Any:
+        return client.call(method, (path or f"{kinds}/{{}}").format(segment(identifier)), body=body)
+
     try:
-        return ask(text)
+        return call(text)
     except UnknownIdError as unknown:
-        found = _ids(client, kinds, text, otherwise=unknown)
-    return ask(found)
+        found = _id_of(client, kinds, text, otherwise=unknown)
+    return call(found)
 
 
 def id_for_filter(client: Admin, kinds: str, text: str) -> str:
@@ -45,7 +56,7 @@ def id_for_filter(client: Admin, kinds: str, text: str) -> str:
     return _only(kinds, text, found) or text
 
 
-def _ids(client: Admin, kinds: str, text: str, *, otherwise: UnknownIdError) -> str:
+def _id_of(client: Admin, kinds: str, text: str, *, otherwise: UnknownIdError) -> str:
     try:
         rows = _listed(client, kinds)
     except click.ClickException:  # who may change keys need not be one who may read them

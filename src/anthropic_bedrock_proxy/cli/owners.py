@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from .allowances import ALLOWANCE_OPTIONS, budgets_text, limits_text, options_of
-from .client import Admin, admin
+from .client import admin
 from .columns import Column, print_table
 from .common import confirm, json_option, print_changed, print_fields, where_options, yes_option
-from .naming import on_one
+from .naming import call_one
 from .terminal import say, say_json
 from .values import given
-from .wire import Where, segment
+from .wire import Where
 
 
 def owner_commands(kind: str) -> click.Group:
@@ -25,12 +25,6 @@ def owner_commands(kind: str) -> click.Group:
         help=f"What the keys of a {kind} may use together.\n\n"
         "Options that take a value take `none` too, for no value.",
     )
-
-    def call(client: Admin, method: str, text: str, body: Mapping[str, Any] | None = None) -> Any:
-        def ask(one: str) -> Any:
-            return client.call(method, f"{kinds}/{segment(one)}", body=body)
-
-        return on_one(client, kinds, text, ask)
 
     @group.command(help=f"Create a {kind}; keys name it by ID.")
     @click.argument("owner_id", metavar="ID")
@@ -73,7 +67,7 @@ def owner_commands(kind: str) -> click.Group:
     @where_options
     def show(*, owner_id: str, as_json: bool, where: Where) -> None:
         with admin(where) as client:
-            print_fields(call(client, "GET", owner_id), as_json=as_json)
+            print_fields(call_one(client, "GET", kinds, owner_id), as_json=as_json)
 
     @group.command(help=f"Change the given settings of a {kind}; `none` clears one.")
     @click.argument("owner_id", metavar="ID|NAME")
@@ -87,7 +81,7 @@ def owner_commands(kind: str) -> click.Group:
         if not body:
             raise click.UsageError("nothing to change: give at least one option")
         with admin(where) as client:
-            document = call(client, "PATCH", owner_id, body)
+            document = call_one(client, "PATCH", kinds, owner_id, body=body)
         print_changed(document, as_json=as_json)
 
     @group.command(help=f"Forget the limits and budgets of a {kind}; its keys stay.")
@@ -98,7 +92,7 @@ def owner_commands(kind: str) -> click.Group:
     def remove(*, owner_id: str, yes: bool, as_json: bool, where: Where) -> None:
         with admin(where) as client:  # which names the store that is asked about
             confirm(f"Forget the limits and budgets of the {kind} {owner_id}?", yes=yes)
-            removed = call(client, "DELETE", owner_id)
+            removed = call_one(client, "DELETE", kinds, owner_id)
         if as_json:
             say_json(removed)
         else:
