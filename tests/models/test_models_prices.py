@@ -16,7 +16,7 @@ import pytest
 from anthropic_bedrock_proxy.app.models import load_model_table, load_prices
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.models.geography import PROFILE_PREFIXES, base_model_id
-from anthropic_bedrock_proxy.models.prices import PriceList, places
+from anthropic_bedrock_proxy.models.prices import PriceList, find_price, places
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
 from anthropic_bedrock_proxy.protocol.answer.cost import cost_nano, rates_of
 from anthropic_bedrock_proxy.protocol.answer.metering import Usage
@@ -53,6 +53,10 @@ CELLS = {
 }
 
 
+def find(prices, model, dialect, region, *, called):
+    return find_price([prices], [model], dialect, region, called=called)
+
+
 def split(name):
     """(base id, place, dialect, region, the id as it is called) of a row of the public list."""
     parts = name.split("/")
@@ -78,7 +82,7 @@ def test_every_cell_is_that_of_the_public_list():
     compared = 0
     for name in ROWS:
         base, place, dialect, region, called = split(name)
-        price = PRICES.find(base, dialect, region, called=called)
+        price = find(PRICES, base, dialect, region, called=called)
         assert price is not None, name
         assert (price.model, price.place) == (base, place), name
         for theirs, ours in CELLS.items():
@@ -120,7 +124,7 @@ def test_every_model_is_routed_priced_and_within_its_limits():
         for target in registry.route(model.id).targets:
             called = target.bedrock_model_id
             name = base_model_id(called)
-            assert PRICES.find(name, target.dialect, region, called=called), (base, called)
+            assert find(PRICES, name, target.dialect, region, called=called), (base, called)
         row = next(PUBLIC[name] for name in ROWS if split(name)[0] == base)
         if base not in LIMITS and "max_output_tokens" in row and base == model.bedrock:
             assert model.output_tokens in limits(base, "max_output_tokens"), base
@@ -152,7 +156,7 @@ def test_no_mapped_claude_of_today_is_without_a_price():
         model.id
         for model in TABLE.model
         if model.lifecycle_on(today) == "active"
-        and not PRICES.find(model.bedrock, "converse", "us-east-1", called=model.bedrock)
+        and not find(PRICES, model.bedrock, "converse", "us-east-1", called=model.bedrock)
     ]
     # Too new, or too old, for the list.
     assert unpriced == [
@@ -166,19 +170,19 @@ def test_no_mapped_claude_of_today_is_without_a_price():
 
 def test_a_place_that_is_not_listed_costs_what_the_dearest_does():
     opus = "anthropic.claude-opus-5"
-    found = PRICES.find(opus, "invoke", "ap-south-1", called=f"in.{opus}")
+    found = find(PRICES, opus, "invoke", "ap-south-1", called=f"in.{opus}")
     assert found.input == Decimal("5.5")
-    found = PRICES.find(opus, "invoke", "us-gov-west-1", called=f"in.{opus}")
+    found = find(PRICES, opus, "invoke", "us-gov-west-1", called=f"in.{opus}")
     assert found.input == 6
     arn = "arn:aws:bedrock:us-east-1:1:application-inference-profile/x"
-    assert PRICES.find(opus, "invoke", "us-east-1", called=arn).input == Decimal("5.5")
-    assert PRICES.find("nobody.knows", "invoke", "us-east-1", called="nobody.knows") is None
+    assert find(PRICES, opus, "invoke", "us-east-1", called=arn).input == Decimal("5.5")
+    assert find(PRICES, "nobody.knows", "invoke", "us-east-1", called="nobody.knows") is None
 
 
 def test_mantle_without_a_row_costs_what_a_geography_does():
     opus = "anthropic.claude-opus-4-8"
     assert places(opus, "mantle", "eu-west-1") == ("mantle/eu-west-1", "mantle", "eu", "eu-west-1")
-    assert PRICES.find(opus, "mantle", "eu-west-1", called=opus).place == "eu"
+    assert find(PRICES, opus, "mantle", "eu-west-1", called=opus).place == "eu"
 
 
 def test_the_list_is_read_once_and_only_when_asked():
@@ -190,8 +194,10 @@ def test_the_list_is_read_once_and_only_when_asked():
 
     prices = PriceList(read)
     assert not reads
-    assert prices.find("m.x", "converse", "us-east-1", called="us.m.x").cache_read == Decimal("0.5")
-    assert prices.find("m.x", "converse", "us-east-1", called="m.x").input == 1
+    assert find(prices, "m.x", "converse", "us-east-1", called="us.m.x").cache_read == Decimal(
+        "0.5"
+    )
+    assert find(prices, "m.x", "converse", "us-east-1", called="m.x").input == 1
     assert [price.place for price in prices] == ["", "us"]
     assert len(reads) == 1
 

@@ -66,10 +66,6 @@ class PriceList:
         self._read = read
         self._rows: dict[str, dict[str, dict[str, str]]] | None = None
 
-    def find(self, model: str, dialect: str, region: str, *, called: str) -> Price | None:
-        """Finds a price in this list alone: see `find_price`."""
-        return find_price([self], [model], dialect, region, called=called)
-
     def at(self, model: str, places: Sequence[str]) -> Price | None:
         """Returns the price of a base id at the first of `places` that is listed."""
         listed = self._by_model().get(model, {})

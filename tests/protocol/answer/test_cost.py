@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.app.models import load_prices
+from anthropic_bedrock_proxy.models.prices import find_price
 from anthropic_bedrock_proxy.money import dollars, nano_rounded_up
 from anthropic_bedrock_proxy.protocol.answer.cost import (
     Rates,
@@ -19,7 +20,7 @@ from anthropic_bedrock_proxy.protocol.answer.cost import (
 from anthropic_bedrock_proxy.protocol.answer.metering import CacheCreation, Usage
 
 SONNET = "anthropic.claude-sonnet-4-5-20250929-v1:0"
-SONNET_RATES = rates_of(load_prices().find(SONNET, "invoke", "us-east-1", called=SONNET))
+SONNET_RATES = rates_of(find_price([load_prices()], [SONNET], "invoke", "us-east-1", called=SONNET))
 COUNTS = st.integers(0, 10**9)
 
 
