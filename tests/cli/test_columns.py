@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import terminals
 
 from anthropic_bedrock_proxy.cli.columns import Column, fitted
 
@@ -29,30 +30,10 @@ def environment(folder, **extra):
 
 def on_terminal(folder, *words, code=0, **extra):
     """What a command prints where a person reads along; stderr goes elsewhere."""
-    ours, theirs = os.openpty()
-    with (folder / "err.txt").open("w") as err:
-        process = subprocess.Popen(
-            [sys.executable, *WORDS, *words],
-            cwd=folder,
-            env=environment(folder, **extra),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=err,
-        )
-    os.close(theirs)
-    printed = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        printed += part
-    os.close(ours)
-    assert process.wait(30) == code
-    said = (folder / "err.txt").read_text()
-    return printed.decode().replace("\r", ""), said
+    command = [sys.executable, *WORDS, *words]
+    ended, printed, said = terminals.on_terminal(command, folder, environment(folder, **extra))
+    assert ended == code
+    return printed, said
 
 
 def piped(folder, *words, **extra):

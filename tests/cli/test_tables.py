@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from dynamo_servers import server
+from terminals import on_terminal
 
 WORDS = [sys.executable, "-m", "anthropic_bedrock_proxy"]
 
@@ -33,24 +34,9 @@ def tables(tmp_path):
                 [*WORDS, "tables", *words], capture_output=True, text=True, check=False, **options
             )
             return done.returncode, done.stdout + done.stderr
-        ours, theirs = os.openpty()
-        with (tmp_path / "err.txt").open("w") as err:
-            process = subprocess.Popen(
-                [*WORDS, "tables", *words], stdin=theirs, stdout=theirs, stderr=err, **options
-            )
-        os.close(theirs)
-        os.write(ours, f"{answer}\n".encode())
-        printed = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            printed += part
-        os.close(ours)
-        return process.wait(60), printed.decode() + (tmp_path / "err.txt").read_text()
+        command = [*WORDS, "tables", *words]
+        code, printed, said = on_terminal(command, tmp_path, environment, answer)
+        return code, printed + said
 
     assert invoke("create", "--json")[0] == 0
     return invoke
