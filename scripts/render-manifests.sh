@@ -11,7 +11,7 @@ render() { # NAME OPTION...
     {
         echo "# Rendered from $chart by scripts/render-manifests.sh: change the chart, not this file."
         "${HELM:-helm}" template anthropic-bedrock-proxy "$chart" --namespace anthropic-bedrock-proxy \
-            --kube-version 1.34 "$@" 2>/dev/null
+            --kube-version 1.34 "$@"
     } >"$out/$name.yaml"
 }
 mkdir -p "$out"

@@ -11,7 +11,7 @@ What comes about:
     /usr/bin/anthropic-bedrock-proxy the command; the kernel reads its first line, without a shell
     /usr/lib/, /lib64/ld-linux-…     the shared libraries of all that, where the loader looks first
     /etc/                            certificates of authorities, the user 65532
-    /data/, /tmp/                    of that user
+    /data/, /tmp/                    of that user, and of everybody
     /usr/share/licenses/             the licence of each package
 
 Byte code stands in the place of its source (PEP 3147, "sourceless"), so nothing is compiled at a
@@ -53,6 +53,14 @@ _EXTENSIONS_NOT_NEEDED = re.compile(
 )
 # Of botocore's descriptions of services: those that credentials come from.
 _SERVICES = frozenset(("signin", "sso", "sso-oidc", "sts"))
+# Of packages: what builds, types and tests them, and the notes of whoever installed them.
+_SOURCES = (".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".pyc")
+_UNUSED = frozenset(
+    (
+        *("__pycache__", "bin", "flit_core", "py.typed", "test", "tests"),
+        *("INSTALLER", "RECORD", "REQUESTED"),
+    )
+)
 _HELPED = ("anthropic_bedrock_proxy", "click")  # they show their docstrings
 
 
@@ -76,9 +84,9 @@ def main() -> None:
     compile_all(library)
     write_etc(root)
     write_command(root / "usr/bin" / COMMAND)
-    for name in ("data", "tmp"):
-        (root / name).mkdir()
-        shutil.chown(root / name, USER, USER)
+    (root / "data").mkdir()
+    shutil.chown(root / "data", USER, USER)
+    (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
 
 
@@ -97,12 +105,7 @@ def _of_packages(folder: str, names: Sequence[str]) -> list[str]:
     place = Path(folder)
     if place.parts[-2:] == ("botocore", "data"):
         return [name for name in names if "." not in name and name not in _SERVICES]
-    sources = (".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".pyc")
-    unused = {"__pycache__", "bin", "tests", "test", "py.typed", "RECORD", "INSTALLER"} | {
-        "REQUESTED",
-        "flit_core",
-    }
-    return [name for name in names if name in unused or name.endswith(sources)]
+    return [name for name in names if name in _UNUSED or name.endswith(_SOURCES)]
 
 
 def keep_licenses(library: Path, kept: Path) -> None:
