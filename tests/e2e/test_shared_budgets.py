@@ -26,6 +26,11 @@ REQUEST_COST = Decimal("0.002")
 REFUSALS = 20  # in a row, until a client gives up: with holds, what others hold may come back
 
 
+async def ask(url, key, *, stream):
+    """One request; whole and streamed ones are of one size, so that one estimate fits both."""
+    return await post(url, key, stream=stream, text="Hello!" if stream else "Hello")
+
+
 async def spend(urls, key):
     """(successes, refusals) of CONCURRENT clients that go on until each was refused for good."""
     successes = refusals = 0
@@ -34,7 +39,7 @@ async def spend(urls, key):
         nonlocal successes, refusals
         refused = 0
         while refused < REFUSALS:
-            read = await post(urls[number % len(urls)], key, stream=number % 2 == 0)
+            read = await ask(urls[number % len(urls)], key, stream=number % 2 == 0)
             if read.status == 200:
                 successes += 1
                 refused = 0
@@ -81,7 +86,11 @@ def test_three_processes_and_one_dollar(sim, start, tmp_path, store, holds):
     settings["BUDGETS_ON_FAILURE"] = "closed"
     proxies = [start(tmp_path / name, **settings) for name in ("one", "two", "three")]
     key_id, key = proxies[0].create_key("spender", "--monthly-budget", "1", "--rate-limit", "99999")
-    successes, refusals = asyncio.run(spend([proxy.url for proxy in proxies], key))
+    urls = [proxy.url for proxy in proxies]
+    for url in urls:  # each learns what is usual: before that, nobody knows what to hold
+        assert asyncio.run(ask(url, key, stream=True)).status == 200
+    successes, refusals = asyncio.run(spend(urls, key))
+    successes += len(urls)
     spent = successes * REQUEST_COST
     print(f"spent {spent} USD of {BUDGET}, {successes} answers, {refusals} refusals")
     assert refusals >= REFUSALS * CONCURRENT
