@@ -3,6 +3,7 @@
 # make check  format, lint, types, tests, coverage
 # make dist   wheel, sdist and SBOM into dist/, the same bytes of the same commit
 # make audit  known faults of dependencies, and of our code
+# make docs   the documentation as a site, in site/
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ SRC := src/anthropic_bedrock_proxy
 SERVER := $(SRC)/http/server
 WHOLLY_COVERED := $(SRC)/protocol/*,$(SRC)/turn/*,$(SRC)/limits/gcra.py,$(SERVER)/head.py,$(SERVER)/head_reader.py,$(SERVER)/chunked.py,$(SERVER)/body_reader.py,$(SERVER)/request_reader.py,$(SERVER)/connection.py
 
-.PHONY: run test lint check dist audit bench bench-peers format requirements clean
+.PHONY: run test lint check dist audit docs bench bench-peers format requirements clean
 
 run: $(VENV)/.runtime
 	$(BIN)/anthropic-bedrock-proxy serve --demo-without-aws
@@ -43,6 +44,9 @@ dist: $(VENV)/.dev .venv-deploy/.done
 audit: $(VENV)/.dev .venv-deploy/.done
 	scripts/audit.sh $(BIN) .venv-deploy/bin
 
+docs: .venv-docs/.done
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 
@@ -55,7 +59,7 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy; do \
+	cd requirements && for name in runtime providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy docs; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
@@ -83,10 +87,10 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-.venv-deploy/.done: requirements/deploy.txt $(BIN)/python
-	$(BIN)/python -m venv .venv-deploy
-	.venv-deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+.venv-%/.done: requirements/%.txt $(BIN)/python
+	$(BIN)/python -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy .venv-docs site tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

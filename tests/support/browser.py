@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,7 +15,34 @@ import aiohttp
 
 _SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_MILLISECONDS = 8000  # of the page's own clock, which does not wait
+_OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _LISTENING = re.compile(r"DevTools listening on ws://([\w.]+:\d+)/")
+
+
+def dumped(program: str, url: str, folder: Path) -> tuple[str, list[str], set[str]]:
+    """The page as it is once its scripts have run, what they complained of, what they fetched."""
+    log = folder / "net.json"
+    done = subprocess.run(
+        [
+            *(program, *_OPTIONS, "--enable-logging=stderr", "--dump-dom"),
+            *(f"--log-net-log={log}", f"--virtual-time-budget={_MILLISECONDS}"),
+            *(f"--user-data-dir={folder / 'profile'}", url),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    # The browser itself asks for more, but not on behalf of a page.
+    events = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+    fetched = {
+        params["url"]
+        for params in events
+        if "url" in params and params.get("initiator", "").startswith("http")
+    }
+    return done.stdout, complaints, fetched
 
 
 class BrowserPage:
@@ -54,11 +82,10 @@ class BrowserPage:
 async def opened(program: str, url: str, folder: Path) -> AsyncIterator[BrowserPage]:
     """The page of a URL; leaving the block ends the browser."""
     log = folder / "browser.txt"
-    options = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220  # its output goes to a file, nothing waits
             [
-                *(program, *options, "--remote-debugging-port=0"),
+                *(program, *_OPTIONS, "--remote-debugging-port=0"),
                 *(f"--user-data-dir={folder / 'profile'}", url),
             ],
             stdout=output,
