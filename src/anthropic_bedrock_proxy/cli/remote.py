@@ -19,7 +19,10 @@ from .wire import TakenError, UnknownIdError, Where, decode, encode, load, param
 
 KEY_VARIABLE: Final = "ADMIN_API_KEY"
 _TIMEOUT_SECONDS: Final = 60.0
-_KINDS: Final = {HTTPStatus.NOT_FOUND: UnknownIdError, HTTPStatus.CONFLICT: TakenError}
+_KINDS: Final[Mapping[int, type[click.ClickException]]] = {
+    HTTPStatus.NOT_FOUND: UnknownIdError,
+    HTTPStatus.CONFLICT: TakenError,
+}
 
 
 def if_refused(reason: object) -> str:
