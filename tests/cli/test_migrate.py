@@ -20,7 +20,7 @@ def test_nothing_is_changed_unless_it_is_asked_for(run, document):
     shown = run(*WORDS)
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert "MASTER_API_KEY=${LITELLM_MASTER_KEY}" in shown.stdout
-    assert "key red-2, blocked there  (keys[2])" in shown.stdout
+    assert "key red-2, blocked, as it was there  (keys[2])" in shown.stdout
     assert "keys[0], keys[1], keys[2] and 2 more" in shown.stdout
     assert "Nothing was changed: --apply keeps" in shown.stdout
     made = document(*WORDS)

@@ -274,6 +274,37 @@ def test_a_key_may_use_what_it_and_its_team_allow(of_key, of_team, allowed):
     assert body.get("allowed_models") == allowed
 
 
+@pytest.mark.parametrize(
+    ("fields", "users", "why"),
+    [
+        ({"user_id": "ann"}, None, "its user ann is in no file"),
+        ({"team_id": "red"}, None, "its team red is in no file"),
+        ({"user_id": "ann"}, [{"user_id": "ann"}], None),
+        ({"user_id": "default_user_id", "team_id": ""}, None, None),
+    ],
+)
+def test_a_key_whose_bounds_are_not_known_is_left_out(fields, users, why):
+    plan = plan_of(CONFIG, environ={"AWS_REGION": "us-east-1"}, keys=[key(**fields)], users=users)
+    assert bool(bodies(plan, "keys")) is (why is None)
+    assert reasons(plan).get("keys[0]", "").startswith(why or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "setting"),
+    [
+        ("num_retries", 0, ("UPSTREAM_MAX_ATTEMPTS", "1")),
+        ("num_retries", 99, ("UPSTREAM_MAX_ATTEMPTS", "20")),
+        ("allowed_fails", 0, ("FAILOVER_FAILURES", "1")),
+        ("cooldown_time", 0, ("FAILOVER_COOLDOWN", "0.1")),
+        ("timeout", 600.0, ("BEDROCK_TIMEOUT", "600")),
+        ("timeout", None, None),
+    ],
+)
+def test_a_setting_of_nothing_is_none_that_is_missing(name, value, setting):
+    plan = plan_of(json.dumps({"model_list": [], "router_settings": {name: value}}))
+    assert [(line.name, line.value) for line in plan.settings] == ([setting] if setting else [])
+
+
 def test_a_secret_that_is_listed_bare_is_hashed():
     (body,) = bodies(plan_of(CONFIG, keys=[key(token="sk-a")]), "keys")
     assert body["secret_sha256"] == hash_secret("sk-a").hex()
@@ -301,8 +332,12 @@ def test_fallbacks_that_name_every_model_and_themselves():
     [
         ({"router_settings": {"redis_host": "h.example.com"}}, "redis://h.example.com:6379/0"),
         (
-            {"router_settings": {"redis_url": "os.environ/REDIS_URL", "redis_db": 2}},
+            {"router_settings": {"redis_url": "os.environ/REDIS_URL"}},
             "${REDIS_URL}",
+        ),
+        (
+            {"router_settings": {"redis_host": "h", "redis_username": "u", "redis_db": 2}},
+            "redis://u@h:6379/2",
         ),
         (
             {"litellm_settings": {"cache_params": {"type": "redis", "host": "h", "port": "1"}}},

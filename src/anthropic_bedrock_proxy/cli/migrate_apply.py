@@ -33,13 +33,17 @@ def apply(plan: MigrationPlan, client: Admin) -> list[Outcome]:
 def _run(operation: PlannedOperation, client: Admin) -> Outcome:
     try:
         answer = client.call(operation.method, operation.path, body=operation.body)
-        for after in operation.then:
-            path = after.path.format(id=segment(answer["id"]))
-            client.call(after.method, path, body=after.body)
     except TakenError as error:
         return _ended(operation, "there already", error.message)
     except click.ClickException as error:
         return _ended(operation, "refused", error.message)
+    try:
+        for after in operation.then:
+            path = after.path.format(id=segment(answer["id"]))
+            client.call(after.method, path, body=after.body)
+    except click.ClickException as error:
+        message = f"{answer['id']} was made, but it is not {after.what}: {error.message}"
+        return _ended(operation, "refused", message)
     return _ended(operation, "done")
 
 

@@ -150,7 +150,34 @@ ADVICE: Final[Mapping[str, tuple[str, str]]] = {
         "put what they hold into one file and run this again",
     ),
 }
-
+_QUOTAS: Final = (
+    "a deployment has no limits: AWS throttles, and that leads to the next target",
+    "limit keys, users or teams: docs/how-to/limits.md",
+)
+# Of fields of litellm_params.
+ADVICE_FOR_DEPLOYMENTS: Final[Mapping[str, tuple[str, str]]] = {
+    "rpm": _QUOTAS,
+    "tpm": _QUOTAS,
+    "max_parallel_requests": _QUOTAS,
+    "weight": (
+        "targets are tried in order, and not by weight",
+        "order model_list as they are to be tried; conversations stay where they were served",
+    ),
+    "timeout": ("time-outs are those of all models", "BEDROCK_TIMEOUT in .env"),
+    "stream_timeout": (
+        "time-outs are those of all models",
+        "UPSTREAM_FIRST_BYTE_TIMEOUT and FAILOVER_FIRST_BYTE_TIMEOUT in .env",
+    ),
+    "max_retries": ("retries are those of all models", "UPSTREAM_MAX_ATTEMPTS in .env"),
+    "guardrailConfig": (
+        "a guardrail is that of all requests",
+        "GUARDRAIL_IDENTIFIER and GUARDRAIL_VERSION in .env",
+    ),
+    "aws_web_identity_token": (
+        "a web identity is not one provider's",
+        "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, which the AWS default chain reads",
+    ),
+}
 # Of fields of keys, users and teams.
 ADVICE_FOR_CALLERS: Final[Mapping[str, tuple[str, str]]] = {
     "soft_budget": ("warnings come at 80 and 100 percent of a budget", "watch the log or metrics"),

@@ -22,6 +22,7 @@ from .exports import LiteLLMExports
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _HINT: Final = re.compile(r"sk-\.\.\.[!-~]{4}")
 _DASHBOARD: Final = "litellm-dashboard"  # the team of sessions of the admin page
+_ADMINISTRATOR: Final = "default_user_id"  # whose keys the master key has made
 _ALL: Final = ("all-proxy-models", "*")
 _ALL_OF_TEAM: Final = "all-team-models"
 _NONE: Final = "no-default-models"  # LiteLLM's word for nothing, and no name of a model
@@ -58,14 +59,30 @@ def plan_callers(exports: LiteLLMExports, plan: MigrationPlan) -> None:
         place = f"keys[{number}]"
         if row.get("team_id") == _DASHBOARD:
             plan.differ(place, "a session of LiteLLM's admin page", "it ends by itself")
-        elif (team_id := row.get("team_id")) is not None and team_id not in teams:
+        elif (missing := _missing_owner(row, teams, users)) is not None:
+            kind, owner_id = missing
             plan.differ(
                 place,
-                f"its team {team_id} is in no file, so what bounds the key is not known",
-                "run this again with --teams FILE, the answer of /team/list",
+                f"its {kind} {owner_id} is in no file, so what bounds the key is not known",
+                f"run this again with --{kind}s FILE, the answer of /{kind}/list",
             )
         else:
             _plan_key(row, place, teams, users, plan)
+
+
+def _missing_owner(
+    row: Mapping[str, Any], teams: Mapping[str, Any], users: Mapping[str, Any]
+) -> tuple[str, Any] | None:
+    """Returns the kind and id of the owner that bounds a key, if no file has it.
+
+    That is its team or, without one, its user; the administrator's own user bounds nothing.
+    """
+    if not is_empty(team_id := row.get("team_id")):
+        return None if team_id in teams else ("team", team_id)
+    user_id = row.get("user_id")
+    if is_empty(user_id) or user_id == _ADMINISTRATOR or user_id in users:
+        return None
+    return "user", user_id
 
 
 def _plan_owners(
@@ -139,7 +156,9 @@ def _allowed_models(
 
 
 def _follow(method: str, path: str, body: Mapping[str, Any], place: str) -> PlannedOperation:
-    return PlannedOperation(method=method, path=path, body=body, source=place, what="blocked there")
+    return PlannedOperation(
+        method=method, path=path, body=body, source=place, what="blocked, as it was there"
+    )
 
 
 def _tell_rest(row: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:

@@ -12,6 +12,7 @@ from ...models.names import ModelNames
 from ..plan import MigrationError, MigrationPlan
 from ..shape import amount, entries, is_empty, mapping, text, whole, without_zeros
 from .accounts import AWSAccount
+from .advice import ADVICE_FOR_DEPLOYMENTS, OTHER
 from .references import as_secret, as_setting, resolved
 from .targets import NamedTarget, read_target
 
@@ -42,42 +43,10 @@ _READ: Final = {
     "model",
     "order",
     "aws_region_name",
-    "aws_session_name",
     *_PLAIN,
     *_SECRET,
     *_PRICES,
 }
-_QUOTAS: Final = (
-    "a deployment has no limits: AWS throttles, and that leads to the next target",
-    "limit keys, users or teams: docs/how-to/limits.md",
-)
-_PER_DEPLOYMENT: Final = {
-    "rpm": _QUOTAS,
-    "tpm": _QUOTAS,
-    "max_parallel_requests": _QUOTAS,
-    "weight": (
-        "targets are tried in order, and not by weight",
-        "order model_list as they are to be tried; conversations stay where they were served",
-    ),
-    "timeout": ("time-outs are those of all models", "BEDROCK_TIMEOUT in .env"),
-    "stream_timeout": (
-        "time-outs are those of all models",
-        "UPSTREAM_FIRST_BYTE_TIMEOUT and FAILOVER_FIRST_BYTE_TIMEOUT in .env",
-    ),
-    "max_retries": ("retries are those of all models", "UPSTREAM_MAX_ATTEMPTS in .env"),
-    "guardrailConfig": (
-        "a guardrail is that of all requests",
-        "GUARDRAIL_IDENTIFIER and GUARDRAIL_VERSION in .env",
-    ),
-    "aws_web_identity_token": (
-        "a web identity is not one provider's",
-        "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, which the AWS default chain reads",
-    ),
-}
-_UNKNOWN: Final = (
-    "nothing here has this effect for one model",
-    "let clients send it, or leave it",
-)
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,18 +153,15 @@ def _account(
             "correct AWS_REGION in .env, if another was meant",
         )
     fields: dict[str, str] = {}
-    # What opens Anthropic's API opens nothing at AWS.
-    plain, secret = ({}, {}) if target.moved else (_PLAIN, _SECRET)
-    for name, field in plain.items():
-        if not is_empty(params.get(name)):
-            fields[field] = as_setting(params[name], f"{place}.{name}")
-    for name, field in secret.items():
-        if not is_empty(params.get(name)):
+    for name, field in {**_PLAIN, **_SECRET}.items():
+        if is_empty(params.get(name)):
+            continue
+        if target.moved:
+            plan.differ(f"{place}.{name}", "it is for Anthropic's API", "it is needed no more")
+        elif name in _SECRET:
             fields[field] = as_secret(params[name], f"{place}.{name}", plan)
-    if target.moved and not is_empty(params.get("api_key")):
-        plan.differ(
-            f"{place}.api_key", "the key opens Anthropic's API", "it is not needed any more"
-        )
+        else:
+            fields[field] = as_setting(params[name], f"{place}.{name}")
     return AWSAccount(region=region, **fields)
 
 
@@ -231,7 +197,7 @@ def _plan_price(
 def _tell_rest(params: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:
     for name, value in params.items():
         if name not in _READ and not is_empty(value):
-            plan.differ(f"{place}.{name}", *_PER_DEPLOYMENT.get(name, _UNKNOWN))
+            plan.differ(f"{place}.{name}", *ADVICE_FOR_DEPLOYMENTS.get(name, OTHER))
 
 
 def _tell_rest_of_entry(
@@ -246,4 +212,4 @@ def _tell_rest_of_entry(
         )
     for name, value in entry.items():
         if name not in ("model_name", "litellm_params", "model_info") and not is_empty(value):
-            plan.differ(f"{source}.{name}", *_UNKNOWN)
+            plan.differ(f"{source}.{name}", *OTHER)

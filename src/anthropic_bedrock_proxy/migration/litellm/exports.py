@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from ..plan import MigrationError
-from ..shape import entries, mapping
+from ..shape import entries, mapping, whole
 
 _TOTALS: Final = ("total_count", "total")
 _ASK: Final = {
@@ -43,7 +43,7 @@ def read_rows(documents: Iterable[Any], kind: str) -> list[Mapping[str, Any]] | 
             listed = document.get(kind)
             if listed is None:
                 raise MigrationError(f"{kind}: there is no {kind}; save the answer of {_ASK[kind]}")
-            total = max(total, *(int(document.get(name) or 0) for name in _TOTALS))
+            total = max(total, *(whole(document.get(name) or 0, name) for name in _TOTALS))
         for number, row in enumerate(entries(listed, kind)):
             if isinstance(row, str):
                 raise MigrationError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from ..plan import MigrationError, MigrationPlan
@@ -12,6 +13,8 @@ from .advice import ADVICE, ELSEWHERE, OTHER, SECTIONS
 from .references import as_secret, as_setting
 
 _MOST_ATTEMPTS: Final = 20
+_OF_REDIS: Final = ("url", "host", "port", "username", "password", "db", "ssl")
+_LEAST_SECONDS: Final = Decimal("0.1")
 _DAYS: Final = re.compile(r"(\d+)(d|mo)")
 
 Writer = Callable[[Any, str, MigrationPlan], str]
@@ -22,11 +25,15 @@ def plan_settings(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     for section in SECTIONS:
         for name, value in mapping(config.get(section), section).items():
             place = f"{section}.{name}"
-            if name in ELSEWHERE or is_empty(value):
+            if name in ELSEWHERE:
                 continue
             if name in _SETTINGS:
+                if value is None or value is False:
+                    continue
                 setting, write = _SETTINGS[name]
                 plan.set(setting, write(value, place, plan), place)
+            elif is_empty(value):
+                continue
             elif name in ("callbacks", "success_callback", "failure_callback", "service_callbacks"):
                 _plan_callbacks(value, place, plan)
             else:
@@ -39,7 +46,8 @@ def plan_settings(config: Mapping[str, Any], plan: MigrationPlan) -> None:
 
 
 def _seconds(value: object, place: str, _: MigrationPlan) -> str:
-    return f"{without_zeros(amount(value, place))}"
+    """Writes seconds, which are never none at all here."""
+    return f"{without_zeros(max(amount(value, place), _LEAST_SECONDS))}"
 
 
 def _attempts(value: object, place: str, _: MigrationPlan) -> str:
@@ -113,15 +121,8 @@ def _plan_redis(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     if not is_empty(values.get("url")):
         plan.set("LIMITS_URL", as_secret(values["url"], f"{place}url", plan), f"{place}url")
     elif not is_empty(values.get("host")):
-        scheme = "rediss" if values.get("ssl") else "redis"
-        password = values.get("password")
-        user = "" if is_empty(password) else f":{as_secret(password, f'{place}password', plan)}@"
-        host = as_setting(values["host"], f"{place}host")
-        port = as_setting(values.get("port") or 6379, f"{place}port")
-        plan.set("LIMITS_URL", f"{scheme}://{user}{host}:{port}/0", f"{place}host")
-    rest = [
-        name for name in values if name not in ("url", "host", "port", "password", "ssl", "type")
-    ]
+        plan.set("LIMITS_URL", _redis_url(values, place, plan), f"{place}host")
+    rest = [name for name in values if name not in _OF_REDIS]
     if rest and values is own:
         plan.differ(
             "router_settings",
@@ -130,6 +131,18 @@ def _plan_redis(config: Mapping[str, Any], plan: MigrationPlan) -> None:
         )
     if cache:
         plan.differ(cache_place, *ADVICE["cache"])
+
+
+def _redis_url(values: Mapping[str, Any], place: str, plan: MigrationPlan) -> str:
+    def given(name: str, otherwise: object) -> str:
+        return as_setting(values.get(name) or otherwise, f"{place}{name}")
+
+    user = given("username", "")
+    if not is_empty(values.get("password")):
+        user += f":{as_secret(values['password'], f'{place}password', plan)}"
+    scheme = "rediss" if values.get("ssl") else "redis"
+    at = f"{user}@" if user else ""
+    return f"{scheme}://{at}{given('host', '')}:{given('port', 6379)}/{given('db', 0)}"
 
 
 def _plan_guardrails(config: Mapping[str, Any], plan: MigrationPlan) -> None:
