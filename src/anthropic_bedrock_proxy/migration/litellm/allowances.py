@@ -1,7 +1,7 @@
 """Budgets and limits of LiteLLM's keys, users and teams, in the fields of ours.
 
 A budget of another length than a day, a month or for ever becomes the next longer one of the same
-amount: nobody may spend more by it than before.
+amount: nobody may spend more by it than before. 29 and 31 days become a calendar month.
 """
 
 from __future__ import annotations
@@ -27,13 +27,7 @@ _SECONDS: Final = {
 _DAY: Final = 86_400
 _MONTH: Final = 31 * _DAY
 # Whose length is that of ours; LiteLLM begins 30d on the first of a month.
-_EXACT: Final = {
-    "1d": "daily",
-    "24h": "daily",
-    "30d": "monthly",
-    "31d": "monthly",
-    "1mo": "monthly",
-}
+_EXACT: Final = {"1d": "daily", "24h": "daily", "30d": "monthly", "1mo": "monthly"}
 _WORDS: Final = {"daily": "a day", "monthly": "a month", "total": "for all time"}
 _FINEST: Final = Decimal(1).scaleb(-9)
 _LIMITS: Final = {
