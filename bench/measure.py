@@ -21,12 +21,24 @@ from .upstream import Upstream
 from .wrk import ClosedLoop, Target, closed_loop
 
 FIXED_RATE: Final = 5000
+PACED_RATES: Final = (1000, 3000)  # as agentgateway publishes its own (benchmarks of 2026-10-05)
+_PACED_CONNECTIONS: Final = 32
 _RATES: Final = (FIXED_RATE, 4000, 3000, 2000, 1000, 500)
 _SETTLE_SECONDS: Final = 30.0
 _CONNECTIONS: Final = 64
 _STREAMS: Final = 500
+_FEW_STREAMS: Final = 128
+_FEW_DELTAS: Final = 64
 _FIRST_TOKEN_DELTAS: Final = 20
 _STREAM_SECONDS_LONG: Final = 2.0  # how long one paced stream lasts
+
+
+class Paced(msgspec.Struct, frozen=True):
+    """The price of a request at a rate that leaves the subject time to rest."""
+
+    rate: int
+    cpu_us: float
+    run: OpenLoop
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -52,9 +64,11 @@ class Measured(msgspec.Struct):
     unlimited_us: float  # without limits and budget
     yardstick_us: float
     closed: ClosedLoop
+    paced: list[Paced]  # one for each of PACED_RATES
     fixed: OpenLoop
     dense: StreamLoad  # an event every 10 ms: the machine's limit is near, wake-ups merge
     sparse: StreamLoad  # an event every 50 ms: one wake-up for each
+    few: StreamLoad  # 128 streams of 64 events, one every 5 ms: as agentgateway publishes it
     first: FirstToken
     problems: list[str]
 
@@ -82,9 +96,11 @@ def measure(
         closed_loop(proxy.target(), connections=_CONNECTIONS, seconds=1)  # warms it up
         books.settle()
         cpu_us, unlimited_us, yardstick_us, closed = _closed_rounds(proxy, books, yardstick, plan)
+        paced = [_paced(proxy, books, rate, plan.seconds * 2) for rate in PACED_RATES]
         fixed = _fixed_rate(proxy.target(), closed.rps, plan.seconds)
         dense = _streams(proxy, upstream, 10, plan)
         sparse = _streams(proxy, upstream, 50, plan)
+        few = _streams(proxy, upstream, 5, plan, streams=_FEW_STREAMS, deltas=_FEW_DELTAS)
         upstream.deliver(deltas=_FIRST_TOKEN_DELTAS, interval_ms=1)
         first = first_token(
             upstream.target(stream=True), proxy.target(stream=True), rounds=plan.first_tokens
@@ -93,7 +109,8 @@ def measure(
         books.settle()
         loaded_pss_mb = proxy.pss_mb()
     problems = books.problems()
-    failed = closed.errors + fixed.errors + dense.broken + sparse.broken
+    failed = closed.errors + fixed.errors + sum(load.broken for load in (dense, sparse, few))
+    failed += sum(one.run.errors for one in paced)
     if failed:
         problems.append(f"{failed} answers were not a success")
     if upstream.asked().answers == before.answers:
@@ -105,9 +122,11 @@ def measure(
         unlimited_us=unlimited_us,
         yardstick_us=yardstick_us,
         closed=closed,
+        paced=paced,
         fixed=fixed,
         dense=dense,
         sparse=sparse,
+        few=few,
         first=first,
         problems=problems,
     )
@@ -147,6 +166,13 @@ def _middle(runs: list[ClosedLoop]) -> ClosedLoop:
     )
 
 
+def _paced(proxy: Proxy, books: _Books, rate: int, seconds: float) -> Paced:
+    began = proxy.cpu()
+    run = open_loop(proxy.target(), rate=rate, seconds=seconds, connections=_PACED_CONNECTIONS)
+    books.settle()
+    return Paced(rate=rate, cpu_us=(proxy.cpu() - began) / run.sent * 1e6, run=run)
+
+
 def _fixed_rate(target: Target, closed_rps: float, seconds: float) -> OpenLoop:
     """At FIXED_RATE, or at the highest of the rates that the subject can live with."""
     run = None
@@ -161,13 +187,21 @@ def _fixed_rate(target: Target, closed_rps: float, seconds: float) -> OpenLoop:
     return run
 
 
-def _streams(proxy: Proxy, upstream: Upstream, interval_ms: float, plan: Plan) -> StreamLoad:
+def _streams(
+    proxy: Proxy,
+    upstream: Upstream,
+    interval_ms: float,
+    plan: Plan,
+    *,
+    streams: int = _STREAMS,
+    deltas: int | None = None,
+) -> StreamLoad:
     upstream.deliver(
-        deltas=round(_STREAM_SECONDS_LONG / interval_ms * 1000), interval_ms=interval_ms
+        deltas=deltas or round(_STREAM_SECONDS_LONG / interval_ms * 1000), interval_ms=interval_ms
     )
     return stream_load(
         proxy.target(stream=True),
-        streams=_STREAMS,
+        streams=streams,
         seconds=plan.stream_seconds,
         cpu=proxy.cpu,
     )

@@ -15,7 +15,7 @@ echo "code: ruff, whose rules about security (S) are among those of pyproject.to
 
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
-for list in runtime providers redis sandbox terminal tracing; do
+for list in runtime migration providers redis sandbox terminal tracing; do
     if "$pip_audit" --disable-pip --require-hashes --progress-spinner off \
         -r "requirements/$list.txt" >"$said" 2>&1; then
         echo "requirements/$list.txt: no known faults"

@@ -80,7 +80,7 @@ python=${PYTHON:-python3}
 mkdir -p dist
 "$python" -m pip download --quiet --disable-pip-version-check --dest dist/wheels-of-images --only-binary :all: \
     --python-version 3.11 --implementation cp pip >&2
-for list in runtime redis providers terminal tracing sandbox; do
+for list in runtime migration redis providers terminal tracing sandbox; do
     "$python" -m pip download --quiet --disable-pip-version-check --dest dist/wheels-of-images \
         --only-binary :all: --python-version 3.11 --implementation cp --no-deps --require-hashes \
         -r "requirements/$list.txt" >&2

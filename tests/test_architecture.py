@@ -56,6 +56,7 @@ ALLOWED = {
         "store.totals",
         "telemetry.request_log.record",
     },
+    "migration": {"models.geography", "models.names", "models.registry"},
     "config": {"models.geography"},
     "health": set(),
     "diagnosis": {

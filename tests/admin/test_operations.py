@@ -15,6 +15,7 @@ from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.store.base.callers import NewSecret
 from anthropic_bedrock_proxy.store.base.errors import StoreError
 from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
+from anthropic_bedrock_proxy.store.secrets import hash_secret
 
 NEW = {"name": "a"}
 
@@ -33,6 +34,13 @@ def refused(answer, status, kind="invalid_request_error"):
         ({"name": 5}, "name: "),
         ({**NEW, "id": "key_mine"}, "id: no such field"),
         ({**NEW, "is_active": False}, "is_active: no such field"),
+        ({**NEW, "secret_sha256": "AB" * 32}, "secret_sha256: "),
+        ({**NEW, "secret_hint": "sk-...abcd"}, "secret_hint: belongs to secret_sha256"),
+        ({**NEW, "secret_sha256": "ab" * 32, "secret_hint": "sk-secret"}, "secret_hint: "),
+        (
+            {**NEW, "secret_sha256": "ab" * 32, "admin_scopes": ["keys:read"]},
+            "secret_sha256: a key with admin scopes",
+        ),
         ({**NEW, "rate_limit": 0}, "rate_limit: "),
         ({**NEW, "rate_limit": 1.5}, "rate_limit: "),
         ({**NEW, "rate_limit": "5"}, "rate_limit: "),
@@ -108,6 +116,20 @@ def test_null_clears_and_what_is_left_out_stays(site):
     assert {cleared[name] for name in nulls if name != "allowed_models"} == {None}
     assert refused(site.send("PATCH", path, {"name": None}), 400).startswith("name: ")
     assert refused(site.send("PATCH", path, {}), 400).startswith("body: nothing to change")
+
+
+def test_a_key_may_bring_the_hash_of_its_secret_and_that_is_told_to_nobody(site):
+    digest = hash_secret("sk-of-another-gateway")
+    body = {**NEW, "secret_sha256": digest.hex(), "secret_hint": "sk-...eway"}
+    created = site.send("POST", "keys", body)
+    assert created.status == 201
+    assert (created.json["secret_hint"], "key" in created.json) == ("sk-...eway", False)
+    found = asyncio.run(site.store.keys.find(digest, now=1))
+    assert found.key.id == created.json["id"]
+    assert "already" in refused(site.send("POST", "keys", body), 409, "conflict_error")
+    assert digest.hex() not in site.send("GET", "audit").body.decode() + created.body.decode()
+    unnamed = {**NEW, "secret_sha256": hash_secret("sk-b").hex()}
+    assert site.send("POST", "keys", unnamed).json["secret_hint"] == "sk-...????"
 
 
 def test_money_keeps_its_digits(site):

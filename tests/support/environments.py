@@ -31,8 +31,9 @@ def _made(folder: Path, requirements: Path, package: str) -> Path:
     if pinned in requirements.read_text().replace("\\", " ").split():
         return python
     shutil.rmtree(folder, ignore_errors=True)
-    install(sys.executable, "-m", "venv", folder)
-    install(python, "-m", "pip", "install", "--require-hashes", "-r", requirements)
+    uv = Path(sys.executable).with_name("uv")
+    install(uv, "venv", "--quiet", "--python", sys.executable, folder)
+    install(uv, "pip", "install", "--python", python, "--require-hashes", "-r", requirements)
     return python
 
 

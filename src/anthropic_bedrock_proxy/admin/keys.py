@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ..errors import InvalidRequestError
 from ..store.base.callers import LISTS, KeyRecord, NewSecret
 from ..store.base.errors import NoSuchObjectError
-from ..store.secrets import hash_secret, hint_of, mint_key_id, mint_secret
+from ..store.secrets import UNKNOWN_HINT, hash_secret, hint_of, mint_key_id, mint_secret
 from . import patterns
 from .allowances import AllowanceBody, Name, changes
 from .budget_warnings import budget_warnings
@@ -48,9 +48,14 @@ class KeyBody(AllowanceBody, frozen=True, kw_only=True):
 
 
 class NewKey(KeyBody, frozen=True, kw_only=True):
-    """A key to make."""
+    """A key to make, with a new secret or, by its hash, with one that clients have already.
+
+    The latter is how keys of another gateway move over; `secret_hint` is what people know them by.
+    """
 
     name: Name
+    secret_sha256: Annotated[str, Meta(pattern=patterns.SHA256)] | UnsetType = UNSET
+    secret_hint: Annotated[str, Meta(pattern=patterns.HINT)] | UnsetType = UNSET
 
 
 class KeyCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,25 +113,41 @@ async def get(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
 
 
 async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
-    """Makes a key; its secret is in the answer, this once."""
+    """Makes a key; a secret that was made for it is in the answer, this once."""
     fields = await _fields(call, call.body)
+    brought, brought_hint = fields.pop("secret_sha256", None), fields.pop("secret_hint", None)
     secret = mint_secret()
+    own = NewSecret(hash_secret(secret), hint_of(secret))
+    if brought is not None:
+        own = NewSecret(bytes.fromhex(brought), brought_hint or UNKNOWN_HINT)
+        _check_brought(fields)
+    elif brought_hint is not None:
+        raise InvalidRequestError("secret_hint: belongs to secret_sha256")
     key = KeyRecord(
         id=mint_key_id(),
-        secret_hint=hint_of(secret),
+        secret_hint=own.hint,
         created_at=call.now,
         updated_at=call.now,
         **fields,
     )
     check_reach(call.actor, key)
-    await call.store.keys.create(key, hash_secret(secret), first=call.query.first)
+    await call.store.keys.create(key, own.hash, first=call.query.first)
     warnings = await budget_warnings(call, fields, key.allowed_models)
+    told = {"id": key.id, "key": secret} if brought is None else {}
     return Change(
-        document={"id": key.id, "key": secret} | document(key) | warnings,
+        document=told | document(key) | warnings,
         object=key.id,
         after=recorded(key),
         status=201,
     )
+
+
+def _check_brought(fields: Mapping[str, Any]) -> None:
+    """Raises `InvalidRequestError` for rights that a secret of elsewhere must not open."""
+    if fields.get("admin_scopes"):
+        raise InvalidRequestError(
+            "secret_sha256: a key with admin scopes gets a secret that is made here"
+        )
 
 
 async def update(call: AdminCall[ChangedKey, Nothing]) -> Change:

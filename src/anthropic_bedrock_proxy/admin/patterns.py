@@ -17,6 +17,8 @@ PROVIDER: Final = rf"^(?!{DEFAULT_PROVIDER}$)[A-Za-z0-9][A-Za-z0-9._-]{{0,63}}\Z
 REGION: Final = rf"^{_REGION}\Z"
 ROLE: Final = r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+\Z"
 ALIAS: Final = r"^\S(.*\S)?\Z"
+SHA256: Final = r"^[0-9a-f]{64}\Z"
+HINT: Final = r"^sk-\.\.\.[!-~]{4}\Z"
 
 WORDS: Final = {
     FLAG: "up to 128 letters, digits, dots, dashes, underscores and asterisks",
@@ -32,6 +34,8 @@ WORDS: Final = {
     ),
     REGION: "an AWS region such as eu-central-1",
     ROLE: "the ARN of an IAM role",
+    SHA256: "the 64 lowercase hex digits of a SHA-256",
+    HINT: "sk-... and the last four characters of the secret",
 }
 _SHOWN: Final = {repr(pattern): words for pattern, words in WORDS.items()}
 

@@ -10,12 +10,12 @@ from typing import Any, Self
 import click
 
 from ..config import Settings, SettingsError
-from ..errors import NotFoundError, ProxyError
+from ..errors import ConflictError, NotFoundError, ProxyError
 from ..store.base.errors import StoreError
 from ..store.base.store import Store
 from .terminal import is_terminal, say
 from .which_store import WithoutStore, found_store
-from .wire import UnknownIdError, decode, encode, parameters
+from .wire import TakenError, UnknownIdError, decode, encode, parameters
 
 
 class LocalAdmin:
@@ -84,6 +84,8 @@ class LocalAdmin:
             )
         except NotFoundError as error:
             raise UnknownIdError(error.message) from error
+        except ConflictError as error:
+            raise TakenError(error.message) from error
         except ProxyError as error:
             raise click.ClickException(error.message) from error
         except (SettingsError, StoreError) as error:

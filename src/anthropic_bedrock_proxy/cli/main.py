@@ -25,6 +25,7 @@ COMMANDS = {
     "top": ("top", "Watch a proxy: rate, latency, errors, tokens, cost."),
     "explain": ("explain", "What happened to one request, and why."),
     "backup": ("backup", "Copy the embedded store."),
+    "migrate": ("migrate", "What another gateway's installation becomes here."),
     "tables": ("tables", "Create or migrate the DynamoDB tables."),
     "config": ("config", "The effective settings, secrets masked, each with its source."),
     "doctor": ("doctor", "What is wrong with this installation, and how to mend it."),

@@ -15,10 +15,14 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_o
 
 import click
 
-from .wire import UnknownIdError, Where, decode, encode, load, parameters
+from .wire import TakenError, UnknownIdError, Where, decode, encode, load, parameters
 
 KEY_VARIABLE: Final = "ADMIN_API_KEY"
 _TIMEOUT_SECONDS: Final = 60.0
+_KINDS: Final[Mapping[int, type[click.ClickException]]] = {
+    HTTPStatus.NOT_FOUND: UnknownIdError,
+    HTTPStatus.CONFLICT: TakenError,
+}
 
 
 def if_refused(reason: object) -> str:
@@ -85,9 +89,7 @@ class RemoteAdmin:
             response = _opener().open(request, timeout=_TIMEOUT_SECONDS)
         except HTTPError as error:
             with error:
-                kind = (
-                    UnknownIdError if error.code == HTTPStatus.NOT_FOUND else click.ClickException
-                )
+                kind = _KINDS.get(error.code, click.ClickException)
                 raise kind(
                     _message(error.code, error.headers.get("location"), error.read())
                 ) from None

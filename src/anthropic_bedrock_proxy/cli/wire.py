@@ -31,6 +31,10 @@ class UnknownIdError(click.ClickException):
     """There is nothing of this id."""
 
 
+class TakenError(click.ClickException):
+    """There is already what was to be made."""
+
+
 def load(config_file: Path | None) -> Settings:
     """Loads the settings. Raises `click.ClickException`."""
     try:

@@ -12,6 +12,7 @@ import secrets
 
 PREFIX = "sk-"  # redaction.py finds secrets by it
 ID_PREFIX = "key_"
+UNKNOWN_HINT = f"{PREFIX}...????"  # of a secret that came as its hash alone
 
 
 def mint_secret() -> str:

@@ -108,9 +108,9 @@ def test_a_key_or_a_secret_cannot_be_created_twice(opened):
     async def story():
         async with opened() as store:
             await store.keys.create(a_key(), digest("a"))
-            with pytest.raises(StoreError):
+            with pytest.raises(AlreadyExistsError):
                 await store.keys.create(a_key(), digest("b"))
-            with pytest.raises(StoreError):
+            with pytest.raises(AlreadyExistsError):
                 await store.keys.create(a_key(id="key_2"), digest("a"))
             assert len(await store.keys.list()) == 1
             assert await store.keys.find(digest("b"), now=10) is None

@@ -20,8 +20,8 @@ class KeyStore(Protocol):
     async def create(self, key: KeyRecord, secret_hash: bytes, *, first: bool = False) -> None:
         """Stores a new key; `secret_hash` is the 32-byte SHA-256 of its secret.
 
-        As `first` only into a store without keys: of several that ask at once one succeeds, and the
-        others raise `AlreadyExistsError`.
+        As `first` only into a store without keys: of several that ask at once one succeeds. Raises
+        `AlreadyExistsError` for the others, and if there is a key of this id or secret.
         """
         ...
 

@@ -64,7 +64,7 @@ class DynamoDBKeys:
         )
         item = record_item(key, {secret_hash.hex(): 0}, write)
         if not await self._tables.put(state, item, mine):
-            raise StoreError(_EXISTS)
+            raise AlreadyExistsError(_EXISTS)
         await self._listing.add(key)
         if not await self._point(secret_hash, key.id):
             ours = ItemChange(
@@ -72,7 +72,7 @@ class DynamoDBKeys:
             )
             await self._tables.delete(state, _key(key.id), ours)
             await self._listing.remove(key)
-            raise StoreError(_EXISTS)
+            raise AlreadyExistsError(_EXISTS)
         await self._owners.tell(key)
 
     async def _is_first(self, key: KeyRecord, write: str) -> bool:
@@ -208,7 +208,7 @@ class DynamoDBKeys:
             secrets: Secrets = dict(item["secrets"])
             if secret is not None:
                 if secret.hash.hex() in secrets or not await self._point(secret.hash, key_id):
-                    raise StoreError(_EXISTS)
+                    raise AlreadyExistsError(_EXISTS)
                 secrets, gone = _rotated(secrets, secret, self._tables.at(now))
                 key = key.rotated(secret.hint, now=now)
             unchanged = ItemChange(

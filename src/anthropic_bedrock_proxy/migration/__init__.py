@@ -1,0 +1,1 @@
+"""Other gateways' configurations, converted into settings and admin operations of ours."""
