@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -28,6 +29,8 @@ OUTSIDE = {
 }
 DECISIONS = "decisions/index.md"
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_FENCED = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_NUMBERED = re.compile(r"^1\. .*\n(?:(?:   .*|\d+\. .*)?\n)*", re.MULTILINE)
 _ROW = re.compile(r"^ *\|.*$", re.MULTILINE)
 
 
@@ -53,16 +56,31 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if files.get_file_from_path(place):
             return f"[{name}]({posixpath.relpath(place, posixpath.dirname(here))}{anchor})"
         if not (ROOT / there).exists():
-            return link[0]  # which a strict build refuses
+            raise PluginError(f"{path}: {target} leads nowhere")
         repository = config.extra["repository"]
         return f"[{name}]({repository}/tree/HEAD/{there})" if repository else name
 
-    return _ROW.sub(_unescaped, _LINK.sub(turned, markdown))
+    return _indented(_ROW.sub(_unescaped, _LINK.sub(turned, markdown)))
 
 
 def _unescaped(row: re.Match[str]) -> str:
     """A row of a table, where code has a backslash before `|` for GitHub: mkdocs would show it."""
     return re.sub(r"`[^`]*`", lambda code: code[0].replace(r"\|", "|"), row[0])
+
+
+def _indented(markdown: str) -> str:
+    """Lists with four spaces before what is in an item, which Python-Markdown asks for."""
+    parts = _FENCED.split(markdown)
+    for number in range(0, len(parts), 2):
+        part = re.sub(r"^  - ", "    - ", parts[number], flags=re.MULTILINE)
+        parts[number] = _NUMBERED.sub(_with_four, part)
+    return "".join(parts)
+
+
+def _with_four(items: re.Match[str]) -> str:
+    """A numbered list whose items are paragraphs, four spaces from the margin."""
+    inside = re.sub(r"^   ", "    ", items[0], flags=re.MULTILINE)
+    return re.sub(r"(?<=\n)(?=\d+\. )", "\n", inside) if "\n\n  " in inside else inside
 
 
 def _place(path: str) -> str:

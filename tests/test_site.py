@@ -167,26 +167,33 @@ def test_search_finds_a_page_by_what_is_on_it(served, tmp_path):
     assert all(url.startswith(served) for url in fetched), fetched
 
 
-def test_what_is_no_page_is_linked_in_the_repository_or_not_at_all(tmp_path):
-    """By the function that all links go through, on pages that are not there."""
-    python = environment(ROOT / ".venv-docs", ROOT / "requirements" / "docs.txt", "mkdocs-material")
-    script = """
+def turned(text, repository):
+    """What the links of a page become: by the function that all go through, without other pages."""
+    script = f"""
 import sys
 from types import SimpleNamespace as Some
 sys.path.insert(0, "scripts")
 import site_pages
 files = Some(get_file_from_path=lambda path: path == "how-to/keys.md")
 page = Some(file=Some(src_uri="how-to/install.md"))
-text = "[keys](keys.md#change), [chart](../../deploy/helm/), [gone](gone.md), [out](https://a.example)"
-for repository in ("", "https://git.example.com/p"):
-    config = Some(extra={"repository": repository})
-    print(site_pages.on_page_markdown(text, page, config, files))
+config = Some(extra={{"repository": {repository!r}}})
+print(site_pages.on_page_markdown({text!r}, page, config, files))
 """
-    done = subprocess.run(
-        [python, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    python = environment(ROOT / ".venv-docs", ROOT / "requirements" / "docs.txt", "mkdocs-material")
+    return subprocess.run(
+        [python, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    same = "[gone](gone.md), [out](https://a.example)"
-    assert done.stdout.splitlines() == [
-        f"[keys](keys.md#change), chart, {same}",
-        f"[keys](keys.md#change), [chart](https://git.example.com/p/tree/HEAD/deploy/helm), {same}",
-    ]
+
+
+def test_what_is_no_page_is_linked_in_the_repository_or_not_at_all():
+    same = "[keys](keys.md#change), [out](https://a.example)"
+    text = f"{same}, [chart](../../deploy/helm/)"
+    assert turned(text, "").stdout == f"{same}, chart\n"
+    there = "https://git.example.com/p/tree/HEAD/deploy/helm"
+    assert turned(text, "https://git.example.com/p").stdout == f"{same}, [chart]({there})\n"
+
+
+def test_a_link_that_leads_nowhere_ends_the_build():
+    done = turned("[gone](../gone.md)", "")
+    assert done.returncode == 1
+    assert "docs/how-to/install.md: ../gone.md leads nowhere" in done.stderr

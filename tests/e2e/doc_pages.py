@@ -48,8 +48,10 @@ class Block(NamedTuple):
         lines = self.text.splitlines()
         starts = [number for number, line in enumerate(lines) if line.startswith("$ ")]
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-            length = next(n for n in range(1, end - start + 1) if _whole(lines[start : start + n]))
-            text = "\n".join(lines[start : start + length])[2:]
+            length = next(n for n in range(1, end - start + 1) if _whole(lines[start:end], n))
+            text = re.sub(
+                r"^[$>] ", "", "\n".join(lines[start : start + length]), flags=re.MULTILINE
+            )
             yield Command(self.line + 1 + start, text, tuple(lines[start + length : end]))
 
 
@@ -62,13 +64,15 @@ def blocks(page: str) -> list[Block]:
     ]
 
 
-def _whole(lines: list[str]) -> bool:
-    """Whether these lines are a command that does not go on in the next."""
+def _whole(lines: list[str], count: int) -> bool:
+    """Whether so many of these lines are a command that does not go on in the next."""
+    if lines[count - 1].endswith("\\") or "".join(lines[count : count + 1]).startswith("> "):
+        return False
     try:
-        shlex.split("\n".join(lines), comments=True)
+        shlex.split("\n".join(lines[:count]), comments=True)
     except ValueError:  # within quotes
         return False
-    return not lines[-1].endswith("\\")
+    return True
 
 
 COMMANDS = {

@@ -24,8 +24,8 @@ from servers import ROOT, clean_environment
 
 _SECONDS = 60.0
 _SERVER = re.compile(r"\banthropic-bedrock-proxy (serve|bedrock-sim|sandboxd)\b")
-_OTHER_SERVERS = re.compile(r"\b(moto\.server|dynalite/cli\.js|redis-server)\b")
-_PORT = re.compile(r"(?:--port |--listen \S*:)(\d+)")
+_OTHER_SERVERS = re.compile(r"\b(moto\.server|dynalite/cli\.js|http\.server|redis-server)\b")
+_PORT = re.compile(r"(?:--port |http\.server |--listen \S*:)(\d+)")
 _STAND_INS = Path(doc_stand_ins.__file__)
 _NOT_IN_ROOT = {"data", "dist", "site"}
 _START = """{text} &

@@ -51,9 +51,12 @@ PUT_IN = {
     "PROVIDER_SECRET_ACCESS_KEY=...": "PROVIDER_SECRET_ACCESS_KEY=any",
     "SANDBOX_TOKEN=...": f"SANDBOX_TOKEN={SECRET}",
     "pk-lf-…:sk-lf-…": "pk-lf-1:sk-lf-2",
+    "litellm.example.com": "127.0.0.1",
     "redis.internal": "127.0.0.1",
     # Places on the reader's machine.
-    "/backups/": "backups/",
+    "/backups": "$HOME/backups",
+    "/var/lib/anthropic-bedrock-proxy": "$HOME/root",
+    ".venv/bin/python": "python",
     "/opt/proxy/bin/anthropic-bedrock-proxy": "anthropic-bedrock-proxy",
     "/opt/proxy/bin/pip": "pip",
     "/opt/proxy": "opt/proxy",
@@ -66,6 +69,12 @@ PUT_IN = {
 
 SIMULATOR = "anthropic-bedrock-proxy bedrock-sim --port 8099"
 PROXY = "anthropic-bedrock-proxy serve"
+MOTO = f"{sys.executable} -m moto.server --port 8002"
+TABLES_BY_AWS = (
+    "export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8002 AWS_DEFAULT_REGION=us-east-1",
+    "export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any",
+)
+LITELLM = ROOT / "tests" / "migration" / "golden" / "keys_and_budgets"
 DYNALITE = f"node {parts.CLIENTS}/node_modules/dynalite/cli.js --port 8002 --createTableMs 0"
 PREDECESSOR = f"""PYTHONPATH=$PYTHONPATH:{ROOT}/tests/support {sys.executable} - <<'END'
 import asyncio
@@ -114,6 +123,13 @@ LISTED = {
 }
 # What a page takes for granted.
 BEFORE = {
+    "docs/how-to/backup.md": (
+        "mkdir ~/backups",
+        SIMULATOR,
+        MOTO,
+        *TABLES_BY_AWS,
+        "STORE_URL=dynamodb:// anthropic-bedrock-proxy tables create",
+    ),
     "README.md": (SIMULATOR, PROXY),
     "docs/how-to/api-docs.md": (SIMULATOR, PROXY),
     "docs/how-to/budgets.md": (
@@ -129,11 +145,7 @@ BEFORE = {
             "n't", "n\\u0027t"
         ),
     ),
-    "docs/how-to/dynamodb.md": (
-        f"{sys.executable} -m moto.server --port 8002",
-        "export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8002",
-        "export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any AWS_DEFAULT_REGION=eu-central-1",
-    ),
+    "docs/how-to/dynamodb.md": (MOTO, *TABLES_BY_AWS),
     "docs/how-to/explain.md": (PROXY,),
     "docs/how-to/files.md": (
         "export PTC_SANDBOX_IMAGE=sandbox:minimal",
@@ -152,14 +164,24 @@ BEFORE = {
         DYNALITE,
         PREDECESSOR,
     ),
+    "docs/how-to/migrate-litellm.md": (
+        SIMULATOR,
+        "mkdir -p litellm/key litellm/team litellm/user",
+        *(f"cp {LITELLM}/{kind}s.json litellm/{kind}/list" for kind in ("key", "team", "user")),
+        f"cp {LITELLM}/config.yaml .",
+        f"{sys.executable} -u -m http.server 4000 --bind 127.0.0.1 --directory litellm",
+    ),
     "docs/how-to/models.md": (SIMULATOR, "echo bedrock-api-key >token.txt"),
+    "docs/how-to/production.md": (SIMULATOR, "export PTC_SANDBOX_IMAGE=sandbox:minimal"),
     "docs/how-to/systemd.md": (PROXY,),
     "docs/how-to/teams.md": (
         PROXY,
         f"anthropic-bedrock-proxy keys create {ADMINISTRATOR}",
     ),
+    "docs/how-to/troubleshooting.md": (SIMULATOR,),
+    "docs/how-to/upgrade.md": (SIMULATOR,),
     "docs/reference/cli.md": (PROXY, f"echo {MASTER} >admin.key"),
-    "docs/reference/data.md": ("mkdir backups",),
+    "docs/reference/data.md": ("mkdir ~/backups",),
 }
 # Pages whose programs wait until this command has been typed.
 PROGRAMS_AFTER = {"docs/how-to/code-execution.md": "AWS_SECRET_ACCESS_KEY=any anthropic"}
@@ -168,7 +190,7 @@ AFTER = {
     "docs/how-to/budgets.md": "anthropic-bedrock-proxy prices list | grep -q synced",
     "docs/how-to/files.md": "grep -q January sums.csv",
     "docs/how-to/keys.md": "test -s usage.csv",
-    "docs/reference/data.md": "test -s backups/*.db",
+    "docs/reference/data.md": "test -s ~/backups/*.db",
 }
 EXIT_CODES = {("docs/how-to/doctor.md", "anthropic-bedrock-proxy doctor"): 1}  # it shows a FAIL
 # Lines that a page shows and this world has not, by how they begin.
@@ -222,10 +244,15 @@ def furnished(tmp_path_factory):
     }
 
 
+def with_image(text):
+    """A command with the name of an image for sandboxes that is here."""
+    name = "sandbox:minimal"
+    return text.replace(name, docker_image()) if name in text else text
+
+
 def put_in(text, made, *, dots=False):
     """A command or program, or a line that is shown, with what is left to the reader."""
-    if "sandbox:minimal" in text:
-        text = text.replace("sandbox:minimal", docker_image())
+    text = with_image(text)
     for left, real in (PUT_IN | made).items():
         text = f"{text}\n".replace(left, real).rstrip("\n")
     assert dots or not re.search(r"(?<![\w.])\.\.\.|…", text), f"left to the reader: {text}"
@@ -242,7 +269,7 @@ def need_programs(page):
         parts.claude()
     if page == "docs/how-to/migrate.md":
         parts.node()
-    if page == "docs/how-to/dynamodb.md":
+    if page in {"docs/how-to/backup.md", "docs/how-to/dynamodb.md"}:
         parts.program("aws")
     if page == "docs/how-to/limits.md":
         parts.program("redis-server")
@@ -276,6 +303,13 @@ def type_in(world, page, command, made):
     check_shown(page, [put_in(line, made, dots=True) for line in command.shown], output)
 
 
+def as_lines(text):
+    """A block without prompts: a script, else lines of .env or of a shell's start-up file."""
+    if text.startswith("#!"):
+        return f"cat >script <<'END'\n{text}\nEND\nchmod +x script && ./script"
+    return f"set -a\n{text}\nset +a\nanthropic-bedrock-proxy config >config.txt"
+
+
 def runs_here(page, block):
     """Whether a program of a page is run by this test."""
     elsewhere = page == "docs/how-to/clients.md" or "@pytest.fixture" in block.text
@@ -305,13 +339,12 @@ def test_the_commands_of_a_page_work(page, furnished, tmp_path):
     waiting = []
     with DocWorld(tmp_path, data) as world:
         for text in BEFORE.get(page, ()):
-            world.run(put_in(text, made))
+            world.run(with_image(text))
         for block in doc_pages.blocks(page):
             if named := re.match(r"# ([\w./-]+\.(?:yaml|yml|json))\n", block.text):
                 (world.root / named[1]).write_text(block.text)
-            if block.language in {"sh", "bash"}:  # lines of .env, or of a shell's start
-                text = f"set -a\n{put_in(block.text, made)}\nset +a"
-                world.run(f"{text}\nanthropic-bedrock-proxy config >config.txt")
+            if block.language in {"sh", "bash"}:
+                world.run(as_lines(put_in(block.text, made)))
             elif runs_here(page, block):
                 waiting.append(block)
             for command in block.commands if block.language == "console" else ():
