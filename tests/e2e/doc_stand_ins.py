@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "deploy" / "helm" / "anthropic-bedrock-proxy"
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 PROJECT = "anthropic-bedrock-proxy"
 
@@ -31,9 +30,9 @@ class StandIn(NamedTuple):
 
 
 STAND_INS = (
-    StandIn(r"^make (run|test|check|bench)\b", "minutes: .ci/run and workflows run them; make -n"),
+    StandIn(r"^make (run|test|check)\b", "minutes, or without an end: .ci/run tests; make -n"),
     StandIn(r"^make docs\b", "tests/test_site.py builds the site; make -n"),
-    StandIn(r"^python -m bench", "minutes of load on all cores; their options are looked up"),
+    StandIn(r"^make bench|^python -m bench", "minutes of load; make -n, options are looked up"),
     StandIn(r"pip install|^pipx |^uv ", "loads from an index; extras and files are looked up"),
     StandIn(r"^docker build", "minutes: tests/deploy/test_images.py builds all of them"),
     StandIn(r"^docker (run|exec)", "needs that image: tests/deploy/test_images.py runs it"),
@@ -157,7 +156,8 @@ def docker_compose(*words: str) -> None:
 def helm(*words: str) -> None:
     need(words[0] == "install", words[0])
     rendered = printed(os.environ["REAL_HELM"], "template", *words[1:])
-    need(f"name: {words[1]}-{PROJECT}\n" in rendered, words[1])
+    release = words[-2]
+    need(f"name: {release}-{PROJECT}\n" in rendered, release)
     Path(os.environ["HOME"], "rendered.yaml").write_text(rendered)
 
 

@@ -23,181 +23,34 @@ import doc_pages
 import parts
 import pytest
 import recipes
+from doc_assumptions import (
+    AFTER,
+    BEFORE,
+    EXIT_CODES,
+    NOT_HERE,
+    PROGRAMS_AFTER,
+    PROXY,
+    PUT_IN,
+    SETTINGS,
+    SIMULATOR,
+)
 from doc_stand_ins import STAND_INS, stands_in
 from doc_world import DocWorld, need_namespaces
 from environments import environment
 from servers import ROOT
 from walls import docker_image
 
-MASTER = "sk-master-of-the-docs"
-SECRET = "5ecre7" * 11
-SETTINGS = f"""
-AWS_REGION=us-east-1
-AWS_ACCESS_KEY_ID=any
-AWS_SECRET_ACCESS_KEY=any
-BEDROCK_ENDPOINT_URL=http://127.0.0.1:8099
-DYNAMODB_ENDPOINT_URL=http://127.0.0.1:8002
-PRICING_ENDPOINT_URL=http://127.0.0.1:8099
-MASTER_API_KEY={MASTER}
-PROVIDER_KEY_ENCRYPTION_SECRET={SECRET}
-"""
-# What pages leave to the reader, and what this world has in its place; `World.put_in` adds to it
-# what is made here.
-PUT_IN = {
-    "AKIA...": "AKIAIOSFODNN7EXAMPLE",
-    "AWS_BEARER_TOKEN_BEDROCK=...": "AWS_BEARER_TOKEN_BEDROCK=any",
-    "MASTER_API_KEY=...": f"MASTER_API_KEY={MASTER}",
-    "PROVIDER_BEARER_TOKEN=...": "PROVIDER_BEARER_TOKEN=any",
-    "PROVIDER_SECRET_ACCESS_KEY=...": "PROVIDER_SECRET_ACCESS_KEY=any",
-    "SANDBOX_TOKEN=...": f"SANDBOX_TOKEN={SECRET}",
-    "pk-lf-…:sk-lf-…": "pk-lf-1:sk-lf-2",
-    "litellm.example.com": "127.0.0.1",
-    "redis.internal": "127.0.0.1",
-    # Places on the reader's machine.
-    "/backups": "$HOME/backups",
-    "/var/lib/anthropic-bedrock-proxy": "$HOME/root",
-    ".venv/bin/python": "python",
-    "/opt/proxy/bin/anthropic-bedrock-proxy": "anthropic-bedrock-proxy",
-    "/opt/proxy/bin/pip": "pip",
-    "/opt/proxy": "opt/proxy",
-    ".proxy/bin/pip": "pip",
-    "python3 -m pip wheel": f"{sys.executable} -m pip wheel --no-build-isolation",
-    "python3 -m venv": "python3 -m venv --without-pip",  # which would take seconds, and is not used
-    # There is no terminal: the page says so beside it.
-    "tables migrate\n": "tables migrate --yes\n",
-}
-
-SIMULATOR = "anthropic-bedrock-proxy bedrock-sim --port 8099"
-PROXY = "anthropic-bedrock-proxy serve"
-MOTO = f"{sys.executable} -m moto.server --port 8002"
-TABLES_BY_AWS = (
-    "export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:8002 AWS_DEFAULT_REGION=us-east-1",
-    "export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any",
-)
-LITELLM = ROOT / "tests" / "migration" / "golden" / "keys_and_budgets"
-DYNALITE = f"node {parts.CLIENTS}/node_modules/dynalite/cli.js --port 8002 --createTableMs 0"
-PREDECESSOR = f"""PYTHONPATH=$PYTHONPATH:{ROOT}/tests/support {sys.executable} - <<'END'
-import asyncio
-import dynamo_servers
-import predecessor_tables
-from anthropic_bedrock_proxy.store.dynamodb.schema import create_tables
-from anthropic_bedrock_proxy.store.dynamodb.tables import TableNames
-
-async def fill():
-    client = dynamo_servers.client("http://127.0.0.1:8002")
-    await create_tables(client, TableNames())
-    await predecessor_tables.fill(client, TableNames())
-    await client.close()
-
-asyncio.run(fill())
-END"""
-ADMINISTRATOR = "--name reader --admin-scope usage:read --json | jq -r .key >billing.key"
-NO_ACCESS = {
-    "match": {"model": "opus-5-5"},
-    "error": {"type": "AccessDeniedException", "message": "You don't have access to the model."},
-    "times": "forever",
-}
-SUMS = (
-    "import os; open(os.environ['OUTPUT_DIR'] + '/sums.csv', 'w').write(open('sales.csv').read())"
-)
-MODEL_WRITES_CODE = [
-    {"match": {"body": "toolu_"}, "reply": {"content": [{"type": "text", "text": "Done."}]}},
-    {
-        "reply": {
-            "content": [
-                {
-                    "type": "tool_use",
-                    "id": "toolu_1",
-                    "name": "code_execution",
-                    "input": {"code": SUMS},
-                }
-            ]
-        }
-    },
-]
-LISTED = {
-    "litellm_provider": "bedrock",
-    "mode": "chat",
-    "input_cost_per_token": 1e-6,
-    "output_cost_per_token": 5e-6,
-}
-# What a page takes for granted.
-BEFORE = {
-    "docs/how-to/backup.md": (
-        "mkdir ~/backups",
-        SIMULATOR,
-        MOTO,
-        *TABLES_BY_AWS,
-        "STORE_URL=dynamodb:// anthropic-bedrock-proxy tables create",
+NEEDED = {  # by pages: what they are run with
+    "README.md": parts.claude,
+    "docs/how-to/backup.md": lambda: parts.program("aws"),
+    "docs/how-to/clients.md": parts.claude,
+    "docs/how-to/docker.md": lambda: parts.program("docker"),
+    "docs/how-to/dynamodb.md": lambda: parts.program("aws"),
+    "docs/how-to/kubernetes.md": lambda: environment(
+        ROOT / ".venv-deploy", ROOT / "requirements" / "deploy.txt", "kubernetes-validate"
     ),
-    "README.md": (SIMULATOR, PROXY),
-    "docs/how-to/api-docs.md": (SIMULATOR, PROXY),
-    "docs/how-to/budgets.md": (
-        SIMULATOR,
-        f"echo '{json.dumps({'anthropic.claude-haiku-4-5-20251001-v1:0': LISTED})}' >list.json",
-    ),
-    "docs/how-to/clients.md": (SIMULATOR, PROXY),
-    "docs/how-to/doctor.md": (
-        SIMULATOR,
-        "export PTC_SANDBOX_IMAGE=sandbox:minimal",
-        "anthropic-bedrock-proxy models map team-opus us.anthropic.claude-opus-5-5",
-        f"curl -sSf http://127.0.0.1:8099/_sim/script -d '{json.dumps(NO_ACCESS)}'".replace(
-            "n't", "n\\u0027t"
-        ),
-    ),
-    "docs/how-to/dynamodb.md": (MOTO, *TABLES_BY_AWS),
-    "docs/how-to/explain.md": (PROXY,),
-    "docs/how-to/files.md": (
-        "export PTC_SANDBOX_IMAGE=sandbox:minimal",
-        "echo January,1 >sales.csv",
-        f"cat >steps.json <<'END'\n{json.dumps(MODEL_WRITES_CODE)}\nEND",
-        f"{SIMULATOR} --script steps.json",
-        PROXY,
-    ),
-    "docs/how-to/health.md": (PROXY,),
-    "docs/how-to/install.md": ("set -a; . ./.env; set +a",),  # in a clone, too
-    "docs/how-to/limits.md": (
-        "anthropic-bedrock-proxy teams create red",
-        "redis-server --port 6379 --requirepass PASSWORD --save ''",
-    ),
-    "docs/how-to/migrate.md": (
-        DYNALITE,
-        PREDECESSOR,
-    ),
-    "docs/how-to/migrate-litellm.md": (
-        SIMULATOR,
-        "mkdir -p litellm/key litellm/team litellm/user",
-        *(f"cp {LITELLM}/{kind}s.json litellm/{kind}/list" for kind in ("key", "team", "user")),
-        f"cp {LITELLM}/config.yaml .",
-        f"{sys.executable} -u -m http.server 4000 --bind 127.0.0.1 --directory litellm",
-    ),
-    "docs/how-to/models.md": (SIMULATOR, "echo bedrock-api-key >token.txt"),
-    "docs/how-to/production.md": (SIMULATOR, "export PTC_SANDBOX_IMAGE=sandbox:minimal"),
-    "docs/how-to/systemd.md": (PROXY,),
-    "docs/how-to/teams.md": (
-        PROXY,
-        f"anthropic-bedrock-proxy keys create {ADMINISTRATOR}",
-    ),
-    "docs/how-to/troubleshooting.md": (SIMULATOR,),
-    "docs/how-to/upgrade.md": (SIMULATOR,),
-    "docs/reference/cli.md": (PROXY, f"echo {MASTER} >admin.key"),
-    "docs/reference/data.md": ("mkdir ~/backups",),
-}
-# Pages whose programs wait until this command has been typed.
-PROGRAMS_AFTER = {"docs/how-to/code-execution.md": "AWS_SECRET_ACCESS_KEY=any anthropic"}
-# What the page has promised when it has been followed.
-AFTER = {
-    "docs/how-to/budgets.md": "anthropic-bedrock-proxy prices list | grep -q synced",
-    "docs/how-to/files.md": "grep -q January sums.csv",
-    "docs/how-to/keys.md": "test -s usage.csv",
-    "docs/reference/data.md": "test -s ~/backups/*.db",
-}
-EXIT_CODES = {("docs/how-to/doctor.md", "anthropic-bedrock-proxy doctor"): 1}  # it shows a FAIL
-# Lines that a page shows and this world has not, by how they begin.
-NOT_HERE = {
-    ("docs/how-to/doctor.md", "warn  clock"): "clocks agree here",
-    ("docs/how-to/doctor.md", "                       -> let NTP"): "clocks agree here",
-    ("docs/how-to/doctor.md", "ok    open files"): "how many there may be is this machine's",
+    "docs/how-to/limits.md": lambda: parts.program("redis-server"),
+    "docs/how-to/migrate.md": parts.node,
 }
 
 
@@ -263,19 +116,7 @@ def need_programs(page):
     """Skips the test where a program is missing that the page is run with."""
     for name in ("curl", "git", "jq", "openssl"):
         parts.program(name)
-    if page == "docs/how-to/docker.md":
-        parts.program("docker")
-    if page in {"README.md", "docs/how-to/clients.md"}:
-        parts.claude()
-    if page == "docs/how-to/migrate.md":
-        parts.node()
-    if page in {"docs/how-to/backup.md", "docs/how-to/dynamodb.md"}:
-        parts.program("aws")
-    if page == "docs/how-to/limits.md":
-        parts.program("redis-server")
-    if page == "docs/how-to/kubernetes.md":
-        locked = ROOT / "requirements" / "deploy.txt"
-        environment(ROOT / ".venv-deploy", locked, "kubernetes-validate")
+    NEEDED.get(page, lambda: None)()
 
 
 def check_shown(page, shown, output):
@@ -409,10 +250,12 @@ def test_every_stand_in_is_needed(each):
     assert any(re.search(each.pattern, put_in(text, {"sk-...": "sk-1"})) for text in texts)
 
 
-@pytest.mark.parametrize(
-    "pages",
-    [{*BEFORE, *PROGRAMS_AFTER, *AFTER}, dict([*EXIT_CODES]), dict([*NOT_HERE])],
-    ids=["by page", "exit codes", "not here"],
-)
-def test_no_table_names_what_is_on_no_page(pages):
-    assert set(pages) <= set(RUN)
+def test_no_table_has_what_is_on_no_page():
+    assert {*BEFORE, *PROGRAMS_AFTER, *AFTER, *NEEDED} <= set(RUN)
+    typed = {(page, one.text) for page, found in doc_pages.COMMANDS.items() for one in found}
+    assert EXIT_CODES.keys() <= typed
+    for where, begins in NOT_HERE:
+        lines = [line for one in doc_pages.COMMANDS[where] for line in one.shown]
+        assert any(line.startswith(begins) for line in lines), begins
+    texts = "\n".join(f"{block.text}\n" for page in RUN for block in doc_pages.blocks(page))
+    assert {left for left in PUT_IN if left not in texts} == set()
