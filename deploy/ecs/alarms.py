@@ -11,15 +11,16 @@ from options import Options
 
 
 def add_alarms(scope: Construct, options: Options, **places: str) -> None:
-    """Adds all alarms; `places` are the values of their dimensions."""
-    filled = document("alarms.json", min_tasks=options.min_tasks, **places, **options.tables)
-    for alarm in filled:
-        _add_alarm(scope, options, alarm)
+    """Adds all alarms; `places` are the values of their dimensions, by their names in the file."""
+    for alarm in document("alarms.json", min_tasks=options.min_tasks):
+        _add_alarm(scope, options, alarm, {**options.tables, **places})
 
 
-def _add_alarm(scope: Construct, options: Options, alarm: dict[str, Any]) -> None:
+def _add_alarm(
+    scope: Construct, options: Options, alarm: dict[str, Any], places: dict[str, str]
+) -> None:
     name, statistic = alarm["name"], alarm["statistic"]
-    dimensions = alarm["dimensions"].items()
+    topics = [options.alarm_topic_arn] if options.alarm_topic_arn else None
     is_percentile = statistic.startswith("p")
     cloudwatch.CfnAlarm(
         scope,
@@ -29,8 +30,8 @@ def _add_alarm(scope: Construct, options: Options, alarm: dict[str, Any]) -> Non
         namespace=alarm["namespace"],
         metric_name=alarm["metric"],
         dimensions=[
-            cloudwatch.CfnAlarm.DimensionProperty(name=key, value=value)
-            for key, value in dimensions
+            cloudwatch.CfnAlarm.DimensionProperty(name=dimension, value=places[place])
+            for dimension, place in alarm["dimensions"].items()
         ],
         statistic=None if is_percentile else statistic,
         extended_statistic=statistic if is_percentile else None,
@@ -40,6 +41,6 @@ def _add_alarm(scope: Construct, options: Options, alarm: dict[str, Any]) -> Non
         evaluation_periods=alarm["periods"],
         datapoints_to_alarm=alarm["to_alarm"],
         treat_missing_data=alarm["missing"],
-        alarm_actions=[options.alarm_topic_arn] if options.alarm_topic_arn else None,
-        ok_actions=[options.alarm_topic_arn] if options.alarm_topic_arn else None,
+        alarm_actions=topics,
+        ok_actions=topics,
     )

@@ -13,9 +13,7 @@ from facts import ENVIRONMENT, PRODUCT, REFUSALS, SERVICE
 
 _PINNED: Final = r"[^\s@]+(?:@sha256:[0-9a-f]{64}|:(?!latest$)[\w.-]+)"
 _OWN_REGISTRY: Final = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.+"
-_ARN_OF_SECRET: Final = (
-    r"arn:[\w-]+:(?:secretsmanager:[^:]+:\d+:secret:|ssm:[^:]+:\d+:parameter/).+"
-)
+_KEPT_ARN: Final = r"arn:[\w-]+:(?:secretsmanager:[^:]+:\d+:secret:|ssm:[^:]+:\d+:parameter/).+"
 _ROLE_ARN: Final = r"arn:[\w-]+:iam::\d{12}:role/.+"
 _MOST_ZONES: Final = 3
 
@@ -91,6 +89,7 @@ class Options:
         fixed = {*ENVIRONMENT, *(table["setting"] for table in PRODUCT["tables"].values())}
         own_image = re.fullmatch(_OWN_REGISTRY, self.image) is not None
         return {
+            "name": _matches(r"[a-z][a-z0-9-]{1,18}[a-z0-9]", self.name),
             "image_pinned": _matches(_PINNED, self.image),
             "networks": all(map(_is_network, [self.vpc_cidr, *self.clients])),
             "zones": 1 < self.zones <= _MOST_ZONES,
@@ -105,7 +104,7 @@ class Options:
             "architecture": self.architecture in {"X86_64", "ARM64"},
             "secret_in_settings": not settings & {*PRODUCT["secret_settings"]},
             "fixed_setting": not settings & fixed,
-            "secret_arns": all(_matches(_ARN_OF_SECRET, arn) for arn in self.secrets.values()),
+            "secret_arns": all(_matches(_KEPT_ARN, arn) for arn in self.secrets.values()),
             "role_arns": all(_matches(_ROLE_ARN, arn) for arn in self.assume_roles),
             "executor_image_pinned": not self.executors or _matches(_PINNED, self.executor_image),
             "executor_token": not self.executors or "SANDBOX_TOKEN" in self.secrets,
@@ -118,7 +117,7 @@ def _matches(pattern: str, given: str) -> bool:
 
 def _is_network(given: str) -> bool:
     try:
-        return bool(ipaddress.ip_network(given))
+        return "/" in given and bool(ipaddress.IPv4Network(given))
     except ValueError:
         return False
 
