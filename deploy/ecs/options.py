@@ -103,7 +103,7 @@ class Options:
             "fargate_size": bool(size) and size["least"] <= self.memory <= size["most"],
             "architecture": self.architecture in {"X86_64", "ARM64"},
             "secret_in_settings": not settings & {*PRODUCT["secret_settings"]},
-            "fixed_setting": not settings & fixed,
+            "fixed_setting": not {*settings, *self.secrets} & fixed,
             "secret_arns": all(_matches(_KEPT_ARN, arn) for arn in self.secrets.values()),
             "role_arns": all(_matches(_ROLE_ARN, arn) for arn in self.assume_roles),
             "executor_image_pinned": not self.executors or _matches(_PINNED, self.executor_image),

@@ -8,7 +8,6 @@ from aws_cdk import aws_ecs as ecs
 from balancer import Balancer
 from constructs import Construct
 from containers import add_container, make_log_group
-from data import DataStack
 from excuses import excuse
 from facts import PRODUCT, SERVICE, document
 from network import NetworkStack
@@ -25,7 +24,7 @@ class ServiceStack(cdk.Stack):
         name: str,
         options: Options,
         network: NetworkStack,
-        data: DataStack,
+        limits_url: str,
     ) -> None:
         super().__init__(scope, name, description="The Anthropic Bedrock proxy")
         self._options = options
@@ -33,7 +32,7 @@ class ServiceStack(cdk.Stack):
         excuse(
             self.cluster, "CKV_AWS_65", "Container Insights is priced by metric; alarms need none"
         )
-        task = self._make_task(data.limits_url)
+        task = self._make_task(limits_url)
         balancer = Balancer(self, "Balancer", options, network)
         service = ecs.FargateService(
             self,

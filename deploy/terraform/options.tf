@@ -72,7 +72,7 @@ resource "terraform_data" "options" {
       error_message = local.refusals.secret_in_settings
     }
     precondition {
-      condition     = length(setintersection(local.given_settings, local.fixed_settings)) == 0
+      condition     = length(setintersection(concat(local.given_settings, keys(var.secrets)), local.fixed_settings)) == 0
       error_message = local.refusals.fixed_setting
     }
     precondition {

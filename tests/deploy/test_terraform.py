@@ -6,6 +6,7 @@ Terraform itself is in no registry of packages, so the module is read here, and 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import hcl2
 import pytest
@@ -22,7 +23,12 @@ def bare(name):
 
 def blocks(paths, kind):
     """The blocks of a kind, each under its labels."""
-    return [block for path in paths for block in hcl2.loads(path.read_text()).get(kind, [])]
+    return [block for path in paths for block in parsed(path).get(kind, [])]
+
+
+@cache
+def parsed(path):
+    return hcl2.loads(path.read_text())
 
 
 def declared():
