@@ -11,8 +11,6 @@ resource "aws_vpc" "this" {
   enable_dns_hostnames = true
 
   tags = { Name = var.name }
-
-  depends_on = [terraform_data.options]
 }
 
 resource "aws_default_security_group" "closed" {

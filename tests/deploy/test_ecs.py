@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ from deployments import (
     FLAGS,
     LEAST,
     ROOT,
+    TERRAFORM,
     check,
     fact,
     tools,
@@ -253,6 +255,57 @@ def test_alarms_are_those_of_the_list_and_go_to_the_topic(stacks):
         assert one["AlarmActions"] == [EVERYTHING["alarm_topic_arn"]]
     for one in of_kind(stacks("least")["service"], "CloudWatch::Alarm"):
         assert "AlarmActions" not in one
+
+
+# What CDK and Terraform call the same.
+SAME = {
+    "ApplicationAutoScaling::ScalableTarget": "appautoscaling_target",
+    "ApplicationAutoScaling::ScalingPolicy": "appautoscaling_policy",
+    "AutoScaling::AutoScalingGroup": "autoscaling_group",
+    "CloudWatch::Alarm": "cloudwatch_metric_alarm",
+    "DynamoDB::Table": "dynamodb_table",
+    "EC2::EIP": "eip",
+    "EC2::InternetGateway": "internet_gateway",
+    "EC2::LaunchTemplate": "launch_template",
+    "EC2::NatGateway": "nat_gateway",
+    "EC2::Route": "route",
+    "EC2::RouteTable": "route_table",
+    "EC2::SecurityGroup": "security_group",
+    "EC2::SecurityGroupEgress": "vpc_security_group_egress_rule",
+    "EC2::SecurityGroupIngress": "vpc_security_group_ingress_rule",
+    "EC2::Subnet": "subnet",
+    "EC2::SubnetRouteTableAssociation": "route_table_association",
+    "EC2::VPC": "vpc",
+    "EC2::VPCEndpoint": "vpc_endpoint",
+    "ECS::Cluster": "ecs_cluster",
+    "ECS::Service": "ecs_service",
+    "ECS::TaskDefinition": "ecs_task_definition",
+    "ElastiCache::ReplicationGroup": "elasticache_replication_group",
+    "ElastiCache::SubnetGroup": "elasticache_subnet_group",
+    "ElasticLoadBalancingV2::Listener": "lb_listener",
+    "ElasticLoadBalancingV2::ListenerRule": "lb_listener_rule",
+    "ElasticLoadBalancingV2::LoadBalancer": "lb",
+    "ElasticLoadBalancingV2::TargetGroup": "lb_target_group",
+    "IAM::InstanceProfile": "iam_instance_profile",
+    "IAM::Role": "iam_role",
+    "Logs::LogGroup": "cloudwatch_log_group",
+    "ServiceDiscovery::PrivateDnsNamespace": "service_discovery_private_dns_namespace",
+    "ServiceDiscovery::Service": "service_discovery_service",
+}
+IN_ANOTHER = {"EC2::VPCGatewayAttachment"}  # Terraform: in the gateway
+# CDK: in the role, and nothing, because CloudFormation's default group is not to be had.
+IN_OTHERS = {"iam_role_policy", "iam_role_policy_attachment", "default_security_group"}
+
+
+def test_terraform_makes_the_same_kinds_of_things(stacks):
+    templates = [*stacks("everything").values(), *stacks("endpoints").values()]
+    kinds = {
+        one["Type"].removeprefix("AWS::") for t in templates for one in t["Resources"].values()
+    }
+    assert kinds == {*SAME, *IN_ANOTHER}
+    written = "".join(path.read_text() for path in TERRAFORM.glob("*.tf"))
+    made = set(re.findall(r'^resource "aws_(\w+)"', written, re.MULTILINE))
+    assert made == {*SAME.values(), *IN_OTHERS}
 
 
 @pytest.fixture

@@ -89,13 +89,6 @@ def test_every_refusal_of_the_cdk_app_is_one_here():
     assert sorted(refused) == sorted(fact("refusals.json"))
 
 
-def test_the_network_waits_for_the_refusals():
-    (vpc,) = [
-        body for block in blocks(FILES, "resource") for body in block.get('"aws_vpc"', {}).values()
-    ]
-    assert vpc["depends_on"] == ["${terraform_data.options}"]
-
-
 def test_each_way_between_groups_is_both_in_and_out():
     for side in ("ingress", "egress"):
         body = CODE.partition(f'"aws_vpc_security_group_{side}_rule" "way"')[2].partition("\n}")[0]
