@@ -30,6 +30,9 @@ PUT_IN = {
     "PROVIDER_SECRET_ACCESS_KEY=...": "PROVIDER_SECRET_ACCESS_KEY=any",
     "SANDBOX_TOKEN=...": f"SANDBOX_TOKEN={SECRET}",
     "pk-lf-…:sk-lf-…": "pk-lf-1:sk-lf-2",
+    "proxy@sha256:...": f"proxy@sha256:{'0' * 64}",
+    "-c image=...": f"-c image=registry.example.com/proxy@sha256:{'0' * 64}",
+    "--load-balancer-arn ARN": '--load-balancer-arn "$ARN"',
     "litellm.example.com": "127.0.0.1",
     "redis.internal": "127.0.0.1",
     # Places on the reader's machine.
@@ -125,6 +128,14 @@ BEFORE = {
         ),
     ),
     "docs/how-to/dynamodb.md": (MOTO, f"{AWS}eu-central-1"),
+    "docs/how-to/ecs.md": (
+        MOTO,
+        f"{AWS}eu-central-1 AWS_ENDPOINT_URL=http://127.0.0.1:8002",
+        "STORE_URL=dynamodb:// AWS_REGION=eu-central-1 anthropic-bedrock-proxy tables create",
+        "subnets=$(aws ec2 describe-subnets --query 'Subnets[:2].SubnetId' --output text)",
+        "aws elbv2 create-load-balancer --name proxy --subnets $subnets >balancer.json",
+        "ARN=$(jq -r '.LoadBalancers[0].LoadBalancerArn' balancer.json)",
+    ),
     "docs/how-to/explain.md": (PROXY,),
     "docs/how-to/files.md": (
         "export PTC_SANDBOX_IMAGE=sandbox:minimal",
@@ -158,7 +169,7 @@ BEFORE = {
         f"anthropic-bedrock-proxy keys create {ADMINISTRATOR}",
     ),
     "docs/how-to/troubleshooting.md": (SIMULATOR,),
-    "docs/how-to/upgrade.md": (SIMULATOR,),
+    "docs/how-to/upgrade.md": (SIMULATOR, "mkdir ~/backups"),
     "docs/reference/cli.md": (PROXY, f"echo {MASTER} >admin.key"),
     "docs/reference/data.md": ("mkdir ~/backups",),
 }

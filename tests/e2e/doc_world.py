@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
-import doc_stand_ins
+import doc_programs
 import pytest
 from recipes import CLIENTS, QUIET
 from servers import ROOT, clean_environment
@@ -26,7 +26,7 @@ _SECONDS = 60.0
 _SERVER = re.compile(r"\banthropic-bedrock-proxy (serve|bedrock-sim|sandboxd)\b")
 _OTHER_SERVERS = re.compile(r"\b(moto\.server|dynalite/cli\.js|http\.server|redis-server)\b")
 _PORT = re.compile(r"(?:--port |http\.server |--listen \S*:)(\d+)")
-_STAND_INS = Path(doc_stand_ins.__file__)
+_PROGRAMS = Path(doc_programs.__file__)
 _NOT_IN_ROOT = {"data", "dist", "site"}
 _START = """{text} &
 server=$!
@@ -67,13 +67,13 @@ class DocWorld:
         (self.root / ".venv").symlink_to(sys.prefix)
         programs = self.home / "bin"
         programs.mkdir()
-        for name in doc_stand_ins.NAMES:
+        for name in doc_programs.NAMES:
             program = programs / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} {_STAND_INS} {name} "$@"\n')
+            program.write_text(f'#!/bin/sh\nexec {sys.executable} {_PROGRAMS} {name} "$@"\n')
             program.chmod(0o755)
 
     def _environment(self) -> dict[str, str]:
-        path = [self.home / "bin", Path(sys.prefix, "bin")]
+        path = [self.home / "bin", Path(sys.prefix, "bin"), ROOT / ".venv-aws" / "bin"]
         return clean_environment(
             self.home,
             **QUIET,

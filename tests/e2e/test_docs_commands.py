@@ -40,12 +40,19 @@ from environments import environment
 from servers import ROOT
 from walls import docker_image
 
+
+def aws():
+    """AWS's own command, in an environment that is on the PATH of worlds."""
+    return environment(ROOT / ".venv-aws", ROOT / "requirements" / "aws.txt", "awscli")
+
+
 NEEDED = {  # by pages: what they are run with
     "README.md": parts.claude,
-    "docs/how-to/backup.md": lambda: parts.program("aws"),
+    "docs/how-to/backup.md": aws,
     "docs/how-to/clients.md": parts.claude,
     "docs/how-to/docker.md": lambda: parts.program("docker"),
-    "docs/how-to/dynamodb.md": lambda: parts.program("aws"),
+    "docs/how-to/dynamodb.md": aws,
+    "docs/how-to/ecs.md": aws,
     "docs/how-to/kubernetes.md": lambda: environment(
         ROOT / ".venv-deploy", ROOT / "requirements" / "deploy.txt", "kubernetes-validate"
     ),
@@ -184,6 +191,8 @@ def test_the_commands_of_a_page_work(page, furnished, tmp_path):
         for block in doc_pages.blocks(page):
             if named := re.match(r"# ([\w./-]+\.(?:yaml|yml|json))\n", block.text):
                 (world.root / named[1]).write_text(block.text)
+            if block.language == "terraform":
+                (world.root / "main.tf").write_text(block.text)
             if block.language in {"sh", "bash"}:
                 world.run(as_lines(put_in(block.text, made)))
             elif runs_here(page, block):
