@@ -33,6 +33,7 @@ PUT_IN = {
     "proxy@sha256:...": f"proxy@sha256:{'0' * 64}",
     "-c image=...": f"-c image=registry.example.com/proxy@sha256:{'0' * 64}",
     "--load-balancer-arn ARN": '--load-balancer-arn "$ARN"',
+    "state api-keys usage model-mapping": "state usage",  # each call of AWS's command is a second
     "litellm.example.com": "127.0.0.1",
     "redis.internal": "127.0.0.1",
     # Places on the reader's machine.
