@@ -55,7 +55,7 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy; do \
+	cd requirements && for name in runtime providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy sbom; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
