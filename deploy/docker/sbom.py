@@ -36,6 +36,8 @@ from packageurl import PackageURL
 PLACE = Path("usr/share/sbom/anthropic-bedrock-proxy.cdx.json")
 PACKAGES, REPORT = Path("/packages"), Path("/report.json")  # by install.sh
 _OF_THE_BUILD = ("proc", "sys", "dev", "source", "tools")
+# What is no binary, and stands in the image for a package of the system.
+_DATA = {"ca-certificates": "/etc/ssl/certs/ca-certificates.crt"}
 _LIBRARY = re.compile(r".+\.so(\.[\w.]+)?")
 _licenses = LicenseFactory()
 
@@ -162,12 +164,13 @@ def interpreter(origins: Mapping[str, str], unclaimed: Iterable[str]) -> Compone
 def system_components(
     root: Path, origins: Mapping[str, str], *, every: bool
 ) -> Iterator[Component]:
-    """Yields the packages of the system that have a binary in the root, or every one.
+    """Yields the packages of the system that have something in the root, or every one.
 
     Of the former it keeps the licences.
     """
     for package in system_packages.installed():
         places = [place for place, origin in origins.items() if package.has(origin)]
+        places += [_DATA[package.name]] if package.name in _DATA else []
         if not (every or places):
             continue
         yield _component(
