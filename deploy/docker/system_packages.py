@@ -57,7 +57,7 @@ def installed() -> Iterator[SystemPackage]:
     if (_DPKG / "status").exists():
         yield from _of_dpkg()
     if _APK.exists():
-        yield from _of_apk()
+        yield from of_apk(_APK.read_text())
 
 
 def _of_dpkg() -> Iterator[SystemPackage]:
@@ -90,8 +90,9 @@ def _place(path: str) -> Path:
     return Path(path).parent.resolve() / Path(path).name
 
 
-def _of_apk() -> Iterator[SystemPackage]:
-    for block in _APK.read_text().strip().split("\n\n"):
+def of_apk(text: str) -> Iterator[SystemPackage]:
+    """Reads apk's database: a block for each package, a letter before each line."""
+    for block in text.strip().split("\n\n"):
         fields: dict[str, str] = {}
         files, folder = [], ""
         for line in block.splitlines():
