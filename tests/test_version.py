@@ -1,4 +1,4 @@
-"""The version is the same wherever it stands: `pyproject.toml` has it, and all others follow."""
+"""The version is the same wherever it stands: the metadata of the package have it first."""
 
 from __future__ import annotations
 
