@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import subprocess
 import tarfile
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 from programs import program
@@ -40,14 +42,18 @@ def images(docker):
         digest.update(path.read_bytes())
     tag = f"image-tests:{digest.hexdigest()[:16]}"
     tags = {name: tag if name == "minimal" else f"{tag}-{name}" for name in VARIANTS}
-    there = subprocess.run([docker, "inspect", *tags.values()], capture_output=True, check=False)
-    if there.returncode:
-        program("apt-get")
-        chosen = [word for name in VARIANTS for word in ("--variant", name)]
-        command = [SCRIPT, "--registry-free", *chosen, "--tag", tag]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert made.returncode == 0, made.stderr[-2000:]
-        assert made.stdout.split() == list(tags.values())
+    with Path(gettempdir(), "image-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of test processes beside each other one builds
+        there = subprocess.run(
+            [docker, "inspect", *tags.values()], capture_output=True, check=False
+        )
+        if there.returncode:
+            program("apt-get")
+            chosen = [word for name in VARIANTS for word in ("--variant", name)]
+            command = [SCRIPT, "--registry-free", *chosen, "--tag", tag]
+            made = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert made.returncode == 0, made.stderr[-2000:]
+            assert made.stdout.split() == list(tags.values())
     return tags
 
 
