@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+from environments import environment
 
 ROOT = Path(__file__).parents[2]
 PLACE = "/usr/share/sbom/anthropic-bedrock-proxy.cdx.json"
+VALIDATE = """
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(sys.stdin.read()))
+"""
 VARIANTS = ("minimal", "ptc", "alpine")
 LOCKED = "".join(path.read_text() for path in (ROOT / "requirements").glob("*.txt"))
 pytestmark = pytest.mark.parametrize("variant", VARIANTS)
@@ -80,3 +88,11 @@ def test_each_component_tells_its_licence_and_whence_it_came(files, variant):
     for hashed in hashes:
         assert hashed["alg"] == "SHA-256"
         assert f"sha256:{hashed['content']}" in LOCKED
+
+
+def test_it_is_valid_by_the_schema(files, variant):
+    document, _ = read(files, variant)
+    requirements = ROOT / "requirements" / "deploy.txt"
+    python = environment(ROOT / ".venv-deploy", requirements, "kubernetes-validate")
+    command, text = [python, "-c", VALIDATE], json.dumps(document)
+    assert subprocess.check_output(command, input=text, text=True) == "None\n"
