@@ -55,7 +55,7 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime migration providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy cdk infrastructure; do \
+	cd requirements && for name in runtime migration providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy cdk infrastructure installers sbom; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
@@ -89,4 +89,4 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy .venv-infrastructure tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy .venv-infrastructure .venv-installers tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
