@@ -59,7 +59,7 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime migration providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy cdk infrastructure docs aws; do \
+	cd requirements && for name in runtime migration providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy cdk infrastructure installers sbom docs aws; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
@@ -93,4 +93,4 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy .venv-infrastructure .venv-docs .venv-aws site tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) .venv-old .venv-api-docs .venv-clients .venv-deploy .venv-infrastructure .venv-installers .venv-docs .venv-aws site tests/e2e/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

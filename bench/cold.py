@@ -32,9 +32,11 @@ class ColdStart(msgspec.Struct, frozen=True):
         return self.health_ms / self.floor_ms
 
 
-def cold_start(proxy: Proxy, workers: Sequence[int], *, rounds: int) -> dict[int, ColdStart]:
-    """For each number of workers."""
-    variants: dict[tuple[int, str], Callable[[], float]] = {(0, "floor"): floor}
+def cold_start(
+    proxy: Proxy, workers: Sequence[int], *, rounds: int, python: Sequence[str] = (sys.executable,)
+) -> dict[int, ColdStart]:
+    """For each number of workers; `python` is the interpreter that the proxy runs on."""
+    variants: dict[tuple[int, str], Callable[[], float]] = {(0, "floor"): lambda: floor(python)}
     for count in workers:
         variants[count, "health"] = starter(proxy, count, health_target(proxy.port))
         variants[count, "proxied"] = starter(proxy, count, proxy.target())
@@ -67,8 +69,8 @@ def starter(proxy: Proxy, workers: int, target: Target) -> Callable[[], float]:
     return run
 
 
-def floor() -> float:
+def floor(python: Sequence[str]) -> float:
     """How long the interpreter takes to import asyncio, in milliseconds."""
     began = perf_counter()
-    subprocess.run([sys.executable, "-I", "-c", "import asyncio"], check=True)
+    subprocess.run([*python, "-I", "-c", "import asyncio"], check=True)
     return (perf_counter() - began) * 1000

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,15 +58,15 @@ class Proxy:
         directory: Path,
         upstream_port: int,
         *,
-        python: str = sys.executable,
+        command: Sequence[str] = (sys.executable, "-m", "anthropic_bedrock_proxy"),
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        """`python` is the interpreter of the installation that is measured.
+        """`command` is that of the installation that is measured.
 
         `environ` are settings other than those of the bench.
         """
         self._directory = directory
-        self._command = [python, "-m", "anthropic_bedrock_proxy"]
+        self._command = command
         self.port = free_port()
         settings = {
             "HOME": str(directory),

@@ -49,7 +49,9 @@ def main() -> int:
         for python, kind in zip((sys.executable, options.other), _NAMES, strict=True):
             directory = Path(name) / kind
             directory.mkdir()
-            proxies.append(Proxy(directory, fake.port, python=python))
+            proxies.append(
+                Proxy(directory, fake.port, command=[python, "-m", "anthropic_bedrock_proxy"])
+            )
         this, other = proxies
         _cold(this, other, options.workers, options.rounds)
         _warm(this, other, fake, options)
@@ -95,11 +97,11 @@ def _cold(this: Proxy, other: Proxy, workers: int, rounds: int) -> None:
 
     for proxy in (this, other):
         spawn(proxy)  # compiles, fills the page cache
-    floors = [floor()]
+    floors = [floor([sys.executable])]
     pairs = []
     for _ in range(rounds):
         pairs += _turns(this, other, spawn, 1)
-        floors.append(floor())
+        floors.append(floor([sys.executable]))
     _tell("spawn -> 200 on /health, ms", pairs)
     least = median(floors)
     print(

@@ -1,14 +1,14 @@
 #!/bin/sh
 # Builds the images of the proxy (deploy/docker/Dockerfile).
 #
-#   build-images.sh [--variant minimal|full|ptc]... [--platform LIST] [--tag NAME:TAG] [--push]
+#   build-images.sh [--variant minimal|alpine|ptc]... [--platform LIST] [--tag NAME:TAG] [--push]
 #   build-images.sh --registry-free [--variant ...]... [--tag NAME:TAG]
 #
 # The first form wants `docker buildx`; --platform takes several, as linux/amd64,linux/arm64. What is
 # pushed has to stand on bases that are pinned by digest: PYTHON_BASE and ALPINE_BASE, else the lines
 # of deploy/docker/bases.env. The second form needs no registry, but a Debian 12 machine: its bases
 # are made of the distribution's own packages, and packages of Python come from the machine's index.
-# Tags are NAME:TAG for minimal, NAME:TAG-full and NAME:TAG-ptc; each is printed when it is done.
+# Tags are NAME:TAG for minimal, NAME:TAG-alpine and NAME:TAG-ptc; each is printed when it is done.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -26,11 +26,11 @@ while [ $# -gt 0 ]; do
 done
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 tag=${tag:-anthropic-bedrock-proxy:$version}
-variants=${variants:-minimal full ptc}
+variants=${variants:-minimal alpine ptc}
 for variant in $variants; do
     case $variant in
-        minimal | full | ptc) ;;
-        *) echo "the variants are minimal, full and ptc" >&2; exit 2 ;;
+        minimal | alpine | ptc) ;;
+        *) echo "the variants are minimal, alpine and ptc" >&2; exit 2 ;;
     esac
 done
 
@@ -80,11 +80,13 @@ python=${PYTHON:-python3}
 mkdir -p dist
 "$python" -m pip download --quiet --disable-pip-version-check --dest dist/wheels-of-images --only-binary :all: \
     --python-version 3.11 --implementation cp pip >&2
-for list in runtime migration redis providers terminal tracing sandbox; do
-    "$python" -m pip download --quiet --disable-pip-version-check --dest dist/wheels-of-images \
-        --only-binary :all: --python-version 3.11 --implementation cp --no-deps --require-hashes \
-        -r "requirements/$list.txt" >&2
+lists=''
+for list in runtime migration redis providers terminal tracing sandbox sbom; do
+    lists="$lists -r requirements/$list.txt"
 done
+# shellcheck disable=SC2086  # words on purpose
+"$python" -m pip download --quiet --disable-pip-version-check --dest dist/wheels-of-images \
+    --only-binary :all: --python-version 3.11 --implementation cp --no-deps --require-hashes $lists >&2
 deploy/docker/debian-root.sh "$work/root" libc-bin binutils binutils-x86-64-linux-gnu libbinutils libctf0 \
     libctf-nobfd0 libgprofng0 libjansson4 libzstd1 libstdc++6 ca-certificates openssl curl libcurl4 \
     libnghttp2-14 libidn2-0 libunistring2 librtmp1 libssh2-1 libpsl5 libgssapi-krb5-2 libldap-2.5-0 \

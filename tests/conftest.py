@@ -32,8 +32,12 @@ def pytest_make_collect_report():
 
 
 # A minute of waiting each, in files of few tests: xdist would leave them for the end, when nothing
-# is left to do beside them.
-_FIRST = ("tests/e2e/test_undelivered_usage.py", "tests/e2e/test_sandbox_code.py")
+# is left to do beside them. The first builds images that other files want, too.
+_FIRST = (
+    "tests/deploy/test_images.py",
+    "tests/e2e/test_undelivered_usage.py",
+    "tests/e2e/test_sandbox_code.py",
+)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -11,7 +11,7 @@ root=$1
 shift
 packages='
 base-files bash coreutils dash debianutils diffutils findutils grep gzip mawk sed tar media-types
-python3.11-minimal libpython3.11-minimal libpython3.11-stdlib
+python3.11-minimal libpython3.11-minimal libpython3.11-stdlib gcc-12-base
 libacl1 libattr1 libbz2-1.0 libc6 libcrypt1 libdb5.3 libexpat1 libffi8 libgcc-s1 libgmp10 liblzma5
 libncursesw6 libnsl2 libpcre2-8-0 libreadline8 libselinux1 libsqlite3-0 libssl3 libtinfo6
 libtirpc3 libuuid1 zlib1g
@@ -27,12 +27,18 @@ mkdir -p "$root"
         apt-get download -qq -o APT::Sandbox::User=root $packages "$@" >/dev/null
     }
 )
+# What is installed, as dpkg would have noted it: for lists of contents, and for scanners.
+mkdir -p "$root/var/lib/dpkg/info"
 for deb in "$debs"/*.deb; do
     dpkg-deb -x "$deb" "$root"
+    { dpkg-deb -f "$deb"; printf 'Status: install ok installed\n\n'; } >>"$root/var/lib/dpkg/status"
+    dpkg-deb --fsys-tarfile "$deb" | tar -t | sed 's|^\.||' \
+        >"$root/var/lib/dpkg/info/$(dpkg-deb -f "$deb" Package).list"
 done
 
 cd "$root"
-rm -rf usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/lintian \
+find usr/share/doc -type f ! -name copyright -delete
+rm -rf usr/share/man usr/share/info usr/share/locale usr/share/lintian \
     usr/share/bash-completion usr/lib/python3.11/test usr/lib/python3.11/idlelib \
     usr/lib/python3.11/lib2to3
 ln -s python3.11 usr/bin/python3

@@ -3,7 +3,7 @@
 #
 #   install.sh LIST...      the lists of requirements, runtime.txt first
 #
-# PIP_OPTIONS may name wheels in place of an index.
+# PIP_OPTIONS may name wheels in place of an index. /report.json says which archives were taken.
 set -eu
 
 install() {
@@ -16,5 +16,5 @@ for name in "$@"; do
     lists="$lists -r requirements/$name"
 done
 # shellcheck disable=SC2086  # words on purpose
-install --require-hashes --target /packages $lists
+install --require-hashes --report /report.json --target /packages $lists
 PYTHONPATH=/packages install --no-deps --no-build-isolation --target /packages .

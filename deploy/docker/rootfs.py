@@ -2,7 +2,7 @@
 
 Run it by the interpreter that the image is to have, with the packages installed in a folder:
 
-    python3 rootfs.py --packages /packages --root /root-of-image
+    python3 rootfs.py --packages /packages --root /root-of-image --origins /origins.json
 
 What comes about:
 
@@ -14,6 +14,8 @@ What comes about:
     /data/, /tmp/                    of that user, and of everybody
     /usr/share/licenses/             the licence of each package
 
+What of the parts stays out, and why, is in leftout.py.
+
 Byte code stands in the place of its source (PEP 3147, "sourceless"), so nothing is compiled at a
 start and a read-only root loses nothing. Packages stand beside the standard library, where every
 interpreter looks without the module `site`, which distributions change and a start waits for.
@@ -23,44 +25,22 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import json
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from py_compile import PycInvalidationMode
+
+import leftout
 
 USER = 65532
 PREFIX = Path("opt/python")
 COMMAND = "anthropic-bedrock-proxy"
 
-# Parts of the standard library that no server needs.
-_NOT_NEEDED = frozenset(
-    (
-        *("__phello__", "__pycache__", "curses", "dbm", "distutils", "ensurepip", "idlelib"),
-        *("lib2to3", "msilib", "pydoc_data", "site-packages", "dist-packages", "test", "tests"),
-        *("tkinter", "turtledemo", "unittest", "venv", "xmlrpc"),
-        *("antigravity.py", "cgi.py", "cgitb.py", "crypt.py", "doctest.py", "ftplib.py"),
-        *("imaplib.py", "mailbox.py", "nntplib.py", "pdb.py", "pickletools.py", "poplib.py"),
-        *("pydoc.py", "smtpd.py", "telnetlib.py", "this.py", "turtle.py", "_pydecimal.py"),
-    )
-)
-_EXTENSIONS_NOT_NEEDED = re.compile(
-    r"(_test|_xxtest|_ctypes_test|xx|_tkinter|_curses|readline|nis|audioop|ossaudiodev|_dbm|_gdbm"
-    r"|_crypt|spwd)[\w.-]*\.so"
-)
-# Of botocore's descriptions of services: those that credentials come from.
-_SERVICES = frozenset(("signin", "sso", "sso-oidc", "sts"))
-# Of packages: what builds, types and tests them, and the notes of whoever installed them.
-_SOURCES = (".pyi", ".pyx", ".pxd", ".c", ".h", ".cpp", ".pyc")
-_UNUSED = frozenset(
-    (
-        *("__pycache__", "bin", "flit_core", "py.typed", "test", "tests"),
-        *("INSTALLER", "RECORD", "REQUESTED"),
-    )
-)
 _HELPED = ("anthropic_bedrock_proxy", "click")  # they show their docstrings
 
 
@@ -69,43 +49,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Collects the files of the minimal image.")
     parser.add_argument("--packages", type=Path, required=True)
     parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--origins", type=Path, required=True, help="written, for sbom.py")
+    parser.add_argument("--runs-code", action="store_true", help="code of models may run in it")
     options = parser.parse_args()
     root: Path = options.root
     library = root / PREFIX / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    shutil.copytree(sysconfig.get_path("stdlib"), library, ignore=_of_the_library)
-    shutil.copytree(options.packages, library, ignore=_of_packages, dirs_exist_ok=True)
+    standard = Path(sysconfig.get_path("stdlib"))
+    ignored = leftout.of_the_library(runs_code=options.runs_code)
+    shutil.copytree(standard, library, ignore=ignored)
+    extensions = {path: standard / path.relative_to(library) for path in library.rglob("*.so*")}
+    shutil.copytree(options.packages, library, ignore=leftout.of_packages, dirs_exist_ok=True)
     keep_licenses(library, root / "usr/share/licenses")
     interpreter = root / PREFIX / "bin/python3"
     interpreter.parent.mkdir()
-    shutil.copy(Path(sys.executable).resolve(), interpreter)
+    program = Path(sys.executable).resolve()
+    shutil.copy(program, interpreter)
     binaries = [interpreter, *sorted(root.rglob("*.so*"))]
-    binaries += copy_libraries(binaries, root)
-    strip(binaries)
+    libraries = copy_libraries(binaries, root)
+    strip([*binaries, *libraries])
     compile_all(library)
-    write_etc(root)
+    write_etc(root, library)
+    write_origins(options.origins, root, {interpreter: program, **extensions, **libraries})
     write_command(root / "usr/bin" / COMMAND)
     (root / "data").mkdir()
     shutil.chown(root / "data", USER, USER)
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
-
-
-def _of_the_library(_: str, names: Sequence[str]) -> list[str]:
-    return [
-        name
-        for name in names
-        if name in _NOT_NEEDED
-        or name.startswith("config-")
-        or name.endswith((".a", ".pyc", ".exe"))
-        or _EXTENSIONS_NOT_NEEDED.fullmatch(name)
-    ]
-
-
-def _of_packages(folder: str, names: Sequence[str]) -> list[str]:
-    place = Path(folder)
-    if place.parts[-2:] == ("botocore", "data"):
-        return [name for name in names if "." not in name and name not in _SERVICES]
-    return [name for name in names if name in _UNUSED or name.endswith(_SOURCES)]
 
 
 def keep_licenses(library: Path, kept: Path) -> None:
@@ -118,18 +87,18 @@ def keep_licenses(library: Path, kept: Path) -> None:
                 shutil.move(found, target)
 
 
-def copy_libraries(binaries: Sequence[Path], root: Path) -> list[Path]:
-    """Copies the shared libraries of `binaries`; returns the copies.
+def copy_libraries(binaries: Sequence[Path], root: Path) -> dict[Path, Path]:
+    """Copies the shared libraries of `binaries`; returns whence each copy came.
 
     The loader itself has to stand where the interpreter names it; all others stand in /usr/lib.
     """
-    copies = []
+    copies = {}
     for library in sorted(set(_libraries(binaries))):
         is_loader = library.name.startswith("ld-")
         place = root / str(library).lstrip("/") if is_loader else root / "usr/lib" / library.name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(library.resolve(), place)
-        copies.append(place)
+        copies[place] = library
     return copies
 
 
@@ -170,7 +139,7 @@ def compile_all(library: Path) -> None:
             source.unlink()
 
 
-def write_etc(root: Path) -> None:
+def write_etc(root: Path, library: Path) -> None:
     """Writes what the C library and TLS look up: the user, hosts first, the authorities."""
     etc = root / "etc"
     (etc / "ssl/certs").mkdir(parents=True)
@@ -184,6 +153,13 @@ def write_etc(root: Path) -> None:
     )
     shutil.copy(authorities, etc / "ssl/certs/ca-certificates.crt")
     (etc / "ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
+    (library / "botocore/cacert.pem").symlink_to("/etc/ssl/certs/ca-certificates.crt")
+
+
+def write_origins(path: Path, root: Path, origins: Mapping[Path, Path]) -> None:
+    """Writes which file of the base each binary was, for the list of what is inside."""
+    named = {f"/{place.relative_to(root)}": str(origin) for place, origin in origins.items()}
+    path.write_text(json.dumps(named))
 
 
 def write_command(path: Path) -> None:

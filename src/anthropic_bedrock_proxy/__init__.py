@@ -1,3 +1,3 @@
 """Speaks the Anthropic Messages API to clients and runs their requests on Amazon Bedrock."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
