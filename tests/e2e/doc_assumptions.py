@@ -170,7 +170,7 @@ BEFORE = {
         f"anthropic-bedrock-proxy keys create {ADMINISTRATOR}",
     ),
     "docs/how-to/troubleshooting.md": (SIMULATOR,),
-    "docs/how-to/upgrade.md": (SIMULATOR, "mkdir ~/backups"),
+    "docs/how-to/upgrade.md": (SIMULATOR,),
     "docs/reference/cli.md": (PROXY, f"echo {MASTER} >admin.key"),
     "docs/reference/data.md": ("mkdir ~/backups",),
 }

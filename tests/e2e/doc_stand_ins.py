@@ -20,7 +20,7 @@ STAND_INS = (
     StandIn(r"^make (run|test|check)\b", "minutes, or without an end: .ci/run tests; make -n"),
     StandIn(r"^make docs\b", "tests/test_site.py builds the site; make -n"),
     StandIn(r"^make bench|^python -m bench", "minutes of load; make -n, options are looked up"),
-    StandIn(r"pip install|^pipx |^uv ", "loads from an index; extras and files are looked up"),
+    StandIn(r"pip install|^pipx |^uv ", "loads from an index: tests/e2e/test_installers.py"),
     StandIn(r"^docker build", "minutes: tests/deploy/test_images.py builds all of them"),
     StandIn(
         r"\bdocker (run|exec|create|cp|rm|tag|push)\b",
