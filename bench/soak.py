@@ -1,9 +1,10 @@
 """`python -m bench.soak`: half an hour of mixed load with every kind of leaving client.
 
 Prints the memory of each worker and its slope, in MiB/min by least squares, over the run without
-its first fifth and over its second half; errors in the log; and whether the books are exact. Exits
-with 1 if the log has an error or a traceback, an answer was not what it should have been, or the
-books differ (bench/soak_books.py). Memory is told, not judged.
+its first fifth and over its second half; descriptors, and the waits for whole answers in the first
+and in the last minute; errors in the log; and whether the books are exact. Exits with 1 if the log
+has an error or a traceback, an answer was not what it should have been, or the books differ
+(bench/soak_books.py). Memory is told, not judged.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from .processes import load_average, stop_children_on_exit, tree
 from .proxy import Proxy, wait_for_200
 from .soak_books import asked, problems
 from .soak_clients import MIX, Soak, live
-from .watch import memory_mib, troubles
+from .watch import descriptors, memory_mib, percentile, troubles
 
 _SAMPLE_SECONDS: Final = 10.0
 _AT_ONCE: Final = 1500  # clients; more are not begun
+_MINUTE: Final = 60.0
 _WARM_UP: Final = 0.2  # of the run, not in the slope
 Sample = tuple[float, dict[int, tuple[float, float]]]  # seconds, pid -> RSS and PSS
 
@@ -56,6 +58,7 @@ def main() -> int:
         print(f"{count:>8} {outcome}")
     for pid in samples[0][1]:
         _tell_slopes(pid, samples)
+    _tell_waits(soak.waits)
     missed += [f"{count} answers: {what}" for what, count in soak.wrong.most_common(20)]
     if errors:
         missed.append(f"{len(errors)} errors in the log, the first: {errors[0][:2000]}")
@@ -103,6 +106,7 @@ def _say(sample: Sample, clients: int, soak: Soak, proxy: Proxy) -> None:
     sizes = "  ".join(f"{pid}: {rss:.1f} ({pss:.1f})" for pid, (rss, pss) in memory.items())
     print(
         f"{seconds:6.0f} s  RSS (PSS), MiB  {sizes}  {clients} clients, "
+        f"{descriptors(proxy.pid)} descriptors, "
         f"{len(soak.finished) / seconds:.0f} answers/s, CPU {proxy.cpu() / seconds:.0%}, "
         f"our own {process_time() / seconds:.0%}, load {load_average()}",
         flush=True,
@@ -117,6 +121,14 @@ def _tell_slopes(pid: int, samples: list[Sample]) -> None:
         rss, pss = (_slope([(point[0], point[i]) for point in rest]) for i in (1, 2))
         parts.append(f"{name}: RSS {rss:+.3f}, PSS {pss:+.3f}")
     print(f"worker {pid}, slope in MiB/min, {'; '.join(parts)} ({len(points)} samples)")
+
+
+def _tell_waits(waits: list[tuple[float, float]]) -> None:
+    ends = [at for at, _ in waits]
+    for name, begin in (("first", min(ends)), ("last", max(ends) - _MINUTE)):
+        minute = [ms for at, ms in waits if begin <= at <= begin + _MINUTE]
+        p50, p99 = percentile(minute, 0.5), percentile(minute, 0.99)
+        print(f"whole answers of the {name} minute: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
 def _slope(points: list[tuple[float, float]]) -> float:

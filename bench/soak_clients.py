@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,7 @@ class Soak:
         self.finished: dict[str, int] = {}  # request id -> output tokens that were told
         self.wrong: Counter[str] = Counter()  # answers that should have been others
         self.outcomes: Counter[str] = Counter()
+        self.waits: list[tuple[float, float]] = []  # when a whole answer ended, ms that it took
         self._key = f"x-api-key: {secret}\r\n".encode()
 
     def messages(self, tokens: int, *, stream: bool = False, **fields: Any) -> bytes:
@@ -67,7 +69,9 @@ async def whole(soak: Soak, line: Line) -> None:
     """Some whole answers on one connection."""
     for _ in range(_random.randint(1, 5)):
         tokens = _random.choice(_SIZES)
-        read = await soak.ask(line, soak.messages(tokens))
+        request, began = soak.messages(tokens), monotonic()
+        read = await soak.ask(line, request)
+        soak.waits.append((monotonic(), (monotonic() - began) * 1000))
         soak.finished[read.request_id] = tokens
 
 
