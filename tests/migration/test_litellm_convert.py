@@ -222,7 +222,7 @@ def test_an_export_that_is_not_whole_is_refused(document, begins):
 def test_pages_of_an_export_are_put_together():
     pages = [{"keys": [{"token": str(number)}], "total_count": 2} for number in range(2)]
     assert [row["token"] for row in read_rows(pages, "keys")] == ["0", "1"]
-    assert read_rows([], "keys") is None
+    assert read_rows([], "keys") == []
 
 
 def key(**fields):
@@ -277,10 +277,10 @@ def test_a_key_may_use_what_it_and_its_team_allow(of_key, of_team, allowed):
 @pytest.mark.parametrize(
     ("fields", "users", "why"),
     [
-        ({"user_id": "ann"}, None, "its user ann is in no file"),
-        ({"team_id": "red"}, None, "its team red is in no file"),
+        ({"user_id": "ann"}, [], "its user ann is in no file"),
+        ({"team_id": "red"}, [], "its team red is in no file"),
         ({"user_id": "ann"}, [{"user_id": "ann"}], None),
-        ({"user_id": "default_user_id", "team_id": ""}, None, None),
+        ({"user_id": "default_user_id", "team_id": ""}, [], None),
     ],
 )
 def test_a_key_whose_bounds_are_not_known_is_left_out(fields, users, why):

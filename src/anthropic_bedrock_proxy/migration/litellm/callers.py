@@ -33,16 +33,8 @@ _KEPT_THERE: Final = (
 _BOOKKEEPING: Final = (
     *("created_at", "created_by", "updated_at", "updated_by", "last_active", "settings_updated_at"),
     *("budget_reset_at", "model_spend", "rotation_count", "last_rotation_at", "key_rotation_at"),
-    *(
-        "created_by_user",
-        "key_count",
-        "members",
-        "admins",
-        "teams",
-        "keys",
-        "model_id",
-        "last_refreshed_at",
-    ),
+    *("created_by_user", "key_count", "members", "admins", "teams", "keys", "model_id"),
+    "last_refreshed_at",
 )
 _READ: Final = (
     *allowances.READ,
@@ -53,9 +45,9 @@ _READ: Final = (
 
 def plan_callers(exports: LiteLLMExports, plan: MigrationPlan) -> None:
     """Plans users, then teams, then the keys that name them. Raises `MigrationError`."""
-    users = _plan_owners(exports.users or (), "user", plan)
-    teams = _plan_owners(exports.teams or (), "team", plan)
-    for number, row in enumerate(exports.keys or ()):
+    users = _plan_owners(exports.users, "user", plan)
+    teams = _plan_owners(exports.teams, "team", plan)
+    for number, row in enumerate(exports.keys):
         place = f"keys[{number}]"
         if row.get("team_id") == _DASHBOARD:
             plan.differ(place, "a session of LiteLLM's admin page", "it ends by itself")
