@@ -24,7 +24,7 @@ _SECONDS: Final = {
     "mo": 2_592_000,
     "y": 31_536_000,
 }
-_DAY: Final = 86_400
+_DAY: Final = _SECONDS["d"]
 _MONTH: Final = 31 * _DAY
 # Whose length is that of ours; LiteLLM begins 30d on the first of a month.
 _EXACT: Final = {"1d": "daily", "24h": "daily", "30d": "monthly", "1mo": "monthly"}

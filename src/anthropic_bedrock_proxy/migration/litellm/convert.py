@@ -23,8 +23,8 @@ def convert(
 ) -> MigrationPlan:
     """Plans what a config.yaml and exports become here.
 
-    `environ` is for regions and models that the file names by variables; what the file itself sets
-    counts before. Raises `MigrationError`.
+    `environ` is for regions and models that the file names by variables; variables that the file
+    itself sets take precedence. Raises `MigrationError`.
     """
     document = mapping(config, "config.yaml")
     if all(is_empty(document.get(name)) for name in _SIGNS):
