@@ -8,19 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-SECTIONS: Final = ("general_settings", "router_settings", "litellm_settings")
-# Names that another module reads, in a section or beside them.
-ELSEWHERE: Final = (
-    "model_list",
-    "model_group_alias",
-    "fallbacks",
-    "default_fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "guardrails",
-    "cache_params",
-    *(f"redis_{name}" for name in ("url", "host", "port", "password", "ssl", "db", "username")),
-)
 OTHER: Final = ("nothing here has this effect", "leave it, or see docs/how-to/migrate-litellm.md")
 
 _DATABASE: Final = (

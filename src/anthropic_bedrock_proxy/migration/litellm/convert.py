@@ -12,10 +12,10 @@ from .callers import plan_callers
 from .deployments import read_deployments
 from .exports import LiteLLMExports
 from .routing import plan_routing
-from .settings import plan_settings
+from .settings import SECTIONS, plan_settings
 
 # One of these is in every config.yaml that has an effect.
-_SIGNS: Final = ("model_list", "general_settings", "router_settings", "litellm_settings")
+_SIGNS: Final = ("model_list", *SECTIONS)
 
 
 def convert(
