@@ -6,21 +6,20 @@ key alone, so each key gets what both allow.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from ...admin.patterns import HINT, SHA256
+from ...store.secrets import hash_secret
 from ..plan import MigrationPlan, PlannedOperation
 from ..shape import is_empty, text, texts
 from . import allowances
-from .advice import ADVICE_FOR_CALLERS, OTHER
+from .advice import ADVICE_FOR_CALLERS, tell_rest
 from .allowances import read_allowance
 from .exports import LiteLLMExports
 
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_HINT: Final = re.compile(r"sk-\.\.\.[!-~]{4}")
 _DASHBOARD: Final = "litellm-dashboard"  # the team of sessions of the admin page
 _ADMINISTRATOR: Final = "default_user_id"  # whose keys the master key has made
 _ALL: Final = ("all-proxy-models", "*")
@@ -109,14 +108,14 @@ def _plan_key(
 ) -> None:
     digest = text(row.get("token") or "", f"{place}.token")
     if digest.startswith("sk-"):
-        digest = hashlib.sha256(digest.encode()).hexdigest()
-    if not _HASH.fullmatch(digest):
+        digest = hash_secret(digest).hex()
+    if not re.fullmatch(SHA256, digest):
         plan.differ(place, "its token is no hash", "make a key: `keys create`, and give it out")
         return
     hint = row.get("key_name") or ""
     name = row.get("key_alias") or hint or f"litellm {digest[:8]}"
     body: dict[str, Any] = {"name": name, "secret_sha256": digest}
-    if _HINT.fullmatch(hint):
+    if re.fullmatch(HINT, hint):
         body["secret_hint"] = hint
     for field in ("user_id", "team_id"):
         if not is_empty(row.get(field)):
@@ -157,6 +156,4 @@ def _tell_rest(row: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:
     told = [name for name in row if name in _BOOKKEEPING and not is_empty(row[name])]
     if told:
         plan.differ(place, f"{', '.join(told)}: {_KEPT_THERE[0]}", _KEPT_THERE[1])
-    for name, value in row.items():
-        if name not in (*_READ, *_BOOKKEEPING) and not is_empty(value):
-            plan.differ(f"{place}.{name}", *ADVICE_FOR_CALLERS.get(name, OTHER))
+    tell_rest(row, (*_READ, *_BOOKKEEPING), place, ADVICE_FOR_CALLERS, plan)
