@@ -249,6 +249,12 @@ def test_a_budget_never_allows_more_than_before(fields, budget):
     assert {name: body[name] for name in body if name.endswith("_usd")} == budget
 
 
+@pytest.mark.parametrize("field", ["team_id", "user_id", "key_name", "litellm_budget_table"])
+def test_a_field_of_a_key_that_is_of_another_kind_is_refused(field):
+    with pytest.raises(MigrationError, match=rf"^keys\[0\].{field}: expected "):
+        plan_of(CONFIG, keys=[key(**{field: [1]})])
+
+
 def test_a_duration_of_another_form_is_refused():
     with pytest.raises(MigrationError, match=r"^keys\[0\].budget_duration: expected a duration"):
         plan_of(CONFIG, keys=[key(max_budget=1, budget_duration="soon")])

@@ -46,8 +46,9 @@ def plan_callers(exports: LiteLLMExports, plan: MigrationPlan) -> None:
     """Plans users, then teams, then the keys that name them. Raises `MigrationError`."""
     users = _plan_owners(exports.users, "user", plan)
     teams = _plan_owners(exports.teams, "team", plan)
-    for number, row in enumerate(exports.keys):
+    for number, listed in enumerate(exports.keys):
         place = f"keys[{number}]"
+        row = {**listed, **_owner_ids(listed, place)}
         if row.get("team_id") == _DASHBOARD:
             plan.differ(place, "a session of LiteLLM's admin page", "it ends by itself")
         elif (missing := _missing_owner(row, teams, users)) is not None:
@@ -59,6 +60,15 @@ def plan_callers(exports: LiteLLMExports, plan: MigrationPlan) -> None:
             )
         else:
             _plan_key(row, place, teams, users, plan)
+
+
+def _owner_ids(row: Mapping[str, Any], place: str) -> dict[str, str]:
+    """Returns the ids of a key's user and team, as far as it has them. Raises `MigrationError`."""
+    return {
+        field: text(row[field], f"{place}.{field}")
+        for field in ("user_id", "team_id")
+        if not is_empty(row.get(field))
+    }
 
 
 def _missing_owner(
@@ -112,7 +122,7 @@ def _plan_key(
     if not re.fullmatch(SHA256, digest):
         plan.differ(place, "its token is no hash", "make a key: `keys create`, and give it out")
         return
-    hint = row.get("key_name") or ""
+    hint = text(row.get("key_name") or "", f"{place}.key_name")
     name = row.get("key_alias") or hint or f"litellm {digest[:8]}"
     body: dict[str, Any] = {"name": name, "secret_sha256": digest}
     if re.fullmatch(HINT, hint):
