@@ -260,6 +260,12 @@ def test_a_duration_of_another_form_is_refused():
         plan_of(CONFIG, keys=[key(max_budget=1, budget_duration="soon")])
 
 
+def test_a_field_of_a_shared_budget_is_told_too():
+    row = key(litellm_budget_table={"budget_id": "b", "max_budget": 1, "soft_budget": 1})
+    told = reasons(plan_of(CONFIG, keys=[row]))
+    assert "warnings come" in told["keys[0].litellm_budget_table.soft_budget"]
+
+
 @pytest.mark.parametrize(
     ("of_key", "of_team", "allowed"),
     [

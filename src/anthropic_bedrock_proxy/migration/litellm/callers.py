@@ -14,7 +14,7 @@ from typing import Any, Final
 from ...admin.patterns import HINT, SHA256
 from ...store.secrets import hash_secret
 from ..plan import MigrationPlan, PlannedOperation
-from ..shape import is_empty, text, texts
+from ..shape import is_empty, mapping, text, texts
 from . import allowances
 from .advice import ADVICE_FOR_CALLERS, tell_rest
 from .allowances import read_allowance
@@ -166,4 +166,7 @@ def _tell_rest(row: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:
     told = [name for name in row if name in _BOOKKEEPING and not is_empty(row[name])]
     if told:
         plan.differ(place, f"{', '.join(told)}: {_KEPT_THERE[0]}", _KEPT_THERE[1])
-    tell_rest(row, (*_READ, *_BOOKKEEPING), place, ADVICE_FOR_CALLERS, plan)
+    where = f"{place}.litellm_budget_table"
+    shared = mapping(row.get("litellm_budget_table"), where)
+    for values, at in ((row, place), (shared, where)):
+        tell_rest(values, (*_READ, *_BOOKKEEPING), at, ADVICE_FOR_CALLERS, plan)
