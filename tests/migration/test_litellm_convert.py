@@ -81,10 +81,12 @@ def test_nothing_is_dropped_in_silence(case):
         ), own
 
 
-@pytest.mark.parametrize("case", CASES, ids=case_id)
-def test_no_secret_is_in_a_plan(case):
-    text = json.dumps(msgspec.to_builtins(planned(case).document(), str_keys=True), default=str)
-    assert not [secret for secret in SECRETS if secret in text]
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_is_in_a_plan(secret):
+    cases = [case for case in CASES if secret in (case / "config.yaml").read_text()]
+    assert cases
+    for case in cases:
+        assert secret not in json.dumps(planned(case).document())
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
