@@ -36,7 +36,6 @@ _STREAM_SECONDS_LONG: Final = 2.0  # how long one paced stream lasts
 class Paced(msgspec.Struct, frozen=True):
     """The price of a request at a rate that leaves the subject time to rest."""
 
-    rate: int
     cpu_us: float
     run: OpenLoop
 
@@ -64,7 +63,7 @@ class Measured(msgspec.Struct):
     unlimited_us: float  # without limits and budget
     yardstick_us: float
     closed: ClosedLoop
-    paced: list[Paced]  # one for each of PACED_RATES
+    paced: dict[int, Paced]  # by rate, for each of PACED_RATES
     fixed: OpenLoop
     dense: StreamLoad  # an event every 10 ms: the machine's limit is near, wake-ups merge
     sparse: StreamLoad  # an event every 50 ms: one wake-up for each
@@ -96,7 +95,7 @@ def measure(
         closed_loop(proxy.target(), connections=_CONNECTIONS, seconds=1)  # warms it up
         books.settle()
         cpu_us, unlimited_us, yardstick_us, closed = _closed_rounds(proxy, books, yardstick, plan)
-        paced = [_paced(proxy, books, rate, plan.seconds * 2) for rate in PACED_RATES]
+        paced = {rate: _paced(proxy, books, rate, plan.seconds * 2) for rate in PACED_RATES}
         fixed = _fixed_rate(proxy.target(), closed.rps, plan.seconds)
         dense = _streams(proxy, upstream, 10, plan)
         sparse = _streams(proxy, upstream, 50, plan)
@@ -110,7 +109,7 @@ def measure(
         loaded_pss_mb = proxy.pss_mb()
     problems = books.problems()
     failed = closed.errors + fixed.errors + sum(load.broken for load in (dense, sparse, few))
-    failed += sum(one.run.errors for one in paced)
+    failed += sum(one.run.errors for one in paced.values())
     if failed:
         problems.append(f"{failed} answers were not a success")
     if upstream.asked().answers == before.answers:
@@ -170,7 +169,7 @@ def _paced(proxy: Proxy, books: _Books, rate: int, seconds: float) -> Paced:
     began = proxy.cpu()
     run = open_loop(proxy.target(), rate=rate, seconds=seconds, connections=_PACED_CONNECTIONS)
     books.settle()
-    return Paced(rate=rate, cpu_us=(proxy.cpu() - began) / run.sent * 1e6, run=run)
+    return Paced(cpu_us=(proxy.cpu() - began) / run.sent * 1e6, run=run)
 
 
 def _fixed_rate(target: Target, closed_rps: float, seconds: float) -> OpenLoop:

@@ -11,11 +11,12 @@ dollars, so a dollar pays for 273 million requests.
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,7 +25,8 @@ from .table import Row
 ROOT: Final = Path(__file__).parents[1]
 RESULTS: Final = ROOT / "bench/results"
 PAGES: Final = ("docs/performance.md", "docs/costs.md")
-_SECONDS_A_MONTH: Final = 730 * 3600
+_HOURS_A_MONTH: Final = 730
+_T = TypeVar("_T")
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -53,15 +55,12 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 class Results(msgspec.Struct, frozen=True):
-    """What a bench wrote with `--json`."""
+    """What a bench wrote with `--json`, as far as pages show it."""
 
     rows: list[Row]
-    load: list[str]
-    problems: list[str] = []
-    missing: dict[str, str] = {}
 
 
-def read(name: str, kind: type[Any]) -> Any:
+def read(name: str, kind: type[_T]) -> _T:
     """Returns a file of bench/results, decoded."""
     return msgspec.json.decode((RESULTS / f"{name}.json").read_bytes(), type=kind)
 
@@ -115,8 +114,8 @@ def _monthly(gateway: Gateway, load: int, costs: Costs) -> str:
     """Returns a month's dollars: of the first machine as many as the load needs, at least two."""
     machine = costs.machines[0]
     needed = load * gateway.cpu_us / 1e6 / costs.used / machine.vcpus
-    count = max(2, -(-needed // 1))
-    return f"{count * machine.hour * _SECONDS_A_MONTH / 3600:,.0f} ({count:.0f})"
+    count = max(2, math.ceil(needed))
+    return f"{count * machine.hour * _HOURS_A_MONTH:,.0f} ({count})"
 
 
 def _of_rows(rows: Sequence[Row], *, targets: bool) -> str:

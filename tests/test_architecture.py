@@ -56,7 +56,13 @@ ALLOWED = {
         "store.totals",
         "telemetry.request_log.record",
     },
-    "migration": {"models.geography", "models.names", "models.registry"},
+    "migration": {
+        "admin.patterns",
+        "models.geography",
+        "models.names",
+        "models.registry",
+        "store.secrets",
+    },
     "config": {"models.geography"},
     "health": set(),
     "diagnosis": {

@@ -52,7 +52,7 @@ def test_an_error_has_words_of_its_own_or_hands_on_those_of_others():
         module
         for module, tree in said.trees().items()
         for call, scope in said.calls(tree, {})
-        for kind, argument in said.said(module, call, scope)
+        for kind, argument in said.message_arguments(module, call, scope)
         if kind in said.STATUS
         for text in said.texts_of(argument, scope)
         if not any(len(word) > 1 for word in said.Template(module, kind, text).words)

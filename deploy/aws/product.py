@@ -21,20 +21,19 @@ DEFAULT_PREFIX = "anthropic-proxy-"
 
 
 def tables() -> dict[str, dict[str, Any]]:
-    """Describes the needed tables: the setting of the name, its end, keys, index and TTL."""
+    """Describes the needed tables: the setting of the name, its end, keys, indexes and TTL."""
     settings = {field.attribute: field for field in fields(TableSettings)}
     described = {}
     for kind in NEEDED:
-        request = creation("", SHAPES[kind])
-        hash_key, range_key, *_ = [*(key["AttributeName"] for key in request["KeySchema"]), None]
-        indexes = request.get("GlobalSecondaryIndexes", [])
+        shape = SHAPES[kind]
+        indexes = creation("", shape).get("GlobalSecondaryIndexes", [])
         described[kind] = {
             "setting": settings[kind].name,
             "suffix": settings[kind].default.removeprefix(DEFAULT_PREFIX),
-            "hash_key": hash_key,
-            "range_key": range_key,
+            "hash_key": shape.hash,
+            "range_key": shape.range,
             "indexes": {i["IndexName"]: i["KeySchema"][0]["AttributeName"] for i in indexes},
-            "ttl": SHAPES[kind].ttl,
+            "ttl": shape.ttl,
         }
     return described
 

@@ -26,10 +26,10 @@ def build(app: cdk.App) -> None:
     options = Options.read(app.node.try_get_context)
     name = options.name
     network = NetworkStack(app, f"{name}-network", options)
-    limits_url = "memory://"
+    redis_url = None
     if options.create_tables or options.limits == "redis":
-        limits_url = DataStack(app, f"{name}-data", options, network).limits_url
-    service = ServiceStack(app, f"{name}-service", options, network, limits_url)
+        redis_url = DataStack(app, f"{name}-data", options, network).redis_url
+    service = ServiceStack(app, f"{name}-service", options, network, redis_url)
     if options.executors:
         ExecutorStack(app, f"{name}-executors", options, network, service)
 

@@ -37,7 +37,7 @@ class Balancer(Construct):
         )
         excuse(self.balancer, "CKV_AWS_91", "the proxy's own access log has every request")
         self.targets = self._make_targets(network.vpc)
-        self._listen(options.certificate_arn)
+        self._listen(options)
         scheme = "https" if options.certificate_arn else "http"
         self.url = f"{scheme}://{self.balancer.load_balancer_dns_name}"
 
@@ -70,13 +70,13 @@ class Balancer(Construct):
             ),
         )
 
-    def _listen(self, certificate_arn: str) -> None:
+    def _listen(self, options: Options) -> None:
         forward = elb.ListenerAction.forward([self.targets])
-        if certificate_arn:
+        if options.certificate_arn:
             listener = self.balancer.add_listener(
                 "Https",
-                port=443,
-                certificates=[elb.ListenerCertificate.from_arn(certificate_arn)],
+                port=options.balancer_port,
+                certificates=[elb.ListenerCertificate.from_arn(options.certificate_arn)],
                 ssl_policy=elb.SslPolicy.RECOMMENDED_TLS,
                 default_action=forward,
                 open=False,
@@ -84,7 +84,7 @@ class Balancer(Construct):
         else:
             listener = self.balancer.add_listener(
                 "Http",
-                port=80,
+                port=options.balancer_port,
                 protocol=elb.ApplicationProtocol.HTTP,
                 default_action=forward,
                 open=False,

@@ -14,11 +14,11 @@ from options import Options
 
 
 def make_log_group(scope: Construct, options: Options, kind: str) -> logs.LogGroup:
-    """Makes a log group, by a name that permissions can be told before it is there."""
+    """Makes the log group of a kind of containers."""
     group = logs.LogGroup(
         scope,
         "Log",
-        log_group_name=f"/{options.name}/{kind}",
+        log_group_name=options.log_group(kind),
         removal_policy=cdk.RemovalPolicy.DESTROY,
     )
     excuse(

@@ -7,7 +7,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_elasticache as elasticache
 from constructs import Construct
 from excuses import excuse
-from facts import PRODUCT
+from facts import PRODUCT, SERVICE
 from network import NetworkStack
 from options import Options
 
@@ -22,9 +22,9 @@ class DataStack(cdk.Stack):
         if options.create_tables:
             for kind, table in options.tables.items():
                 self._add_table(kind, table)
-        self.limits_url = "memory://"
+        self.redis_url: str | None = None
         if options.limits == "redis":
-            self.limits_url = self._make_redis(options, network)
+            self.redis_url = self._make_redis(options, network)
 
     def _add_table(self, kind: str, name: str) -> None:
         described = PRODUCT["tables"][kind]
@@ -51,13 +51,12 @@ class DataStack(cdk.Stack):
             table.add_global_secondary_index(index_name=index, partition_key=_attribute(attribute))
 
     def _make_redis(self, options: Options, network: NetworkStack) -> str:
-        """Adds Valkey, which speaks Redis and costs a fifth less; returns the URL of limits."""
+        """Adds Valkey, which speaks Redis and costs a fifth less; returns its URL."""
         subnets = elasticache.CfnSubnetGroup(
             self,
             "RedisSubnets",
             description="Private subnets",
-            subnet_ids=[subnet.subnet_id for subnet in network.vpc.private_subnets]
-            or [subnet.subnet_id for subnet in network.vpc.isolated_subnets],
+            subnet_ids=network.vpc.select_subnets(subnet_group_name="tasks").subnet_ids,
         )
         group = elasticache.CfnReplicationGroup(
             self,
@@ -75,7 +74,8 @@ class DataStack(cdk.Stack):
             security_group_ids=[network.redis.security_group_id],
         )
         excuse(group, "CKV_AWS_31", "it holds counts alone, and only tasks of the proxy reach it")
-        return f"rediss://{group.attr_primary_end_point_address}:6379/0"
+        port = SERVICE["redis_port"]
+        return f"rediss://{group.attr_primary_end_point_address}:{port}/0"
 
 
 def _attribute(name: str) -> dynamodb.Attribute:

@@ -47,8 +47,8 @@ class ExecutorStack(cdk.Stack):
             vpc=network.vpc,
             has_ec2_capacity=True,
         )
-        names = discovery.PrivateDnsNamespace(
-            self, "Names", name=f"{options.name}.internal", vpc=network.vpc
+        namespace = discovery.PrivateDnsNamespace(
+            self, "Names", name=options.domain, vpc=network.vpc
         )
         task = self._make_task(make_log_group(self, options, "executors"))
         role = iam.Role(
@@ -63,7 +63,7 @@ class ExecutorStack(cdk.Stack):
         )
         for number in range(options.executors):
             self._add_machine(number, role)
-            self._add_service(number, task, names)
+            self._add_service(number, task, namespace)
 
     def _make_task(self, log: logs.LogGroup) -> ecs.Ec2TaskDefinition:
         options = self._options
@@ -73,7 +73,7 @@ class ExecutorStack(cdk.Stack):
             "Task",
             network_mode=ecs.NetworkMode.AWS_VPC,
             execution_role=make_execution_role(
-                self, "ExecutionRole", f"/{options.name}/executors", token.values()
+                self, "ExecutionRole", options.log_group("executors"), token.values()
             ),
             volumes=[
                 # Docker's own volume: it takes over the owner that the image gave to the folder.
@@ -140,7 +140,7 @@ class ExecutorStack(cdk.Stack):
         )
 
     def _add_service(
-        self, number: int, task: ecs.Ec2TaskDefinition, names: discovery.PrivateDnsNamespace
+        self, number: int, task: ecs.Ec2TaskDefinition, namespace: discovery.PrivateDnsNamespace
     ) -> None:
         ecs.Ec2Service(
             self,
@@ -156,8 +156,8 @@ class ExecutorStack(cdk.Stack):
                 ecs.PlacementConstraint.member_of(f"attribute:executor == {number}")
             ],
             cloud_map_options=ecs.CloudMapOptions(
-                name=f"executor-{number}",
-                cloud_map_namespace=names,
+                name=self._options.executor_names[number],
+                cloud_map_namespace=namespace,
                 dns_record_type=discovery.DnsRecordType.A,
                 dns_ttl=cdk.Duration.seconds(10),
             ),

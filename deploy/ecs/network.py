@@ -8,8 +8,6 @@ from constructs import Construct
 from facts import SERVICE
 from options import Options
 
-_REDIS_PORT = 6379
-
 
 class NetworkStack(cdk.Stack):
     """Two or three zones: balancers and NAT gateways in public subnets, others in private."""
@@ -52,8 +50,10 @@ class NetworkStack(cdk.Stack):
 
     def _add_endpoints(self, options: Options) -> None:
         """Adds the ways to AWS that stay inside: gateways cost nothing and are always there."""
-        self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        self.vpc.add_gateway_endpoint("Dynamodb", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        for endpoint in SERVICE["gateway_endpoints"]:
+            self.vpc.add_gateway_endpoint(
+                endpoint.title(), service=ec2.GatewayVpcEndpointAwsService(endpoint)
+            )
         if options.egress == "nat":
             return
         group = self._group("Endpoints", "Endpoints of AWS inside of the VPC")
@@ -72,11 +72,11 @@ class NetworkStack(cdk.Stack):
         )
 
     def _connect(self, options: Options) -> None:
-        port = ec2.Port.tcp(443 if options.certificate_arn else 80)
+        port = ec2.Port.tcp(options.balancer_port)
         for network in options.clients or [options.vpc_cidr]:
             self.balancer.add_ingress_rule(ec2.Peer.ipv4(network), port, "Clients")
         _allow(self.balancer, self.tasks, SERVICE["port"], "Requests and health checks")
-        _allow(self.tasks, self.redis, _REDIS_PORT, "Limits")
+        _allow(self.tasks, self.redis, SERVICE["redis_port"], "Limits")
         _allow(self.tasks, self.executors, SERVICE["executor_port"], "Code of models")
         # Bedrock, DynamoDB, secrets, images, logs; and the documents that clients name by URL.
         for group in (self.tasks, self.machines):

@@ -15,7 +15,6 @@ _PINNED: Final = r"[^\s@]+(?:@sha256:[0-9a-f]{64}|:(?!latest$)[\w.-]+)"
 _OWN_REGISTRY: Final = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.+"
 _KEPT_ARN: Final = r"arn:[\w-]+:(?:secretsmanager:[^:]+:\d+:secret:|ssm:[^:]+:\d+:parameter/).+"
 _ROLE_ARN: Final = r"arn:[\w-]+:iam::\d{12}:role/.+"
-_MOST_ZONES: Final = 3
 
 
 class BadOptionError(ValueError):
@@ -77,10 +76,29 @@ class Options:
         return max(1, self.cpu // 1024)
 
     @property
+    def balancer_port(self) -> int:
+        """Returns the port of the balancer: HTTPS with a certificate, else HTTP."""
+        return 443 if self.certificate_arn else 80
+
+    @property
+    def domain(self) -> str:
+        """Returns the private domain of the executors' names."""
+        return f"{self.name}.internal"
+
+    @property
+    def executor_names(self) -> list[str]:
+        """Returns the executors' names in that domain."""
+        return [f"executor-{number}" for number in range(self.executors)]
+
+    @property
     def executor_urls(self) -> list[str]:
         """Returns the executors' addresses, which they have by Cloud Map."""
         port = SERVICE["executor_port"]
-        return [f"http://executor-{n}.{self.name}.internal:{port}" for n in range(self.executors)]
+        return [f"http://{name}.{self.domain}:{port}" for name in self.executor_names]
+
+    def log_group(self, kind: str) -> str:
+        """Returns the name of a log group, which permissions are told before it is there."""
+        return f"/{self.name}/{kind}"
 
     def _rules(self) -> Mapping[str, bool]:
         """Tells which rules hold, by their refusals in refusals.json."""
@@ -92,7 +110,7 @@ class Options:
             "name": _matches(r"[a-z][a-z0-9-]{1,18}[a-z0-9]", self.name),
             "image_pinned": _matches(_PINNED, self.image),
             "networks": all(map(_is_network, [self.vpc_cidr, *self.clients])),
-            "zones": 1 < self.zones <= _MOST_ZONES,
+            "zones": self.zones in {2, 3},
             "egress": self.egress in {"nat", "endpoints"},
             "endpoints_image": self.egress != "endpoints" or own_image,
             "endpoints_executors": self.egress != "endpoints" or not self.executors,

@@ -24,7 +24,7 @@ class ServiceStack(cdk.Stack):
         name: str,
         options: Options,
         network: NetworkStack,
-        limits_url: str,
+        redis_url: str | None,
     ) -> None:
         super().__init__(scope, name, description="The Anthropic Bedrock proxy")
         self._options = options
@@ -32,7 +32,7 @@ class ServiceStack(cdk.Stack):
         excuse(
             self.cluster, "CKV_AWS_65", "Container Insights is priced by metric; alarms need none"
         )
-        task = self._make_task(limits_url)
+        task = self._make_task(redis_url)
         balancer = Balancer(self, "Balancer", options, network)
         service = ecs.FargateService(
             self,
@@ -57,7 +57,7 @@ class ServiceStack(cdk.Stack):
         )
         cdk.CfnOutput(self, "Url", value=balancer.url)
 
-    def _make_task(self, limits_url: str) -> ecs.FargateTaskDefinition:
+    def _make_task(self, redis_url: str | None) -> ecs.FargateTaskDefinition:
         options = self._options
         log = make_log_group(self, options, "proxy")
         task = ecs.FargateTaskDefinition(
@@ -71,7 +71,7 @@ class ServiceStack(cdk.Stack):
             ),
             task_role=make_task_role(self, "TaskRole", options),
             execution_role=make_execution_role(
-                self, "ExecutionRole", f"/{options.name}/proxy", options.secrets.values()
+                self, "ExecutionRole", options.log_group("proxy"), options.secrets.values()
             ),
             volumes=[ecs.Volume(name="data")],
         )
@@ -81,17 +81,17 @@ class ServiceStack(cdk.Stack):
             image=options.image,
             port=SERVICE["port"],
             log=log,
-            environment=self._environment(limits_url),
+            environment=self._environment(redis_url),
             secrets=options.secrets,
         )
         return task
 
-    def _environment(self, limits_url: str) -> dict[str, str]:
+    def _environment(self, redis_url: str | None) -> dict[str, str]:
         options = self._options
         fixed = document(
             "environment.json",
             region=self.region,
-            limits_url=limits_url,
+            limits_url=redis_url or "memory://",
             vpc_cidr=options.vpc_cidr,
             workers=options.workers,
             metrics=str("METRICS_TOKEN" in options.secrets).lower(),

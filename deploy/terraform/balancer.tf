@@ -1,7 +1,9 @@
 # The load balancer: inside of the VPC unless a certificate is given and `public` is said.
 
 locals {
-  scheme = var.certificate_arn == "" ? "http" : "https"
+  has_certificate = var.certificate_arn != ""
+  scheme          = local.has_certificate ? "https" : "http"
+  balancer_port   = local.has_certificate ? 443 : 80
 }
 
 resource "aws_lb" "this" {
@@ -41,10 +43,10 @@ resource "aws_lb_listener" "this" {
   #checkov:skip=CKV_AWS_2:Without a certificate it is inside of the VPC
   #checkov:skip=CKV_AWS_103:ssl_policy has TLS 1.2 and newer where there is TLS
   load_balancer_arn = aws_lb.this.arn
-  port              = var.certificate_arn == "" ? 80 : 443
+  port              = local.balancer_port
   protocol          = upper(local.scheme)
-  certificate_arn   = var.certificate_arn == "" ? null : var.certificate_arn
-  ssl_policy        = var.certificate_arn == "" ? null : "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = local.has_certificate ? var.certificate_arn : null
+  ssl_policy        = local.has_certificate ? "ELBSecurityPolicy-TLS13-1-2-2021-06" : null
 
   default_action {
     type             = "forward"

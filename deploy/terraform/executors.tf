@@ -3,32 +3,31 @@
 # machine with its number, at a name of its own, never behind a balancer.
 
 locals {
-  has_executors = var.executors > 0 ? 1 : 0
-  socket        = "/var/run/docker.sock"
+  socket = "/var/run/docker.sock"
 }
 
 data "aws_ssm_parameter" "machine_image" {
-  count = local.has_executors
+  count = local.has_executors ? 1 : 0
 
   name = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
 }
 
 resource "aws_iam_role" "machine" {
-  count = local.has_executors
+  count = local.has_executors ? 1 : 0
 
   name_prefix        = "${var.name}-machine-"
   assume_role_policy = local.trust.ec2
 }
 
 resource "aws_iam_role_policy_attachment" "machine" {
-  count = local.has_executors
+  count = local.has_executors ? 1 : 0
 
   role       = aws_iam_role.machine[0].name
   policy_arn = "arn:${local.place.partition}:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
 }
 
 resource "aws_iam_instance_profile" "machine" {
-  count = local.has_executors
+  count = local.has_executors ? 1 : 0
 
   name_prefix = "${var.name}-machine-"
   role        = aws_iam_role.machine[0].name
@@ -92,9 +91,9 @@ resource "aws_autoscaling_group" "machine" {
 }
 
 resource "aws_service_discovery_private_dns_namespace" "this" {
-  count = local.has_executors
+  count = local.has_executors ? 1 : 0
 
-  name = "${var.name}.internal"
+  name = local.domain
   vpc  = aws_vpc.this.id
 }
 
@@ -114,7 +113,7 @@ resource "aws_service_discovery_service" "executor" {
 }
 
 resource "aws_ecs_task_definition" "executor" {
-  count = local.has_executors
+  count = local.has_executors ? 1 : 0
 
   family                   = "${var.name}-executor"
   requires_compatibilities = ["EC2"]

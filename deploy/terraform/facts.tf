@@ -30,17 +30,19 @@ locals {
     account   = data.aws_caller_identity.current.account_id
   }
 
+  has_executors  = var.executors > 0
+  domain         = "${var.name}.internal" # of the executors' names
   executor_names = [for number in range(var.executors) : "executor-${number}"]
-  executor_urls  = [for name in local.executor_names : "http://${name}.${var.name}.internal:${local.service.executor_port}"]
+  executor_urls  = [for name in local.executor_names : "http://${name}.${local.domain}:${local.service.executor_port}"]
 
   environment = merge(
     jsondecode(templatefile("${local.facts}/environment.json", {
       region      = local.place.region
-      limits_url  = var.limits == "redis" ? "rediss://${aws_elasticache_replication_group.limits[0].primary_endpoint_address}:6379/0" : "memory://"
+      limits_url  = var.limits == "redis" ? "rediss://${aws_elasticache_replication_group.limits[0].primary_endpoint_address}:${local.service.redis_port}/0" : "memory://"
       vpc_cidr    = var.vpc_cidr
       workers     = max(1, floor(var.cpu / 1024))
       metrics     = contains(keys(var.secrets), "METRICS_TOKEN")
-      sandboxes   = var.executors > 0
+      sandboxes   = local.has_executors
       sandbox_url = join(",", local.executor_urls)
     })),
     { for kind, table in local.product.tables : table.setting => local.tables[kind] },

@@ -1,16 +1,16 @@
 # What cannot work is refused, by the same sentences as those of the CDK app.
 
 locals {
-  pinned           = "^[^\\s@]+(@sha256:[0-9a-f]{64}|:[\\w.-]+)$"
-  size             = lookup(local.service.fargate, tostring(var.cpu), { least = 1, most = 0 })
-  given_settings   = concat(keys(var.settings), keys(var.executor_settings))
-  fixed_settings   = concat(keys(jsondecode(file("${local.facts}/environment.json"))), [for table in local.product.tables : table.setting])
-  is_own_image     = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/", var.image))
-  is_pinned        = { for name, image in { proxy = var.image, executor = var.executor_image } : name => can(regex(local.pinned, image)) && !endswith(image, ":latest") }
-  are_secret_arns  = alltrue([for arn in values(var.secrets) : can(regex("^arn:[\\w-]+:(secretsmanager:[^:]+:\\d+:secret:|ssm:[^:]+:\\d+:parameter/).+$", arn))])
-  are_roles        = alltrue([for arn in var.assume_roles : can(regex("^arn:[\\w-]+:iam::\\d{12}:role/.+$", arn))])
-  are_networks     = alltrue([for network in concat([var.vpc_cidr], var.clients) : can(cidrnetmask(network))])
-  secrets_in_words = setintersection(local.given_settings, local.product.secret_settings)
+  pinned          = "^[^\\s@]+(@sha256:[0-9a-f]{64}|:[\\w.-]+)$"
+  size            = lookup(local.service.fargate, tostring(var.cpu), { least = 1, most = 0 })
+  given_settings  = concat(keys(var.settings), keys(var.executor_settings))
+  fixed_settings  = concat(keys(jsondecode(file("${local.facts}/environment.json"))), [for table in local.product.tables : table.setting])
+  is_own_image    = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/", var.image))
+  is_pinned       = { for name, image in { proxy = var.image, executor = var.executor_image } : name => can(regex(local.pinned, image)) && !endswith(image, ":latest") }
+  are_secret_arns = alltrue([for arn in values(var.secrets) : can(regex("^arn:[\\w-]+:(secretsmanager:[^:]+:\\d+:secret:|ssm:[^:]+:\\d+:parameter/).+$", arn))])
+  are_roles       = alltrue([for arn in var.assume_roles : can(regex("^arn:[\\w-]+:iam::\\d{12}:role/.+$", arn))])
+  are_networks    = alltrue([for network in concat([var.vpc_cidr], var.clients) : can(cidrnetmask(network))])
+  plain_secrets   = setintersection(local.given_settings, local.product.secret_settings)
 }
 
 resource "terraform_data" "options" {
@@ -40,11 +40,11 @@ resource "terraform_data" "options" {
       error_message = local.refusals.endpoints_image
     }
     precondition {
-      condition     = var.egress != "endpoints" || var.executors == 0
+      condition     = var.egress != "endpoints" || !local.has_executors
       error_message = local.refusals.endpoints_executors
     }
     precondition {
-      condition     = !var.public || var.certificate_arn != ""
+      condition     = !var.public || local.has_certificate
       error_message = local.refusals.public_certificate
     }
     precondition {
@@ -68,7 +68,7 @@ resource "terraform_data" "options" {
       error_message = local.refusals.architecture
     }
     precondition {
-      condition     = length(local.secrets_in_words) == 0
+      condition     = length(local.plain_secrets) == 0
       error_message = local.refusals.secret_in_settings
     }
     precondition {
@@ -84,11 +84,11 @@ resource "terraform_data" "options" {
       error_message = local.refusals.role_arns
     }
     precondition {
-      condition     = var.executors == 0 || local.is_pinned.executor
+      condition     = !local.has_executors || local.is_pinned.executor
       error_message = local.refusals.executor_image_pinned
     }
     precondition {
-      condition     = var.executors == 0 || contains(keys(var.secrets), "SANDBOX_TOKEN")
+      condition     = !local.has_executors || contains(keys(var.secrets), "SANDBOX_TOKEN")
       error_message = local.refusals.executor_token
     }
   }

@@ -3,7 +3,7 @@
 locals {
   log_groups = merge(
     { proxy = "/${var.name}/proxy" },
-    var.executors > 0 ? { executors = "/${var.name}/executors" } : {},
+    local.has_executors ? { executors = "/${var.name}/executors" } : {},
   )
   secrets_of = {
     proxy     = values(var.secrets)

@@ -13,14 +13,14 @@ locals {
   # From one group to another.
   ways = {
     requests = { from = "balancer", to = "tasks", port = local.service.port }
-    limits   = { from = "tasks", to = "redis", port = 6379 }
+    limits   = { from = "tasks", to = "redis", port = local.service.redis_port }
     code     = { from = "tasks", to = "executors", port = local.service.executor_port }
   }
 
   # From networks into a group.
   entries = merge(
     { for network in length(var.clients) > 0 ? var.clients : [var.vpc_cidr] : "balancer ${network}" => {
-      to = "balancer", network = network, port = var.certificate_arn == "" ? 80 : 443
+      to = "balancer", network = network, port = local.balancer_port
     } },
     { endpoints = { to = "endpoints", network = var.vpc_cidr, port = 443 } },
   )

@@ -24,9 +24,6 @@ PLACES = {
     "sandboxes": "true",
     "sandbox_url": "http://executor-0.claude-proxy.internal:8001",
 }
-SERVICE = fact("service.json")
-
-
 ALONE = {
     **PLACES,
     "limits_url": "memory://",
@@ -34,6 +31,7 @@ ALONE = {
     "sandboxes": "false",
     "sandbox_url": "",
 }
+SERVICE = fact("service.json")
 # What each method of the store's tables asks of DynamoDB.
 OPERATIONS = {
     "get": {"GetItem"},

@@ -34,18 +34,12 @@ def parsed(path):
 def declared():
     """Everything that the module declares, as expressions name it."""
     names = {f"var.{bare(name)}" for block in blocks(FILES, "variable") for name in block}
-    names |= {
-        f"local.{name}"
-        for block in blocks(FILES, "locals")
-        for name in block
-        if not name.startswith("__")
-    }
+    names |= {f"local.{name}" for block in blocks(FILES, "locals") for name in block}
     for kind, prefix in (("resource", ""), ("data", "data.")):
         for block in blocks(FILES, kind):
             for resource, named in block.items():
-                if not resource.startswith("__"):
-                    names |= {f"{prefix}{bare(resource)}.{bare(name)}" for name in named}
-    return {name for name in names if "__" not in name}
+                names |= {f"{prefix}{bare(resource)}.{bare(name)}" for name in named}
+    return {name for name in names if "__" not in name}  # hcl2's own notes are not the module's
 
 
 def referred(text):
@@ -78,7 +72,13 @@ def test_files_are_read_from_the_facts_that_cdk_reads():
 
 def test_no_number_or_path_of_the_facts_is_repeated():
     service = fact("service.json")
-    numbers = ["port", "executor_port", "deregistration_seconds", "balancer_idle_seconds"]
+    numbers = [
+        "port",
+        "executor_port",
+        "redis_port",
+        "deregistration_seconds",
+        "balancer_idle_seconds",
+    ]
     for text in (*(str(service[name]) for name in numbers), "65532", "/metrics", "/ready"):
         assert not re.search(rf"(?<!\d){re.escape(text)}(?!\d)", CODE), text
     assert not re.search(r"\"(?:bedrock|dynamodb|pricing|ecr|logs):\w+\"", CODE)

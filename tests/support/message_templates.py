@@ -52,7 +52,7 @@ class Template(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The text on one line; a log line's own form of what differs is ours."""
+        """The text on one line; placeholders of a log line (`%s`) become an ellipsis, too."""
         text = " ".join(self.text.split())
         return FORM.sub(DIFFERS, text) if self.kind == "log" else text
 
@@ -136,12 +136,12 @@ def templates() -> tuple[Template, ...]:
 def _found() -> Iterator[Template]:
     for module, tree in trees().items():
         for call, scope in calls(tree, {}):
-            for kind, argument in said(module, call, scope):
+            for kind, argument in message_arguments(module, call, scope):
                 for text in texts_of(argument, scope):
                     yield Template(module, kind, text)
 
 
-def said(module: str, call: ast.Call, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
+def message_arguments(module: str, call: ast.Call, scope: Scope) -> Iterator[tuple[str, ast.expr]]:
     """The kind and the expression of each text that a call takes."""
     if not call.args:
         return

@@ -115,25 +115,18 @@ async def get(call: AdminCall[Nothing, Nothing]) -> dict[str, Any]:
 async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
     """Makes a key; a secret that was made for it is in the answer, this once."""
     fields = await _fields(call, call.body)
-    brought, brought_hint = fields.pop("secret_sha256", None), fields.pop("secret_hint", None)
-    secret = mint_secret()
-    own = NewSecret(hash_secret(secret), hint_of(secret))
-    if brought is not None:
-        own = NewSecret(bytes.fromhex(brought), brought_hint or UNKNOWN_HINT)
-        _check_brought(fields)
-    elif brought_hint is not None:
-        raise InvalidRequestError("secret_hint: belongs to secret_sha256")
+    kept, secret = _new_secret(fields)
     key = KeyRecord(
         id=mint_key_id(),
-        secret_hint=own.hint,
+        secret_hint=kept.hint,
         created_at=call.now,
         updated_at=call.now,
         **fields,
     )
     check_reach(call.actor, key)
-    await call.store.keys.create(key, own.hash, first=call.query.first)
+    await call.store.keys.create(key, kept.hash, first=call.query.first)
     warnings = await budget_warnings(call, fields, key.allowed_models)
-    told = {"id": key.id, "key": secret} if brought is None else {}
+    told = {} if secret is None else {"id": key.id, "key": secret}
     return Change(
         document=told | document(key) | warnings,
         object=key.id,
@@ -142,12 +135,22 @@ async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
     )
 
 
-def _check_brought(fields: Mapping[str, Any]) -> None:
-    """Raises `InvalidRequestError` for rights that a secret of elsewhere must not open."""
-    if fields.get("admin_scopes"):
+def _new_secret(fields: dict[str, Any]) -> tuple[NewSecret, str | None]:
+    """Takes the secret of a new key out of its fields, or makes one and returns its text, too.
+
+    Raises `InvalidRequestError`.
+    """
+    digest, hint = fields.pop("secret_sha256", None), fields.pop("secret_hint", None)
+    if digest is None:
+        if hint is not None:
+            raise InvalidRequestError("secret_hint: belongs to secret_sha256")
+        secret = mint_secret()
+        return NewSecret(hash_secret(secret), hint_of(secret)), secret
+    if fields.get("admin_scopes"):  # which a secret of elsewhere must not open
         raise InvalidRequestError(
             "secret_sha256: a key with admin scopes gets a secret that is made here"
         )
+    return NewSecret(bytes.fromhex(digest), hint or UNKNOWN_HINT), None
 
 
 async def update(call: AdminCall[ChangedKey, Nothing]) -> Change:

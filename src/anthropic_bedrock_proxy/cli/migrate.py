@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import click
 
 from ..migration.plan import MigrationError, MigrationPlan, PlannedDifference
 from .client import admin
 from .common import json_option, where_options
-from .migrate_apply import Outcome, apply
+from .migrate_apply import AppliedOperation, State, apply
 from .terminal import say, say_json
 from .wire import Where
 
@@ -58,18 +58,16 @@ def litellm(
         plan = _planned(config_yaml, {"keys": keys, "teams": teams, "users": users})
     except MigrationError as error:
         raise click.ClickException(str(error)) from error
-    outcomes: list[Outcome] = []
+    applied: list[AppliedOperation] = []
     if applies:
         with admin(where, without_store="make") as client:
-            outcomes = apply(plan, client)
+            applied = apply(plan, client)
     if as_json:
-        say_json(
-            plan.document() | {"applied": applies, "outcomes": [one.document() for one in outcomes]}
-        )
+        say_json(plan.document() | {"applied": applies, "outcomes": applied})
     else:
         _say_plan(plan)
-        _say_end(plan, outcomes, applies=applies)
-    if any(one.state == "refused" for one in outcomes):
+        _say_end(plan, applied, applies=applies)
+    if any(one.state == "refused" for one in applied):
         raise SystemExit(1)
 
 
@@ -124,10 +122,10 @@ def _grouped(differences: Sequence[PlannedDifference]) -> dict[tuple[str, str], 
     return found
 
 
-def _say_end(plan: MigrationPlan, outcomes: Sequence[Outcome], *, applies: bool) -> None:
-    for outcome in outcomes:
-        if outcome.state != "done":
-            say(f"{outcome.state}: {outcome.what}: {outcome.message}", err=True)
+def _say_end(plan: MigrationPlan, applied: Sequence[AppliedOperation], *, applies: bool) -> None:
+    for one in applied:
+        if one.state != "done":
+            say(f"{one.state}: {one.what}: {one.message}", err=True)
     counted = (
         f"{len(plan.settings)} settings, {len(plan.operations)} operations, "
         f"{len(plan.differences)} differences"
@@ -135,8 +133,5 @@ def _say_end(plan: MigrationPlan, outcomes: Sequence[Outcome], *, applies: bool)
     if not applies:
         say(f"{counted}. Nothing was changed: --apply keeps what is for the store.")
         return
-    sums: dict[str, Any] = {
-        state: sum(one.state == state for one in outcomes)
-        for state in ("done", "there already", "refused")
-    }
-    say(f"{counted}. " + ", ".join(f"{count} {state}" for state, count in sums.items()) + ".")
+    states = [one.state for one in applied]
+    say(f"{counted}. {', '.join(f'{states.count(state)} {state}' for state in get_args(State))}.")

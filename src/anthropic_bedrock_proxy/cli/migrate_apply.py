@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import msgspec
@@ -11,26 +11,24 @@ from ..migration.plan import MigrationPlan, PlannedOperation
 from .client import Admin
 from .wire import TakenError, segment
 
+State = Literal["done", "there already", "refused"]
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of one operation of a plan."""
+
+class AppliedOperation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation of a plan after it was tried."""
 
     what: str
     source: str
-    state: Literal["done", "there already", "refused"]
+    state: State
     message: str = ""
 
-    def document(self) -> dict[str, Any]:
-        """Returns it as JSON has it."""
-        return msgspec.structs.asdict(self)
 
-
-def apply(plan: MigrationPlan, client: Admin) -> list[Outcome]:
+def apply(plan: MigrationPlan, client: Admin) -> list[AppliedOperation]:
     """Runs the operations of a plan in their order."""
     return [_run(operation, client) for operation in plan.operations]
 
 
-def _run(operation: PlannedOperation, client: Admin) -> Outcome:
+def _run(operation: PlannedOperation, client: Admin) -> AppliedOperation:
     try:
         answer = client.call(operation.method, operation.path, body=operation.body)
     except TakenError as error:
@@ -47,9 +45,7 @@ def _run(operation: PlannedOperation, client: Admin) -> Outcome:
     return _ended(operation, "done")
 
 
-def _ended(
-    operation: PlannedOperation,
-    state: Literal["done", "there already", "refused"],
-    message: str = "",
-) -> Outcome:
-    return Outcome(what=operation.what, source=operation.source, state=state, message=message)
+def _ended(operation: PlannedOperation, state: State, message: str = "") -> AppliedOperation:
+    return AppliedOperation(
+        what=operation.what, source=operation.source, state=state, message=message
+    )

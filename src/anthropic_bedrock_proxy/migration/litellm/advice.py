@@ -5,22 +5,12 @@ Source of the names: docs.litellm.ai, "All settings" and "Virtual Keys".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
-SECTIONS: Final = ("general_settings", "router_settings", "litellm_settings")
-# Names that another module reads, in a section or beside them.
-ELSEWHERE: Final = (
-    "model_list",
-    "model_group_alias",
-    "fallbacks",
-    "default_fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "guardrails",
-    "cache_params",
-    *(f"redis_{name}" for name in ("url", "host", "port", "password", "ssl", "db", "username")),
-)
+from ..plan import MigrationPlan
+from ..shape import is_empty
+
 OTHER: Final = ("nothing here has this effect", "leave it, or see docs/how-to/migrate-litellm.md")
 
 _DATABASE: Final = (
@@ -202,3 +192,16 @@ ADVICE_FOR_CALLERS: Final[Mapping[str, tuple[str, str]]] = {
     "auto_rotate": ("keys are rotated by who holds them", "`keys rotate --overlap`"),
     "sso_user_id": ("clients have API keys and nothing else", "leave it"),
 }
+
+
+def tell_rest(
+    values: Mapping[str, Any],
+    known: Collection[str],
+    place: str,
+    advice: Mapping[str, tuple[str, str]],
+    plan: MigrationPlan,
+) -> None:
+    """Tells of every field that is not known and says something, with the advice on it."""
+    for name, value in values.items():
+        if name not in known and not is_empty(value):
+            plan.differ(f"{place}.{name}", *advice.get(name, OTHER))

@@ -12,7 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, Final
 
 from ..plan import MigrationError, MigrationPlan
-from ..shape import amount, is_empty, text, whole, without_zeros
+from ..shape import amount, is_empty, mapping, text, whole, without_zeros
 
 _DURATION: Final = re.compile(r"(\d+)(s|m|h|d|w|mo|y)")
 _SECONDS: Final = {
@@ -24,7 +24,7 @@ _SECONDS: Final = {
     "mo": 2_592_000,
     "y": 31_536_000,
 }
-_DAY: Final = 86_400
+_DAY: Final = _SECONDS["d"]
 _MONTH: Final = 31 * _DAY
 # Whose length is that of ours; LiteLLM begins 30d on the first of a month.
 _EXACT: Final = {"1d": "daily", "24h": "daily", "30d": "monthly", "1mo": "monthly"}
@@ -48,7 +48,7 @@ READ: Final = (
 
 def read_allowance(row: Mapping[str, Any], place: str, plan: MigrationPlan) -> dict[str, Any]:
     """Returns the fields of a body. Raises `MigrationError`."""
-    shared = row.get("litellm_budget_table") or {}
+    shared = mapping(row.get("litellm_budget_table"), f"{place}.litellm_budget_table")
     values = {
         name: row.get(name) if row.get(name) is not None else shared.get(name) for name in READ
     }

@@ -6,21 +6,20 @@ key alone, so each key gets what both allow.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from ...admin.patterns import HINT, SHA256
+from ...store.secrets import hash_secret
 from ..plan import MigrationPlan, PlannedOperation
-from ..shape import is_empty, text, texts
+from ..shape import is_empty, mapping, text, texts
 from . import allowances
-from .advice import ADVICE_FOR_CALLERS, OTHER
+from .advice import ADVICE_FOR_CALLERS, tell_rest
 from .allowances import read_allowance
 from .exports import LiteLLMExports
 
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
-_HINT: Final = re.compile(r"sk-\.\.\.[!-~]{4}")
 _DASHBOARD: Final = "litellm-dashboard"  # the team of sessions of the admin page
 _ADMINISTRATOR: Final = "default_user_id"  # whose keys the master key has made
 _ALL: Final = ("all-proxy-models", "*")
@@ -33,16 +32,8 @@ _KEPT_THERE: Final = (
 _BOOKKEEPING: Final = (
     *("created_at", "created_by", "updated_at", "updated_by", "last_active", "settings_updated_at"),
     *("budget_reset_at", "model_spend", "rotation_count", "last_rotation_at", "key_rotation_at"),
-    *(
-        "created_by_user",
-        "key_count",
-        "members",
-        "admins",
-        "teams",
-        "keys",
-        "model_id",
-        "last_refreshed_at",
-    ),
+    *("created_by_user", "key_count", "members", "admins", "teams", "keys", "model_id"),
+    "last_refreshed_at",
 )
 _READ: Final = (
     *allowances.READ,
@@ -53,10 +44,11 @@ _READ: Final = (
 
 def plan_callers(exports: LiteLLMExports, plan: MigrationPlan) -> None:
     """Plans users, then teams, then the keys that name them. Raises `MigrationError`."""
-    users = _plan_owners(exports.users or (), "user", plan)
-    teams = _plan_owners(exports.teams or (), "team", plan)
-    for number, row in enumerate(exports.keys or ()):
+    users = _plan_owners(exports.users, "user", plan)
+    teams = _plan_owners(exports.teams, "team", plan)
+    for number, listed in enumerate(exports.keys):
         place = f"keys[{number}]"
+        row = {**listed, **_owner_ids(listed, place)}
         if row.get("team_id") == _DASHBOARD:
             plan.differ(place, "a session of LiteLLM's admin page", "it ends by itself")
         elif (missing := _missing_owner(row, teams, users)) is not None:
@@ -68,6 +60,15 @@ def plan_callers(exports: LiteLLMExports, plan: MigrationPlan) -> None:
             )
         else:
             _plan_key(row, place, teams, users, plan)
+
+
+def _owner_ids(row: Mapping[str, Any], place: str) -> dict[str, str]:
+    """Returns the ids of a key's user and team, as far as it has them. Raises `MigrationError`."""
+    return {
+        field: text(row[field], f"{place}.{field}")
+        for field in ("user_id", "team_id")
+        if not is_empty(row.get(field))
+    }
 
 
 def _missing_owner(
@@ -117,14 +118,14 @@ def _plan_key(
 ) -> None:
     digest = text(row.get("token") or "", f"{place}.token")
     if digest.startswith("sk-"):
-        digest = hashlib.sha256(digest.encode()).hexdigest()
-    if not _HASH.fullmatch(digest):
+        digest = hash_secret(digest).hex()
+    if not re.fullmatch(SHA256, digest):
         plan.differ(place, "its token is no hash", "make a key: `keys create`, and give it out")
         return
-    hint = row.get("key_name") or ""
+    hint = text(row.get("key_name") or "", f"{place}.key_name")
     name = row.get("key_alias") or hint or f"litellm {digest[:8]}"
     body: dict[str, Any] = {"name": name, "secret_sha256": digest}
-    if _HINT.fullmatch(hint):
+    if re.fullmatch(HINT, hint):
         body["secret_hint"] = hint
     for field in ("user_id", "team_id"):
         if not is_empty(row.get(field)):
@@ -165,6 +166,7 @@ def _tell_rest(row: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:
     told = [name for name in row if name in _BOOKKEEPING and not is_empty(row[name])]
     if told:
         plan.differ(place, f"{', '.join(told)}: {_KEPT_THERE[0]}", _KEPT_THERE[1])
-    for name, value in row.items():
-        if name not in (*_READ, *_BOOKKEEPING) and not is_empty(value):
-            plan.differ(f"{place}.{name}", *ADVICE_FOR_CALLERS.get(name, OTHER))
+    where = f"{place}.litellm_budget_table"
+    shared = mapping(row.get("litellm_budget_table"), where)
+    for values, at in ((row, place), (shared, where)):
+        tell_rest(values, (*_READ, *_BOOKKEEPING), at, ADVICE_FOR_CALLERS, plan)

@@ -12,10 +12,10 @@ from .callers import plan_callers
 from .deployments import read_deployments
 from .exports import LiteLLMExports
 from .routing import plan_routing
-from .settings import plan_settings
+from .settings import SECTIONS, plan_settings
 
 # One of these is in every config.yaml that has an effect.
-_SIGNS: Final = ("model_list", "general_settings", "router_settings", "litellm_settings")
+_SIGNS: Final = ("model_list", *SECTIONS)
 
 
 def convert(
@@ -23,8 +23,8 @@ def convert(
 ) -> MigrationPlan:
     """Plans what a config.yaml and exports become here.
 
-    `environ` is for regions and models that the file names by variables; what the file itself sets
-    counts before. Raises `MigrationError`.
+    `environ` is for regions and models that the file names by variables; variables that the file
+    itself sets take precedence. Raises `MigrationError`.
     """
     document = mapping(config, "config.yaml")
     if all(is_empty(document.get(name)) for name in _SIGNS):

@@ -12,7 +12,7 @@ from ...models.names import ModelNames
 from ..plan import MigrationError, MigrationPlan
 from ..shape import amount, entries, is_empty, mapping, text, whole, without_zeros
 from .accounts import AWSAccount
-from .advice import ADVICE_FOR_DEPLOYMENTS, OTHER
+from .advice import ADVICE_FOR_DEPLOYMENTS, tell_rest
 from .references import as_secret, as_setting, resolved
 from .targets import NamedTarget, read_target
 
@@ -99,8 +99,9 @@ def _deployment(
     _tell_route(target, f"{place}.model", plan)
     account = _account(params, place, target, environ, plan)
     _plan_price(params, info, source, target, plan)
-    _tell_rest(params, place, plan)
-    _tell_rest_of_entry(entry, info, source, plan)
+    tell_rest(params, _READ, place, ADVICE_FOR_DEPLOYMENTS, plan)
+    _tell_info(info, f"{source}.model_info", plan)
+    tell_rest(entry, ("model_name", "litellm_params", "model_info"), source, {}, plan)
     order = whole(params.get("order", 0), f"{place}.order")
     return Deployment(name=name, target=target, account=account, order=order, source=source)
 
@@ -194,22 +195,11 @@ def _plan_price(
     plan.do("PUT", "prices", {"model": model, **body}, source=source, what=what)
 
 
-def _tell_rest(params: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:
-    for name, value in params.items():
-        if name not in _READ and not is_empty(value):
-            plan.differ(f"{place}.{name}", *ADVICE_FOR_DEPLOYMENTS.get(name, OTHER))
-
-
-def _tell_rest_of_entry(
-    entry: Mapping[str, Any], info: Mapping[str, Any], source: str, plan: MigrationPlan
-) -> None:
+def _tell_info(info: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:
     described = [name for name in info if name not in _PRICES and name != "mode"]
     if described:
         plan.differ(
-            f"{source}.model_info",
+            place,
             f"{', '.join(described)}: the proxy has a table of its own of what models can do",
             "`models list` shows it",
         )
-    for name, value in entry.items():
-        if name not in ("model_name", "litellm_params", "model_info") and not is_empty(value):
-            plan.differ(f"{source}.{name}", *OTHER)

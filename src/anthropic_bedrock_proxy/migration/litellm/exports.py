@@ -5,7 +5,7 @@ A listing comes in pages of 100 at most, so there may be several files of one ki
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -22,20 +22,18 @@ _ASK: Final = {
 
 
 class LiteLLMExports(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of each kind, in the order of the files; None: no file was given."""
+    """The rows of each kind, in the order of the files."""
 
-    keys: list[Mapping[str, Any]] | None = None
-    teams: list[Mapping[str, Any]] | None = None
-    users: list[Mapping[str, Any]] | None = None
+    keys: Sequence[Mapping[str, Any]] = ()
+    teams: Sequence[Mapping[str, Any]] = ()
+    users: Sequence[Mapping[str, Any]] = ()
 
 
-def read_rows(documents: Iterable[Any], kind: str) -> list[Mapping[str, Any]] | None:
+def read_rows(documents: Iterable[Any], kind: str) -> list[Mapping[str, Any]]:
     """Returns the rows of a kind: "keys", "teams" or "users". Raises `MigrationError`."""
     rows: list[Mapping[str, Any]] = []
     total = 0
-    given = False
     for document in documents:
-        given = True
         listed = document
         if isinstance(document, dict):
             if "error" in document:
@@ -54,4 +52,4 @@ def read_rows(documents: Iterable[Any], kind: str) -> list[Mapping[str, Any]] | 
         raise MigrationError(
             f"{kind}: {len(rows)} of {total}; save the pages that follow {_ASK[kind]}, too"
         )
-    return rows if given else None
+    return rows

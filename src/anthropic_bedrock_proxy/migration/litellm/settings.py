@@ -9,11 +9,24 @@ from typing import Any, Final
 
 from ..plan import MigrationError, MigrationPlan
 from ..shape import amount, entries, is_empty, mapping, text, texts, whole, without_zeros
-from .advice import ADVICE, ELSEWHERE, OTHER, SECTIONS
+from .advice import ADVICE, OTHER
 from .references import as_secret, as_setting
 
-_MOST_ATTEMPTS: Final = 20
+SECTIONS: Final = ("general_settings", "router_settings", "litellm_settings")
 _OF_REDIS: Final = ("url", "host", "port", "username", "password", "db", "ssl")
+# Names, in a section or beside them, that are read by another module or by a function of their own.
+_ELSEWHERE: Final = (
+    "model_list",
+    "model_group_alias",
+    "fallbacks",
+    "default_fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "guardrails",
+    "cache_params",
+    *(f"redis_{name}" for name in _OF_REDIS),
+)
+_MOST_ATTEMPTS: Final = 20
 _LEAST_SECONDS: Final = Decimal("0.1")
 _DAYS: Final = re.compile(r"(\d+)(d|mo)")
 
@@ -25,7 +38,7 @@ def plan_settings(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     for section in SECTIONS:
         for name, value in mapping(config.get(section), section).items():
             place = f"{section}.{name}"
-            if name in ELSEWHERE:
+            if name in _ELSEWHERE:
                 continue
             if name in _SETTINGS:
                 if value is None or value is False:
@@ -41,7 +54,7 @@ def plan_settings(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     _plan_redis(config, plan)
     _plan_guardrails(config, plan)
     for name, value in config.items():
-        if name not in (*SECTIONS, *ELSEWHERE) and not is_empty(value):
+        if name not in (*SECTIONS, *_ELSEWHERE) and not is_empty(value):
             plan.differ(name, *ADVICE.get(name, OTHER))
 
 

@@ -21,7 +21,7 @@ _COMMITMENT: Final = re.compile(r"\d+-month-commitment")
 _BEDROCK: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")
 # Routes whose answers are not those of a text model in Anthropic's API.
 _NO_MODELS: Final = ("agent", "agentcore", "async_invoke", "batch", "realtime", "flows")
-# Ways to call a model, and makers of imported ones. `routed` says that one was chosen on purpose.
+# Ways to call a model, and makers of imported ones.
 _ROUTES: Final = (
     *("converse", "converse_like", "invoke", "messages", "mantle"),
     *("deepseek_r1", "llama", "moonshot", "nova", "openai", "qwen2", "qwen3"),
