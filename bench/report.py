@@ -79,7 +79,7 @@ def tables() -> dict[str, str]:
                     one.name,
                     f"{one.cpu_us:,.0f}",
                     *(
-                        f"{_per_dollar(one, machine, costs) / 1e6:,.2f}"
+                        f"{per_dollar(one, machine, costs) / 1e6:,.2f}"
                         for machine in costs.machines
                     ),
                     one.source,
@@ -106,7 +106,8 @@ def _measured(bench: Results, peers: Results) -> list[Gateway]:
     return found
 
 
-def _per_dollar(gateway: Gateway, machine: Machine, costs: Costs) -> float:
+def per_dollar(gateway: Gateway, machine: Machine, costs: Costs) -> float:
+    """Returns the requests that a dollar's worth of a machine serves."""
     return 3600 * machine.vcpus * costs.used * 1e6 / gateway.cpu_us / machine.hour
 
 
@@ -147,8 +148,8 @@ def _markdown(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def written(text: str, made: dict[str, str]) -> str:
     """Returns a page with its tables made anew. Raises `KeyError` for one that nobody makes."""
     return re.sub(
-        r"(<!-- table: ([\w-]+) -->\n).*?(\n<!-- end -->)",
-        lambda found: found[1] + made[found[2]] + found[3],
+        r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}{made[found[2]]}\n{found[3]}",
         text,
         flags=re.DOTALL,
     )
