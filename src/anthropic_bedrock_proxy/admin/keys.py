@@ -51,11 +51,13 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
     """A key to make, with a new secret or, by its hash, with one that clients have already.
 
     The latter is how keys of another gateway move over; `secret_hint` is what people know them by.
+    With `is_active` false the key is revoked from the beginning: a second request could get lost.
     """
 
     name: Name
     secret_sha256: Annotated[str, Meta(pattern=patterns.SHA256)] | UnsetType = UNSET
     secret_hint: Annotated[str, Meta(pattern=patterns.HINT)] | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
 
 
 class KeyCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +125,8 @@ async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
         _check_brought(fields)
     elif brought_hint is not None:
         raise InvalidRequestError("secret_hint: belongs to secret_sha256")
+    if not fields.get("is_active", True):
+        fields["deactivated_reason"] = "revoked"
     key = KeyRecord(
         id=mint_key_id(),
         secret_hint=own.hint,
