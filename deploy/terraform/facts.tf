@@ -30,6 +30,8 @@ locals {
     account   = data.aws_caller_identity.current.account_id
   }
 
+  executor_environment = jsondecode(file("${local.facts}/executor-environment.json"))
+
   executor_names = [for number in range(var.executors) : "executor-${number}"]
   executor_urls  = [for name in local.executor_names : "http://${name}.${var.name}.internal:${local.service.executor_port}"]
 
@@ -37,11 +39,13 @@ locals {
     jsondecode(templatefile("${local.facts}/environment.json", {
       region      = local.place.region
       limits_url  = var.limits == "redis" ? "rediss://${aws_elasticache_replication_group.limits[0].primary_endpoint_address}:6379/0" : "memory://"
-      vpc_cidr    = var.vpc_cidr
       workers     = max(1, floor(var.cpu / 1024))
       metrics     = contains(keys(var.secrets), "METRICS_TOKEN")
       sandboxes   = var.executors > 0
       sandbox_url = join(",", local.executor_urls)
+
+      # Not the whole VPC: who is believed may say where a request comes from.
+      balancer_networks = join(",", var.public ? aws_subnet.public[*].cidr_block : aws_subnet.tasks[*].cidr_block)
     })),
     { for kind, table in local.product.tables : table.setting => local.tables[kind] },
     var.settings,
