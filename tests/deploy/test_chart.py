@@ -91,7 +91,10 @@ def test_no_manifest_breaks_a_rule(path):
             "needs keys",
         ),
         (
-            ["--set", "autoscaling.minReplicas=11,autoscaling.enabled=true"],
+            [
+                "--set=autoscaling.enabled=true,autoscaling.minReplicas=11",
+                "--set=store.url=dynamodb://,limits.perReplica=true",
+            ],
             "maxReplicas is at least",
         ),
         (
