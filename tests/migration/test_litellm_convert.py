@@ -174,6 +174,12 @@ def test_a_model_that_is_not_served_here_is_told(named, why):
             "model_list[0].litellm_params.aws_region_name: its variable is not set here",
         ),
         ("general_settings: {a: 2001-99-99}", "config.yaml: is no YAML: ValueError"),
+        ("#" * 5_000_000, "config.yaml: is longer than 4194304 characters"),
+        (
+            "a0: &a0 {x: 1}\n"
+            + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1},' * 20}]}}\n" for n in range(1, 9)),
+            "config.yaml: line 5: has more than 10000 names",
+        ),
         (f"general_settings: {{a: {'9' * 5000}}}", "config.yaml: is no YAML: ValueError"),
         (f"general_settings: {{a: 0x{'f' * 5000}}}", "config.yaml: is no YAML: ValueError"),
         (

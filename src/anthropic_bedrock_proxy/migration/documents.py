@@ -12,10 +12,14 @@ from .plan import MigrationError
 
 _QUOTED: Final = re.compile(r"['\"].{2,}['\"]", re.DOTALL)  # a sign alone is no secret
 _LONGEST_NUMBER: Final = 1000
+_LONGEST_YAML: Final = 4 * 1024 * 1024  # of which PyYAML makes a hundred times as much memory
+_MOST_NAMES: Final = 10_000  # of an object; a few lines of `<<` can merge billions
 
 
 def read_yaml(text: str, name: str) -> Any:
     """Reads YAML; `name` is that of the file. Raises `MigrationError`."""
+    if len(text) > _LONGEST_YAML:
+        raise MigrationError(f"{name}: is longer than {_LONGEST_YAML} characters")
     try:
         import yaml  # noqa: PLC0415  # an extra
     except ImportError as error:
@@ -37,6 +41,13 @@ def read_yaml(text: str, name: str) -> Any:
                 seen.add(key.value)
             return node
 
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            """Puts into an object what it merges."""
+            super().flatten_mapping(node)
+            if len(node.value) > _MOST_NAMES:
+                line = node.start_mark.line + 1
+                raise MigrationError(f"{name}: line {line}: has more than {_MOST_NAMES} names")
+
         def construct_scalar(self, node: yaml.Node) -> Any:
             """Returns the text of a node, unless it is a number that Python could not write."""
             scalar = super().construct_scalar(node)
@@ -52,7 +63,11 @@ def read_yaml(text: str, name: str) -> Any:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = _QUOTED.sub("...", error.problem or "")
         raise MigrationError(f"{name}: line {line} is no YAML: {problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: the 99th of May
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: of dates that there are not
         raise MigrationError(f"{name}: is no YAML: {type(error).__name__}") from error
 
 

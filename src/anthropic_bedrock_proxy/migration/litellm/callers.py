@@ -25,7 +25,7 @@ from .exports import LiteLLMExports
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _HINT: Final = re.compile(r"sk-\.\.\.[!-~]{4}")
 _DASHBOARD: Final = "litellm-dashboard"  # the team of sessions of the admin page
-_ADMINISTRATOR: Final = ("user", "default_user_id")  # of what the master key made; bounds nothing
+_ADMINISTRATOR: Final = ("user", "default_user_id")  # has the keys of the master key; bounds none
 _PATH: Final = "/v1/messages"
 _MODEL_ROUTES: Final = ("llm_api_routes", "anthropic_routes")  # words for lists with that path
 _ALL: Final = ("all-proxy-models", "*")
