@@ -35,6 +35,10 @@ for variant in $variants; do
 done
 
 label() { echo "--label=org.opencontainers.image.$1=$2"; }
+revision() { # with the mark of what no commit has
+    commit=$(git rev-parse HEAD 2>/dev/null) || { echo unknown; return; }
+    echo "$commit$([ -z "$(git status --porcelain)" ] || echo -dirty)"
+}
 tag_of() { if [ "$1" = minimal ]; then echo "$tag"; else echo "$tag-$1"; fi; }
 build() { # VARIANT COMMAND...
     variant=$1
@@ -43,7 +47,7 @@ build() { # VARIANT COMMAND...
         "$(label title "anthropic-bedrock-proxy, $variant")" \
         "$(label version "$version")" \
         "$(label licenses Apache-2.0)" \
-        "$(label revision "$(git rev-parse HEAD 2>/dev/null || echo unknown)")" \
+        "$(label revision "$(revision)")" \
         "$(label created "$(date -u -d "@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}" +%FT%TZ)")" \
         . >&2
     tag_of "$variant"

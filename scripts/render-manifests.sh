@@ -12,8 +12,11 @@ render() { # NAME OPTION...
         echo "# Rendered from $chart by scripts/render-manifests.sh: change the chart, not this file."
         "${HELM:-helm}" template anthropic-bedrock-proxy "$chart" --namespace anthropic-bedrock-proxy \
             --kube-version 1.34 "$@"
-    } >"$out/$name.yaml"
+    } >"$work/$name.yaml"
 }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
 render single
 render production --values "$chart/ci/production.yaml"
+cp "$work"/*.yaml "$out" # both or none

@@ -27,9 +27,7 @@ class Balancer(Construct):
             "Balancer",
             vpc=network.vpc,
             internet_facing=options.public,
-            vpc_subnets=ec2.SubnetSelection(
-                subnet_group_name="public" if options.public else "tasks"
-            ),
+            vpc_subnets=ec2.SubnetSelection(subnets=network.balancer_subnets),
             security_group=network.balancer,
             idle_timeout=_SECONDS(SERVICE["balancer_idle_seconds"]),
             drop_invalid_header_fields=True,

@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as discovery
 from constructs import Construct
 from containers import add_container, make_log_group
-from facts import SERVICE, text
+from facts import EXECUTOR_ENVIRONMENT, SERVICE, text
 from network import NetworkStack
 from options import Options
 from permissions import make_execution_role
@@ -94,11 +94,7 @@ class ExecutorStack(cdk.Stack):
             command=["sandboxd", "--listen", f"http://0.0.0.0:{port}"],
             port=port,
             log=log,
-            environment={
-                "SANDBOX_ISOLATION": "docker",
-                "TMPDIR": SERVICE["data_folder"],
-                **options.executor_settings,
-            },
+            environment={**EXECUTOR_ENVIRONMENT, **options.executor_settings},
             secrets=token,
             memory_mib=_MEMORY_MIB,
         )

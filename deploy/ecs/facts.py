@@ -24,3 +24,4 @@ SERVICE: Final = document("service.json")
 PRODUCT: Final = document("product.json")
 REFUSALS: Final = document("refusals.json")
 ENVIRONMENT: Final = json.loads((FOLDER / "environment.json").read_text())  # not filled in
+EXECUTOR_ENVIRONMENT: Final = document("executor-environment.json")

@@ -16,6 +16,9 @@ class NetworkStack(cdk.Stack):
         super().__init__(scope, name, description="Network of the Anthropic Bedrock proxy")
         self.vpc = self._make_vpc(options)
         self._add_endpoints(options)
+        self.balancer_subnets = self.vpc.select_subnets(
+            subnet_group_name="public" if options.public else "tasks"
+        ).subnets
         self.balancer = self._group("Balancer", "The load balancer: clients come in here")
         self.tasks = self._group("Tasks", "Tasks of the proxy")
         self.redis = self._group("Redis", "Redis, which limits are counted in")

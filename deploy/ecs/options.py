@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
-from facts import ENVIRONMENT, PRODUCT, REFUSALS, SERVICE
+from facts import ENVIRONMENT, EXECUTOR_ENVIRONMENT, PRODUCT, REFUSALS, SERVICE
 
 _PINNED: Final = r"[^\s@]+(?:@sha256:[0-9a-f]{64}|:(?!latest$)[\w.-]+)"
 _OWN_REGISTRY: Final = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.+"
-_KEPT_ARN: Final = r"arn:[\w-]+:(?:secretsmanager:[^:]+:\d+:secret:|ssm:[^:]+:\d+:parameter/).+"
-_ROLE_ARN: Final = r"arn:[\w-]+:iam::\d{12}:role/.+"
+_KEPT_ARN: Final = (
+    r"arn:[\w-]+:(?:secretsmanager:[^:]+:\d+:secret:|ssm:[^:]+:\d+:parameter/)[^\s*?]+"
+)
+_ROLE_ARN: Final = r"arn:[\w-]+:iam::\d{12}:role/[^\s*?]+"
 
 
 class BadOptionError(ValueError):
@@ -103,8 +105,11 @@ class Options:
     def _rules(self) -> Mapping[str, bool]:
         """Tells which rules hold, by their refusals in refusals.json."""
         size = SERVICE["fargate"].get(str(self.cpu))
-        settings = {*self.settings, *self.executor_settings}
-        fixed = {*ENVIRONMENT, *(table["setting"] for table in PRODUCT["tables"].values())}
+        # The proxy reads names in any case.
+        settings = {name.upper() for name in (*self.settings, *self.executor_settings)}
+        secrets = {name.upper() for name in self.secrets}
+        tables = {table["setting"] for table in PRODUCT["tables"].values()}
+        fixed = {*ENVIRONMENT, *EXECUTOR_ENVIRONMENT, *tables}
         own_image = re.fullmatch(_OWN_REGISTRY, self.image) is not None
         return {
             "name": _matches(r"[a-z][a-z0-9-]{1,18}[a-z0-9]", self.name),
@@ -115,15 +120,18 @@ class Options:
             "endpoints_image": self.egress != "endpoints" or own_image,
             "endpoints_executors": self.egress != "endpoints" or not self.executors,
             "public_certificate": not self.public or bool(self.certificate_arn),
+            "public_keys": not self.public or "REQUIRE_API_KEY" not in settings | secrets,
             "public_clients": not self.public or bool(self.clients),
+            "table_prefix": _matches(r"[A-Za-z0-9_.-]{3,200}", self.table_prefix),
             "limits": self.limits in {"redis", "per-task"},
             "tasks": 1 <= self.min_tasks <= self.max_tasks,
             "fargate_size": bool(size) and size["least"] <= self.memory <= size["most"],
             "architecture": self.architecture in {"X86_64", "ARM64"},
             "secret_in_settings": not settings & {*PRODUCT["secret_settings"]},
-            "fixed_setting": not {*settings, *self.secrets} & fixed,
+            "fixed_setting": not (settings | secrets) & fixed,
             "secret_arns": all(_matches(_KEPT_ARN, arn) for arn in self.secrets.values()),
             "role_arns": all(_matches(_ROLE_ARN, arn) for arn in self.assume_roles),
+            "executors": self.executors >= 0,
             "executor_image_pinned": not self.executors or _matches(_PINNED, self.executor_image),
             "executor_token": not self.executors or "SANDBOX_TOKEN" in self.secrets,
         }
@@ -148,6 +156,8 @@ def _value(name: str, kind: str, given: Any) -> Any:
         except ValueError as error:
             raise BadOptionError(f"{name} is not JSON: {given}") from error
     wanted = {"str": str, "int": int, "bool": bool, "list[str]": list, "dict[str, str]": dict}[kind]
-    if type(given) is not wanted:
+    inner = given.values() if wanted is dict and type(given) is dict else given
+    of_texts = wanted in (list, dict)
+    if type(given) is not wanted or (of_texts and not all(isinstance(one, str) for one in inner)):
         raise BadOptionError(f"{name} is {kind}, and not {given!r}")
     return given

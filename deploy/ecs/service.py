@@ -28,6 +28,8 @@ class ServiceStack(cdk.Stack):
     ) -> None:
         super().__init__(scope, name, description="The Anthropic Bedrock proxy")
         self._options = options
+        # Not the whole VPC: who is believed may say where a request comes from.
+        self._balancer_networks = [subnet.ipv4_cidr_block for subnet in network.balancer_subnets]
         self.cluster = ecs.Cluster(self, "Cluster", vpc=network.vpc, cluster_name=options.name)
         excuse(
             self.cluster, "CKV_AWS_65", "Container Insights is priced by metric; alarms need none"
@@ -92,7 +94,7 @@ class ServiceStack(cdk.Stack):
             "environment.json",
             region=self.region,
             limits_url=redis_url or "memory://",
-            vpc_cidr=options.vpc_cidr,
+            balancer_networks=",".join(self._balancer_networks),
             workers=options.workers,
             metrics=str("METRICS_TOKEN" in options.secrets).lower(),
             sandboxes=str(bool(options.executors)).lower(),

@@ -144,7 +144,7 @@ resource "aws_ecs_task_definition" "executor" {
     mountPoints  = [local.data_mount, { sourceVolume = "docker", containerPath = local.socket, readOnly = false }]
     secrets      = [{ name = "SANDBOX_TOKEN", valueFrom = var.secrets["SANDBOX_TOKEN"] }]
     environment = [
-      for name, value in merge({ SANDBOX_ISOLATION = "docker", TMPDIR = local.service.data_folder }, var.executor_settings) :
+      for name, value in merge(local.executor_environment, var.executor_settings) :
       { name = name, value = value }
     ]
   })])

@@ -30,6 +30,8 @@ locals {
     account   = data.aws_caller_identity.current.account_id
   }
 
+  executor_environment = jsondecode(file("${local.facts}/executor-environment.json"))
+
   has_executors  = var.executors > 0
   domain         = "${var.name}.internal" # of the executors' names
   executor_names = [for number in range(var.executors) : "executor-${number}"]
@@ -39,11 +41,13 @@ locals {
     jsondecode(templatefile("${local.facts}/environment.json", {
       region      = local.place.region
       limits_url  = var.limits == "redis" ? "rediss://${aws_elasticache_replication_group.limits[0].primary_endpoint_address}:${local.service.redis_port}/0" : "memory://"
-      vpc_cidr    = var.vpc_cidr
       workers     = max(1, floor(var.cpu / 1024))
       metrics     = contains(keys(var.secrets), "METRICS_TOKEN")
       sandboxes   = local.has_executors
       sandbox_url = join(",", local.executor_urls)
+
+      # Not the whole VPC: who is believed may say where a request comes from.
+      balancer_networks = join(",", var.public ? aws_subnet.public[*].cidr_block : aws_subnet.tasks[*].cidr_block)
     })),
     { for kind, table in local.product.tables : table.setting => local.tables[kind] },
     var.settings,

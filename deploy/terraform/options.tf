@@ -1,16 +1,17 @@
 # What cannot work is refused, by the same sentences as those of the CDK app.
 
 locals {
-  pinned          = "^[^\\s@]+(@sha256:[0-9a-f]{64}|:[\\w.-]+)$"
-  size            = lookup(local.service.fargate, tostring(var.cpu), { least = 1, most = 0 })
-  given_settings  = concat(keys(var.settings), keys(var.executor_settings))
-  fixed_settings  = concat(keys(jsondecode(file("${local.facts}/environment.json"))), [for table in local.product.tables : table.setting])
-  is_own_image    = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/", var.image))
-  is_pinned       = { for name, image in { proxy = var.image, executor = var.executor_image } : name => can(regex(local.pinned, image)) && !endswith(image, ":latest") }
-  are_secret_arns = alltrue([for arn in values(var.secrets) : can(regex("^arn:[\\w-]+:(secretsmanager:[^:]+:\\d+:secret:|ssm:[^:]+:\\d+:parameter/).+$", arn))])
-  are_roles       = alltrue([for arn in var.assume_roles : can(regex("^arn:[\\w-]+:iam::\\d{12}:role/.+$", arn))])
-  are_networks    = alltrue([for network in concat([var.vpc_cidr], var.clients) : can(cidrnetmask(network))])
-  plain_secrets   = setintersection(local.given_settings, local.product.secret_settings)
+  pinned           = "^[^\\s@]+(@sha256:[0-9a-f]{64}|:[\\w.-]+)$"
+  size             = lookup(local.service.fargate, tostring(var.cpu), { least = 1, most = 0 })
+  given_settings   = [for name in concat(keys(var.settings), keys(var.executor_settings)) : upper(name)] # which the proxy reads in any case
+  given_secrets    = [for name in keys(var.secrets) : upper(name)]
+  fixed_settings   = concat(keys(jsondecode(file("${local.facts}/environment.json"))), keys(local.executor_environment), [for table in local.product.tables : table.setting])
+  is_own_image     = can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/", var.image))
+  is_pinned        = { for name, image in { proxy = var.image, executor = var.executor_image } : name => can(regex(local.pinned, image)) && !endswith(image, ":latest") }
+  are_secret_arns  = alltrue([for arn in values(var.secrets) : can(regex("^arn:[\\w-]+:(secretsmanager:[^:]+:\\d+:secret:|ssm:[^:]+:\\d+:parameter/)[^\\s*?]+$", arn))])
+  are_roles        = alltrue([for arn in var.assume_roles : can(regex("^arn:[\\w-]+:iam::\\d{12}:role/[^\\s*?]+$", arn))])
+  are_networks     = alltrue([for network in concat([var.vpc_cidr], var.clients) : can(cidrnetmask(network))])
+  plain_secrets    = setintersection(local.given_settings, local.product.secret_settings)
 }
 
 resource "terraform_data" "options" {
@@ -48,8 +49,16 @@ resource "terraform_data" "options" {
       error_message = local.refusals.public_certificate
     }
     precondition {
+      condition     = !var.public || !contains(concat(local.given_settings, local.given_secrets), "REQUIRE_API_KEY")
+      error_message = local.refusals.public_keys
+    }
+    precondition {
       condition     = !var.public || length(var.clients) > 0
       error_message = local.refusals.public_clients
+    }
+    precondition {
+      condition     = can(regex("^[A-Za-z0-9_.-]{3,200}$", var.table_prefix))
+      error_message = local.refusals.table_prefix
     }
     precondition {
       condition     = contains(["redis", "per-task"], var.limits)
@@ -72,7 +81,7 @@ resource "terraform_data" "options" {
       error_message = local.refusals.secret_in_settings
     }
     precondition {
-      condition     = length(setintersection(concat(local.given_settings, keys(var.secrets)), local.fixed_settings)) == 0
+      condition     = length(setintersection(concat(local.given_settings, local.given_secrets), local.fixed_settings)) == 0
       error_message = local.refusals.fixed_setting
     }
     precondition {
@@ -82,6 +91,10 @@ resource "terraform_data" "options" {
     precondition {
       condition     = local.are_roles
       error_message = local.refusals.role_arns
+    }
+    precondition {
+      condition     = var.executors >= 0 && floor(var.executors) == var.executors
+      error_message = local.refusals.executors
     }
     precondition {
       condition     = !local.has_executors || local.is_pinned.executor

@@ -33,7 +33,7 @@ def refused(answer, status, kind="invalid_request_error"):
         ({"name": "  "}, "name: "),
         ({"name": 5}, "name: "),
         ({**NEW, "id": "key_mine"}, "id: no such field"),
-        ({**NEW, "is_active": False}, "is_active: no such field"),
+        ({**NEW, "is_new": False}, "is_new: no such field"),
         ({**NEW, "secret_sha256": "AB" * 32}, "secret_sha256: "),
         ({**NEW, "secret_hint": "sk-...abcd"}, "secret_hint: belongs to secret_sha256"),
         ({**NEW, "secret_sha256": "ab" * 32, "secret_hint": "sk-secret"}, "secret_hint: "),
@@ -130,6 +130,19 @@ def test_a_key_may_bring_the_hash_of_its_secret_and_that_is_told_to_nobody(site)
     assert digest.hex() not in site.send("GET", "audit").body.decode() + created.body.decode()
     unnamed = {**NEW, "secret_sha256": hash_secret("sk-b").hex()}
     assert site.send("POST", "keys", unnamed).json["secret_hint"] == "sk-...????"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("keys", NEW, "revoked"),
+        ("teams", {"id": "red"}, "disabled"),
+        ("users", {"id": "ann"}, "disabled"),
+    ],
+)
+def test_what_is_made_inactive_never_worked(site, path, body, reason):
+    made = site.send("POST", path, {**body, "is_active": False}).json
+    assert (made["is_active"], made["deactivated_reason"]) == (False, reason)
 
 
 def test_money_keeps_its_digits(site):

@@ -6,7 +6,7 @@ import click
 
 from anthropic_bedrock_proxy.cli.migrate_apply import apply
 from anthropic_bedrock_proxy.cli.wire import TakenError
-from anthropic_bedrock_proxy.migration.plan import MigrationPlan, PlannedOperation
+from anthropic_bedrock_proxy.migration.plan import MigrationPlan
 
 
 class FailingAdmin:
@@ -22,31 +22,29 @@ class FailingAdmin:
         return {"id": "key_1"}
 
 
-def blocked_key():
+def key_of_a_team():
     plan = MigrationPlan()
-    revoke = PlannedOperation(
-        method="POST", path="keys/{id}/revoke", body={}, source="keys[0]", what="blocked"
-    )
-    plan.do("POST", "keys", {}, source="keys[0]", what="key a", then=(revoke,))
+    plan.do("POST", "teams", {"id": "red"}, source="teams[0]", what="team red")
+    plan.do("POST", "keys", {}, source="keys[0]", what="key a", needs=("teams[0]",))
     return plan
 
 
-def test_what_follows_gets_the_id_that_was_given():
-    client = FailingAdmin({})
-    (outcome,) = apply(blocked_key(), client)
-    assert outcome.state == "done"
-    assert client.called == [("POST", "keys"), ("POST", "keys/key_1/revoke")]
+def states(failures):
+    client = FailingAdmin(failures)
+    return [one.state for one in apply(key_of_a_team(), client)], client.called
 
 
-def test_a_key_that_was_made_and_could_not_be_blocked_is_named():
-    client = FailingAdmin({"keys/key_1/revoke": click.ClickException("the store is away")})
-    (outcome,) = apply(blocked_key(), client)
-    assert outcome.state == "refused"
-    assert outcome.message == "key_1 was made, but it is not blocked: the store is away"
+def test_operations_run_in_their_order():
+    assert states({}) == (["done", "done"], [("POST", "teams"), ("POST", "keys")])
 
 
-def test_what_is_there_is_left_alone():
-    client = FailingAdmin({"keys": TakenError("exists")})
-    (outcome,) = apply(blocked_key(), client)
-    assert (outcome.state, outcome.message) == ("there already", "exists")
-    assert client.called == [("POST", "keys")]
+def test_a_key_is_not_made_without_the_team_that_bounds_it():
+    client = FailingAdmin({"teams": click.ClickException("name: is too long")})
+    team, key = apply(key_of_a_team(), client)
+    assert (team.state, team.message) == ("refused", "name: is too long")
+    assert (key.state, key.message) == ("refused", "teams[0] was refused, which bounds it")
+    assert client.called == [("POST", "teams")]
+
+
+def test_what_is_there_is_left_alone_and_what_needs_it_goes_on():
+    assert states({"teams": TakenError("exists")})[0] == ["there already", "done"]

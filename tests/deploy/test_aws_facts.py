@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "how-to" / "ecs.md").read_text()
 PLACES = {
     "region": "eu-central-1",
     "limits_url": "rediss://limits.example.com:6379/0",
-    "vpc_cidr": "10.40.0.0/16",
+    "balancer_networks": "10.40.0.0/20,10.40.16.0/20",
     "workers": "2",
     "metrics": "true",
     "sandboxes": "true",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from deployments import fact
 from environments import environment
 from kube_rules import complaints
 
@@ -77,6 +78,29 @@ def test_no_manifest_breaks_a_rule(path):
         (["--set", "replicaCount=2,store.url=dynamodb://"], "count limits together in Redis"),
         (["--set", "executor.enabled=true"], "an executor needs a token"),
         (["--set", "settings.MASTER_API_KEY=sk-known"], "settings"),
+        (["--set", "settings.STORE_URL=sqlite:///x"], "settings"),
+        (["--set", "ingress.enabled=true"], "ingress.hosts"),
+        (["--set", "settings.REQUIRE_API_KEY=false,service.type=LoadBalancer"], "needs keys"),
+        (
+            [
+                "--set",
+                "settings.REQUIRE_API_KEY=false,ingress.enabled=true",
+                "--set-json",
+                'ingress.hosts=[{"host": "claude.example.com", "paths": ["/"]}]',
+            ],
+            "needs keys",
+        ),
+        (
+            [
+                "--set=autoscaling.enabled=true,autoscaling.minReplicas=11",
+                "--set=store.url=dynamodb://,limits.perReplica=true",
+            ],
+            "maxReplicas is at least",
+        ),
+        (
+            ["--set", "service.type=LoadBalancer,metrics.serviceMonitor.enabled=true"],
+            "would read its metrics",
+        ),
         (["--set", "store.url=postgres://x"], "store.url"),
         (["--set", "replicas=3"], "replicas"),
         (
@@ -89,6 +113,33 @@ def test_what_cannot_work_is_refused(helm, words, says):
     done = helm(*words)
     assert done.returncode != 0
     assert says in done.stderr
+
+
+def environ_of(done):
+    """The environment of the proxy in what helm has rendered."""
+    rendered = yaml.safe_load_all(done.stdout)
+    (found,) = [one for one in rendered if one and one["kind"] == "Deployment"]
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"]}
+
+
+def test_no_secret_and_nothing_that_the_chart_sets_is_a_setting(helm):
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    refused = set(schema["properties"]["settings"]["propertyNames"]["not"]["enum"])
+    assert refused >= {*fact("product.json")["secret_settings"], *environ_of(helm())}
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ([], None),
+        (["--set", "service.type=LoadBalancer"], "false"),
+        (["--set", "service.type=LoadBalancer,settings.ENABLE_METRICS=true"], "true"),
+        (["--set", "service.type=NodePort,metrics.serviceMonitor.tokenKey=A"], None),
+    ],
+)
+def test_metrics_are_not_for_everybody_outside_of_the_cluster(helm, words, kept):
+    assert environ_of(helm(*words)).get("ENABLE_METRICS") == kept
 
 
 def test_no_key_and_no_admin_is_open_by_default(helm):
@@ -109,12 +160,7 @@ def test_a_pod_is_given_the_time_that_its_streams_need(helm):
 
 def test_every_executor_has_an_address_of_its_own(helm):
     words = "executor.enabled=true,executor.replicaCount=2,existingSecret=s"
-    rendered = list(yaml.safe_load_all(helm("--set", words).stdout))
-    proxy = next(one for one in rendered if one and one["kind"] == "Deployment")
-    environ = {
-        one["name"]: one["value"]
-        for one in proxy["spec"]["template"]["spec"]["containers"][0]["env"]
-    }
+    environ = environ_of(helm("--set", words))
     name = "name-anthropic-bedrock-proxy-executor"
     assert environ["SANDBOX_URL"] == f"http://{name}-0.{name}:8001,http://{name}-1.{name}:8001"
 

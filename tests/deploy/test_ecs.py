@@ -139,6 +139,23 @@ def test_the_balancer_shows_no_metrics_and_checks_the_health(stacks, name):
     assert idle in balancer
 
 
+@pytest.mark.parametrize("name", ["least", "everything"])
+def test_only_networks_of_the_balancer_say_where_a_request_comes_from(stacks, name):
+    """A client in another network of the VPC is none of our proxies, whatever it claims."""
+    made = stacks(name)
+    subnets = {
+        logical: one["Properties"]["CidrBlock"]
+        for logical, one in made["network"]["Resources"].items()
+        if one["Type"] == "AWS::EC2::Subnet"
+    }
+    balancer = only(made["service"], "ElasticLoadBalancingV2::LoadBalancer")
+    trusted = {
+        cidr for logical, cidr in subnets.items() if logical in json.dumps(balancer["Subnets"])
+    }
+    assert set(environ_of(made["service"])["TRUSTED_PROXIES"].split(",")) == trusted
+    assert len(trusted) == {**DEFAULTS, **SETS[name]}["zones"]
+
+
 @pytest.mark.parametrize("stack", ["service", "executors"])
 def test_containers_are_locked_down(stacks, stack):
     one = container(stacks("everything")[stack])
@@ -340,6 +357,9 @@ def test_options_may_be_texts_as_the_command_line_gives_them(options):
     texts = {"zones": "3", "public": "false", "clients": '["203.0.113.0/24"]'}
     read = options.Options.read({**DEFAULTS, **LEAST, **texts}.get)
     assert (read.zones, read.public, read.clients) == (3, False, ["203.0.113.0/24"])
+    for name, texts in (("settings", '{"LOG_LEVEL": 5}'), ("clients", "[5]")):
+        with pytest.raises(options.BadOptionError, match=name):
+            options.Options.read({**DEFAULTS, **LEAST, name: texts}.get)
     for text in ("three", '"3"'):
         with pytest.raises(options.BadOptionError, match="zones"):
             options.Options.read({**DEFAULTS, **LEAST, "zones": text}.get)

@@ -175,6 +175,19 @@ def test_a_model_that_is_not_served_here_is_told(named, why):
             model(BEDROCK, aws_region_name="os.environ/NOT_SET"),
             "model_list[0].litellm_params.aws_region_name: its variable is not set here",
         ),
+        ("general_settings: {a: 2001-99-99}", "config.yaml: is no YAML: ValueError"),
+        ("#" * 5_000_000, "config.yaml: is longer than 4194304 characters"),
+        (
+            "a0: &a0 {x: 1}\n"
+            + "".join(f"a{n}: &a{n} {{<<: [{f'*a{n - 1},' * 20}]}}\n" for n in range(1, 9)),
+            "config.yaml: line 5: has more than 10000 names",
+        ),
+        (f"general_settings: {{a: {'9' * 5000}}}", "config.yaml: is no YAML: ValueError"),
+        (f"general_settings: {{a: 0x{'f' * 5000}}}", "config.yaml: is no YAML: ValueError"),
+        (
+            model(BEDROCK, input_cost_per_token="1e-999999999"),
+            "model_list[0].litellm_params.input_cost_per_token: expected a number from 0, of",
+        ),
         (
             "router_settings: {num_retries: many}",
             "router_settings.num_retries: expected a number, not a text",
@@ -199,10 +212,32 @@ def test_a_bad_file_is_refused_by_the_place_of_the_mistake(text, begins):
     assert str(caught.value).startswith(begins)
 
 
-def test_no_refusal_quotes_what_may_be_a_secret():
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model_list: sk-secret-of-somebody",
+        "general_settings: {master_key: *sk-secret}",  # to YAML, an alias
+        "general_settings: {master_key: !sk-secret x}",  # and a tag
+        model(BEDROCK, aws_region_name="os.environ/A_SECRET"),
+    ],
+)
+def test_no_refusal_quotes_what_may_be_a_secret(text):
     with pytest.raises(MigrationError) as caught:
-        plan_of("model_list: sk-secret-of-somebody")
+        plan_of(text, environ={"A_SECRET": "sk-secret"})
     assert "sk-secret" not in str(caught.value)
+
+
+def test_no_secret_of_a_url_or_of_a_name_is_in_a_plan():
+    text = model(BEDROCK, api_base="https://ann:sk-secret@example.com/?token=sk-secret")
+    plan = plan_of(text, keys=[key(key_name="sk-secret"), key(token="b", key_alias="sk-secret")])
+    assert "sk-secret" not in str(plan.document())
+    assert "BEDROCK_ENDPOINT_URL" in {line.name for line in plan.settings}
+
+
+def test_names_that_an_object_merges_are_not_there_twice():
+    """Also where an object that merges it comes before that object in the order of YAML."""
+    base = "x: {inner: {deep: &b {<<: &a {k: 1}, k: 2}}}\ny: {<<: *b}\nmodel_list: [{}]"
+    assert read_yaml(base, "config.yaml")["y"] == {"k": 2}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +248,10 @@ def test_no_refusal_quotes_what_may_be_a_secret():
         ({"detail": "x"}, "keys: there is no keys"),
         ({"error": {"message": "no"}}, "keys: the file holds an error"),
         ({"keys": [5]}, "keys[0]: expected an object"),
+        (
+            {"keys": [{"token": "a"}, {"token": "a"}], "total_count": 2},
+            "keys: 1 of 2 are there twice",
+        ),
     ],
 )
 def test_an_export_that_is_not_whole_is_refused(document, begins):
@@ -244,6 +283,14 @@ CONFIG = f"model_list: [{{model_name: m, litellm_params: {{model: '{BEDROCK}'}}}
         ({"max_budget": 5, "budget_duration": "2d"}, {"monthly_budget_usd": Decimal(5)}),
         ({"max_budget": 5, "budget_duration": "1mo"}, {"monthly_budget_usd": Decimal(5)}),
         ({"max_budget": 5, "budget_duration": "90d"}, {"total_budget_usd": Decimal(5)}),
+        (
+            {"max_budget": 9, "litellm_budget_table": {"max_budget": 5, "budget_duration": "1d"}},
+            {"total_budget_usd": Decimal(9), "daily_budget_usd": Decimal(5)},
+        ),
+        (
+            {"max_budget": 9, "litellm_budget_table": {"max_budget": 5}},
+            {"total_budget_usd": Decimal(5)},
+        ),
     ],
 )
 def test_a_budget_never_allows_more_than_before(fields, budget):
@@ -251,15 +298,70 @@ def test_a_budget_never_allows_more_than_before(fields, budget):
     assert {name: body[name] for name in body if name.endswith("_usd")} == budget
 
 
-@pytest.mark.parametrize("field", ["team_id", "user_id", "key_name", "litellm_budget_table"])
-def test_a_field_of_a_key_that_is_of_another_kind_is_refused(field):
-    with pytest.raises(MigrationError, match=rf"^keys\[0\].{field}: expected "):
-        plan_of(CONFIG, keys=[key(**{field: [1]})])
+@pytest.mark.parametrize(
+    ("fields", "begins"),
+    [
+        ({"max_budget": 1, "budget_duration": "soon"}, "budget_duration: expected a duration"),
+        ({"max_budget": 1, "budget_duration": "9" * 5000 + "d"}, "budget_duration: expected a"),
+        ({"max_budget": 1e30}, "max_budget: expected a number from 0, of a usual size"),
+        ({"max_budget": -1}, "max_budget: expected a number from 0"),
+        ({"max_budget": float("nan")}, "max_budget: expected a number from 0"),
+        ({"litellm_budget_table": "x"}, "litellm_budget_table: expected an object"),
+        ({"team_id": ["red"]}, "team_id: expected a text"),
+        ({"user_id": {"a": 1}}, "user_id: expected a text"),
+        ({"key_name": ["a"]}, "key_name: expected a text"),
+        ({"key_alias": {"a": 1}}, "key_alias: expected a text"),
+        ({"expires": False}, "expires: expected a text"),
+    ],
+)
+def test_a_bad_field_of_a_key_is_refused_by_its_place(fields, begins):
+    with pytest.raises(MigrationError) as caught:
+        plan_of(CONFIG, keys=[key(**fields)])
+    assert str(caught.value).startswith(f"keys[0].{begins}")
 
 
-def test_a_duration_of_another_form_is_refused():
-    with pytest.raises(MigrationError, match=r"^keys\[0\].budget_duration: expected a duration"):
-        plan_of(CONFIG, keys=[key(max_budget=1, budget_duration="soon")])
+@pytest.mark.parametrize(
+    ("routes", "moves"),
+    [
+        ([], True),
+        (["llm_api_routes"], True),
+        (["/v1/*", "/key/info"], True),
+        (["info_routes"], False),
+        (["/chat/completions"], False),
+    ],
+)
+def test_a_key_that_may_call_no_model_there_gets_none_here(routes, moves):
+    plan = plan_of(CONFIG, keys=[key(allowed_routes=routes)])
+    assert bool(bodies(plan, "keys")) is moves
+    assert moves or "allowed_routes" in reasons(plan)["keys[0]"]
+
+
+@pytest.mark.parametrize("fields", [{"blocked": True}, {"rpm_limit": 0}])
+def test_what_let_nothing_through_is_made_inactive(fields):
+    plan = plan_of(CONFIG, keys=[key(**fields)], teams=[{"team_id": "t", **fields}])
+    assert [bodies(plan, path)[0]["is_active"] for path in ("keys", "teams")] == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("names", "allowed"),
+    [
+        (["m"], ["m"]),
+        (["m", "bedrock/*"], None),
+        (["anthropic/*"], ["claude-*"]),
+        ([f"m{number}" for number in range(101)], None),
+    ],
+)
+def test_a_key_without_models_may_use_those_that_were_offered(names, allowed):
+    listed = [{"model_name": name, "litellm_params": {"model": BEDROCK}} for name in names]
+    plan = plan_of(json.dumps({"model_list": listed}), keys=[key()])
+    assert bodies(plan, "keys")[0].get("allowed_models") == allowed
+    assert "every model" in reasons(plan)["model_list"]
+
+
+def test_a_key_needs_what_bounds_it():
+    owners = {"teams": [{"team_id": "t"}], "users": [{"user_id": "u"}]}
+    plan = plan_of(CONFIG, keys=[key(user_id="u", team_id="t")], **owners)
+    assert plan.operations[-1].needs == ("users[0]", "teams[0]")
 
 
 def test_a_field_of_a_shared_budget_is_told_too():
@@ -271,7 +373,8 @@ def test_a_field_of_a_shared_budget_is_told_too():
 @pytest.mark.parametrize(
     ("of_key", "of_team", "allowed"),
     [
-        ([], [], None),
+        ([], [], ["m"]),
+        (["my model"], [], ["my?model"]),
         (["a"], [], ["a"]),
         ([], ["a"], ["a"]),
         (["a", "b"], ["b", "c"], ["b"]),
@@ -280,6 +383,8 @@ def test_a_field_of_a_shared_budget_is_told_too():
         (["a"], ["all-proxy-models"], ["a"]),
         (["all-proxy-models"], ["a"], ["a"]),
         (["claude-x"], ["claude-*"], ["claude-x"]),
+        (["claude-*"], ["claude-?"], ["no-default-models"]),
+        (["claude-[ab]"], [], ["claude-[[]ab]"]),
     ],
 )
 def test_a_key_may_use_what_it_and_its_team_allow(of_key, of_team, allowed):
@@ -371,6 +476,29 @@ def test_two_settings_of_one_meaning_are_told_unless_they_agree():
     assert reasons(plan_of(text)) == {}
     text = text.replace("5.0", "6")
     assert "too" in reasons(plan_of(text))["litellm_settings.request_timeout"]
+
+
+def test_a_model_has_one_price_and_another_is_told():
+    listed = [
+        {
+            "model_name": f"m{usd}",
+            "litellm_params": {
+                "model": BEDROCK,
+                "input_cost_per_token": usd,
+                "output_cost_per_token": usd,
+            },
+        }
+        for usd in (2, 1, 2)
+    ]
+    plan = plan_of(json.dumps({"model_list": listed}))
+    assert [body["input_usd"] for body in bodies(plan, "prices")] == [2_000_000]
+    assert "another price" in reasons(plan)["model_list[1]"]
+    assert "another price" not in reasons(plan).get("model_list[2]", "")
+
+
+def test_a_price_of_nothing_is_a_price():
+    plan = plan_of(model(BEDROCK, input_cost_per_token=0, output_cost_per_token=0))
+    assert [body["output_usd"] for body in bodies(plan, "prices")] == [0]
 
 
 def test_a_price_of_one_half_is_none():

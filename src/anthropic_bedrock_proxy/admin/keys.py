@@ -51,11 +51,13 @@ class NewKey(KeyBody, frozen=True, kw_only=True):
     """A key to make, with a new secret or, by its hash, with one that clients have already.
 
     The latter is how keys of another gateway move over; `secret_hint` is what people know them by.
+    With `is_active` false the key is revoked from the beginning: a second request could get lost.
     """
 
     name: Name
     secret_sha256: Annotated[str, Meta(pattern=patterns.SHA256)] | UnsetType = UNSET
     secret_hint: Annotated[str, Meta(pattern=patterns.HINT)] | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
 
 
 class KeyCreation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,6 +118,8 @@ async def create(call: AdminCall[NewKey, KeyCreation]) -> Change:
     """Makes a key; a secret that was made for it is in the answer, this once."""
     fields = await _fields(call, call.body)
     kept, secret = _new_secret(fields)
+    if not fields.get("is_active", True):
+        fields["deactivated_reason"] = "revoked"
     key = KeyRecord(
         id=mint_key_id(),
         secret_hint=kept.hint,

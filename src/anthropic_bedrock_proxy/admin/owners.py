@@ -23,6 +23,7 @@ class NewOwner(AllowanceBody, frozen=True, kw_only=True):
 
     id: Id
     name: Name | UnsetType = UNSET
+    is_active: bool | UnsetType = UNSET
 
 
 class ChangedOwner(AllowanceBody, frozen=True, kw_only=True):
@@ -48,7 +49,7 @@ class Owners(msgspec.Struct, frozen=True):
 
     async def create(self, call: AdminCall[NewOwner, Nothing]) -> Change:
         """Makes a user or team. Keys may have named it before."""
-        fields = {"name": call.body.id} | changes(call.body)
+        fields = {"name": call.body.id} | _changes(call.body)
         owner = OwnerRecord(kind=self.kind, created_at=call.now, updated_at=call.now, **fields)
         await call.store.owners.create(
             owner, judge=_OwnerJudgement(call.actor, owner.kind, owner.id)
@@ -60,11 +61,9 @@ class Owners(msgspec.Struct, frozen=True):
 
     async def update(self, call: AdminCall[ChangedOwner, Nothing]) -> Change:
         """Changes the given settings; null takes one away."""
-        fields = changes(call.body)
+        fields = _changes(call.body)
         if not fields:
             raise InvalidRequestError("body: nothing to change: give at least one field")
-        if "is_active" in fields:
-            fields["deactivated_reason"] = None if fields["is_active"] else "disabled"
         owner_id = call.parts["id"]
         judgement = _OwnerJudgement(call.actor, self.kind, owner_id)
         after = await call.store.owners.update(
@@ -98,6 +97,13 @@ class Owners(msgspec.Struct, frozen=True):
 
     def _unknown(self, owner_id: str) -> NoSuchObjectError:
         return NoSuchObjectError(f"no {self.kind} has the id {owner_id}")
+
+
+def _changes(body: NewOwner | ChangedOwner) -> dict[str, Any]:
+    fields = changes(body)
+    if "is_active" in fields:
+        fields["deactivated_reason"] = None if fields["is_active"] else "disabled"
+    return fields
 
 
 class _OwnerJudgement:

@@ -102,8 +102,7 @@ def _say_plan(plan: MigrationPlan) -> None:
     say()
     say("Kept in the store with --apply:")
     for operation in plan.operations:
-        suffix = "".join(f", {after.what}" for after in operation.then)
-        say(f"  {operation.what}{suffix}  ({operation.source})")
+        say(f"  {operation.what}  ({operation.source})")
     say()
     say("Not as it was:")
     for words, places in _grouped(plan.differences).items():

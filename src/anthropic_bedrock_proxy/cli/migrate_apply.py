@@ -9,7 +9,7 @@ import msgspec
 
 from ..migration.plan import MigrationPlan, PlannedOperation
 from .client import Admin
-from .wire import TakenError, segment
+from .wire import TakenError
 
 State = Literal["done", "there already", "refused"]
 
@@ -24,24 +24,31 @@ class AppliedOperation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def apply(plan: MigrationPlan, client: Admin) -> list[AppliedOperation]:
-    """Runs the operations of a plan in their order."""
-    return [_run(operation, client) for operation in plan.operations]
+    """Runs the operations of a plan in their order; without what it needs, one is refused.
+
+    A key whose team could not be made would be a key that the team's budget does not bound.
+    """
+    refused: set[str] = set()
+    outcomes: list[AppliedOperation] = []
+    for operation in plan.operations:
+        if missing := refused.intersection(operation.needs):
+            message = f"{', '.join(sorted(missing))} was refused, which bounds it"
+            outcome = _ended(operation, "refused", message)
+        else:
+            outcome = _run(operation, client)
+        if outcome.state == "refused":
+            refused.add(operation.source)
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _run(operation: PlannedOperation, client: Admin) -> AppliedOperation:
     try:
-        answer = client.call(operation.method, operation.path, body=operation.body)
+        client.call(operation.method, operation.path, body=operation.body)
     except TakenError as error:
         return _ended(operation, "there already", error.message)
     except click.ClickException as error:
         return _ended(operation, "refused", error.message)
-    try:
-        for after in operation.then:
-            path = after.path.format(id=segment(answer["id"]))
-            client.call(after.method, path, body=after.body)
-    except click.ClickException as error:
-        message = f"{answer['id']} was made, but it is not {after.what}: {error.message}"
-        return _ended(operation, "refused", message)
     return _ended(operation, "done")
 
 

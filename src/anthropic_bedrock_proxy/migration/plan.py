@@ -34,7 +34,7 @@ class PlannedSetting(msgspec.Struct, frozen=True, kw_only=True):
 class PlannedOperation(msgspec.Struct, frozen=True, kw_only=True):
     """One admin operation; `path` follows /admin/api/, and `what` names it for people.
 
-    Those of `then` follow with the id that it gave for {id}.
+    `needs` are the sources of operations that must not have been refused before it.
     """
 
     method: str
@@ -42,7 +42,7 @@ class PlannedOperation(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any]
     source: str
     what: str
-    then: tuple[PlannedOperation, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 class PlannedDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,12 +78,12 @@ class MigrationPlan:
         *,
         source: str,
         what: str,
-        then: tuple[PlannedOperation, ...] = (),
+        needs: tuple[str, ...] = (),
     ) -> None:
         """Adds an operation."""
         self.operations.append(
             PlannedOperation(
-                method=method, path=path, body=body, source=source, what=what, then=then
+                method=method, path=path, body=body, source=source, what=what, needs=needs
             )
         )
 

@@ -5,7 +5,6 @@ A wrong one raises `MigrationError`, which begins with the place: `model_list[2]
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 from .plan import MigrationError
 
 _KINDS: Final = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+_DIGITS: Final = range(-50, 18)  # where those of a number may begin: others fill the memory
 _EMPTY: Final[tuple[object, ...]] = (None, "", False, 0, [], {})
 
 
@@ -66,9 +66,9 @@ def amount(value: object, place: str) -> Decimal:
             number = Decimal(str(value))
         except ArithmeticError:
             raise _wrong(place, "a number", value) from None
-        if math.isfinite(number) and number >= 0:
-            return number
-    raise _wrong(place, "a number from 0", value)
+        if number.is_finite() and number >= 0 and (not number or number.adjusted() in _DIGITS):
+            return number or Decimal(0)
+    raise _wrong(place, "a number from 0, of a usual size", value)
 
 
 def without_zeros(number: Decimal) -> Decimal:

@@ -42,6 +42,9 @@ def test_a_key_comes_back_as_it_was_created(opened):
             assert await store.keys.find(digest("c"), now=10) is None
             assert await store.keys.get("key_9") is None
             assert [key.id for key in await store.keys.list()] == ["key_1", "key_0"]
+            # Told to clients of the admin API, so without paths and names of columns.
+            with pytest.raises(AlreadyExistsError, match=r"^this [a-z ]*exists already$"):
+                await store.keys.create(a_key(id="key_2"), digest("a"))
 
     asyncio.run(story())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -143,3 +144,38 @@ def test_a_backup_that_fails_leaves_nothing(tmp_path):
         assert [file.name for file in tmp_path.iterdir()] == ["s.db"]
 
     asyncio.run(story())
+
+
+KILLED = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from anthropic_bedrock_proxy.store.sqlite.backup import back_up
+
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # which Python ignores
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+asyncio.run(back_up(Path(sys.argv[1]), Path(sys.argv[2])))
+"""
+
+
+def test_a_backup_that_was_killed_leaves_no_file_that_looks_like_one(tmp_path):
+    path, target = tmp_path / "s.db", tmp_path / "backup.db"
+    partial = tmp_path / "backup.db.partial"
+
+    async def make():
+        async with opened(path) as store:
+            await store.usage.append(batch(0, 100))
+
+    async def again():
+        async with opened(path) as store:
+            with pytest.raises(AlreadyExistsError, match="partial exists: another backup"):
+                await store.backup(target)
+            assert partial.exists(), "it may be another's"
+            partial.unlink()
+            await store.backup(target)
+
+    asyncio.run(make())
+    done = subprocess.run([sys.executable, "-c", KILLED, path, target], check=False)
+    assert done.returncode == -signal.SIGXFSZ
+    assert (target.exists(), partial.exists()) == (False, True)
+    asyncio.run(again())
+    assert [file.name for file in tmp_path.glob("backup*")] == ["backup.db"]

@@ -77,6 +77,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if or .Values.autoscaling.enabled (gt (int .Values.replicaCount) 1) }}true{{ end }}
 {{- end }}
 
+{{- define "proxy.isExposed" -}}
+{{- if or .Values.ingress.enabled (ne .Values.service.type "ClusterIP") }}true{{ end }}
+{{- end }}
+
 {{- define "proxy.check" -}}
 {{- if include "proxy.isSeveral" . }}
 {{- if include "proxy.isEmbedded" . }}
@@ -85,6 +89,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (hasPrefix "memory:" .Values.limits.url) (not .Values.limits.perReplica) }}
 {{- fail "several replicas count limits together in Redis: set limits.url to redis://HOST:PORT/DB, or limits.perReplica to true if each may have every limit for itself" }}
 {{- end }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
+{{- fail "autoscaling.maxReplicas is at least autoscaling.minReplicas" }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+{{- fail "an ingress needs the names that it answers to: ingress.hosts" }}
+{{- end }}
+{{- if and (include "proxy.isExposed" .) (hasKey .Values.settings "REQUIRE_API_KEY") }}
+{{- fail "who is reached from outside of the cluster needs keys: settings may not set REQUIRE_API_KEY with an ingress, or a service.type other than ClusterIP" }}
+{{- end }}
+{{- if and (include "proxy.isExposed" .) .Values.metrics.serviceMonitor.enabled (not .Values.metrics.serviceMonitor.tokenKey) }}
+{{- fail "whoever reaches the proxy from outside of the cluster would read its metrics: put METRICS_TOKEN into a secret, and name it as metrics.serviceMonitor.tokenKey" }}
 {{- end }}
 {{- if and .Values.executor.enabled (not .Values.existingSecret) }}
 {{- fail "an executor needs a token: put SANDBOX_TOKEN into a secret and name it as existingSecret" }}

@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..plan import MigrationError, MigrationPlan
 from ..shape import amount, is_empty, mapping, text, whole, without_zeros
 
-_DURATION: Final = re.compile(r"(\d+)(s|m|h|d|w|mo|y)")
+_DURATION: Final = re.compile(r"([0-9]{1,9})(s|m|h|d|w|mo|y)")
 _SECONDS: Final = {
     "s": 1,
     "m": 60,
@@ -47,33 +47,46 @@ READ: Final = (
 
 
 def read_allowance(row: Mapping[str, Any], place: str, plan: MigrationPlan) -> dict[str, Any]:
-    """Returns the fields of a body. Raises `MigrationError`."""
-    shared = mapping(row.get("litellm_budget_table"), f"{place}.litellm_budget_table")
-    values = {
-        name: row.get(name) if row.get(name) is not None else shared.get(name) for name in READ
-    }
+    """Returns the fields of a body. Raises `MigrationError`.
+
+    A row may share a budget with others, which has limits too: of two alike the lower counts.
+    """
+    shared_place = f"{place}.litellm_budget_table"
+    shared = mapping(row.get("litellm_budget_table"), shared_place)
     body: dict[str, Any] = {}
-    for name, field in _LIMITS.items():
-        if values[name] is None:
-            continue
-        limit = whole(values[name], f"{place}.{name}")
-        if limit == 0:
-            plan.differ(
-                f"{place}.{name}",
-                "0 let nothing through, and the least here is 1",
-                "revoke the key",
-            )
-        body[field] = max(limit, 1)
-    if values["max_budget"] is not None:
-        body |= _budget(values, place, plan)
+    for values, where in ((row, place), (shared, shared_place)):
+        found = _limits(values, where, plan)
+        if values.get("max_budget") is not None:
+            found |= _budget(values, row.get("spend"), where, plan)
+        for field, value in found.items():
+            body[field] = min(value, body.get(field, value))
     return body
 
 
-def _budget(values: Mapping[str, Any], place: str, plan: MigrationPlan) -> dict[str, Any]:
+def _limits(values: Mapping[str, Any], place: str, plan: MigrationPlan) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, field in _LIMITS.items():
+        if values.get(name) is None:
+            continue
+        limit = whole(values[name], f"{place}.{name}")
+        found[field] = max(limit, 1)
+        if limit == 0:
+            plan.differ(
+                f"{place}.{name}",
+                "0 let nothing through, and the least limit here is 1",
+                "it is blocked, and has to be given a limit before it is activated",
+            )
+            found["is_active"] = False
+    return found
+
+
+def _budget(
+    values: Mapping[str, Any], spend: object, place: str, plan: MigrationPlan
+) -> dict[str, Any]:
     most = _rounded(amount(values["max_budget"], f"{place}.max_budget"), ROUND_FLOOR)
-    duration = values["budget_duration"]
+    duration = values.get("budget_duration")
     if is_empty(duration):
-        spent = _rounded(amount(values["spend"] or 0, f"{place}.spend"), ROUND_CEILING)
+        spent = _rounded(amount(spend or 0, f"{place}.spend"), ROUND_CEILING)
         if spent:
             plan.differ(
                 f"{place}.spend",

@@ -33,7 +33,7 @@ def convert(
     own = mapping(document.get("environment_variables"), "environment_variables")
     known = {**environ, **{name: str(value) for name, value in own.items()}}
     deployments = read_deployments(document, names, known, plan)
-    plan_routing(document, deployments, plan)
+    offered = plan_routing(document, deployments, plan)
     plan_settings(document, plan)
-    plan_callers(exports, plan)
+    plan_callers(exports, offered, plan)
     return plan

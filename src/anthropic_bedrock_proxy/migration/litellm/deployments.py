@@ -14,7 +14,7 @@ from ..shape import amount, entries, is_empty, mapping, text, whole, without_zer
 from .accounts import AWSAccount
 from .advice import ADVICE_FOR_DEPLOYMENTS, tell_rest
 from .references import as_secret, as_setting, resolved
-from .targets import NamedTarget, read_target
+from .targets import REGION, NamedTarget, read_target
 
 _REGION_UNSAID: Final = "us-west-2"  # what LiteLLM takes then
 _REGION_NAMES: Final = ("AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION")
@@ -144,6 +144,8 @@ def _account(
         region = resolved(said, f"{place}.aws_region_name", environ)
         if region is None:
             raise MigrationError(f"{place}.aws_region_name: its variable is not set here")
+        if not REGION.fullmatch(region):  # and what a variable holds is not told
+            raise MigrationError(f"{place}.aws_region_name: is no region, such as us-east-1")
     if region is None:
         region = next((environ[name] for name in _REGION_NAMES if environ.get(name)), None)
     if region is None:
@@ -159,11 +161,16 @@ def _account(
             continue
         if target.moved:
             plan.differ(f"{place}.{name}", "it is for Anthropic's API", "it is needed no more")
-        elif name in _SECRET:
+        elif name in _SECRET or _has_secret(params[name]):
             fields[field] = as_secret(params[name], f"{place}.{name}", plan)
         else:
             fields[field] = as_setting(params[name], f"{place}.{name}")
     return AWSAccount(region=region, **fields)
+
+
+def _has_secret(value: object) -> bool:
+    """Tells whether a value is a URL with a user or a query, either of which may be a secret."""
+    return isinstance(value, str) and "://" in value and not {"@", "?"}.isdisjoint(value)
 
 
 def _plan_price(
@@ -177,7 +184,7 @@ def _plan_price(
     body: dict[str, Any] = {}
     for name, field in _PRICES.items():
         for where, values in (("model_info", info), ("litellm_params", params)):
-            if not is_empty(values.get(name)):
+            if values.get(name) is not None:
                 # From one token to a million of them.
                 usd = amount(values[name], f"{source}.{where}.{name}").scaleb(6)
                 body[field] = without_zeros(usd)
@@ -190,9 +197,15 @@ def _plan_price(
             "set it by `prices set MODEL --input --output`",
         )
         return
-    model = base_model_id(target.model_id)
+    body["model"] = model = base_model_id(target.model_id)
+    before = [one for one in plan.operations if one.path == "prices" and one.body["model"] == model]
+    if before:
+        if before[0].body != body:
+            why = f"{before[0].source} has another price of {model}, and a model has one"
+            plan.differ(source, why, "keep one of them; `prices set --region` for each region")
+        return
     what = f"price of {model}: {body['input_usd']:f} and {body['output_usd']:f} USD per million"
-    plan.do("PUT", "prices", {"model": model, **body}, source=source, what=what)
+    plan.do("PUT", "prices", body, source=source, what=what)
 
 
 def _tell_info(info: Mapping[str, Any], place: str, plan: MigrationPlan) -> None:

@@ -19,6 +19,7 @@ _ASK: Final = {
     "teams": "/team/list",
     "users": "/user/list?page_size=100&page=1",
 }
+_ID: Final = {"keys": "token", "teams": "team_id", "users": "user_id"}
 
 
 class LiteLLMExports(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +49,8 @@ def read_rows(documents: Iterable[Any], kind: str) -> list[Mapping[str, Any]]:
                     f"{kind}[{number}]: only a hash; save the answer of {_ASK[kind]}"
                 )
             rows.append(mapping(row, f"{kind}[{number}]"))
+    if more := len(rows) - len({str(row.get(_ID[kind])) for row in rows}):
+        raise MigrationError(f"{kind}: {more} of {len(rows)} are there twice; save each page once")
     if len(rows) < total:
         raise MigrationError(
             f"{kind}: {len(rows)} of {total}; save the pages that follow {_ASK[kind]}, too"

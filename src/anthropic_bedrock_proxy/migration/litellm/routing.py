@@ -14,7 +14,9 @@ from .deployments import Deployment
 
 _SECTIONS: Final = ("router_settings", "litellm_settings")
 _AT_EVERY_ERROR: Final = "fallbacks"
-_EVERY: Final = "*"  # as a name in them
+_EVERY: Final = "*"  # as a name in them, and of a model
+# Names for all models of a provider -> what clients say here.
+_WILDCARDS: Final = {"bedrock/*": _EVERY, "anthropic/*": "claude-*"}
 _AT_SOME_ERRORS: Final = {
     "context_window_fallbacks": (
         "a prompt that is too long is refused at once, and Claude Code compacts its history",
@@ -29,8 +31,11 @@ _AT_SOME_ERRORS: Final = {
 
 def plan_routing(
     config: Mapping[str, Any], deployments: Sequence[Deployment], plan: MigrationPlan
-) -> None:
-    """Plans accounts, names and chains. Raises `MigrationError`."""
+) -> list[str]:
+    """Plans accounts, names and chains. Raises `MigrationError`.
+
+    Returns the names that LiteLLM offers, as patterns of ours; empty: every model.
+    """
     accounts = name_accounts([(one.account, one.source) for one in deployments], plan)
     groups: dict[str, list[Deployment]] = {}
     for deployment in sorted(deployments, key=lambda one: one.order):
@@ -48,6 +53,13 @@ def plan_routing(
             chains[name] = chain
     if chains:
         plan.set("FAILOVER_CHAINS", json.dumps(chains), "model_list")
+    return _offered(config, groups)
+
+
+def _offered(config: Mapping[str, Any], groups: Iterable[str]) -> list[str]:
+    there = [str(entry["model_name"]) for entry in entries(config.get("model_list"), "model_list")]
+    names = [_WILDCARDS.get(name, name) for name in dict.fromkeys((*there, *groups))]
+    return [] if _EVERY in names else names
 
 
 def _plan_name(name: str, first: Deployment, plan: MigrationPlan) -> None:

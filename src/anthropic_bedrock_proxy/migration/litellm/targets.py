@@ -16,7 +16,7 @@ import msgspec
 
 from ...models.names import ModelNames
 
-_REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 _COMMITMENT: Final = re.compile(r"\d+-month-commitment")
 _BEDROCK: Final = ("bedrock", "bedrock_converse", "bedrock_mantle")
 # Routes whose answers are not those of a text model in Anthropic's API.
@@ -59,7 +59,7 @@ def _bedrock(path: str, route: str, names: ModelNames) -> NamedTarget | str:
         head = parts[0]
         if head in _NO_MODELS:
             return f"bedrock/{head} calls no text model"
-        if _REGION.fullmatch(head):
+        if REGION.fullmatch(head):
             region = head
         elif head in _ROUTES:
             route = head

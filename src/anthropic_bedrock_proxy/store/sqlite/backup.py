@@ -20,30 +20,47 @@ async def back_up(source: Path, target: Path) -> None:
     """Copies the database to a new file. Raises `StoreError`, `AlreadyExistsError` if it exists."""
 
     def work() -> None:
+        partial = target.with_name(target.name + ".partial")
         with explained(target):
-            _claim(target)
-            partial = target.with_name(target.name + ".partial")
+            if os.path.lexists(target):
+                raise _taken(target)
             try:
                 _create_private(partial)
+            except FileExistsError:
+                raise AlreadyExistsError(
+                    f"{partial} exists: another backup runs, or was killed; then remove it"
+                ) from None
+            try:
                 with explained(source):
                     _copy(source, partial)
                 _sync(partial)
-                partial.replace(target)
-                _sync(target.parent)
+                _name(partial, target)
             except BaseException:
                 partial.unlink(missing_ok=True)
-                target.unlink(missing_ok=True)
                 raise
 
     await asyncio.to_thread(work)
 
 
-def _claim(target: Path) -> None:
-    """Takes the name with an empty file, so that nobody's file is overwritten at the end."""
+def _taken(target: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(f"{target} exists; a backup overwrites nothing")
+
+
+def _name(partial: Path, target: Path) -> None:
+    """Gives the whole copy its name, taken by an empty file first: nobody's is overwritten.
+
+    Not before: whoever is killed meanwhile would leave an empty file that looks like a backup.
+    """
     try:
         _create_private(target)
     except FileExistsError:
-        raise AlreadyExistsError(f"{target} exists; a backup overwrites nothing") from None
+        raise _taken(target) from None
+    try:
+        partial.replace(target)
+        _sync(target.parent)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _create_private(path: Path) -> None:

@@ -190,8 +190,9 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        kind = AlreadyExistsError if _code(error) in TAKEN else StoreError
-        raise kind(f"{path}: {_explain(error)}") from error
+        if _code(error) in TAKEN:  # told to clients of the admin API: no path, no column
+            raise AlreadyExistsError("this exists already") from error
+        raise StoreError(f"{path}: {_explain(error)}") from error
     except (sqlite3.Error, OverflowError, OSError) as error:
         raise StoreError(f"{path}: {_explain(error)}") from error
 
