@@ -505,3 +505,14 @@ def test_a_price_of_one_half_is_none():
     plan = plan_of(model(BEDROCK, input_cost_per_token=1e-06))
     assert bodies(plan, "prices") == []
     assert "input and output" in reasons(plan)["model_list[0]"]
+
+
+def test_a_redis_of_another_section_is_told_and_one_of_the_router_told_once():
+    plan = plan_of(
+        f"{CONFIG}\nlitellm_settings: {{redis_host: a}}\n"
+        "router_settings: {redis_host: b, redis_startup_nodes: [{host: c}]}"
+    )
+    told = reasons(plan)
+    assert "nothing here" in told["litellm_settings.redis_host"]
+    assert "redis_startup_nodes: not in LIMITS_URL" in told["router_settings"]
+    assert "router_settings.redis_startup_nodes" not in told

@@ -13,6 +13,7 @@ from .advice import ADVICE, OTHER
 from .references import as_secret, as_setting
 
 SECTIONS: Final = ("general_settings", "router_settings", "litellm_settings")
+_REDIS: Final = "redis_"  # begins the names of the shared Redis in router_settings
 _OF_REDIS: Final = ("url", "host", "port", "username", "password", "db", "ssl")
 # Names, in a section or beside them, that are read by another module or by a function of their own.
 _ELSEWHERE: Final = (
@@ -24,7 +25,6 @@ _ELSEWHERE: Final = (
     "content_policy_fallbacks",
     "guardrails",
     "cache_params",
-    *(f"redis_{name}" for name in _OF_REDIS),
 )
 _MOST_ATTEMPTS: Final = 20
 _LEAST_SECONDS: Final = Decimal("0.1")
@@ -38,7 +38,7 @@ def plan_settings(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     for section in SECTIONS:
         for name, value in mapping(config.get(section), section).items():
             place = f"{section}.{name}"
-            if name in _ELSEWHERE:
+            if name in _ELSEWHERE or (section == "router_settings" and name.startswith(_REDIS)):
                 continue
             if name in _SETTINGS:
                 if value is None or value is False:
@@ -127,8 +127,12 @@ def _plan_redis(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     general = mapping(config.get("litellm_settings"), "litellm_settings")
     cache_place = "litellm_settings.cache_params"
     cache = mapping(general.get("cache_params"), cache_place)
-    own = {name.removeprefix("redis_"): router[name] for name in router if "redis" in name}
-    values, place = own, "router_settings.redis_"
+    own = {
+        name.removeprefix(_REDIS): value
+        for name, value in router.items()
+        if name.startswith(_REDIS)
+    }
+    values, place = own, f"router_settings.{_REDIS}"
     if not own and cache.get("type") == "redis":
         values, place = {**cache}, f"{cache_place}."
     if not is_empty(values.get("url")):
@@ -139,7 +143,7 @@ def _plan_redis(config: Mapping[str, Any], plan: MigrationPlan) -> None:
     if rest and values is own:
         plan.differ(
             "router_settings",
-            f"{', '.join(f'redis_{name}' for name in rest)}: not in LIMITS_URL yet",
+            f"{', '.join(_REDIS + name for name in rest)}: not in LIMITS_URL yet",
             "LIMITS_URL takes Sentinel, clusters and a prefix: docs/how-to/limits.md",
         )
     if cache:
