@@ -82,6 +82,12 @@ def reach(test):
     return found
 
 
+def test_no_two_test_files_have_one_name():
+    """Or pytest collects one of them, and takes the other for it."""
+    names = [path.name for path in TESTS.rglob("test_*.py") if "node_modules" not in path.parts]
+    assert sorted(names) == sorted(set(names))
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_is_tested_by_the_file_of_its_name_or_has_a_line(module):
     test = own_test(module)
