@@ -27,7 +27,7 @@ from .processes import load_average, stop_children_on_exit
 from .proxy import Proxy, wait_for_200
 
 _IDLE_SECONDS = 3.0
-_INTERPRETERS = ("/opt/python/bin/python3", "/usr/local/bin/python3", "/usr/bin/python3")
+_INTERPRETERS = ("/usr/python/bin/python3", "/usr/local/bin/python3", "/usr/bin/python3")
 
 
 def main() -> int:

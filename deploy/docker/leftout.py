@@ -20,6 +20,7 @@ _NEVER = (
     *("cgitb", "crypt", "doctest", "ftplib", "imaplib", "mailbox", "nntplib", "pdb"),
     *("pickletools", "poplib", "pydoc", "smtpd", "telnetlib", "this", "turtle", "_pydecimal"),
     *("sitecustomize", "_distutils_system_mod"),  # Debian's own
+    *("windows_events", "windows_utils", "macholib"),  # of asyncio and ctypes, for other systems
 )
 # What no module of the proxy and of its packages imports, but code of models may: where this
 # interpreter can run such code (sandlock, in `ptc`), all of it stays.

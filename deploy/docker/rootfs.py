@@ -6,8 +6,8 @@ Run it by the interpreter that the image is to have, with the packages installed
 
 What comes about:
 
-    /opt/python/bin/python3          the interpreter, which finds the rest by its own place
-    /opt/python/lib/python3.14/      the standard library and the packages, as byte code
+    /usr/python/bin/python3          the interpreter, which finds the rest by its own place
+    /usr/python/lib/python3.14/      the standard library and the packages, as byte code
     /usr/bin/anthropic-bedrock-proxy the command; the kernel reads its first line, without a shell
     /usr/lib/, /lib64/ld-linux-…     the shared libraries of all that, where the loader looks first
     /etc/                            certificates of authorities, the user 65532
@@ -28,6 +28,7 @@ import compileall
 import json
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -38,7 +39,7 @@ from py_compile import PycInvalidationMode
 import leftout
 
 USER = 65532
-PREFIX = Path("opt/python")
+PREFIX = Path("usr/python")  # of /usr a sandbox of sandlock sees all: its Python is this one
 COMMAND = "anthropic-bedrock-proxy"
 
 _HELPED = ("anthropic_bedrock_proxy", "click")  # they show their docstrings
@@ -108,7 +109,12 @@ def _libraries(binaries: Sequence[Path]) -> Iterator[Path]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own words
         for line in done.stdout.splitlines():
             if (found := re.search(r"(/\S+) \(0x", line)) and not found[1].startswith(str(binary)):
-                yield Path(found[1])
+                library = Path(found[1])
+                yield library
+                # What glibc opens when a thread ends by pthread_exit, as those that still run when
+                # the interpreter ends: without it the process aborts.
+                if library.name == "libc.so.6":
+                    yield library.with_name("libgcc_s.so.1")
 
 
 def strip(binaries: Sequence[Path]) -> None:
@@ -151,9 +157,13 @@ def write_etc(root: Path, library: Path) -> None:
         for path in map(Path, ("/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem"))
         if path.exists()
     )
-    shutil.copy(authorities, etc / "ssl/certs/ca-certificates.crt")
-    (etc / "ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
-    (library / "botocore/cacert.pem").symlink_to("/etc/ssl/certs/ca-certificates.crt")
+    copied = "/etc/ssl/certs/ca-certificates.crt"
+    shutil.copy(authorities, root / copied.lstrip("/"))
+    # Where OpenSSL looks by itself is compiled into it: /usr/lib/ssl on Debian.
+    looked_up = root / ssl.get_default_verify_paths().openssl_cafile.lstrip("/")
+    looked_up.parent.mkdir(parents=True, exist_ok=True)
+    for link in (looked_up, library / "botocore/cacert.pem"):
+        link.symlink_to(copied)
 
 
 def write_origins(path: Path, root: Path, origins: Mapping[Path, Path]) -> None:

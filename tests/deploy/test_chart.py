@@ -165,6 +165,18 @@ def test_every_executor_has_an_address_of_its_own(helm):
     assert environ["SANDBOX_URL"] == f"http://{name}-0.{name}:8001,http://{name}-1.{name}:8001"
 
 
+def test_an_executor_may_make_what_sandlock_needs_and_is_pulled_from_where_the_proxy_is(helm):
+    words = "executor.enabled=true,existingSecret=s,image.repository=registry.example.com/proxy"
+    rendered = list(yaml.safe_load_all(helm("--set", words).stdout))
+    pod = next(one for one in rendered if one and one["kind"] == "StatefulSet")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert container["image"].startswith("registry.example.com/proxy:")
+    profile = container["securityContext"]["seccompProfile"]["localhostProfile"]
+    assert (ROOT / "docs" / "how-to" / profile).exists()
+    assert container["securityContext"]["procMount"] == "Unmasked"
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
 def test_grafana_gets_the_dashboard(helm):
     rendered = yaml.safe_load_all(helm("--set", "metrics.dashboard.enabled=true").stdout)
     found = next(one for one in rendered if one and one["kind"] == "ConfigMap")

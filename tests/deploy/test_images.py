@@ -9,10 +9,13 @@ import subprocess
 import time
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from walls import need_sandlock
 
+SYSTEM_CALLS = Path(__file__).parents[2] / "docs" / "how-to" / "executor-seccomp.json"
 LOCKED = (
     *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--tmpfs", "/tmp", "--tmpfs", "/data:uid=65532,gid=65532", "--pids-limit", "64"),
@@ -65,8 +68,8 @@ class Running:
         self.until(listens)
 
 
-def run(docker, image, *words, entrypoint=()):
-    command = [docker, "run", "--rm", "--network", "none", *LOCKED, *entrypoint, image, *words]
+def run(docker, image, *words, options=()):
+    command = [docker, "run", "--rm", "--network", "none", *LOCKED, *options, image, *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -170,7 +173,7 @@ EXTRAS = {
 }
 # What is imported late, when somebody needs it: what the image leaves out must not be among it.
 LATE = """
-import ssl, importlib.util, botocore.session
+import ctypes, ssl, importlib.util, botocore.session
 from botocore.httpsession import get_cert_path
 session = botocore.session.Session()
 for name in ("sts", "sso", "sso-oidc", "signin"):
@@ -178,6 +181,8 @@ for name in ("sts", "sso", "sso-oidc", "signin"):
         name, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
 assert ssl.create_default_context(cafile=get_cert_path(True)).cert_store_stats()["x509_ca"] > 50
+assert ssl.create_default_context().cert_store_stats()["x509_ca"] > 50
+ctypes.CDLL("libgcc_s.so.1")  # glibc aborts without it where a thread ends by pthread_exit
 if importlib.util.find_spec("redis"):
     import redis.asyncio.cluster, redis.asyncio.sentinel
     redis.asyncio.Redis(), redis.asyncio.cluster.RedisCluster(host="h")
@@ -185,15 +190,15 @@ if importlib.util.find_spec("redis"):
 
 
 def python_in(variant):
-    return ("--entrypoint", "python3" if variant == "alpine" else "/opt/python/bin/python3")
+    return ("--entrypoint", "python3" if variant == "alpine" else "/usr/python/bin/python3")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_module_finds_what_it_imports(docker, images, variant):
-    done = run(docker, images[variant], "-c", MODULES, entrypoint=python_in(variant))
+    done = run(docker, images[variant], "-c", MODULES, options=python_in(variant))
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == EXTRAS[variant]
-    late = run(docker, images[variant], "-c", LATE, entrypoint=python_in(variant))
+    late = run(docker, images[variant], "-c", LATE, options=python_in(variant))
     assert late.returncode == 0, late.stderr
 
 
@@ -202,6 +207,18 @@ def test_the_command_is_there(docker, images, variant):
     assert run(docker, images[variant], "--version").stdout.startswith("anthropic-bedrock-proxy")
     assert "Create, list and change API keys" in run(docker, images[variant], "--help").stdout
     assert "--name" in run(docker, images[variant], "keys", "create", "--help").stdout
+
+
+def test_sandlocks_walls_are_whole_in_the_executors_image(docker, images):
+    need_sandlock()
+    options = (
+        *("--security-opt", f"seccomp={SYSTEM_CALLS}"),
+        *("--security-opt", "systempaths=unconfined"),
+    )
+    words = ("sandbox", "check", "--isolation", "sandlock")
+    done = run(docker, images["ptc"], *words, options=options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "walls: whole" in done.stdout
 
 
 def test_the_executor_wants_a_token(docker, images):

@@ -44,6 +44,9 @@ def _of_workload(document):
     if of_pod.get("seccompProfile", {}).get("type") != "RuntimeDefault":
         yield "has no seccomp profile"
     for container in pod["containers"]:
+        if "procMount" in container["securityContext"] and pod.get("hostUsers") is not False:
+            yield "shows a whole /proc to users of the node"
+    for container in pod["containers"]:
         yield from _of_container(container)
 
 

@@ -64,7 +64,7 @@ def check_sqlite(path: Path, migrations: Collection[str]) -> CheckResult:
     if missing := len({*migrations} - applied):
         return warn(
             f"{path} is of an older version: {missing} migrations to do",
-            "back it up (`backup`): the next start does them",
+            "back it up with that version: the next start or command does them",
         )
     return ok(f"{path} can be written to, its schema is current")
 

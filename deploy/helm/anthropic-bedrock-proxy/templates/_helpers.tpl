@@ -53,10 +53,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{- define "executor.image" -}}
 {{- $image := .Values.executor.image }}
+{{- $repository := default .Values.image.repository $image.repository }}
 {{- if $image.digest }}
-{{- printf "%s@%s" $image.repository $image.digest }}
+{{- printf "%s@%s" $repository $image.digest }}
 {{- else }}
-{{- printf "%s:%s" $image.repository (default (printf "%s-ptc" .Chart.AppVersion) $image.tag) }}
+{{- printf "%s:%s" $repository (default (printf "%s-ptc" .Chart.AppVersion) $image.tag) }}
 {{- end }}
 {{- end }}
 

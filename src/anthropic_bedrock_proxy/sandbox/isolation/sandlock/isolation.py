@@ -31,6 +31,7 @@ from ....errors import needs_extra
 from ..base import IsolationError, IsolationState, RunnerLimits
 from ..probe import ProbeError, holes, outcomes, probing
 from .process import OutputPipe, SandlockRunner
+from .removal import remove_tree
 
 # The versions whose walls were tried. Another one may be degraded without a sign.
 TRIED_VERSION: Final = "0.9.0"
@@ -39,7 +40,7 @@ _FIRST_USER: Final = 1_900_000_000
 _USERS: Final = 100_000
 _NOBODY: Final = 65_534
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-_LAUNCHER: Final = Path(__file__).with_name("launcher.py")
+_LAUNCHER: Final = Path(__file__).with_stem("launcher")  # .pyc in images, which have no sources
 _HIDDEN_WORKSPACE: Final = "/tmp/workspace"  # noqa: S108  # in a /tmp of the sandbox's own
 _PROBE_AGAIN_SECONDS: Final = 10.0
 
@@ -84,7 +85,7 @@ class SandlockIsolation:
 
     async def open(self) -> None:
         """Removes folders that an executor of this name has left behind; tries a sandbox."""
-        await _remove_folder(self._folder)
+        await asyncio.to_thread(remove_tree, self._folder)
         await self.state()
 
     async def state(self) -> IsolationState:
@@ -126,7 +127,7 @@ class SandlockIsolation:
         if self._starting:
             await asyncio.wait(self._starting)
         await asyncio.gather(*(runner.kill() for runner in [*self._runners]))
-        await _remove_folder(self._folder)
+        await asyncio.to_thread(remove_tree, self._folder)
 
     async def _probe(self) -> IsolationState:
         try:
@@ -199,7 +200,7 @@ class SandlockIsolation:
         except OSError as error:
             stdout.transport.close()
             if folder is not None:
-                await _remove_folder(folder)
+                await asyncio.to_thread(remove_tree, folder)
             raise IsolationError(f"a process could not be started: {error.strerror}") from error
         finally:
             os.close(theirs)
@@ -251,20 +252,10 @@ class SandlockIsolation:
     async def _removed(self, runner: SandlockRunner) -> None:
         folder = self._runners.pop(runner, None)
         if folder is not None:
-            await _remove_folder(folder)
+            await asyncio.to_thread(remove_tree, folder)
 
 
 def _find_python() -> tuple[str, list[str]]:
     """Returns the path of a Python for sandboxes, and what has to be readable for it."""
     found = shutil.which("python3", path=_PATH)
     return (found, []) if found else (sys.executable, [sys.base_prefix, sys.prefix])
-
-
-async def _remove_folder(folder: Path) -> None:
-    """Removes a folder, however deep, and whatever the modes of what is in it."""
-    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        process = await asyncio.create_subprocess_exec(
-            *command, "--", str(folder), stderr=asyncio.subprocess.DEVNULL
-        )
-        with suppress(ProcessLookupError):
-            await process.wait()
