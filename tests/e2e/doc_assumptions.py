@@ -37,6 +37,7 @@ PUT_IN = {
     "litellm.example.com": "127.0.0.1",
     "redis.internal": "127.0.0.1",
     # Places on the reader's machine.
+    "proxy backup /data/": "proxy backup /backups/container-",  # of a container
     "/backups": "$HOME/backups",
     "/var/lib/anthropic-bedrock-proxy": "$HOME/root",
     ".venv/bin/python": "python",
@@ -107,7 +108,7 @@ LISTED = {
 # What a page takes for granted.
 BEFORE = {
     "docs/how-to/backup.md": (
-        "mkdir ~/backups",
+        "mkdir ~/backups; printf proxy >~/container",
         SIMULATOR,
         MOTO,
         f"{AWS}us-east-1",
