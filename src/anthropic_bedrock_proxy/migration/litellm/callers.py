@@ -69,13 +69,13 @@ def plan_callers(exports: LiteLLMExports, offered: Sequence[str], plan: Migratio
 
     `offered` are the names that a key may use without models of its own; empty: every name.
     """
-    owners = _plan_owners(exports.users or (), "user", plan)
-    owners |= _plan_owners(exports.teams or (), "team", plan)
+    owners = _plan_owners(exports.users, "user", plan)
+    owners |= _plan_owners(exports.teams, "team", plan)
     if len(offered) > _MOST_MODELS:
         offered = ()
     if exports.keys:
         plan.differ("model_list", *(_BOUND if offered else _UNBOUND))
-    for number, row in enumerate(exports.keys or ()):
+    for number, row in enumerate(exports.keys):
         place = f"keys[{number}]"
         why = _left_out(row, owners, place)
         if why is None:
