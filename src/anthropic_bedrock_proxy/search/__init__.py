@@ -1,0 +1,1 @@
+"""Searching the web: one port, and the back ends behind it."""

@@ -1,0 +1,71 @@
+"""The passages that the model may cite in one turn: what tools have retrieved, in numbered pieces.
+
+A tool shows the model its texts in pieces, each with an index (`w3k9-2`), and notes here what a
+citation of each would be. The model wraps what it takes from one, and the turn makes a citation out
+of the marker (turn/cited_text.py):
+
+    <cite index="w3k9-2">Python 3.14 came out in October.</cite>
+
+An index is made of what it names, not counted: the same passage has the same index in every turn,
+and nothing has to be kept for that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final
+
+Json = dict[str, Any]
+MAX_CITED: Final = 150  # characters of `cited_text`, as Anthropic has it
+_ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+_SOURCE_DIGITS: Final = 5
+# Where a sentence ends: behind its mark (those of Chinese and Japanese need no space), or a line.
+_ENDS: Final = re.compile("[.!?][\"'\u201d\u2019)\\]]*\\s+|[\u3002\uff01\uff1f]\\s*|\\n+")
+
+
+def source_index(*parts: str) -> str:
+    """Returns the index of a source, e.g. of its URL and its text: five letters and digits."""
+    number = int.from_bytes(sha256("\0".join(parts).encode("utf-8", "replace")).digest()[:8])
+    digits = ""
+    for _ in range(_SOURCE_DIGITS):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits += _ALPHABET[digit]
+    return digits
+
+
+def split_passages(text: str, most: int = MAX_CITED) -> list[tuple[int, int]]:
+    """Returns (start, end) of the passages of a text: sentences, together up to `most` characters.
+
+    A longer sentence is a passage of its own. White space around passages is in none.
+    """
+    passages: list[tuple[int, int]] = []
+    begin = 0
+    for end in (*(found.end() for found in _ENDS.finditer(text)), len(text)):
+        piece = text[begin:end]
+        start, stop = begin + len(piece) - len(piece.lstrip()), begin + len(piece.rstrip())
+        begin = end
+        if start >= stop:
+            continue
+        if passages and stop - passages[-1][0] <= most:
+            passages[-1] = (passages[-1][0], stop)
+        else:
+            passages.append((start, stop))
+    return passages
+
+
+class Passages:
+    """The passages of one turn, by their index."""
+
+    def __init__(self) -> None:
+        self._citations: dict[str, Callable[[], Json]] = {}
+
+    def add(self, index: str, cite: Callable[[], Json]) -> None:
+        """Notes a passage; `cite` makes the citation of it, as clients know it."""
+        self._citations.setdefault(index, cite)
+
+    def cite(self, index: str) -> Json | None:
+        """Returns the citation of a passage; None if there is none of this index."""
+        cite = self._citations.get(index)
+        return None if cite is None else cite()

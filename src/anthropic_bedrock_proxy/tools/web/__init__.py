@@ -1,0 +1,1 @@
+"""Web search and web fetch: tools that Anthropic's API runs for the model, and Bedrock does not."""
