@@ -44,6 +44,7 @@ ALLOWED = {
         "models",
         "protocol",
         "fetch.base",
+        "fetch.charset",
         "limits.base",
         "store.base",
         "tools.toolset",
@@ -243,6 +244,19 @@ def test_what_is_of_the_executor_is_imported_by_its_commands_alone():
     }
     assert "cli/sandboxd.py" in importers
     assert importers <= {"cli/sandboxd.py", "cli/sandbox.py", "app/executor.py"}
+
+
+def test_what_reads_markup_is_imported_by_the_child_process_alone():
+    importers = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in SOURCES
+        if imports(path)[1] & {"lxml", "trafilatura", "charset_normalizer"}
+        or any(
+            name.endswith(("reading.worker", "reading.markup"))
+            for name in imports(path, names=True)[0]
+        )
+    }
+    assert importers == {"fetch/reading/markup.py", "fetch/reading/worker.py"}
 
 
 def test_what_imports_botocore_is_imported_by_the_child_process_alone():

@@ -6,7 +6,16 @@ import asyncio
 
 import pytest
 
-from anthropic_bedrock_proxy.fetch.base import BusyError, Fetched, FetchError, TooLargeError
+from anthropic_bedrock_proxy.fetch.base import (
+    BusyError,
+    Fetched,
+    FetchError,
+    NotAccessibleError,
+    NotAllowedError,
+    StatusError,
+    TooLargeError,
+    WrongTypeError,
+)
 from anthropic_bedrock_proxy.fetch.cache import CONTENT_SECONDS, CachedFetcher
 
 IMAGES, TEXTS = frozenset(("image/png",)), frozenset(("text/*",))
@@ -32,9 +41,11 @@ class World:
     def close(self):
         self.closed = True
 
-    async def get(self, url="u", *, accept=IMAGES, max_bytes=5000, key="k"):
+    async def get(self, url="u", *, accept=IMAGES, max_bytes=5000, key="k", fresh=False):
         try:
-            fetched = await self.cache.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
+            fetched = await self.cache.fetch(
+                url, accept=accept, max_bytes=max_bytes, key=key, fresh=fresh
+            )
         except FetchError as error:
             return error.reason
         return fetched.body
@@ -71,6 +82,64 @@ def test_a_refusal_is_kept_for_ten_seconds():
         assert await world.get(key="another") == "still"
         world.now += 10
         assert await world.get() == b"1"
+
+    run(world, main)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (NotAllowedError("no"), NotAllowedError),
+        (WrongTypeError("no"), WrongTypeError),
+        (StatusError("no", status=404), NotAccessibleError),
+    ],
+)
+def test_a_refusal_that_is_kept_is_of_the_same_kind(error, kind):
+    world = World(error)
+
+    async def main():
+        for _ in range(3):
+            with pytest.raises(kind) as refused:
+                await world.cache.fetch("u", accept=IMAGES, max_bytes=1, key="k")
+            assert refused.value.reason == error.reason
+        assert len(world.asked) == 1
+
+    run(world, main)
+
+
+def test_a_fresh_fetch_takes_nothing_from_memory_and_renews_it():
+    world = World(b"1", b"2", FetchError("gone"), b"3")
+
+    async def main():
+        assert await world.get() == b"1"
+        assert await world.get(fresh=True) == b"2"
+        assert await world.get() == b"2"
+        assert await world.get(fresh=True) == "gone"
+        assert await world.get() == "gone"
+        assert await world.get(fresh=True) == b"3"
+        assert await world.get() == b"3"
+
+    run(world, main)
+
+
+def test_contents_are_kept_as_long_as_is_said():
+    world = World(b"1", b"2", content_seconds=900)
+
+    async def main():
+        await world.get()
+        world.now += 899
+        assert await world.get() == b"1"
+        world.now += 1
+        assert await world.get() == b"2"
+
+    run(world, main)
+
+
+def test_contents_can_be_kept_not_at_all():
+    world = World(b"1", b"2", content_seconds=0)
+
+    async def main():
+        assert [await world.get(), await world.get()] == [b"1", b"2"]
 
     run(world, main)
 

@@ -9,7 +9,14 @@ from fakeserver import chunked, ok, serving, until
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anthropic_bedrock_proxy.fetch.base import FetchError, TooLargeError
+from anthropic_bedrock_proxy.fetch.base import (
+    FetchError,
+    NotAccessibleError,
+    NotAllowedError,
+    StatusError,
+    TooLargeError,
+    WrongTypeError,
+)
 from anthropic_bedrock_proxy.fetch.dial import Stream
 from anthropic_bedrock_proxy.fetch.fetcher import FetchOptions, WebFetcher
 from anthropic_bedrock_proxy.fetch.guard import NOT_PUBLIC
@@ -250,6 +257,75 @@ def test_redirects_that_are_not_followed(location, expected):
 def test_https_never_becomes_http_even_where_http_is_allowed():
     answer = redirect("http://a.example/")
     assert reason(answer=answer, allow_http=True) == "it redirects from https to http"
+
+
+def test_https_may_become_http_where_that_is_allowed_too():
+    table = {"/p": redirect("http://a.example/q"), "/q": ok(PNG, TYPE)}
+    fetched, _, _ = fetch(answer=by_path(table), allow_http=True, allow_downgrade=True)
+    assert fetched.url == "http://a.example/q"
+
+
+def test_redirects_to_http_are_checked_as_ever():
+    options = {"allow_http": True, "allow_downgrade": True}
+    for location in ("http://10.0.0.1/", "http://a.example:8080/", "http://u@a.example/"):
+        names = Names({"10.0.0.1": ["10.0.0.1"]})
+        outcome, _, dialer = fetch(answer=redirect(location), names=names, **options)
+        assert isinstance(outcome, NotAllowedError)
+        assert len(dialer.opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "table", "kind"),
+    [
+        # One kind of error for a name that leads inside and for one that leads nowhere.
+        ("https://inner.example/", {"inner.example": ["10.0.0.1"]}, NotAccessibleError),
+        ("https://nowhere.example/", {}, NotAccessibleError),
+        # Who spells an address has no secret to learn.
+        ("https://127.1/", {"127.1": ["127.0.0.1"]}, NotAllowedError),
+        ("https://[::1]/", {"::1": ["::1"]}, NotAllowedError),
+    ],
+)
+def test_kinds_of_errors_tell_nothing_of_names_inside(url, table, kind):
+    outcome, _, _ = fetch(url, names=Names(table))
+    assert type(outcome) is kind
+    assert outcome.reason == NOT_PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("url", "answer", "kind"),
+    [
+        ("https://a.example:22/", b"", NotAllowedError),
+        ("http://a.example/", b"", NotAllowedError),
+        ("https://u:p@a.example/", b"", NotAllowedError),
+        ("https://blocked.example/", b"", NotAllowedError),
+        ("https://a.example/", b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n", StatusError),
+        ("https://a.example/", b"junk\r\n\r\n", NotAccessibleError),
+        ("https://a.example/", ok(b"<p>", b"content-type: text/html\r\n"), WrongTypeError),
+        ("https://a.example/", ok(PNG * 20, TYPE), TooLargeError),
+    ],
+)
+def test_errors_tell_their_kind(url, answer, kind):
+    outcome, _, _ = fetch(url, answer, blocked_hosts=("blocked.example",))
+    assert type(outcome) is kind
+
+
+def test_a_fetch_says_who_asks_and_when():
+    async def main():
+        async with serving(ok(PNG, TYPE)) as server:
+            fetcher = WebFetcher(
+                FetchOptions(user_agent="curious/1.0 (+https://b.example)"),
+                resolver=Names(),
+                dialer=LocalDialer(server.port),
+                now=lambda: 12.5,
+            )
+            fetched = await fetcher.fetch(
+                "https://a.example/", accept=IMAGES, max_bytes=1000, key="k"
+            )
+            fetcher.close()
+            assert fetched.retrieved_at == 12.5
+            assert b"\r\nuser-agent: curious/1.0 (+https://b.example)\r\n" in server.requests[0]
+
+    run(main)
 
 
 def test_http_may_become_https_where_it_is_allowed():

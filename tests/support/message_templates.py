@@ -30,6 +30,11 @@ OPERATORS = (
     *("SealingError", "SettingsError", "StartError", "StoreError", "SyncError", "UsageError"),
     *("AlreadyExistsError", "NoSuchObjectError", "PublicListError", "UnreadableFileError"),
 )
+# What ends the sentence "could not be fetched: …".
+FETCHES = (
+    *("FetchError", "NotAccessibleError", "NotAllowedError", "StatusError"),
+    *("UnreadableError", "WrongTypeError"),
+)
 CHECKS = {"warn": 2, "fail": 2, "_closed": 3}  # of doctor, with how many texts
 STATUS = {
     name: cls.status
@@ -269,7 +274,7 @@ def page() -> str:
         clients="\n".join(_to_clients()),
         connections=_table(of_kind("ProtocolError")),
         refusals=_table(of_kind("UpstreamRefusal")),
-        fetches=_table(of_kind("FetchError")),
+        fetches=_table(of_kind(*FETCHES)),
         sandboxes=_table(of_kind("SandboxUnavailableError", "SpoolFullError", "IsolationError")),
         bedrock=_of_bedrock(),
         log=_table(of_kind("log")),

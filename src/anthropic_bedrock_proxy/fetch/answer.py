@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httptools
 
-from .base import FetchError, TooLargeError
+from .base import NotAccessibleError, TooLargeError
 
 MAX_HEAD: Final = 64 * 1024  # bytes of status line and headers, interim answers included
 _FIRST_FINAL_STATUS: Final = 200
@@ -50,7 +50,7 @@ class FetchAnswer:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self.complete:  # what follows a complete answer is nobody's business
-                raise FetchError(_BROKEN) from None
+                raise NotAccessibleError(_BROKEN) from None
         self._check_size()
 
     def close(self) -> None:
@@ -60,13 +60,13 @@ class FetchAnswer:
     def _end(self) -> None:
         framed = "content-length" in self.headers or "transfer-encoding" in self.headers
         if not self.complete and (framed or not self.status):
-            raise FetchError("the server closed the connection too early")
+            raise NotAccessibleError("the server closed the connection too early")
         self.complete = True
 
     def _check_size(self) -> None:
         if not self.status:
             if self._wire > MAX_HEAD:
-                raise FetchError("the head of the server's answer is too large")
+                raise NotAccessibleError("the head of the server's answer is too large")
         elif self._size > self._max_bytes or self._wire > 2 * self._max_bytes + 2 * MAX_HEAD:
             raise too_large(self._max_bytes)
 
@@ -108,9 +108,9 @@ def check_head(answer: FetchAnswer, max_bytes: int) -> None:
     headers = answer.headers
     encoding = headers.get("content-encoding", "").strip().lower()
     if encoding not in ("", "identity"):
-        raise FetchError("the server sent it compressed although it was asked not to")
+        raise NotAccessibleError("the server sent it compressed although it was asked not to")
     if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
-        raise FetchError(_BROKEN)
+        raise NotAccessibleError(_BROKEN)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         raise too_large(max_bytes)

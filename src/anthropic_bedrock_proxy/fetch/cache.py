@@ -1,7 +1,8 @@
 """A short memory of fetches, by key: a conversation names its URLs with each turn.
 
-Contents are kept for a minute, reasons of failures for ten seconds. A key never gets a content that
-was fetched for another one. Nothing is evicted early: what finds no room is not kept.
+Contents are kept for a minute, or as long as is said, and reasons of failures for ten seconds. A
+key never gets a content that was fetched for another one. Nothing is evicted early: what finds no
+room is not kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from typing import Final, Protocol
 
 import msgspec
 
-from .base import BusyError, Fetched, Fetcher, FetchError, TooLargeError
+from .base import (
+    BusyError,
+    Fetched,
+    Fetcher,
+    FetchError,
+    NotAccessibleError,
+    StatusError,
+    TooLargeError,
+)
 
 CONTENT_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 10.0
@@ -39,9 +48,16 @@ class _Name(msgspec.Struct, frozen=True, gc=False):
     accept: frozenset[str]
 
 
+class _Refusal(msgspec.Struct, frozen=True, gc=False):
+    """A failure, without the traceback that an exception would keep alive."""
+
+    kind: type[FetchError]
+    reason: str
+
+
 class _Kept(msgspec.Struct, frozen=True, gc=False):
     until: float
-    outcome: Fetched | str  # the reason
+    outcome: Fetched | _Refusal
 
     @property
     def size(self) -> int:
@@ -56,15 +72,18 @@ class CachedFetcher:
         fetcher: _ClosableFetcher,
         *,
         max_bytes: int = MAX_BYTES,
+        content_seconds: float = CONTENT_SECONDS,
         now: Callable[[], float] = monotonic,
         later: Callable[[float, Callable[[], None]], _Timer] | None = None,
     ) -> None:
         """`max_bytes` bounds the memory, a quarter of it that of one key.
 
-        `later` calls a function after so many seconds; None: the running loop does.
+        `content_seconds` is how long a content is kept. `later` calls a function after so many
+        seconds; None: the running loop does.
         """
         self._fetcher = fetcher
         self._max_bytes = max_bytes
+        self._content_seconds = content_seconds
         self._now = now
         # Each in the order of time: entries that lapse stand at the beginning.
         self._contents: dict[_Name, _Kept] = {}
@@ -74,26 +93,38 @@ class CachedFetcher:
         self._later = later
         self._sweep: _Timer | None = None
 
-    async def fetch(self, url: str, *, accept: frozenset[str], max_bytes: int, key: str) -> Fetched:
-        """See `Fetcher`."""
+    async def fetch(
+        self, url: str, *, accept: frozenset[str], max_bytes: int, key: str, fresh: bool = False
+    ) -> Fetched:
+        """Fetches as `Fetcher` says; with `fresh` anew, whatever is remembered."""
         name = _Name(key, url, accept)
         self.forget_lapsed()
-        if (refused := self._refusals.get(name)) is not None:
-            raise FetchError(str(refused.outcome))
-        kept = self._contents.get(name)
-        content = kept.outcome if kept is not None else None
-        if isinstance(content, Fetched) and len(content.body) <= max_bytes:
+        if not fresh and (content := self._recall(name, max_bytes)) is not None:
             return content
         try:
             fetched = await self._fetcher.fetch(url, accept=accept, max_bytes=max_bytes, key=key)
         except (TooLargeError, BusyError):
             raise  # another request may fare better
-        except FetchError as error:
-            if len(url) <= _MAX_URL:
-                self._keep(self._refusals, name, error.reason, REFUSAL_SECONDS)
+        except StatusError as error:
+            self._refuse(name, _Refusal(NotAccessibleError, error.reason))
             raise
-        self._keep(self._contents, name, fetched, CONTENT_SECONDS)
+        except FetchError as error:
+            self._refuse(name, _Refusal(type(error), error.reason))
+            raise
+        self._drop(self._refusals, name)  # that another fetch has left meanwhile, or before
+        self._keep(self._contents, name, fetched, self._content_seconds)
         return fetched
+
+    def _recall(self, name: _Name, max_bytes: int) -> Fetched | None:
+        """Returns what is remembered, unless it is larger. Raises the `FetchError` that is."""
+        refused = self._refusals.get(name)
+        if refused is not None and isinstance(refused.outcome, _Refusal):
+            raise refused.outcome.kind(refused.outcome.reason)
+        kept = self._contents.get(name)
+        content = kept.outcome if kept is not None else None
+        if isinstance(content, Fetched) and len(content.body) <= max_bytes:
+            return content
+        return None
 
     def forget_lapsed(self) -> None:
         """Drops entries that have lapsed."""
@@ -111,8 +142,12 @@ class CachedFetcher:
             self._sweep.cancel()
         self._fetcher.close()
 
+    def _refuse(self, name: _Name, refusal: _Refusal) -> None:
+        if len(name.url) <= _MAX_URL:
+            self._keep(self._refusals, name, refusal, REFUSAL_SECONDS)
+
     def _keep(
-        self, where: dict[_Name, _Kept], name: _Name, outcome: Fetched | str, seconds: float
+        self, where: dict[_Name, _Kept], name: _Name, outcome: Fetched | _Refusal, seconds: float
     ) -> None:
         self._drop(where, name)
         kept = _Kept(self._now() + seconds, outcome)
@@ -142,4 +177,5 @@ class CachedFetcher:
     def _plan_sweep(self) -> None:
         if self.size and self._sweep is None:
             later = self._later or asyncio.get_running_loop().call_later
-            self._sweep = later(CONTENT_SECONDS, self._sweep_up)
+            seconds = max(self._content_seconds, REFUSAL_SECONDS)
+            self._sweep = later(seconds, self._sweep_up)

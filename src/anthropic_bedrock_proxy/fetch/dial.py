@@ -18,7 +18,7 @@ import msgspec
 
 from ..aws.connect import Endpoint, through_proxy, tls_context
 from ..aws.connection import ConnectError
-from .base import FetchError
+from .base import NotAccessibleError
 from .fair_slots import FairSlots
 
 _READ_AHEAD: Final = 64 * 1024
@@ -138,7 +138,9 @@ class NetworkDialer:
                 try:
                     self._context = await loop.run_in_executor(None, tls_context, self._ca_bundle)
                 except OSError:
-                    raise FetchError("this server cannot load its root certificates") from None
+                    raise NotAccessibleError(
+                        "this server cannot load its root certificates"
+                    ) from None
             return self._context
 
 
@@ -157,10 +159,10 @@ def _reading(loop: asyncio.AbstractEventLoop) -> tuple[_Reading, asyncio.StreamR
     return _Reading(reader, loop=loop), reader
 
 
-def _unconnected(error: Exception) -> FetchError:
+def _unconnected(error: Exception) -> NotAccessibleError:
     """Words a failed connection for the client: the system's own text would tell the address."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FetchError(f"its certificate is not accepted: {error.verify_message}")
+        return NotAccessibleError(f"its certificate is not accepted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return FetchError("no TLS connection to its host could be made")
-    return FetchError("its host cannot be connected to")
+        return NotAccessibleError("no TLS connection to its host could be made")
+    return NotAccessibleError("its host cannot be connected to")

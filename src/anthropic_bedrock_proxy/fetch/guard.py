@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from .base import FetchError
+from .base import NotAllowedError
 
 MAX_URL: Final = 2048  # characters
 # One text for names that do not resolve and for names that must not be reached: the difference
@@ -92,33 +92,38 @@ class Parts(msgspec.Struct, frozen=True):
     target: str  # path and query, percent-encoded
 
     @property
-    def url(self) -> str:
-        """Returns the whole URL, without a fragment."""
+    def origin(self) -> str:
+        """Returns scheme, host and port, as a URL begins with them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = self.port == _DEFAULT_PORTS[self.scheme]
-        return f"{self.scheme}://{host}{'' if default else f':{self.port}'}{self.target}"
+        return f"{self.scheme}://{host}{'' if default else f':{self.port}'}"
+
+    @property
+    def url(self) -> str:
+        """Returns the whole URL, without a fragment."""
+        return f"{self.origin}{self.target}"
 
 
 def check_url(url: str, *, allow_http: bool = False, ports: Iterable[int] = ()) -> Parts:
-    """Takes a URL apart; `ports` are allowed beside the scheme's own. Raises `FetchError`."""
+    """Takes a URL apart; `ports` are allowed beside the scheme's own. Raises `NotAllowedError`."""
     if len(url) > MAX_URL:
-        raise FetchError(f"the URL is longer than {MAX_URL} characters")
+        raise NotAllowedError(f"the URL is longer than {MAX_URL} characters")
     if _CONTROL.search(url):
-        raise FetchError("the URL has control characters in it")
+        raise NotAllowedError("the URL has control characters in it")
     match = _URL.fullmatch(url)
     if match is None:
-        raise FetchError("it is no http or https URL" if allow_http else "it is no https URL")
+        raise NotAllowedError("it is no http or https URL" if allow_http else "it is no https URL")
     scheme = match["scheme"].lower()
     if scheme == "http" and not allow_http:
-        raise FetchError("only https URLs are fetched")
+        raise NotAllowedError("only https URLs are fetched")
     if "@" in match["authority"]:
-        raise FetchError("the URL has a user name or a password in it")
+        raise NotAllowedError("the URL has a user name or a password in it")
     authority = _AUTHORITY.fullmatch(match["authority"])
     if authority is None:
-        raise FetchError("the URL has no valid host")
+        raise NotAllowedError("the URL has no valid host")
     port = int(authority["port"] or _DEFAULT_PORTS[scheme])
     if port != _DEFAULT_PORTS[scheme] and (port not in ports or not 0 < port <= _MAX_PORT):
-        raise FetchError(f"port {port} is not allowed")
+        raise NotAllowedError(f"port {port} is not allowed")
     return Parts(scheme, _host(authority["host"]), port, _target(match["path"], match["query"]))
 
 
@@ -127,7 +132,7 @@ def _host(text: str) -> str:
         try:
             return IPv6Address(text[1:-1]).compressed
         except ValueError:
-            raise FetchError("the URL has no valid host") from None
+            raise NotAllowedError("the URL has no valid host") from None
     try:
         # Over this length the codec takes quadratic time.
         name = text if text.isascii() else text[: _MAX_NAME + 1].encode("idna").decode("ascii")
@@ -135,7 +140,7 @@ def _host(text: str) -> str:
         name = ""
     name = name.lower().removesuffix(".")
     if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
-        raise FetchError("the URL has no valid host")
+        raise NotAllowedError("the URL has no valid host")
     return name
 
 
@@ -143,19 +148,19 @@ def _target(path: str, query: str | None) -> str:
     try:
         return quote((path or "/") + (query or ""), safe=_KEPT)
     except UnicodeEncodeError:
-        raise FetchError("the URL is not valid Unicode") from None
+        raise NotAllowedError("the URL is not valid Unicode") from None
 
 
 def check_host(host: str, *, allowed: Iterable[str] = (), blocked: Iterable[str] = ()) -> None:
     """Applies the operator's lists: `a.example`, or `*.a.example` for a.example and all below it.
 
-    An empty `allowed` allows every host; `blocked` wins. Raises `FetchError`.
+    An empty `allowed` allows every host; `blocked` wins. Raises `NotAllowedError`.
     """
     allowed = tuple(allowed)
     if any(_matches(host, pattern) for pattern in blocked) or (
         allowed and not any(_matches(host, pattern) for pattern in allowed)
     ):
-        raise FetchError("the operator of this server does not allow its host")
+        raise NotAllowedError("the operator of this server does not allow its host")
 
 
 def _matches(host: str, pattern: str) -> bool:
@@ -166,16 +171,16 @@ def _matches(host: str, pattern: str) -> bool:
 
 
 def check_address(address: str, *, allow_private: bool = False) -> None:
-    """Refuses an address that is not global unicast. Raises `FetchError`.
+    """Refuses an address that is not global unicast. Raises `NotAllowedError`.
 
     `allow_private` lets loopback and private networks through, `_FORBIDDEN` ones never.
     """
     try:
         parsed = ip_address(address)
     except ValueError:
-        raise FetchError(NOT_PUBLIC) from None
+        raise NotAllowedError(NOT_PUBLIC) from None
     if not _reachable(parsed, allow_private):
-        raise FetchError(NOT_PUBLIC)
+        raise NotAllowedError(NOT_PUBLIC)
 
 
 def _reachable(address: IPv4Address | IPv6Address, allow_private: bool) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from .base import FetchError
+from .base import WrongTypeError
 
 _SAYS_NOTHING: Final = frozenset(
     (
@@ -46,12 +46,12 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 def parse_content_type(value: str) -> Declared:
-    """Reads the header; "" stands for an absent one. Raises `FetchError`."""
+    """Reads the header; "" stands for an absent one. Raises `WrongTypeError`."""
     media_type = value.partition(";")[0].strip().lower()
     if media_type in _SAYS_NOTHING:
         return Declared("", None)
     if not _TYPE.fullmatch(media_type):
-        raise FetchError("the server did not say validly of what media type it is")
+        raise WrongTypeError("the server did not say validly of what media type it is")
     charset = _CHARSET.search(value)
     return Declared(_ALIASES.get(media_type, media_type), charset[1].lower() if charset else None)
 
@@ -74,7 +74,7 @@ def sniff(body: bytes) -> str | None:
 def check_declared(declared: Declared, accept: frozenset[str]) -> None:
     """Refuses, before the body is read, a type that the bytes cannot correct to a wanted one.
 
-    Raises `FetchError`.
+    Raises `WrongTypeError`.
     """
     media_type = declared.media_type
     if media_type and not media_type.startswith("image/"):
@@ -82,12 +82,12 @@ def check_declared(declared: Declared, accept: frozenset[str]) -> None:
 
 
 def media_type_of(declared: Declared, body: bytes, accept: frozenset[str]) -> str:
-    """Returns the media type of a whole body. Raises `FetchError` if it is not in `accept`."""
+    """Returns the media type of a whole body. Raises `WrongTypeError` if it is not in `accept`."""
     media_type = declared.media_type
     if not media_type or media_type.startswith("image/"):
         proven = sniff(body)
         if proven is None and media_type in _SNIFFED:
-            raise FetchError(f"the server calls it {media_type}, but it is something else")
+            raise WrongTypeError(f"the server calls it {media_type}, but it is something else")
         media_type = proven or media_type or "application/octet-stream"
     _check_accepted(media_type, accept)
     return media_type
@@ -95,6 +95,6 @@ def media_type_of(declared: Declared, body: bytes, accept: frozenset[str]) -> st
 
 def _check_accepted(media_type: str, accept: frozenset[str]) -> None:
     if media_type not in accept and f"{media_type.partition('/')[0]}/*" not in accept:
-        raise FetchError(
+        raise WrongTypeError(
             f"its media type is {media_type}; accepted are {', '.join(sorted(accept))}"
         )

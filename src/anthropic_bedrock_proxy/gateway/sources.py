@@ -8,7 +8,6 @@ Sizes count as Bedrock counts them: in the form in which they stand in the body,
 from __future__ import annotations
 
 import asyncio
-import re
 from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any, Final
@@ -18,6 +17,7 @@ from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError, ProxyError, RateLimitError
 from ..fetch.base import BusyError, Fetched, Fetcher, FetchError, TooLargeError
+from ..fetch.charset import DEFAULT, known_charset
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_message
 from ..protocol.request.views import BlockView, MessageView, RequestView, SourceView
@@ -32,11 +32,6 @@ _ACCEPTED: Final = {
     "image": frozenset(("image/png", "image/jpeg", "image/gif", "image/webp")),
     "document": frozenset(("application/pdf", "text/*")),
 }
-# Not every codec: some take quadratic time, others run over the text more than once.
-_CHARSETS = re.compile(
-    r"utf-?8|utf-16(le|be)?|(us-)?ascii|iso-8859-\d{1,2}|windows-125\d|koi8-[ru]|"
-    r"shift_jis|euc-(jp|kr)|gb2312|gbk|gb18030|big5"
-)
 
 
 class _Spot(msgspec.Struct, frozen=True):
@@ -252,10 +247,4 @@ def _source(kind: str, fetched: Fetched, path: str) -> dict[str, str]:
 
 def _decoded(fetched: Fetched) -> str:
     """Decodes the text, by the charset that its server named if that is known, else as UTF-8."""
-    charset = fetched.charset or ""
-    if not _CHARSETS.fullmatch(charset) or charset in ("utf-8", "utf8"):
-        charset = "utf-8-sig"
-    try:
-        return fetched.body.decode(charset, "replace")
-    except LookupError:  # iso-8859-12 and the like
-        return fetched.body.decode("utf-8-sig", "replace")
+    return fetched.body.decode(known_charset(fetched.charset) or DEFAULT, "replace")
