@@ -25,6 +25,7 @@ from .sandbox import OnDemandSandbox, make_options
 
 if TYPE_CHECKING:
     from ..fetch.cache import CachedFetcher
+    from ..fetch.fetcher import FetchOptions
 
 
 def make_gateway(
@@ -87,31 +88,35 @@ def make_failover(settings: Settings) -> Failover:
     )
 
 
+def fetch_options(settings: Settings) -> FetchOptions:
+    """Makes the options of a fetcher of clients' URLs."""
+    from ..fetch.fetcher import FetchOptions  # noqa: PLC0415  # seldom needed
+
+    fetch, aws = settings.fetch, settings.aws
+    return FetchOptions(
+        max_bytes=fetch.max_bytes,
+        timeout_seconds=fetch.timeout_seconds,
+        connect_timeout_seconds=fetch.connect_timeout_seconds,
+        max_redirects=fetch.max_redirects,
+        max_concurrent=fetch.max_concurrent,
+        allow_http=fetch.allow_http,
+        allowed_ports=tuple(int(port) for port in fetch.allowed_ports),
+        allowed_hosts=fetch.allowed_hosts,
+        blocked_hosts=fetch.blocked_hosts,
+        allow_private=fetch.allow_private,
+        https_proxy=aws.https_proxy,
+        no_proxy=aws.no_proxy,
+        trust_proxy=fetch.trust_proxy,
+        ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
+    )
+
+
 def make_fetcher(settings: Settings) -> CachedFetcher:
     """Makes the fetcher of the URLs in requests. Belongs to one loop."""
     from ..fetch.cache import CachedFetcher  # noqa: PLC0415  # seldom needed
-    from ..fetch.fetcher import FetchOptions, WebFetcher  # noqa: PLC0415  # seldom needed
+    from ..fetch.fetcher import WebFetcher  # noqa: PLC0415  # seldom needed
 
-    fetch, aws = settings.fetch, settings.aws
-    web = WebFetcher(
-        FetchOptions(
-            max_bytes=fetch.max_bytes,
-            timeout_seconds=fetch.timeout_seconds,
-            connect_timeout_seconds=fetch.connect_timeout_seconds,
-            max_redirects=fetch.max_redirects,
-            max_concurrent=fetch.max_concurrent,
-            allow_http=fetch.allow_http,
-            allowed_ports=tuple(int(port) for port in fetch.allowed_ports),
-            allowed_hosts=fetch.allowed_hosts,
-            blocked_hosts=fetch.blocked_hosts,
-            allow_private=fetch.allow_private,
-            https_proxy=aws.https_proxy,
-            no_proxy=aws.no_proxy,
-            trust_proxy=fetch.trust_proxy,
-            ca_bundle=str(aws.ca_bundle) if aws.ca_bundle else None,
-        )
-    )
-    return CachedFetcher(web)
+    return CachedFetcher(WebFetcher(fetch_options(settings)))
 
 
 class OnDemandFetcher:

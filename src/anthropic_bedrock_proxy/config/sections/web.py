@@ -3,10 +3,10 @@
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from typing import Annotated, Literal
 
+from .. import rules
 from ..schema import Section, Setting
 
 _SEARCH = "waits for the web search tool"
-_FETCH = "waits for the web fetch tool"
 
 
 class WebSettings(Section, frozen=True):
@@ -38,16 +38,15 @@ class WebSettings(Section, frozen=True):
             no_effect=_SEARCH,
         ),
     ] = 10
-    enable_web_fetch: Annotated[
-        bool, Setting("ENABLE_WEB_FETCH", "Serve the web fetch tool.", no_effect=_FETCH)
-    ] = True
+    enable_web_fetch: Annotated[bool, Setting("ENABLE_WEB_FETCH", "Serve the web fetch tool.")] = (
+        True
+    )
     web_fetch_default_max_uses: Annotated[
         int,
         Setting(
             "WEB_FETCH_DEFAULT_MAX_USES",
             "Fetches per request where the tool sets no max_uses.",
             minimum=1,
-            no_effect=_FETCH,
         ),
     ] = 20
     web_fetch_default_max_content_tokens: Annotated[
@@ -56,6 +55,37 @@ class WebSettings(Section, frozen=True):
             "WEB_FETCH_DEFAULT_MAX_CONTENT_TOKENS",
             "Tokens of one fetched page where the tool sets no max_content_tokens.",
             minimum=1,
-            no_effect=_FETCH,
         ),
     ] = 100_000
+    web_fetch_max_bytes: Annotated[
+        int, Setting("WEB_FETCH_MAX_BYTES", "The largest body of one page.", minimum=1)
+    ] = 10 * 1024 * 1024
+    web_fetch_timeout_seconds: Annotated[
+        float,
+        Setting(
+            "WEB_FETCH_TIMEOUT", "One page, with its redirects, before it is read.", minimum=0.05
+        ),
+    ] = 20.0
+    web_fetch_user_agent: Annotated[
+        str | None,
+        Setting(
+            "WEB_FETCH_USER_AGENT",
+            "What the proxy calls itself when it fetches pages; unset: its name and version.",
+            rule=rules.KEY,
+        ),
+    ] = None
+    web_fetch_robots: Annotated[
+        bool,
+        Setting(
+            "WEB_FETCH_ROBOTS",
+            "Fetch no page that its site's robots.txt forbids to the user agent.",
+        ),
+    ] = False
+    web_fetch_cache_seconds: Annotated[
+        float,
+        Setting(
+            "WEB_FETCH_CACHE_SECONDS",
+            "How long a page is kept for the key that it was fetched for; 0: not at all.",
+            minimum=0,
+        ),
+    ] = 900.0

@@ -1,0 +1,91 @@
+"""Pages out of settings: the rules of all fetches, but for those of their own."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fakeserver import ok, serving
+
+from anthropic_bedrock_proxy.app.web_pages import OnDemandPages, page_options
+from anthropic_bedrock_proxy.config import load_settings
+from anthropic_bedrock_proxy.fetch.base import NotAllowedError
+from anthropic_bedrock_proxy.fetch.fetcher import USER_AGENT
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def load(**given):
+        return load_settings(None, {name.upper(): value for name, value in given.items()})
+
+    return load
+
+
+def test_pages_have_options_of_their_own(settings):
+    options = page_options(settings(fetch_max_bytes="5", fetch_timeout="6"))
+    assert (options.max_bytes, options.timeout_seconds) == (10 * 1024 * 1024, 20.0)
+    assert options.allow_http
+    assert options.allow_downgrade
+    assert not options.robots
+    assert options.user_agent == USER_AGENT
+
+
+def test_pages_have_the_rules_of_all_fetches(settings):
+    options = page_options(
+        settings(
+            fetch_blocked_hosts="a.example",
+            fetch_allowed_hosts="*.b.example",
+            fetch_max_redirects="1",
+            web_fetch_user_agent="curious/1.0 (+https://b.example)",
+            web_fetch_robots="true",
+        )
+    )
+    assert options.blocked_hosts == ("a.example",)
+    assert options.allowed_hosts == ("*.b.example",)
+    assert options.max_redirects == 1
+    assert not options.allow_private
+    assert options.robots
+    assert options.user_agent == "curious/1.0 (+https://b.example)"
+
+
+@pytest.mark.parametrize("name", ["a\r\nx: y", "naïve", ""])
+def test_a_user_agent_that_is_no_header(settings, name):
+    if name:
+        with pytest.raises(Exception, match="WEB_FETCH_USER_AGENT"):
+            settings(web_fetch_user_agent=name)
+    else:
+        assert page_options(settings(web_fetch_user_agent=name)).user_agent == USER_AGENT
+
+
+def test_a_page_is_read_and_kept(settings):
+    async def main():
+        async with serving(ok(b"<title>t</title><p>x", b"content-type: text/html\r\n")) as server:
+            pages = OnDemandPages(
+                settings(fetch_allow_private="true", fetch_allowed_ports=str(server.port))
+            )
+            url = f"http://127.0.0.1:{server.port}/a"
+            first = await pages.read(url, key="k")
+            assert (first.title, first.text, first.url) == ("t", "x", url)
+            assert await pages.read(url, key="k") == first
+            assert len(server.requests) == 1
+            again = await pages.read(url, key="k", fresh=True)
+            assert again.retrieved_at > first.retrieved_at
+            await pages.close()
+
+    asyncio.run(main())
+
+
+def test_inner_pages_stay_inside(settings):
+    async def main():
+        pages = OnDemandPages(settings())
+        with pytest.raises(NotAllowedError):
+            await pages.read("http://127.0.0.1/", key="k")
+        await pages.close()
+
+    asyncio.run(main())
+
+
+def test_nothing_is_made_before_it_is_needed(settings):
+    asyncio.run(OnDemandPages(settings()).close())
