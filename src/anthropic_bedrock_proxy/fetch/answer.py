@@ -30,15 +30,14 @@ class FetchAnswer:
         self.headers: dict[str, str] = {}  # lower-case names; a repeated header is joined
         self.complete = False
         self._max_bytes = max_bytes
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._body = bytearray()  # not a list: a chunk of a byte would take sixty
         self._wire = 0
         self._parser: Any = httptools.HttpResponseParser(self)
 
     @property
     def body(self) -> bytes:
         """Returns the part of the body that has arrived."""
-        return b"".join(self._parts)
+        return bytes(self._body)
 
     def receive(self, data: bytes) -> None:
         """Takes the next bytes; b"" says that the connection has ended. Raises `FetchError`."""
@@ -67,7 +66,7 @@ class FetchAnswer:
         if not self.status:
             if self._wire > MAX_HEAD:
                 raise NotAccessibleError("the head of the server's answer is too large")
-        elif self._size > self._max_bytes or self._wire > 2 * self._max_bytes + 2 * MAX_HEAD:
+        elif len(self._body) > self._max_bytes or self._wire > 2 * self._max_bytes + 2 * MAX_HEAD:
             raise too_large(self._max_bytes)
 
     # The callbacks of httptools: their names and meanings are its own
@@ -90,8 +89,7 @@ class FetchAnswer:
 
     def on_body(self, body: bytes) -> None:
         """Keeps a part of the body."""
-        self._parts.append(body)
-        self._size += len(body)
+        self._body += body
 
     def on_message_complete(self) -> None:
         """Notes the end, unless it is that of an interim answer."""

@@ -13,14 +13,14 @@ from ..charset import DEFAULT, declared_charset
 from .frames import MAX_TEXT
 
 HTML: Final = frozenset(("text/html", "application/xhtml+xml"))
-MAX_MARKUP: Final = 3 * 1024 * 1024  # characters: so much takes trafilatura a few seconds
+MAX_MARKUP: Final = 1_500_000  # characters: so much takes trafilatura two or three seconds
 MAX_TITLE: Final = 300  # characters
 _SAMPLE: Final = 32 * 1024  # bytes that a charset is guessed from
 _GUESSED: Final = [
     *("windows-1252", "windows-1251", "windows-1253", "koi8-r"),
     *("shift_jis", "euc-jp", "euc-kr", "gb18030", "big5"),
 ]
-_HIDDEN: Final = ("script", "style", "noscript", "template", "svg", "iframe", "object", "head")
+_HIDDEN: Final = ("script", "style", "noscript", "template", "svg", "iframe", "object", "title")
 _BLOCKS: Final = frozenset(
     (
         *("address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "figure"),

@@ -1,10 +1,10 @@
 """The program of the child process: reads pages, one after the other, until its stdin ends.
 
-Started as `python -m …fetch.reading.worker MEMORY SECONDS`: bytes of address space, and the CPU that
-one page may take, by the clock twice as much. After half of it trafilatura is stopped, which leaves
-the other half to a simpler reading; where that is too slow, too, the kernel ends the process, be it
-in a library of C or without a parent by then. It is given no secrets, opens nothing and writes
-nothing; what a page makes of it can end no more than the reading of that page.
+Started as `python -m …fetch.reading.worker MEMORY SECONDS`: bytes of address space, and the CPU
+that one page may take; by the clock it may take twice as much. After half of it trafilatura is
+stopped, which leaves the other half to a simpler reading; where that is too slow, too, the kernel
+ends the process, be it in a library of C or without a parent by then. It is given no secrets, opens
+nothing and writes nothing; what a page makes of it can end no more than the reading of that page.
 """
 
 from __future__ import annotations
