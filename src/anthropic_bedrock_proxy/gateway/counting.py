@@ -105,7 +105,8 @@ class Counting:
         if tools := self._toolset.needed(request, target.capabilities, self._registry.betas):
             from ..turn.request import without_running  # noqa: PLC0415  # most never need it
 
-            request = without_running(request, tools)
+            await tools.ready()
+            request = without_running(request, tools, exchange.key_id)
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):

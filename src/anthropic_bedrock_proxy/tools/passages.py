@@ -1,6 +1,6 @@
 """The passages that the model may cite in one turn: what tools have retrieved, in numbered pieces.
 
-A tool shows the model its texts in pieces, each with an index (`w3k9-2`), and notes here what a
+A tool shows the model its texts in pieces, each with an index (`w3k9x-2`), and notes here what a
 citation of each would be. The model wraps what it takes from one, and the turn makes a citation out
 of the marker (turn/cited_text.py):
 

@@ -6,10 +6,11 @@ The two are apart because the second may fail and be done elsewhere, and the fir
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 
-from ..errors import InvalidRequestError
+from ..errors import InvalidRequestError, UnavailableError
 from ..protocol.request.messages import MessagesRequest
 from ..timeline import Timeline
 from ..tools.base import Outcome
@@ -48,9 +49,17 @@ async def begin_turn(
     `InvalidRequestError` with the path, and whatever `ProxyError` a tool has against the request.
     """
     timeline = timeline or Timeline()
-    turn = Turn(request, toolset, key_id)
-    for check in turn.checks():
-        await check()
+    await toolset.ready()
+    run = partial(run_call, new_timeout=new_timeout, timeline=timeline)
+    turn = Turn(request, toolset, key_id, run=run)
+    try:
+        await _check(turn)
+    except UnavailableError:
+        if not turn.provides_code:
+            raise
+        # Nobody has asked for code: its tools can do without.
+        turn = Turn(request, toolset.without_code(), key_id, run=run)
+        await _check(turn)
     actions = turn.begin()
     outcomes = {} if earlier is None else dict(earlier.outcomes)
     calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}
@@ -61,6 +70,11 @@ async def begin_turn(
     for identifier in calls:
         actions = turn.feed(CallOutcome(identifier, outcomes[identifier]))
     return BegunTurn(turn, toolset, actions, outcomes, timeline)
+
+
+async def _check(turn: Turn) -> None:
+    for check in turn.checks():
+        await check()
 
 
 async def open_turn(

@@ -49,7 +49,8 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
         async with scope:
             outcome = await asked.run(asked.call)
         if not isinstance(outcome, Suspended):
-            asked.tool.to_tool_result(outcome.content)  # the turn could not go on without
+            # The turn could not go on without.
+            asked.tool.to_tool_result(outcome.content, asked.context)
     except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
         if isinstance(error, asyncio.CancelledError) and _is_cancelled():
             noted.end(monotonic(), CANCELLED)
