@@ -88,10 +88,11 @@ class NestedResult(msgspec.Struct, frozen=True):
     blocks: list[Json]
 
 
-RunNested = Callable[[NestedCall], Awaitable[NestedResult]]
+# Runs calls of one cell side by side; returns their results in the same order.
+RunNested = Callable[[Sequence[NestedCall]], Awaitable[list[NestedResult]]]
 
 
-async def _no_nested(_: NestedCall) -> NestedResult:
+async def _no_nested(_: Sequence[NestedCall]) -> list[NestedResult]:
     """Stands where no code runs."""
     raise LookupError
 

@@ -17,7 +17,7 @@ from ..tools.base import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn
-from .stream import NewTimeout, OpenCall, TurnStream, run_call
+from .stream import NewTimeout, OpenCall, TurnStream, run_calls
 
 
 class BegunTurn(msgspec.Struct, frozen=True, eq=False):
@@ -50,7 +50,7 @@ async def begin_turn(
     """
     timeline = timeline or Timeline()
     await toolset.ready()
-    run = partial(run_call, new_timeout=new_timeout, timeline=timeline)
+    run = partial(run_calls, new_timeout=new_timeout, timeline=timeline)
     turn = Turn(request, toolset, key_id, run=run)
     try:
         await _check(turn)
@@ -64,8 +64,7 @@ async def begin_turn(
     outcomes = {} if earlier is None else dict(earlier.outcomes)
     calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}
     ids = [identifier for identifier in calls if identifier not in outcomes]
-    # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
-    ran = await asyncio.gather(*(run_call(calls[one], new_timeout, timeline) for one in ids))
+    ran = await run([calls[one] for one in ids])
     outcomes.update(zip(ids, ran, strict=True))
     for identifier in calls:
         actions = turn.feed(CallOutcome(identifier, outcomes[identifier]))

@@ -58,7 +58,7 @@ from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
 from .cited_text import CitedText
 from .client_answer import ClientAnswer
-from .nested import NestedCalls, RunOne
+from .nested import NestedCalls, RunCalls
 from .request import Paths, extended, in_clients_words, prepare
 from .server_call import CALL, TOOL_USE, ServerCall
 from .suspended import (
@@ -75,9 +75,9 @@ _ID_DIGITS: Final = 24
 _SHORT_DIGITS: Final = 12  # behind a prefix: Converse takes ids of 64 characters
 
 
-async def run_plainly(asked: RunCall) -> Outcome:
-    """Awaits a call as it is, without a bound on its time."""
-    return await asked.run(asked.call)
+async def run_in_turn(asked: Sequence[RunCall]) -> list[Outcome]:
+    """Awaits calls one after the other, without a bound on their time."""
+    return [await one.run(one.call) for one in asked]
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -102,7 +102,7 @@ class Turn:
         toolset: Toolset,
         key_id: str = "",
         *,
-        run: RunOne = run_plainly,
+        run: RunCalls = run_in_turn,
     ) -> None:
         """Reads the history. `run` awaits the calls that code makes.
 

@@ -13,7 +13,7 @@ Source: Anthropic API, "Programmatic tool calling", "Web search tool".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from weakref import ref
 
@@ -31,7 +31,8 @@ from ..tools.base import (
 from .actions import RunCall
 from .server_call import CALL
 
-RunOne = Callable[[RunCall], Awaitable[Outcome]]
+# Runs calls side by side; returns their outcomes in the same order.
+RunCalls = Callable[[Sequence[RunCall]], Awaitable[list[Outcome]]]
 
 
 class NestingTurn(Protocol):
@@ -54,25 +55,32 @@ class NestingTurn(Protocol):
 class NestedCalls:
     """What runs the nested calls of one turn (a `RunNested`)."""
 
-    def __init__(self, turn: NestingTurn, run: RunOne) -> None:
+    def __init__(self, turn: NestingTurn, run: RunCalls) -> None:
         """The turn is held weakly: it holds what holds this (docs/decisions/0020)."""
         self._turn = ref(turn)
         self._run = run
 
-    async def __call__(self, call: NestedCall) -> NestedResult:
-        """Runs a call; what goes wrong in it is a result too. Raises LookupError without a turn."""
+    async def __call__(self, calls: Sequence[NestedCall]) -> list[NestedResult]:
+        """Runs calls; what goes wrong in one is a result too. Raises LookupError without a turn."""
         turn = self._turn()
         if turn is None:
             raise LookupError
-        context = turn.context
-        tool, prepared = turn.for_code(call.name)
-        asked = ToolCall(call.id, call.name, call.input)
-        outcome = await self._run(RunCall(asked, tool, prepared.run, context))
-        if not isinstance(outcome, Finished):  # its code would wait for two
-            outcome = Finished(tool.unavailable(call.name), counts=False)
-        turn.count(tool, counts=outcome.counts)
-        told = [] if prepared.hides_nested else _blocks(call, tool, outcome)
-        return NestedResult(tool.to_code(outcome.content, context), told)
+        tools = [turn.for_code(call.name) for call in calls]
+        asked = [
+            RunCall(ToolCall(call.id, call.name, call.input), tool, prepared.run, turn.context)
+            for call, (tool, prepared) in zip(calls, tools, strict=True)
+        ]
+        results = []
+        for call, (tool, prepared), outcome in zip(
+            calls, tools, await self._run(asked), strict=True
+        ):
+            ended = outcome
+            if not isinstance(ended, Finished):  # its code would wait for two
+                ended = Finished(tool.unavailable(call.name), counts=False)
+            turn.count(tool, counts=ended.counts)
+            told = [] if prepared.hides_nested else _blocks(call, tool, ended)
+            results.append(NestedResult(tool.to_code(ended.content, turn.context), told))
+        return results
 
 
 def _blocks(call: NestedCall, tool: ServerTool, outcome: Finished) -> list[Json]:

@@ -71,6 +71,14 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
         del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
 
 
+async def run_calls(
+    asked: Sequence[RunCall], new_timeout: NewTimeout, timeline: Timeline
+) -> list[Outcome]:
+    """Awaits calls side by side, each as `run_call` does; returns outcomes in their order."""
+    # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
+    return await asyncio.gather(*(run_call(one, new_timeout, timeline) for one in asked))
+
+
 def _note(asked: RunCall, timeline: Timeline) -> ToolRun:
     noted = ToolRun(asked.call.name, asked.call.id, monotonic())
     if timeline.trace is not None:

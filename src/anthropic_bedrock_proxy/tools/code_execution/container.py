@@ -10,7 +10,6 @@ makes. So the ids of the calls can begin with it before anything has run:
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,7 +28,6 @@ from ...sandbox.base import (
     ContainerGoneError,
     ContainerState,
     EditCell,
-    FunctionCall,
     FunctionResult,
     PythonCell,
     Sandbox,
@@ -43,7 +41,6 @@ from ..base import (
     Finished,
     Json,
     NestedCall,
-    NestedResult,
     Outcome,
     RequestContext,
     Suspended,
@@ -184,17 +181,15 @@ class RequestContainer:
             calls = [call for call in reply.outcome.calls if call.name in self._nested]
             if not calls:
                 break
-            results = await asyncio.gather(*(self._run_one(call, caller) for call in calls))
+            results = await self._run_nested(
+                [NestedCall(_server_id(call.id), call.name, call.input, caller) for call in calls]
+            )
             told += [block for result in results for block in result.blocks]
             brought = zip(calls, results, strict=True)
             reply = await self._sandbox.resume(
                 at, [FunctionResult(call.id, result.text) for call, result in brought]
             )
         return reply
-
-    async def _run_one(self, call: FunctionCall, caller: Json) -> NestedResult:
-        identifier = "srvtoolu_" + call.id.removeprefix("toolu_")
-        return await self._run_nested(NestedCall(identifier, call.name, call.input, caller))
 
     def _cell(self, call: ToolCall) -> Cell:
         """Reads what the model wrote. Raises `_MisusedToolError`."""
@@ -278,6 +273,11 @@ def _gone(container: str, *, waits: bool) -> InvalidRequestError:
         f"container: {name} was not found or has expired; send the request without it to get a "
         "new one"
     )
+
+
+def _server_id(identifier: str) -> str:
+    """Returns the id of a call that code made, as clients know calls of server-side tools."""
+    return "srvtoolu_" + identifier.removeprefix("toolu_")
 
 
 def _result(block: Json) -> FunctionResult:
