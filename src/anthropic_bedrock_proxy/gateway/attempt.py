@@ -133,7 +133,8 @@ class Attempt:
         Raises as `call`, and what admission raises.
         """
         if self._answered:
-            await self.lease.extend(request)
+            turn = self.exchange.turn
+            await self.lease.extend(request, turn.turn.searches if turn is not None else 0)
             self.exchange.timeline.step += 1
         while (stream := await self.call(request, open_stream)) is None:
             pass

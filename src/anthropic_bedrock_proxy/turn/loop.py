@@ -136,6 +136,11 @@ class Turn:
         """Tells whether code execution was added for tools that the client wants code to call."""
         return self._prepared.tools.given.provides_code
 
+    @property
+    def searches(self) -> int:
+        """Returns the number of web searches until now, which may have a price."""
+        return self._server_calls["web_search_requests"]
+
     def for_code(self, name: str) -> tuple[ServerTool, PreparedTool]:
         """Returns the tool that code may call by this name, as it is prepared for the request."""
         tool = self._prepared.tools.for_code[name]
