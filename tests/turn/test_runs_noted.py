@@ -33,7 +33,7 @@ async def _hangs(_):
 def noted(run, timeline, *, seconds=None, cancel=False):
     tool = SimpleNamespace(
         timeout_seconds=seconds,
-        to_tool_result=lambda content, context: content,
+        to_tool_result=lambda content, _: content,
         timed_out=lambda _: TIMED_OUT,
         unavailable=lambda _: UNAVAILABLE,
     )

@@ -12,7 +12,7 @@ Some tools are for code (web search, from 2026 on): code execution comes with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,14 +22,17 @@ from ..models.table import Capabilities
 from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.views import MessageView
 from .code_execution.versions import CALLS, PREFIX
-from .web.versions import is_for_code
+from .web.versions import SEARCH, SEARCH_PREFIX, is_for_code
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ..sandbox.base import Sandbox
+    from ..search.base import Searcher
     from .base import RequestContext, ServerTool
     from .code_execution.options import CodeExecutionOptions
+    from .web.seal import Seals
+    from .web.search_options import WebSearchOptions
     from .work import Pause
 
 
@@ -193,3 +196,19 @@ def code_execution(new_sandbox: Callable[[], Sandbox], options: CodeExecutionOpt
         return CodeExecution(new_sandbox(), options)
 
     return ToolKind(PREFIX, CALLS, make, runs_code=options.programmatic)
+
+
+def web_search(
+    searcher: Searcher, load_seals: Callable[[], Awaitable[Seals]], options: WebSearchOptions
+) -> ToolKind:
+    """Returns the kind of web search, which no model has natively on Bedrock.
+
+    `load_seals` is awaited for every request that needs it; it raises `ProxyError`.
+    """
+
+    def make() -> ServerTool:
+        from .web.search_tool import WebSearch  # noqa: PLC0415  # most never need it
+
+        return WebSearch(searcher, load_seals, options)
+
+    return ToolKind(SEARCH_PREFIX, frozenset((SEARCH,)), make)

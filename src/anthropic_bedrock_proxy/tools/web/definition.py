@@ -10,10 +10,10 @@ from .versions import callers
 
 _PASSED_ON: Final = ("cache_control", "defer_loading")
 CITING: Final = (
-    'Where you use what a passage says, wrap that part of your answer in <cite index="...">...'
-    '</cite> with the index of the passage, e.g. <cite index="w3k9x-2">It came out in May.</cite>, '
-    "or with several, separated by commas. Cite only what you were shown; write no other kind of "
-    "reference marks."
+    'Where you use what a passage says, wrap that part of your answer in <cited index="...">...'
+    "</cited> with the index of the passage, or several of them, separated by commas. Example: "
+    '<cited index="w3k9x-2">It came out in May.</cited> Cite only what you were shown, and write no '
+    "other kind of reference marks."
 )
 
 
