@@ -47,7 +47,9 @@ def with_code(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:
     """Returns the request with a definition of code execution, if it has tools that need one."""
     views = request.view.tools or []
     runner = toolset.claiming(_PROVIDED["type"])
-    if runner is None or not any(map(is_for_code, views)):
+    if runner is None or not runner.runs_code(_PROVIDED):
+        return request
+    if not any(map(is_for_code, views)):
         return request
     if any(toolset.claiming(view.type or "") is runner for view in views):
         return request

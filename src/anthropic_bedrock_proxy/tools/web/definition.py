@@ -12,8 +12,8 @@ _PASSED_ON: Final = ("cache_control", "defer_loading")
 CITING: Final = (
     'Where you use what a passage says, wrap that part of your answer in <cited index="...">...'
     "</cited> with the index of the passage, or several of them, separated by commas. Example: "
-    '<cited index="w3k9x-2">It came out in May.</cited> Cite only what you were shown, and write no '
-    "other kind of reference marks."
+    '<cited index="w3k9x-2">It came out in May.</cited> Cite only what you were shown, and write '
+    "no other reference marks."
 )
 
 
