@@ -324,18 +324,19 @@ def test_a_cost_beyond_what_a_record_can_hold():
 def test_searches_have_their_price(holds):
     async def run():
         world = World()
-        worker = world.worker(holds, search_nano=4_000_000)
+        worker = world.worker(holds, search_nano=1_000_000)
         await worker.admit()
         exchange, lease = worker.running[0]
         exchange.target = ROUTE.targets[0]
-        await lease.extend(REQUEST, 1)
-        if holds:  # 0.02 USD are there: what was made is covered before the next model call
-            with pytest.raises(PermissionDeniedError):
-                await lease.extend(REQUEST, 6)
-        exchange.meter.usage.server_tool_use = ServerToolUse(web_search_requests=2)
+        held = sum(each.running for each in worker.budgets.slices.values())
+        await lease.extend(REQUEST, 3)
+        more = sum(each.running for each in worker.budgets.slices.values()) - held
+        # A model call as the first one, and what was searched before it.
+        assert more == (held + 3_000_000 if holds else 0)
+        exchange.meter.usage.server_tool_use = ServerToolUse(web_search_requests=4)
         lease.settle()
         (record,) = world.recorded
-        assert (record.web_search_requests, record.cost_nano) == (2, 8_000_000)
+        assert (record.web_search_requests, record.cost_nano) == (4, 4_000_000)
 
     asyncio.run(run())
 
