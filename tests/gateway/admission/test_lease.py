@@ -324,19 +324,19 @@ def test_a_cost_beyond_what_a_record_can_hold():
 def test_searches_have_their_price(holds):
     async def run():
         world = World()
-        worker = world.worker(holds, search_nano=1_000_000)
+        worker = world.worker(holds, search_nano=1000)
         await worker.admit()
         exchange, lease = worker.running[0]
         exchange.target = ROUTE.targets[0]
-        held = sum(each.running for each in worker.budgets.slices.values())
+        held = sum(each.held for each in worker.budgets.slices.values())
         await lease.extend(REQUEST, 3)
-        more = sum(each.running for each in worker.budgets.slices.values()) - held
+        more = sum(each.held for each in worker.budgets.slices.values()) - held
         # A model call as the first one, and what was searched before it.
-        assert more == (held + 3_000_000 if holds else 0)
+        assert more == (held + 3000 if holds else 0)
         exchange.meter.usage.server_tool_use = ServerToolUse(web_search_requests=4)
         lease.settle()
         (record,) = world.recorded
-        assert (record.web_search_requests, record.cost_nano) == (4, 4_000_000)
+        assert (record.web_search_requests, record.cost_nano) == (4, 4000)
 
     asyncio.run(run())
 
