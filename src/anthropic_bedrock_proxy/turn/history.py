@@ -32,7 +32,7 @@ from ..tools.base import GivenBlock, Json, RequestContext, ServerTool, Unreadabl
 from ..tools.toolset import Toolset
 from .cited_text import with_markers
 from .nested import is_nested
-from .offered_tools import OfferedTools
+from .offered_tools import TurnTools
 from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content
 from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
 from .suspended import ClientCalls, caller_of
@@ -48,7 +48,7 @@ class History:
     results, and that this answer now goes on. `given` are the blocks that are for tools.
     """
 
-    def __init__(self, toolset: Toolset, offered: OfferedTools, context: RequestContext) -> None:
+    def __init__(self, toolset: Toolset, offered: TurnTools, context: RequestContext) -> None:
         """`offered` are the tools of this request."""
         self._toolset = toolset
         self._context = context

@@ -40,7 +40,7 @@ class NestingTurn(Protocol):
 
     @property
     def context(self) -> RequestContext:
-        """What its tools know of the request."""
+        """Returns what its tools know of the request."""
         ...
 
     def for_code(self, name: str) -> tuple[ServerTool, PreparedTool]:
@@ -53,7 +53,7 @@ class NestingTurn(Protocol):
 
 
 class NestedCalls:
-    """What runs the nested calls of one turn (a `RunNested`)."""
+    """The nested calls of one turn (a `RunNested`)."""
 
     def __init__(self, turn: NestingTurn, run: RunCalls) -> None:
         """The turn is held weakly: it holds what holds this (docs/decisions/0020)."""

@@ -25,7 +25,7 @@ MAX_TOOLS: Final = 10_000  # of a request with server-side tools, as Anthropic's
 _PROVIDED: Final[Json] = {"type": "code_execution_20260120", "name": "code_execution"}
 
 
-class OfferedTools(msgspec.Struct):
+class TurnTools(msgspec.Struct):
     """The definitions as the model sees them: its server-side tools `by_name` of their calls.
 
     `given` are the client's; `indexes` tells of each that the model sees which of them it was.
@@ -58,7 +58,7 @@ def with_code(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:
     return MessagesRequest({**request.fields, "tools": raws}, view, request.version)
 
 
-def offer_tools(request: MessagesRequest, toolset: Toolset, *, provides_code: bool) -> OfferedTools:
+def offer_tools(request: MessagesRequest, toolset: Toolset, *, provides_code: bool) -> TurnTools:
     """Puts custom tools in the place of server-side ones; takes out what the model is not shown.
 
     `provides_code`: the last definition was put there by `with_code`. Raises `InvalidRequestError`
@@ -71,12 +71,12 @@ def offer_tools(request: MessagesRequest, toolset: Toolset, *, provides_code: bo
         if (tool := toolset.claiming(view.type or "")) is not None
     }
     if not claimed:
-        return OfferedTools(RequestTools(views, ()), indexes=list(range(len(views))))
+        return TurnTools(RequestTools(views, ()), indexes=list(range(len(views))))
     raws = decode_raws(request.fields["tools"])
     trees = {index: decode(raws[index]) for index in claimed}
     functions, warnings = _functions(claimed, trees)
     given = RequestTools(views, raws, functions, provides_code)
-    offered = OfferedTools(given, warnings=warnings)
+    offered = TurnTools(given, warnings=warnings)
     offered.for_code = {views[index].name: claimed[index] for index in functions}
     seen: dict[int, list[Json]] = {}
     hidden: set[int] = set()
@@ -122,7 +122,7 @@ def _functions(
     return functions, warnings
 
 
-def _check_name(view: ToolView, index: int, offered: OfferedTools) -> None:
+def _check_name(view: ToolView, index: int, offered: TurnTools) -> None:
     if view.name in offered.by_name or view.name in offered.for_code:
         raise InvalidRequestError(
             f"tools.{index}.name: {view.name} is the name of a server-side tool of this request; "

@@ -20,7 +20,7 @@ from ..protocol.request.messages import MessagesRequest, decode_message, decode_
 from ..tools.base import GivenBlock, Json, RequestContext, ServerTool
 from ..tools.toolset import Toolset
 from .history import History
-from .offered_tools import OfferedTools, offer_tools, with_code
+from .offered_tools import TurnTools, offer_tools, with_code
 from .server_call import ServerCall
 from .shown import BlockPath
 
@@ -48,7 +48,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
     pending: list[ServerCall]
     given: list[tuple[ServerTool, GivenBlock]]
-    tools: OfferedTools
+    tools: TurnTools
     _original: MessagesRequest
     _fields: dict[str, Raw]
     _history: History
