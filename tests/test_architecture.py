@@ -110,6 +110,7 @@ PURE_MODULES = (
         f"turn/{name}.py"
         for name in (
             "actions",
+            "cited_text",
             "client_answer",
             "history",
             "loop",
