@@ -26,6 +26,15 @@ def estimate_input(body: bytes | bytearray | Raw) -> int:
     return max(1, len(rest) // _BYTES_PER_TOKEN + media * _IMAGE_TOKENS)
 
 
+def within_tokens(text: str, most: int) -> str:
+    """Returns the beginning of a text that is estimated at `most` tokens, or all of it."""
+    size = most * _BYTES_PER_TOKEN
+    if len(text) <= size // 4:  # a character has four bytes at most
+        return text
+    encoded = text.encode("utf-8", "replace")
+    return text if len(encoded) <= size else encoded[:size].decode("utf-8", "ignore")
+
+
 def estimate_quickly(*parts: bytes | bytearray | Raw) -> int:
     """Input tokens of a request in parts, for admission: of a small one by its size alone."""
     size = sum(map(len, parts))

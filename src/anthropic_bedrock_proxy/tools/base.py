@@ -101,7 +101,9 @@ class RequestContext(msgspec.Struct, frozen=True):
     """The client's request, as far as the calls in it may know it; `fields` are as they came.
 
     `blocks` are those that clients gave to the tool itself, in their order. `passages` are what the
-    model may cite: tools note there what they show it.
+    model may cite: tools note there what they show it. `results` are those of this turn's calls,
+    each the name of the call and the content, in the order in which they ended. `document_bytes`
+    bounds a document in a tool's result: the model takes none that is larger, and with 0 none.
     """
 
     key_id: str
@@ -110,6 +112,8 @@ class RequestContext(msgspec.Struct, frozen=True):
     tools: RequestTools = RequestTools((), ())
     passages: Passages = msgspec.field(default_factory=Passages)
     run_nested: RunNested = _no_nested
+    results: list[tuple[str, Any]] = msgspec.field(default_factory=list)
+    document_bytes: int = 0
 
 
 class ToolCall(msgspec.Struct, frozen=True):

@@ -60,10 +60,19 @@ class Passages:
 
     def __init__(self) -> None:
         self._citations: dict[str, Callable[[], Json]] = {}
+        self._numbers: dict[str, int] = {}  # of sources
 
     def add(self, index: str, cite: Callable[[], Json]) -> None:
         """Notes a passage; `cite` makes the citation of it, as clients know it."""
         self._citations.setdefault(index, cite)
+
+    def number(self, source: str) -> int:
+        """Returns the number of a source, counted from 0 in the order in which they are named."""
+        return self._numbers.setdefault(source, len(self._numbers))
+
+    def source(self, number: int) -> str | None:
+        """Returns the source of a number; None if there is none."""
+        return next((source for source, one in self._numbers.items() if one == number), None)
 
     def cite(self, index: str) -> Json | None:
         """Returns the citation of a passage; None if there is none of this index."""

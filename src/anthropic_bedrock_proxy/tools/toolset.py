@@ -22,21 +22,27 @@ from ..models.table import Capabilities
 from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.views import MessageView
 from .code_execution.versions import CALLS, PREFIX
-from .web.versions import SEARCH, SEARCH_PREFIX, is_for_code
+from .web.versions import FETCH, FETCH_PREFIX, SEARCH, SEARCH_PREFIX, is_for_code
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from ..fetch.base import Pages
     from ..sandbox.base import Sandbox
     from ..search.base import Searcher
     from .base import RequestContext, ServerTool
     from .code_execution.options import CodeExecutionOptions
+    from .web.fetch_options import WebFetchOptions
     from .web.seal import Seals
     from .web.search_options import WebSearchOptions
     from .work import Pause
 
 
 MAX_MODEL_CALLS: Final = 10  # in one turn, as Anthropic's own loop
+# Bytes of a document in a tool's result: in base64 four fifths of what InvokeModel takes at all.
+MAX_DOCUMENT: Final = 15_000_000
+_MAX_DOCUMENT_ON_CONVERSE: Final = 4_500_000
+_WITH_DOCUMENTS: Final = frozenset(("documents", "rich_results"))
 _SEARCHES: Final = frozenset(("tool_search_tool_regex", "tool_search_tool_bm25"))
 
 
@@ -49,6 +55,7 @@ class ToolKind(msgspec.Struct, frozen=True):
     # (feature, field): a model with the feature that takes the flag of the field runs it itself.
     native: tuple[str, str] | None = None
     runs_code: bool = False  # that may call other tools
+    shows_documents: bool = False  # in its results, to a model that takes them there
 
 
 class Toolset:
@@ -60,9 +67,14 @@ class Toolset:
         made: dict[ToolKind, ServerTool] | None = None,
         *,
         max_model_calls: int = MAX_MODEL_CALLS,
+        document_bytes: int = MAX_DOCUMENT,
     ) -> None:
-        """`made` are the tools that exist already, and those that come to exist."""
+        """`made` are the tools that exist already, and those that come to exist.
+
+        `document_bytes` bounds a document in a result: larger ones the model does not take.
+        """
         self.max_model_calls = max_model_calls
+        self.document_bytes = document_bytes
         self._kinds = kinds
         # With what is looked at for every request within reach.
         self._signs = [(kind, kind.prefix, *(kind.native or (None, ""))) for kind in kinds]
@@ -105,10 +117,18 @@ class Toolset:
             return None
         if may_provide_code and any(map(is_for_code, request.view.tools or ())):
             kinds += tuple(kind for kind in self._kinds if kind.runs_code and kind not in kinds)
-        return self if len(kinds) == len(self._kinds) else self._part(kinds)
+        shows = any(kind.shows_documents for kind in kinds)
+        return self._part(kinds, _document_bytes(capabilities) if shows else self.document_bytes)
 
-    def _part(self, kinds: Sequence[ToolKind]) -> Toolset:
-        return Toolset(kinds, self._made, max_model_calls=self.max_model_calls)
+    def _part(self, kinds: Sequence[ToolKind], document_bytes: int) -> Toolset:
+        if len(kinds) == len(self._kinds) and document_bytes == self.document_bytes:
+            return self
+        return Toolset(
+            kinds,
+            self._made,
+            max_model_calls=self.max_model_calls,
+            document_bytes=document_bytes,
+        )
 
     async def ready(self) -> None:
         """Makes sure that histories can be read. Raises `ProxyError` if they cannot now."""
@@ -117,7 +137,8 @@ class Toolset:
 
     def without_code(self) -> Toolset:
         """Returns the toolset without what runs code that calls other tools."""
-        return self._part([kind for kind in self._kinds if not kind.runs_code])
+        kinds = [kind for kind in self._kinds if not kind.runs_code]
+        return self._part(kinds, self.document_bytes)
 
     @property
     def cites(self) -> bool:
@@ -135,8 +156,9 @@ class Toolset:
         return None
 
     def covers(self, other: Toolset) -> bool:
-        """Tells whether all of the other's tools are here too."""
-        return set(other._kinds) <= set(self._kinds)
+        """Tells whether all of the other's tools are here too, and whatever they show fits it."""
+        fits = self.document_bytes <= other.document_bytes
+        return fits and set(other._kinds) <= set(self._kinds)
 
     def claiming(self, kind: str) -> ServerTool | None:
         """Returns the tool to which a definition of this type belongs."""
@@ -157,6 +179,13 @@ class Toolset:
                     self._made[kind] = kind.make()
             self._own = [self._made[kind] for kind in self._kinds]
         return self._own
+
+
+def _document_bytes(capabilities: Capabilities) -> int:
+    """Returns the bytes of the largest document that a model takes in a tool's result."""
+    if not capabilities.features >= _WITH_DOCUMENTS:
+        return 0
+    return _MAX_DOCUMENT_ON_CONVERSE if capabilities.dialect == "converse" else MAX_DOCUMENT
 
 
 def _server_calls(messages: Sequence[MessageView]) -> set[str]:
@@ -212,3 +241,14 @@ def web_search(
         return WebSearch(searcher, load_seals, options)
 
     return ToolKind(SEARCH_PREFIX, frozenset((SEARCH,)), make)
+
+
+def web_fetch(pages: Pages, options: WebFetchOptions) -> ToolKind:
+    """Returns the kind of web fetch, which no model has natively on Bedrock."""
+
+    def make() -> ServerTool:
+        from .web.fetch_tool import WebFetch  # noqa: PLC0415  # most never need it
+
+        return WebFetch(pages, options)
+
+    return ToolKind(FETCH_PREFIX, frozenset((FETCH,)), make, shows_documents=True)

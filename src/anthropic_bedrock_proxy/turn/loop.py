@@ -110,7 +110,12 @@ class Turn:
         """
         self.request = request
         self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
-        context = RequestContext(key_id, request.fields, run_nested=NestedCalls(self, run))
+        context = RequestContext(
+            key_id,
+            request.fields,
+            run_nested=NestedCalls(self, run),
+            document_bytes=toolset.document_bytes,
+        )
         self._prepared = prepare(request, toolset, context)
         self.context = msgspec.structs.replace(context, tools=self._prepared.tools.given)
         self._cites = toolset.cites
@@ -217,6 +222,8 @@ class Turn:
     def _take_outcome(self, given: CallOutcome) -> None:
         call, outcome = self._running.pop(given.id), given.outcome
         call.take(outcome, self.context)
+        if isinstance(outcome, Finished):
+            self.context.results.append((call.name, outcome.content))
         if not call.results:  # what is resumed was counted
             self.count(call.tool, counts=not isinstance(outcome, Finished) or outcome.counts)
 

@@ -78,6 +78,7 @@ class NestedCalls:
             if not isinstance(ended, Finished):  # its code would wait for two
                 ended = Finished(tool.unavailable(call.name), counts=False)
             turn.count(tool, counts=ended.counts)
+            turn.context.results.append((call.name, ended.content))
             told = [] if prepared.hides_nested else _blocks(call, tool, ended)
             results.append(NestedResult(tool.to_code(ended.content, turn.context), told))
         return results

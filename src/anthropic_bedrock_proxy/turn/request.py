@@ -109,7 +109,8 @@ def without_running(
 
     Raises `InvalidRequestError` with the path.
     """
-    return prepare(request, toolset, RequestContext(key_id, request.fields)).made()[0]
+    context = RequestContext(key_id, request.fields, document_bytes=toolset.document_bytes)
+    return prepare(request, toolset, context).made()[0]
 
 
 def in_clients_words(message: str, paths: Paths) -> str:
