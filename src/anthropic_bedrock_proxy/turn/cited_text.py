@@ -5,7 +5,7 @@ The model wraps what it takes from a passage (tools/passages.py), or puts a void
     It came out <cite index="w3k9x-2,w3k9x-3">in October</cite>.
     It came out in October.<cite index="w3k9x-2"/>
 
-`CitedText` takes the events of one answer and makes several text blocks out of one, each with the
+`CitedAnswer` takes the events of one answer and makes several text blocks out of one, each with the
 citations that belong to all of its text. The rules:
 - A marker without a known passage disappears, and so does its end; its text stays where it was.
 - A marker inside another adds its passages to the other's text, which is not split again.
@@ -58,16 +58,16 @@ _INSIDE: Final = (
 _BETWEEN: Final = re.compile(r"[\s,/\"']+")  # indexes
 
 
-class _Delta(msgspec.Struct, gc=False):
+class _TextDelta(msgspec.Struct, gc=False):
     type: str = ""
     text: str = ""
 
 
-class _BlockDelta(msgspec.Struct, gc=False):
-    delta: _Delta
+class _TextBlockDelta(msgspec.Struct, gc=False):
+    delta: _TextDelta
 
 
-_decode_delta = msgspec.json.Decoder(_BlockDelta).decode
+_decode_delta = msgspec.json.Decoder(_TextBlockDelta).decode
 
 
 class _Shown(Enum):
@@ -79,7 +79,7 @@ class _Shown(Enum):
     COMPLETE = "complete"  # with its citations: further text begins another
 
 
-class CitedText:
+class CitedAnswer:
     """The events of one answer, with citations in the place of markers."""
 
     def __init__(self, passages: Passages) -> None:
