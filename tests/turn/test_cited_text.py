@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from time import process_time
 
 import pytest
 from anthropic import NOT_GIVEN
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 
 from anthropic_bedrock_proxy.protocol.answer.events import PING, explode, fold
 from anthropic_bedrock_proxy.tools.passages import Passages
-from anthropic_bedrock_proxy.turn.cited_text import LONGEST_MARKER, CitedText, with_markers
+from anthropic_bedrock_proxy.turn.cited_text import LONGEST_MARKER, CitedAnswer, with_markers
 from anthropic_bedrock_proxy.turn.client_answer import ClientAnswer
 
 SDK_EVENT = TypeAdapter(RawMessageStreamEvent)
@@ -80,7 +81,7 @@ def answer_of(*events):
 
 def told(events):
     """What the client is told, in the client's numbers, and what it makes of it."""
-    cited, client = CitedText(passages()), ClientAnswer()
+    cited, client = CitedAnswer(passages()), ClientAnswer()
     for one in events:
         for other in cited.feed(one):
             client.add(other)
@@ -207,7 +208,7 @@ def test_every_cut_of_a_text_gives_the_same():
 def test_every_beginning_of_a_marker_is_held_back(quote, end):
     marker = f"<cite  index = {quote}{A}, {B}{quote}{end}"
     for cut in range(1, len(marker)):
-        cited = CitedText(passages())
+        cited = CitedAnswer(passages())
         cited.feed(begin_block())
         seen = [json.loads(data) for _, data in cited.feed(text_delta(f"a{marker[:cut]}"))]
         texts = [one["delta"]["text"] for one in seen if "delta" in one and "text" in one["delta"]]
@@ -222,14 +223,14 @@ def test_a_marker_is_as_long_as_it_may_be_and_no_longer():
     for cut in range(1, LONGEST_MARKER + 1):
         assert brief(shown_of("a", longest[:cut], longest[cut:])) == [("a", A)]
         assert brief(shown_of("a", too_long[:cut], too_long[cut:])) == [(f"a{too_long}",)]
-    cited = CitedText(passages())
+    cited = CitedAnswer(passages())
     cited.feed(begin_block())
     assert cited.feed(text_delta(too_long[: LONGEST_MARKER - 1])) == []
     assert cited.feed(text_delta(" ")) != []
 
 
 def test_what_cannot_be_a_marker_is_not_held_back():
-    cited = CitedText(passages())
+    cited = CitedAnswer(passages())
     start = begin_block()
     assert cited.feed(start) == []
     delta = text_delta("It ")
@@ -243,7 +244,7 @@ def test_what_cannot_be_a_marker_is_not_held_back():
 
 
 def test_text_without_markers_passes_as_it_came():
-    cited = CitedText(passages())
+    cited = CitedAnswer(passages())
     events = answer_of(
         event("content_block_start", index=0, content_block={"type": "thinking", "thinking": "<"}),
         event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "<"}),
@@ -344,10 +345,11 @@ def test_whatever_is_nearly_a_marker_is_cut_alike(whole, data):
 
 
 def test_hostile_text_costs_no_more_than_other():
-    """A pattern that tries all ways to divide the spaces would take minutes for these."""
+    began = process_time()
     for hostile in (f"<cite index={' ' * 180}", f"<cite index='a'{' /' * 80}", f"<cite{' ' * 190}"):
         whole = f"{hostile}<" * 200
         assert brief(shown_of(whole)) == [(whole,)]
+    assert process_time() - began < 5, "a pattern tries all ways to divide the spaces"
 
 
 def test_a_history_has_the_markers_of_the_model_again():
@@ -377,7 +379,7 @@ def test_a_history_without_citations_stays_as_it_is():
 def test_it_folds_back_to_what_the_model_said_without_passages():
     message = {**MESSAGE_START, "content": [{"type": "text", "text": WHOLE}]}
     message |= {"stop_reason": "end_turn"}
-    cited, client = CitedText(Passages()), ClientAnswer()
+    cited, client = CitedAnswer(Passages()), ClientAnswer()
     for one in explode(message):
         for other in cited.feed(one):
             client.add(other)

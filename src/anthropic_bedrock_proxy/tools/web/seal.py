@@ -5,8 +5,8 @@ without padding of
 
     version (1 byte) | key id (4) | nonce (16) | AES-SIV of: sealed at (8, epoch seconds) | content
 
-and opens only with a key of the same id, for the same tenant and the same purpose. The key id is the
-beginning of the key's SHA-256; what encrypts is derived from the key, which may have any length.
+and opens only with a key of the same id, for the same tenant and the same purpose. The key id is
+the beginning of the key's SHA-256; what encrypts is derived from the key.
 
 AES-SIV (RFC 5297, AES-256, from the `cryptography` package) instead of AES-GCM: a nonce that comes
 twice, as on machines that were started from one snapshot, gives nothing away but that two contents
