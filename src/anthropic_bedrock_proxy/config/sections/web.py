@@ -3,6 +3,7 @@
 # Without `from __future__ import annotations`: the annotations are read as objects, not as text.
 from typing import Annotated, Literal
 
+from .. import rules
 from ..schema import Section, Setting
 
 _SEARCH = "waits for the web search tool"
@@ -59,3 +60,19 @@ class WebSettings(Section, frozen=True):
             no_effect=_FETCH,
         ),
     ] = 100_000
+
+    # What clients keep between turns: `encrypted_content` and `encrypted_index`.
+    web_seal_keys: Annotated[
+        str | None,
+        Setting(
+            "WEB_SEAL_KEYS",
+            "Encrypts what clients keep of web tools between turns; the first key seals, all open. "
+            "Unset: a key that is made once and kept in the store.",
+            secret=True,
+            rule=rules.SEAL_KEYS,
+        ),
+    ] = None
+    web_seal_days: Annotated[
+        float,
+        Setting("WEB_SEAL_DAYS", "How long that can be sent back, in days.", minimum=1),
+    ] = 30.0
