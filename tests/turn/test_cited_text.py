@@ -261,6 +261,36 @@ def test_text_without_markers_passes_as_it_came():
     assert all(any(one is other for other in events) for one in came)
 
 
+def test_a_block_that_begins_with_a_marker_begins_with_its_citations():
+    cited = CitedAnswer(passages())
+    assert cited.feed(begin_block()) == []
+    (start, delta) = cited.feed(text_delta(f'<cite index="{A}">x'))
+    assert start == begin_block(citations=[])
+    assert delta == text_delta("x")
+
+
+@pytest.mark.parametrize("text", ["a", void(A)])
+def test_what_follows_a_text_block_passes_as_it_came(text):
+    cited = CitedAnswer(passages())
+    for one in (begin_block(), text_delta(text), stop_block()):
+        cited.feed(one)
+    call = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {}}
+    piece = {"type": "input_json_delta", "partial_json": around("x", A)}
+    for one in (
+        event("content_block_start", index=1, content_block=call),
+        event("content_block_delta", index=1, delta=piece),
+        stop_block(1),
+    ):
+        (same,) = cited.feed(one)
+        assert same is one
+
+
+def test_an_empty_block_stays_empty_wherever_it_is():
+    first = [begin_block(), text_delta("a <"), stop_block()]
+    second = [begin_block(1), text_delta("", 1), stop_block(1)]
+    assert brief(told(answer_of(*first, *second))[1]) == [("a <",), ("",)]
+
+
 def test_an_escaped_marker_is_one():
     name, data = text_delta(f"a{void(A)}")
     escaped = name, data.replace(b"<", b"\\u003C")
