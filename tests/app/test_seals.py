@@ -8,7 +8,7 @@ import pytest
 
 from anthropic_bedrock_proxy.app.seals import OnDemandSeals
 from anthropic_bedrock_proxy.config import SettingsError, load_settings
-from anthropic_bedrock_proxy.store.base.errors import StoreError
+from anthropic_bedrock_proxy.errors import UnavailableError
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
 from anthropic_bedrock_proxy.tools.web.seal import SealError
 
@@ -48,14 +48,16 @@ def test_keys_of_the_operator_are_changed_one_after_the_other():
         only_new.open("key_1", PURPOSE, old)
 
 
-def test_an_outage_of_the_store_fails_one_request_and_not_the_next():
+def test_an_outage_of_the_store_fails_one_request_and_not_the_next(caplog):
     store = MemoryStore()
     seals = OnDemandSeals(settings(), store.kept_secrets)
 
     async def story():
         store.down = True
-        with pytest.raises(StoreError):
+        with pytest.raises(UnavailableError, match="right now") as refused:
             await seals.load()
+        assert refused.value.should_retry
+        assert "the in-memory store is down" in caplog.text
         store.down = False
         loaded = await seals.load()
         store.down = True

@@ -65,7 +65,7 @@ class Admission:
 
     extended = 0
 
-    async def extend(self, request):
+    async def extend(self, request, searches=0):
         self.extended += 1
 
 

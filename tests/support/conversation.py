@@ -20,13 +20,14 @@ KEY = "key_1"
 class Conversation:
     """A client that appends what it is told to its history, with one sandbox behind the proxy."""
 
-    def __init__(self, *outcomes, tools, options=None, key=KEY):
+    def __init__(self, *outcomes, tools, options=None, key=KEY, kinds=(), code=True):
         self.sandbox = FakeSandbox(*outcomes)
         kind = code_execution(lambda: self.sandbox, options or CodeExecutionOptions())
-        self.toolset = Toolset([kind])
+        self.toolset = Toolset([kind, *kinds] if code else list(kinds))
         self.tools = tools
         self.messages = [ASKED]
         self.calls = None
+        self.warnings = None
         self.key = key
         self.numbers = 0
 
@@ -47,6 +48,7 @@ class Conversation:
 
         async def main():
             begun = await begin_turn(self.request(**fields), self.toolset, self.key)
+            self.warnings = begun.turn.warnings
             stream = await open_turn(begun, self.calls)
             events = []
             while (some := await stream.read(5)) is not None:

@@ -10,10 +10,10 @@ TOOL = Recipe(
         Edit(
             "tools/dice.py",
             """
-from .base import Finished, ToolOffer, PreparedTool
+from .base import Finished, PreparedTool, ServerTool, ToolOffer
 from .toolset import ToolKind
 
-class Dice:
+class Dice(ServerTool):
     result_types = frozenset(("dice_tool_result",))
     user_blocks = {}
     fields = ()
@@ -46,7 +46,7 @@ class Dice:
     async def _run(self, call):
         return Finished({"type": "dice_result", "eyes": self._roll()})
 
-    def to_tool_result(self, content):
+    def to_tool_result(self, content, context):
         return {"content": str(content["eyes"])}
 
 def dice(roll):

@@ -11,6 +11,7 @@ from anthropic_bedrock_proxy.tools.base import (
     Container,
     Finished,
     PreparedTool,
+    ServerTool,
     Suspended,
     ToolOffer,
 )
@@ -23,13 +24,14 @@ UNAVAILABLE = {"type": "probe_error", "error_code": "unavailable"}
 CALLER = "code_execution_20260120"
 
 
-class Probe:
-    """A `ServerTool`; its calls are told apart by `input["n"]`."""
+class Probe(ServerTool):
+    """Its calls are told apart by `input["n"]`."""
 
     result_types = frozenset(("probe_tool_result",))
     fields = ("container",)
     user_blocks = MappingProxyType({})
     usage_field = None
+    timeout_seconds = None
 
     def __init__(self, timeout_seconds=None):
         self.timeout_seconds = timeout_seconds
@@ -64,7 +66,7 @@ class Probe:
         self.contexts.append(context)
         return PreparedTool(self._run)
 
-    def to_tool_result(self, content):
+    def to_tool_result(self, content, context):
         return {"content": content["words"]} if "words" in content else {"is_error": True}
 
     def end(self, number, outcome):

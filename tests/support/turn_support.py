@@ -142,10 +142,11 @@ def begun(made, toolset=None):
 
 def prepared(made, toolset=None):
     """(the request for the model, the blocks that the client is owed)."""
-    ready = prepare(made, toolset or search_tools())
+    context = RequestContext("", made.fields)
+    ready = prepare(made, toolset or search_tools(), context)
     for call in ready.pending:
-        tool = call.tool.prepare(RequestContext("", made.fields), [call.asked])
-        call.take(outcome(tool.run(call.asked)))
+        tool = call.tool.prepare(context, [call.asked])
+        call.take(outcome(tool.run(call.asked)), context)
     return ready.made()[0], [block for call in ready.pending for block in call.told]
 
 

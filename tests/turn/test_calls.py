@@ -186,10 +186,10 @@ class Unprepared(Probe):
 
 
 class Unreadable(Probe):
-    def to_tool_result(self, content):
+    def to_tool_result(self, content, context):
         if "words" in content:
             raise LookupError("secret")
-        return super().to_tool_result(content)
+        return super().to_tool_result(content, context)
 
 
 @pytest.mark.parametrize("history", [False, True])

@@ -104,11 +104,11 @@ def brief(content):
 
 
 def around(text, *indexes, quote='"', comma=","):
-    return f"<cite index={quote}{comma.join(indexes)}{quote}>{text}</cite>"
+    return f"<cited index={quote}{comma.join(indexes)}{quote}>{text}</cited>"
 
 
 def void(*indexes):
-    return f'<cite index="{",".join(indexes)}"/>'
+    return f'<cited index="{",".join(indexes)}"/>'
 
 
 def test_text_in_a_marker_is_a_block_with_its_citations():
@@ -136,13 +136,13 @@ def test_text_in_a_marker_is_a_block_with_its_citations():
         (around("x", A, B, quote=""), [("x", A, B)]),
         (around("x", A, B, comma=" , "), [("x", A, B)]),
         (around("x", A, B, comma=" "), [("x", A, B)]),
-        (f'<cite  \n index = " {A} " >x</cite >', [("x", A)]),
-        (f"<cite index={A} >x</cite>", [("x", A)]),
-        (f"x<cite index= {A} / >", [("x", A)]),
+        (f'<cited  \n index = " {A} " >x</cited >', [("x", A)]),
+        (f"<cited index={A} >x</cited>", [("x", A)]),
+        (f"x<cited index= {A} / >", [("x", A)]),
         # The void form: for the text before it.
         (f"It is so.{void(A)} Or not.", [("It is so.", A), (" Or not.",)]),
         (f"It is so.{void(A)}{void(B, A)}", [("It is so.", A, B)]),
-        (f"It is so.<cite index={A}/>", [("It is so.", A)]),
+        (f"It is so.<cited index={A}/>", [("It is so.", A)]),
         (f"{void(A)}Nothing before.", [("Nothing before.",)]),
         (void(A), []),
         (f"One{void(A)}two{void(B)}", [("One", A), ("two", B)]),
@@ -166,19 +166,19 @@ def test_text_in_a_marker_is_a_block_with_its_citations():
         (around(f"x{around('y', A)}z", "no-1"), [("x",), ("y", A), ("z",)]),
         (around(f"x{void(A)}z", "no-1"), [("x", A), ("z",)]),
         # Without an end, and without a beginning.
-        (f'a<cite index="{A}">b', [("a",), ("b", A)]),
-        (f'a<cite index="{A}">', [("a", A)]),
-        ('a<cite index="no-1">b', [("ab",)]),
-        ("a</cite>b", [("a</cite>b",)]),
-        (f"{around('x', A)}</cite>b", [("x", A), ("</cite>b",)]),
-        (f'a<cite index="{A}"', [(f'a<cite index="{A}"',)]),
+        (f'a<cited index="{A}">b', [("a",), ("b", A)]),
+        (f'a<cited index="{A}">', [("a", A)]),
+        ('a<cited index="no-1">b', [("ab",)]),
+        ("a</cited>b", [("a</cited>b",)]),
+        (f"{around('x', A)}</cited>b", [("x", A), ("</cited>b",)]),
+        (f'a<cited index="{A}"', [(f'a<cited index="{A}"',)]),
         ("a<", [("a<",)]),
         # HTML, and what only looks like it.
-        ("<cite>Hamlet</cite>", [("<cite>Hamlet</cite>",)]),
-        ('<cite class="index">x</cite>', [('<cite class="index">x</cite>',)]),
-        ("<citeindex=1>", [("<citeindex=1>",)]),
-        ("1 < 2 <<cite", [("1 < 2 <<cite",)]),
-        (f'<cite index="{around("x", A)}', [('<cite index="',), ("x", A)]),
+        ("<cited>Hamlet</cited>", [("<cited>Hamlet</cited>",)]),
+        ('<cited class="index">x</cited>', [('<cited class="index">x</cited>',)]),
+        ("<citedindex=1>", [("<citedindex=1>",)]),
+        ("1 < 2 <<cited", [("1 < 2 <<cited",)]),
+        (f'<cited index="{around("x", A)}', [('<cited index="',), ("x", A)]),
     ],
 )
 def test_markers_and_what_becomes_of_them(text, blocks):
@@ -186,7 +186,9 @@ def test_markers_and_what_becomes_of_them(text, blocks):
     assert brief(shown_of(*text)) == blocks
 
 
-WHOLE = f"Ünd {around('im Oktober', A, B)} {around('z', 'no-1')}(1 < 2).{void(C)} \U0001f600</cite>"
+WHOLE = (
+    f"Ünd {around('im Oktober', A, B)} {around('z', 'no-1')}(1 < 2).{void(C)} \U0001f600</cited>"
+)
 
 
 def test_every_cut_of_a_text_gives_the_same():
@@ -195,7 +197,7 @@ def test_every_cut_of_a_text_gives_the_same():
         "Ünd ",
         "im Oktober",
         " z(1 < 2).",
-        " \U0001f600</cite>",
+        " \U0001f600</cited>",
     ]
     for first in range(len(WHOLE) + 1):
         assert shown_of(WHOLE[:first], WHOLE[first:]) == expected
@@ -204,9 +206,9 @@ def test_every_cut_of_a_text_gives_the_same():
 
 
 @pytest.mark.parametrize("quote", ['"', "'", ""])
-@pytest.mark.parametrize("end", ["/>", " / >", ">y</cite>", " >y</cite  >"])
+@pytest.mark.parametrize("end", ["/>", " / >", ">y</cited>", " >y</cited  >"])
 def test_every_beginning_of_a_marker_is_held_back(quote, end):
-    marker = f"<cite  index = {quote}{A}, {B}{quote}{end}"
+    marker = f"<cited  index = {quote}{A}, {B}{quote}{end}"
     for cut in range(1, len(marker)):
         cited = CitedAnswer(passages())
         cited.feed(begin_block())
@@ -235,9 +237,9 @@ def test_what_cannot_be_a_marker_is_not_held_back():
     assert cited.feed(start) == []
     delta = text_delta("It ")
     assert cited.feed(delta) == [start, delta]
-    for text in ("</ci", "<b", "<cite c", "<cited", "a > b", "<cite index==", "<"):
+    for text in ("</ci", "<b", "<cited c", "<citedx", "a > b", "<cited index==", "<"):
         (only,) = cited.feed(text_delta(text)) or [None]
-        assert (only is None) == (text in {"<cite index==", "<"})
+        assert (only is None) == (text in {"<cited index==", "<"})
         if only is None:
             ((_, data),) = cited.feed(text_delta("<b"))
             assert json.loads(data)["delta"]["text"] == f"{text}<b"
@@ -264,7 +266,7 @@ def test_text_without_markers_passes_as_it_came():
 def test_a_block_that_begins_with_a_marker_begins_with_its_citations():
     cited = CitedAnswer(passages())
     assert cited.feed(begin_block()) == []
-    (start, delta) = cited.feed(text_delta(f'<cite index="{A}">x'))
+    (start, delta) = cited.feed(text_delta(f'<cited index="{A}">x'))
     assert start == begin_block(citations=[])
     assert delta == text_delta("x")
 
@@ -317,21 +319,21 @@ def test_citations_of_the_models_own_stay_with_their_text():
 
 
 def test_each_block_and_each_answer_is_on_its_own():
-    first = [begin_block(), text_delta(f'a<cite index="{A}">b<'), stop_block()]
-    second = [begin_block(1), text_delta("c</cite>", 1), stop_block(1)]
-    assert brief(told(answer_of(*first, *second))[1]) == [("a",), ("b<", A), ("c</cite>",)]
+    first = [begin_block(), text_delta(f'a<cited index="{A}">b<'), stop_block()]
+    second = [begin_block(1), text_delta("c</cited>", 1), stop_block(1)]
+    assert brief(told(answer_of(*first, *second))[1]) == [("a",), ("b<", A), ("c</cited>",)]
 
 
 WORDS = st.sampled_from(
-    ["a", " ", "b. ", "ü\U0001f600", "<", "<b>", "</", "<cite>", "<ci", '"', ">"]
+    ["a", " ", "b. ", "ü\U0001f600", "<", "<b>", "</", "<cited>", "<ci", '"', ">"]
 )
 INDEXES = st.lists(st.sampled_from([*KNOWN, "no-1"]), min_size=1, max_size=3)
 TOKENS = st.lists(
     st.one_of(
         WORDS,
-        INDEXES.map(lambda some: around("", *some).removesuffix("</cite>")),
+        INDEXES.map(lambda some: around("", *some).removesuffix("</cited>")),
         INDEXES.map(lambda some: void(*some)),
-        st.just("</cite>"),
+        st.just("</cited>"),
     ),
     max_size=12,
 )
@@ -341,9 +343,9 @@ def without_markers(tokens):
     """The text that remains of tokens: an end without a beginning is text."""
     text, depth = "", 0
     for token in tokens:
-        if token.startswith("<cite index"):
+        if token.startswith("<cited index"):
             depth += not token.endswith("/>")
-        elif token == "</cite>" and depth:
+        elif token == "</cited>" and depth:
             depth -= 1
         else:
             text += token
@@ -376,7 +378,11 @@ def test_whatever_is_nearly_a_marker_is_cut_alike(whole, data):
 
 def test_hostile_text_costs_no_more_than_other():
     began = process_time()
-    for hostile in (f"<cite index={' ' * 180}", f"<cite index='a'{' /' * 80}", f"<cite{' ' * 190}"):
+    for hostile in (
+        f"<cited index={' ' * 180}",
+        f"<cited index='a'{' /' * 80}",
+        f"<cited{' ' * 190}",
+    ):
         whole = f"{hostile}<" * 200
         assert brief(shown_of(whole)) == [(whole,)]
     assert process_time() - began < 5, "a pattern tries all ways to divide the spaces"
@@ -414,7 +420,7 @@ def test_it_folds_back_to_what_the_model_said_without_passages():
         for other in cited.feed(one):
             client.add(other)
     (block,) = fold(client.release())["content"]
-    assert block == {"type": "text", "text": "Ünd im Oktober z(1 < 2). \U0001f600</cite>"}
+    assert block == {"type": "text", "text": "Ünd im Oktober z(1 < 2). \U0001f600</cited>"}
 
 
 @given(

@@ -30,7 +30,9 @@ from turn_support import (
 from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.turn.request import MAX_TOOLS, prepare, without_running
+from anthropic_bedrock_proxy.tools.base import RequestContext
+from anthropic_bedrock_proxy.turn.offered_tools import MAX_TOOLS
+from anthropic_bedrock_proxy.turn.request import prepare, without_running
 
 THOUGHT = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 LATER = {"type": "thinking", "thinking": "ah", "signature": "c2ln"}
@@ -412,13 +414,13 @@ def test_without_running_what_is_pending_has_an_empty_result():
 def test_calls_that_have_results_are_not_run_again():
     history = [assistant(search(A), found(A, "run"), search(B)), ASKED, assistant(search("srv_C"))]
     for messages in (history[:1], [assistant(search(A), found(A, "run"), text("b")), *history[1:]]):
-        ready = prepare(request([ASKED, *messages]), search_tools())
+        ready = prepare(request([ASKED, *messages]), search_tools(), RequestContext("", {}))
         assert len(ready.pending) == 1
         assert ready.pending[0].id != A
 
 
 def test_more_tools_than_can_be_searched_are_refused():
     many = [SEARCH, RUN, *({"name": f"t{i}", "defer_loading": True} for i in range(MAX_TOOLS - 2))]
-    assert prepare(request(tools=many), search_tools()).tools
+    assert prepare(request(tools=many), search_tools(), RequestContext("", {})).tools
     with pytest.raises(InvalidRequestError, match=r"^tools: at most 10000"):
-        prepare(request(tools=[*many, WEATHER]), search_tools())
+        prepare(request(tools=[*many, WEATHER]), search_tools(), RequestContext("", {}))

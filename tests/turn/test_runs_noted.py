@@ -9,7 +9,7 @@ import pytest
 from probe import CALLER, CONTAINER, TIMED_OUT, UNAVAILABLE
 
 from anthropic_bedrock_proxy.timeline import Timeline, TraceContext, current_run
-from anthropic_bedrock_proxy.tools.base import Finished, Suspended, ToolCall
+from anthropic_bedrock_proxy.tools.base import Finished, RequestContext, Suspended, ToolCall
 from anthropic_bedrock_proxy.turn.actions import RunCall
 from anthropic_bedrock_proxy.turn.stream import run_call
 
@@ -33,13 +33,13 @@ async def _hangs(_):
 def noted(run, timeline, *, seconds=None, cancel=False):
     tool = SimpleNamespace(
         timeout_seconds=seconds,
-        to_tool_result=lambda content: content,
+        to_tool_result=lambda content, _: content,
         timed_out=lambda _: TIMED_OUT,
         unavailable=lambda _: UNAVAILABLE,
     )
 
     async def main():
-        asked = RunCall(ToolCall("srvtoolu_1", "probe", {}), tool, run)
+        asked = RunCall(ToolCall("srvtoolu_1", "probe", {}), tool, run, RequestContext("", {}))
         task = asyncio.ensure_future(run_call(asked, asyncio.timeout, timeline))
         if cancel:
             await asyncio.sleep(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from hashlib import sha256
@@ -9,6 +10,8 @@ from secrets import token_bytes
 from typing import TYPE_CHECKING, Final
 
 from ..config import Settings
+from ..errors import UnavailableError
+from ..store.base.errors import StoreError
 from ..store.base.kept_secrets import KeptSecrets
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 _NAME: Final = "web-seal"
 _KEY_BYTES: Final = 32
+_log = logging.getLogger("anthropic_bedrock_proxy")
 
 
 class OnDemandSeals:
@@ -33,8 +37,8 @@ class OnDemandSeals:
     async def load(self) -> Seals:
         """Returns the seals.
 
-        Raises `StoreError` if the key is in the store and that does not answer, which the next call
-        tries again; `UnavailableError` if a package is missing.
+        Raises `UnavailableError` if the key is in the store and that does not answer, which the
+        next call tries again, or if a package is missing.
         """
         if self._seals is None:
             from ..tools.web.seal import Seals  # noqa: PLC0415  # most requests need none
@@ -46,4 +50,12 @@ class OnDemandSeals:
         given = self._settings.web_seal_keys
         if given is not None:
             return [sha256(text.encode()).digest() for text in given.split(",")]
-        return [await self._kept.keep_first(_NAME, token_bytes(_KEY_BYTES))]
+        try:
+            return [await self._kept.keep_first(_NAME, token_bytes(_KEY_BYTES))]
+        except StoreError as error:
+            _log.error("the store does not answer for the key of seals: %s", error)  # expected
+            raise UnavailableError(
+                "Web tools cannot be used right now: the store does not answer. Try again shortly.",
+                retry_after=2.0,
+                cause="unavailable:store",
+            ) from error

@@ -12,7 +12,7 @@ broken are the upstream's; another target is another attempt (failover/attempts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -62,6 +62,7 @@ class Attempt:
         "request",
         "target",
         "view",
+        "warnings",
     )
 
     def __init__(
@@ -82,6 +83,7 @@ class Attempt:
         self._upstream = upstreams[attempts.target.provider]
         self._overrides = overrides
         self.conversion: Conversion | None = None
+        self.warnings: Sequence[str] = ()  # of the turn, beside those of conversions
         self._answered = False  # then it cannot move elsewhere
 
     async def call(
@@ -131,7 +133,8 @@ class Attempt:
         Raises as `call`, and what admission raises.
         """
         if self._answered:
-            await self.lease.extend(request)
+            turn = self.exchange.turn
+            await self.lease.extend(request, turn.turn.searches if turn is not None else 0)
             self.exchange.timeline.step += 1
         while (stream := await self.call(request, open_stream)) is None:
             pass
@@ -139,7 +142,7 @@ class Attempt:
 
     def _convert(self, request: MessagesRequest) -> Conversion:
         conversion = convert(request, self.target, self.options, self.view)
-        self.exchange.warnings = conversion.warnings
+        self.exchange.warnings = [*self.warnings, *conversion.warnings]
         self.exchange.dropped = conversion.dropped
         if conversion.dropped or conversion.warnings:
             _log.info(

@@ -24,6 +24,7 @@ from ..protocol.tokens import estimate_input
 from ..tools.toolset import Toolset
 from ..upstream.base import Deadlines, ModelCall, Upstream
 from .admission.admission import Admission
+from .admission.permissions import may_run_code
 from .conversion import ConversionOptions, convert
 from .exchange import Exchange
 from .failover.failover import pinned_provider
@@ -102,10 +103,14 @@ class Counting:
         # Bedrock checks the whole body.
         request.fields.setdefault("max_tokens", _least_max_tokens(request))
         target = route.targets[0]
-        if tools := self._toolset.needed(request, target.capabilities, self._registry.betas):
+        provides = may_run_code(exchange.caller)
+        if tools := self._toolset.needed(
+            request, target.capabilities, self._registry.betas, may_provide_code=provides
+        ):
             from ..turn.request import without_running  # noqa: PLC0415  # most never need it
 
-            request = without_running(request, tools)
+            await tools.ready()
+            request = without_running(request, tools, exchange.key_id)
         dialect = "invoke" if "claude" in target.capabilities.features else "converse"
         call = self._convert(exchange, request, self._as(route, target, dialect))
         for counting in self._calls(exchange, request, route, target, call.body):

@@ -21,6 +21,7 @@ from ..protocol.request.policy import Policy
 from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
+from .admission.permissions import may_run_code
 from .answer.pacing import PacedStream, Pacing
 from .answer.stream import AnswerEvents, EventSource, refused
 from .attempt import AdmittedRequest, Attempt, call_whole, open_stream
@@ -170,7 +171,10 @@ class Messages:
         exchange, request = attempt.exchange, attempt.request
         while request.plain or not (
             tools := self._toolset.needed(
-                request, capabilities_of(attempt.target, attempt.view), attempt.options.rules
+                request,
+                capabilities_of(attempt.target, attempt.view),
+                attempt.options.rules,
+                may_provide_code=may_run_code(exchange.caller),
             )
         ):
             if exchange.stream:

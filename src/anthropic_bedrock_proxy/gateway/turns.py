@@ -30,5 +30,6 @@ async def opened_turn(attempt: Attempt, tools: Toolset) -> TurnStream:
             timeline=exchange.timeline,
         )
         exchange.turn = begun
+    attempt.warnings = begun.turn.warnings
     attempt.options = msgspec.structs.replace(attempt.options, stream=True)
     return await open_turn(begun, attempt.open_call)

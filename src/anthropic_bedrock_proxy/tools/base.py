@@ -12,11 +12,16 @@ nothing, silence is filled with pings, and cancelling ends a tool. A tool that c
 itself (tools/work.py).
 
     toolset = Toolset([tool_search(turnstile.wait, asyncio.Lock)])
+    await toolset.ready()
     tool = toolset.claiming("tool_search_tool_regex")
     prepared = tool.prepare(RequestContext(key_id, request.fields), [])
     await prepared.check()
     call = ToolCall("srvtoolu_1", "tool_search_tool_regex", {"pattern": "mail"})
     outcome = await prepared.run(call)
+
+Code that one tool runs may call others (`function`): the turn runs such a call like any other,
+tells it to the client as one whose `caller` is the code, and gives what `to_code` makes of its
+result to the code, not to the model.
 """
 
 from __future__ import annotations
@@ -28,6 +33,7 @@ import msgspec
 from msgspec import Raw
 
 from ..protocol.request.views import ToolView
+from .passages import Passages
 
 Json = dict[str, Any]
 
@@ -43,15 +49,67 @@ class GivenBlock(msgspec.Struct, frozen=True):
     shown: Json
 
 
+class CodeFunction(msgspec.Struct, frozen=True):
+    """A server-side tool as code may call it: `definition` is that of a custom tool.
+
+    `direct`: the model may call it as well.
+    """
+
+    definition: Json
+    direct: bool
+
+
+class RequestTools(msgspec.Struct, frozen=True):
+    """The tool definitions of a request, as they came; `views` are what has been read of them.
+
+    `functions` are the server-side tools among them that code may call, by their indexes. With
+    `provides_code` the last definition is not the client's: code execution was put there for them.
+    """
+
+    views: Sequence[ToolView]
+    raws: Sequence[Raw]
+    functions: Mapping[int, CodeFunction] = {}
+    provides_code: bool = False
+
+
+class NestedCall(msgspec.Struct, frozen=True):
+    """A call of a server-side tool by code; `caller` is the client's word for that code."""
+
+    id: str
+    name: str
+    input: Json
+    caller: Json
+
+
+class NestedResult(msgspec.Struct, frozen=True):
+    """The end of a nested call: what the code gets, and the blocks that the client gets."""
+
+    text: str
+    blocks: list[Json]
+
+
+# Runs calls of one cell side by side; returns their results in the same order.
+RunNested = Callable[[Sequence[NestedCall]], Awaitable[list[NestedResult]]]
+
+
+async def _no_nested(_: Sequence[NestedCall]) -> list[NestedResult]:
+    """Stands where no code runs."""
+    raise LookupError
+
+
 class RequestContext(msgspec.Struct, frozen=True):
     """The client's request, as far as the calls in it may know it; `fields` are as they came.
 
-    `blocks` are those that clients gave to the tool itself, in their order.
+    `blocks` are those that clients gave to the tool itself, in their order. `passages` are what the
+    model may cite: tools note there what they show it.
     """
 
     key_id: str
     fields: Mapping[str, Raw]
     blocks: Sequence[GivenBlock] = ()
+    tools: RequestTools = RequestTools((), ())
+    passages: Passages = msgspec.field(default_factory=Passages)
+    run_nested: RunNested = _no_nested
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -76,11 +134,14 @@ class Container(msgspec.Struct, frozen=True):
 class Finished(msgspec.Struct, frozen=True):
     """The end of a call: `content` of its result block, be it an error.
 
-    `container` is where it ran, if that can be used again.
+    `container` is where it ran, if that can be used again. `nested` are the client's blocks of the
+    calls that its code made. A call that did nothing that counts is not counted.
     """
 
-    content: Json
+    content: Any
     container: Container | None = None
+    nested: Sequence[Json] = ()
+    counts: bool = True
 
 
 class ClientCall(msgspec.Struct, frozen=True):
@@ -95,12 +156,13 @@ class Suspended(msgspec.Struct, frozen=True):
     """A call that waits in `container` for the client's answers to `calls`.
 
     `caller` is the type of the one who calls, e.g. `code_execution_20260120`. A call without
-    `calls` waits for another one of the same answer, which has some.
+    `calls` waits for another one of the same answer, which has some. `nested` as in `Finished`.
     """
 
     container: Container
     caller: str
     calls: tuple[ClientCall, ...]
+    nested: Sequence[Json] = ()
 
 
 Outcome = Finished | Suspended
@@ -120,24 +182,40 @@ def _no_prefix() -> str:
     return ""
 
 
+def _goes_on(_: Sequence[Any]) -> None:
+    """Leaves it to the model to answer."""
+
+
 class PreparedTool(msgspec.Struct, frozen=True):
     """A tool for the calls of one request.
 
     `check` is awaited once before anything of the turn is run. It raises `ProxyError` for a request
     that cannot be served, which is then refused with an HTTP status. `call_prefix` gives, from then
     on, the beginning of the ids of the model's calls: at most 40 hexadecimal digits.
+
+    `conclusion` gets the contents of the results of a model call whose calls were all of this tool,
+    and returns blocks that end the answer in place of a further model call, if there are any.
+    `hides_nested`: the client gets no blocks of calls by code.
     """
 
     run: Run
     check: Callable[[], Awaitable[None]] = _accept
     call_prefix: Callable[[], str] = _no_prefix
+    conclusion: Callable[[Sequence[Any]], list[Json] | None] = _goes_on
+    hides_nested: bool = False
 
 
-class RequestTools(msgspec.Struct, frozen=True):
-    """The tool definitions of a request, as they came; `views` are what has been read of them."""
+class UnreadableResultError(Exception):
+    """A result, or a citation, in a history that the tool did not make, or cannot read any more.
 
-    views: Sequence[ToolView]
-    raws: Sequence[Raw]
+    `place` is where in the content it stands, e.g. `0.encrypted_content`; `reason` ends a sentence
+    that the client reads.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(reason)
+        self.place = place
+        self.reason = reason
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
@@ -154,7 +232,7 @@ class ToolOffer(msgspec.Struct, frozen=True):
 
 
 class ServerTool(Protocol):
-    """One kind of server-side tool."""
+    """One kind of server-side tool; to be inherited from, for what most of them do not do."""
 
     @property
     def result_types(self) -> frozenset[str]:
@@ -177,9 +255,18 @@ class ServerTool(Protocol):
         ...
 
     @property
+    def cites(self) -> bool:
+        """Tells whether it shows the model passages to cite."""
+        return False
+
+    @property
     def timeout_seconds(self) -> float | None:
         """The time that a call may take, as the driver measures it; None: it ends by itself."""
         ...
+
+    async def ready(self) -> None:
+        """Makes sure that histories can be read. Raises `ProxyError` if they cannot now."""
+        return
 
     def claims(self, kind: str) -> bool:
         """Tells whether a tool definition of this type is one of its."""
@@ -216,10 +303,33 @@ class ServerTool(Protocol):
         """
         ...
 
-    def to_tool_result(self, content: Any) -> Json:
+    def runs_code(self, tool: Json) -> bool:  # noqa: ARG002  # for those that do
+        """Tells whether it runs code, for this definition, that may call other tools."""
+        return False
+
+    def function(self, tool: Json, path: str) -> CodeFunction | None:  # noqa: ARG002  # as above
+        """Returns the function that code may call for the definition `tool`, if it may.
+
+        Raises `InvalidRequestError` with the path.
+        """
+        return None
+
+    def to_tool_result(self, content: Any, context: RequestContext) -> Json:
         """Turns `content` of a result block into a `tool_result`'s `content` and `is_error`.
 
         Raises any of `protocol.raw.MISSHAPEN` if it has not the form it should have: in a history
-        the client's mistake, of a call that has just ended a fault of the tool's.
+        the client's mistake, of a call that has just ended a fault of the tool's. Raises
+        `UnreadableResultError` for one that has the form, and cannot be used.
         """
         ...
+
+    def to_code(self, content: Any, context: RequestContext) -> str:  # noqa: ARG002
+        """Returns `content` of a result block as code that called its function gets it."""
+        raise LookupError  # code was given no function of it
+
+    def index_of(self, citation: Json, context: RequestContext) -> str | None:  # noqa: ARG002
+        """Returns the index of the passage that a citation of a history is of, if it is the tool's.
+
+        Raises as `to_tool_result`.
+        """
+        return None

@@ -1,10 +1,10 @@
 """The passages that the model may cite in one turn: what tools have retrieved, in numbered pieces.
 
-A tool shows the model its texts in pieces, each with an index (`w3k9-2`), and notes here what a
+A tool shows the model its texts in pieces, each with an index (`w3k9x-2`), and notes here what a
 citation of each would be. The model wraps what it takes from one, and the turn makes a citation out
 of the marker (turn/cited_text.py):
 
-    <cite index="w3k9-2">Python 3.14 came out in October.</cite>
+    <cited index="w3k9-2">Python 3.14 came out in October.</cited>
 
 An index is made of what it names, not counted: the same passage has the same index in every turn,
 and nothing has to be kept for that.

@@ -24,6 +24,7 @@ from .base import (
     PreparedTool,
     RequestContext,
     RequestTools,
+    ServerTool,
     ShowBlock,
     ToolCall,
     ToolOffer,
@@ -85,8 +86,8 @@ def _failed(code: str, message: str) -> Json:
 _TIMED_OUT: Final = _failed("execution_time_exceeded", _TOO_MUCH)
 
 
-class ToolSearch:
-    """Both kinds of tool search (a `ServerTool`)."""
+class ToolSearch(ServerTool):
+    """Both kinds of tool search."""
 
     result_types = frozenset((_RESULT,))
     user_blocks: Mapping[str, ShowBlock] = MappingProxyType({})
@@ -149,7 +150,7 @@ class ToolSearch:
 
         return PreparedTool(run)
 
-    def to_tool_result(self, content: Any) -> Json:
+    def to_tool_result(self, content: Any, context: RequestContext) -> Json:  # noqa: ARG002  # the same for all
         """Returns the references, which adapting resolves, or else words. Raises MISSHAPEN's."""
         if content["type"] == _FOUND:
             references = content["tool_references"]

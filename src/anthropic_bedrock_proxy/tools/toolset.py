@@ -6,11 +6,13 @@ others alone:
 
     Toolset([tool_search, probe]).needed(a request with both, a model with tool search, rules)
     -> the toolset of [probe], which finds nothing in a block of tool search
+
+Some tools are for code (web search, from 2026 on): code execution comes with them, asked or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -20,13 +22,17 @@ from ..models.table import Capabilities
 from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.views import MessageView
 from .code_execution.versions import CALLS, PREFIX
+from .web.versions import SEARCH, SEARCH_PREFIX, is_for_code
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from ..sandbox.base import Sandbox
-    from .base import ServerTool
+    from ..search.base import Searcher
+    from .base import RequestContext, ServerTool
     from .code_execution.options import CodeExecutionOptions
+    from .web.seal import Seals
+    from .web.search_options import WebSearchOptions
     from .work import Pause
 
 
@@ -42,6 +48,7 @@ class ToolKind(msgspec.Struct, frozen=True):
     make: Callable[[], ServerTool]
     # (feature, field): a model with the feature that takes the flag of the field runs it itself.
     native: tuple[str, str] | None = None
+    runs_code: bool = False  # that may call other tools
 
 
 class Toolset:
@@ -63,23 +70,30 @@ class Toolset:
         self._own: list[ServerTool] | None = None
 
     def needed(
-        self, request: MessagesRequest, capabilities: Capabilities, rules: BetaRules
+        self,
+        request: MessagesRequest,
+        capabilities: Capabilities,
+        rules: BetaRules,
+        *,
+        may_provide_code: bool = True,
     ) -> Toolset | None:
         """Returns the tools of this request that the proxy has to run for the model, if any.
 
         Cheap where it matters: a tool that the model has natively costs two look-ups, all others
         together the types of the definitions and one pass over the types of the answers' blocks.
+        `may_provide_code`: code execution comes with tools for code that were sent without it.
         """
         kinds: tuple[ToolKind, ...] = ()
         called: set[str] | None = None
+        types = [tool.type for tool in request.view.tools or () if tool.type is not None]
         for kind, prefix, feature, field in self._signs:
             if (
                 feature in capabilities.features
                 and flag_for(field, capabilities, rules) is not None
             ):
                 continue
-            for tool in request.view.tools or ():
-                if tool.type is not None and tool.type.startswith(prefix):
+            for given in types:
+                if given.startswith(prefix):
                     kinds += (kind,)
                     break
             else:
@@ -89,10 +103,36 @@ class Toolset:
                     kinds += (kind,)
         if not kinds:
             return None
+        if may_provide_code and any(map(is_for_code, request.view.tools or ())):
+            kinds += tuple(kind for kind in self._kinds if kind.runs_code and kind not in kinds)
         return self if len(kinds) == len(self._kinds) else self._part(kinds)
 
     def _part(self, kinds: Sequence[ToolKind]) -> Toolset:
         return Toolset(kinds, self._made, max_model_calls=self.max_model_calls)
+
+    async def ready(self) -> None:
+        """Makes sure that histories can be read. Raises `ProxyError` if they cannot now."""
+        for tool in self._tools():
+            await tool.ready()
+
+    def without_code(self) -> Toolset:
+        """Returns the toolset without what runs code that calls other tools."""
+        return self._part([kind for kind in self._kinds if not kind.runs_code])
+
+    @property
+    def cites(self) -> bool:
+        """Tells whether one of the tools shows the model passages to cite."""
+        return any(tool.cites for tool in self._tools())
+
+    def index_of(self, citation: dict[str, Any], context: RequestContext) -> str | None:
+        """Returns the index of the passage that a citation is of; None: of none of the tools'.
+
+        Raises `UnreadableResultError`, or any of MISSHAPEN.
+        """
+        for tool in self._tools():
+            if (index := tool.index_of(citation, context)) is not None:
+                return index
+        return None
 
     def covers(self, other: Toolset) -> bool:
         """Tells whether all of the other's tools are here too."""
@@ -155,4 +195,20 @@ def code_execution(new_sandbox: Callable[[], Sandbox], options: CodeExecutionOpt
 
         return CodeExecution(new_sandbox(), options)
 
-    return ToolKind(PREFIX, CALLS, make)
+    return ToolKind(PREFIX, CALLS, make, runs_code=options.programmatic)
+
+
+def web_search(
+    searcher: Searcher, load_seals: Callable[[], Awaitable[Seals]], options: WebSearchOptions
+) -> ToolKind:
+    """Returns the kind of web search, which no model has natively on Bedrock.
+
+    `load_seals` is awaited for every request that needs it; it raises `ProxyError`.
+    """
+
+    def make() -> ServerTool:
+        from .web.search_tool import WebSearch  # noqa: PLC0415  # most never need it
+
+        return WebSearch(searcher, load_seals, options)
+
+    return ToolKind(SEARCH_PREFIX, frozenset((SEARCH,)), make)

@@ -10,7 +10,7 @@ import msgspec
 
 from ..protocol.answer.events import Event
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import Outcome, Run, ServerTool, ToolCall
+from ..tools.base import Outcome, RequestContext, Run, ServerTool, ToolCall
 from .suspended import SuspendedTurn
 
 
@@ -26,6 +26,7 @@ class RunCall(msgspec.Struct, frozen=True):
     call: ToolCall
     tool: ServerTool
     run: Run
+    context: RequestContext
 
 
 class CallModel(msgspec.Struct, frozen=True):

@@ -2,8 +2,8 @@
 
 The model wraps what it takes from a passage (tools/passages.py), or puts a void marker behind it:
 
-    It came out <cite index="w3k9x-2,w3k9x-3">in October</cite>.
-    It came out in October.<cite index="w3k9x-2"/>
+    It came out <cited index="w3k9x-2,w3k9x-3">in October</cited>.
+    It came out in October.<cited index="w3k9x-2"/>
 
 `CitedAnswer` takes the events of one answer and makes several text blocks out of one, each with the
 citations that belong to all of its text. The rules:
@@ -35,8 +35,10 @@ _START: Final = b"content_block_start"
 _DELTA: Final = b"content_block_delta"
 _STOP: Final = b"content_block_stop"
 # No two parts of it can take the same white space: hostile text costs no more than other.
-_OPENING: Final = r"""<cite\s+index\s*=(?P<value>\s*"[^"<>]*"[\s/]*|\s*'[^'<>]*'[\s/]*|[^"'<>]*)>"""
-_CLOSING: Final = r"</cite\s*>"
+_OPENING: Final = (
+    r"""<cited\s+index\s*=(?P<value>\s*"[^"<>]*"[\s/]*|\s*'[^'<>]*'[\s/]*|[^"'<>]*)>"""
+)
+_CLOSING: Final = r"</cited\s*>"
 
 
 def _begun(word: str, rest: str) -> str:
@@ -47,8 +49,8 @@ def _begun(word: str, rest: str) -> str:
 
 
 _BEGUN_VALUE: Final = r"""\s*(?:=(?:\s*"[^"<>]*(?:"[\s/]*)?|\s*'[^'<>]*(?:'[\s/]*)?|[^"'<>]*))?"""
-_BEGUN_OPENING: Final = _begun("cite", rf"(?:\s+{_begun('index', _BEGUN_VALUE)})?")
-_BEGUN_CLOSING: Final = _begun("/cite", r"\s*")
+_BEGUN_OPENING: Final = _begun("cited", rf"(?:\s+{_begun('index', _BEGUN_VALUE)})?")
+_BEGUN_CLOSING: Final = _begun("/cited", r"\s*")
 # What counts as a marker, and what may become one: outside of all markers and inside of one.
 _OUTSIDE: Final = (re.compile(_OPENING), re.compile(f"<{_BEGUN_OPENING}"))
 _INSIDE: Final = (
@@ -238,5 +240,5 @@ def with_markers(block: Json, index_of: Callable[[Json], str | None]) -> Json:
     citations: Iterable[Json] = block["citations"] or ()
     found = dict.fromkeys(index for one in citations if (index := index_of(one)) is not None)
     if found and block["text"]:
-        fields["text"] = f'<cite index="{",".join(found)}">{block["text"]}</cite>'
+        fields["text"] = f'<cited index="{",".join(found)}">{block["text"]}</cited>'
     return fields

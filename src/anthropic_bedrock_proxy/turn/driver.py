@@ -6,17 +6,18 @@ The two are apart because the second may fail and be done elsewhere, and the fir
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import msgspec
 
-from ..errors import InvalidRequestError
+from ..errors import InvalidRequestError, UnavailableError
 from ..protocol.request.messages import MessagesRequest
 from ..timeline import Timeline
 from ..tools.base import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn
-from .stream import NewTimeout, OpenCall, TurnStream, run_call
+from .stream import NewTimeout, OpenCall, TurnStream, run_calls
 
 
 class BegunTurn(msgspec.Struct, frozen=True, eq=False):
@@ -48,19 +49,31 @@ async def begin_turn(
     `InvalidRequestError` with the path, and whatever `ProxyError` a tool has against the request.
     """
     timeline = timeline or Timeline()
-    turn = Turn(request, toolset, key_id)
-    for check in turn.checks():
-        await check()
+    await toolset.ready()
+    run = partial(run_calls, new_timeout=new_timeout, timeline=timeline)
+    turn = Turn(request, toolset, key_id, run=run)
+    try:
+        await _check(turn)
+    except UnavailableError:
+        if not turn.provides_code:
+            raise
+        # Nobody has asked for code: its tools can do without.
+        turn = Turn(request, toolset.without_code(), key_id, run=run)
+        await _check(turn)
     actions = turn.begin()
     outcomes = {} if earlier is None else dict(earlier.outcomes)
     calls = {action.call.id: action for action in actions if isinstance(action, RunCall)}
     ids = [identifier for identifier in calls if identifier not in outcomes]
-    # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
-    ran = await asyncio.gather(*(run_call(calls[one], new_timeout, timeline) for one in ids))
+    ran = await run([calls[one] for one in ids])
     outcomes.update(zip(ids, ran, strict=True))
     for identifier in calls:
         actions = turn.feed(CallOutcome(identifier, outcomes[identifier]))
     return BegunTurn(turn, toolset, actions, outcomes, timeline)
+
+
+async def _check(turn: Turn) -> None:
+    for check in turn.checks():
+        await check()
 
 
 async def open_turn(

@@ -13,23 +13,26 @@ server-side tools that were called together with them: a message's calls are ans
 A call without a result may stand in the last assistant message only (`pause_turn`, or a call beside
 the client's): it is listed here, and run before the model is called. Calls of the client's tools by
 a suspended call are not for the model, nor are their results (turn/suspended.py): of the pauses of
-one call it sees nothing. Where a user message has a block for a tool, such as `container_upload`,
-the model sees what the tool says.
+one call it sees nothing, nor of what code called by itself (turn/nested.py). Where a user message
+has a block for a tool, such as `container_upload`, the model sees what the tool says; where a text
+of the model has citations of tools, it sees its own markers (turn/cited_text.py).
 Source: Anthropic API, "Server tools", "Handling stop reasons", "Programmatic tool calling".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
 from ..protocol.raw import MISSHAPEN, decode
 from ..protocol.request.views import MessageView
-from ..tools.base import GivenBlock, Json, ServerTool
+from ..tools.base import GivenBlock, Json, RequestContext, ServerTool, UnreadableResultError
 from ..tools.toolset import Toolset
+from .cited_text import with_markers
+from .nested import is_nested
+from .offered_tools import TurnTools
 from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content
 from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
 from .suspended import ClientCalls, caller_of
@@ -45,13 +48,16 @@ class History:
     results, and that this answer now goes on. `given` are the blocks that are for tools.
     """
 
-    def __init__(self, toolset: Toolset, offered: Mapping[str, ServerTool]) -> None:
-        """`offered` are the tools of this request, by the names of the calls that it allows."""
+    def __init__(self, toolset: Toolset, offered: TurnTools, context: RequestContext) -> None:
+        """`offered` are the tools of this request."""
         self._toolset = toolset
-        self._runnable = frozenset(offered)
+        self._context = context
+        self._cites = toolset.cites
+        runnable = offered.for_code | offered.by_name
+        self._runnable = frozenset(runnable)
         self._user_blocks = {
             kind: (tool, show)
-            for tool in offered.values()
+            for tool in runnable.values()
             for kind, show in tool.user_blocks.items()
         }
         self._open: OpenMessage | None = None
@@ -116,6 +122,7 @@ class History:
         return not isinstance(view.content, str) and any(
             self._toolset.answering(block.type) is not None
             or (block.type == CALL and self._toolset.called(block.name) is not None)
+            or (self._cites and block.citations is not UNSET)
             for block in view.content
         )
 
@@ -148,6 +155,9 @@ class History:
             opened = OpenMessage({**tree, "content": []})
         for position, block in enumerate(blocks):
             tool = self._toolset.answering(block["type"])
+            if tool is not None and is_nested(block):
+                _read_result(tool, block, (index, position), self._context)  # for its passages
+                continue
             if tool is not None:
                 self._add_result(opened, tool, block, (index, position))
                 continue
@@ -169,6 +179,8 @@ class History:
 
     def _add_said(self, opened: OpenMessage, block: Json, path: BlockPath) -> None:
         tool = self._toolset.called(block.get("name")) if block["type"] == CALL else None
+        if tool is not None and is_nested(block):
+            return
         if tool is not None:
             opened.calls[block["id"]] = UnansweredCall(
                 tool, block["id"], block["name"], block["input"], path[0]
@@ -181,6 +193,8 @@ class History:
                 self._client_calls.add(block, caller, path[0])
                 return
             opened.calls_client = True
+        elif block["type"] == "text" and self._cites and block.get("citations"):
+            block = self._with_markers(block, path)
         opened.message["content"].append(block)
         opened.paths.append(path)
 
@@ -189,10 +203,10 @@ class History:
     ) -> None:
         identifier = block["tool_use_id"]
         if opened.calls.pop(identifier, None) is not None:
-            opened.results.append(_read_result(tool, block, path))
+            opened.results.append(_read_result(tool, block, path, self._context))
             opened.result_paths.append(path)
         elif self._answers is not None and self._answers.calls.pop(identifier, None) is not None:
-            self._answers.results.append(_read_result(tool, block, path))
+            self._answers.results.append(_read_result(tool, block, path, self._context))
             self._answers.result_paths.append(path)
         else:
             raise InvalidRequestError(
@@ -200,6 +214,24 @@ class History:
                 f"`{block['type']}` blocks: {str(identifier)[:_MAX_SHOWN]}. Each "
                 f"`{block['type']}` block must have a corresponding `{CALL}` block before it."
             )
+
+    def _with_markers(self, block: Json, path: BlockPath) -> Json:
+        """Returns a text with the markers that its citations were made of.
+
+        Raises `InvalidRequestError` with the path, or any of MISSHAPEN.
+        """
+        places = {id(one): place for place, one in enumerate(block["citations"])}
+
+        def index_of(citation: Json) -> str | None:
+            try:
+                return self._toolset.index_of(citation, self._context)
+            except UnreadableResultError as error:
+                raise InvalidRequestError(
+                    f"messages.{path[0]}.content.{path[1]}.citations.{places[id(citation)]}"
+                    f".{error.place}: {error.reason}"
+                ) from None
+
+        return with_markers(block, index_of)
 
     def _add_user(self, index: int, tree: Json) -> None:
         """Adds a user message: results of server-side tools stand first in it.
@@ -256,14 +288,16 @@ class History:
         return f"messages.{call.index}: `{call.name}` tool use with id `{call.id[:_MAX_SHOWN]}`"
 
 
-def _read_result(tool: ServerTool, block: Json, path: BlockPath) -> Json:
+def _read_result(tool: ServerTool, block: Json, path: BlockPath, context: RequestContext) -> Json:
     """Reads a result that the client sent back. Raises `InvalidRequestError` with the path."""
+    place = f"messages.{path[0]}.content.{path[1]}.content"
     try:
-        return tool_result(tool, block)
+        return tool_result(tool, block, context)
+    except UnreadableResultError as error:
+        raise InvalidRequestError(f"{place}.{error.place}: {error.reason}") from None
     except MISSHAPEN as error:
         raise InvalidRequestError(
-            f"messages.{path[0]}.content.{path[1]}.content: unexpected form of a "
-            f"`{block['type']}` block's content"
+            f"{place}: unexpected form of a `{block['type']}` block's content"
         ) from error
 
 

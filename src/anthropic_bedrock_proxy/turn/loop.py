@@ -40,11 +40,12 @@ from typing import Final
 import msgspec
 
 from ..errors import InvalidRequestError, ProxyError
-from ..protocol.answer.events import Event
+from ..protocol.answer.events import Event, explode_block
 from ..protocol.raw import decode, encode
 from ..protocol.request.messages import MessagesRequest
 from ..tools.base import (
     Container,
+    Finished,
     Json,
     Outcome,
     PreparedTool,
@@ -55,7 +56,9 @@ from ..tools.base import (
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
+from .cited_text import CitedAnswer
 from .client_answer import ClientAnswer
+from .nested import NestedCalls, RunCalls
 from .request import Paths, extended, in_clients_words, prepare
 from .server_call import CALL, TOOL_USE, ServerCall
 from .suspended import (
@@ -70,6 +73,11 @@ from .usage import add_usage
 _ALWAYS_COUNTED: Final = {"web_search_requests": 0, "web_fetch_requests": 0}
 _ID_DIGITS: Final = 24
 _SHORT_DIGITS: Final = 12  # behind a prefix: Converse takes ids of 64 characters
+
+
+async def run_in_turn(asked: Sequence[RunCall]) -> list[Outcome]:
+    """Awaits calls one after the other, without a bound on their time."""
+    return [await one.run(one.call) for one in asked]
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -88,11 +96,25 @@ _decode_start = msgspec.json.Decoder(_Start).decode
 class Turn:
     """One client request and all model calls that it causes; `request` is the one made last."""
 
-    def __init__(self, request: MessagesRequest, toolset: Toolset, key_id: str = "") -> None:
-        """Reads the history. Raises `InvalidRequestError` with the path."""
+    def __init__(
+        self,
+        request: MessagesRequest,
+        toolset: Toolset,
+        key_id: str = "",
+        *,
+        run: RunCalls = run_in_turn,
+    ) -> None:
+        """Reads the history. `run` awaits the calls that code makes.
+
+        Raises `InvalidRequestError` with the path.
+        """
         self.request = request
-        self._prepared = prepare(request, toolset)
-        self._context = RequestContext(key_id, request.fields)
+        self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
+        context = RequestContext(key_id, request.fields, run_nested=NestedCalls(self, run))
+        self._prepared = prepare(request, toolset, context)
+        self.context = msgspec.structs.replace(context, tools=self._prepared.tools.given)
+        self._cites = toolset.cites
+        self._cited: CitedAnswer | None = None
         self._tools: dict[int, PreparedTool] = {}  # by identity of their tool
         self._paths: Paths | None = None
         self._running: dict[str, ServerCall] = {}
@@ -102,15 +124,41 @@ class Turn:
         self._calls_made = 0
         self._max_calls = toolset.max_model_calls
         self._spent: Json = {}  # by the model calls that have ended
-        self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
         self._container: Container | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Returns what the client is told of tools that are served in another way than it asked."""
+        return self._prepared.tools.warnings
+
+    @property
+    def provides_code(self) -> bool:
+        """Tells whether code execution was added for tools that the client wants code to call."""
+        return self._prepared.tools.given.provides_code
+
+    @property
+    def searches(self) -> int:
+        """Returns the number of web searches until now, which may have a price."""
+        return self._server_calls["web_search_requests"]
+
+    def for_code(self, name: str) -> tuple[ServerTool, PreparedTool]:
+        """Returns the tool that code may call by this name, as it is prepared for the request."""
+        tool = self._prepared.tools.for_code[name]
+        return tool, self._tool(tool)
+
+    def count(self, tool: ServerTool, *, counts: bool) -> None:
+        """Notes that a call of a tool has ended."""
+        if tool.usage_field is not None:
+            self._server_calls[tool.usage_field] += counts
 
     def checks(self) -> list[Callable[[], Awaitable[None]]]:
         """Returns what each tool has against the request, to be awaited before anything is run.
 
         Raises `ProxyError`.
         """
-        tools = [*self._prepared.tools.by_name.values(), *(c.tool for c in self._prepared.pending)]
+        offered = self._prepared.tools
+        tools = [*offered.by_name.values(), *offered.for_code.values()]
+        tools += [call.tool for call in self._prepared.pending]
         distinct = {id(tool): tool for tool in tools}
         return [self._tool(tool).check for tool in distinct.values()]
 
@@ -127,7 +175,7 @@ class Turn:
         """
         asked: list[Action] = []
         if isinstance(given, CallOutcome):
-            self._running.pop(given.id).take(given.outcome)
+            self._take_outcome(given)
             self._container = given.outcome.container or self._container
             if not self._running:
                 asked = self._first_call() if self._paths is None else self._settle()
@@ -158,13 +206,19 @@ class Turn:
         if prepared is None:
             pending = [call.asked for call in self._prepared.pending if call.tool is tool]
             given = [block for owner, block in self._prepared.given if owner is tool]
-            context = msgspec.structs.replace(self._context, blocks=given)
+            context = msgspec.structs.replace(self.context, blocks=given)
             prepared = self._tools[id(tool)] = _prepared(tool, context, pending)
         return prepared
 
     def _run(self, call: ServerCall) -> RunCall:
         self._running[call.id] = call
-        return RunCall(call.asked, call.tool, self._tool(call.tool).run)
+        return RunCall(call.asked, call.tool, self._tool(call.tool).run, self.context)
+
+    def _take_outcome(self, given: CallOutcome) -> None:
+        call, outcome = self._running.pop(given.id), given.outcome
+        call.take(outcome, self.context)
+        if not call.results:  # what is resumed was counted
+            self.count(call.tool, counts=not isinstance(outcome, Finished) or outcome.counts)
 
     def _first_call(self) -> list[Action]:
         """Calls the model, now that the history is complete, unless a call of it waits again."""
@@ -183,14 +237,12 @@ class Turn:
         match event[0]:
             case b"content_block_delta":
                 self._reader.add_delta(event)
-                self._client.add(event)
+                self._tell(event)
             case b"content_block_start":
-                self._client.add(self._start_block(event))
+                self._tell(self._start_block(event))
             case b"content_block_stop":
-                self._client.add_stop(event)
+                self._tell(event)
                 if (call := self._reader.stop_block(event)) is not None:
-                    if call.tool.usage_field is not None:
-                        self._server_calls[call.tool.usage_field] += 1
                     self._client.add_outcome(call)
                     asked.append(self._run(call))
             case b"message_start":
@@ -204,10 +256,20 @@ class Turn:
             case _:  # ping, error, or of the future
                 self._client.add(event)
 
+    def _tell(self, event: Event) -> None:
+        """Tells the client an event of a block, with citations in place of markers."""
+        for told in self._cited.feed(event) if self._cited is not None else (event,):
+            if told[0] == b"content_block_stop":
+                self._client.add_stop(told)
+            else:
+                self._client.add(told)
+
     def _start(self, event: Event) -> None:
         message = decode(event[1])["message"]
         self._reader.start(event, message["usage"])
         self._calls_made += 1
+        if self._cites:
+            self._cited = CitedAnswer(self.context.passages)
         if self._calls_made == 1:
             self._message_id = message["id"]
             self._client.add(event)
@@ -243,14 +305,28 @@ class Turn:
         if suspended is not None:
             reason = TOOL_USE
         elif reason == TOOL_USE and reader.calls and not reader.calls_client:
-            if self._calls_made < self._max_calls:
+            if self._concluded(reader.calls):
+                reason = "end_turn"
+            elif self._calls_made < self._max_calls:
                 shown = [call.shown for call in reader.calls]
                 self.request = extended(self.request, reader.content(), shown)
                 return [CallModel(self.request)]
-            reason = "pause_turn"
+            else:
+                reason = "pause_turn"
         for event in (*self._final(reader, reason, suspended), reader.stop):
             self._client.add(event)
         return [End(suspended)]
+
+    def _concluded(self, calls: Sequence[ServerCall]) -> bool:
+        """Ends the answer without the model, if the tool of all these calls can."""
+        tool = calls[0].tool
+        if any(call.tool is not tool for call in calls):
+            return False
+        blocks = self._tool(tool).conclusion([call.content for call in calls])
+        for block in blocks or ():
+            for event in explode_block(0, block):
+                self._client.add(event)
+        return blocks is not None
 
     def _final(
         self, reader: AnswerReader, reason: str | None, suspended: SuspendedTurn | None

@@ -1,8 +1,9 @@
 """A client's request with server-side tools -> the request that the model is sent, again and again.
 
-Server-side tools become custom ones, the conversation becomes the model's (turn/history.py), and
-each further call of the turn appends to it. Deferred tools and references to them are left to
-adapting (protocol/adapt/tools.py), which loads for the model what the results refer to.
+Server-side tools become custom ones (turn/offered_tools.py), the conversation becomes the model's
+(turn/history.py), and each further call of the turn appends to it. Deferred tools and references to
+them are left to adapting (protocol/adapt/tools.py), which loads for the model what the results
+refer to.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from msgspec import Raw
 from ..errors import InvalidRequestError
 from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_message, decode_tools
-from ..tools.base import GivenBlock, Json, RequestTools, ServerTool
+from ..tools.base import GivenBlock, Json, RequestContext, ServerTool
 from ..tools.toolset import Toolset
 from .history import History
+from .offered_tools import TurnTools, offer_tools, with_code
 from .server_call import ServerCall
 from .shown import BlockPath
 
-MAX_TOOLS: Final = 10_000  # of a request with server-side tools, as Anthropic's own tool search
 _FORCING: Final = ("any", "tool")
 _PATH: Final = re.compile(r"\bmessages\.(\d+)(?:\.content\.(\d+))?|\btools\.(\d+)")
 
@@ -38,18 +39,6 @@ class Paths(msgspec.Struct, frozen=True):
     tools: list[int]
 
 
-class ConvertedTools(msgspec.Struct):
-    """The definitions as the model sees them: its server-side tools `by_name` of their calls.
-
-    `indexes` are those of the client's definitions. With `marks_direct` the client is told who
-    calls its tools.
-    """
-
-    by_name: dict[str, ServerTool] = {}
-    indexes: list[int] = []
-    marks_direct: bool = False
-
-
 class Prepared(msgspec.Struct, frozen=True):
     """A client's request as it is for the model, but for the results of what is `pending`.
 
@@ -59,7 +48,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
     pending: list[ServerCall]
     given: list[tuple[ServerTool, GivenBlock]]
-    tools: ConvertedTools
+    tools: TurnTools
     _original: MessagesRequest
     _fields: dict[str, Raw]
     _history: History
@@ -84,7 +73,8 @@ class Prepared(msgspec.Struct, frozen=True):
             raws.append(raw)
             views.append(shown.view or decode_message(raw))
             paths.append(shown.paths[0][0] if shown.view is not None else shown.paths)
-        offered = decode_tools(fields["tools"]) if self.tools.by_name else view.tools
+        converted = self.tools.by_name or self.tools.for_code
+        offered = decode_tools(fields["tools"]) if converted else view.tools
         made = MessagesRequest(
             {**fields, "messages": Raw(encode(raws))},
             msgspec.structs.replace(view, messages=views, tools=offered),
@@ -94,12 +84,15 @@ class Prepared(msgspec.Struct, frozen=True):
         return (unforced(made) if self._history.continues else made), told
 
 
-def prepare(request: MessagesRequest, toolset: Toolset) -> Prepared:
+def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext) -> Prepared:
     """Reads the request; runs nothing. Raises `InvalidRequestError` with the path."""
     try:
-        fields = dict(request.fields)
-        tools = _convert_tools(request, toolset, fields)
-        history = History(toolset, tools.by_name)
+        completed = with_code(request, toolset)
+        tools = offer_tools(completed, toolset, provides_code=completed is not request)
+        fields = {name: raw for name, raw in request.fields.items() if name not in tools.fields}
+        if tools.by_name or tools.for_code:
+            fields["tools"] = Raw(encode(tools.raws))
+        history = History(toolset, tools, context)
         raws = decode_raws(fields["messages"])
         for index, (raw, view) in enumerate(zip(raws, request.view.messages, strict=True)):
             history.add(index, raw, view)
@@ -109,12 +102,14 @@ def prepare(request: MessagesRequest, toolset: Toolset) -> Prepared:
     return Prepared(history.pending, history.given, tools, request, fields, history)
 
 
-def without_running(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:
+def without_running(
+    request: MessagesRequest, toolset: Toolset, key_id: str = ""
+) -> MessagesRequest:
     """Returns the request that the model is sent, with empty results for what is pending.
 
     Raises `InvalidRequestError` with the path.
     """
-    return prepare(request, toolset).made()[0]
+    return prepare(request, toolset, RequestContext(key_id, request.fields)).made()[0]
 
 
 def in_clients_words(message: str, paths: Paths) -> str:
@@ -136,50 +131,6 @@ def in_clients_words(message: str, paths: Paths) -> str:
         return f"messages.{origin}.content.{block}"
 
     return _PATH.sub(restore, message)
-
-
-def _convert_tools(
-    request: MessagesRequest, toolset: Toolset, fields: dict[str, Raw]
-) -> ConvertedTools:
-    """Puts custom tools in the place of server-side ones; takes out what the model is not shown.
-
-    Raises `InvalidRequestError` with the path.
-    """
-    views = request.view.tools or []
-    converted = ConvertedTools(indexes=list(range(len(views))))
-    claimed = {
-        index: tool
-        for index, view in enumerate(views)
-        if (tool := toolset.claiming(view.type or "")) is not None
-    }
-    if not claimed:
-        return converted
-    given = RequestTools(views, decode_raws(fields["tools"]))
-    seen: dict[int, list[Raw]] = {}
-    hidden: set[int] = set()
-    for index, tool in claimed.items():
-        offered = tool.offer(decode(given.raws[index]), f"tools.{index}", given)
-        seen[index] = [Raw(encode(each)) for each in offered.seen]
-        hidden |= offered.hidden
-        converted.marks_direct |= offered.marks_direct
-        converted.by_name |= {each["name"]: tool for each in offered.seen}
-        for name in tool.fields:
-            fields.pop(name, None)
-    raws: list[Raw] = []
-    converted.indexes = []
-    for index, raw in enumerate(given.raws):
-        if index not in claimed and views[index].name in converted.by_name:
-            raise InvalidRequestError(
-                f"tools.{index}.name: {views[index].name} is the name of a server-side tool of "
-                "this request; choose another one"
-            )
-        shown = seen.get(index, [] if index in hidden else [raw])
-        raws += shown
-        converted.indexes += [index] * len(shown)
-    if len(raws) > MAX_TOOLS:
-        raise InvalidRequestError(f"tools: at most {MAX_TOOLS} are allowed with server-side tools")
-    fields["tools"] = Raw(encode(raws))
-    return converted
 
 
 def extended(request: MessagesRequest, said: list[Json], results: list[Json]) -> MessagesRequest:

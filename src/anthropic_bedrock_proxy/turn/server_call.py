@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from ..tools.base import Container, Json, Outcome, ServerTool, Suspended, ToolCall
+from ..tools.base import (
+    Container,
+    Json,
+    Outcome,
+    RequestContext,
+    ServerTool,
+    Suspended,
+    ToolCall,
+)
 from .suspended import client_blocks
 
 CALL: Final = "server_tool_use"
@@ -19,12 +27,12 @@ def upstream_id(identifier: str) -> str:
     return "toolu_" + identifier.removeprefix(_SERVER_ID)
 
 
-def tool_result(tool: ServerTool, block: Json) -> Json:
-    """Returns a result block as the model is shown it. Raises any of MISSHAPEN."""
+def tool_result(tool: ServerTool, block: Json, context: RequestContext) -> Json:
+    """Returns a result block as the model is shown it. Raises as the tool does."""
     result = without_content(block["tool_use_id"])
     if "cache_control" in block:
         result["cache_control"] = block["cache_control"]
-    return result | tool.to_tool_result(block["content"])
+    return result | tool.to_tool_result(block["content"], context)
 
 
 def without_content(identifier: str) -> Json:
@@ -46,6 +54,7 @@ class ServerCall(msgspec.Struct):
     shown: Json
     results: list[Json] = []
     told: list[Json] | None = None
+    content: Any = None  # of its result, once it is finished
     suspended: Suspended | None = None
     container: Container | None = None  # in which it ran, or waits
 
@@ -54,17 +63,18 @@ class ServerCall(msgspec.Struct):
         """The call as its tool runs it."""
         return ToolCall(self.id, self.name, self.input, self.results)
 
-    def take(self, outcome: Outcome) -> None:
+    def take(self, outcome: Outcome, context: RequestContext) -> None:
         """Takes an outcome, whose content the tool can read."""
         self.container = outcome.container
         if isinstance(outcome, Suspended):
             self.suspended = outcome
-            self.told = client_blocks(self.id, outcome)
+            self.told = [*outcome.nested, *client_blocks(self.id, outcome)]
             return
         block = {
             "type": self.tool.result_type(self.name),
             "tool_use_id": self.id,
             "content": outcome.content,
         }
-        self.told = [block]
-        self.shown |= tool_result(self.tool, block)
+        self.told = [*outcome.nested, block]
+        self.content = outcome.content
+        self.shown |= tool_result(self.tool, block, context)

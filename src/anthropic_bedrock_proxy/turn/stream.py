@@ -49,7 +49,8 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
         async with scope:
             outcome = await asked.run(asked.call)
         if not isinstance(outcome, Suspended):
-            asked.tool.to_tool_result(outcome.content)  # the turn could not go on without
+            # The turn could not go on without.
+            asked.tool.to_tool_result(outcome.content, asked.context)
     except (Exception, asyncio.CancelledError) as error:  # a fault never breaks the answer
         if isinstance(error, asyncio.CancelledError) and _is_cancelled():
             noted.end(monotonic(), CANCELLED)
@@ -68,6 +69,14 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
         return outcome
     finally:
         del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
+
+
+async def run_calls(
+    asked: Sequence[RunCall], new_timeout: NewTimeout, timeline: Timeline
+) -> list[Outcome]:
+    """Awaits calls side by side, each as `run_call` does; returns outcomes in their order."""
+    # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
+    return await asyncio.gather(*(run_call(one, new_timeout, timeline) for one in asked))
 
 
 def _note(asked: RunCall, timeline: Timeline) -> ToolRun:

@@ -25,6 +25,7 @@ from anthropic_bedrock_proxy.gateway.exchange import Exchange
 from anthropic_bedrock_proxy.limits.base import Slot
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.models.registry import Registry, RoutingOptions
+from anthropic_bedrock_proxy.protocol.answer.metering import ServerToolUse
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.base.callers import Caller, KeyRecord
 from anthropic_bedrock_proxy.store.base.usage import UsageBatch, UsageRecord
@@ -55,7 +56,7 @@ CALLER = Caller(
 class Worker:
     """One worker's counters, on a store and a limiter that may outlive it."""
 
-    def __init__(self, world, number, holds):
+    def __init__(self, world, number, holds, search_nano=0):
         self.world, self.number = world, number
         self.journal = []
         self.running = []
@@ -71,7 +72,15 @@ class Worker:
         )
         self.holds = Holds("max" if holds else "off", pricing)
         self.admission = Admission(
-            Counters(self, pricing, limits, self.budgets, self.holds, world.clock)
+            Counters(
+                self,
+                pricing,
+                limits,
+                self.budgets,
+                self.holds,
+                world.clock,
+                search_nano=search_nano,
+            )
         )
 
     def append(self, record):
@@ -106,9 +115,9 @@ class World:
     def clock(self):
         return self.now
 
-    def worker(self, holds):
+    def worker(self, holds, **more):
         self.lives += 1
-        return Worker(self, self.lives, holds)
+        return Worker(self, self.lives, holds, **more)
 
 
 class Day:
@@ -307,6 +316,27 @@ def test_a_cost_beyond_what_a_record_can_hold():
         lease.settle()
         (record,) = world.recorded
         assert msgspec.convert(msgspec.to_builtins(record), UsageRecord) == record
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_searches_have_their_price(holds):
+    async def run():
+        world = World()
+        worker = world.worker(holds, search_nano=1000)
+        await worker.admit()
+        exchange, lease = worker.running[0]
+        exchange.target = ROUTE.targets[0]
+        held = sum(each.held for each in worker.budgets.slices.values())
+        await lease.extend(REQUEST, 3)
+        more = sum(each.held for each in worker.budgets.slices.values()) - held
+        # A model call as the first one, and what was searched before it.
+        assert more == (held + 3000 if holds else 0)
+        exchange.meter.usage.server_tool_use = ServerToolUse(web_search_requests=4)
+        lease.settle()
+        (record,) = world.recorded
+        assert (record.web_search_requests, record.cost_nano) == (4, 4000)
 
     asyncio.run(run())
 

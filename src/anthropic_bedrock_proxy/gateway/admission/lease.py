@@ -48,6 +48,7 @@ class Counters(msgspec.Struct, frozen=True):
     holds: Holds
     monotonic: Callable[[], float]
     serves_unpriced: bool = True  # of keys with budgets
+    search_nano: int = 0  # what one web search costs, in nano-dollars
     names: BookedModels = msgspec.field(default_factory=BookedModels)
 
 
@@ -59,20 +60,31 @@ class Lease(msgspec.Struct, eq=False):
     _ticket: Ticket | None = None
     _hold: Hold | None = None
     state: Literal["open", "settled"] = "open"
+    _searches: int = 0  # that are covered
 
-    async def extend(self, request: MessagesRequest) -> None:
-        """Covers one more model call of the same turn. Raises as admission does."""
+    async def extend(self, request: MessagesRequest, searches: int = 0) -> None:
+        """Covers one more model call of the same turn, and the searches made until now.
+
+        Raises as admission does.
+        """
         target = self._exchange.target
         if target is not None:
-            await self.cover((target,), request)
+            searched = (searches - self._searches) * self._counters.search_nano
+            self._searches = searches
+            await self.cover((target,), request, searched)
 
-    async def cover(self, targets: Sequence[Target], request: MessagesRequest) -> None:
-        """Covers a model call on any of `targets` that nothing is held for. Raises so too."""
+    async def cover(
+        self, targets: Sequence[Target], request: MessagesRequest, more_nano: int = 0
+    ) -> None:
+        """Covers a model call on any of `targets` that nothing is held for, and `more_nano`.
+
+        Raises so too.
+        """
         counters = self._counters
         if self._hold is not None:
             amount = counters.holds.amount(self._exchange.key_id, targets, request)
-            if amount.nano:
-                await counters.budgets.extend(self._hold, amount.nano)
+            if nano := amount.nano + (more_nano if counters.holds.mode != "off" else 0):
+                await counters.budgets.extend(self._hold, nano)
                 self._hold.input_nano += amount.input_nano
 
     def settle(self) -> None:
@@ -115,7 +127,9 @@ class Lease(msgspec.Struct, eq=False):
             tier=_tier(exchange, usage),
             writes_for_an_hour=caller is not None and caller.key.cache_ttl == "1h",
         )
-        return min(cost, MOST)
+        tools = usage.server_tool_use
+        searches = (tools and tools.web_search_requests) or 0
+        return min(cost + searches * self._counters.search_nano, MOST)
 
     def _record(
         self, target: Target, usage: Usage, output_tokens: int, cost: int | None

@@ -18,9 +18,10 @@ from ...models.registry import Route
 from ...protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.request.views import MessageView
-from ...store.base.callers import KeyRecord
+from ...store.base.callers import Caller, KeyRecord
 
 NOT_ALLOWED: Final = "model_not_allowed"  # the code of the error
+_PROVIDED: Final = ("code_execution_20260120", "code_execution")
 _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
 
 
@@ -56,6 +57,15 @@ def allows(patterns: Sequence[str], route: Route, possible_names: Sequence[str] 
     if route.model is not None:
         names += [route.model.id, *route.model.aliases]
     return _any_matches(names, patterns)
+
+
+def may_run_code(caller: Caller | None) -> bool:
+    """Tells whether code may be run for a caller that has not asked for it, but for its tools."""
+    return (
+        caller is None
+        or not caller.key.allowed_tools
+        or _any_matches(_PROVIDED, caller.key.allowed_tools)
+    )
 
 
 def _check_model(key: KeyRecord, route: Route, possible_names: Sequence[str]) -> None:

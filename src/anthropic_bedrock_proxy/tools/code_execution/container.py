@@ -11,7 +11,7 @@ makes. So the ids of the calls can begin with it before anything has run:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
@@ -40,11 +40,13 @@ from ..base import (
     Container,
     Finished,
     Json,
+    NestedCall,
     Outcome,
     RequestContext,
     Suspended,
     ToolCall,
 )
+from .functions import Function
 from .results import TOO_MANY, UNAVAILABLE, content_of, error
 from .uploads import Uploads
 from .versions import BASH, PYTHON, Version
@@ -74,16 +76,18 @@ class RequestContainer:
         pending: Sequence[ToolCall],
         *,
         version: Version,
-        functions: Mapping[str, str],
+        functions: Sequence[Function],
     ) -> None:
-        """`functions` are those that code may call, by name in Python.
+        """`functions` are those that code may call.
 
         Raises `InvalidRequestError` with the path.
         """
         self._sandbox = sandbox
         self._owner = owner_of(context.key_id)
         self._version = version
-        self._functions = dict(functions)
+        self._functions = {each.name: each.tool for each in functions}
+        self._nested = {each.tool for each in functions if each.nested}
+        self._run_nested = context.run_nested
         self._resumed = [call for call in pending if call.results]
         asked = [*self._resumed, *(call for call in pending if not call.results)][:MAX_CELLS]
         self._cells = {call.id for call in asked}  # of this request, that have not ended
@@ -139,6 +143,7 @@ class RequestContainer:
     async def run(self, call: ToolCall) -> Outcome:
         """Runs a call, or resumes it with results. Raises `SandboxError`."""
         at = CellAddress(self._id, self._owner, call.id)
+        nested: list[Json] = []
         try:
             if call.results:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
@@ -155,15 +160,36 @@ class RequestContainer:
                     uploads=self._uploads.files,
                     beside=beside,
                 )
+            reply = await self._answered(at, reply, nested)
         except _MisusedToolError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
         except ContainerGoneError:
             return Finished(error(call.name, UNAVAILABLE))
         self._known = self._id  # if it goes now, so do its files and names: nobody makes it again
-        outcome = self._outcome(call.name, reply)
+        outcome = self._outcome(call.name, reply, nested)
         if isinstance(outcome, Finished):
             self._cells.discard(call.id)
         return outcome
+
+    async def _answered(self, at: CellAddress, reply: CellReply, told: list[Json]) -> CellReply:
+        """Runs the calls of the proxy's own tools, until the code waits for the client's or ends.
+
+        Adds the client's blocks for them to `told`. Raises `SandboxError`.
+        """
+        caller: Json = {"type": self._version.caller, "tool_id": at.cell}
+        while isinstance(reply.outcome, Waiting):
+            calls = [call for call in reply.outcome.calls if call.name in self._nested]
+            if not calls:
+                break
+            results = await self._run_nested(
+                [NestedCall(_server_id(call.id), call.name, call.input, caller) for call in calls]
+            )
+            told += [block for result in results for block in result.blocks]
+            brought = zip(calls, results, strict=True)
+            reply = await self._sandbox.resume(
+                at, [FunctionResult(call.id, result.text) for call, result in brought]
+            )
+        return reply
 
     def _cell(self, call: ToolCall) -> Cell:
         """Reads what the model wrote. Raises `_MisusedToolError`."""
@@ -179,15 +205,15 @@ class RequestContainer:
             return BashCell(command, restart)
         return EditCell(call.input)
 
-    def _outcome(self, name: str, reply: CellReply) -> Outcome:
+    def _outcome(self, name: str, reply: CellReply, nested: list[Json]) -> Outcome:
         expires = datetime.fromtimestamp(reply.expires_at, UTC)
         container = Container(self._id, expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
         outcome = reply.outcome
         if isinstance(outcome, Waiting):
             calls = tuple(ClientCall(call.id, call.name, call.input) for call in outcome.calls)
-            return Suspended(container, self._version.caller or "", calls)
+            return Suspended(container, self._version.caller or "", calls, nested)
         content = content_of(name, outcome, tells_time_outs=self._version.tells_time_outs)
-        return Finished(content, container)
+        return Finished(content, container, nested)
 
 
 class _MisusedToolError(Exception):
@@ -247,6 +273,11 @@ def _gone(container: str, *, waits: bool) -> InvalidRequestError:
         f"container: {name} was not found or has expired; send the request without it to get a "
         "new one"
     )
+
+
+def _server_id(identifier: str) -> str:
+    """Returns the id of a call that code made, as clients know calls of server-side tools."""
+    return "srvtoolu_" + identifier.removeprefix("toolu_")
 
 
 def _result(block: Json) -> FunctionResult:

@@ -1,4 +1,4 @@
-"""The client's tools that code may call: as Python functions. Pure.
+"""The tools that code may call: as Python functions. Pure.
 
 A tool with a code execution type among its `allowed_callers` is a function of one dict; without
 `direct` beside it the model does not see it as a tool. Names become Python's:
@@ -6,8 +6,9 @@ A tool with a code execution type among its `allowed_callers` is a function of o
     {"name": "get-weather", "allowed_callers": ["code_execution_20260120"], …}
     -> Function(name="get_weather", tool="get-weather", direct=False, …)
 
-What Anthropic's API refuses is refused: `strict`, schemas that contain themselves, tools that are
-not the client's own.
+Web search and web fetch are functions too (`RequestTools.functions`): the proxy runs their calls.
+What Anthropic's API refuses is refused: `strict`, schemas that contain themselves, other tools that
+are not the client's own.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ _RESERVED: Final = frozenset(
 
 
 class Function(msgspec.Struct, frozen=True):
-    """A tool as code sees it; `index` is that of its definition."""
+    """A tool as code sees it; `index` is that of its definition.
+
+    `nested`: the proxy runs its calls, and no client hears of them before.
+    """
 
     name: str
     tool: str
@@ -44,6 +48,7 @@ class Function(msgspec.Struct, frozen=True):
     description: str
     schema: Any
     direct: bool
+    nested: bool = False
 
 
 def read_functions(tools: RequestTools) -> list[Function]:
@@ -52,6 +57,21 @@ def read_functions(tools: RequestTools) -> list[Function]:
     names = _PythonNames()
     circles = _CircleSearch()
     for index, view in enumerate(tools.views):
+        own = tools.functions.get(index)
+        if own is not None:
+            made = own.definition
+            functions.append(
+                Function(
+                    names.make(view.name),
+                    view.name,
+                    index,
+                    made["description"],
+                    made["input_schema"],
+                    own.direct,
+                    nested=True,
+                )
+            )
+            continue
         if not view.allowed_callers or CALLERS.isdisjoint(view.allowed_callers):
             continue
         path = f"tools.{index}"

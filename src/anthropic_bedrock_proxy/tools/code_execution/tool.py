@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
-from ...protocol.raw import decode, decode_raws
-from ...protocol.request.messages import decode_tools
+from ...protocol.raw import decode
 from ...sandbox.base import Sandbox
-from ..base import Json, PreparedTool, RequestContext, RequestTools, ToolCall, ToolOffer
+from ..base import (
+    Json,
+    PreparedTool,
+    RequestContext,
+    RequestTools,
+    ServerTool,
+    ToolCall,
+    ToolOffer,
+)
 from .container import RequestContainer
 from .definitions import definition
 from .functions import Function, read_functions
@@ -22,8 +29,8 @@ _NAME: Final = "code_execution"
 _SPARE_SECONDS: Final = 90.0  # for a container to be made, and for a cell before it
 
 
-class CodeExecution:
-    """All versions of code execution (a `ServerTool`)."""
+class CodeExecution(ServerTool):
+    """All versions of code execution."""
 
     result_types = frozenset(RESULT_TYPES.values())
     fields = ("container",)
@@ -34,8 +41,11 @@ class CodeExecution:
         self._sandbox = sandbox
         self._options = options
         self._seconds = {PYTHON: options.python_seconds, BASH: options.bash_seconds}
-        # The executor ends what takes too long, and tells what it has said until then.
-        self.timeout_seconds = 2 * max(self._seconds.values()) + _SPARE_SECONDS
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Returns the time after which an executor that ends nothing is given up."""
+        return 2 * max(self._seconds.values()) + _SPARE_SECONDS
 
     def claims(self, kind: str) -> bool:
         """Tells whether the type is a version of the tool, known or not."""
@@ -71,7 +81,7 @@ class CodeExecution:
         if sum((view.type or "").startswith(PREFIX) for view in tools.views) > 1:
             raise InvalidRequestError(f"{path}: only one code execution tool is allowed")
         functions = _functions(version, tools)
-        names = self._names(version, functions, path)
+        names = self._names(version, functions, tools, path)
         seen = [definition(name, functions, self._seconds) for name in names]
         if "cache_control" in tool:
             seen[-1]["cache_control"] = tool["cache_control"]
@@ -83,8 +93,7 @@ class CodeExecution:
 
         Raises `InvalidRequestError` with the path.
         """
-        raw = context.fields["tools"]
-        tools = RequestTools(decode_tools(raw), decode_raws(raw))
+        tools = context.tools
         version = next(VERSIONS[view.type] for view in tools.views if view.type in VERSIONS)
         functions = _functions(version, tools)
         if functions:
@@ -94,21 +103,30 @@ class CodeExecution:
             context,
             pending,
             version=version,
-            functions={each.name: each.tool for each in functions},
+            functions=functions,
         )
         return PreparedTool(container.run, container.check, container.call_prefix)
 
-    def to_tool_result(self, content: Any) -> Json:
+    def runs_code(self, tool: Json) -> bool:
+        """Tells whether code of this version may call tools, and the operator lets it."""
+        version = VERSIONS.get(tool["type"])
+        return self._options.programmatic and version is not None and version.caller is not None
+
+    def to_tool_result(self, content: Any, context: RequestContext) -> Json:  # noqa: ARG002  # the same for all
         """Returns what was printed, or what went wrong, in words. Raises MISSHAPEN's."""
         return to_tool_result(content)
 
-    def _names(self, version: Version, functions: Sequence[Function], path: str) -> Sequence[str]:
+    def _names(
+        self, version: Version, functions: Sequence[Function], tools: RequestTools, path: str
+    ) -> Sequence[str]:
         """Returns the names of what the model may do. Raises `InvalidRequestError`."""
         if functions and not self._options.programmatic:
             raise InvalidRequestError(
                 f"{path}: programmatic tool calling is switched off on this proxy; remove "
                 "allowed_callers from the tools"
             )
+        if tools.provides_code:
+            return (PYTHON,)
         if self._options.standalone:
             if functions and PYTHON not in version.calls:
                 return (PYTHON, *version.calls)
