@@ -53,7 +53,7 @@ class OnDemandSeals:
         try:
             return [await self._kept.keep_first(_NAME, token_bytes(_KEY_BYTES))]
         except StoreError as error:
-            _log.error("the store does not answer for the key of seals: %s", error)  # expected
+            _log.error("the store does not answer for the key of seals: %s", error)
             raise UnavailableError(
                 "Web tools cannot be used right now: the store does not answer. Try again shortly.",
                 retry_after=2.0,
