@@ -169,15 +169,20 @@ def test_text_in_a_marker_is_a_block_with_its_citations():
         (f'a<cited index="{A}">b', [("a",), ("b", A)]),
         (f'a<cited index="{A}">', [("a", A)]),
         ('a<cited index="no-1">b', [("ab",)]),
-        ("a</cited>b", [("a</cited>b",)]),
-        (f"{around('x', A)}</cited>b", [("x", A), ("</cited>b",)]),
-        (f'a<cited index="{A}"', [(f'a<cited index="{A}"',)]),
+        ("a</cited>b", [("ab",)]),
+        (f"{around('x', A)}</cited>b", [("x", A), ("b",)]),
+        (f'a<cited index="{A}"', [("a",)]),
+        ("a</cited", [("a",)]),
+        ("a<cite", [("a<cite",)]),
+        (f'<cited title="t" index="{A}" x>b</cited>', [("b", A)]),
+        ("a<cited/>b", [("ab",)]),
         ("a<", [("a<",)]),
-        # HTML, and what only looks like it.
-        ("<cited>Hamlet</cited>", [("<cited>Hamlet</cited>",)]),
-        ('<cited class="index">x</cited>', [('<cited class="index">x</cited>',)]),
+        # Without an index, and HTML, and what only looks like a marker.
+        ("<cited>Hamlet</cited>", [("Hamlet",)]),
+        ('<cited class="index">x</cited>', [("x",)]),
+        ("<cite>Hamlet</cite>", [("<cite>Hamlet</cite>",)]),
         ("<citedindex=1>", [("<citedindex=1>",)]),
-        ("1 < 2 <<cited", [("1 < 2 <<cited",)]),
+        ("1 < 2 <<cite", [("1 < 2 <<cite",)]),
         (f'<cited index="{around("x", A)}', [('<cited index="',), ("x", A)]),
     ],
 )
@@ -197,7 +202,7 @@ def test_every_cut_of_a_text_gives_the_same():
         "Ünd ",
         "im Oktober",
         " z(1 < 2).",
-        " \U0001f600</cited>",
+        " \U0001f600",
     ]
     for first in range(len(WHOLE) + 1):
         assert shown_of(WHOLE[:first], WHOLE[first:]) == expected
@@ -237,9 +242,10 @@ def test_what_cannot_be_a_marker_is_not_held_back():
     assert cited.feed(start) == []
     delta = text_delta("It ")
     assert cited.feed(delta) == [start, delta]
-    for text in ("</ci", "<b", "<cited c", "<citedx", "a > b", "<cited index==", "<"):
+    held = ("</ci", "<cited c", "<cited index==", "<")
+    for text in (*held, "<b", "<citedx", "</citedx", "a > b"):
         (only,) = cited.feed(text_delta(text)) or [None]
-        assert (only is None) == (text in {"<cited index==", "<"})
+        assert (only is None) == (text in held)
         if only is None:
             ((_, data),) = cited.feed(text_delta("<b"))
             assert json.loads(data)["delta"]["text"] == f"{text}<b"
@@ -321,7 +327,7 @@ def test_citations_of_the_models_own_stay_with_their_text():
 def test_each_block_and_each_answer_is_on_its_own():
     first = [begin_block(), text_delta(f'a<cited index="{A}">b<'), stop_block()]
     second = [begin_block(1), text_delta("c</cited>", 1), stop_block(1)]
-    assert brief(told(answer_of(*first, *second))[1]) == [("a",), ("b<", A), ("c</cited>",)]
+    assert brief(told(answer_of(*first, *second))[1]) == [("a",), ("b<", A), ("c",)]
 
 
 WORDS = st.sampled_from(
@@ -340,16 +346,8 @@ TOKENS = st.lists(
 
 
 def without_markers(tokens):
-    """The text that remains of tokens: an end without a beginning is text."""
-    text, depth = "", 0
-    for token in tokens:
-        if token.startswith("<cited index"):
-            depth += not token.endswith("/>")
-        elif token == "</cited>" and depth:
-            depth -= 1
-        else:
-            text += token
-    return text
+    """The text that remains of tokens."""
+    return "".join(token for token in tokens if not token.startswith(("<cited", "</cited")))
 
 
 @given(TOKENS, st.data())
@@ -396,16 +394,19 @@ def test_a_history_has_the_markers_of_the_model_again():
     assert brief(shown_of(marked["text"])) == [("in October", A, B)]
     del known[A]
     marked = with_markers(block, lambda one: known.get(one["encrypted_index"]))
-    assert marked["text"] == around("in October", B)
+    assert marked == {
+        "type": "text",
+        "text": around("in October", B),
+        "citations": [citation(A)],  # it is another's
+    }
     known.clear()
-    plain = with_markers(block, lambda one: known.get(one["encrypted_index"]))
-    assert plain == {"type": "text", "text": "in October"}
+    assert with_markers(block, lambda one: known.get(one["encrypted_index"])) is block
 
 
 def test_a_history_without_citations_stays_as_it_is():
     block = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
     assert with_markers(block, lambda _: A) is block
-    assert with_markers({**block, "citations": None}, lambda _: A) == block
+    assert with_markers({**block, "citations": None}, lambda _: A)["citations"] is None
     assert with_markers({"type": "text", "text": "", "citations": [{}]}, lambda _: A) == {
         "type": "text",
         "text": "",
@@ -420,7 +421,7 @@ def test_it_folds_back_to_what_the_model_said_without_passages():
         for other in cited.feed(one):
             client.add(other)
     (block,) = fold(client.release())["content"]
-    assert block == {"type": "text", "text": "Ünd im Oktober z(1 < 2). \U0001f600</cited>"}
+    assert block == {"type": "text", "text": "Ünd im Oktober z(1 < 2). \U0001f600"}
 
 
 @given(
