@@ -27,6 +27,7 @@ OTHERS_WORDS = {
     "protocol/converse/request/reading.py": "msgspec",
     "protocol/native/fields.py": "the table of fields",
     "protocol/request/messages.py": "msgspec",
+    "tools/web/seal.py": "errors.py:needs_extra",
     "turn/loop.py": "the tool",
 }
 

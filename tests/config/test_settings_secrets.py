@@ -45,6 +45,7 @@ def test_the_secrets_are_these():
         "PROVIDERS",
         "PROVIDER_KEY_ENCRYPTION_SECRET",
         "SANDBOX_TOKEN",
+        "WEB_SEAL_KEYS",
         "WEB_SEARCH_API_KEY",
     ]
 

@@ -28,7 +28,8 @@ def methods(kind) -> dict[str, inspect.Signature]:
 
 
 def test_the_store_has_the_ports_of_the_plan():
-    assert set(PORTS) == {"keys", "owners", "audit", "usage", "ledger", "catalog"}
+    plan = {"keys", "owners", "audit", "usage", "ledger", "catalog", "kept_secrets"}
+    assert set(PORTS) == plan
 
 
 @pytest.mark.parametrize("port", PORTS)
@@ -40,7 +41,7 @@ def test_each_port_stands_in_the_module_of_its_name(port):
 @pytest.mark.parametrize("port", PORTS)
 def test_each_store_keeps_each_port_in_a_module_of_its_name(folder, port):
     module = import_module(f"{PACKAGE}.{folder}.{port}")
-    kind = getattr(module, f"{STORES[folder]}{port.title()}")
+    kind = getattr(module, f"{STORES[folder]}{port.title().replace('_', '')}")
     assert kind.__module__ == module.__name__
     assert methods(PORTS[port]).items() <= methods(kind).items()
 

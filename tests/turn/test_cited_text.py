@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
+from time import process_time
 
 import pytest
 from anthropic import NOT_GIVEN
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter
 
 from anthropic_bedrock_proxy.protocol.answer.events import PING, explode, fold
 from anthropic_bedrock_proxy.tools.passages import Passages
-from anthropic_bedrock_proxy.turn.cited_text import LONGEST_MARKER, CitedText, with_markers
+from anthropic_bedrock_proxy.turn.cited_text import LONGEST_MARKER, CitedAnswer, with_markers
 from anthropic_bedrock_proxy.turn.client_answer import ClientAnswer
 
 SDK_EVENT = TypeAdapter(RawMessageStreamEvent)
@@ -80,7 +81,7 @@ def answer_of(*events):
 
 def told(events):
     """What the client is told, in the client's numbers, and what it makes of it."""
-    cited, client = CitedText(passages()), ClientAnswer()
+    cited, client = CitedAnswer(passages()), ClientAnswer()
     for one in events:
         for other in cited.feed(one):
             client.add(other)
@@ -168,15 +169,20 @@ def test_text_in_a_marker_is_a_block_with_its_citations():
         (f'a<cited index="{A}">b', [("a",), ("b", A)]),
         (f'a<cited index="{A}">', [("a", A)]),
         ('a<cited index="no-1">b', [("ab",)]),
-        ("a</cited>b", [("a</cited>b",)]),
-        (f"{around('x', A)}</cited>b", [("x", A), ("</cited>b",)]),
-        (f'a<cited index="{A}"', [(f'a<cited index="{A}"',)]),
+        ("a</cited>b", [("ab",)]),
+        (f"{around('x', A)}</cited>b", [("x", A), ("b",)]),
+        (f'a<cited index="{A}"', [("a",)]),
+        ("a</cited", [("a",)]),
+        ("a<cite", [("a<cite",)]),
+        (f'<cited title="t" index="{A}" x>b</cited>', [("b", A)]),
+        ("a<cited/>b", [("ab",)]),
         ("a<", [("a<",)]),
-        # HTML, and what only looks like it.
-        ("<cited>Hamlet</cited>", [("<cited>Hamlet</cited>",)]),
-        ('<cited class="index">x</cited>', [('<cited class="index">x</cited>',)]),
+        # Without an index, and HTML, and what only looks like a marker.
+        ("<cited>Hamlet</cited>", [("Hamlet",)]),
+        ('<cited class="index">x</cited>', [("x",)]),
+        ("<cite>Hamlet</cite>", [("<cite>Hamlet</cite>",)]),
         ("<citedindex=1>", [("<citedindex=1>",)]),
-        ("1 < 2 <<cited", [("1 < 2 <<cited",)]),
+        ("1 < 2 <<cite", [("1 < 2 <<cite",)]),
         (f'<cited index="{around("x", A)}', [('<cited index="',), ("x", A)]),
     ],
 )
@@ -196,7 +202,7 @@ def test_every_cut_of_a_text_gives_the_same():
         "Ünd ",
         "im Oktober",
         " z(1 < 2).",
-        " \U0001f600</cited>",
+        " \U0001f600",
     ]
     for first in range(len(WHOLE) + 1):
         assert shown_of(WHOLE[:first], WHOLE[first:]) == expected
@@ -209,7 +215,7 @@ def test_every_cut_of_a_text_gives_the_same():
 def test_every_beginning_of_a_marker_is_held_back(quote, end):
     marker = f"<cited  index = {quote}{A}, {B}{quote}{end}"
     for cut in range(1, len(marker)):
-        cited = CitedText(passages())
+        cited = CitedAnswer(passages())
         cited.feed(begin_block())
         seen = [json.loads(data) for _, data in cited.feed(text_delta(f"a{marker[:cut]}"))]
         texts = [one["delta"]["text"] for one in seen if "delta" in one and "text" in one["delta"]]
@@ -224,28 +230,29 @@ def test_a_marker_is_as_long_as_it_may_be_and_no_longer():
     for cut in range(1, LONGEST_MARKER + 1):
         assert brief(shown_of("a", longest[:cut], longest[cut:])) == [("a", A)]
         assert brief(shown_of("a", too_long[:cut], too_long[cut:])) == [(f"a{too_long}",)]
-    cited = CitedText(passages())
+    cited = CitedAnswer(passages())
     cited.feed(begin_block())
     assert cited.feed(text_delta(too_long[: LONGEST_MARKER - 1])) == []
     assert cited.feed(text_delta(" ")) != []
 
 
 def test_what_cannot_be_a_marker_is_not_held_back():
-    cited = CitedText(passages())
+    cited = CitedAnswer(passages())
     start = begin_block()
     assert cited.feed(start) == []
     delta = text_delta("It ")
     assert cited.feed(delta) == [start, delta]
-    for text in ("</ci", "<b", "<cited c", "<citedx", "a > b", "<cited index==", "<"):
+    held = ("</ci", "<cited c", "<cited index==", "<")
+    for text in (*held, "<b", "<citedx", "</citedx", "a > b"):
         (only,) = cited.feed(text_delta(text)) or [None]
-        assert (only is None) == (text in {"<cited index==", "<"})
+        assert (only is None) == (text in held)
         if only is None:
             ((_, data),) = cited.feed(text_delta("<b"))
             assert json.loads(data)["delta"]["text"] == f"{text}<b"
 
 
 def test_text_without_markers_passes_as_it_came():
-    cited = CitedText(passages())
+    cited = CitedAnswer(passages())
     events = answer_of(
         event("content_block_start", index=0, content_block={"type": "thinking", "thinking": "<"}),
         event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "<"}),
@@ -260,6 +267,36 @@ def test_text_without_markers_passes_as_it_came():
     held = events.index(PING) - 1  # the beginning of the block waits for its text
     assert came == [*events[:held], PING, events[held], *events[held + 2 :]]
     assert all(any(one is other for other in events) for one in came)
+
+
+def test_a_block_that_begins_with_a_marker_begins_with_its_citations():
+    cited = CitedAnswer(passages())
+    assert cited.feed(begin_block()) == []
+    (start, delta) = cited.feed(text_delta(f'<cited index="{A}">x'))
+    assert start == begin_block(citations=[])
+    assert delta == text_delta("x")
+
+
+@pytest.mark.parametrize("text", ["a", void(A)])
+def test_what_follows_a_text_block_passes_as_it_came(text):
+    cited = CitedAnswer(passages())
+    for one in (begin_block(), text_delta(text), stop_block()):
+        cited.feed(one)
+    call = {"type": "tool_use", "id": "toolu_1", "name": "t", "input": {}}
+    piece = {"type": "input_json_delta", "partial_json": around("x", A)}
+    for one in (
+        event("content_block_start", index=1, content_block=call),
+        event("content_block_delta", index=1, delta=piece),
+        stop_block(1),
+    ):
+        (same,) = cited.feed(one)
+        assert same is one
+
+
+def test_an_empty_block_stays_empty_wherever_it_is():
+    first = [begin_block(), text_delta("a <"), stop_block()]
+    second = [begin_block(1), text_delta("", 1), stop_block(1)]
+    assert brief(told(answer_of(*first, *second))[1]) == [("a <",), ("",)]
 
 
 def test_an_escaped_marker_is_one():
@@ -290,7 +327,7 @@ def test_citations_of_the_models_own_stay_with_their_text():
 def test_each_block_and_each_answer_is_on_its_own():
     first = [begin_block(), text_delta(f'a<cited index="{A}">b<'), stop_block()]
     second = [begin_block(1), text_delta("c</cited>", 1), stop_block(1)]
-    assert brief(told(answer_of(*first, *second))[1]) == [("a",), ("b<", A), ("c</cited>",)]
+    assert brief(told(answer_of(*first, *second))[1]) == [("a",), ("b<", A), ("c",)]
 
 
 WORDS = st.sampled_from(
@@ -309,16 +346,8 @@ TOKENS = st.lists(
 
 
 def without_markers(tokens):
-    """The text that remains of tokens: an end without a beginning is text."""
-    text, depth = "", 0
-    for token in tokens:
-        if token.startswith("<cited index"):
-            depth += not token.endswith("/>")
-        elif token == "</cited>" and depth:
-            depth -= 1
-        else:
-            text += token
-    return text
+    """The text that remains of tokens."""
+    return "".join(token for token in tokens if not token.startswith(("<cited", "</cited")))
 
 
 @given(TOKENS, st.data())
@@ -346,7 +375,7 @@ def test_whatever_is_nearly_a_marker_is_cut_alike(whole, data):
 
 
 def test_hostile_text_costs_no_more_than_other():
-    """A pattern that tries all ways to divide the spaces would take minutes for these."""
+    began = process_time()
     for hostile in (
         f"<cited index={' ' * 180}",
         f"<cited index='a'{' /' * 80}",
@@ -354,6 +383,7 @@ def test_hostile_text_costs_no_more_than_other():
     ):
         whole = f"{hostile}<" * 200
         assert brief(shown_of(whole)) == [(whole,)]
+    assert process_time() - began < 5, "a pattern tries all ways to divide the spaces"
 
 
 def test_a_history_has_the_markers_of_the_model_again():
@@ -364,16 +394,19 @@ def test_a_history_has_the_markers_of_the_model_again():
     assert brief(shown_of(marked["text"])) == [("in October", A, B)]
     del known[A]
     marked = with_markers(block, lambda one: known.get(one["encrypted_index"]))
-    assert marked["text"] == around("in October", B)
+    assert marked == {
+        "type": "text",
+        "text": around("in October", B),
+        "citations": [citation(A)],  # it is another's
+    }
     known.clear()
-    plain = with_markers(block, lambda one: known.get(one["encrypted_index"]))
-    assert plain == {"type": "text", "text": "in October"}
+    assert with_markers(block, lambda one: known.get(one["encrypted_index"])) is block
 
 
 def test_a_history_without_citations_stays_as_it_is():
     block = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
     assert with_markers(block, lambda _: A) is block
-    assert with_markers({**block, "citations": None}, lambda _: A) == block
+    assert with_markers({**block, "citations": None}, lambda _: A)["citations"] is None
     assert with_markers({"type": "text", "text": "", "citations": [{}]}, lambda _: A) == {
         "type": "text",
         "text": "",
@@ -383,12 +416,12 @@ def test_a_history_without_citations_stays_as_it_is():
 def test_it_folds_back_to_what_the_model_said_without_passages():
     message = {**MESSAGE_START, "content": [{"type": "text", "text": WHOLE}]}
     message |= {"stop_reason": "end_turn"}
-    cited, client = CitedText(Passages()), ClientAnswer()
+    cited, client = CitedAnswer(Passages()), ClientAnswer()
     for one in explode(message):
         for other in cited.feed(one):
             client.add(other)
     (block,) = fold(client.release())["content"]
-    assert block == {"type": "text", "text": "Ünd im Oktober z(1 < 2). \U0001f600</cited>"}
+    assert block == {"type": "text", "text": "Ünd im Oktober z(1 < 2). \U0001f600"}
 
 
 @given(

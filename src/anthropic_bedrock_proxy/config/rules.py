@@ -35,6 +35,7 @@ _UNIX = r"unix:///\S+"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
 _SERVED = "v1|admin|api|health|metrics|ready|liveness"
 _MAX_PORT = 65535
+_SEAL_KEY = 32  # characters of the shortest
 
 
 def _pattern(allowed: str, pattern: str) -> Rule:
@@ -71,6 +72,11 @@ def _store(text: str) -> str | None:
 def _limits(text: str) -> str | None:
     known = text == "memory://" or any(_with_port(pattern, text) for pattern in _REDIS)
     return text if known else None
+
+
+def _seal_keys(text: str) -> str | None:
+    keys = [key.strip() for key in text.split(",")]
+    return ",".join(keys) if min(map(len, keys)) >= _SEAL_KEY else None
 
 
 def _executors(text: str) -> str | None:
@@ -127,5 +133,8 @@ PAGE = _pattern(
 )
 EXISTING_PATH = Rule("the path of a file that exists", _existing)
 EXECUTORS = Rule("unix:///PATH or http://HOST:PORT; several with commas between", _executors)
+SEAL_KEYS = Rule(
+    "texts of at least 32 characters each, separated by commas", _seal_keys, hides=True
+)
 FOLDER = _pattern("the path of a folder, from the root", r"(?:/[A-Za-z0-9_.-]+)+")
 LABEL = _pattern("1 to 63 letters, digits, `_`, `-` or `.`", _LABEL)

@@ -5,13 +5,13 @@ The model wraps what it takes from a passage (tools/passages.py), or puts a void
     It came out <cited index="w3k9x-2,w3k9x-3">in October</cited>.
     It came out in October.<cited index="w3k9x-2"/>
 
-`CitedText` takes the events of one answer and makes several text blocks out of one, each with the
+`CitedAnswer` takes the events of one answer and makes several text blocks out of one, each with the
 citations that belong to all of its text. The rules:
 - A marker without a known passage disappears, and so does its end; its text stays where it was.
 - A marker inside another adds its passages to the other's text, which is not split again.
 - A marker around no text is a void one. A void one without text before it in its block disappears.
-- A marker that is not closed ends with its block. An end without a marker is text, and so is what
-  has no index, or more than `LONGEST_MARKER` characters.
+- A marker that is not closed ends with its block. An end without a marker disappears, and so does a
+  marker without an index: HTML has no such element. Over `LONGEST_MARKER` characters are text.
 - A marker may be cut anywhere: what may still become one is held back, and nothing else.
 
 Blocks keep the index that the model gave the whole: turn/client_answer.py numbers them.
@@ -20,7 +20,7 @@ Blocks keep the index that the model gave the whole: turn/client_answer.py numbe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final
 
@@ -30,15 +30,12 @@ from ..protocol.answer.events import Event
 from ..protocol.raw import decode, encode
 from ..tools.passages import Json, Passages
 
-LONGEST_MARKER: Final = 200  # characters, from its < to its >
+LONGEST_MARKER: Final = 400  # characters, from its < to its >
 _START: Final = b"content_block_start"
 _DELTA: Final = b"content_block_delta"
 _STOP: Final = b"content_block_stop"
-# No two parts of it can take the same white space: hostile text costs no more than other.
-_OPENING: Final = (
-    r"""<cited\s+index\s*=(?P<value>\s*"[^"<>]*"[\s/]*|\s*'[^'<>]*'[\s/]*|[^"'<>]*)>"""
-)
-_CLOSING: Final = r"</cited\s*>"
+# No two parts of it can take the same characters: hostile text costs no more than other.
+_MARKER: Final = re.compile(r"<(?:cited(?P<attributes>(?:[\s/][^<>]*)?)|/cited *)>")
 
 
 def _begun(word: str, rest: str) -> str:
@@ -48,28 +45,22 @@ def _begun(word: str, rest: str) -> str:
     return rest
 
 
-_BEGUN_VALUE: Final = r"""\s*(?:=(?:\s*"[^"<>]*(?:"[\s/]*)?|\s*'[^'<>]*(?:'[\s/]*)?|[^"'<>]*))?"""
-_BEGUN_OPENING: Final = _begun("cited", rf"(?:\s+{_begun('index', _BEGUN_VALUE)})?")
-_BEGUN_CLOSING: Final = _begun("/cited", r"\s*")
-# What counts as a marker, and what may become one: outside of all markers and inside of one.
-_OUTSIDE: Final = (re.compile(_OPENING), re.compile(f"<{_BEGUN_OPENING}"))
-_INSIDE: Final = (
-    re.compile(f"{_OPENING}|{_CLOSING}"),
-    re.compile(f"<(?:{_BEGUN_CLOSING}|{_BEGUN_OPENING})"),
-)
-_BETWEEN: Final = re.compile(r"[\s,/\"']+")  # indexes
+_ATTRIBUTES: Final = r"(?:[\s/][^<>]*)?"
+_BEGUN: Final = re.compile(f"<(?:{_begun('/cited', ' *')}|{_begun('cited', _ATTRIBUTES)})")
+_INDEX: Final = re.compile(r"""\bindex\s*=\s*(?:"([^"]*)"|'([^']*)'|([^"']*))""")
+_BETWEEN: Final = re.compile(r"[\s,/]+")  # indexes
 
 
-class _Delta(msgspec.Struct, gc=False):
+class _TextDelta(msgspec.Struct, gc=False):
     type: str = ""
     text: str = ""
 
 
-class _BlockDelta(msgspec.Struct, gc=False):
-    delta: _Delta
+class _TextBlockDelta(msgspec.Struct, gc=False):
+    delta: _TextDelta
 
 
-_decode_delta = msgspec.json.Decoder(_BlockDelta).decode
+_decode_delta = msgspec.json.Decoder(_TextBlockDelta).decode
 
 
 class _Shown(Enum):
@@ -81,7 +72,7 @@ class _Shown(Enum):
     COMPLETE = "complete"  # with its citations: further text begins another
 
 
-class CitedText:
+class CitedAnswer:
     """The events of one answer, with citations in the place of markers."""
 
     def __init__(self, passages: Passages) -> None:
@@ -142,7 +133,8 @@ class CitedText:
 
     def _end(self, event: Event) -> list[Event]:
         held, self._held = self._held, ""
-        told = self._tell(held)
+        # Of a marker that the model did not finish, nothing is left.
+        told = self._tell("" if held.startswith(("<cited", "</cited")) else held)
         if self._cited:
             told += self._cite()
         if self._is_empty and self._shown is _Shown.NONE:
@@ -161,13 +153,12 @@ class CitedText:
         told: list[Event] = []
         begin, at = 0, text.find("<")
         while at >= 0:
-            marker, begun = _INSIDE if self._open else _OUTSIDE
-            if (found := marker.match(text, at, at + LONGEST_MARKER)) is not None:
+            if (found := _MARKER.match(text, at, at + LONGEST_MARKER)) is not None:
                 told += self._tell(text[begin:at])
                 told += self._mark(found)
                 begin = found.end()
                 at = text.find("<", begin)
-            elif len(text) - at < LONGEST_MARKER and begun.fullmatch(text, at) is not None:
+            elif len(text) - at < LONGEST_MARKER and _BEGUN.fullmatch(text, at) is not None:
                 self._held, text = text[at:], text[:at]
                 break
             else:
@@ -176,18 +167,20 @@ class CitedText:
 
     def _mark(self, found: re.Match[str]) -> list[Event]:
         """Takes a whole marker, or its end."""
-        value = found["value"]
-        if value is None:
-            self._open.pop()
-        else:
-            known = self._look_up(value)
+        attributes = found["attributes"]
+        if attributes is not None:
+            known = self._look_up(attributes)
             self._cited |= known
-            if not value.rstrip().endswith("/"):
+            if not attributes.endswith("/"):
                 self._open.append(bool(known))
+        elif self._open:
+            self._open.pop()
         return [] if any(self._open) or not self._cited else self._cite()
 
-    def _look_up(self, value: str) -> dict[str, Json]:
-        found = {index: self._passages.cite(index) for index in _BETWEEN.split(value) if index}
+    def _look_up(self, attributes: str) -> dict[str, Json]:
+        value = _INDEX.search(attributes)
+        names = _BETWEEN.split(value[value.lastindex or 0]) if value is not None else ()
+        found = {name: self._passages.cite(name) for name in names if name}
         return {index: citation for index, citation in found.items() if citation is not None}
 
     def _tell(self, text: str) -> list[Event]:
@@ -231,14 +224,22 @@ class CitedText:
 def with_markers(block: Json, index_of: Callable[[Json], str | None]) -> Json:
     """Returns a client's text block as the model wrote it: its citations as a marker around it.
 
-    `index_of` tells the index of a citation's passage; citations without one are left out. Raises
-    one of protocol/raw.py:MISSHAPEN if the block has another form.
+    `index_of` tells the index of a citation's passage; citations without one are another's, and
+    stay. Raises one of protocol/raw.py:MISSHAPEN if the block has another form.
     """
-    if "citations" not in block:
+    found: dict[str, None] = {}
+    others = []
+    for one in block.get("citations") or ():
+        index = index_of(one)
+        if index is None:
+            others.append(one)
+        else:
+            found[index] = None
+    if not found:
         return block
     fields = {name: value for name, value in block.items() if name != "citations"}
-    citations: Iterable[Json] = block["citations"] or ()
-    found = dict.fromkeys(index for one in citations if (index := index_of(one)) is not None)
-    if found and block["text"]:
+    if others:
+        fields["citations"] = others
+    if block["text"]:
         fields["text"] = f'<cited index="{",".join(found)}">{block["text"]}</cited>'
     return fields

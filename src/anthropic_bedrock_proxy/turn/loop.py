@@ -56,7 +56,7 @@ from ..tools.base import (
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
-from .cited_text import CitedText
+from .cited_text import CitedAnswer
 from .client_answer import ClientAnswer
 from .nested import NestedCalls, RunCalls
 from .request import Paths, extended, in_clients_words, prepare
@@ -119,7 +119,7 @@ class Turn:
         self._prepared = prepare(request, toolset, context)
         self.context = msgspec.structs.replace(context, tools=self._prepared.tools.given)
         self._cites = toolset.cites
-        self._cited: CitedText | None = None
+        self._cited: CitedAnswer | None = None
         self._tools: dict[int, PreparedTool] = {}  # by identity of their tool
         self._paths: Paths | None = None
         self._running: dict[str, ServerCall] = {}
@@ -276,7 +276,7 @@ class Turn:
         self._reader.start(event, message["usage"])
         self._calls_made += 1
         if self._cites:
-            self._cited = CitedText(self.context.passages)
+            self._cited = CitedAnswer(self.context.passages)
         if self._calls_made == 1:
             self._message_id = message["id"]
             self._client.add(event)

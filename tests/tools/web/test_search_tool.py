@@ -299,5 +299,5 @@ def test_the_loop_pauses_at_its_limit():
 
 def test_words_that_look_like_html_are_left_alone():
     talk = Searching([RUST])
-    message = talk.ask([searching()], [text("<cited>The Times</cited> says <b>so</b>")])
-    assert message["content"][-1] == text("<cited>The Times</cited> says <b>so</b>")
+    message = talk.ask([searching()], [text("<cite>The Times</cite> says <b>so</b>")])
+    assert message["content"][-1] == text("<cite>The Times</cite> says <b>so</b>")

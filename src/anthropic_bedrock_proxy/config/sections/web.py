@@ -89,3 +89,19 @@ class WebSettings(Section, frozen=True):
             minimum=0,
         ),
     ] = 900.0
+
+    # What clients keep between turns: `encrypted_content` and `encrypted_index`.
+    web_seal_keys: Annotated[
+        str | None,
+        Setting(
+            "WEB_SEAL_KEYS",
+            "Encrypts what clients keep of web tools between turns; the first key seals, all open. "
+            "Unset: a key that is made once and kept in the store.",
+            secret=True,
+            rule=rules.SEAL_KEYS,
+        ),
+    ] = None
+    web_seal_days: Annotated[
+        float,
+        Setting("WEB_SEAL_DAYS", "How long that can be sent back, in days.", minimum=1),
+    ] = 30.0

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from .audit import AuditLog
 from .catalog import Catalog
+from .kept_secrets import KeptSecrets
 from .keys import KeyStore
 from .ledger import Ledger
 from .owners import OwnerStore
@@ -43,6 +44,11 @@ class Store(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Models, overrides and providers."""
+        ...
+
+    @property
+    def kept_secrets(self) -> KeptSecrets:
+        """Secrets that the proxy makes for itself."""
         ...
 
     async def open(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ...aws.dynamodb import DynamoDB
 from .audit import DynamoDBAudit
 from .catalog import DynamoDBCatalog
+from .kept_secrets import DynamoDBKeptSecrets
 from .keys import DynamoDBKeys
 from .ledger import DynamoDBLedger
 from .owners import DynamoDBOwners
@@ -47,6 +48,7 @@ class DynamoDBStore:
         )
         self.catalog = DynamoDBCatalog(self._tables)
         self.audit = DynamoDBAudit(self._tables)
+        self.kept_secrets = DynamoDBKeptSecrets(self._tables)
 
     async def open(self) -> None:
         """See `Store.open`."""

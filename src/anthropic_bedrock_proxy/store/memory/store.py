@@ -10,6 +10,7 @@ from ..base.callers import KeyRecord
 from ..base.errors import StoreError
 from .audit import MemoryAudit
 from .catalog import MemoryCatalog
+from .kept_secrets import MemoryKeptSecrets
 from .keys import MemoryKeys
 from .ledger import MemoryLedger
 from .owners import MemoryOwners
@@ -28,6 +29,7 @@ class MemoryStore:
         self.usage = MemoryUsage(self.check, self.ledger)
         self.audit = MemoryAudit(self.check)
         self.catalog = MemoryCatalog(self.check)
+        self.kept_secrets = MemoryKeptSecrets(self.check)
 
     @classmethod
     def from_url(cls, rest: str) -> MemoryStore:

@@ -14,6 +14,7 @@ from ..base.errors import StoreError
 from .audit import SQLiteAudit
 from .catalog import SQLiteCatalog
 from .file import SQLiteFile
+from .kept_secrets import SQLiteKeptSecrets
 from .keys import SQLiteKeys
 from .ledger import SQLiteLedger
 from .owners import SQLiteOwners
@@ -42,6 +43,7 @@ class SQLiteStore:
         self.audit = SQLiteAudit(self._file)
         self.usage = SQLiteUsage(self._file)
         self.catalog = SQLiteCatalog(self._file)
+        self.kept_secrets = SQLiteKeptSecrets(self._file)
 
     @classmethod
     def from_url(cls, rest: str) -> SQLiteStore:
