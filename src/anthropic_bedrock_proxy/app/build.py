@@ -47,6 +47,7 @@ from .sandbox import OnDemandSandbox
 from .start_note import note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
+from .web_pages import OnDemandPages
 
 if TYPE_CHECKING:
     from ..aws.resolver.resolver import Resolver
@@ -94,6 +95,7 @@ class App:
         providers: Providers,
         updates: CatalogUpdates,
         fetcher: OnDemandFetcher,
+        pages: OnDemandPages,
         sandbox: OnDemandSandbox,
         budgets: Budgets,
         limiter: Limiter,
@@ -115,6 +117,7 @@ class App:
         self._providers = providers
         self._updates = updates
         self._fetcher = fetcher
+        self._pages = pages
         self._sandbox = sandbox
         self._budgets = budgets
         self._limiter = limiter
@@ -154,6 +157,7 @@ class App:
         await self._components.close()
         await self._updates.close()
         self._fetcher.close()
+        await self._pages.close()
         await self._sandbox.close()
         await self._providers.close()
         for task in self._tasks:
@@ -209,6 +213,7 @@ async def build(
         on_prices=counters.pricing.replace_stored,
     )
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
+    pages = OnDemandPages(settings)
     sandbox = OnDemandSandbox(settings, inherited.own_executor)
     failover = make_failover(settings)
     messages, counting = make_gateway(
@@ -218,6 +223,7 @@ async def build(
         admission=Admission(counters),
         updates=updates,
         fetcher=fetcher,
+        pages=pages,
         sandbox=sandbox,
         failover=failover,
     )
@@ -279,6 +285,7 @@ async def build(
         providers=providers,
         updates=updates,
         fetcher=fetcher,
+        pages=pages,
         sandbox=sandbox,
         budgets=counters.budgets,
         limiter=limiter,

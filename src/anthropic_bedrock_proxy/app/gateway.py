@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..config import Settings
-from ..fetch.base import Fetched, NoFetcher
+from ..fetch.base import Fetched, NoFetcher, Pages
 from ..gateway.admission.admission import Admission
 from ..gateway.answer.pacing import Pacing
 from ..gateway.counting import Counting
@@ -16,7 +16,8 @@ from ..gateway.failover.failover import Failover, FailoverOptions
 from ..gateway.messages import Messages
 from ..gateway.sources import Sources
 from ..models.registry import Registry
-from ..tools.toolset import Toolset, code_execution, tool_search
+from ..tools.toolset import Toolset, code_execution, tool_search, web_fetch
+from ..tools.web.fetch_options import WebFetchOptions
 from ..turn.turnstile import Turnstile
 from ..upstream.providers import Providers
 from .catalog import CatalogUpdates
@@ -36,12 +37,13 @@ def make_gateway(
     admission: Admission,
     updates: CatalogUpdates,
     fetcher: OnDemandFetcher,
+    pages: Pages,
     sandbox: OnDemandSandbox,
     failover: Failover,
 ) -> tuple[Messages, Counting]:
     """Makes what serves messages, and what counts tokens."""
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
-    toolset = make_toolset(settings, sandbox)
+    toolset = make_toolset(settings, sandbox, pages)
     messages = Messages(
         upstreams=providers,
         registry=registry,
@@ -64,12 +66,22 @@ def make_gateway(
     return messages, counting
 
 
-def make_toolset(settings: Settings, sandbox: OnDemandSandbox) -> Toolset:
+def make_toolset(settings: Settings, sandbox: OnDemandSandbox, pages: Pages) -> Toolset:
     """Makes the set of server-side tools that the proxy runs itself."""
     kinds = [tool_search(Turnstile().wait, asyncio.Lock)]
     if sandbox.enabled:
         kinds.append(code_execution(sandbox.client, make_options(settings)))
+    if settings.web.enable_web_fetch:
+        kinds.append(web_fetch(pages, make_fetch_options(settings)))
     return Toolset(kinds, max_model_calls=settings.sandbox.standalone_max_iterations)
+
+
+def make_fetch_options(settings: Settings) -> WebFetchOptions:
+    """Makes the options of the web fetch tool."""
+    return WebFetchOptions(
+        default_max_uses=settings.web.web_fetch_default_max_uses,
+        default_max_tokens=settings.web.web_fetch_default_max_content_tokens,
+    )
 
 
 def make_failover(settings: Settings) -> Failover:
