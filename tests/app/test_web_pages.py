@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from fakeserver import ok, serving
 
+from anthropic_bedrock_proxy.app.gateway import make_fetch_options, make_toolset
+from anthropic_bedrock_proxy.app.sandbox import OnDemandSandbox
 from anthropic_bedrock_proxy.app.web_pages import OnDemandPages, page_options
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.fetch.base import NotAllowedError
@@ -85,6 +87,20 @@ def test_inner_pages_stay_inside(settings):
         await pages.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_tool_is_served_where_it_is_enabled(settings, enabled):
+    made = settings(
+        enable_web_fetch=str(enabled).lower(),
+        web_fetch_default_max_uses="3",
+        web_fetch_default_max_content_tokens="400",
+    )
+    toolset = make_toolset(made, OnDemandSandbox(made, None), OnDemandPages(made))
+    tool = toolset.claiming("web_fetch_20250910")
+    assert (tool is not None) is enabled
+    options = make_fetch_options(made)
+    assert (options.default_max_uses, options.default_max_tokens) == (3, 400)
 
 
 def test_nothing_is_made_before_it_is_needed(settings):

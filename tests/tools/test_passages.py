@@ -77,3 +77,10 @@ def test_a_passage_is_cited_as_it_was_noted_first():
     passages.add("a-1", lambda: {"n": 2})
     assert passages.cite("a-1") == {"n": 1}
     assert passages.cite("a-2") is None
+
+
+def test_sources_are_numbered_as_they_come():
+    passages = Passages()
+    assert [passages.number(source) for source in ("b", "a", "b")] == [0, 1, 0]
+    assert [passages.source(number) for number in (0, 1, 2, -1)] == ["b", "a", None, None]
+    assert passages.source("0") is None

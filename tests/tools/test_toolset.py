@@ -13,7 +13,14 @@ from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX
-from anthropic_bedrock_proxy.tools.toolset import ToolKind, Toolset, tool_search
+from anthropic_bedrock_proxy.tools.toolset import (
+    MAX_DOCUMENT,
+    ToolKind,
+    Toolset,
+    tool_search,
+    web_fetch,
+)
+from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 
 NOVA = Capabilities(dialect="converse")
 CLAUDE = Capabilities(
@@ -70,6 +77,33 @@ def test_each_kind_is_asked_for_itself():
         assert both.covers(tools)
         assert tools.covers(tools)
         assert not tools.covers(both)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "features", "expected"),
+    [
+        ("invoke", {"documents", "rich_results"}, MAX_DOCUMENT),
+        ("converse", {"documents", "rich_results"}, 4_500_000),
+        ("converse", {"documents"}, 0),
+        ("converse", set(), 0),
+    ],
+)
+def test_documents_in_results_are_as_large_as_the_model_takes_them(dialect, features, expected):
+    able = Capabilities(dialect=dialect, features=frozenset(features))
+    fetch = {"type": "web_fetch_20250910", "name": "web_fetch"}
+    tools = Toolset([web_fetch(None, WebFetchOptions())]).needed(request([fetch]), able, RULES)
+    assert tools.document_bytes == expected
+    assert Toolset([Probe().kind]).needed(request([PROBE]), able, RULES).document_bytes == (
+        MAX_DOCUMENT
+    )
+
+
+def test_a_turn_does_not_go_on_where_its_documents_do_not_fit():
+    kinds = [Probe().kind]
+    large, small = Toolset(kinds), Toolset(kinds, document_bytes=5)
+    assert small.covers(large)
+    assert not large.covers(small)
+    assert small.covers(small)
 
 
 def test_tools_are_made_once_when_a_request_needs_them():

@@ -12,6 +12,7 @@ from anthropic_bedrock_proxy.protocol.tokens import (
     estimate_input,
     estimate_output,
     estimate_quickly,
+    within_tokens,
 )
 
 
@@ -307,3 +308,21 @@ def test_why_a_whole_answer_ended_is_kept():
         b'{"type":"message","content":[],"stop_reason":"max_tokens","usage":{"output_tokens":1}}'
     )
     assert meter.stop_reason == "max_tokens"
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept"),
+    [
+        ("a" * 10, 10, 10),
+        ("a" * 12, 3, 12),
+        ("a" * 13, 3, 12),
+        ("\u00e9" * 7, 3, 6),
+        ("\U0001f600" * 3, 3, 3),
+        ("\u20ac" * 5, 3, 4),
+        ("\ud800" * 20, 3, 12),
+        ("", 1, 0),
+    ],
+)
+def test_texts_are_cut_at_their_tokens(text, most, kept):
+    assert len(within_tokens(text, most)) == kept
+    assert within_tokens(text, 100) == text
