@@ -59,7 +59,7 @@ format: $(VENV)/.dev
 
 # Pins every dependency with its hashes; run it after a change of pyproject.toml or requirements/*.in.
 requirements: $(VENV)/.dev
-	cd requirements && for name in runtime migration providers redis sandbox terminal tracing dev old-sdk api-docs clients deploy cdk infrastructure installers sbom docs aws; do \
+	cd requirements && for name in runtime migration providers redis sandbox terminal tracing web dev old-sdk api-docs clients deploy cdk infrastructure installers sbom docs aws; do \
 	  ../$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file=$$name.txt $$name.in || exit 1; \
@@ -78,8 +78,8 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || sh requirements/install-venv.sh
 	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.runtime: requirements/runtime.txt requirements/sandbox.txt requirements/terminal.txt requirements/tracing.txt pyproject.toml $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/sandbox.txt -r requirements/terminal.txt -r requirements/tracing.txt
+$(VENV)/.runtime: requirements/runtime.txt requirements/sandbox.txt requirements/terminal.txt requirements/tracing.txt requirements/web.txt pyproject.toml $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/runtime.txt -r requirements/sandbox.txt -r requirements/terminal.txt -r requirements/tracing.txt -r requirements/web.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -18,7 +18,7 @@ echo "code: ruff, whose rules about security (S) are among those of pyproject.to
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 shift 2
-[ $# -gt 0 ] || set -- runtime migration providers redis sandbox terminal tracing
+[ $# -gt 0 ] || set -- runtime migration providers redis sandbox terminal tracing web
 advisories='--vulnerability-service pypi'
 [ -z "${AUDIT_OSV_URL:-}" ] || advisories="--vulnerability-service osv --osv-url $AUDIT_OSV_URL"
 for list in "$@"; do
