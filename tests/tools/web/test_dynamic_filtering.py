@@ -7,6 +7,7 @@ import json
 import pytest
 from conversation import KEY
 from fake_sandbox import printed, waiting
+from probe import PROBE, Probe
 from turn_support import call, text
 from web_searches import LAST, NEW, OLD, PYTHON, RUST, Searching, searching, tool
 
@@ -96,6 +97,16 @@ def test_excluded_results_stay_here():
     given = [tool(LAST, response_inclusion="excluded", allowed_callers=["direct"])]
     talk = Searching([RUST], tools=given)
     assert types(talk.ask([searching()], [text("b")]))[1] == "web_search_tool_result"
+
+
+def test_code_that_calls_nothing_needs_no_client_tools():
+    """Beside tools that code may not call: they stay the model's."""
+    plain = {"name": "plain", "input_schema": {"type": "object"}}
+    probe = Probe()
+    talk = Searching(tools=[tool(NEW), CODE, plain, PROBE], kinds=[probe.kind])
+    talk.ask([text("b")])
+    (_, tools) = talk.seen()
+    assert [each["name"] for each in tools][-2:] == ["plain", "probe"]
 
 
 def test_both_may_search_if_the_client_says_so():
