@@ -13,7 +13,7 @@ from anthropic_bedrock_proxy.search.hits import (
     make_hit,
     page_age,
     plain,
-    site_terms,
+    site_words,
     whole_hosts,
 )
 
@@ -61,7 +61,7 @@ def test_hosts():
     ],
 )
 def test_domains_as_words(allowed, blocked, room, terms):
-    assert site_terms(allowed, blocked, room) == terms
+    assert site_words(allowed, blocked, room) == terms
 
 
 @given(st.text(), st.integers(1, 50), st.none() | st.integers(1, 5))

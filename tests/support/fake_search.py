@@ -11,6 +11,7 @@ Shapes: those of the services' own references, see the modules of `search/`.
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -156,7 +157,7 @@ class _Server(ThreadingHTTPServer):
 class FakeSearch:
     """One service; `hits` are what it finds, whatever is asked."""
 
-    def __init__(self, kind, hits=HITS):
+    def __init__(self, kind, hits=HITS, *, port=0):
         self.kind = kind
         self.hits = hits
         self.mode = None
@@ -179,7 +180,7 @@ class FakeSearch:
             def log_message(self, *_):
                 pass
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         if kind == "agentcore":
             self.url += "/mcp"
@@ -261,3 +262,9 @@ def send(handler, status, body, headers=None):
         handler.wfile.write(body)
     except ConnectionError:
         handler.close_connection = True
+
+
+if __name__ == "__main__":  # `fake_search.py KIND --port PORT`, until it is killed
+    with FakeSearch(sys.argv[1], port=int(sys.argv[3])) as service:
+        print(service.url, flush=True)
+        threading.Event().wait()

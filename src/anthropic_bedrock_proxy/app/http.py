@@ -24,6 +24,7 @@ from ..http.docs_page import DocsPage
 from ..http.health import Health
 from ..http.metrics import MetricsRoutes, Render
 from ..http.sandbox_health import SandboxHealth
+from ..http.search_health import SearchHealth
 from ..http.server.bounds import ConnectionBounds
 from ..models.registry import Registry
 from ..store.base.store import Store
@@ -50,6 +51,7 @@ def make_application(
     counting: Counting,
     health: Health,
     sandbox_health: SandboxHealth,
+    search_health: SearchHealth,
     files: Callable[[], KeptFiles] | None,
     content: Sequence[ContentObserver],
     render_metrics: Render | None,
@@ -86,6 +88,7 @@ def make_application(
         *files_api.routes(),
         *health.routes(),
         *sandbox_health.routes(),
+        *search_health.routes(),
         *metrics.routes(),
         *admin.routes(),
     )

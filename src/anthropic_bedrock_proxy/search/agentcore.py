@@ -35,15 +35,15 @@ _NEAREST: Final = (
 )
 
 
-class _Result(msgspec.Struct, frozen=True):
+class _AgentCoreResult(msgspec.Struct, frozen=True):
     text: str
     title: str | None = None
     url: str | None = None
     published: str | None = msgspec.field(name="publishedAt", default=None)
 
 
-class _Answer(msgspec.Struct, frozen=True):
-    results: list[_Result]
+class _AgentCoreAnswer(msgspec.Struct, frozen=True):
+    results: list[_AgentCoreResult]
 
 
 class AgentCoreSearch:
@@ -65,7 +65,7 @@ class AgentCoreSearch:
         if filters := domain_filters(query):
             document["filters"] = filters
         answer = await self._client.post(self._path, document)
-        found = decode(answer.body, _Answer)
+        found = decode(answer.body, _AgentCoreAnswer)
         hits = (make_hit(one.url, one.title, one.text, one.published) for one in found.results)
         return usable(hits, query.max_results)
 

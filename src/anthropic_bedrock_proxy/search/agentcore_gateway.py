@@ -34,17 +34,17 @@ _NOTHING: Final = msgspec.Raw()
 _NO_SUCH_TOOL: Final = -32602  # JSON-RPC's "invalid params", which MCP says of unknown tools
 
 
-class _Tool(msgspec.Struct, frozen=True):
+class _GatewayTool(msgspec.Struct, frozen=True):
     name: str
     schema: dict[str, Any] = msgspec.field(name="inputSchema", default_factory=dict)
 
 
-class _Tools(msgspec.Struct, frozen=True):
-    tools: list[_Tool]
+class _GatewayTools(msgspec.Struct, frozen=True):
+    tools: list[_GatewayTool]
     next_cursor: str | None = msgspec.field(name="nextCursor", default=None)
 
 
-class _Failure(msgspec.Struct, frozen=True):
+class _RPCFailure(msgspec.Struct, frozen=True):
     code: int
     message: str = ""
 
@@ -52,7 +52,7 @@ class _Failure(msgspec.Struct, frozen=True):
 class _Reply(msgspec.Struct, frozen=True):
     jsonrpc: str
     result: msgspec.Raw = _NOTHING
-    error: _Failure | None = None
+    error: _RPCFailure | None = None
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -66,15 +66,15 @@ class _Called(msgspec.Struct, frozen=True):
     is_error: bool = msgspec.field(name="isError", default=False)
 
 
-class _Page(msgspec.Struct, frozen=True):
+class _WebPage(msgspec.Struct, frozen=True):
     text: str | None = None
     title: str | None = None
     url: str | None = None
     published: str | None = msgspec.field(name="publishedDate", default=None)
 
 
-class _Pages(msgspec.Struct, frozen=True):
-    results: list[_Page]
+class _WebPages(msgspec.Struct, frozen=True):
+    results: list[_WebPage]
 
 
 class GatewayDoor(Protocol):
@@ -120,7 +120,7 @@ class AgentCoreGatewaySearch:
         """`path` is that of the gateway's MCP endpoint, `/mcp` as a rule."""
         self._door = door
         self._path = path or "/mcp"
-        self._tool: _Tool | None = None
+        self._tool: _GatewayTool | None = None
         self._calls = 0
 
     async def search(self, query: SearchQuery) -> list[SearchHit]:
@@ -142,12 +142,12 @@ class AgentCoreGatewaySearch:
         """See `SearchBackend`."""
         await self._door.close()
 
-    async def _find(self) -> _Tool:
+    async def _find(self) -> _GatewayTool:
         """Looks for the tool that searches among those of the gateway."""
         cursor: str | None = None
         for _ in range(_MAX_PAGES):
             asked = {} if cursor is None else {"cursor": cursor}
-            page = decode(await self._call("tools/list", asked), _Tools)
+            page = decode(await self._call("tools/list", asked), _GatewayTools)
             if found := [tool for tool in page.tools if _TOOL in tool.name]:
                 return found[0]
             cursor = page.next_cursor
@@ -192,16 +192,16 @@ def _message(answer: SearchAnswer) -> bytes:
     raise SearchError("unavailable", "the answer is an event stream without an answer")
 
 
-def _pages(called: _Called) -> _Pages:
+def _pages(called: _Called) -> _WebPages:
     """Returns the pages of a call's result."""
     texts = [one.text for one in called.content if one.type == "text"]
     if called.is_error:
         raise _failed(" ".join(texts), "the tool failed")
     if structured := bytes(called.structured):
-        return decode(structured, _Pages)
+        return decode(structured, _WebPages)
     if not texts:
         raise SearchError("unavailable", "the answer of the tool has no text")
-    return decode("".join(texts).encode(), _Pages)
+    return decode("".join(texts).encode(), _WebPages)
 
 
 def _failed(message: str, what: str) -> SearchError:

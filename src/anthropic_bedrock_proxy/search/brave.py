@@ -14,7 +14,7 @@ import msgspec
 
 from .base import SearchHit, SearchLocation, SearchQuery
 from .client import SearchClient, check_status, decode
-from .hits import cut, make_hit, plain, site_terms, usable
+from .hits import cut, make_hit, plain, site_words, usable
 
 NAME: Final = "brave"
 URL: Final = "https://api.search.brave.com"
@@ -63,7 +63,7 @@ class BraveSearch:
 
     async def search(self, query: SearchQuery) -> list[SearchHit]:
         """See `SearchBackend`."""
-        sites = site_terms(query.allowed_domains, query.blocked_domains, _MAX_SITES)
+        sites = site_words(query.allowed_domains, query.blocked_domains, _MAX_SITES)
         words = max(1, _MAX_WORDS - len(sites.split()))
         asked = {
             "q": cut(query.text, _MAX_QUERY - len(sites), words=words) + sites,

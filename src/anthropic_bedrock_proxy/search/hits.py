@@ -90,20 +90,20 @@ def whole_hosts(domains: Iterable[str], most: int) -> tuple[str, ...]:
     return host_names((one for one in domains if not one.partition("/")[2]), most)
 
 
-def site_terms(allowed: Iterable[str], blocked: Iterable[str], room: int) -> str:
+def site_words(allowed: Iterable[str], blocked: Iterable[str], room: int) -> str:
     """Returns domains as words of a query, with a blank before them, in so many characters.
 
     Of allowed domains all have to find room, or none is named: else some were never found.
     """
     wanted = [f"site:{_site(domain)}" for domain in allowed]
-    terms = f" ({' OR '.join(wanted)})" if len(wanted) > 1 else "".join(f" {one}" for one in wanted)
-    if len(terms) > room or "site:" in wanted:
+    found = f" ({' OR '.join(wanted)})" if len(wanted) > 1 else "".join(f" {one}" for one in wanted)
+    if len(found) > room or "site:" in wanted:
         return ""
     for domain in blocked:
-        term = f" -site:{_site(domain)}"
-        if "*" not in domain and term != " -site:" and len(terms) + len(term) <= room:
-            terms += term
-    return terms
+        word = f" -site:{_site(domain)}"
+        if "*" not in domain and word != " -site:" and len(found) + len(word) <= room:
+            found += word
+    return found
 
 
 def _site(domain: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from .base import SearchError, SearchHit, SearchQuery
 from .client import SearchClient, check_status, decode
-from .hits import cut, make_hit, plain, site_terms, usable
+from .hits import cut, make_hit, plain, site_words, usable
 
 NAME: Final = "searxng"
 _MAX_QUERY: Final = 1000
@@ -46,7 +46,7 @@ class SearXNGSearch:
 
     async def search(self, query: SearchQuery) -> list[SearchHit]:
         """See `SearchBackend`."""
-        sites = site_terms(query.allowed_domains, query.blocked_domains, _MAX_SITES)
+        sites = site_words(query.allowed_domains, query.blocked_domains, _MAX_SITES)
         asked = {"q": cut(query.text, _MAX_QUERY) + sites, "format": "json"}
         answer = await self._client.get(f"{self._path}?{urlencode(asked)}")
         check_status(answer, denied=_DENIED)

@@ -25,7 +25,7 @@ _NO_KEYS: Final = (
 )
 
 
-class _Refused(msgspec.Struct, frozen=True):
+class _AgentCoreRefusal(msgspec.Struct, frozen=True):
     kind: str = msgspec.field(name="__type", default="")
 
 
@@ -111,7 +111,9 @@ def error_code(answer: SearchAnswer) -> str:
     header = answer.headers.get(b"x-amzn-errortype", b"").decode("latin-1")
     if not header and answer.status != 200:  # noqa: PLR2004  # every refusal has another
         try:
-            header = msgspec.json.decode(answer.body, type=_Refused).kind.rpartition("#")[2]
+            header = msgspec.json.decode(answer.body, type=_AgentCoreRefusal).kind.rpartition("#")[
+                2
+            ]
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return ""
     return header.partition(":")[0]
