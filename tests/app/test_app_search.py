@@ -99,6 +99,19 @@ def test_where_bedrock_is_elsewhere_aws_is_not_asked_to_search():
     assert named.names == ("agentcore-api",)
 
 
+def test_who_has_nothing_but_an_amazon_bedrock_api_key_cannot_search_at_aws(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    bearer = {"AWS_BEARER_TOKEN_BEDROCK": "ABSK", "AWS_REGION": "us-east-1"}
+    found = plan_search(load_settings(environ=bearer, env_file=None))
+    assert (found.names, "cannot search" in found.reason) == ((), True)
+    keyed = load_settings(environ=bearer | {"WEB_SEARCH_API_KEY": "k"}, env_file=None)
+    assert plan_search(keyed).names == ("tavily",)
+    assert plan(aws_bearer_token_bedrock="ABSK").names == ("agentcore-api",), "it has AWS keys"
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/token")
+    assert plan_search(load_settings(environ=bearer, env_file=None)).names == ("agentcore-api",)
+
+
 def test_the_predecessor_s_settings_mean_what_they_did():
     assert made(web_search_api_key="tvly-1") == [("tavily", "api.tavily.com")]
     assert made(web_search_api_key="x", web_search_provider="Brave") == [
@@ -176,6 +189,9 @@ def test_what_cannot_be_meant_is_refused_at_the_start(given, words):
         ("WEB_SEARCH_URL", "searxng=ftp://a"),
         ("WEB_SEARCH_API_KEY", "a key"),
         ("WEB_SEARCH_API_KEY", "kéy"),
+        ("WEB_SEARCH_API_KEY", "tavilly=tvly-1"),
+        ("WEB_SEARCH_API_KEY", "tavily=tvly-1,brav=BSA"),
+        ("WEB_SEARCH_API_KEY", "one,two"),
         ("WEB_SEARCH_PRICE", "-1"),
         ("WEB_SEARCH_PRICE", "cheap"),
         ("WEB_SEARCH_PRICE", "0.0000000001"),

@@ -203,6 +203,24 @@ def test_searches_at_once_are_shared_by_keys_and_bounded():
     asyncio.run(main())
 
 
+def test_who_waits_too_long_for_a_slot_is_told_so():
+    one = Scripted("one")
+
+    async def main():
+        one.gate = asyncio.Event()
+        chain = chain_of(one, slots=2, timeout_seconds=0.05)
+        slots = chain._slots
+        await slots.take("a")  # as a search that lasts
+        with pytest.raises(SearchError) as late:
+            await chain.search(QUERY, key="a")
+        assert (late.value.code, one.asked) == ("too_many_requests", 0)
+        slots.give_back("a")
+        one.gate.set()
+        assert await chain.search(QUERY, key="a") == [HIT]
+
+    asyncio.run(main())
+
+
 def test_a_client_that_leaves_gives_its_slot_back():
     one = Scripted("one")
 

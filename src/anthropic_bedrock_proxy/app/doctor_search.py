@@ -20,7 +20,7 @@ _WHO: Final = ("WEB_SEARCH_PROVIDER", "WEB_SEARCH_API_KEY", "WEB_SEARCH_URL")
 
 
 async def check_search(settings: Settings, resolver: Resolver, *, call: bool) -> list[CheckResult]:
-    """Searches once by each back end; without `call` only tells which there are."""
+    """Searches once by each back end; without `call` tells only which there are."""
     plan = plan_search(settings)
     named = settings.sources["WEB_SEARCH_PROVIDER"] != DEFAULT
     lines = []

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from ..config import Settings, SettingsError
+from ..config.aws_files import ProfileError
 from ..config.rules import by_searcher
 from ..http.search_health import SearchHealth
 from ..money import nano
 from ..search.base import SearchError, SearchHit, SearchQuery
 from ..search.state import BackendState
+from .bedrock import describe_aws_keys
 
 if TYPE_CHECKING:
     from ..search.base import SearchBackend
@@ -27,6 +29,10 @@ _OFF: Final = "ENABLE_WEB_SEARCH is false"
 _MOVED: Final = (
     "BEDROCK_ENDPOINT_URL leads elsewhere than to AWS, so AWS is not asked to search either: name "
     "who is, in WEB_SEARCH_PROVIDER"
+)
+_NO_KEYS: Final = (
+    "an Amazon Bedrock API key cannot search: give AWS keys or a role as well, or name another "
+    "provider in WEB_SEARCH_PROVIDER"
 )
 _NOWHERE: Final = (
     "AWS has no web search in this partition: name another provider in WEB_SEARCH_PROVIDER"
@@ -92,10 +98,19 @@ def _by_aws(settings: Settings) -> SearchPlan:
     """Plans AWS's own search, which is there without a setting."""
     if settings.aws.bedrock_endpoint_url is not None:
         return SearchPlan(reason=_MOVED)
+    if settings.aws.bearer_token is not None and not _has_aws_keys(settings):
+        return SearchPlan(reason=_NO_KEYS)
     region = _region(settings)
     if region is None:
         return SearchPlan(reason=_NOWHERE)
     return SearchPlan(names=("agentcore-api",), region=region)
+
+
+def _has_aws_keys(settings: Settings) -> bool:
+    try:
+        return describe_aws_keys(settings) is not None
+    except ProfileError:
+        return False
 
 
 def _region(settings: Settings) -> str | None:

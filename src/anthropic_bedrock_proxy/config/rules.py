@@ -101,6 +101,15 @@ def by_searcher(text: str) -> dict[str, str]:
     return {"": text}
 
 
+def _search_keys(text: str) -> str | None:
+    named = by_searcher(text)
+    if "" not in named:
+        return text if re.fullmatch(r"[!-~]+(?:, *[!-~]+)*", text) else None
+    # A list, or a name that nobody has, would be taken for one long key.
+    odd = "," in text or re.match(r"[a-z-]{2,20}=(?!=*$)", text)
+    return text if not odd and re.fullmatch(r"[!-~]+", text) else None
+
+
 def _search_urls(text: str) -> str | None:
     good = all(_with_port(_SEARCH_URL, url) for url in by_searcher(text).values())
     return text if good else None
@@ -168,7 +177,7 @@ EXECUTORS = Rule("unix:///PATH or http://HOST:PORT; several with commas between"
 SEARCHERS = Rule(f"auto, or of {', '.join(_SEARCHERS)} some with commas between", _searchers)
 SEARCH_KEYS = Rule(
     "a key of letters, digits and signs of ASCII without blanks, or NAME=KEY with commas between",
-    lambda text: text if re.fullmatch(r"[!-~]+(?:, *[!-~]+)*", text) else None,
+    _search_keys,
     hides=True,
 )
 SEARCH_URLS = Rule(

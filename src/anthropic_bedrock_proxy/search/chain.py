@@ -76,11 +76,11 @@ class SearchChain:
                 "too_many_requests",
                 f"the key has used up WEB_SEARCH_RATE_LIMIT; the next search is in {seconds:.0f} s",
             )
+        await self._take_slot(key)
         try:
-            async with self._slots.turn(key):
-                hits = await self._first_answer(query)
-        except BusyError as error:
-            raise SearchError("too_many_requests", "too many searches of the key wait") from error
+            hits = await self._first_answer(query)
+        finally:
+            self._slots.give_back(key)
         self._cache.put(key, query, hits, self._clock())
         return hits
 
@@ -93,6 +93,13 @@ class SearchChain:
         """Lets go of the connections of all back ends."""
         for backend, _ in self._backends:
             await backend.close()
+
+    async def _take_slot(self, key: str) -> None:
+        try:
+            async with asyncio.timeout(self._options.timeout_seconds):
+                await self._slots.take(key)
+        except (BusyError, TimeoutError) as error:
+            raise SearchError("too_many_requests", "too many searches of the key wait") from error
 
     async def _first_answer(self, query: SearchQuery) -> list[SearchHit]:
         now = self._clock()
