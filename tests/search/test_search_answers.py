@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.aws.connect import Endpoint
-from anthropic_bedrock_proxy.aws.credentials import StaticSource
+from anthropic_bedrock_proxy.aws.credentials import CredentialsError, StaticSource
 from anthropic_bedrock_proxy.aws.sigv4 import Credentials
 from anthropic_bedrock_proxy.search.agentcore import AgentCoreSearch
 from anthropic_bedrock_proxy.search.agentcore_gateway import (
@@ -140,3 +140,26 @@ def test_what_is_nested_too_deeply_is_an_error(kind):
 )
 def test_the_region_of_a_gateway(host, region):
     assert region_of(host) == region
+
+
+def test_without_aws_keys_it_says_what_to_give():
+    class NoKeys:
+        current = None
+
+        async def get(self):
+            raise CredentialsError("none of arn:aws:iam::123456789012:role/x")
+
+    signed = SignedClient(OneAnswer(None), region="us-east-1", credentials=NoKeys(), denied="d")
+    with pytest.raises(SearchError, match="AWS_PROFILE") as refused:
+        asyncio.run(AgentCoreSearch(signed).search(SearchQuery("q")))
+    assert refused.value.code == "unavailable"
+    assert "123456789012" not in refused.value.reason
+
+
+def test_an_event_stream_tells_the_answer_behind_what_tells_of_progress():
+    headers = {b"content-type": b"text/event-stream"}
+    result = {"jsonrpc": "2.0", "id": 1, "result": recorded("agentcore")}
+    progress = b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\n\n'
+    whole = progress + b"data: " + json.dumps(result).encode() + b"\n\n"
+    assert len(outcome("agentcore", SearchAnswer(200, headers, whole))) == 2
+    assert outcome("agentcore", SearchAnswer(200, headers, progress)) == "unavailable"
