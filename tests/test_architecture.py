@@ -27,7 +27,7 @@ ALLOWED = {
     "aws": set(),
     "upstream": {"aws", "protocol", "__version__"},
     "fetch": {"aws", "__version__"},
-    "search": {"aws", "__version__"},
+    "search": {"aws", "fetch.base", "fetch.fair_slots", "__version__"},
     "sandbox": {"aws", "__version__"},
     "tools": {
         "models.betas",
@@ -92,6 +92,7 @@ ALLOWED = {
         "sandbox.base",
         "sandbox.kept_files",
         "sandbox.wire",
+        "search.state",
         "__version__",
     },
     "process": {"config", "http.server"},

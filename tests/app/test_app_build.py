@@ -10,7 +10,7 @@ import pytest
 from anthropic_bedrock_proxy.app.build import App
 
 PARTS = ("bounds", "store", "journal", "resolver", "providers", "updates", "fetcher", "pages",
-         "sandbox", "budgets", "limiter")  # fmt: skip
+         "sandbox", "searcher", "budgets", "limiter")  # fmt: skip
 
 
 def test_a_part_that_cannot_be_closed_costs_no_log_line():

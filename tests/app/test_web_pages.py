@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from fakeserver import ok, serving
@@ -96,7 +97,8 @@ def test_the_tool_is_served_where_it_is_enabled(settings, enabled):
         web_fetch_default_max_uses="3",
         web_fetch_default_max_content_tokens="400",
     )
-    toolset = make_toolset(made, OnDemandSandbox(made, None), OnDemandPages(made))
+    searcher, seals = SimpleNamespace(enabled=False), None
+    toolset = make_toolset(made, OnDemandSandbox(made, None), searcher, seals, OnDemandPages(made))
     tool = toolset.claiming("web_fetch_20250910")
     assert (tool is not None) is enabled
     options = make_fetch_options(made)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from dynamo_servers import fresh_names, server
+from fake_search import FakeSearch
 from redisprocess import RedisProcess
 from walls import docker_image
 
@@ -167,6 +168,51 @@ def test_without_anything(doctor, tmp_path):
     )
     assert lines["endpoint"]["found"].startswith("TCP: ")
     assert "hush" not in json.dumps(lines)
+
+
+def test_each_back_end_of_web_search_is_asked_once(doctor, bedrock, sim):
+    with FakeSearch("tavily") as one, FakeSearch("brave") as two:
+        given = bedrock | {
+            "WEB_SEARCH_PROVIDER": "tavily,brave",
+            "WEB_SEARCH_API_KEY": "tavily=hush,brave=hush",
+            "WEB_SEARCH_URL": f"tavily={one.url},brave={two.url}",
+        }
+        _, lines = doctor("--no-model-calls", **given)
+        assert lines["web search"]["found"] == "tavily, brave: not asked"
+        assert one.asked == []
+        two.mode = 401
+        code, lines = doctor(**given)  # of lines with one name the last is kept
+        assert (code, lines["web search"]["state"]) == (1, "fail")
+        assert lines["web search"]["found"].startswith("brave: it refuses us (HTTP 401)")
+        assert "WEB_SEARCH_API_KEY" in lines["web search"]["found"]
+        two.mode = None
+        code, lines = doctor(**given)
+        assert (code, lines["web search"]["found"]) == (0, "brave: a search was answered")
+        two.hits = ()
+        code, lines = doctor(**given)
+        assert (code, lines["web search"]["state"]) == (0, "warn")
+        assert len(one.asked) == len(two.asked) == 3
+        assert "hush" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "words"),
+    [
+        ({}, "ok", "BEDROCK_ENDPOINT_URL leads elsewhere"),
+        ({"ENABLE_WEB_SEARCH": "false"}, "ok", "ENABLE_WEB_SEARCH is false"),
+        ({"WEB_SEARCH_PROVIDER": "tavily"}, "warn", "needs its key"),
+        ({"WEB_SEARCH_PROVIDER": "tavily", "ENABLE_WEB_SEARCH": "no"}, "ok", "is false"),
+        (
+            {"WEB_SEARCH_PROVIDER": "searxng", "WEB_SEARCH_URL": "http://127.0.0.1:1"},
+            "fail",
+            "searxng: cannot connect (Connection refused)",
+        ),
+    ],
+)
+def test_web_search_that_is_not_there(doctor, bedrock, sim, given, state, words):
+    _, lines = doctor(**bedrock, **given)
+    assert lines["web search"]["state"] == state
+    assert words in lines["web search"]["found"]
 
 
 def test_settings_that_cannot_be_are_a_line(doctor, tmp_path):

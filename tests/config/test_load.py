@@ -260,9 +260,8 @@ def test_session_token_from_elsewhere_is_a_warning(files):
 
 
 def test_given_settings_without_effect_are_listed(files):
-    settings = files(environ={"WEB_SEARCH_MAX_RESULTS": "5", "PORT": "1"}, env="DEBUG=1\n")
+    settings = files(environ={"PORT": "1"}, env="DEBUG=1\n")
     assert settings.no_effect == (
-        NoEffect("WEB_SEARCH_MAX_RESULTS", "environment", "waits for the web search tool"),
         NoEffect("DEBUG", ".env", "accepted and ignored: replaced by LOG_LEVEL=DEBUG"),
     )
 

@@ -112,7 +112,11 @@ def test_what_is_written_lies_on_the_volume(settings):
 
 
 def actions(text):
-    return set(re.findall(r"\b(?:bedrock|bedrock-mantle|pricing|dynamodb|sts):[A-Z]\w+", text))
+    return set(
+        re.findall(
+            r"\b(?:bedrock|bedrock-agentcore|bedrock-mantle|pricing|dynamodb|sts):[A-Z]\w+", text
+        )
+    )
 
 
 def test_a_task_may_do_what_the_code_does_and_nothing_else():
@@ -123,6 +127,7 @@ def test_a_task_may_do_what_the_code_does_and_nothing_else():
     wanted = said | {f"dynamodb:{call}" for call in calls}
     # Tables are made by the deployment, and roles are assumed by the option that names them.
     wanted -= {"dynamodb:CreateTable", "dynamodb:UpdateTimeToLive", "sts:AssumeRole"}
+    wanted -= {"bedrock-agentcore:InvokeGateway"}  # on a gateway that only its operator knows
     granted = {action for statement in fact("policy.json") for action in statement["Action"]}
     # What Bedrock asks for beside InvokeModel where GUARDRAIL_IDENTIFIER is set.
     assert granted == wanted | {"bedrock:ApplyGuardrail"}

@@ -172,6 +172,12 @@ BEFORE = {
     ),
     "docs/how-to/troubleshooting.md": (SIMULATOR,),
     "docs/how-to/upgrade.md": (SIMULATOR,),
+    "docs/how-to/web-search.md": (
+        f"{sys.executable} {ROOT}/tests/support/fake_search.py searxng --port 8080",
+        "export WEB_SEARCH_PROVIDER=searxng WEB_SEARCH_URL=http://127.0.0.1:8080",
+        SIMULATOR,
+        PROXY,
+    ),
     "docs/reference/cli.md": (PROXY, f"echo {MASTER} >admin.key"),
     "docs/reference/data.md": ("mkdir ~/backups",),
 }

@@ -24,7 +24,9 @@ from servers import ROOT, clean_environment
 
 _SECONDS = 60.0
 _SERVER = re.compile(r"\banthropic-bedrock-proxy (serve|bedrock-sim|sandboxd)\b")
-_OTHER_SERVERS = re.compile(r"\b(moto\.server|dynalite/cli\.js|http\.server|redis-server)\b")
+_OTHER_SERVERS = re.compile(
+    r"\b(moto\.server|dynalite/cli\.js|http\.server|redis-server|fake_search\.py)\b"
+)
 _PORT = re.compile(r"(?:--port |http\.server |--listen \S*:)(\d+)")
 _PROGRAMS = Path(doc_programs.__file__)
 _NOT_IN_ROOT = {"data", "dist", "site"}

@@ -121,7 +121,7 @@ def test_of_each_route_without_a_key_or_with_a_wrong_method(application, method,
 
 
 OPEN = {
-    *("/health", "/health/ptc", "/liveness", "/metrics", "/ready"),
+    *("/health", "/health/ptc", "/health/web-search", "/liveness", "/metrics", "/ready"),
     *("/api/event_logging/batch", "/api/hello", "/docs", "/docs/{name}", "/openapi.json", "/"),
 }
 

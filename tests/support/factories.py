@@ -33,6 +33,7 @@ from anthropic_bedrock_proxy.http.docs_page import DocsPage
 from anthropic_bedrock_proxy.http.health import Health
 from anthropic_bedrock_proxy.http.metrics import MetricsRoutes
 from anthropic_bedrock_proxy.http.sandbox_health import SandboxHealth
+from anthropic_bedrock_proxy.http.search_health import SearchHealth
 from anthropic_bedrock_proxy.limits.memory import MemoryLimiter
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.store.memory.store import MemoryStore
@@ -106,6 +107,7 @@ def make_routes(
     registry=None,
     health=None,
     sandbox_health=None,
+    search_health=None,
     files=None,
     render_metrics=no_metrics,
     content=(),
@@ -128,12 +130,14 @@ def make_routes(
     )
     health = health or Health(environment="development")
     sandbox_health = sandbox_health or SandboxHealth(None, {})
+    search_health = search_health or SearchHealth(None, {})
     files_api = FilesAPI(files, authentication, max_file_bytes=max_file_bytes)
     routes = [
         *api.routes(),
         *files_api.routes(),
         *health.routes(),
         *sandbox_health.routes(),
+        *search_health.routes(),
         *MetricsRoutes(render_metrics).routes(),
     ]
     if build_admin is not None:

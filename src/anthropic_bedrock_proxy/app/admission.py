@@ -19,6 +19,7 @@ from ..store.base.ledger import Ledger
 from ..store.journal import Journal
 from ..upstream.providers import Providers
 from .models import load_prices
+from .search import search_price_nano
 
 if TYPE_CHECKING:
     from ..limits.base import Limiter
@@ -51,7 +52,16 @@ def make_counters(
     serves = settings.budgets.unpriced_models == "serve"
     holds = Holds(settings.budgets.holds, pricing)
     limits = make_limits(settings, limiter)
-    return Counters(journal, pricing, limits, budgets, holds, time.monotonic, serves)
+    return Counters(
+        journal,
+        pricing,
+        limits,
+        budgets,
+        holds,
+        time.monotonic,
+        serves,
+        search_nano=search_price_nano(settings),
+    )
 
 
 def make_authenticator(

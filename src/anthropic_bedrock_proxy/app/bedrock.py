@@ -120,9 +120,14 @@ def make_resolver(settings: Settings) -> Resolver:
 
 def describe_credentials(settings: Settings) -> str | None:
     """Names the place where AWS credentials will come from, without any network; None: nowhere."""
-    aws = settings.aws
-    if aws.bearer_token:
+    if settings.aws.bearer_token:
         return "AWS_BEARER_TOKEN_BEDROCK"
+    return describe_aws_keys(settings)
+
+
+def describe_aws_keys(settings: Settings) -> str | None:
+    """Names the place where AWS keys to sign with will come from, likewise."""
+    aws = settings.aws
     environ = aws_environ(settings)
     if aws.access_key_id:
         if not aws.session_token:

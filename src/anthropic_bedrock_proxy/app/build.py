@@ -29,7 +29,7 @@ from ..telemetry.request_log.writer import RequestLog
 from ..telemetry.watchdog import Watchdog
 from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
-from .bedrock import make_control, make_providers, read_providers
+from .bedrock import make_control, make_providers, make_wiring, read_providers
 from .catalog import CatalogUpdates
 from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
 from .health import check_health, make_health
@@ -44,6 +44,8 @@ from .observers import (
     make_request_log,
 )
 from .sandbox import OnDemandSandbox
+from .seals import OnDemandSeals
+from .search import OnDemandSearcher, check_search
 from .start_note import note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
@@ -97,6 +99,7 @@ class App:
         fetcher: OnDemandFetcher,
         pages: OnDemandPages,
         sandbox: OnDemandSandbox,
+        searcher: OnDemandSearcher,
         budgets: Budgets,
         limiter: Limiter,
         ended: EndedRequests,
@@ -119,6 +122,7 @@ class App:
         self._fetcher = fetcher
         self._pages = pages
         self._sandbox = sandbox
+        self._searcher = searcher
         self._budgets = budgets
         self._limiter = limiter
         self._ended = ended
@@ -159,6 +163,7 @@ class App:
         self._fetcher.close()
         await self._pages.close()
         await self._sandbox.close()
+        await self._searcher.close()
         await self._providers.close()
         for task in self._tasks:
             task.cancel()
@@ -178,6 +183,7 @@ def check(settings: Settings) -> None:
     check_health(settings)
     check_tracing(settings)
     check_syncs(settings)
+    check_search(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)
@@ -215,6 +221,7 @@ async def build(
     fetcher = OnDemandFetcher(lambda: make_fetcher(settings))
     pages = OnDemandPages(settings)
     sandbox = OnDemandSandbox(settings, inherited.own_executor)
+    searcher = OnDemandSearcher(settings, lambda: make_wiring(settings, resolver))
     failover = make_failover(settings)
     messages, counting = make_gateway(
         settings,
@@ -225,6 +232,8 @@ async def build(
         fetcher=fetcher,
         pages=pages,
         sandbox=sandbox,
+        searcher=searcher,
+        seals=OnDemandSeals(settings, store.kept_secrets),
         failover=failover,
     )
     metrics = make_metrics(settings, board, registry)
@@ -247,6 +256,8 @@ async def build(
         counting=counting,
         health=health,
         sandbox_health=sandbox.health(),
+        search_health=searcher.health(),
+        server_tools=_server_tools(settings, sandbox, searcher),
         files=sandbox.client if sandbox.enabled else None,
         content=make_content_observers(settings, tracing),
         render_metrics=metrics.render if metrics is not None else None,
@@ -287,6 +298,7 @@ async def build(
         fetcher=fetcher,
         pages=pages,
         sandbox=sandbox,
+        searcher=searcher,
         budgets=counters.budgets,
         limiter=limiter,
         ended=ended,
@@ -296,6 +308,18 @@ async def build(
         tracing=tracing,
         watchdog=watchdog,
     )
+
+
+def _server_tools(
+    settings: Settings, sandbox: OnDemandSandbox, searcher: OnDemandSearcher
+) -> list[str]:
+    """Returns the names of the tools that the proxy runs, as the list of models tells them."""
+    kinds = {
+        "code_execution": sandbox.enabled,
+        "web_search": searcher.enabled,
+        "web_fetch": settings.web.enable_web_fetch,
+    }
+    return [name for name, is_served in kinds.items() if is_served]
 
 
 def _start_tasks(

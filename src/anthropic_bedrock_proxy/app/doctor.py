@@ -25,6 +25,7 @@ from .bedrock import (
 from .doctor_credentials import check_credentials
 from .doctor_models import ModelChecks
 from .doctor_sandboxes import check_sandboxes
+from .doctor_search import SEARCH_SECONDS, check_search
 from .doctor_store import check_store
 from .logs import log_path
 
@@ -75,6 +76,11 @@ def _checks(
         Check("limits", lambda: _limits(settings)),
         Check("journal", lambda: _journal(settings)),
         Check("sandboxes", lambda: check_sandboxes(settings), _WALLS_SECONDS),
+        Check(
+            "web search",
+            lambda: check_search(settings, resolver, call=call_models),
+            SEARCH_SECONDS,
+        ),
         Check("open files", lambda: _open_files(settings)),
     ]
     if (log := log_path(settings)) is not None:

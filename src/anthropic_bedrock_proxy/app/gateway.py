@@ -16,13 +16,15 @@ from ..gateway.failover.failover import Failover, FailoverOptions
 from ..gateway.messages import Messages
 from ..gateway.sources import Sources
 from ..models.registry import Registry
-from ..tools.toolset import Toolset, code_execution, tool_search, web_fetch
+from ..tools.toolset import Toolset, code_execution, tool_search, web_fetch, web_search
 from ..tools.web.fetch_options import WebFetchOptions
 from ..turn.turnstile import Turnstile
 from ..upstream.providers import Providers
 from .catalog import CatalogUpdates
 from .models import make_policy
 from .sandbox import OnDemandSandbox, make_options
+from .seals import OnDemandSeals
+from .search import OnDemandSearcher, make_search_options
 
 if TYPE_CHECKING:
     from ..fetch.cache import CachedFetcher
@@ -39,11 +41,13 @@ def make_gateway(
     fetcher: OnDemandFetcher,
     pages: Pages,
     sandbox: OnDemandSandbox,
+    searcher: OnDemandSearcher,
+    seals: OnDemandSeals,
     failover: Failover,
 ) -> tuple[Messages, Counting]:
     """Makes what serves messages, and what counts tokens."""
     sources = Sources(fetcher if settings.fetch.enabled else NoFetcher())
-    toolset = make_toolset(settings, sandbox, pages)
+    toolset = make_toolset(settings, sandbox, searcher, seals, pages)
     messages = Messages(
         upstreams=providers,
         registry=registry,
@@ -66,11 +70,19 @@ def make_gateway(
     return messages, counting
 
 
-def make_toolset(settings: Settings, sandbox: OnDemandSandbox, pages: Pages) -> Toolset:
+def make_toolset(
+    settings: Settings,
+    sandbox: OnDemandSandbox,
+    searcher: OnDemandSearcher,
+    seals: OnDemandSeals,
+    pages: Pages,
+) -> Toolset:
     """Makes the set of server-side tools that the proxy runs itself."""
     kinds = [tool_search(Turnstile().wait, asyncio.Lock)]
     if sandbox.enabled:
         kinds.append(code_execution(sandbox.client, make_options(settings)))
+    if searcher.enabled:
+        kinds.append(web_search(searcher, seals.load, make_search_options(settings)))
     if settings.web.enable_web_fetch:
         kinds.append(web_fetch(pages, make_fetch_options(settings)))
     return Toolset(kinds, max_model_calls=settings.sandbox.standalone_max_iterations)

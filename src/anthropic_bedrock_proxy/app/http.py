@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from ..http.docs_page import DocsPage
 from ..http.health import Health
 from ..http.metrics import MetricsRoutes, Render
 from ..http.sandbox_health import SandboxHealth
+from ..http.search_health import SearchHealth
 from ..http.server.bounds import ConnectionBounds
 from ..models.registry import Registry
 from ..store.base.store import Store
@@ -50,6 +51,8 @@ def make_application(
     counting: Counting,
     health: Health,
     sandbox_health: SandboxHealth,
+    search_health: SearchHealth,
+    server_tools: Collection[str],
     files: Callable[[], KeptFiles] | None,
     content: Sequence[ContentObserver],
     render_metrics: Render | None,
@@ -58,7 +61,8 @@ def make_application(
 ) -> Application:
     """Makes the application: every route that the proxy serves.
 
-    `files` gives the files of executors when they are needed; None: code is never run.
+    `server_tools` are the kinds that the proxy runs itself. `files` gives the files of executors
+    when they are needed; None: code is never run.
     `content` log or trace what some requests ask; `render_metrics` None: no metrics are kept.
     """
     guard = BruteForceGuard()
@@ -71,7 +75,7 @@ def make_application(
     api = MessagesAPI(
         messages,
         counting,
-        ModelList(registry, server_tools=() if files is None else ("code_execution",)),
+        ModelList(registry, server_tools=server_tools),
         authentication,
         max_body_bytes=settings.server.max_body_bytes,
         content=content,
@@ -86,6 +90,7 @@ def make_application(
         *files_api.routes(),
         *health.routes(),
         *sandbox_health.routes(),
+        *search_health.routes(),
         *metrics.routes(),
         *admin.routes(),
     )

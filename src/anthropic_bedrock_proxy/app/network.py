@@ -20,6 +20,8 @@ from ..upstream.provider_upstream import ProviderUpstream
 
 if TYPE_CHECKING:
     from ..aws.dynamodb import DynamoDB
+    from ..search.client import SearchClient
+    from ..search.signed import SignedClient
     from ..upstream.control import ControlPlane
     from ..upstream.price_list import PriceListAPI
 
@@ -102,6 +104,33 @@ class Wiring:
             endpoint,
             region=self.default.region,
             credentials=self._default_credentials(),
+        )
+
+    def search_client(self, url: str, *, timeout_seconds: float) -> SearchClient:
+        """Builds connections to a search service at a URL."""
+        from ..search.client import SearchClient  # noqa: PLC0415  # seldom needed
+
+        endpoint = Endpoint.from_url(url)
+        options = PoolOptions(max_connections=64, connect_timeout_seconds=min(5.0, timeout_seconds))
+        return SearchClient(
+            self._pool(endpoint, options), endpoint, timeout_seconds=timeout_seconds
+        )
+
+    def signed_search_client(
+        self, client: SearchClient, *, region: str, denied: str
+    ) -> SignedClient:
+        """Builds a search service of AWS, asked with the default provider's AWS keys."""
+        from ..search.signed import SignedClient  # noqa: PLC0415  # seldom needed
+
+        return SignedClient(
+            client, region=region, credentials=self._default_credentials(), denied=denied
+        )
+
+    def agentcore_url(self, region: str) -> str:
+        """Returns where AWS's AgentCore is in a region."""
+        network = self._network
+        return endpoint_url(
+            "bedrock-agentcore", region, fips=network.fips, dualstack=network.dualstack
         )
 
     def price_list(self, url: str | None) -> PriceListAPI:

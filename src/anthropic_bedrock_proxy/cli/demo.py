@@ -28,6 +28,9 @@ _OF_ITS_OWN: Final = {
     "ENABLE_TRACING": {"ENABLE_TRACING": "false"},
     "PRICING_SYNC_URL": {"PRICING_SYNC_URL": ""},
     "MODEL_MAPPING_SYNC_ENABLED": {"MODEL_MAPPING_SYNC_ENABLED": "false"},
+    "WEB_SEARCH_PROVIDER": {"WEB_SEARCH_PROVIDER": "auto"},  # which asks nobody here
+    "WEB_SEARCH_API_KEY": {"WEB_SEARCH_API_KEY": ""},
+    "WEB_SEARCH_URL": {"WEB_SEARCH_URL": ""},
 }
 
 

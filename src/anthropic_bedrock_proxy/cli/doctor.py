@@ -32,7 +32,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
     multiple=True,
     help="Call this model too; may be repeated.",
 )
-@click.option("--no-model-calls", is_flag=True, help="Call no model.")
+@click.option("--no-model-calls", is_flag=True, help="Call no model, search nothing.")
 @config_option
 @json_option
 def command(
@@ -40,8 +40,9 @@ def command(
 ) -> None:
     """Check this installation, each finding with its mend; ends with 1 if a check failed.
 
-    Every configured model is called with one token, which costs a fraction of a cent each;
-    --no-model-calls leaves that out. Without configured models the newest three are called.
+    Every configured model is called with one token, and each provider of web search asked once,
+    which costs a fraction of a cent each; --no-model-calls leaves that out. Without configured
+    models the newest three are called.
     """
     # What is wrong stands in the report; lines of the log would stand between its own.
     logging.disable(logging.CRITICAL)

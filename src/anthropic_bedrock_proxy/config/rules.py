@@ -33,6 +33,8 @@ _GEOGRAPHIES = (PROFILE_PREFIXES[0], REGIONAL, *PROFILE_PREFIXES[1:])
 _SQLITE = r"sqlite:///[^?#]+"
 _UNIX = r"unix:///\S+"
 _LABEL = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}"
+_SEARCHERS = ("agentcore-api", "agentcore", "tavily", "brave", "exa", "searxng")
+_SEARCH_URL = rf"(?i:https?)://{_HOST}(?:/[A-Za-z0-9._~/-]*)?"
 _SERVED = "v1|admin|api|health|metrics|ready|liveness"
 _MAX_PORT = 65535
 _SEAL_KEY = 32  # characters of the shortest
@@ -86,6 +88,51 @@ def _executors(text: str) -> str | None:
     return None
 
 
+def _searchers(text: str) -> str | None:
+    names = [name.strip().lower() for name in text.split(",")]
+    if names == ["auto"] or (set(names) <= {*_SEARCHERS} and len(set(names)) == len(names)):
+        return ",".join(names)
+    return None
+
+
+def by_searcher(text: str) -> dict[str, str]:
+    """Splits `tavily=a,brave=b` by its names; a text without names stands under "".
+
+    >>> by_searcher("tavily=a, brave=b")
+    {'tavily': 'a', 'brave': 'b'}
+    """
+    parts = [part.strip().partition("=") for part in text.split(",")]
+    if all(name in _SEARCHERS and value for name, _, value in parts):
+        return {name: value.strip() for name, _, value in parts}
+    return {"": text}
+
+
+def _search_keys(text: str) -> str | None:
+    named = by_searcher(text)
+    if "" not in named:
+        return text if re.fullmatch(r"[!-~]+(?:, *[!-~]+)*", text) else None
+    # A list, or a name that nobody has, would be taken for one long key.
+    odd = "," in text or re.match(r"[a-z-]{2,20}=(?!=*$)", text)
+    return text if not odd and re.fullmatch(r"[!-~]+", text) else None
+
+
+def _search_urls(text: str) -> str | None:
+    good = all(_with_port(_SEARCH_URL, url) for url in by_searcher(text).values())
+    return text if good else None
+
+
+def _usd(text: str) -> str | None:
+    from decimal import Decimal, InvalidOperation  # noqa: PLC0415  # most never set an amount
+
+    from ..money import nano  # noqa: PLC0415  # same
+
+    try:
+        nano(Decimal(text))
+    except (InvalidOperation, ValueError):
+        return None
+    return text
+
+
 def _header(text: str) -> str | None:
     return text.lower() if re.fullmatch(_HEADER, text) else None
 
@@ -136,5 +183,16 @@ EXECUTORS = Rule("unix:///PATH or http://HOST:PORT; several with commas between"
 SEAL_KEYS = Rule(
     "texts of at least 32 characters each, separated by commas", _seal_keys, hides=True
 )
+SEARCHERS = Rule(f"auto, or of {', '.join(_SEARCHERS)} some with commas between", _searchers)
+SEARCH_KEYS = Rule(
+    "a key of letters, digits and signs of ASCII without blanks, or NAME=KEY with commas between",
+    _search_keys,
+    hides=True,
+)
+SEARCH_URLS = Rule(
+    "http:// or https://, a host, and perhaps a port and a path, or NAME=URL with commas between",
+    _search_urls,
+)
+USD = Rule("an amount of USD such as 0.007, with up to nine digits behind the point", _usd)
 FOLDER = _pattern("the path of a folder, from the root", r"(?:/[A-Za-z0-9_.-]+)+")
 LABEL = _pattern("1 to 63 letters, digits, `_`, `-` or `.`", _LABEL)

@@ -56,9 +56,13 @@ def split_passages(text: str, most: int = MAX_CITED) -> list[tuple[int, int]]:
 
 
 class Passages:
-    """The passages of one turn, by their index."""
+    """The passages of one turn, by their index.
+
+    `pages` are texts that the model is shown, by what tools know them by: each is made once.
+    """
 
     def __init__(self) -> None:
+        self.pages: dict[str, str] = {}
         self._citations: dict[str, Callable[[], Json]] = {}
         self._numbers: dict[str, int] = {}  # of sources
 

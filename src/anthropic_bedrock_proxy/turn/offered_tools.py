@@ -8,7 +8,7 @@ run, they are the model's after all, and a warning says so.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -44,10 +44,13 @@ class TurnTools(msgspec.Struct):
 
 
 def with_code(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:
-    """Returns the request with a definition of code execution, if it has tools that need one."""
+    """Returns the request with a definition of code execution, if it has tools that need one.
+
+    Not where the client wants calls to be such as code does not make: forced, or one at a time.
+    """
     views = request.view.tools or []
     runner = toolset.claiming(_PROVIDED["type"])
-    if runner is None or not runner.runs_code(_PROVIDED):
+    if runner is None or not runner.runs_code(_PROVIDED) or _directs_calls(request):
         return request
     if not any(map(is_for_code, views)):
         return request
@@ -56,6 +59,14 @@ def with_code(request: MessagesRequest, toolset: Toolset) -> MessagesRequest:
     raws = Raw(encode([*decode_raws(request.fields["tools"]), _PROVIDED]))
     view = msgspec.structs.replace(request.view, tools=decode_tools(raws))
     return MessagesRequest({**request.fields, "tools": raws}, view, request.version)
+
+
+def _directs_calls(request: MessagesRequest) -> bool:
+    raw = request.fields.get("tool_choice")
+    choice: Any = None if raw is None else decode(raw)
+    if not isinstance(choice, dict):
+        return False
+    return choice.get("type") == "tool" or bool(choice.get("disable_parallel_tool_use"))
 
 
 def offer_tools(request: MessagesRequest, toolset: Toolset, *, provides_code: bool) -> TurnTools:
@@ -116,7 +127,7 @@ def _functions(
             functions[index] = function
         elif not function.direct:
             warnings.append(
-                f"tools.{index}: code cannot be run here, so the model calls "
+                f"tools.{index}: code cannot be run for this request, so the model calls "
                 f"{function.definition['name']} itself"
             )
     return functions, warnings

@@ -12,7 +12,9 @@ from anthropic_bedrock_proxy.health.findings import OK, Finding
 from anthropic_bedrock_proxy.http.health import Health
 from anthropic_bedrock_proxy.http.openapi.state import schemas
 from anthropic_bedrock_proxy.http.sandbox_health import SandboxHealth
+from anthropic_bedrock_proxy.http.search_health import SearchHealth
 from anthropic_bedrock_proxy.sandbox.wire import ExecutorState
+from anthropic_bedrock_proxy.search.state import BackendState
 
 SCHEMAS = schemas()
 TYPES = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
@@ -85,6 +87,20 @@ def test_every_field_of_the_health_of_sandboxes_is_described(states):
     health = SandboxHealth(None if states is None else lambda: states, {"isolation": "auto"})
     reply = asyncio.run(answer(health.routes(), "/health/ptc"))
     check(SCHEMAS["SandboxHealth"], json.loads(reply.body))
+
+
+@pytest.mark.parametrize(
+    "states",
+    [
+        None,
+        [BackendState(name="tavily")],
+        [BackendState(name="tavily", status="failed", reason="r", age_seconds=1.0, failed=1)],
+    ],
+)
+def test_every_field_of_the_health_of_web_search_is_described(states):
+    health = SearchHealth(None if states is None else lambda: states, {"max_results": 5}, "r")
+    reply = asyncio.run(answer(health.routes(), "/health/web-search"))
+    check(SCHEMAS["SearchHealth"], json.loads(reply.body))
 
 
 def test_a_field_that_is_not_described_is_found():

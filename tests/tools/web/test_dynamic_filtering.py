@@ -7,6 +7,7 @@ import json
 import pytest
 from conversation import KEY
 from fake_sandbox import printed, waiting
+from probe import PROBE, Probe
 from turn_support import call, text
 from web_searches import LAST, NEW, OLD, PYTHON, RUST, Searching, searching, tool
 
@@ -16,7 +17,7 @@ from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOp
 CALLER = "code_execution_20260120"
 CODE = {"type": CALLER, "name": "code_execution"}
 WEATHER = {"name": "weather", "input_schema": {"type": "object"}, "allowed_callers": [CALLER]}
-DIRECT = "code cannot be run here, so the model calls web_search itself"
+DIRECT = "code cannot be run for this request, so the model calls web_search itself"
 
 
 def python(identifier="t", code="await web_search({'query': 'q'})"):
@@ -98,6 +99,16 @@ def test_excluded_results_stay_here():
     assert types(talk.ask([searching()], [text("b")]))[1] == "web_search_tool_result"
 
 
+def test_code_that_calls_nothing_needs_no_client_tools():
+    """Beside tools that code may not call: they stay the model's."""
+    plain = {"name": "plain", "input_schema": {"type": "object"}}
+    probe = Probe()
+    talk = Searching(tools=[tool(NEW), CODE, plain, PROBE], kinds=[probe.kind])
+    talk.ask([text("b")])
+    (_, tools) = talk.seen()
+    assert [each["name"] for each in tools][-2:] == ["plain", "probe"]
+
+
 def test_both_may_search_if_the_client_says_so():
     given = [tool(NEW, allowed_callers=["direct", CALLER])]
     talk = Searching([RUST], [PYTHON], tools=given, cells=[waits(), printed("x")])
@@ -176,6 +187,20 @@ def test_without_a_sandbox_the_model_searches_and_a_warning_says_so(more):
     assert talk.warnings == [f"tools.0: {DIRECT}"]
     (_, tools) = talk.seen()
     assert [each["name"] for each in tools] == ["web_search"]
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"type": "tool", "name": "web_search"}, {"type": "auto", "disable_parallel_tool_use": True}],
+)
+def test_calls_that_code_does_not_make_are_the_models(choice):
+    talk = Searching([RUST], tools=[tool(NEW)])
+    talk.ask([searching()], [text("b")], tool_choice=choice)
+    assert talk.warnings == [f"tools.0: {DIRECT}"]
+    talk = Searching(tools=[tool(NEW)])
+    talk.ask([text("b")], tool_choice={"type": "any"})
+    assert talk.warnings == []
+    assert talk.ask([text("b")], tool_choice="auto")
 
 
 def test_a_sandbox_that_is_down_is_no_reason_not_to_search():

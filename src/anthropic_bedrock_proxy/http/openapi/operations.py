@@ -186,6 +186,7 @@ TABLE: Final[dict[tuple[str, str], Description]] = {
     ("/ready", "GET"): _state("ready", "Readiness", unwell=True),
     ("/liveness", "GET"): _state("liveness", "Liveness"),
     ("/health/ptc", "GET"): _state("health.ptc", "SandboxHealth", unwell=True),
+    ("/health/web-search", "GET"): _state("health.webSearch", "SearchHealth", unwell=True),
     ("/metrics", "GET"): Description(
         id="metrics",
         tag=STATE,

@@ -1,4 +1,4 @@
-"""Schemas of the paths that tell how the proxy is: /health, /ready, /liveness, /health/ptc."""
+"""Schemas of the paths that tell how the proxy is: /health and those below, /ready, /liveness."""
 
 from __future__ import annotations
 
@@ -84,6 +84,38 @@ def schemas() -> dict[str, Any]:
                 "running": _count("Pieces of work that run now."),
                 "waiting": _count("Pieces of work that wait for a place."),
                 "warm": _count("Sandboxes that are ready for who comes next."),
+            },
+        ),
+        "SearchHealth": record(
+            "How web searches have gone. With `unhealthy` the status is 503.",
+            {
+                "enabled": _yes_no("Whether there is a back end."),
+                "status": _one_of(
+                    "`idle` before the first search, `degraded` if some back ends failed at their "
+                    "last one, `unhealthy` if all did.",
+                    *("disabled", "idle", "healthy", "degraded", "unhealthy"),
+                ),
+                "config": {
+                    "type": "object",
+                    "description": "Settings of web search that tell no secret.",
+                },
+            },
+            reason=_text("Why there is no back end, or one less than was named."),
+            backends=array(reference("schemas", "SearchBackend"))
+            | {"description": "If there is one; in the order in which they are asked."},
+        ),
+        "SearchBackend": record(
+            "One back end of web search, as this worker's last search left it.",
+            {
+                "name": _text("Its name in WEB_SEARCH_PROVIDER."),
+                "status": _one_of(
+                    "`idle` before its first search.", *("idle", "healthy", "unhealthy")
+                ),
+                "reason": _text("Why it failed."),
+                "age_seconds": optional({"type": "number", "minimum": 0})
+                | {"description": "Since its last search; null before the first."},
+                "succeeded": _count("Searches that it answered."),
+                "failed": _count("Searches that it did not answer."),
             },
         ),
     }

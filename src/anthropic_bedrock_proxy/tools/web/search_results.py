@@ -74,15 +74,16 @@ class ResultSeals:
 
     def hits(self, content: list[Any]) -> list[SearchHit]:
         """Opens the content of a result block. Raises `UnreadableResultError`, or MISSHAPEN's."""
-        found = []
-        for place, block in enumerate(content):
-            try:
-                plain = self._seals.open(self._tenant, _CONTENT, block["encrypted_content"])
-            except SealError as error:
-                where = f"{place}.encrypted_content"
-                raise UnreadableResultError(where, f"{error.reason}; {_MEND}") from None
-            found.append(_decode_hit(plain))
-        return found
+        return [self.hit(block, place) for place, block in enumerate(content)]
+
+    def hit(self, block: Json, place: int) -> SearchHit:
+        """Opens one of the pages of a result block. Raises as `hits`."""
+        try:
+            plain = self._seals.open(self._tenant, _CONTENT, block["encrypted_content"])
+        except SealError as error:
+            where = f"{place}.encrypted_content"
+            raise UnreadableResultError(where, f"{error.reason}; {_MEND}") from None
+        return _decode_hit(plain)
 
     def citation(self, hit: SearchHit, index: str, passage: str) -> Json:
         """Returns the citation of a passage."""
@@ -117,13 +118,21 @@ def to_tool_result(content: Any, context: RequestContext, seals: ResultSeals) ->
         code = content["error_code"]
         return {"content": f"{code}: {_WORDS.get(code, code)}", "is_error": True}
     shown = []
-    for hit in seals.hits(content):
-        lines = [f"[{index}] {text}" for index, text in _noted(hit, context, seals)]
-        age = {"age": hit.page_age} if hit.page_age else {}
-        told = {"url": hit.url, "title": hit.title} | age
-        head = " ".join(f"{name}={encode(value).decode()}" for name, value in told.items())
-        shown.append("\n".join((f"<result {head}>", *lines, "</result>")))
+    pages = context.passages.pages
+    for place, block in enumerate(content):
+        seal = block["encrypted_content"]
+        if seal not in pages:  # a client may send one again and again
+            pages[seal] = _page(seals.hit(block, place), context, seals)
+        shown.append(pages[seal])
     return {"content": "\n".join(shown) or _NOTHING}
+
+
+def _page(hit: SearchHit, context: RequestContext, seals: ResultSeals) -> str:
+    lines = [f"[{index}] {text}" for index, text in _noted(hit, context, seals)]
+    age = {"age": hit.page_age} if hit.page_age else {}
+    told = {"url": hit.url, "title": hit.title} | age
+    head = " ".join(f"{name}={encode(value).decode()}" for name, value in told.items())
+    return "\n".join((f"<result {head}>", *lines, "</result>"))
 
 
 def to_code(content: Any, context: RequestContext, seals: ResultSeals) -> str:

@@ -1,0 +1,76 @@
+"""A short memory of results, by key: a model asks the same again, and clients repeat requests.
+
+A key never gets results that were found for another one. What finds no room is not kept; what has
+lapsed goes with the next look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from .base import SearchHit, SearchQuery
+
+MAX_BYTES: Final = 8 * 1024 * 1024
+_PART: Final = 4  # a key gets at most this part of the memory
+_OVERHEAD: Final = 512  # bytes of an entry without texts, about
+
+
+class _Results(msgspec.Struct, frozen=True, gc=False):
+    until: float
+    hits: tuple[SearchHit, ...]
+    size: int
+
+
+class ResultCache:
+    """Results by key and query, for so many seconds."""
+
+    def __init__(self, seconds: float, *, max_bytes: int = MAX_BYTES) -> None:
+        """`seconds` 0: nothing is kept. `max_bytes` bounds all, a quarter of it one key."""
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._kept: dict[tuple[str, SearchQuery], _Results] = {}  # in the order of time
+        self._sizes: dict[str, int] = {}  # by key
+        self.size = 0
+
+    def get(self, key: str, query: SearchQuery, now: float) -> list[SearchHit] | None:
+        """Returns the results of a key's query; None if they are not known."""
+        self._forget_lapsed(now)
+        found = self._kept.get((key, query))
+        return None if found is None else list(found.hits)
+
+    def put(self, key: str, query: SearchQuery, hits: Sequence[SearchHit], now: float) -> None:
+        """Keeps results, if there is room."""
+        if not self._seconds:
+            return
+        self._forget_lapsed(now)
+        self._drop((key, query))
+        size = _size(query, hits)
+        of_key = self._sizes.get(key, 0) + size
+        if of_key > self._max_bytes // _PART or self.size + size > self._max_bytes:
+            return
+        self._kept[key, query] = _Results(now + self._seconds, tuple(hits), size)
+        self._sizes[key] = of_key
+        self.size += size
+
+    def _forget_lapsed(self, now: float) -> None:
+        while self._kept and self._kept[name := next(iter(self._kept))].until <= now:
+            self._drop(name)
+
+    def _drop(self, name: tuple[str, SearchQuery]) -> None:
+        found = self._kept.pop(name, None)
+        if found is None:
+            return
+        self.size -= found.size
+        self._sizes[name[0]] -= found.size
+        if not self._sizes[name[0]]:
+            del self._sizes[name[0]]
+
+
+def _size(query: SearchQuery, hits: Sequence[SearchHit]) -> int:
+    # Python keeps a character in up to four bytes.
+    domains = sum(map(len, (*query.allowed_domains, *query.blocked_domains)))
+    texts = sum(len(hit.url) + len(hit.title) + len(hit.text) for hit in hits)
+    return _OVERHEAD * (1 + len(hits)) + 4 * (len(query.text) + domains + texts)
