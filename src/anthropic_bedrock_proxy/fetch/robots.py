@@ -17,7 +17,6 @@ from urllib.robotparser import RobotFileParser
 import msgspec
 
 from .base import (
-    BusyError,
     Fetched,
     NotAccessibleError,
     NotAllowedError,
@@ -68,23 +67,22 @@ class Robots:
             raise NotAllowedError("its site's robots.txt forbids it")
 
     async def _learn(self, origin: str, fetch: FetchRules) -> _Rules:
-        text, seconds = "", KEPT_SECONDS
-        parser: RobotFileParser | None = None
-        lines: list[str] = []
+        text: str | None = ""
         try:
             text = (await fetch(f"{origin}/robots.txt")).body.decode("utf-8-sig", "replace")
+        except StatusError as error:
+            text = None if error.status in _SERVER_FAULT else ""
+        except NotAccessibleError:
+            text = None
         except (WrongTypeError, TooLargeError, NotAllowedError):
             pass  # it is none: no rules
-        except BusyError:
-            raise
-        except NotAccessibleError as error:
-            if not isinstance(error, StatusError) or error.status in _SERVER_FAULT:
-                seconds = FAILED_SECONDS
-        if seconds == KEPT_SECONDS:
+        if text is None:
+            rules = _Rules(self._now() + FAILED_SECONDS, None, 1)
+        else:
             lines = [line for line in text.splitlines()[:_MAX_LINES] if len(line) <= _MAX_LINE]
             parser = RobotFileParser()
             await asyncio.to_thread(parser.parse, lines)
-        rules = _Rules(self._now() + seconds, parser, len(lines) + 1)
+            rules = _Rules(self._now() + KEPT_SECONDS, parser, len(lines) + 1)
         self._keep(origin, rules)
         return rules
 

@@ -339,7 +339,12 @@ def test_domains_hold_for_the_url_and_for_where_it_leads(domains, last, code):
 
 @pytest.mark.parametrize(
     ("kind", "given", "fresh"),
-    [(FIRST, {}, False), (THIRD, {"use_cache": True}, False), (LATEST, {"use_cache": False}, True)],
+    [
+        (FIRST, {}, False),
+        (THIRD, {"use_cache": True}, False),
+        (THIRD, {"use_cache": None}, False),
+        (LATEST, {"use_cache": False}, True),
+    ],
 )
 def test_a_cache_may_be_passed_by(kind, given, fresh):
     talk = Fetching(PYTHON, tools=[tool(kind, **given)])

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-import msgspec
-
-from ...errors import InvalidRequestError
 from ...fetch.base import (
     BusyError,
     FetchError,
@@ -31,19 +28,11 @@ from ..base import (
     ToolCall,
     ToolOffer,
 )
-from .definition import (
-    CITING,
-    custom_tool,
-    function_for,
-    is_excluded,
-    read_bound,
-    read_max_uses,
-)
-from .domains import DomainRules, read_domains
+from .definition import CITING, custom_tool, function_for
 from .fetch_options import WebFetchOptions
 from .fetch_results import RESULT, failed, fetched, index_of, to_code, to_tool_result
+from .fetch_wish import FetchWish, cites
 from .known_urls import KnownURLs, normalized
-from .url_sources import URLSources, read_url_sources
 from .versions import FETCH, FETCH_PREFIX, FETCH_VERSIONS, check_version
 
 MAX_URL: Final = 250  # characters
@@ -121,7 +110,7 @@ class WebFetch(ServerTool):
 
         Raises `InvalidRequestError` with the path.
         """
-        words = _CODE_WORDS + _CODE_CITED * _cites(tool, path)
+        words = _CODE_WORDS + _CODE_CITED * cites(tool, path)
         return function_for(tool, custom_tool(tool, words, "url", "The URL to fetch"))
 
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:  # noqa: ARG002  # they are calls as any
@@ -144,46 +133,6 @@ class WebFetch(ServerTool):
     def index_of(self, citation: Json, context: RequestContext) -> str | None:
         """Returns the index of a passage that was cited."""
         return index_of(citation, context)
-
-
-class FetchWish(msgspec.Struct, frozen=True):
-    """The definition of the tool, as the client wants fetches to be."""
-
-    domains: DomainRules
-    sources: URLSources
-    max_uses: int
-    max_tokens: int
-    cites: bool
-    fresh: bool
-    excluded: bool
-
-    @classmethod
-    def read(
-        cls, tool: Json, path: str, tools: RequestTools, options: WebFetchOptions
-    ) -> FetchWish:
-        """Raises `InvalidRequestError` with the path."""
-        cached = tool.get("use_cache", True)
-        if not isinstance(cached, bool):
-            raise InvalidRequestError(f"{path}.use_cache: true or false is required")
-        return cls(
-            read_domains(tool, path),
-            read_url_sources(tool, path, {view.name for view in tools.views}),
-            read_max_uses(tool, path, options.default_max_uses),
-            read_bound(tool, path, "max_content_tokens") or options.default_max_tokens,
-            _cites(tool, path),
-            not cached,
-            is_excluded(tool, path),
-        )
-
-
-def _cites(tool: Json, path: str) -> bool:
-    given = tool.get("citations")
-    if given is None:
-        return False
-    enabled = given.get("enabled", False) if isinstance(given, dict) else None
-    if not isinstance(enabled, bool):
-        raise InvalidRequestError(f"{path}.citations: expected an object with `enabled`")
-    return enabled
 
 
 class Fetches:
