@@ -136,7 +136,7 @@ def contents(files, variant):
     return [path for path in kept if not path.startswith(("/dev/", "/.dockerenv"))]
 
 
-@pytest.mark.parametrize(("variant", "most"), [("minimal", 17), ("ptc", 24)])
+@pytest.mark.parametrize(("variant", "most"), [("minimal", 22), ("ptc", 24)])
 def test_it_is_small(docker, images, variant, most):
     saved = subprocess.check_output([docker, "save", images[variant]])
     size = len(gzip.compress(saved, 6))
