@@ -28,6 +28,7 @@ class Conversation:
         self.messages = [ASKED]
         self.calls = None
         self.warnings = None
+        self.ran = ()
         self.key = key
         self.numbers = 0
 
@@ -53,6 +54,7 @@ class Conversation:
             events = []
             while (some := await stream.read(5)) is not None:
                 events += some
+            self.ran = begun.timeline.tools
             return events
 
         events = asyncio.run(main())
