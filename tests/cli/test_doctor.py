@@ -185,7 +185,9 @@ def test_each_back_end_of_web_search_is_asked_once(doctor, bedrock, sim):
         two.mode = 401
         code, lines = doctor(**given)  # of lines with one name the last is kept
         assert (code, lines["web search"]["state"]) == (1, "fail")
-        assert lines["web search"]["found"].startswith("brave: it refuses us (HTTP 401)")
+        assert lines["web search"]["found"].startswith(
+            f"brave at {two.url.removeprefix('http://')}: it refuses us (HTTP 401)"
+        )
         assert "WEB_SEARCH_API_KEY" in lines["web search"]["found"]
         two.mode = None
         code, lines = doctor(**given)
@@ -207,7 +209,7 @@ def test_each_back_end_of_web_search_is_asked_once(doctor, bedrock, sim):
         (
             {"WEB_SEARCH_PROVIDER": "searxng", "WEB_SEARCH_URL": "http://127.0.0.1:1"},
             "fail",
-            "searxng: cannot connect (Connection refused)",
+            "searxng at 127.0.0.1:1: cannot connect (Connection refused): let ",
         ),
     ],
 )

@@ -10,6 +10,7 @@ import msgspec
 
 from ..config import Settings, SettingsError
 from ..config.aws_files import ProfileError
+from ..config.load import DEFAULT
 from ..config.rules import by_searcher
 from ..http.search_health import SearchHealth
 from ..money import nano
@@ -63,6 +64,12 @@ def plan_search(settings: Settings) -> SearchPlan:
     plan = _as_named(settings)
     lack = lack_of("web_search") if plan.names else ""
     return SearchPlan(reason=lack) if lack else plan
+
+
+def is_missed(settings: Settings, plan: SearchPlan) -> bool:
+    """Tells whether the operator has named who searches, and not all of them can."""
+    named = settings.sources["WEB_SEARCH_PROVIDER"] != DEFAULT and settings.web.enable_web_search
+    return bool(plan.reason) and (bool(plan.names) or named)
 
 
 def _as_named(settings: Settings) -> SearchPlan:
@@ -175,6 +182,19 @@ def make_backends(settings: Settings, plan: SearchPlan, wiring: Wiring) -> list[
     return [_backend(name, plan, wiring, seconds) for name in plan.names]
 
 
+def home_of(name: str, plan: SearchPlan, wiring: Wiring) -> str:
+    """Returns the URL at which a back end of a plan is asked."""
+    from ..search import agentcore, brave, exa, tavily  # noqa: PLC0415  # most never search
+
+    homes = {
+        tavily.NAME: tavily.URL,
+        brave.NAME: brave.URL,
+        exa.NAME: exa.URL,
+        agentcore.NAME: wiring.agentcore_url(plan.region),
+    }
+    return plan.urls.get(name) or homes[name]
+
+
 def _backend(name: str, plan: SearchPlan, wiring: Wiring, seconds: float) -> SearchBackend:
     from ..search import (  # noqa: PLC0415  # most never search
         agentcore,
@@ -185,13 +205,7 @@ def _backend(name: str, plan: SearchPlan, wiring: Wiring, seconds: float) -> Sea
         tavily,
     )
 
-    homes = {
-        tavily.NAME: tavily.URL,
-        brave.NAME: brave.URL,
-        exa.NAME: exa.URL,
-        agentcore.NAME: wiring.agentcore_url(plan.region),
-    }
-    client = wiring.search_client(plan.urls.get(name) or homes[name], timeout_seconds=seconds)
+    client = wiring.search_client(home_of(name, plan, wiring), timeout_seconds=seconds)
     key = plan.keys.get(name, "")
     path = client.endpoint.path
     if name == tavily.NAME:
