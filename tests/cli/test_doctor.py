@@ -202,7 +202,7 @@ def test_each_back_end_of_web_search_is_asked_once(doctor, bedrock, sim):
 @pytest.mark.parametrize(
     ("given", "state", "words"),
     [
-        ({}, "ok", "BEDROCK_ENDPOINT_URL leads elsewhere"),
+        ({}, "ok", "the simulator, or BEDROCK_ENDPOINT_URL"),
         ({"ENABLE_WEB_SEARCH": "false"}, "ok", "ENABLE_WEB_SEARCH is false"),
         ({"WEB_SEARCH_PROVIDER": "tavily"}, "warn", "needs its key"),
         ({"WEB_SEARCH_PROVIDER": "tavily", "ENABLE_WEB_SEARCH": "no"}, "ok", "is false"),

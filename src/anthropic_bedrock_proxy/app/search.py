@@ -30,8 +30,8 @@ _LOCATED: Final = ("searxng", "agentcore")  # they are wherever the operator has
 _PREDECESSOR: Final = "tavily"  # whose key it is, if nothing says so
 _OFF: Final = "ENABLE_WEB_SEARCH is false"
 _MOVED: Final = (
-    "BEDROCK_ENDPOINT_URL leads elsewhere than to AWS, so AWS is not asked to search either: name "
-    "who is, in WEB_SEARCH_PROVIDER"
+    "models are called elsewhere than at AWS (the simulator, or BEDROCK_ENDPOINT_URL), so AWS is "
+    "not asked to search either: name who is, in WEB_SEARCH_PROVIDER"
 )
 _NO_KEYS: Final = (
     "an Amazon Bedrock API key cannot search: give AWS keys or a role as well, or name another "
