@@ -219,6 +219,18 @@ def test_web_search_that_is_not_there(doctor, bedrock, sim, given, state, words)
     assert words in lines["web search"]["found"]
 
 
+@pytest.mark.parametrize(("region", "told"), [("eu-central-1", True), ("eu-west-1", False)])
+def test_a_search_of_aws_that_fails_tells_of_the_region(doctor, bedrock, sim, region, told):
+    given = {
+        "WEB_SEARCH_PROVIDER": "agentcore-api",
+        "WEB_SEARCH_URL": "http://127.0.0.1:1",
+        "WEB_SEARCH_REGION": region,
+    }
+    _, lines = doctor(**bedrock, **given)
+    assert lines["web search"]["state"] == "fail"
+    assert ("WEB_SEARCH_REGION" in lines["web search"]["mend"]) is told
+
+
 def test_a_page_is_read_and_none_is_fetched(doctor, bedrock, sim):
     code, lines = doctor(**bedrock)
     assert (code, lines["web fetch"]["state"]) == (0, "ok")

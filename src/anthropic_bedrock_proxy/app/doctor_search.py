@@ -10,6 +10,7 @@ from ..aws.resolver.resolver import Resolver
 from ..config import Settings
 from ..config.load import DEFAULT
 from ..diagnosis.checks import CheckResult, fail, ok, warn
+from ..search import agentcore
 from ..search.base import SearchBackend, SearchError, SearchQuery
 from .bedrock import make_wiring
 from .search import home_of, is_missed, make_backends, plan_search
@@ -36,17 +37,27 @@ async def check_search(settings: Settings, resolver: Resolver, *, call: bool) ->
     hosts = [Endpoint.from_url(home_of(name, plan, wiring)).authority for name in plan.names]
     try:
         asked = zip(backends, hosts, strict=True)
-        tried = await asyncio.gather(*(_try(one, host, unasked=unasked) for one, host in asked))
+        tried = await asyncio.gather(
+            *(_try(one, host, plan.region, unasked=unasked) for one, host in asked)
+        )
     finally:
         for backend in backends:
             await backend.close()
     return [*lines, *tried]
 
 
-async def _try(backend: SearchBackend, host: str, *, unasked: bool) -> CheckResult:
+def _mend_of(name: str, region: str) -> str:
+    mend = "see the how-to on web search; or turn it off (ENABLE_WEB_SEARCH=false)"
+    if name == agentcore.NAME and region not in agentcore.REGIONS:
+        regions = ", ".join(sorted(agentcore.REGIONS))
+        return f"AWS may not search in {region}: name one of {regions} in WEB_SEARCH_REGION; {mend}"
+    return mend
+
+
+async def _try(backend: SearchBackend, host: str, region: str, *, unasked: bool) -> CheckResult:
     line = warn if unasked else fail
     who = f"{backend.name} at {host}"
-    mend = "see the how-to on web search; or turn it off (ENABLE_WEB_SEARCH=false)"
+    mend = _mend_of(backend.name, region)
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             hits = await backend.search(_QUERY)
