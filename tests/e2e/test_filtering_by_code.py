@@ -7,6 +7,7 @@ import pytest
 from sandboxes import MODELS, RunningSandboxd, Talk, code, function, text
 from servers import start_proxy
 from web_world import (
+    FILTER,
     FOUND,
     OTHER,
     PAGE,
@@ -23,14 +24,6 @@ from web_world import (
 
 VERSIONS = [("web_search_20260209", "web_fetch_20260209"),
             ("web_search_20260318", "web_fetch_20260318")]  # fmt: skip
-CODE = """
-import json
-pages = json.loads(await web_search({"query": "fox"}))
-page = json.loads(await web_fetch({"url": pages[0]["url"]}))
-for passage in pages[0]["passages"] + page["passages"]:
-    if "reward" in passage["text"] or "Arles" in passage["text"]:
-        print(passage["index"], passage["text"])
-"""
 MIXED = """
 import asyncio, json
 found, weather = await asyncio.gather(
@@ -81,7 +74,7 @@ def kinds(message):
 def test_code_searches_and_fetches_and_what_it_prints_is_cited(
     filtering, sim, web, versions, dialect, stream
 ):
-    answers(sim, [code(CODE)], [text(web.quotes())])
+    answers(sim, [code(FILTER)], [text(web.quotes())])
     one = talk(filtering, web_tools(*versions), dialect=dialect, stream=stream)
     message = one.ask()
     assert kinds(message)[:-5] == NESTED
@@ -127,7 +120,7 @@ def test_excluded_pairs_are_not_told_and_count_all_the_same(filtering, sim, web,
         {**tool, "response_inclusion": "excluded"}
         for tool in web_tools("web_search_20260318", "web_fetch_20260318")
     ]
-    answers(sim, [code(CODE)], [text(web.quotes())])
+    answers(sim, [code(FILTER)], [text(web.quotes())])
     one = talk(filtering, tools, stream=stream)
     message = one.ask()
     assert kinds(message)[:2] == [NESTED[0], NESTED[-1]]
@@ -179,7 +172,7 @@ def test_streamed_and_whole_answers_are_the_same(filtering, sim, web):
     told = []
     for stream in (False, True):
         sim.reset()
-        answers(sim, [code(CODE)], [text(web.quotes())])
+        answers(sim, [code(FILTER)], [text(web.quotes())])
         tools = web_tools("web_search_20260209", "web_fetch_20260209")
         message = talk(filtering, tools, stream=stream).ask().to_dict()
         told.append(without_chance([message["content"], message["stop_reason"]]))
@@ -194,7 +187,7 @@ def test_without_a_sandbox_the_model_calls_them_and_a_header_says_so(
     server = start(
         **web.settings(simulator),
         ENABLE_PROGRAMMATIC_TOOL_CALLING="false",
-        ENABLE_STANDALONE_CODE_EXECUTION="false",
+        ENABLE_STANDALONE_FILTER_EXECUTION="false",
     )
     answers(sim, [searches()], [fetches(web.page)], [text(web.quotes())])
     body = {

@@ -38,6 +38,15 @@ FOUND = (
     "Its owner has offered a reward of 100 euros to whoever finds the animal and brings it back."
 )
 OTHER = "https://other.example/dogs"
+# Code that finds the page, fetches it, and prints what the model will cite.
+FILTER = """
+import json
+pages = json.loads(await web_search({"query": "fox"}))
+page = json.loads(await web_fetch({"url": pages[0]["url"]}))
+for passage in pages[0]["passages"] + page["passages"]:
+    if "reward" in passage["text"] or "Arles" in passage["text"]:
+        print(passage["index"], passage["text"])
+"""
 PRICE = 0.007  # USD for a search
 CALL_COST = (1000 * 3 + 100 * 15) / 1_000_000  # USD, of one scripted answer of Claude Sonnet 4.6
 _USAGE = {"input_tokens": 1000, "output_tokens": 100}
