@@ -115,13 +115,14 @@ def test_code_searches_and_fetches_and_what_it_prints_is_cited(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-def test_excluded_pairs_are_not_told_and_count_all_the_same(filtering, sim, web, stream):
+@pytest.mark.parametrize("dialect", MODELS)
+def test_excluded_pairs_are_not_told_and_count_all_the_same(filtering, sim, web, dialect, stream):
     tools = [
         {**tool, "response_inclusion": "excluded"}
         for tool in web_tools("web_search_20260318", "web_fetch_20260318")
     ]
     answers(sim, [code(FILTER)], [text(web.quotes())])
-    one = talk(filtering, tools, stream=stream)
+    one = talk(filtering, tools, dialect=dialect, stream=stream)
     message = one.ask()
     assert kinds(message)[:2] == [NESTED[0], NESTED[-1]]
     assert PRINTED in message.content[1].content.stdout
@@ -166,6 +167,23 @@ def test_code_calls_tools_of_both_sides_at_once(filtering, sim, web, dialect, st
     assert sum(each.web_search_requests for each in counts if each) == 1
     assert sum(each.web_fetch_requests for each in counts if each) == 1
     assert len(sim.requests()) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_code_that_waits_for_the_client_goes_on_with_excluded_pairs(filtering, sim, web, stream):
+    """It may fetch then what it has found before."""
+    tools = [
+        {**tool, "response_inclusion": "excluded"}
+        for tool in web_tools("web_search_20260318", "web_fetch_20260318")
+    ]
+    answers(sim, [code(MIXED)], [text("Done.")])
+    one = talk(filtering, [*tools, function("get_weather", "city")], stream=stream)
+    last = one.run({"get_weather": lambda city: f"rain in {city}"})
+    first, second, end = (kinds(step) for step in one.steps)
+    assert first[:3] == NESTED[:3]
+    assert second[:2] == NESTED[3:5]
+    assert end == [NESTED[-1], ("text", None)]
+    assert last.content[0].content.stdout == "Foxes rain in Arles rain in Oslo\n"
 
 
 def test_streamed_and_whole_answers_are_the_same(filtering, sim, web):

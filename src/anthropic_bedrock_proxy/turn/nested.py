@@ -79,8 +79,9 @@ class NestedCalls:
                 ended = Finished(tool.unavailable(call.name), counts=False)
             turn.count(tool, counts=ended.counts)
             turn.context.results.append((call.name, ended.content))
-            told = [] if prepared.hides_nested else _blocks(call, tool, ended)
-            results.append(NestedResult(tool.to_code(ended.content, turn.context), told))
+            given = tool.to_code(ended.content, turn.context)
+            blocks = _blocks(call, tool, ended)
+            results.append(NestedResult(given, blocks, prepared.excludes_nested))
         return results
 
 

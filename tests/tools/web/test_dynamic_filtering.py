@@ -99,6 +99,29 @@ def test_excluded_results_stay_here():
     assert types(talk.ask([searching()], [text("b")]))[1] == "web_search_tool_result"
 
 
+def test_excluded_results_are_told_while_their_code_waits_for_the_client():
+    """It may need them when it goes on, and nothing is kept here."""
+    cells = [waits(), waiting(toolu_b=("weather", {})), waits(2), printed("x")]
+    given = [CODE, tool(LAST, response_inclusion="excluded"), WEATHER]
+    talk = Searching([PYTHON], [RUST], tools=given, cells=cells)
+    message = talk.ask([python()])
+    assert types(message) == [
+        "server_tool_use",
+        "server_tool_use",
+        "web_search_tool_result",
+        "tool_use",
+    ]
+    talk.say({"type": "tool_result", "tool_use_id": "toolu_b", "content": "rain"})
+    [page] = json.loads(talk.sandbox.resumed[0][1][0].text)
+    index = page["passages"][1]["index"]
+    cited = f'<cited index="{index}">so</cited>'
+    message = talk.ask([text(cited)], container=message["container"]["id"])
+    # What it searched for since then was for code that has ended in the same turn.
+    assert types(message) == ["code_execution_tool_result", "text"]
+    assert message["content"][1]["citations"][0]["cited_text"] == "It has deferred annotations."
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
+
+
 def test_code_that_calls_nothing_needs_no_client_tools():
     """Beside tools that code may not call: they stay the model's."""
     plain = {"name": "plain", "input_schema": {"type": "object"}}

@@ -41,6 +41,7 @@ from ..base import (
     Finished,
     Json,
     NestedCall,
+    NestedResult,
     Outcome,
     RequestContext,
     Suspended,
@@ -143,7 +144,7 @@ class RequestContainer:
     async def run(self, call: ToolCall) -> Outcome:
         """Runs a call, or resumes it with results. Raises `SandboxError`."""
         at = CellAddress(self._id, self._owner, call.id)
-        nested: list[Json] = []
+        nested: list[NestedResult] = []
         try:
             if call.results:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
@@ -171,10 +172,12 @@ class RequestContainer:
             self._cells.discard(call.id)
         return outcome
 
-    async def _answered(self, at: CellAddress, reply: CellReply, told: list[Json]) -> CellReply:
+    async def _answered(
+        self, at: CellAddress, reply: CellReply, ended: list[NestedResult]
+    ) -> CellReply:
         """Runs the calls of the proxy's own tools, until the code waits for the client's or ends.
 
-        Adds the client's blocks for them to `told`. Raises `SandboxError`.
+        Adds their results to `ended`. Raises `SandboxError`.
         """
         caller: Json = {"type": self._version.caller, "tool_id": at.cell}
         while isinstance(reply.outcome, Waiting):
@@ -184,7 +187,7 @@ class RequestContainer:
             results = await self._run_nested(
                 [NestedCall(_server_id(call.id), call.name, call.input, caller) for call in calls]
             )
-            told += [block for result in results for block in result.blocks]
+            ended += results
             brought = zip(calls, results, strict=True)
             reply = await self._sandbox.resume(
                 at, [FunctionResult(call.id, result.text) for call, result in brought]
@@ -205,14 +208,16 @@ class RequestContainer:
             return BashCell(command, restart)
         return EditCell(call.input)
 
-    def _outcome(self, name: str, reply: CellReply, nested: list[Json]) -> Outcome:
+    def _outcome(self, name: str, reply: CellReply, ended: list[NestedResult]) -> Outcome:
         expires = datetime.fromtimestamp(reply.expires_at, UTC)
         container = Container(self._id, expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
         outcome = reply.outcome
         if isinstance(outcome, Waiting):
             calls = tuple(ClientCall(call.id, call.name, call.input) for call in outcome.calls)
+            nested = [block for each in ended for block in each.blocks]
             return Suspended(container, self._version.caller or "", calls, nested)
         content = content_of(name, outcome, tells_time_outs=self._version.tells_time_outs)
+        nested = [block for each in ended if not each.excluded for block in each.blocks]
         return Finished(content, container, nested)
 
 

@@ -120,7 +120,7 @@ class WebFetch(ServerTool):
         )
         tool = decode(context.tools.raws[index])
         wish = FetchWish.read(tool, f"tools.{index}", context.tools, self._options)
-        return PreparedTool(Fetches(self._pages, wish, context).run, hides_nested=wish.excluded)
+        return PreparedTool(Fetches(self._pages, wish, context).run, excludes_nested=wish.excluded)
 
     def to_tool_result(self, content: Any, context: RequestContext) -> Json:
         """Returns the page, with the indexes of its passages, or what went wrong, in words."""

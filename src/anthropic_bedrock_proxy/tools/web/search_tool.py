@@ -118,7 +118,7 @@ class WebSearch(ServerTool):
         searches = Searches(self._searcher, self._results(context), wish, context.key_id)
         if self._options.shortcut and is_side_search(context):
             return PreparedTool(searches.run, conclusion=searches.conclusion)
-        return PreparedTool(searches.run, hides_nested=wish.excluded)
+        return PreparedTool(searches.run, excludes_nested=wish.excluded)
 
     def to_tool_result(self, content: Any, context: RequestContext) -> Json:
         """Returns passages with their indexes, or what went wrong, in words."""
