@@ -9,12 +9,16 @@ from servers import start_proxy
 from web_world import (
     CALL_COST,
     FOUND,
+    OTHER,
     PAGE,
     PRICE,
+    QUESTION,
     answers,
-    fetches,
+    ask,
+    check_citations,
     history_of,
     said,
+    script_the_conversation,
     searches,
     shown_to_model,
     small_web,
@@ -22,7 +26,6 @@ from web_world import (
     without_chance,
 )
 
-QUESTION = said("Who jumped, and where is it now?")
 COUNTS = ("input_tokens", "output_tokens", "server_tool_use")
 KINDS = [
     "text",
@@ -59,47 +62,6 @@ def sdk_of(server, key=None):
     return anthropic.Anthropic(base_url=server.url, api_key=key or server.key, max_retries=0)
 
 
-def ask(client, model, *messages, stream, tools=None, **more):
-    body = {"model": model, "max_tokens": 500, "tools": tools or web_tools(), **more}
-    if not stream:
-        return client.messages.create(messages=messages, **body)
-    with client.messages.stream(messages=messages, **body) as answer:
-        return answer.get_final_message()
-
-
-def script_the_conversation(sim, web):
-    """The model searches, fetches what was found, and cites both."""
-    answers(
-        sim,
-        [text("I search."), searches()],
-        [fetches(web.page)],
-        [text(web.quotes())],
-    )
-
-
-def check_citations(blocks):
-    """Two parts of the answer cite what was found and what was fetched, in their own words."""
-    look, reward, between, asleep, end = blocks
-    assert [each.text for each in blocks] == [
-        look.text,
-        "there is a reward",
-        ", and ",
-        "it sleeps in Arles",
-        ".",
-    ]
-    assert not any(each.citations for each in (look, between, end))
-    [found], [fetched] = reward.citations, asleep.citations
-    assert found.type == "web_search_result_location"
-    assert found.cited_text in FOUND
-    assert "reward of 100 euros" in found.cited_text
-    assert len(found.cited_text) <= 150
-    assert found.title == "Foxes"
-    assert (fetched.type, fetched.document_title) == ("char_location", "Foxes")
-    assert PAGE[fetched.start_char_index : fetched.end_char_index] == fetched.cited_text
-    assert "asleep under the bridge" in fetched.cited_text
-    return found, fetched
-
-
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("dialect", MODELS)
 def test_a_conversation_that_searches_fetches_and_cites(client, sim, web, dialect, stream):
@@ -111,7 +73,7 @@ def test_a_conversation_that_searches_fetches_and_cites(client, sim, web, dialec
     assert words.text == "I search."
     assert call.id.startswith("srvtoolu_")
     assert (call.name, call.input, found.tool_use_id) == ("web_search", {"query": "fox"}, call.id)
-    assert [(hit.url, hit.title) for hit in found.content][0] == (web.page, "Foxes")
+    assert [(hit.url, hit.title) for hit in found.content] == [(web.page, "Foxes"), (OTHER, "Dogs")]
     assert not any("jumped" in hit.encrypted_content for hit in found.content)
     assert (fetch.name, fetch.input) == ("web_fetch", {"url": web.page})
     assert (page.tool_use_id, page.content.url) == (fetch.id, web.page)

@@ -33,9 +33,7 @@ def web():
 async def ask(server, key, *messages, stream=False):
     """The answer; on a connection of its own, which any worker may get."""
     body = {"model": MODELS["invoke"], "max_tokens": 500, "tools": web_tools()}
-    async with anthropic.AsyncAnthropic(
-        base_url=server.url, api_key=key, max_retries=0
-    ) as client:
+    async with anthropic.AsyncAnthropic(base_url=server.url, api_key=key, max_retries=0) as client:
         if not stream:
             return await client.messages.create(messages=messages, **body)
         async with client.messages.stream(messages=messages, **body) as events:
@@ -48,8 +46,6 @@ def conversation(sim, server, web):
     message = asyncio.run(ask(server, server.key, QUESTION, stream=True))
     sim.reset()
     return [QUESTION, history_of(message), said("And now?")]
-
-
 
 
 def test_proxies_with_one_store_read_what_each_other_has_sealed(
@@ -95,9 +91,7 @@ def refused(server, key, history):
     return caught.value.body["error"]["message"]
 
 
-def test_what_another_proxy_or_key_has_sealed_is_refused_with_its_path(
-    start, simulator, sim, web
-):
+def test_what_another_proxy_or_key_has_sealed_is_refused_with_its_path(start, simulator, sim, web):
     one, stranger = start(**web.settings(simulator)), start(**web.settings(simulator))
     history = conversation(sim, one, web)
     at = "messages.1.content.1.content.0.encrypted_content: "

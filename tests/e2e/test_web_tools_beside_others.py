@@ -9,6 +9,7 @@ from servers import start_proxy
 from web_world import (
     FOUND,
     answers,
+    ask,
     fetches,
     history_of,
     said,
@@ -50,14 +51,6 @@ def pausing(web, simulator, tmp_path_factory):
 def client(pausing):
     with anthropic.Anthropic(base_url=pausing.url, api_key=pausing.key, max_retries=0) as sdk:
         yield sdk
-
-
-def ask(client, model, *messages, stream, tools=None, **more):
-    body = {"model": model, "max_tokens": 4000, "tools": tools or web_tools(), **more}
-    if not stream:
-        return client.messages.create(messages=messages, **body)
-    with client.messages.stream(messages=messages, **body) as answer:
-        return answer.get_final_message()
 
 
 def kinds(message):

@@ -14,11 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from fake_search import FakeSearch
-from sandboxes import dialects
+from sandboxes import dialects, text
 from servers import RunningServer
 
 from anthropic_bedrock_proxy.tools.passages import source_index, split_passages
 
+QUESTION = {"role": "user", "content": "Who jumped, and where is it now?"}
 HTML = (
     "<html><head><title>Foxes</title></head><body><nav>Menu</nav><article><h1>Foxes</h1>"
     "<p>The quick brown fox jumped over a café in Nîmes, and nobody saw where it went that "
@@ -181,3 +182,45 @@ def without_chance(value: Any, names: dict[str, str] | None = None) -> Any:
     if isinstance(value, str) and value.startswith(("srvtoolu_", "toolu_", "container_")):
         return names.setdefault(value, f"${len(names)}")
     return value
+
+
+def ask(client, model, *messages, stream, tools=None, **more):
+    """The answer of the official SDK, whole or put together from a stream."""
+    body = {"model": model, "max_tokens": 4000, "tools": tools or web_tools(), **more}
+    if not stream:
+        return client.messages.create(messages=messages, **body)
+    with client.messages.stream(messages=messages, **body) as answer:
+        return answer.get_final_message()
+
+
+def script_the_conversation(sim, web):
+    """The model searches, fetches what was found, and cites both."""
+    answers(
+        sim,
+        [text("I search."), searches()],
+        [fetches(web.page)],
+        [text(web.quotes())],
+    )
+
+
+def check_citations(blocks):
+    """Two parts of the answer cite what was found and what was fetched, in their own words."""
+    look, reward, between, asleep, end = blocks
+    assert [each.text for each in blocks] == [
+        look.text,
+        "there is a reward",
+        ", and ",
+        "it sleeps in Arles",
+        ".",
+    ]
+    assert not any(each.citations for each in (look, between, end))
+    [found], [fetched] = reward.citations, asleep.citations
+    assert found.type == "web_search_result_location"
+    assert found.cited_text in FOUND
+    assert "reward of 100 euros" in found.cited_text
+    assert len(found.cited_text) <= 150
+    assert found.title == "Foxes"
+    assert (fetched.type, fetched.document_title) == ("char_location", "Foxes")
+    assert PAGE[fetched.start_char_index : fetched.end_char_index] == fetched.cited_text
+    assert "asleep under the bridge" in fetched.cited_text
+    return found, fetched

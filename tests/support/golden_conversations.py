@@ -31,8 +31,7 @@ class Names:
     def hide(self, value):
         if isinstance(value, dict):
             return {
-                key: "$sealed" if key in _SEALED else self.hide(each)
-                for key, each in value.items()
+                key: "$sealed" if key in _SEALED else self.hide(each) for key, each in value.items()
             }
         if isinstance(value, list):
             return [self.hide(each) for each in value]
