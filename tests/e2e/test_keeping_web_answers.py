@@ -123,6 +123,33 @@ def test_what_the_model_was_sent_is_the_beginning_of_what_it_is_sent_next(
 
 
 @STREAMS
+@pytest.mark.parametrize("dialect", ["invoke", "messages", "mantle"])
+def test_beside_citations_of_a_document_by_the_model_itself(client, sim, web, dialect, stream):
+    """Not on Converse: the simulator's has no citations in its answers."""
+    model = MODELS[dialect]
+    source = {"type": "text", "media_type": "text/plain", "data": "Foxes sleep."}
+    mine = {"type": "document", "source": source, "citations": {"enabled": True}}
+    place = {"document_index": 0, "start_char_index": 0, "end_char_index": 12}
+    own = {"type": "char_location", "cited_text": "Foxes sleep.", "document_title": None} | place
+    asked = {"role": "user", "content": [mine, text(f"Compare it with {web.page}.")]}
+    told = text("As you say") | {"citations": [own]}
+    answers(sim, [fetches(web.page)], [told, text(web.quotes())])
+    message = ask(client, model, asked, stream=stream)
+    citations = [each for block in message.content for each in getattr(block, "citations", 0) or ()]
+    assert [(each.document_index, each.cited_text[:12]) for each in citations] == [
+        (0, "Foxes sleep."),
+        (1, "It was seen "),
+    ]
+    # Each goes back as it came: the model's own as citation, the other one as a marker.
+    sim.reset()
+    answers(sim, [text("Yes.")])
+    ask(client, model, asked, history_of(message), said("Are you sure?"), stream=stream)
+    [shown] = shown_to_model(sim)
+    assert shown.count("Foxes sleep.") == 2
+    assert ">it sleeps in Arles<" in shown
+
+
+@STREAMS
 @pytest.mark.parametrize("dialect", MODELS)
 def test_by_the_tool_runner_of_the_sdk(client, sim, web, dialect, stream):
     calls = {"type": "tool_use", "id": "toolu_w", "name": "get_weather", "input": {"city": "Arles"}}

@@ -216,6 +216,32 @@ def test_documents_are_counted_over_the_conversation():
     assert (citation["document_index"], citation["cited_text"]) == (1, "Rust is a language.")
 
 
+def test_documents_of_the_client_are_counted_too():
+    mine = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}
+    asked = [user(mine, text(f"See {URL}.")), user(mine)]
+    said = []
+
+    def ask(*answers):
+        talk = Fetching(PYTHON, tools=[tool(**CITING)])
+        talk.messages = list(asked)
+        said.append(talk.ask([fetching()], *answers))
+        return talk
+
+    index = indexes(result_of(ask([text("-")]))["content"])[1]
+    marked = f'<cited index="{index}">so</cited>'
+    talk = ask([text(marked)])
+    [citation] = said[-1]["content"][-1]["citations"]
+    assert citation["document_index"] == 2
+    # It leads back to the page; that of a document of the client's stays as it is.
+    own = citation | {"document_index": 0, "cited_text": "a", "document_title": None}
+    talk.messages[-1]["content"].append(text("b") | {"citations": [own]})
+    talk.say(mine, text("more"))
+    message = talk.ask([text(marked)])
+    assert message["content"][0]["citations"] == [citation]
+    shown = talk.seen()[0][-2]["content"]
+    assert shown == [text(marked), text("b") | {"citations": [own]}]
+
+
 def test_long_sentences_are_cited_in_pieces():
     page = msgspec.structs.replace(PYTHON, text="word " * 500 + "x" * 2000)
     talk = Fetching(page, tools=[tool(**CITING)])

@@ -10,7 +10,8 @@
 
 With citations the model sees an index before each passage, `[w3k9x-0] One. Two.`: that of the page
 and the place where the passage begins. So a citation, which has the same place, leads back to it.
-Documents are counted over the conversation, in the order in which they stand there.
+Documents are counted over the conversation, in the order in which they stand there, together with
+those that the client itself has put into its messages.
 """
 
 from __future__ import annotations
