@@ -50,14 +50,19 @@ def web():
 
 
 @pytest.fixture(scope="module", params=["sandlock", "docker"])
-def filtering(request, web, simulator, tmp_path_factory):
+def executor(request, tmp_path_factory):
+    with RunningSandboxd(tmp_path_factory.mktemp("executor"), request.param) as server:
+        yield server
+        assert server.stop() == 0, server.logged()
+
+
+@pytest.fixture(scope="module")
+def filtering(executor, web, simulator, tmp_path_factory):
     """A proxy with sandboxes and the web."""
-    with RunningSandboxd(tmp_path_factory.mktemp("executor"), request.param) as executor:
-        settings = {**executor.settings, **web.settings(simulator)}
-        with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **settings) as server:
-            yield server
-            assert server.stop() == 0, server.logged()
-        assert executor.stop() == 0, executor.logged()
+    settings = {**executor.settings, **web.settings(simulator)}
+    with start_proxy(tmp_path_factory.mktemp("proxy"), simulator, **settings) as server:
+        yield server
+        assert server.stop() == 0, server.logged()
 
 
 def talk(server, tools, *, dialect="invoke", stream=False):
@@ -183,6 +188,24 @@ def test_code_that_waits_for_the_client_goes_on_with_excluded_pairs(filtering, s
     assert last.content[0].content.stdout == "Foxes rain in Arles rain in Oslo\n"
 
 
+def test_code_that_waits_goes_on_at_another_proxy(filtering, executor, start, simulator, sim, web):
+    """Which knows from the history alone what may be fetched and cited."""
+    shared = {**executor.settings, **web.settings(simulator), "STORE_URL": filtering.store_url}
+    other = start(make_key=False, **shared)
+    tools = web_tools("web_search_20260209", "web_fetch_20260209")
+    answers(sim, [code(MIXED)], [text(web.quotes())])
+    one = talk(filtering, [*tools, function("get_weather", "city")], stream=True)
+    one.ask()
+    weather = {"get_weather": lambda city: f"rain in {city}"}
+    one.use(other.url)
+    one.answer(weather)
+    one.use(filtering.url)
+    last = one.answer(weather)
+    assert last.content[0].content.stdout == "Foxes rain in Arles rain in Oslo\n"
+    [reward], [asleep] = last.content[2].citations, last.content[4].citations
+    assert (reward.cited_text, asleep.cited_text) == (PRINTED, ASLEEP)
+
+
 def test_streamed_and_whole_answers_are_the_same(filtering, sim, web):
     told = []
     for stream in (False, True):
@@ -196,13 +219,14 @@ def test_streamed_and_whole_answers_are_the_same(filtering, sim, web):
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("dialect", ["invoke", "converse"])
-def test_without_a_sandbox_the_model_calls_them_and_a_header_says_so(
-    start, simulator, sim, web, dialect, stream
+def test_where_no_code_runs_the_model_calls_them_and_a_header_says_so(
+    start, executor, simulator, sim, web, dialect, stream
 ):
     server = start(
+        **executor.settings,
         **web.settings(simulator),
         ENABLE_PROGRAMMATIC_TOOL_CALLING="false",
-        ENABLE_STANDALONE_FILTER_EXECUTION="false",
+        ENABLE_STANDALONE_CODE_EXECUTION="false",
     )
     answers(sim, [searches()], [fetches(web.page)], [text(web.quotes())])
     body = {
