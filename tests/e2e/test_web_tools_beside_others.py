@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import anthropic
 import pytest
+from pydantic import BaseModel
 from sandboxes import MODELS, text
 from servers import start_proxy
 from web_world import (
@@ -214,6 +217,36 @@ def test_web_search_is_itself_found_by_tool_search(client, sim, dialect, stream)
     [reference] = message.content[1].content.tool_references
     assert reference.tool_name == "web_search"
     assert PASSAGE in shown_to_model(sim)[-1]
+
+
+class Told(BaseModel):
+    """What the model is to answer with."""
+
+    reward: str
+
+
+@pytest.mark.parametrize("quote", ['"', "'", ""])
+@pytest.mark.parametrize("dialect", ["invoke", "messages", "claude-converse", "converse"])
+def test_json_of_a_schema_stays_whole(client, sim, web, dialect, quote):
+    """A marker would make several blocks of it, each of which the SDK takes for a document."""
+    index = web.found_index("reward")
+    marked = f"There <cited index={quote}{index}{quote}>is one</cited>."
+    body = {
+        "model": MODELS[dialect],
+        "max_tokens": 500,
+        "tools": web_tools(),
+        "messages": [QUESTION],
+        "output_format": Told,
+    }
+    answers(sim, [searches()], [text(json.dumps({"reward": marked}))])
+    message = client.messages.parse(**body)
+    assert message.parsed_output == Told(reward="There is one.")
+    answers(sim, [searches()], [text(json.dumps({"reward": marked}))])
+    with client.messages.stream(**body) as stream:
+        streamed = stream.get_final_message()
+    assert streamed.parsed_output == message.parsed_output
+    assert kinds(streamed) == ["server_tool_use", "web_search_tool_result", "text"]
+    assert not streamed.content[-1].citations
 
 
 @STREAMS
