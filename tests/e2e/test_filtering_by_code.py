@@ -188,6 +188,25 @@ def test_code_that_waits_for_the_client_goes_on_with_excluded_pairs(filtering, s
     assert last.content[0].content.stdout == "Foxes rain in Arles rain in Oslo\n"
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_code_behind_code_that_searches_runs_in_the_same_turn(filtering, sim, stream):
+    """And in the same container, whose interpreter goes on with the next turn."""
+    tools = web_tools("web_search_20260209", "web_fetch_20260209")
+    one = talk(filtering, tools, stream=stream)
+    for turn in range(2):
+        first = f"kept{turn} = len(await web_search({{'query': 'fox {turn}'}}))"
+        answers(
+            sim,
+            [code(first, "t1"), code(f"print(kept{turn} > 0, kept0 > 0)", "t2")],
+            [text("Done.")],
+        )
+        message = one.ask()
+        assert message.stop_reason == "end_turn"
+        results = [block for block in message.content if "execution_tool" in block.type]
+        assert [each.content.stdout for each in results] == ["", "True True\n"]
+        one.say("Again.")
+
+
 def test_code_that_waits_goes_on_at_another_proxy(filtering, executor, start, simulator, sim, web):
     """Which knows from the history alone what may be fetched and cited."""
     shared = {**executor.settings, **web.settings(simulator), "STORE_URL": filtering.store_url}

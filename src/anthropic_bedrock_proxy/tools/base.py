@@ -27,6 +27,7 @@ result to the code, not to the model.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -175,6 +176,8 @@ class Suspended(msgspec.Struct, frozen=True):
 
 
 Outcome = Finished | Suspended
+# Makes a lock for what runs at the same time in one request.
+NewLock = Callable[[], AbstractAsyncContextManager[Any]]
 # Gets a block of a user message, and its path; returns what the model sees in its place, as far as
 # that is known when nothing may be run. Raises `InvalidRequestError` with the path.
 ShowBlock = Callable[[Json, str], Json]

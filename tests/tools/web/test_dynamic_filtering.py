@@ -189,6 +189,17 @@ def test_code_may_search_and_call_the_client_at_once():
     talk.ask([text("c")])
 
 
+def test_code_waits_for_code_before_it_that_searches():
+    """Not for the client, which has nothing to bring."""
+    cells = [waits(), printed("first\n"), printed("second\n")]
+    talk = Searching([RUST], tools=[tool(NEW)], cells=cells)
+    message = talk.ask([python("t1"), python("t2", "2")], [text("b")])
+    results = [each for each in message["content"] if "execution_tool" in each["type"]]
+    assert [each["content"]["stdout"] for each in results] == ["first\n", "second\n"]
+    assert message["stop_reason"] == "end_turn"
+    assert [at.cell for at, _ in talk.sandbox.ran] == [each["tool_use_id"] for each in results]
+
+
 def test_failures_reach_the_code_as_words():
     cells = [waits(), waits(2), waits(3), printed("x")]
     given = [tool(NEW, max_uses=2)]

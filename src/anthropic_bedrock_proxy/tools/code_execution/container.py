@@ -42,6 +42,7 @@ from ..base import (
     Json,
     NestedCall,
     NestedResult,
+    NewLock,
     Outcome,
     RequestContext,
     Suspended,
@@ -78,8 +79,9 @@ class RequestContainer:
         *,
         version: Version,
         functions: Sequence[Function],
+        new_lock: NewLock,
     ) -> None:
-        """`functions` are those that code may call.
+        """`functions` are those that code may call. A lock is made for the calls of the request.
 
         Raises `InvalidRequestError` with the path.
         """
@@ -94,6 +96,7 @@ class RequestContainer:
         self._cells = {call.id for call in asked}  # of this request, that have not ended
         self._named = _named(context.fields.get("container"))
         inferred = None if self._named else _inferred(pending)
+        self._lock = new_lock()
         self._known = self._named or inferred  # it has to be there
         if self._resumed and self._known is None:
             raise InvalidRequestError(_REQUIRED)
@@ -142,7 +145,25 @@ class RequestContainer:
         return ContainerState(0.0)
 
     async def run(self, call: ToolCall) -> Outcome:
-        """Runs a call, or resumes it with results. Raises `SandboxError`."""
+        """Runs a call, or resumes it with results, once those before it have ended or wait.
+
+        The container runs one at a time too, but would tell this one that it stands behind one
+        that waits, when that waits for nothing but our own tools. Raises `SandboxError`.
+        """
+        known = bool(call.results) or call.id in self._cells
+        if not known and len(self._cells) >= MAX_CELLS:
+            return Finished(error(call.name, TOO_MANY))
+        self._cells.add(call.id)
+        outcome: Outcome | None = None
+        try:
+            async with self._lock:
+                outcome = await self._run(call)
+        finally:
+            if not isinstance(outcome, Suspended):
+                self._cells.discard(call.id)
+        return outcome
+
+    async def _run(self, call: ToolCall) -> Outcome:
         at = CellAddress(self._id, self._owner, call.id)
         nested: list[NestedResult] = []
         try:
@@ -150,10 +171,7 @@ class RequestContainer:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
             else:
                 cell = self._cell(call)
-                if call.id not in self._cells and len(self._cells) >= MAX_CELLS:
-                    return Finished(error(call.name, TOO_MANY))
                 beside = [other for other in self._cells if other != call.id]
-                self._cells.add(call.id)
                 reply = await self._sandbox.run(
                     at,
                     cell,
@@ -167,10 +185,7 @@ class RequestContainer:
         except ContainerGoneError:
             return Finished(error(call.name, UNAVAILABLE))
         self._known = self._id  # if it goes now, so do its files and names: nobody makes it again
-        outcome = self._outcome(call.name, reply, nested)
-        if isinstance(outcome, Finished):
-            self._cells.discard(call.id)
-        return outcome
+        return self._outcome(call.name, reply, nested)
 
     async def _answered(
         self, at: CellAddress, reply: CellReply, ended: list[NestedResult]
