@@ -10,6 +10,7 @@ import os
 import re
 from itertools import pairwise
 from pathlib import Path
+from time import process_time
 
 import msgspec
 import pytest
@@ -44,8 +45,10 @@ from anthropic_bedrock_proxy.fetch.base import (
     UnreadableError,
     WrongTypeError,
 )
+from anthropic_bedrock_proxy.tools.base import RequestContext
 from anthropic_bedrock_proxy.tools.toolset import web_search
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
+from anthropic_bedrock_proxy.tools.web.fetch_results import fetched, to_tool_result
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 
@@ -224,6 +227,16 @@ def test_long_sentences_are_cited_in_pieces():
     starts = [int(index.split("-")[1]) for index in found]
     assert starts[0] == 0
     assert all(0 < after - before <= 601 for before, after in pairwise(starts))
+
+
+def test_a_line_of_any_length_is_cited_in_pieces_as_fast_as_others():
+    line = "x" * 12_000_000  # a client may send it back as what a page said
+    page = fetched(msgspec.structs.replace(PYTHON, text=line), max_tokens=len(line), cites=True)
+    context = RequestContext(KEY, {})
+    began = process_time()
+    to_tool_result(page, context)
+    assert process_time() - began < 3, "the rest of the line is copied for every piece"
+    assert context.passages.cite(f"{context.passages.source(0)}-600") is not None
 
 
 def test_citations_of_the_clients_own_documents_are_not_ours():
