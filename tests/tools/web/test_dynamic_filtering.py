@@ -33,6 +33,16 @@ def types(message):
     return [each["type"] for each in message["content"]]
 
 
+@pytest.mark.parametrize("code", [True, False])
+@pytest.mark.parametrize("twins", [(OLD, OLD), (OLD, NEW), (NEW, LAST)])
+def test_a_tool_is_defined_once(twins, code):
+    """The model saw one of two, and the domains and bounds of the other held for nothing."""
+    first, second = twins
+    talk = Searching(tools=[tool(first), PROBE, tool(second, blocked_domains=["a"])], code=code)
+    with pytest.raises(InvalidRequestError, match=r"^tools\.2\.name: Tool names must be unique"):
+        talk.ask()
+
+
 @pytest.mark.parametrize("kind", [NEW, LAST])
 def test_code_searches_and_only_what_it_prints_is_seen(kind):
     talk = Searching([PYTHON, RUST], tools=[tool(kind)], cells=[waits(), printed("3.14\n")])
