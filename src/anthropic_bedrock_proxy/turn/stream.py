@@ -57,12 +57,12 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
             raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
             noted.end(monotonic(), "timed_out")
-            return Finished(asked.tool.timed_out(asked.call.name))
+            return Finished(asked.tool.timed_out(asked.call.name), counts=False)
         # Neither its message nor its traceback is logged: they may quote what was asked.
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
         noted.end(monotonic(), "failed")
-        return Finished(asked.tool.unavailable(asked.call.name))
+        return Finished(asked.tool.unavailable(asked.call.name), counts=False)
     else:
         suspended = isinstance(outcome, Suspended)
         noted.end(monotonic(), "suspended" if suspended else "finished")

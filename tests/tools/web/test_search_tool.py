@@ -140,6 +140,13 @@ def test_a_failure_is_a_result_and_costs_nothing(code):
     assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
 
 
+def test_a_fault_of_our_own_costs_nothing_either():
+    talk = Searching(None)  # no searcher returns that
+    message = talk.ask([searching()], [text("b")])
+    assert message["content"][1]["content"]["error_code"] == "unavailable"
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 0
+
+
 def test_no_more_searches_than_allowed():
     talk = Searching([RUST], [RUST], tools=[tool(max_uses=2)])
     message = talk.ask([searching("a", "1"), searching("b", "2"), searching("c", "3")], [text("b")])
