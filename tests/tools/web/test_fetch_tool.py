@@ -49,6 +49,7 @@ from anthropic_bedrock_proxy.tools.base import RequestContext
 from anthropic_bedrock_proxy.tools.toolset import web_search
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 from anthropic_bedrock_proxy.tools.web.fetch_results import fetched, to_tool_result
+from anthropic_bedrock_proxy.tools.web.fetch_tool import MAX_FETCHED
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 
@@ -320,6 +321,18 @@ def test_a_failure_is_a_result_and_is_not_counted(error, code):
     message = talk.ask([fetching()], [fetching(URL, "t2")], [text("b")])
     assert codes(message) == [code, "web_fetch_result"]
     assert requests(message) == 1
+
+
+def test_the_pages_of_an_answer_are_bounded_together():
+    paper = msgspec.structs.replace(PDF, pdf=b"%PDF-1.7" + b"x" * (MAX_FETCHED * 3 // 8))
+    talk = Fetching(paper, paper, PYTHON, said=f"{PDF.url} {URL}")
+    calling = [fetching(PDF.url, "1"), fetching(PDF.url, "2"), fetching(URL, "3")]
+    message = talk.ask(calling, [text("b")])
+    one, two, three = [each["content"] for each in message["content"] if "content" in each]
+    assert one["content"]["source"]["media_type"] == "application/pdf"
+    assert two["error_code"] == "content_too_large", "both would be over half of it"
+    assert three["content"]["source"]["data"] == PYTHON.text, "there is room for this one"
+    assert requests(message) == 2
 
 
 def test_no_more_pages_than_allowed():
