@@ -204,6 +204,10 @@ def test_the_place_of_the_user_is_passed_on():
         ({"user_location": "Oslo"}, "tools.1.user_location: "),
         ({"user_location": {"type": "exact"}}, "tools.1.user_location: "),
         ({"user_location": {"type": "approximate", "city": 1}}, "tools.1.user_location.city: "),
+        (
+            {"user_location": {"type": "approximate", "region": "x" * 256}},
+            "tools.1.user_location.region: at most 255",
+        ),
         ({"response_inclusion": "some"}, "tools.1.response_inclusion: "),
     ],
 )
