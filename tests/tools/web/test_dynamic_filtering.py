@@ -80,6 +80,32 @@ def test_code_searches_and_only_what_it_prints_is_seen(kind):
     assert second["title"] == "Rust"
 
 
+@pytest.mark.parametrize("fault", ["gone", "down"])
+def test_searches_of_code_whose_sandbox_dies_are_told_all_the_same(fault):
+    """They have been made and are billed, and a later turn may use what they found."""
+    talk = Searching(tools=[tool(NEW)], cells=[waits(), printed("-")])
+
+    async def search(query, *, key):
+        if fault == "gone":
+            talk.sandbox.containers.clear()
+        else:
+            talk.sandbox.breaks = True
+        return [RUST]
+
+    talk.searcher.search = search
+    message = talk.ask([python()], [text("b")])
+    assert types(message) == [
+        "server_tool_use",
+        "server_tool_use",
+        "web_search_tool_result",
+        "code_execution_tool_result",
+        "text",
+    ]
+    assert message["content"][2]["content"][0]["url"] == RUST.url
+    assert message["content"][3]["content"]["error_code"] == "unavailable"
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
+
+
 def test_what_code_has_found_can_be_cited():
     talk = Searching([PYTHON], tools=[tool(NEW)], cells=[waits(), printed("-")])
     talk.ask([python()], [text("-")])
