@@ -85,7 +85,7 @@ mkdir -p dist
 "$python" -m pip download --quiet --disable-pip-version-check --dest dist/wheels-of-images --only-binary :all: \
     --python-version 3.11 --implementation cp pip >&2
 lists=''
-for list in runtime migration redis providers terminal tracing sandbox sbom; do
+for list in runtime migration redis providers terminal tracing web sandbox sbom; do
     lists="$lists -r requirements/$list.txt"
 done
 # shellcheck disable=SC2086  # words on purpose

@@ -101,6 +101,7 @@ class ToolRun(msgspec.Struct, omit_defaults=True):
     trace_id: str = ""  # where the request is traced, as all that is told of spans
     span_id: str = ""
     cells: list[CellCall] = []
+    code: str = ""  # Anthropic's, of a result that is an error
 
     def end(self, at: float, outcome: str) -> None:
         """Notes how it ended. Only the first end counts."""

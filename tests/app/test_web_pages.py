@@ -98,7 +98,10 @@ def test_the_tool_is_served_where_it_is_enabled(settings, enabled):
         web_fetch_default_max_content_tokens="400",
     )
     searcher, seals = SimpleNamespace(enabled=False), None
-    toolset = make_toolset(made, OnDemandSandbox(made, None), searcher, seals, OnDemandPages(made))
+    pages = OnDemandPages(made)
+    assert pages.enabled is enabled
+    served = pages if pages.enabled else None
+    toolset = make_toolset(made, OnDemandSandbox(made, None), searcher, seals, served)
     tool = toolset.claiming("web_fetch_20250910")
     assert (tool is not None) is enabled
     options = make_fetch_options(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ QUIET = {
     "ENABLE_STANDALONE_CODE_EXECUTION": "false",
     "MAX_CLIENT_CONNECTIONS": "10",
 }
+READING = "anthropic_bedrock_proxy.fetch.reading"
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 GATES = {
     "model access": (
@@ -213,6 +215,87 @@ def test_web_search_that_is_not_there(doctor, bedrock, sim, given, state, words)
     _, lines = doctor(**bedrock, **given)
     assert lines["web search"]["state"] == state
     assert words in lines["web search"]["found"]
+
+
+def test_a_page_is_read_and_none_is_fetched(doctor, bedrock, sim):
+    code, lines = doctor(**bedrock)
+    assert (code, lines["web fetch"]["state"]) == (0, "ok")
+    assert lines["web fetch"]["found"].endswith("no page was fetched")
+
+
+def test_pages_that_are_not_served(doctor, bedrock, sim, monkeypatch):
+    _, lines = doctor(**bedrock, ENABLE_WEB_FETCH="false")
+    assert lines["web fetch"]["state"] == "ok"
+    assert lines["web fetch"]["found"] == "not served: ENABLE_WEB_FETCH is false"
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    _, lines = doctor(**bedrock)
+    assert (lines["web fetch"]["state"], "the extra `web`" in lines["web fetch"]["found"]) == (
+        "ok",
+        True,
+    )
+    _, lines = doctor(**bedrock, ENABLE_WEB_FETCH="true")
+    assert lines["web fetch"]["state"] == "warn"
+
+
+def test_a_process_for_pages_that_does_not_read_is_a_failure(doctor, bedrock, sim, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    for name in ("reader", "pages"):
+        monkeypatch.delitem(sys.modules, f"{READING}.{name}", raising=False)
+    code, lines = doctor(**bedrock)
+    assert (code, lines["web fetch"]["state"]) == (1, "fail")
+    assert "does not read a page" in lines["web fetch"]["found"]
+    assert "ENABLE_WEB_FETCH=false" in lines["web fetch"]["mend"]
+
+
+@pytest.mark.parametrize(
+    ("given", "state"),
+    [
+        ({}, "warn"),
+        ({"FETCH_TRUST_PROXY": "true"}, "ok"),
+        ({"NO_PROXY": "*"}, "ok"),
+        ({"ENABLE_WEB_FETCH": "false"}, "ok"),
+    ],
+)
+def test_an_egress_proxy_that_no_page_comes_through(doctor, bedrock, sim, given, state):
+    given = {"HTTPS_PROXY": "http://127.0.0.1:1"} | given
+    _, lines = doctor("--no-model-calls", **bedrock, **given)
+    assert lines["web fetch"]["state"] == state
+    assert ("FETCH_TRUST_PROXY" in lines["web fetch"]["mend"]) is (state == "warn")
+
+
+SEARXNG = {"WEB_SEARCH_PROVIDER": "searxng", "WEB_SEARCH_URL": "http://127.0.0.1:1"}
+FIRST, SECOND = "first-key-of-the-operator-0123456789", "second-key-of-the-operator-012345678"
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "words"),
+    [
+        ({}, "ok", "a key that is kept in the store; what clients keep opens for 30 days"),
+        ({"WEB_SEAL_KEYS": FIRST, "WEB_SEAL_DAYS": "7"}, "ok", "WEB_SEAL_KEYS: 1 key; what"),
+        ({"WEB_SEAL_KEYS": f"{SECOND},{FIRST}"}, "ok", "2 keys, of which the first seals"),
+        ({"url": "memory://"}, "ok", "after a restart"),
+        ({"url": "memory://", "WORKERS": "2"}, "warn", "each of 2 workers has a key of its own"),
+        ({"url": "memory://", "WORKERS": "2", "WEB_SEAL_KEYS": FIRST}, "ok", "1 key"),
+        ({"ENABLE_WEB_SEARCH": "no"}, "ok", "not needed"),
+    ],
+)
+def test_whose_keys_seal(doctor, bedrock, sim, given, state, words):
+    _, lines = doctor("--no-model-calls", **{**bedrock, **SEARXNG, **given})
+    assert lines["seals"]["state"] == state
+    assert words in lines["seals"]["found"]
+    assert "of-the-operator" not in json.dumps(lines)
+
+
+def test_seals_without_what_makes_them(doctor, bedrock, sim, monkeypatch):
+    broken = "cryptography.hazmat.primitives.ciphers.aead"
+    monkeypatch.setitem(sys.modules, broken, None)
+    code, lines = doctor("--no-model-calls", **bedrock, **SEARXNG)
+    assert (code, lines["seals"]["state"]) == (1, "fail")
+    assert "the extra `web`" in lines["seals"]["found"]
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    code, lines = doctor("--no-model-calls", **bedrock, **SEARXNG)
+    assert (code, lines["seals"]["found"]) == (0, "not needed: web search is not served")
+    assert "the extra `web`" in lines["web search"]["found"]
 
 
 def test_settings_that_cannot_be_are_a_line(doctor, tmp_path):

@@ -14,6 +14,7 @@ from server_block_cases import SERVER
 from server_tool_cases import SERVER_TOOLS
 from system_cases import SYSTEM
 from tool_cases import CUSTOM
+from web_cases import WEB
 
 ROWS = (
     *FIELDS,
@@ -27,6 +28,7 @@ ROWS = (
     *RESULTS,
     *HISTORY,
     *SERVER,
+    *WEB,
     *CUSTOM,
     *CLIENT,
     *PROPERTIES,

@@ -1,6 +1,7 @@
 """A request on its way to Bedrock: parsed, routed, URLs fetched, tools run, converted, judged.
 
 Code runs in a sandbox that prints "5"; there is one container, in which a call waits, and one file.
+Nothing is searched for and no page read: no request of the table has such a call left open.
 The simulator's validators (and botocore's, for Converse) stand for Bedrock. What they refuse and
 the proxy can do without is learned and tried again, as `gateway/messages.py` does it.
 """
@@ -17,6 +18,8 @@ import msgspec
 from converse_shapes import check_shapes
 from fake_sandbox import FakeSandbox, printed, waiting
 from rows import CODE_CALL, CONTAINER, FILE, PROGRAM_CALL, Column
+from web_fetches import ScriptedPages
+from web_searches import ScriptedSearcher
 from working import no_pause
 
 from anthropic_bedrock_proxy.app.models import load_model_table
@@ -36,7 +39,16 @@ from anthropic_bedrock_proxy.sim.converse import validation as converse
 from anthropic_bedrock_proxy.sim.models.lookup import resolve_for_inference
 from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
 from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
-from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution, tool_search
+from anthropic_bedrock_proxy.tools.toolset import (
+    Toolset,
+    code_execution,
+    tool_search,
+    web_fetch,
+    web_search,
+)
+from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
+from anthropic_bedrock_proxy.tools.web.seal import Seals
+from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.upstream.base import ModelCall
 
@@ -51,6 +63,7 @@ _PAGES = {
     "https://example.com/a.pdf": Fetched(PDF, "application/pdf", ""),
     "https://example.com/a.txt": Fetched(b"fetched", "text/plain", ""),
 }
+SEALS = Seals([b"k" * 32], lambda: 0.0, 30)
 _VERSION = "2023-06-01"
 _MAX_LESSONS = 3
 
@@ -103,7 +116,13 @@ def _tools() -> Toolset:
     sandbox.containers[CONTAINER] = ("-", {CODE_CALL["id"]: call})
     sandbox.keep("-", FILE)
     code = code_execution(lambda: sandbox, CodeExecutionOptions())
-    return Toolset([tool_search(no_pause, nullcontext), code])
+    search = web_search(ScriptedSearcher(), _seals, WebSearchOptions())
+    fetch = web_fetch(ScriptedPages(), WebFetchOptions())
+    return Toolset([tool_search(no_pause, nullcontext), code, search, fetch])
+
+
+async def _seals() -> Seals:
+    return SEALS
 
 
 async def _first_call(request: MessagesRequest, tools: Toolset) -> MessagesRequest:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from block_cases import PLAIN
 from rows import (
     CODE,
     CODE_CALL,
@@ -63,19 +62,6 @@ _REPLACED = {
 }
 _LEFT = "Hi\nfiles for the user: file_1"
 _AWAY = "unavailable: The sandbox is not available at the moment."
-_FETCHED = {
-    "type": "web_fetch_result",
-    "url": "https://example.com",
-    "content": PLAIN,
-    "retrieved_at": "2026-01-01",
-}
-_HIT = {
-    "type": "web_search_result",
-    "title": "A",
-    "url": "https://example.com",
-    "encrypted_content": "x",
-    "page_age": "1 day",
-}
 _FAILED = {"error_code": "unavailable"}
 _USE = {"type": "server_tool_use", "id": "srvtoolu_1", "input": {"query": "weather"}}
 _SEARCH = {"type": "tool_search_tool_regex", "name": "tool_search_tool_regex"}
@@ -200,34 +186,11 @@ SERVER = (
             ("text_editor_code_execution", _CREATED, "The file was created."),
         )
     ),
-    *(
-        _refused(
-            f"server_tool_use: {name}",
-            {**_USE, "name": name, "caller": {"type": "direct"}},
-            by_bedrock=NATIVE,
-        )
-        for name in (
-            "web_search",
-            "web_fetch",
-            "advisor",
-        )
+    _refused(
+        "server_tool_use: advisor",
+        {**_USE, "name": "advisor", "caller": {"type": "direct"}},
+        by_bedrock=NATIVE,
     ),
-    _server(
-        "web_search_tool_result",
-        [_HIT],
-        "results",
-        caller={"type": "direct"},
-        cache_control=EPHEMERAL,
-    ),
-    _server("web_search_tool_result", {"type": "web_search_tool_result_error", **_FAILED}),
-    _server(
-        "web_fetch_tool_result",
-        _FETCHED,
-        "result",
-        caller={"type": "direct"},
-        cache_control=EPHEMERAL,
-    ),
-    _server("web_fetch_tool_result", {"type": "web_fetch_tool_result_error", **_FAILED}),
     *(
         _ran_row(f"{name}_tool_result: {title}", 1, name, result, words)
         for name, title, result, words in (

@@ -8,6 +8,7 @@ from rows import (
     EPHEMERAL,
     GONE,
     NATIVE_TOOL,
+    OTHER_TOOL,
     POINT,
     TOOL_SPEC,
     Row,
@@ -30,6 +31,7 @@ _LIMITS = {
     "defer_loading": False,
     "allowed_callers": ["direct"],
 }
+_CLOCK = {"type": "tool_reference", "name": OTHER_TOOL["name"]}
 _SEARCHES = {**_LIMITS, "user_location": _WHERE}
 _FETCHES = {
     **_LIMITS,
@@ -38,14 +40,14 @@ _FETCHES = {
     "url_sources": {
         "user_input": {"type": "all"},
         "client_tool_results": {"type": "none"},
-        "server_tool_results": {"type": "only", "tools": [{"type": "tool_reference", "name": "t"}]},
+        "server_tool_results": {"type": "only", "tools": [_CLOCK]},
     },
 }
 _EXCEPT = {
     "url_sources": {
         "client_tool_results": {
             "type": "except",
-            "tools": [{"type": "tool_reference", "name": "t"}],
+            "tools": [_CLOCK],
         }
     }
 }
@@ -70,6 +72,26 @@ def _server(kind: str, name: str, **more: Any) -> Row:
     tree = {"type": kind, **({"name": name} if name else {}), **more}
     named = f"tools: {kind} is not available"
     return tool(kind, tree, "DDDD DDD", group="server tools", named=named)
+
+
+def _web(kind: str, argument: str, **more: Any) -> Row:
+    """The model sees a custom tool of the same name, with one argument."""
+    name = kind.rpartition("_")[0]
+    return tool(
+        kind,
+        {"type": kind, "name": name, **more},
+        "EEEE EEE",
+        group="server tools",
+        native={
+            "tools.0.name": name,
+            "tools.0.type": GONE,
+            "tools.0.input_schema.required": [argument],
+        },
+        converse={
+            f"{TOOL_SPEC}.name": name,
+            f"{TOOL_SPEC}.inputSchema.json.required": [argument],
+        },
+    )
 
 
 def _toolset(kind: str, **more: Any) -> Row:
@@ -108,13 +130,13 @@ SERVER_TOOLS = (
     _code("20250825", "bash_code_execution"),
     _code("20260120", "code_execution"),
     _code("20260521", "code_execution"),
-    _server("web_search_20250305", "web_search", **_SEARCHES),
-    _server("web_search_20260209", "web_search", **{**_SEARCHES, "blocked_domains": ["a.example"]}),
-    _server("web_search_20260318", "web_search", **_SEARCHES, **_EXCLUDED),
-    _server("web_fetch_20250910", "web_fetch", **_FETCHES),
-    _server("web_fetch_20260209", "web_fetch", **{**_FETCHES, **_EXCEPT}),
-    _server("web_fetch_20260309", "web_fetch", **_FETCHES, use_cache=True),
-    _server("web_fetch_20260318", "web_fetch", **_FETCHES, use_cache=True, **_EXCLUDED),
+    _web("web_search_20250305", "query", **_SEARCHES),
+    _web("web_search_20260209", "query", **_SEARCHES),
+    _web("web_search_20260318", "query", **_SEARCHES, **_EXCLUDED),
+    _web("web_fetch_20250910", "url", **_FETCHES),
+    _web("web_fetch_20260209", "url", **{**_FETCHES, **_EXCEPT}),
+    _web("web_fetch_20260309", "url", **_FETCHES, use_cache=True),
+    _web("web_fetch_20260318", "url", **_FETCHES, use_cache=True, **_EXCLUDED),
     _server(
         "advisor_20260301",
         "advisor",

@@ -35,6 +35,7 @@ PUT_IN = {
     "--load-balancer-arn ARN": '--load-balancer-arn "$ARN"',
     "state api-keys usage model-mapping": "state usage",  # each call of AWS's command is a second
     "litellm.example.com": "127.0.0.1",
+    "https://docs.python.org/3/whatsnew/3.14.html": "http://127.0.0.1:8090/page.html",
     "redis.internal": "127.0.0.1",
     # Places on the reader's machine.
     "proxy backup /data/": "proxy backup /backups/container-",  # of a container
@@ -97,6 +98,45 @@ MODEL_WRITES_CODE = [
                 }
             ]
         }
+    },
+]
+MODEL_SEARCHES = [
+    {
+        "match": {"body": "toolu_"},
+        "reply": {"content": [{"type": "text", "text": "In October 2025."}]},
+    },
+    {
+        "match": {"body": "web_search"},  # not what doctor asks
+        "reply": {
+            "content": [
+                {
+                    "type": "tool_use",
+                    "id": "toolu_1",
+                    "name": "web_search",
+                    "input": {"query": "Python 3.14 release"},
+                }
+            ]
+        },
+    },
+]
+LOCAL_PAGE = "http://127.0.0.1:8090/page.html"
+MODEL_FETCHES = [
+    {
+        "match": {"body": "toolu_"},
+        "reply": {"content": [{"type": "text", "text": "Annotations are deferred."}]},
+    },
+    {
+        "match": {"body": "web_fetch"},  # not what doctor asks
+        "reply": {
+            "content": [
+                {
+                    "type": "tool_use",
+                    "id": "toolu_1",
+                    "name": "web_fetch",
+                    "input": {"url": LOCAL_PAGE},
+                }
+            ]
+        },
     },
 ]
 LISTED = {
@@ -176,6 +216,15 @@ BEFORE = {
         f"{sys.executable} {ROOT}/tests/support/fake_search.py searxng --port 8080",
         "export WEB_SEARCH_PROVIDER=searxng WEB_SEARCH_URL=http://127.0.0.1:8080",
         SIMULATOR,
+        f"curl -sSf http://127.0.0.1:8099/_sim/script -d '{json.dumps(MODEL_SEARCHES)}'",
+        PROXY,
+    ),
+    "docs/how-to/web-fetch.md": (
+        "mkdir pages; echo '<title>What is new in Python 3.14</title><p>Much.' >pages/page.html",
+        f"{sys.executable} -u -m http.server 8090 --bind 127.0.0.1 --directory pages",
+        "export FETCH_ALLOW_PRIVATE=true FETCH_ALLOWED_PORTS=8090",
+        SIMULATOR,
+        f"curl -sSf http://127.0.0.1:8099/_sim/script -d '{json.dumps(MODEL_FETCHES)}'",
         PROXY,
     ),
     "docs/reference/cli.md": (PROXY, f"echo {MASTER} >admin.key"),

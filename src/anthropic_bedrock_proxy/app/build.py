@@ -230,7 +230,7 @@ async def build(
         admission=Admission(counters),
         updates=updates,
         fetcher=fetcher,
-        pages=pages,
+        pages=pages if pages.enabled else None,
         sandbox=sandbox,
         searcher=searcher,
         seals=OnDemandSeals(settings, store.kept_secrets),
@@ -257,7 +257,7 @@ async def build(
         health=health,
         sandbox_health=sandbox.health(),
         search_health=searcher.health(),
-        server_tools=_server_tools(settings, sandbox, searcher),
+        server_tools=_server_tools(sandbox, searcher, pages),
         files=sandbox.client if sandbox.enabled else None,
         content=make_content_observers(settings, tracing),
         render_metrics=metrics.render if metrics is not None else None,
@@ -311,13 +311,13 @@ async def build(
 
 
 def _server_tools(
-    settings: Settings, sandbox: OnDemandSandbox, searcher: OnDemandSearcher
+    sandbox: OnDemandSandbox, searcher: OnDemandSearcher, pages: OnDemandPages
 ) -> list[str]:
     """Returns the names of the tools that the proxy runs, as the list of models tells them."""
     kinds = {
         "code_execution": sandbox.enabled,
         "web_search": searcher.enabled,
-        "web_fetch": settings.web.enable_web_fetch,
+        "web_fetch": pages.enabled,
     }
     return [name for name, is_served in kinds.items() if is_served]
 

@@ -27,6 +27,7 @@ from .doctor_models import ModelChecks
 from .doctor_sandboxes import check_sandboxes
 from .doctor_search import SEARCH_SECONDS, check_search
 from .doctor_store import check_store
+from .doctor_web import READ_SECONDS, check_seals, check_web_fetch
 from .logs import log_path
 
 _WALLS_SECONDS: Final = 8.0  # a first sandbox on a slow disk
@@ -81,6 +82,8 @@ def _checks(
             lambda: check_search(settings, resolver, call=call_models),
             SEARCH_SECONDS,
         ),
+        Check("web fetch", lambda: check_web_fetch(settings), READ_SECONDS),
+        Check("seals", lambda: check_seals(settings)),
         Check("open files", lambda: _open_files(settings)),
     ]
     if (log := log_path(settings)) is not None:

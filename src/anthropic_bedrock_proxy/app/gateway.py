@@ -39,7 +39,7 @@ def make_gateway(
     admission: Admission,
     updates: CatalogUpdates,
     fetcher: OnDemandFetcher,
-    pages: Pages,
+    pages: Pages | None,
     sandbox: OnDemandSandbox,
     searcher: OnDemandSearcher,
     seals: OnDemandSeals,
@@ -75,15 +75,15 @@ def make_toolset(
     sandbox: OnDemandSandbox,
     searcher: OnDemandSearcher,
     seals: OnDemandSeals,
-    pages: Pages,
+    pages: Pages | None,
 ) -> Toolset:
-    """Makes the set of server-side tools that the proxy runs itself."""
+    """Makes the set of server-side tools that the proxy runs itself; `pages` are fetched."""
     kinds = [tool_search(Turnstile().wait, asyncio.Lock)]
     if sandbox.enabled:
         kinds.append(code_execution(sandbox.client, make_options(settings)))
     if searcher.enabled:
         kinds.append(web_search(searcher, seals.load, make_search_options(settings)))
-    if settings.web.enable_web_fetch:
+    if pages is not None:
         kinds.append(web_fetch(pages, make_fetch_options(settings)))
     return Toolset(kinds, max_model_calls=settings.sandbox.standalone_max_iterations)
 

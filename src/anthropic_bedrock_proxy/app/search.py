@@ -17,6 +17,7 @@ from ..search.base import SearchError, SearchHit, SearchQuery
 from ..search.state import BackendState
 from ..tools.web.search_options import WebSearchOptions
 from .bedrock import describe_aws_keys
+from .web_extra import lack_of
 
 if TYPE_CHECKING:
     from ..search.base import SearchBackend
@@ -55,7 +56,16 @@ class SearchPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plan_search(settings: Settings) -> SearchPlan:
-    """Reads who searches. Raises `SettingsError` for settings that cannot work together."""
+    """Reads who searches: nobody, where what searches need is not installed.
+
+    Raises `SettingsError` for settings that cannot work together.
+    """
+    plan = _as_named(settings)
+    lack = lack_of("web_search") if plan.names else ""
+    return SearchPlan(reason=lack) if lack else plan
+
+
+def _as_named(settings: Settings) -> SearchPlan:
     web = settings.web
     if not web.enable_web_search:
         return SearchPlan(reason=_OFF)

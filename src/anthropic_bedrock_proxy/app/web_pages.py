@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from ..config import Settings
 from ..fetch.base import Page
 from .gateway import fetch_options
+from .web_extra import lack_of
 
 if TYPE_CHECKING:
     from ..fetch.fetcher import FetchOptions
     from ..fetch.reading.pages import WebPages
+
+
+_OFF: Final = "ENABLE_WEB_FETCH is false"
+
+
+def why_no_pages(settings: Settings) -> str:
+    """Returns why web fetch is not served; empty: it is."""
+    return lack_of("web_fetch") if settings.web.enable_web_fetch else _OFF
 
 
 def page_options(settings: Settings) -> FetchOptions:
@@ -55,11 +64,15 @@ def make_pages(settings: Settings) -> WebPages:
 
 
 class OnDemandPages:
-    """A `Pages` that is built at its first page: TLS, its roots and a process cost memory."""
+    """A `Pages` that is built at its first page: TLS, its roots and a process cost memory.
+
+    `enabled` tells whether there are pages at all.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pages: WebPages | None = None
+        self.enabled = not why_no_pages(settings)
 
     async def read(self, url: str, *, key: str, fresh: bool = False) -> Page:
         """Reads a page as `Pages` says, with what is made at the first call."""

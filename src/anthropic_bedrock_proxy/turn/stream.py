@@ -64,11 +64,20 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
         noted.end(monotonic(), "failed")
         return Finished(asked.tool.unavailable(asked.call.name), counts=False)
     else:
+        noted.code = _code(outcome)
         suspended = isinstance(outcome, Suspended)
         noted.end(monotonic(), "suspended" if suspended else "finished")
         return outcome
     finally:
         del scope  # it holds the task, which holds its cancellation: docs/decisions/0020
+
+
+def _code(outcome: Outcome) -> str:
+    """Returns the code of a result that is an error."""
+    content = outcome.content if isinstance(outcome, Finished) else None
+    return (
+        str(content["error_code"]) if isinstance(content, dict) and "error_code" in content else ""
+    )
 
 
 async def run_calls(

@@ -9,7 +9,7 @@ from anthropic_bedrock_proxy.telemetry.ended_requests import EndedRequest
 from anthropic_bedrock_proxy.telemetry.metrics.board import Board
 from anthropic_bedrock_proxy.telemetry.metrics.exposition import Exposition
 from anthropic_bedrock_proxy.telemetry.metrics.request_counter import RequestCounter
-from anthropic_bedrock_proxy.timeline import OK, UpstreamRequest
+from anthropic_bedrock_proxy.timeline import OK, ToolRun, UpstreamRequest
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 USAGE = (
@@ -114,11 +114,19 @@ def test_every_try_is_counted_and_what_it_ended_with():
         ),
     )
     told.switches = (("east/invoke", "ireland/invoke", "Slow"),)
+    told.timeline.tools = (
+        ToolRun("web_search", "srvtoolu_1", 100.0, 100.1, "finished"),
+        ToolRun("web_search", "srvtoolu_2", 100.0, 100.1, "finished", code="unavailable"),
+        ToolRun("web_fetch", "srvtoolu_3", 100.0),
+    )
     world.end(told)
     assert world.total("bedrock_calls_total") == 3
     unsent = {**BEDROCK, "provider": "east"}
     assert world.value("bedrock_calls_total", **unsent, code="NoCredentials") == 1
     assert world.value("failovers_total", origin="east/invoke", to="ireland/invoke") == 1
+    assert world.value("tool_runs_total", tool="web_search", outcome="finished") == 1
+    assert world.value("tool_runs_total", tool="web_search", outcome="unavailable") == 1
+    assert world.value("tool_runs_total", tool="web_fetch", outcome="cancelled") == 1
     errors = {
         dict(labels)["error_type"]
         for name, labels in world.samples()

@@ -276,6 +276,12 @@ _OF_ADMISSION: Final = (
 _OF_TARGETS: Final = (
     _event("failovers", "failover", "Switches to another target.", "origin", "to"),
     _event(
+        "tool_runs",
+        "tool_run",
+        "Runs of tools that the proxy runs, by how they ended; of errors their code.",
+        *("tool", "outcome"),
+    ),
+    _event(
         "dropped",
         "dropped",
         "Requests that a field or a beta (known, or other) was left out of.",

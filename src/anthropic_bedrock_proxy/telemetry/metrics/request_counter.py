@@ -99,6 +99,8 @@ class RequestCounter:
                 self.count("dropped", what, name)
         for origin, to, _ in exchange.switches:
             self.count("failover", origin, to)
+        for run in exchange.timeline.tools:
+            self.count("tool_run", run.name, run.code or run.outcome or "cancelled")
 
     def count(self, event: str, first: str = "", second: str = "", third: str = "") -> None:
         """Counts something that is seldom; labels have to come from bounded sets."""

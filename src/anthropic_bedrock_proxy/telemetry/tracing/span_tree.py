@@ -224,6 +224,8 @@ def _tool(exchange: Exchange, root: FinishedSpan, run: ToolRun) -> list[Finished
     span.span_id = run.span_id or span.span_id
     if not run.outcome or run.outcome in _FAILED_RUNS:
         span.error = attributes["error.type"] = run.outcome or "cancelled"
+    elif run.code:  # the model was told, and went on
+        attributes["error.type"] = run.code
     return [span, *(_cell(exchange, span, cell) for cell in run.cells)]
 
 
