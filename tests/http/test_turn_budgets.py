@@ -127,7 +127,7 @@ def test_a_refused_call_of_a_turn_is_recorded(priced):
 # Searches that no answer of a model tells of
 
 
-def searching_toolset(*outcomes, cells=()):
+def searching_toolset(*outcomes, cells=(), searcher=None):
     async def load():
         return Seals([b"k" * 32], time.time, 30)
 
@@ -135,7 +135,7 @@ def searching_toolset(*outcomes, cells=()):
     return Toolset(
         [
             code_execution(lambda: sandbox, CodeExecutionOptions()),
-            web_search(ScriptedSearcher(*outcomes), load, WebSearchOptions()),
+            web_search(searcher or ScriptedSearcher(*outcomes), load, WebSearchOptions()),
         ]
     )
 
@@ -198,3 +198,37 @@ def test_searches_of_code_are_recorded_where_no_model_was_called(make_proxy, str
     one, two = proxy.records
     assert (one.web_search_requests, one.output_tokens) == (0, 1000)
     assert (two.web_search_requests, two.output_tokens, two.error) == (1, 0, None)
+
+
+class OneHangs(ScriptedSearcher):
+    """Finds something once, and then takes for ever."""
+
+    hangs = False
+
+    async def search(self, query, *, key):
+        if self.hangs:
+            self.asked.append((key, query))
+            await asyncio.Event().wait()
+        self.hangs = True
+        return await super().search(query, key=key)
+
+
+def test_searches_are_recorded_if_the_client_leaves_before_all_have_ended(make_proxy):
+    searcher = OneHangs([RUST])
+    proxy = make_proxy(toolset=searching_toolset(searcher=searcher))
+    secret, body = proxy.add_key(), with_open_search()
+    [search] = body["messages"][-1]["content"]
+    body["messages"][-1]["content"] = [search, search | {"id": "srvtoolu_2"}]
+
+    async def main():
+        client = Client(proxy.app, headers={"x-api-key": secret}, body=body)
+        sending = asyncio.ensure_future(client.send())
+        while len(searcher.asked) < 2:
+            await asyncio.sleep(0)
+        client.leave()
+        await sending
+
+    asyncio.run(main())
+    assert not proxy.upstream.calls
+    (record,) = proxy.records
+    assert (record.web_search_requests, record.disconnected) == (1, True)

@@ -235,7 +235,7 @@ class Messages:
 
 def _count_searches(exchange: Exchange, route: Route, lease: Lease) -> None:
     """Charges the searches that a history left open, if nothing came of the model call behind."""
-    if exchange.turn is not None and lease.state == "open":
+    if exchange.timeline.tools and lease.state == "open":
         from .turns import count_searches  # noqa: PLC0415  # most never need it
 
         count_searches(exchange, route.targets[0])

@@ -12,7 +12,7 @@ from ..models.registry import Target
 from ..protocol.raw import encode
 from ..tools.toolset import Toolset
 from ..turn.driver import begin_turn, open_turn
-from ..turn.stream import TurnStream
+from ..turn.stream import TurnStream, searches_made
 from .attempt import Attempt
 from .exchange import Exchange
 
@@ -45,9 +45,11 @@ def count_searches(exchange: Exchange, target: Target) -> None:
 
     They have their price all the same; `target` is whose record they stand in, if no other is.
     """
-    begun = exchange.turn
-    if begun is None or not begun.turn.searches:
+    searches = searches_made(exchange.timeline)
+    if not searches:
         return
     exchange.target = exchange.target or target
-    usage = begun.turn.spent()
+    usage = {"server_tool_use": {"web_search_requests": searches}}
+    if exchange.turn is not None:
+        usage = exchange.turn.turn.spent()
     exchange.meter.observe((b"message_delta", encode({"type": "message_delta", "usage": usage})))
