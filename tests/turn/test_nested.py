@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.tools.base import (
     Suspended,
 )
 from anthropic_bedrock_proxy.turn.loop import Turn, run_in_turn
-from anthropic_bedrock_proxy.turn.nested import NestedCalls, is_nested
+from anthropic_bedrock_proxy.turn.nested import MAX_NESTED, NestedCalls, is_nested
 
 CALLER = {"type": "code_execution_20260120", "tool_id": "srvtoolu_A"}
 CALLS = [NestedCall(f"srvtoolu_{name}", "probe", {"n": name}, CALLER) for name in "BC"]
@@ -74,6 +74,22 @@ def test_results_come_in_the_order_of_calls():
         "caller": CALLER,
     }
     assert turn.counted == [True, False]
+
+
+def test_code_that_calls_on_and_on_is_told_so_and_nothing_more_is_kept():
+    async def main():
+        turn = FakeTurn(*[finished("one")] * MAX_NESTED)
+        nested = NestedCalls(turn, run_in_turn)
+        few = CALLS[:1] * (MAX_NESTED - 1)
+        assert {result.text for result in await nested(few)} == {"one"}
+        last, refused = await nested(CALLS)
+        assert last.text == "one"
+        assert refused.text.startswith("Error: ")
+        assert refused.blocks == []
+        assert [result.text for result in await nested(CALLS)] == [refused.text] * 2
+        assert len(turn.counted) == MAX_NESTED
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("excluded", [False, True])

@@ -38,6 +38,7 @@ from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
 from .suspended import ClientCalls, caller_of
 
 _MAX_SHOWN: Final = 128
+MAX_PENDING: Final = 4000  # calls without a result: each becomes a task, all of them at once
 
 
 class History:
@@ -278,6 +279,11 @@ class History:
         if call.name not in self._runnable:
             raise InvalidRequestError(
                 f"{self._use_of(call)} has no result yet, but no `{call.name}` tool was provided"
+            )
+        if len(self.pending) == MAX_PENDING:
+            raise InvalidRequestError(
+                f"{self._use_of(call)} is one of more than {MAX_PENDING} that have no result yet; "
+                "remove some of them"
             )
         shown = without_content(call.id)
         results = self._client_calls.results.get(call.id, [])

@@ -33,6 +33,16 @@ def types(message):
     return [each["type"] for each in message["content"]]
 
 
+@pytest.mark.parametrize("code", [True, False])
+@pytest.mark.parametrize("twins", [(OLD, OLD), (OLD, NEW), (NEW, LAST)])
+def test_a_tool_is_defined_once(twins, code):
+    """The model saw one of two, and the domains and bounds of the other held for nothing."""
+    first, second = twins
+    talk = Searching(tools=[tool(first), PROBE, tool(second, blocked_domains=["a"])], code=code)
+    with pytest.raises(InvalidRequestError, match=r"^tools\.2\.name: Tool names must be unique"):
+        talk.ask()
+
+
 @pytest.mark.parametrize("kind", [NEW, LAST])
 def test_code_searches_and_only_what_it_prints_is_seen(kind):
     talk = Searching([PYTHON, RUST], tools=[tool(kind)], cells=[waits(), printed("3.14\n")])
@@ -68,6 +78,32 @@ def test_code_searches_and_only_what_it_prints_is_seen(kind):
     assert (first["url"], first["page_age"]) == (PYTHON.url, "2 days ago")
     assert first["passages"][1]["text"] == "It has deferred annotations."
     assert second["title"] == "Rust"
+
+
+@pytest.mark.parametrize("fault", ["gone", "down"])
+def test_searches_of_code_whose_sandbox_dies_are_told_all_the_same(fault):
+    """They have been made and are billed, and a later turn may use what they found."""
+    talk = Searching(tools=[tool(NEW)], cells=[waits(), printed("-")])
+
+    async def search(query, *, key):
+        if fault == "gone":
+            talk.sandbox.containers.clear()
+        else:
+            talk.sandbox.breaks = True
+        return [RUST]
+
+    talk.searcher.search = search
+    message = talk.ask([python()], [text("b")])
+    assert types(message) == [
+        "server_tool_use",
+        "server_tool_use",
+        "web_search_tool_result",
+        "code_execution_tool_result",
+        "text",
+    ]
+    assert message["content"][2]["content"][0]["url"] == RUST.url
+    assert message["content"][3]["content"]["error_code"] == "unavailable"
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
 
 
 def test_what_code_has_found_can_be_cited():

@@ -10,6 +10,7 @@ import os
 import re
 from itertools import pairwise
 from pathlib import Path
+from time import process_time
 
 import msgspec
 import pytest
@@ -44,8 +45,11 @@ from anthropic_bedrock_proxy.fetch.base import (
     UnreadableError,
     WrongTypeError,
 )
+from anthropic_bedrock_proxy.tools.base import RequestContext
 from anthropic_bedrock_proxy.tools.toolset import web_search
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
+from anthropic_bedrock_proxy.tools.web.fetch_results import fetched, to_tool_result
+from anthropic_bedrock_proxy.tools.web.fetch_tool import MAX_FETCHED
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 
@@ -252,6 +256,16 @@ def test_long_sentences_are_cited_in_pieces():
     assert all(0 < after - before <= 601 for before, after in pairwise(starts))
 
 
+def test_a_line_of_any_length_is_cited_in_pieces_as_fast_as_others():
+    line = "x" * 12_000_000  # a client may send it back as what a page said
+    page = fetched(msgspec.structs.replace(PYTHON, text=line), max_tokens=len(line), cites=True)
+    context = RequestContext(KEY, {})
+    began = process_time()
+    to_tool_result(page, context)
+    assert process_time() - began < 3, "the rest of the line is copied for every piece"
+    assert context.passages.cite(f"{context.passages.source(0)}-600") is not None
+
+
 def test_citations_of_the_clients_own_documents_are_not_ours():
     own = {
         "type": "char_location",
@@ -333,6 +347,18 @@ def test_a_failure_is_a_result_and_is_not_counted(error, code):
     message = talk.ask([fetching()], [fetching(URL, "t2")], [text("b")])
     assert codes(message) == [code, "web_fetch_result"]
     assert requests(message) == 1
+
+
+def test_the_pages_of_an_answer_are_bounded_together():
+    paper = msgspec.structs.replace(PDF, pdf=b"%PDF-1.7" + b"x" * (MAX_FETCHED * 3 // 8))
+    talk = Fetching(paper, paper, PYTHON, said=f"{PDF.url} {URL}")
+    calling = [fetching(PDF.url, "1"), fetching(PDF.url, "2"), fetching(URL, "3")]
+    message = talk.ask(calling, [text("b")])
+    one, two, three = [each["content"] for each in message["content"] if "content" in each]
+    assert one["content"]["source"]["media_type"] == "application/pdf"
+    assert two["error_code"] == "content_too_large", "both would be over half of it"
+    assert three["content"]["source"]["data"] == PYTHON.text, "there is room for this one"
+    assert requests(message) == 2
 
 
 def test_no_more_pages_than_allowed():

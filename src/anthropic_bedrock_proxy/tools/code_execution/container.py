@@ -31,6 +31,7 @@ from ...sandbox.base import (
     FunctionResult,
     PythonCell,
     Sandbox,
+    SandboxError,
     SandboxUnavailableError,
     Waiting,
     owner_of,
@@ -182,8 +183,11 @@ class RequestContainer:
             reply = await self._answered(at, reply, nested)
         except _MisusedToolError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
-        except ContainerGoneError:
-            return Finished(error(call.name, UNAVAILABLE))
+        except SandboxError as lost:
+            if not nested and not isinstance(lost, ContainerGoneError):
+                raise
+            # What its code has called was done, and is billed: the client is told of it.
+            return Finished(error(call.name, UNAVAILABLE), nested=nested)
         self._known = self._id  # if it goes now, so do its files and names: nobody makes it again
         return self._outcome(call.name, reply, nested)
 

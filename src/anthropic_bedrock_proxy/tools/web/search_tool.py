@@ -40,6 +40,7 @@ from .versions import SEARCH, SEARCH_PREFIX, SEARCH_VERSIONS, check_version
 
 MAX_QUERY: Final = 2000  # characters
 MAX_TEXT: Final = 6000  # characters of one page that the model is shown
+_MAX_PLACE: Final = 255  # characters of each part of a location
 _SECONDS: Final = 60.0  # for all back ends, one after the other
 _WORDS: Final = (
     "Searches the web and returns pages with passages from them, each with an index. Use it for "
@@ -168,6 +169,8 @@ def _location(given: Any, path: str) -> SearchLocation | None:
     for field, value in told.items():
         if value is not None and not isinstance(value, str):
             raise InvalidRequestError(f"{path}.{field}: a string is required")
+        if len(value or "") > _MAX_PLACE:
+            raise InvalidRequestError(f"{path}.{field}: at most {_MAX_PLACE} characters")
     return SearchLocation(**told)
 
 
