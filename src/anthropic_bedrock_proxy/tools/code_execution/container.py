@@ -11,7 +11,7 @@ makes. So the ids of the calls can begin with it before anything has run:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
@@ -187,7 +187,7 @@ class RequestContainer:
             if not nested and not isinstance(lost, ContainerGoneError):
                 raise
             # What its code has called was done, and is billed: the client is told of it.
-            return Finished(error(call.name, UNAVAILABLE), nested=nested)
+            return Finished(error(call.name, UNAVAILABLE), nested=_told(nested))
         self._known = self._id  # if it goes now, so do its files and names: nobody makes it again
         return self._outcome(call.name, reply, nested)
 
@@ -233,11 +233,13 @@ class RequestContainer:
         outcome = reply.outcome
         if isinstance(outcome, Waiting):
             calls = tuple(ClientCall(call.id, call.name, call.input) for call in outcome.calls)
-            nested = [block for each in ended for block in each.blocks]
-            return Suspended(container, self._version.caller or "", calls, nested)
+            return Suspended(container, self._version.caller or "", calls, _told(ended))
         content = content_of(name, outcome, tells_time_outs=self._version.tells_time_outs)
-        nested = [block for each in ended if not each.excluded for block in each.blocks]
-        return Finished(content, container, nested)
+        return Finished(content, container, _told(each for each in ended if not each.excluded))
+
+
+def _told(results: Iterable[NestedResult]) -> list[Json]:
+    return [block for result in results for block in result.blocks]
 
 
 class _MisusedToolError(Exception):
