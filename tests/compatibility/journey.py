@@ -115,7 +115,7 @@ def _tools() -> Toolset:
     call = waiting(**{PROGRAM_CALL["id"]: ("weather", PROGRAM_CALL["input"])})
     sandbox.containers[CONTAINER] = ("-", {CODE_CALL["id"]: call})
     sandbox.keep("-", FILE)
-    code = code_execution(lambda: sandbox, CodeExecutionOptions())
+    code = code_execution(lambda: sandbox, CodeExecutionOptions(), nullcontext)
     search = web_search(ScriptedSearcher(), _seals, WebSearchOptions())
     fetch = web_fetch(ScriptedPages(), WebFetchOptions())
     return Toolset([tool_search(no_pause, nullcontext), code, search, fetch])

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import msgspec
 import pytest
+from fake_sandbox import FakeSandbox, waiting
 from http_client import Client
 from streams import chunk_frame, encode
+from web_searches import NEW, RUST, ScriptedSearcher, tool
 
 from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.base.catalog import PriceRecord
+from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
+from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution, web_search
+from anthropic_bedrock_proxy.tools.web.seal import Seals
+from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 
 MODEL = "claude-opus-4-1"  # it does not search by itself
 SEARCH = "tool_search_tool_regex"
@@ -115,3 +122,113 @@ def test_a_refused_call_of_a_turn_is_recorded(priced):
     assert ask(proxy, proxy.add_key(), stream=False).status == 429
     (record,) = proxy.records
     assert (record.error, record.cost_nano) == ("rate_limit_error", 0)
+
+
+# Searches that no answer of a model tells of
+
+
+def searching_toolset(*outcomes, cells=(), searcher=None):
+    async def load():
+        return Seals([b"k" * 32], time.time, 30)
+
+    sandbox = FakeSandbox(*cells)
+    return Toolset(
+        [
+            code_execution(lambda: sandbox, CodeExecutionOptions()),
+            web_search(searcher or ScriptedSearcher(*outcomes), load, WebSearchOptions()),
+        ]
+    )
+
+
+def with_open_search(*more, **fields):
+    """A history whose last answer has a search without a result."""
+    search = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search"}
+    answer = {"role": "assistant", "content": [search | {"input": {"query": "q"}}]}
+    return BODY | {"tools": [tool()], "messages": [*BODY["messages"], answer, *more]} | fields
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_searches_are_recorded_if_the_model_refuses_after_them(make_proxy, stream):
+    proxy = make_proxy(toolset=searching_toolset([RUST]))
+    proxy.upstream.script += [UpstreamRefusal("ValidationException", "no", status=400)]
+    answer = ask(proxy, proxy.add_key(), stream=stream, body=with_open_search())
+    assert answer.status == 400
+    (record,) = proxy.records
+    assert (record.web_search_requests, record.error) == (1, "invalid_request_error")
+
+
+def test_searches_are_recorded_if_no_model_can_be_sent_the_rest(make_proxy):
+    proxy = make_proxy(toolset=searching_toolset([RUST]))
+    body = with_open_search(system=[{"type": "image", "source": {}}], model="qwen.qwen3-32b-v1:0")
+    answer = ask(proxy, proxy.add_key(), stream=False, body=body)
+    assert answer.status == 400
+    assert not proxy.upstream.calls
+    (record,) = proxy.records
+    assert (record.web_search_requests, record.error) == (1, "invalid_request_error")
+
+
+def test_failed_searches_are_no_reason_for_a_record(make_proxy):
+    proxy = make_proxy(toolset=searching_toolset("unavailable"))
+    body = with_open_search(system=[{"type": "image", "source": {}}], model="qwen.qwen3-32b-v1:0")
+    assert ask(proxy, proxy.add_key(), stream=False, body=body).status == 400
+    assert not proxy.records
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_searches_of_code_are_recorded_where_no_model_was_called(make_proxy, stream):
+    weather = waiting(toolu_1=("get_weather", {}))
+    searches = waiting(**{f"toolu_{1:024x}": ("web_search", {"query": "q"})})
+    cells = [weather, searches, waiting(toolu_2=("get_weather", {}))]
+    proxy = make_proxy(toolset=searching_toolset([RUST], cells=cells))
+    secret, caller = proxy.add_key(), "code_execution_20260120"
+    client_tool = {"name": "get_weather", "input_schema": {}, "allowed_callers": [caller]}
+    tools = [{"type": caller, "name": "code_execution"}, tool(NEW), client_tool]
+    python = {"type": "tool_use", "id": "toolu_p", "name": "code_execution"}
+    proxy.upstream.script += [call_of_the_model(python | {"input": {"code": "1"}})]
+    first = ask(proxy, secret, stream=False, body=BODY | {"tools": tools})
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Sunny."}
+    history = [
+        *BODY["messages"],
+        {"role": "assistant", "content": msgspec.json.decode(first.body)["content"]},
+        {"role": "user", "content": [result]},
+    ]
+    body = BODY | {"tools": tools, "messages": history}
+    assert ask(proxy, secret, stream=stream, body=body).status == 200
+    assert len(proxy.upstream.calls) == 1
+    one, two = proxy.records
+    assert (one.web_search_requests, one.output_tokens) == (0, 1000)
+    assert (two.web_search_requests, two.output_tokens, two.error) == (1, 0, None)
+
+
+class OneHangs(ScriptedSearcher):
+    """Finds something once, and then takes for ever."""
+
+    hangs = False
+
+    async def search(self, query, *, key):
+        if self.hangs:
+            self.asked.append((key, query))
+            await asyncio.Event().wait()
+        self.hangs = True
+        return await super().search(query, key=key)
+
+
+def test_searches_are_recorded_if_the_client_leaves_before_all_have_ended(make_proxy):
+    searcher = OneHangs([RUST])
+    proxy = make_proxy(toolset=searching_toolset(searcher=searcher))
+    secret, body = proxy.add_key(), with_open_search()
+    [search] = body["messages"][-1]["content"]
+    body["messages"][-1]["content"] = [search, search | {"id": "srvtoolu_2"}]
+
+    async def main():
+        client = Client(proxy.app, headers={"x-api-key": secret}, body=body)
+        sending = asyncio.ensure_future(client.send())
+        while len(searcher.asked) < 2:
+            await asyncio.sleep(0)
+        client.leave()
+        await sending
+
+    asyncio.run(main())
+    assert not proxy.upstream.calls
+    (record,) = proxy.records
+    assert (record.web_search_requests, record.disconnected) == (1, True)

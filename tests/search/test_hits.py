@@ -14,6 +14,7 @@ from anthropic_bedrock_proxy.search.hits import (
     page_age,
     plain,
     site_words,
+    usable,
     whole_hosts,
 )
 
@@ -79,6 +80,23 @@ def test_any_url_is_judged_and_any_text_is_made_a_hit(text):
     hit = make_hit(text, text, text, text)
     assert hit.url == (text if is_usable(text) else "")
     assert isinstance(plain(text), str)
+
+
+def test_a_reference_of_thousands_of_digits_is_a_character():
+    digits = "1" * 5000
+    assert plain(f"a&#{digits};b &#65; &#{digits} &#x{digits};") == "a\ufffdb A \ufffd \ufffd"
+
+
+def test_no_more_hits_are_made_than_wanted():
+    made = []
+
+    def hits():
+        for number in range(1000):
+            made.append(number)
+            yield make_hit(f"https://a.example/{number // 2}", "a", "a", None)
+
+    assert [hit.url[-2:] for hit in usable(hits(), 2)] == ["/0", "/1"]
+    assert len(made) <= 4
 
 
 def test_a_page_without_a_title_has_its_url_for_one():

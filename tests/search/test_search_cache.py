@@ -35,6 +35,13 @@ def test_they_lapse_and_leave_nothing():
     assert (cache.size, cache._sizes) == (0, {})
 
 
+def test_all_that_is_kept_of_a_query_is_counted():
+    cache, part = ResultCache(60), ("x" * 1000,)
+    place = SearchLocation(*part * 4)
+    cache.put("one", SearchQuery(*part, 5, part, part, place), [], 0)
+    assert cache.size >= 4 * 7 * 1000
+
+
 def test_an_empty_list_is_a_result():
     cache = ResultCache(60)
     cache.put("one", QUERY, [], 0)

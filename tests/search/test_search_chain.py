@@ -105,6 +105,8 @@ def test_a_bug_is_an_error_of_the_search_and_told_to_the_log(caplog):
     assert (code, "ZeroDivisionError" in reason) == ("unavailable", True)
     assert "private" not in reason
     assert "unexpected" in caplog.text
+    assert "in search" in caplog.text, "it says where"
+    assert "private" not in caplog.text, "the message of a bug may quote what was asked"
 
 
 def test_who_has_failed_a_moment_ago_is_asked_last():

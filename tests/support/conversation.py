@@ -22,7 +22,7 @@ class Conversation:
 
     def __init__(self, *outcomes, tools, options=None, key=KEY, kinds=(), code=True):
         self.sandbox = FakeSandbox(*outcomes)
-        kind = code_execution(lambda: self.sandbox, options or CodeExecutionOptions())
+        kind = code_execution(lambda: self.sandbox, options or CodeExecutionOptions(), asyncio.Lock)
         self.toolset = Toolset([kind, *kinds] if code else list(kinds))
         self.tools = tools
         self.messages = [ASKED]

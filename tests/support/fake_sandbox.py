@@ -32,6 +32,7 @@ class FakeSandbox:
         self.uploads = []  # of each cell that ran
         self.resumed = []  # (address, results)
         self.unavailable, self.soon = None, False
+        self.breaks = False  # when a cell is to be resumed
         self._numbers = count(1)
 
     def new_container(self, file=None):
@@ -59,6 +60,8 @@ class FakeSandbox:
         return CellReply(EXPIRES, cells[at.cell])
 
     async def resume(self, at, results):
+        if self.breaks:
+            raise SandboxUnavailableError("it broke", soon=True)
         cells = self._cells(at.container, at.owner)
         if at.cell not in cells:
             raise ContainerGoneError

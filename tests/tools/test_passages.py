@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -84,3 +85,14 @@ def test_sources_are_numbered_as_they_come():
     assert [passages.number(source) for source in ("b", "a", "b")] == [0, 1, 0]
     assert [passages.source(number) for number in (0, 1, 2, -1)] == ["b", "a", None, None]
     assert passages.source("0") is None
+    assert passages.source(10**400) is None
+    assert passages.source([]) is None
+
+
+def test_a_source_of_thousands_is_found_at_once():
+    passages, most = Passages(), 30_000
+    for number in range(most):
+        passages.number(str(number))
+    began = process_time()
+    assert {passages.source(most - 1) for _ in range(most)} == {str(most - 1)}
+    assert process_time() - began < 3, "every source is looked at for every citation"

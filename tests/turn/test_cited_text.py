@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from time import process_time
 
+import msgspec
 import pytest
 from anthropic import NOT_GIVEN
 from anthropic.lib.streaming._messages import accumulate_event
@@ -16,7 +17,12 @@ from pydantic import TypeAdapter
 
 from anthropic_bedrock_proxy.protocol.answer.events import PING, explode, fold
 from anthropic_bedrock_proxy.tools.passages import Passages
-from anthropic_bedrock_proxy.turn.cited_text import LONGEST_MARKER, CitedAnswer, with_markers
+from anthropic_bedrock_proxy.turn.cited_text import (
+    LONGEST_MARKER,
+    CitedAnswer,
+    wants_json,
+    with_markers,
+)
 from anthropic_bedrock_proxy.turn.client_answer import ClientAnswer
 
 SDK_EVENT = TypeAdapter(RawMessageStreamEvent)
@@ -443,3 +449,19 @@ def test_the_official_sdk_takes_the_stream(blocks):
         )
     seen = json.loads(snapshot.to_json())["content"]
     assert seen == content
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({}, False),
+        ({"output_config": {"effort": "low"}}, False),
+        ({"output_config": {"format": None}, "output_format": None}, False),
+        ({"output_config": [1]}, False),  # refused elsewhere
+        ({"output_config": {"format": {"type": "json_schema"}}}, True),
+        ({"output_format": {"type": "json_schema"}}, True),
+    ],
+)
+def test_json_of_a_schema_is_wanted_by_either_field(fields, wanted):
+    raws = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in fields.items()}
+    assert wants_json(raws) is wanted

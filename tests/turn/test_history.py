@@ -31,6 +31,7 @@ from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.tools.base import RequestContext
+from anthropic_bedrock_proxy.turn.history import MAX_PENDING
 from anthropic_bedrock_proxy.turn.offered_tools import MAX_TOOLS
 from anthropic_bedrock_proxy.turn.request import prepare, without_running
 
@@ -417,6 +418,15 @@ def test_calls_that_have_results_are_not_run_again():
         ready = prepare(request([ASKED, *messages]), search_tools(), RequestContext("", {}))
         assert len(ready.pending) == 1
         assert ready.pending[0].id != A
+
+
+def test_more_calls_than_an_answer_has_are_not_run_at_once():
+    many = [search(f"srvtoolu_{number}") for number in range(MAX_PENDING + 1)]
+    assert len(prepared(request([ASKED, assistant(*many[1:])]))[1]) == MAX_PENDING
+    with pytest.raises(
+        InvalidRequestError, match=r"^messages\.1: .* is one of more than 4000 that"
+    ):
+        prepared(request([ASKED, assistant(*many)]))
 
 
 def test_more_tools_than_can_be_searched_are_refused():

@@ -16,7 +16,7 @@ from anthropic_bedrock_proxy.tools.base import (
     Suspended,
 )
 from anthropic_bedrock_proxy.turn.loop import Turn, run_in_turn
-from anthropic_bedrock_proxy.turn.nested import NestedCalls, is_nested
+from anthropic_bedrock_proxy.turn.nested import MAX_NESTED, NestedCalls, is_nested
 
 CALLER = {"type": "code_execution_20260120", "tool_id": "srvtoolu_A"}
 CALLS = [NestedCall(f"srvtoolu_{name}", "probe", {"n": name}, CALLER) for name in "BC"]
@@ -34,11 +34,11 @@ class FakeTurn:
 
     context = RequestContext("key_1", {})
 
-    def __init__(self, *outcomes, hides_nested=False):
+    def __init__(self, *outcomes, excludes_nested=False):
         self.outcomes = list(outcomes)
         self.counted = []
         self.tool = Telling()
-        self.prepared = PreparedTool(self._run, hides_nested=hides_nested)
+        self.prepared = PreparedTool(self._run, excludes_nested=excludes_nested)
 
     async def _run(self, call):
         return self.outcomes.pop(0)
@@ -76,9 +76,31 @@ def test_results_come_in_the_order_of_calls():
     assert turn.counted == [True, False]
 
 
-def test_the_client_may_want_none_of_them():
-    results = ran(FakeTurn(finished("one"), finished("two"), hides_nested=True))
-    assert [(result.text, result.blocks) for result in results] == [("one", []), ("two", [])]
+def test_code_that_calls_on_and_on_is_told_so_and_nothing_more_is_kept():
+    async def main():
+        turn = FakeTurn(*[finished("one")] * MAX_NESTED)
+        nested = NestedCalls(turn, run_in_turn)
+        few = CALLS[:1] * (MAX_NESTED - 1)
+        assert {result.text for result in await nested(few)} == {"one"}
+        last, refused = await nested(CALLS)
+        assert last.text == "one"
+        assert refused.text.startswith("Error: ")
+        assert refused.blocks == []
+        assert [result.text for result in await nested(CALLS)] == [refused.text] * 2
+        assert len(turn.counted) == MAX_NESTED
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+def test_the_client_may_want_none_of_them(excluded):
+    """Whether it gets them is not known before the code has ended, or waits."""
+    results = ran(FakeTurn(finished("one"), finished("two"), excludes_nested=excluded))
+    assert [(result.text, result.excluded) for result in results] == [
+        ("one", excluded),
+        ("two", excluded),
+    ]
+    assert [len(result.blocks) for result in results] == [2, 2]
 
 
 def test_a_call_that_waits_for_the_client_is_none_for_code():

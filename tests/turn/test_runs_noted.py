@@ -30,16 +30,19 @@ async def _hangs(_):
     await asyncio.Event().wait()
 
 
-def noted(run, timeline, *, seconds=None, cancel=False):
+def asking(run, seconds=None):
     tool = SimpleNamespace(
         timeout_seconds=seconds,
         to_tool_result=lambda content, _: content,
         timed_out=lambda _: TIMED_OUT,
         unavailable=lambda _: UNAVAILABLE,
     )
+    return RunCall(ToolCall("srvtoolu_1", "probe", {}), tool, run, RequestContext("", {}))
 
+
+def noted(run, timeline, *, seconds=None, cancel=False):
     async def main():
-        asked = RunCall(ToolCall("srvtoolu_1", "probe", {}), tool, run, RequestContext("", {}))
+        asked = asking(run, seconds)
         task = asyncio.ensure_future(run_call(asked, asyncio.timeout, timeline))
         if cancel:
             await asyncio.sleep(0)
@@ -67,6 +70,14 @@ def test_a_run_is_noted_with_its_outcome(run, given, outcome):
     assert (found.name, found.call_id, found.outcome) == ("probe", "srvtoolu_1", outcome)
     assert 0 < found.began <= found.ended
     assert (found.trace_id, found.span_id) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("run", "seconds", "content"), [(_fails, None, UNAVAILABLE), (_hangs, 0, TIMED_OUT)]
+)
+def test_what_fails_or_takes_too_long_is_not_counted(run, seconds, content):
+    outcome = asyncio.run(run_call(asking(run, seconds), asyncio.timeout, Timeline()))
+    assert (outcome.content, outcome.counts) == (content, False), "a search would be billed"
 
 
 def test_a_run_of_a_traced_request_has_a_span_of_its_own():

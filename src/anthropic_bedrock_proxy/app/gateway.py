@@ -80,7 +80,7 @@ def make_toolset(
     """Makes the set of server-side tools that the proxy runs itself; `pages` are fetched."""
     kinds = [tool_search(Turnstile().wait, asyncio.Lock)]
     if sandbox.enabled:
-        kinds.append(code_execution(sandbox.client, make_options(settings)))
+        kinds.append(code_execution(sandbox.client, make_options(settings), asyncio.Lock))
     if searcher.enabled:
         kinds.append(web_search(searcher, seals.load, make_search_options(settings)))
     if pages is not None:

@@ -21,6 +21,7 @@ from ..protocol.request.policy import Policy
 from ..tools.toolset import Toolset
 from ..upstream.base import AnswerStream, Upstream
 from .admission.admission import Admission
+from .admission.lease import Lease
 from .admission.permissions import may_run_code
 from .answer.pacing import PacedStream, Pacing
 from .answer.stream import AnswerEvents, EventSource, refused
@@ -112,12 +113,15 @@ class Messages:
         except UpstreamRefusal as refusal:
             # No local names the error: with its traceback it would keep this frame, and the
             # request's body, alive until the collector comes.
+            _count_searches(exchange, route, lease)
             raise explained(refused(exchange, refusal, lease), route, self._registry) from None
         except ProxyError as error:
             exchange.error_type = error.type
+            _count_searches(exchange, route, lease)
             lease.settle()
             raise
         except BaseException:  # the client left, or the server is stopping
+            _count_searches(exchange, route, lease)
             lease.settle()
             raise
 
@@ -143,7 +147,8 @@ class Messages:
                 raise
             if answer is None:
                 continue
-            if exchange.target is None:  # a turn that needed no model has shown nothing of it
+            # A turn that needed no model has shown nothing of the target.
+            if exchange.turn is not None and exchange.turn.needs_no_model:
                 attempts.abandoned()
             else:
                 exchange.served_by = attempts.succeeded()
@@ -226,3 +231,11 @@ class Messages:
             admitted.exchange.tells_cost = True
             body = with_cost(body, dollars(cost))
         return body
+
+
+def _count_searches(exchange: Exchange, route: Route, lease: Lease) -> None:
+    """Charges the searches that a history left open, if nothing came of the model call behind."""
+    if exchange.timeline.tools and lease.state == "open":
+        from .turns import count_searches  # noqa: PLC0415  # most never need it
+
+        count_searches(exchange, route.targets[0])

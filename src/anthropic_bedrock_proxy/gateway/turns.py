@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+from ..models.registry import Target
+from ..protocol.raw import encode
 from ..tools.toolset import Toolset
 from ..turn.driver import begin_turn, open_turn
-from ..turn.stream import TurnStream
+from ..turn.stream import TurnStream, searches_made
 from .attempt import Attempt
+from .exchange import Exchange
 
 
 async def opened_turn(attempt: Attempt, tools: Toolset) -> TurnStream:
@@ -30,6 +33,23 @@ async def opened_turn(attempt: Attempt, tools: Toolset) -> TurnStream:
             timeline=exchange.timeline,
         )
         exchange.turn = begun
+    if begun.needs_no_model:
+        count_searches(exchange, attempt.target)
     attempt.warnings = begun.turn.warnings
     attempt.options = msgspec.structs.replace(attempt.options, stream=True)
     return await open_turn(begun, attempt.open_call)
+
+
+def count_searches(exchange: Exchange, target: Target) -> None:
+    """Charges the searches of a turn whose model was not asked, or gave no answer.
+
+    They have their price all the same; `target` is whose record they stand in, if no other is.
+    """
+    searches = searches_made(exchange.timeline)
+    if not searches:
+        return
+    exchange.target = exchange.target or target
+    usage = {"server_tool_use": {"web_search_requests": searches}}
+    if exchange.turn is not None:
+        usage = exchange.turn.turn.spent()
+    exchange.meter.observe((b"message_delta", encode({"type": "message_delta", "usage": usage})))

@@ -72,5 +72,8 @@ class ResultCache:
 def _size(query: SearchQuery, hits: Sequence[SearchHit]) -> int:
     # Python keeps a character in up to four bytes.
     domains = sum(map(len, (*query.allowed_domains, *query.blocked_domains)))
+    place = query.location
+    parts = (place.city, place.region, place.country, place.timezone) if place is not None else ()
+    told = sum(len(part) for part in parts if part is not None)
     texts = sum(len(hit.url) + len(hit.title) + len(hit.text) for hit in hits)
-    return _OVERHEAD * (1 + len(hits)) + 4 * (len(query.text) + domains + texts)
+    return _OVERHEAD * (1 + len(hits)) + 4 * (len(query.text) + domains + told + texts)

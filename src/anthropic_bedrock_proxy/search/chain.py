@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
@@ -132,7 +133,9 @@ class SearchChain:
             raise
         except Exception as error:
             # A client's request must not fail by a bug in what reads foreign answers.
-            _log.exception("a search failed in an unexpected way")
+            # Not its message, nor that of its cause: they may quote what was asked, or found.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("a search failed in an unexpected way: %s\n%s", type(error).__name__, where)
             reason = f"the search itself failed ({type(error).__name__}): report this"
             raise SearchError("unavailable", reason) from error
 

@@ -23,6 +23,8 @@ _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 # The tags that search engines mark the words of a query with; other angle brackets are text.
 _MARKS: Final = re.compile(r"</?(?:strong|b|em|i|mark)>", re.IGNORECASE)
+# A reference that stands for no character; Python refuses to read thousands of digits.
+_ENDLESS: Final = re.compile(r"&#[0-9]{8,};?")
 _UNFIT: Final = re.compile(r"[\x00-\x20\x7f\"<>\\^`{|}]")
 _SIGNS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_AGE: Final = frozenset(("", "unknown", "none", "null"))
@@ -44,7 +46,9 @@ def usable(hits: Iterable[SearchHit], most: int) -> list[SearchHit]:
     """Lists the hits that have a URL, each URL once, at most so many."""
     found: dict[str, SearchHit] = {}
     for hit in hits:
-        if hit.url and len(found) < most:
+        if len(found) == most:  # an answer may have thousands, none of which is made then
+            break
+        if hit.url:
             found.setdefault(hit.url, hit)
     return list(found.values())
 
@@ -64,7 +68,7 @@ def is_usable(url: str) -> bool:
 
 def plain(text: str | None) -> str:
     """Returns a text of HTML without the marks of search engines, its entities as characters."""
-    return unescape(_MARKS.sub("", text or ""))
+    return unescape(_ENDLESS.sub("\ufffd", _MARKS.sub("", text or "")))
 
 
 def page_age(age: str | None) -> str | None:

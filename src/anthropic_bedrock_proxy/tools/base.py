@@ -27,6 +27,7 @@ result to the code, not to the model.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -82,10 +83,15 @@ class NestedCall(msgspec.Struct, frozen=True):
 
 
 class NestedResult(msgspec.Struct, frozen=True):
-    """The end of a nested call: what the code gets, and the blocks that the client gets."""
+    """The end of a nested call: what the code gets, and the blocks that the client gets.
+
+    With `excluded` it gets them only if the code waits for it: what code that has ended made of a
+    result is all that is needed later, but code that goes on may come back to it.
+    """
 
     text: str
     blocks: list[Json]
+    excluded: bool = False
 
 
 # Runs calls of one cell side by side; returns their results in the same order.
@@ -172,6 +178,8 @@ class Suspended(msgspec.Struct, frozen=True):
 
 
 Outcome = Finished | Suspended
+# Makes a lock for what runs at the same time in one request.
+NewLock = Callable[[], AbstractAsyncContextManager[Any]]
 # Gets a block of a user message, and its path; returns what the model sees in its place, as far as
 # that is known when nothing may be run. Raises `InvalidRequestError` with the path.
 ShowBlock = Callable[[Json, str], Json]
@@ -201,14 +209,14 @@ class PreparedTool(msgspec.Struct, frozen=True):
 
     `conclusion` gets the contents of the results of a model call whose calls were all of this tool,
     and returns blocks that end the answer in place of a further model call, if there are any.
-    `hides_nested`: the client gets no blocks of calls by code.
+    `excludes_nested`: the client gets no blocks of calls by code that ends in the same turn.
     """
 
     run: Run
     check: Callable[[], Awaitable[None]] = _accept
     call_prefix: Callable[[], str] = _no_prefix
     conclusion: Callable[[Sequence[Any]], list[Json] | None] = _goes_on
-    hides_nested: bool = False
+    excludes_nested: bool = False
 
 
 class UnreadableResultError(Exception):

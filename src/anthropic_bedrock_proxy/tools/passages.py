@@ -65,6 +65,7 @@ class Passages:
         self.pages: dict[str, str] = {}
         self._citations: dict[str, Callable[[], Json]] = {}
         self._numbers: dict[str, int] = {}  # of sources
+        self._sources: list[str] = []  # by their numbers
 
     def add(self, index: str, cite: Callable[[], Json]) -> None:
         """Notes a passage; `cite` makes the citation of it, as clients know it."""
@@ -72,11 +73,17 @@ class Passages:
 
     def number(self, source: str) -> int:
         """Returns the number of a source, counted from 0 in the order in which they are named."""
-        return self._numbers.setdefault(source, len(self._numbers))
+        number = self._numbers.setdefault(source, len(self._sources))
+        if number == len(self._sources):
+            self._sources.append(source)
+        return number
 
-    def source(self, number: int) -> str | None:
-        """Returns the source of a number; None if there is none."""
-        return next((source for source, one in self._numbers.items() if one == number), None)
+    def source(self, number: object) -> str | None:
+        """Returns the source of a number, which a client wrote; None if there is none."""
+        # Looked up, not searched for: a history may have as many citations as sources.
+        if not isinstance(number, int) or not 0 <= number < len(self._sources):
+            return None
+        return self._sources[number]
 
     def cite(self, index: str) -> Json | None:
         """Returns the citation of a passage; None if there is none of this index."""

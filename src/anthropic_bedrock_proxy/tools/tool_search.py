@@ -8,8 +8,7 @@ Source: Anthropic API, "Tool search tool"; types of the official SDKs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from ..protocol.raw import decode_raws
 from .base import (
     Finished,
     Json,
+    NewLock,
     PreparedTool,
     RequestContext,
     RequestTools,
@@ -76,7 +76,6 @@ _INPUTS: Final = {
 
 
 _decode_tool = msgspec.json.Decoder(dict[str, Any], float_hook=str).decode
-NewLock = Callable[[], AbstractAsyncContextManager[Any]]
 
 
 def _failed(code: str, message: str) -> Json:

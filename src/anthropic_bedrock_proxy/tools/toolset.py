@@ -25,12 +25,10 @@ from .code_execution.versions import CALLS, PREFIX
 from .web.versions import FETCH, FETCH_PREFIX, SEARCH, SEARCH_PREFIX, is_for_code
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
-
     from ..fetch.base import Pages
     from ..sandbox.base import Sandbox
     from ..search.base import Searcher
-    from .base import RequestContext, ServerTool
+    from .base import NewLock, RequestContext, ServerTool
     from .code_execution.options import CodeExecutionOptions
     from .web.fetch_options import WebFetchOptions
     from .web.seal import Seals
@@ -199,7 +197,7 @@ def _server_calls(messages: Sequence[MessageView]) -> set[str]:
     }
 
 
-def tool_search(pause: Pause, new_lock: Callable[[], AbstractAsyncContextManager[Any]]) -> ToolKind:
+def tool_search(pause: Pause, new_lock: NewLock) -> ToolKind:
     """Returns the kind of both tool searches.
 
     Work that takes long awaits `pause` again and again; a lock is made for each request.
@@ -213,16 +211,18 @@ def tool_search(pause: Pause, new_lock: Callable[[], AbstractAsyncContextManager
     return ToolKind("tool_search_tool_", _SEARCHES, make, native=("tool_search", "defer_loading"))
 
 
-def code_execution(new_sandbox: Callable[[], Sandbox], options: CodeExecutionOptions) -> ToolKind:
+def code_execution(
+    new_sandbox: Callable[[], Sandbox], options: CodeExecutionOptions, new_lock: NewLock
+) -> ToolKind:
     """Returns the kind of code execution, which no model has natively on Bedrock.
 
-    `new_sandbox` is called when a request needs it for the first time.
+    `new_sandbox` is called when a request needs it for the first time; a lock is made for each.
     """
 
     def make() -> ServerTool:
         from .code_execution.tool import CodeExecution  # noqa: PLC0415  # most never need it
 
-        return CodeExecution(new_sandbox(), options)
+        return CodeExecution(new_sandbox(), options, new_lock)
 
     return ToolKind(PREFIX, CALLS, make, runs_code=options.programmatic)
 

@@ -12,6 +12,7 @@ citations that belong to all of its text. The rules:
 - A marker around no text is a void one. A void one without text before it in its block disappears.
 - A marker that is not closed ends with its block. An end without a marker disappears, and so does a
   marker without an index: HTML has no such element. Over `LONGEST_MARKER` characters are text.
+- JSON of a schema stays one text: nothing in it can be cited, so its markers disappear.
 - A marker may be cut anywhere: what may still become one is held back, and nothing else.
 
 Blocks keep the index that the model gave the whole: turn/client_answer.py numbers them.
@@ -20,11 +21,12 @@ Blocks keep the index that the model gave the whole: turn/client_answer.py numbe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from ..protocol.answer.events import Event
 from ..protocol.raw import decode, encode
@@ -219,6 +221,15 @@ class CitedAnswer:
     def _delta(self, delta: Json) -> Event:
         fields: dict[str, Any] = {"type": "content_block_delta", "index": self._index}
         return _DELTA, encode({**fields, "delta": delta})
+
+
+def wants_json(fields: Mapping[str, Raw]) -> bool:
+    """Tells whether a request wants JSON of a schema, by either of the fields for it."""
+    old, config = (
+        decode(fields[name]) if name in fields else None
+        for name in ("output_format", "output_config")
+    )
+    return old is not None or (isinstance(config, dict) and config.get("format") is not None)
 
 
 def with_markers(block: Json, index_of: Callable[[Json], str | None]) -> Json:

@@ -33,6 +33,11 @@ class BegunTurn(msgspec.Struct, frozen=True, eq=False):
     outcomes: dict[str, Outcome]
     timeline: Timeline
 
+    @property
+    def needs_no_model(self) -> bool:
+        """Tells whether the answer is complete without a model call."""
+        return isinstance(self.actions[-1], End)
+
 
 async def begin_turn(
     request: MessagesRequest,
@@ -85,7 +90,7 @@ async def open_turn(
     can be opened elsewhere. Raises `InvalidRequestError` with the paths of the client's request,
     and whatever `open_call` raises.
     """
-    if isinstance(begun.actions[-1], End):
+    if begun.needs_no_model:
         return TurnStream(
             begun.turn,
             None,

@@ -38,6 +38,7 @@ from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
 from .suspended import ClientCalls, caller_of
 
 _MAX_SHOWN: Final = 128
+MAX_PENDING: Final = 4000  # calls without a result: each becomes a task, all of them at once
 
 
 class History:
@@ -77,6 +78,7 @@ class History:
             else:
                 self._add_assistant(index, decode(raw))
             return
+        self._count_documents(index, view)
         tree = self._with_shown(index, raw, view)
         if view.role == "user" and self._client_calls:
             self._add_user(index, tree or decode(raw))
@@ -125,6 +127,17 @@ class History:
             or (self._cites and block.citations is not UNSET)
             for block in view.content
         )
+
+    def _count_documents(self, index: int, view: MessageView) -> None:
+        """Gives the client's own documents their numbers: citations count them with fetched ones.
+
+        Claude cites the client's by these numbers itself.
+        """
+        if not self._cites or view.role != "user" or isinstance(view.content, str):
+            return
+        for position, block in enumerate(view.content):
+            if block.type == "document":
+                self._context.passages.number(f"{index}.{position}")
 
     def _with_shown(self, index: int, raw: Raw, view: MessageView) -> Json | None:
         """Returns a user message with what the model sees in place of blocks that are for tools.
@@ -266,6 +279,11 @@ class History:
         if call.name not in self._runnable:
             raise InvalidRequestError(
                 f"{self._use_of(call)} has no result yet, but no `{call.name}` tool was provided"
+            )
+        if len(self.pending) == MAX_PENDING:
+            raise InvalidRequestError(
+                f"{self._use_of(call)} is one of more than {MAX_PENDING} that have no result yet; "
+                "remove some of them"
             )
         shown = without_content(call.id)
         results = self._client_calls.results.get(call.id, [])

@@ -53,10 +53,11 @@ from ..tools.base import (
     ServerTool,
     ToolCall,
 )
+from ..tools.passages import Passages
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
-from .cited_text import CitedAnswer
+from .cited_text import CitedAnswer, wants_json
 from .client_answer import ClientAnswer
 from .nested import NestedCalls, RunCalls
 from .request import Paths, extended, in_clients_words, prepare
@@ -119,6 +120,8 @@ class Turn:
         self._prepared = prepare(request, toolset, context)
         self.context = msgspec.structs.replace(context, tools=self._prepared.tools.given)
         self._cites = toolset.cites
+        # JSON of a schema is one text: of its markers nothing is left, not even citations.
+        self._passages = Passages() if wants_json(request.fields) else self.context.passages
         self._cited: CitedAnswer | None = None
         self._tools: dict[int, PreparedTool] = {}  # by identity of their tool
         self._paths: Paths | None = None
@@ -276,7 +279,7 @@ class Turn:
         self._reader.start(event, message["usage"])
         self._calls_made += 1
         if self._cites:
-            self._cited = CitedAnswer(self.context.passages)
+            self._cited = CitedAnswer(self._passages)
         if self._calls_made == 1:
             self._message_id = message["id"]
             self._client.add(event)

@@ -14,7 +14,7 @@ Source: Anthropic API, "Programmatic tool calling", "Web search tool".
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from weakref import ref
 
 from ..tools.base import (
@@ -31,6 +31,10 @@ from ..tools.base import (
 from .actions import RunCall
 from .server_call import CALL
 
+# Of one turn. A page may talk the model into code that calls on and on, and each call is told to
+# the client and kept until the code ends.
+MAX_NESTED: Final = 1000
+_TOO_MANY: Final = "Error: too many calls were made by code in this answer; print what there is."
 # Runs calls side by side; returns their outcomes in the same order.
 RunCalls = Callable[[Sequence[RunCall]], Awaitable[list[Outcome]]]
 
@@ -59,12 +63,15 @@ class NestedCalls:
         """The turn is held weakly: it holds what holds this (docs/decisions/0020)."""
         self._turn = ref(turn)
         self._run = run
+        self._left = MAX_NESTED
 
     async def __call__(self, calls: Sequence[NestedCall]) -> list[NestedResult]:
         """Runs calls; what goes wrong in one is a result too. Raises LookupError without a turn."""
         turn = self._turn()
         if turn is None:
             raise LookupError
+        calls, refused = calls[: self._left], calls[self._left :]
+        self._left -= len(calls)
         tools = [turn.for_code(call.name) for call in calls]
         asked = [
             RunCall(ToolCall(call.id, call.name, call.input), tool, prepared.run, turn.context)
@@ -79,9 +86,10 @@ class NestedCalls:
                 ended = Finished(tool.unavailable(call.name), counts=False)
             turn.count(tool, counts=ended.counts)
             turn.context.results.append((call.name, ended.content))
-            told = [] if prepared.hides_nested else _blocks(call, tool, ended)
-            results.append(NestedResult(tool.to_code(ended.content, turn.context), told))
-        return results
+            given = tool.to_code(ended.content, turn.context)
+            blocks = _blocks(call, tool, ended)
+            results.append(NestedResult(given, blocks, prepared.excludes_nested))
+        return results + [NestedResult(_TOO_MANY, []) for _ in refused]
 
 
 def _blocks(call: NestedCall, tool: ServerTool, outcome: Finished) -> list[Json]:

@@ -91,7 +91,11 @@ def offer_tools(request: MessagesRequest, toolset: Toolset, *, provides_code: bo
     offered.for_code = {views[index].name: claimed[index] for index in functions}
     seen: dict[int, list[Json]] = {}
     hidden: set[int] = set()
+    names: set[str] = set()
     for index, tool in claimed.items():
+        if views[index].name in names:  # the domains and bounds of one would hold for nothing
+            raise InvalidRequestError(f"tools.{index}.name: Tool names must be unique.")
+        names.add(views[index].name)
         made = tool.offer(trees[index], f"tools.{index}", given)
         function = functions.get(index)
         seen[index] = made.seen if function is None or function.direct else []

@@ -25,6 +25,7 @@ from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
 from ..timeline import CANCELLED, Timeline, ToolRun, current_run
 from ..tools.base import Finished, Outcome, Suspended
+from ..tools.web.versions import SEARCH
 from ..upstream.base import AnswerStream
 from .actions import Action, CallModel, CallOutcome, RunCall, Tell
 from .loop import Turn
@@ -57,12 +58,12 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
             raise  # not something inside the tool was cancelled, but the call
         if scope.expired():
             noted.end(monotonic(), "timed_out")
-            return Finished(asked.tool.timed_out(asked.call.name))
+            return Finished(asked.tool.timed_out(asked.call.name), counts=False)
         # Neither its message nor its traceback is logged: they may quote what was asked.
         fault = {"tool": asked.call.name, "error": type(error).__name__}
         _log.error("a server-side tool failed", extra=fault)
         noted.end(monotonic(), "failed")
-        return Finished(asked.tool.unavailable(asked.call.name))
+        return Finished(asked.tool.unavailable(asked.call.name), counts=False)
     else:
         noted.code = _code(outcome)
         noted.reason = outcome.reason if isinstance(outcome, Finished) else ""
@@ -87,6 +88,15 @@ async def run_calls(
     """Awaits calls side by side, each as `run_call` does; returns outcomes in their order."""
     # No group of tasks: it would keep its cancellation, and that this frame's request (0020).
     return await asyncio.gather(*(run_call(one, new_timeout, timeline) for one in asked))
+
+
+def searches_made(timeline: Timeline) -> int:
+    """Returns the number of web searches that have found something, or nothing.
+
+    Of those that a client has not waited for, nobody else knows which came to their end.
+    """
+    ran = [run for run in timeline.tools if run.name == SEARCH]
+    return sum(run.outcome == "finished" and not run.code for run in ran)
 
 
 def _note(asked: RunCall, timeline: Timeline) -> ToolRun:

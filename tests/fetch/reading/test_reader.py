@@ -194,6 +194,20 @@ def test_what_waits_is_bounded_in_bytes():
     run(main)
 
 
+def test_one_key_leaves_room_for_others():
+    async def main(reader):
+        body = b"x" * (reader_module.MAX_WAITING // 8)
+        greedy = [reader.read(page(body, "text/plain"), "greedy") for _ in range(20)]
+        tasks = [asyncio.create_task(one) for one in greedy]
+        await asyncio.sleep(0)
+        assert (await reader.read(page(), "other")).title == "The title"
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(one, BusyError) for one in done] == [False] * 4 + [True] * 16
+        assert (await reader.read(page(body, "text/plain"), "greedy")).text
+
+    run(main)
+
+
 def test_it_ends_when_its_parent_is_killed():
     code = (
         "import asyncio, os\n"

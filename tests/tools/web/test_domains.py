@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,39 @@ def test_what_is_no_url_is_not_allowed(url):
     assert not rules(allowed_domains=["example.com"]).allows(url)
     assert not rules(blocked_domains=["example.com"]).allows(url)
     assert rules().allows(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://bad.example./",
+        "https://bad.example\u3002/",  # other dots of other scripts
+        "https://bad\uff0eexample\uff61/",
+        "https://BAD.EXAMPLE:8443/",
+        "https://\uff42ad.example/",
+        "https://bad%2eexample/",
+        "https://good.example@bad.example/",
+    ],
+)
+def test_other_spellings_of_a_blocked_domain_are_blocked(url):
+    assert not rules(blocked_domains=["bad.example"]).allows(url)
+
+
+def test_other_spellings_of_an_allowed_domain_are_allowed():
+    for domain in ("bad.example.", "bad\u3002example\u3002", "BAD.example"):
+        assert rules(allowed_domains=[domain]).allows("https://a.bad.example\u3002/x")
+    assert rules(blocked_domains=["bad.example"]).allows("https://[2001:4860::1]/")
+
+
+def test_a_list_of_hosts_that_are_no_names_takes_no_time():
+    hosts = [
+        "".join(chr(0x4E00 + 13 * place + number) for place in range(250)) for number in range(100)
+    ]
+    began = process_time()
+    for host in hosts:
+        with pytest.raises(InvalidRequestError):
+            rules(allowed_domains=[host])
+    assert process_time() - began < 0.3, "each took five milliseconds"
 
 
 def test_none_and_empty_lists_allow_everything():

@@ -33,6 +33,16 @@ def types(message):
     return [each["type"] for each in message["content"]]
 
 
+@pytest.mark.parametrize("code", [True, False])
+@pytest.mark.parametrize("twins", [(OLD, OLD), (OLD, NEW), (NEW, LAST)])
+def test_a_tool_is_defined_once(twins, code):
+    """The model saw one of two, and the domains and bounds of the other held for nothing."""
+    first, second = twins
+    talk = Searching(tools=[tool(first), PROBE, tool(second, blocked_domains=["a"])], code=code)
+    with pytest.raises(InvalidRequestError, match=r"^tools\.2\.name: Tool names must be unique"):
+        talk.ask()
+
+
 @pytest.mark.parametrize("kind", [NEW, LAST])
 def test_code_searches_and_only_what_it_prints_is_seen(kind):
     talk = Searching([PYTHON, RUST], tools=[tool(kind)], cells=[waits(), printed("3.14\n")])
@@ -70,6 +80,32 @@ def test_code_searches_and_only_what_it_prints_is_seen(kind):
     assert second["title"] == "Rust"
 
 
+@pytest.mark.parametrize("fault", ["gone", "down"])
+def test_searches_of_code_whose_sandbox_dies_are_told_all_the_same(fault):
+    """They have been made and are billed, and a later turn may use what they found."""
+    talk = Searching(tools=[tool(NEW)], cells=[waits(), printed("-")])
+
+    async def search(query, *, key):
+        if fault == "gone":
+            talk.sandbox.containers.clear()
+        else:
+            talk.sandbox.breaks = True
+        return [RUST]
+
+    talk.searcher.search = search
+    message = talk.ask([python()], [text("b")])
+    assert types(message) == [
+        "server_tool_use",
+        "server_tool_use",
+        "web_search_tool_result",
+        "code_execution_tool_result",
+        "text",
+    ]
+    assert message["content"][2]["content"][0]["url"] == RUST.url
+    assert message["content"][3]["content"]["error_code"] == "unavailable"
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
+
+
 def test_what_code_has_found_can_be_cited():
     talk = Searching([PYTHON], tools=[tool(NEW)], cells=[waits(), printed("-")])
     talk.ask([python()], [text("-")])
@@ -97,6 +133,29 @@ def test_excluded_results_stay_here():
     given = [tool(LAST, response_inclusion="excluded", allowed_callers=["direct"])]
     talk = Searching([RUST], tools=given)
     assert types(talk.ask([searching()], [text("b")]))[1] == "web_search_tool_result"
+
+
+def test_excluded_results_are_told_while_their_code_waits_for_the_client():
+    """It may need them when it goes on, and nothing is kept here."""
+    cells = [waits(), waiting(toolu_b=("weather", {})), waits(2), printed("x")]
+    given = [CODE, tool(LAST, response_inclusion="excluded"), WEATHER]
+    talk = Searching([PYTHON], [RUST], tools=given, cells=cells)
+    message = talk.ask([python()])
+    assert types(message) == [
+        "server_tool_use",
+        "server_tool_use",
+        "web_search_tool_result",
+        "tool_use",
+    ]
+    talk.say({"type": "tool_result", "tool_use_id": "toolu_b", "content": "rain"})
+    [page] = json.loads(talk.sandbox.resumed[0][1][0].text)
+    index = page["passages"][1]["index"]
+    cited = f'<cited index="{index}">so</cited>'
+    message = talk.ask([text(cited)], container=message["container"]["id"])
+    # What it searched for since then was for code that has ended in the same turn.
+    assert types(message) == ["code_execution_tool_result", "text"]
+    assert message["content"][1]["citations"][0]["cited_text"] == "It has deferred annotations."
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
 
 
 def test_code_that_calls_nothing_needs_no_client_tools():
@@ -164,6 +223,17 @@ def test_code_may_search_and_call_the_client_at_once():
     assert RUST.url not in json.dumps(messages)
     talk.say(text("more"))
     talk.ask([text("c")])
+
+
+def test_code_waits_for_code_before_it_that_searches():
+    """Not for the client, which has nothing to bring."""
+    cells = [waits(), printed("first\n"), printed("second\n")]
+    talk = Searching([RUST], tools=[tool(NEW)], cells=cells)
+    message = talk.ask([python("t1"), python("t2", "2")], [text("b")])
+    results = [each for each in message["content"] if "execution_tool" in each["type"]]
+    assert [each["content"]["stdout"] for each in results] == ["first\n", "second\n"]
+    assert message["stop_reason"] == "end_turn"
+    assert [at.cell for at, _ in talk.sandbox.ran] == [each["tool_use_id"] for each in results]
 
 
 def test_failures_reach_the_code_as_words():

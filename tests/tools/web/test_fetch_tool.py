@@ -10,6 +10,7 @@ import os
 import re
 from itertools import pairwise
 from pathlib import Path
+from time import process_time
 
 import msgspec
 import pytest
@@ -44,8 +45,11 @@ from anthropic_bedrock_proxy.fetch.base import (
     UnreadableError,
     WrongTypeError,
 )
+from anthropic_bedrock_proxy.tools.base import RequestContext
 from anthropic_bedrock_proxy.tools.toolset import web_search
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
+from anthropic_bedrock_proxy.tools.web.fetch_results import fetched, to_tool_result
+from anthropic_bedrock_proxy.tools.web.fetch_tool import MAX_FETCHED
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 
@@ -216,6 +220,32 @@ def test_documents_are_counted_over_the_conversation():
     assert (citation["document_index"], citation["cited_text"]) == (1, "Rust is a language.")
 
 
+def test_documents_of_the_client_are_counted_too():
+    mine = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a"}}
+    asked = [user(mine, text(f"See {URL}.")), user(mine)]
+    said = []
+
+    def ask(*answers):
+        talk = Fetching(PYTHON, tools=[tool(**CITING)])
+        talk.messages = list(asked)
+        said.append(talk.ask([fetching()], *answers))
+        return talk
+
+    index = indexes(result_of(ask([text("-")]))["content"])[1]
+    marked = f'<cited index="{index}">so</cited>'
+    talk = ask([text(marked)])
+    [citation] = said[-1]["content"][-1]["citations"]
+    assert citation["document_index"] == 2
+    # It leads back to the page; that of a document of the client's stays as it is.
+    own = citation | {"document_index": 0, "cited_text": "a", "document_title": None}
+    talk.messages[-1]["content"].append(text("b") | {"citations": [own]})
+    talk.say(mine, text("more"))
+    message = talk.ask([text(marked)])
+    assert message["content"][0]["citations"] == [citation]
+    shown = talk.seen()[0][-2]["content"]
+    assert shown == [text(marked), text("b") | {"citations": [own]}]
+
+
 def test_long_sentences_are_cited_in_pieces():
     page = msgspec.structs.replace(PYTHON, text="word " * 500 + "x" * 2000)
     talk = Fetching(page, tools=[tool(**CITING)])
@@ -224,6 +254,16 @@ def test_long_sentences_are_cited_in_pieces():
     starts = [int(index.split("-")[1]) for index in found]
     assert starts[0] == 0
     assert all(0 < after - before <= 601 for before, after in pairwise(starts))
+
+
+def test_a_line_of_any_length_is_cited_in_pieces_as_fast_as_others():
+    line = "x" * 12_000_000  # a client may send it back as what a page said
+    page = fetched(msgspec.structs.replace(PYTHON, text=line), max_tokens=len(line), cites=True)
+    context = RequestContext(KEY, {})
+    began = process_time()
+    to_tool_result(page, context)
+    assert process_time() - began < 3, "the rest of the line is copied for every piece"
+    assert context.passages.cite(f"{context.passages.source(0)}-600") is not None
 
 
 def test_citations_of_the_clients_own_documents_are_not_ours():
@@ -315,6 +355,18 @@ def test_the_reason_that_is_noted_names_no_host():
     talk = Fetching(NotAccessibleError(said))
     talk.ask([fetching()], [text("b")])
     assert [run.reason for run in talk.ran] == ["its certificate is not accepted"]
+
+
+def test_the_pages_of_an_answer_are_bounded_together():
+    paper = msgspec.structs.replace(PDF, pdf=b"%PDF-1.7" + b"x" * (MAX_FETCHED * 3 // 8))
+    talk = Fetching(paper, paper, PYTHON, said=f"{PDF.url} {URL}")
+    calling = [fetching(PDF.url, "1"), fetching(PDF.url, "2"), fetching(URL, "3")]
+    message = talk.ask(calling, [text("b")])
+    one, two, three = [each["content"] for each in message["content"] if "content" in each]
+    assert one["content"]["source"]["media_type"] == "application/pdf"
+    assert two["error_code"] == "content_too_large", "both would be over half of it"
+    assert three["content"]["source"]["data"] == PYTHON.text, "there is room for this one"
+    assert requests(message) == 2
 
 
 def test_no_more_pages_than_allowed():

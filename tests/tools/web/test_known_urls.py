@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anthropic_bedrock_proxy.tools.web.known_urls import (
+    MAX_FOREIGN,
     MAX_TEXT,
     MAX_URLS,
     KnownURLs,
@@ -238,6 +239,29 @@ def test_hostile_text_takes_no_longer(piece):
     began = time.process_time()
     known(user(text(piece * (MAX_TEXT // len(piece)))))
     assert time.process_time() - began < 3  # a tenth of that, on an idle machine
+
+
+def ideographs(number, label):
+    """A host of 240 characters, another one for each number."""
+    written = "".join(chr(0x4E00 + (7 * number + 13 * place) % 9999) for place in range(240))
+    return ".".join(written[start : start + label] for start in range(0, 240, label))
+
+
+@pytest.mark.parametrize("label", [15, 60, 240])
+def test_hostile_hosts_take_no_longer(label):
+    urls = [f"https://{ideographs(number, label)}/" for number in range(12_000)]
+    began = time.process_time()
+    known(assistant(searched(*urls)), user(text(" ".join(urls[:8000]))))
+    assert time.process_time() - began < 4, "each takes a millisecond, one label five"
+
+
+def test_hosts_of_other_scripts_are_known_up_to_a_bound():
+    hosts = [f"https://{chr(0x4E00 + number)}.example/" for number in range(2 * MAX_FOREIGN)]
+    urls = known(user(text(A), text(hosts[-1] + "x"), *map(text, hosts)))
+    assert A in urls, "this one is ASCII"
+    assert hosts[-1] in urls
+    assert hosts[-1] + "x" in urls, "its host is one of those"
+    assert hosts[0] not in urls, "the newest are looked at first"
 
 
 @given(st.text() | st.text().map(lambda words: f"https://{words}"))

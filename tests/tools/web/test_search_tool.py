@@ -142,6 +142,13 @@ def test_a_failure_is_a_result_and_costs_nothing(code):
     assert [(run.code, run.reason) for run in talk.ran] == [(code, "a reason"), ("", "")]
 
 
+def test_a_fault_of_our_own_costs_nothing_either():
+    talk = Searching(None)  # no searcher returns that
+    message = talk.ask([searching()], [text("b")])
+    assert message["content"][1]["content"]["error_code"] == "unavailable"
+    assert message["usage"]["server_tool_use"]["web_search_requests"] == 0
+
+
 def test_no_more_searches_than_allowed():
     talk = Searching([RUST], [RUST], tools=[tool(max_uses=2)])
     message = talk.ask([searching("a", "1"), searching("b", "2"), searching("c", "3")], [text("b")])
@@ -199,6 +206,10 @@ def test_the_place_of_the_user_is_passed_on():
         ({"user_location": "Oslo"}, "tools.1.user_location: "),
         ({"user_location": {"type": "exact"}}, "tools.1.user_location: "),
         ({"user_location": {"type": "approximate", "city": 1}}, "tools.1.user_location.city: "),
+        (
+            {"user_location": {"type": "approximate", "region": "x" * 256}},
+            "tools.1.user_location.region: at most 255",
+        ),
         ({"response_inclusion": "some"}, "tools.1.response_inclusion: "),
     ],
 )

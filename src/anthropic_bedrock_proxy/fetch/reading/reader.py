@@ -14,6 +14,7 @@ import asyncio
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
@@ -83,7 +84,7 @@ class PageReader:
         self._seconds = 2 * read_seconds + grace_seconds
         self._later = later
         self._turns = FairSlots(1)
-        self._waiting = 0  # bytes
+        self._waiting: Counter[str] = Counter()  # bytes, by key
         self._process: Process | None = None
         self._idle: _Cancellable | None = None
         self._ending: set[asyncio.Task[int]] = set()
@@ -95,14 +96,18 @@ class PageReader:
         `UnreadableError`.
         """
         size = len(fetched.body)
-        if self._waiting + size > MAX_WAITING and self._waiting:
+        # As with slots: a key may have no more than is left for others (fetch/fair_slots.py).
+        waiting = self._waiting.total()
+        if waiting and self._waiting[key] + size > MAX_WAITING - waiting:
             raise BusyError("too many pages are being read; try again shortly")
-        self._waiting += size
+        self._waiting[key] += size
         try:
             async with self._turns.turn(key):
                 answer = await self._read(fetched)
         finally:
-            self._waiting -= size
+            self._waiting[key] -= size
+            if not self._waiting[key]:
+                del self._waiting[key]
         if answer.text is not None:
             return answer
         if answer.failure == NO_TEXT:

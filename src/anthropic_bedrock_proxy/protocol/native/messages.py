@@ -34,6 +34,7 @@ _SERVER_BLOCKS: Final = frozenset(
 )
 _TOOL_CHANGES: Final = frozenset(("tool_addition", "tool_removal"))
 _NOTED: Final = _SERVER_BLOCKS | _TOOL_CHANGES
+_WEB_LOCATION: Final = "web_search_result_location"
 _BILLING_HEADER: Final = b"x-anthropic-billing-header"
 _BILLING_WITHIN: Final = 200  # bytes: it is always the first block
 
@@ -129,7 +130,7 @@ def _block_needs_edit(draft: NativeDraft, block: BlockView, path: str) -> bool:
         caller is not UNSET
         or block.parsed_output is not UNSET
         or block.toolset_name is not UNSET
-        or (block.citations is None and kind == "text")
+        or (kind == "text" and block.citations is not UNSET)
         or (block.cache_control is not UNSET and draft.marks(block.cache_control))
     )
     source = block.source
@@ -158,11 +159,25 @@ def _clean(draft: NativeDraft, block: dict[str, Any], path: str) -> None:
     """Edits one block in place, and the blocks within it."""
     for key in _ECHOED_KEYS:
         block.pop(key, None)
-    if block.get("citations", ...) is None:
-        del block["citations"]
+    _clean_citations(block)
     source = block.get("source")
     for holder, where in ((block, path), (source, f"{path}.source")):
         if isinstance(holder, dict) and isinstance(holder.get("content"), list):
             for position, inner in enumerate(holder["content"]):
                 _clean(draft, inner, f"{where}.content.{position}")
     draft.mark(block, path)
+
+
+def _clean_citations(block: dict[str, Any]) -> None:
+    """Drops citations of web searches: Bedrock has none, and a client may keep nothing else."""
+    cited = block.get("citations", ...)
+    if isinstance(cited, list):
+        kept = [one for one in cited if not _is_of_the_web(one)]
+        if len(kept) < len(cited):
+            block["citations"] = cited = kept or None
+    if cited is None:
+        del block["citations"]
+
+
+def _is_of_the_web(citation: Any) -> bool:
+    return isinstance(citation, dict) and citation.get("type") == _WEB_LOCATION

@@ -11,7 +11,7 @@ makes. So the ids of the calls can begin with it before anything has run:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final
@@ -31,6 +31,7 @@ from ...sandbox.base import (
     FunctionResult,
     PythonCell,
     Sandbox,
+    SandboxError,
     SandboxUnavailableError,
     Waiting,
     owner_of,
@@ -41,6 +42,8 @@ from ..base import (
     Finished,
     Json,
     NestedCall,
+    NestedResult,
+    NewLock,
     Outcome,
     RequestContext,
     Suspended,
@@ -77,8 +80,9 @@ class RequestContainer:
         *,
         version: Version,
         functions: Sequence[Function],
+        new_lock: NewLock,
     ) -> None:
-        """`functions` are those that code may call.
+        """`functions` are those that code may call. A lock is made for the calls of the request.
 
         Raises `InvalidRequestError` with the path.
         """
@@ -93,6 +97,7 @@ class RequestContainer:
         self._cells = {call.id for call in asked}  # of this request, that have not ended
         self._named = _named(context.fields.get("container"))
         inferred = None if self._named else _inferred(pending)
+        self._lock = new_lock()
         self._known = self._named or inferred  # it has to be there
         if self._resumed and self._known is None:
             raise InvalidRequestError(_REQUIRED)
@@ -141,18 +146,33 @@ class RequestContainer:
         return ContainerState(0.0)
 
     async def run(self, call: ToolCall) -> Outcome:
-        """Runs a call, or resumes it with results. Raises `SandboxError`."""
+        """Runs a call, or resumes it with results, once those before it have ended or wait.
+
+        The container runs one at a time too, but would tell this one that it stands behind one
+        that waits, when that waits for nothing but our own tools. Raises `SandboxError`.
+        """
+        known = bool(call.results) or call.id in self._cells
+        if not known and len(self._cells) >= MAX_CELLS:
+            return Finished(error(call.name, TOO_MANY))
+        self._cells.add(call.id)
+        outcome: Outcome | None = None
+        try:
+            async with self._lock:
+                outcome = await self._run(call)
+        finally:
+            if not isinstance(outcome, Suspended):
+                self._cells.discard(call.id)
+        return outcome
+
+    async def _run(self, call: ToolCall) -> Outcome:
         at = CellAddress(self._id, self._owner, call.id)
-        nested: list[Json] = []
+        nested: list[NestedResult] = []
         try:
             if call.results:
                 reply = await self._sandbox.resume(at, [*map(_result, call.results)])
             else:
                 cell = self._cell(call)
-                if call.id not in self._cells and len(self._cells) >= MAX_CELLS:
-                    return Finished(error(call.name, TOO_MANY))
                 beside = [other for other in self._cells if other != call.id]
-                self._cells.add(call.id)
                 reply = await self._sandbox.run(
                     at,
                     cell,
@@ -163,18 +183,20 @@ class RequestContainer:
             reply = await self._answered(at, reply, nested)
         except _MisusedToolError as wrong:
             return Finished(error(call.name, "invalid_tool_input", str(wrong)))
-        except ContainerGoneError:
-            return Finished(error(call.name, UNAVAILABLE))
+        except SandboxError as lost:
+            if not nested and not isinstance(lost, ContainerGoneError):
+                raise
+            # What its code has called was done, and is billed: the client is told of it.
+            return Finished(error(call.name, UNAVAILABLE), nested=_told(nested))
         self._known = self._id  # if it goes now, so do its files and names: nobody makes it again
-        outcome = self._outcome(call.name, reply, nested)
-        if isinstance(outcome, Finished):
-            self._cells.discard(call.id)
-        return outcome
+        return self._outcome(call.name, reply, nested)
 
-    async def _answered(self, at: CellAddress, reply: CellReply, told: list[Json]) -> CellReply:
+    async def _answered(
+        self, at: CellAddress, reply: CellReply, ended: list[NestedResult]
+    ) -> CellReply:
         """Runs the calls of the proxy's own tools, until the code waits for the client's or ends.
 
-        Adds the client's blocks for them to `told`. Raises `SandboxError`.
+        Adds their results to `ended`. Raises `SandboxError`.
         """
         caller: Json = {"type": self._version.caller, "tool_id": at.cell}
         while isinstance(reply.outcome, Waiting):
@@ -184,7 +206,7 @@ class RequestContainer:
             results = await self._run_nested(
                 [NestedCall(_server_id(call.id), call.name, call.input, caller) for call in calls]
             )
-            told += [block for result in results for block in result.blocks]
+            ended += results
             brought = zip(calls, results, strict=True)
             reply = await self._sandbox.resume(
                 at, [FunctionResult(call.id, result.text) for call, result in brought]
@@ -205,15 +227,19 @@ class RequestContainer:
             return BashCell(command, restart)
         return EditCell(call.input)
 
-    def _outcome(self, name: str, reply: CellReply, nested: list[Json]) -> Outcome:
+    def _outcome(self, name: str, reply: CellReply, ended: list[NestedResult]) -> Outcome:
         expires = datetime.fromtimestamp(reply.expires_at, UTC)
         container = Container(self._id, expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
         outcome = reply.outcome
         if isinstance(outcome, Waiting):
             calls = tuple(ClientCall(call.id, call.name, call.input) for call in outcome.calls)
-            return Suspended(container, self._version.caller or "", calls, nested)
+            return Suspended(container, self._version.caller or "", calls, _told(ended))
         content = content_of(name, outcome, tells_time_outs=self._version.tells_time_outs)
-        return Finished(content, container, nested)
+        return Finished(content, container, _told(each for each in ended if not each.excluded))
+
+
+def _told(results: Iterable[NestedResult]) -> list[Json]:
+    return [block for result in results for block in result.blocks]
 
 
 class _MisusedToolError(Exception):

@@ -10,6 +10,7 @@ from ...protocol.raw import decode
 from ...sandbox.base import Sandbox
 from ..base import (
     Json,
+    NewLock,
     PreparedTool,
     RequestContext,
     RequestTools,
@@ -37,9 +38,11 @@ class CodeExecution(ServerTool):
     user_blocks = USER_BLOCKS
     usage_field = "code_execution_requests"
 
-    def __init__(self, sandbox: Sandbox, options: CodeExecutionOptions) -> None:
+    def __init__(self, sandbox: Sandbox, options: CodeExecutionOptions, new_lock: NewLock) -> None:
+        """A lock is made for each request."""
         self._sandbox = sandbox
         self._options = options
+        self._new_lock = new_lock
         self._seconds = {PYTHON: options.python_seconds, BASH: options.bash_seconds}
 
     @property
@@ -104,6 +107,7 @@ class CodeExecution(ServerTool):
             pending,
             version=version,
             functions=functions,
+            new_lock=self._new_lock,
         )
         return PreparedTool(container.run, container.check, container.call_prefix)
 

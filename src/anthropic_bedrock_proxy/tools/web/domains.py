@@ -13,6 +13,7 @@ Source: Anthropic API, "Web search tool": domain filtering.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from posixpath import normpath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -24,6 +25,8 @@ from ...errors import InvalidRequestError
 MAX_DOMAINS: Final = 100
 _MAX_DOMAIN: Final = 512  # characters
 _MAX_HOST: Final = 253
+_MAX_LABEL: Final = 63
+_DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")  # all of them separate labels (IDNA 3.1)
 _HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _HOW: Final = "write a domain as example.com, docs.example.com or example.com/blog"
 
@@ -54,17 +57,35 @@ class DomainRules(msgspec.Struct, frozen=True):
             return True
         try:
             parts = urlsplit(url)
-            host = (parts.hostname or "").removesuffix(".")
-            if len(host) > _MAX_HOST:  # over which the codec takes quadratic time
-                return False
-            host = host.encode("idna").decode()
+            host = ascii_host(parts.hostname or "")
         except ValueError:
+            return False
+        # A browser reads blocked%2eexample as blocked.example; nothing is left to be read twice.
+        if ":" not in host and _HOST.fullmatch(host) is None:
             return False
         # As a server reads it: /blog/%2e%2e/other is not within /blog.
         path = normpath("/" + unquote(parts.path).lstrip("/"))
         if self.allowed_rules:
             return any(rule.matches(host, path) for rule in self.allowed_rules)
         return not any(rule.matches(host, path) for rule in self.blocked_rules)
+
+
+@lru_cache(maxsize=1024)  # the same few hosts come again and again
+def ascii_host(host: str) -> str:
+    """Returns a host as DNS has it, in lower case and without the dot of the root.
+
+    Raises `UnicodeError` for what can be no name.
+    """
+    host = host.lower()
+    if not host.isascii():
+        # The codec takes quadratic time for a label before it finds that it is too long.
+        if len(host) > _MAX_HOST or max(map(len, _DOTS.split(host))) > _MAX_LABEL:
+            raise UnicodeError("too long")
+        host = host.encode("idna").decode()
+    host = host.removesuffix(".")
+    if not 0 < len(host) <= _MAX_HOST:
+        raise UnicodeError("too long, or empty")
+    return host
 
 
 def read_domains(tool: dict[str, Any], path: str) -> DomainRules:
@@ -97,7 +118,7 @@ def _rule(domain: Any, path: str) -> DomainRule:
         raise InvalidRequestError(f"{path}: no domain, or one with a scheme; {_HOW}")
     host, _, rest = domain.partition("/")
     try:
-        host = host[: _MAX_HOST + 1].lower().removesuffix(".").encode("idna").decode()
+        host = ascii_host(host)
     except UnicodeError:
         host = ""
     if _HOST.fullmatch(host) is None:

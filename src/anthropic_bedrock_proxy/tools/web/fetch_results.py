@@ -10,11 +10,13 @@
 
 With citations the model sees an index before each passage, `[w3k9x-0] One. Two.`: that of the page
 and the place where the passage begins. So a citation, which has the same place, leads back to it.
-Documents are counted over the conversation, in the order in which they stand there.
+Documents are counted over the conversation, in the order in which they stand there, together with
+those that the client itself has put into its messages.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,6 +33,7 @@ _ERROR: Final = "web_fetch_tool_result_error"
 _FETCHED: Final = "web_fetch_result"
 _LOCATION: Final = "char_location"
 _LONGEST_PASSAGE: Final = 600  # characters; a longer sentence is cited in pieces
+_INK: Final = re.compile(r"\S")
 _EMPTY: Final = "(The page has no text.)"
 _WORDS: Final = {
     "invalid_tool_input": "Give one whole http or https URL.",
@@ -184,7 +187,8 @@ def _passages(data: str) -> Iterator[tuple[int, int]]:
             cut = data.rfind(" ", begin + 1, begin + _LONGEST_PASSAGE)
             cut = cut if cut > begin else begin + _LONGEST_PASSAGE
             yield begin, cut
-            begin = cut + len(data[cut:end]) - len(data[cut:end].lstrip())
+            # Searched for, not cut off: a page may be one line of any length.
+            begin = found.start() if (found := _INK.search(data, cut, end)) is not None else end
         yield begin, end
 
 

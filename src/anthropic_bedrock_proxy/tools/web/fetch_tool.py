@@ -36,6 +36,9 @@ from .known_urls import KnownURLs, normalized
 from .versions import FETCH, FETCH_PREFIX, FETCH_VERSIONS, check_version
 
 MAX_URL: Final = 250  # characters
+# Characters of all pages of one answer, PDFs as base64. Bedrock takes 25 million bytes of a
+# request, and a page is held several times on its way there and to the client.
+MAX_FETCHED: Final = 20_000_000
 _SECONDS: Final = 90.0  # for a page: fetching it, waiting for those before it, and reading it
 _WHICH: Final = (
     "Only URLs that stand in the conversation can be fetched: those of the user, of results of "
@@ -120,7 +123,7 @@ class WebFetch(ServerTool):
         )
         tool = decode(context.tools.raws[index])
         wish = FetchWish.read(tool, f"tools.{index}", context.tools, self._options)
-        return PreparedTool(Fetches(self._pages, wish, context).run, hides_nested=wish.excluded)
+        return PreparedTool(Fetches(self._pages, wish, context).run, excludes_nested=wish.excluded)
 
     def to_tool_result(self, content: Any, context: RequestContext) -> Json:
         """Returns the page, with the indexes of its passages, or what went wrong, in words."""
@@ -145,6 +148,7 @@ class Fetches:
         self._known: KnownURLs | None = None
         self._looked_at = 0  # results of this turn
         self._uses = 0
+        self._left = MAX_FETCHED
 
     async def run(self, call: ToolCall) -> Finished:
         """Fetches once; what goes wrong is a result too, and is not counted."""
@@ -163,7 +167,12 @@ class Fetches:
             return Finished(failed(code), counts=False, reason=reason)
         if not wish.domains.allows(page.url):  # it was led elsewhere
             return Finished(failed("url_not_allowed"), counts=False)
-        return Finished(fetched(page, max_tokens=wish.max_tokens, cites=wish.cites))
+        content = fetched(page, max_tokens=wish.max_tokens, cites=wish.cites)
+        size = len(content["content"]["source"]["data"])
+        if size > self._left:
+            return Finished(failed("content_too_large"), counts=False)
+        self._left -= size
+        return Finished(content)
 
     def _refusal(self, url: str) -> str | None:
         """Returns the code of what is in the way of a fetch, before it is made."""

@@ -18,14 +18,16 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from ..base import Json
+from .domains import ascii_host
 from .url_sources import URLSources
 from .versions import FETCH, SEARCH
 
 MAX_TEXT: Final = 4_000_000  # characters that are looked through
 MAX_URLS: Final = 20_000  # that are looked at, in whatever spelling
 _MAX_URL: Final = 1000  # characters; what may be fetched has fewer
-_MAX_HOST: Final = 253
+MAX_FOREIGN: Final = 500  # hosts that are not ASCII: each may take a millisecond
 _PORTS: Final = {"http": 80, "https": 443}
+_FOREIGN: Final = re.compile(r"https?://[^/?#]*[^\x00-\x7f][^/?#]*", re.IGNORECASE)
 _URL: Final = re.compile(r"https?://[^\s<>\"`|\\^{}\[\]\x00-\x1f\x7f]+", re.IGNORECASE)
 # A host without a scheme, as people write it.
 _BARE: Final = re.compile(
@@ -47,11 +49,9 @@ def normalized(url: str) -> str | None:
     """Returns the one spelling of a URL; None for what is no http or https URL."""
     try:
         parts = urlsplit(url.strip())
-        host, port = (parts.hostname or "").removesuffix("."), parts.port
-        if parts.scheme not in _PORTS or not host or len(host) > _MAX_HOST or "@" in parts.netloc:
+        if parts.scheme not in _PORTS or "@" in parts.netloc:
             return None
-        if not host.isascii():
-            host = host.encode("idna").decode()
+        host, port = ascii_host(parts.hostname or ""), parts.port
         rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         rest = quote(rest, safe=_KEPT)
     except ValueError:
@@ -70,6 +70,7 @@ class KnownURLs:
         self._urls: set[str] = set()
         self._left = MAX_TEXT
         self._urls_left = MAX_URLS
+        self._foreign: set[str] = set()
 
     def __contains__(self, url: str) -> bool:
         return normalized(url) in self._urls
@@ -132,6 +133,10 @@ class KnownURLs:
     def _add(self, url: str) -> None:
         if self._urls_left and len(url) <= _MAX_URL:
             self._urls_left -= 1
+            if (foreign := _FOREIGN.match(url)) is not None:
+                if len(self._foreign) == MAX_FOREIGN and foreign[0] not in self._foreign:
+                    return
+                self._foreign.add(foreign[0])
             if (spelled := normalized(url)) is not None:
                 self._urls.add(spelled)
 

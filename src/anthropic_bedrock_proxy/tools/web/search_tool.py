@@ -40,6 +40,7 @@ from .versions import SEARCH, SEARCH_PREFIX, SEARCH_VERSIONS, check_version
 
 MAX_QUERY: Final = 2000  # characters
 MAX_TEXT: Final = 6000  # characters of one page that the model is shown
+_MAX_PLACE: Final = 255  # characters of each part of a location
 _SECONDS: Final = 60.0  # for all back ends, one after the other
 _WORDS: Final = (
     "Searches the web and returns pages with passages from them, each with an index. Use it for "
@@ -118,7 +119,7 @@ class WebSearch(ServerTool):
         searches = Searches(self._searcher, self._results(context), wish, context.key_id)
         if self._options.shortcut and is_side_search(context):
             return PreparedTool(searches.run, conclusion=searches.conclusion)
-        return PreparedTool(searches.run, hides_nested=wish.excluded)
+        return PreparedTool(searches.run, excludes_nested=wish.excluded)
 
     def to_tool_result(self, content: Any, context: RequestContext) -> Json:
         """Returns passages with their indexes, or what went wrong, in words."""
@@ -168,6 +169,8 @@ def _location(given: Any, path: str) -> SearchLocation | None:
     for field, value in told.items():
         if value is not None and not isinstance(value, str):
             raise InvalidRequestError(f"{path}.{field}: a string is required")
+        if len(value or "") > _MAX_PLACE:
+            raise InvalidRequestError(f"{path}.{field}: at most {_MAX_PLACE} characters")
     return SearchLocation(**told)
 
 
