@@ -46,18 +46,13 @@ async def check_search(settings: Settings, resolver: Resolver, *, call: bool) ->
     return [*lines, *tried]
 
 
-def _mend_of(name: str, region: str) -> str:
-    mend = "see the how-to on web search; or turn it off (ENABLE_WEB_SEARCH=false)"
-    if name == agentcore.NAME and region not in agentcore.REGIONS:
-        regions = ", ".join(sorted(agentcore.REGIONS))
-        return f"AWS may not search in {region}: name one of {regions} in WEB_SEARCH_REGION; {mend}"
-    return mend
-
-
 async def _try(backend: SearchBackend, host: str, region: str, *, unasked: bool) -> CheckResult:
     line = warn if unasked else fail
     who = f"{backend.name} at {host}"
-    mend = _mend_of(backend.name, region)
+    mend = "see the how-to on web search; or turn it off (ENABLE_WEB_SEARCH=false)"
+    if backend.name == agentcore.NAME and region not in agentcore.REGIONS:
+        regions = ", ".join(sorted(agentcore.REGIONS))
+        mend = f"AWS may not search in {region}: name one of {regions} in WEB_SEARCH_REGION"
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             hits = await backend.search(_QUERY)
