@@ -13,7 +13,6 @@ from rows import (
     EPHEMERAL,
     GONE,
     HELLO,
-    NATIVE,
     POINT,
     PRINTED,
     PROGRAM_CALL,
@@ -51,10 +50,8 @@ def _cited(kind: str) -> Row:
         return assistant(
             f"text: citations, {kind}",
             block,
-            "RRRR DDD",
+            "DDDD DDD",
             key="citations",
-            by_bedrock=NATIVE,
-            says=dict.fromkeys(NATIVE, f"{_FIRST}.text.citations.0"),
         )
     return assistant(
         f"text: citations, {kind}",

@@ -159,7 +159,7 @@ def _clean(draft: NativeDraft, block: dict[str, Any], path: str) -> None:
     """Edits one block in place, and the blocks within it."""
     for key in _ECHOED_KEYS:
         block.pop(key, None)
-    _clean_citations(block)
+    _clean_citations(draft, block, path)
     source = block.get("source")
     for holder, where in ((block, path), (source, f"{path}.source")):
         if isinstance(holder, dict) and isinstance(holder.get("content"), list):
@@ -168,13 +168,14 @@ def _clean(draft: NativeDraft, block: dict[str, Any], path: str) -> None:
     draft.mark(block, path)
 
 
-def _clean_citations(block: dict[str, Any]) -> None:
+def _clean_citations(draft: NativeDraft, block: dict[str, Any], path: str) -> None:
     """Drops citations of web searches: Bedrock has none, and a client may keep nothing else."""
     cited = block.get("citations", ...)
     if isinstance(cited, list):
         kept = [one for one in cited if not _is_of_the_web(one)]
         if len(kept) < len(cited):
             block["citations"] = cited = kept or None
+            draft.dropped.append(f"{path}.citations")
     if cited is None:
         del block["citations"]
 
