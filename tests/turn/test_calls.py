@@ -34,7 +34,7 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.answer.events import fold
-from anthropic_bedrock_proxy.tools.base import Finished
+from anthropic_bedrock_proxy.tools.calls import Finished
 from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 

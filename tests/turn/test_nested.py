@@ -8,13 +8,8 @@ import pytest
 from probe import CONTAINER, Probe, finished
 from turn_support import request, search_tools
 
-from anthropic_bedrock_proxy.tools.base import (
-    Finished,
-    NestedCall,
-    PreparedTool,
-    RequestContext,
-    Suspended,
-)
+from anthropic_bedrock_proxy.tools.base import PreparedTool
+from anthropic_bedrock_proxy.tools.calls import Finished, NestedCall, RequestContext, Suspended
 from anthropic_bedrock_proxy.turn.loop import Turn, run_in_turn
 from anthropic_bedrock_proxy.turn.nested import MAX_NESTED, NestedCalls, is_nested
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
+from ..protocol.raw import Json
+
 MAX_CITED: Final = 150  # characters of `cited_text`, as Anthropic has it
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SOURCE_DIGITS: Final = 5

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ..fetch.base import Pages
     from ..sandbox.base import Sandbox
     from ..search.base import Searcher
-    from .base import NewLock, RequestContext, ServerTool
+    from .base import NewLock, ServerTool
+    from .calls import RequestContext
     from .code_execution.options import CodeExecutionOptions
     from .web.fetch_options import WebFetchOptions
     from .web.seal import Seals

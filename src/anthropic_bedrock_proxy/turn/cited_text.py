@@ -29,8 +29,8 @@ import msgspec
 from msgspec import Raw
 
 from ..protocol.answer.events import Event
-from ..protocol.raw import decode, encode
-from ..tools.passages import Json, Passages
+from ..protocol.raw import Json, decode, encode
+from ..tools.passages import Passages
 
 LONGEST_MARKER: Final = 400  # characters, from its < to its >
 _START: Final = b"content_block_start"

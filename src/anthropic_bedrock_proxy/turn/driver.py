@@ -13,7 +13,7 @@ import msgspec
 from ..errors import InvalidRequestError, UnavailableError
 from ..protocol.request.messages import MessagesRequest
 from ..timeline import Timeline
-from ..tools.base import Outcome
+from ..tools.calls import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn

@@ -26,9 +26,10 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import MISSHAPEN, decode
+from ..protocol.raw import MISSHAPEN, Json, decode
 from ..protocol.request.views import MessageView
-from ..tools.base import GivenBlock, Json, RequestContext, ServerTool, UnreadableResultError
+from ..tools.base import ServerTool, UnreadableResultError
+from ..tools.calls import GivenBlock, RequestContext
 from ..tools.toolset import Toolset
 from .cited_text import with_markers
 from .nested import is_nested

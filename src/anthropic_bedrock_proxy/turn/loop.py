@@ -41,18 +41,10 @@ import msgspec
 
 from ..errors import InvalidRequestError, ProxyError
 from ..protocol.answer.events import Event, explode_block
-from ..protocol.raw import decode, encode
+from ..protocol.raw import Json, decode, encode
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import (
-    Container,
-    Finished,
-    Json,
-    Outcome,
-    PreparedTool,
-    RequestContext,
-    ServerTool,
-    ToolCall,
-)
+from ..tools.base import PreparedTool, ServerTool
+from ..tools.calls import Container, Finished, Outcome, RequestContext, ToolCall
 from ..tools.passages import Passages
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell

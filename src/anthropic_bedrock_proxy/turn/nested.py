@@ -17,17 +17,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 from weakref import ref
 
-from ..tools.base import (
-    Finished,
-    Json,
-    NestedCall,
-    NestedResult,
-    Outcome,
-    PreparedTool,
-    RequestContext,
-    ServerTool,
-    ToolCall,
-)
+from ..protocol.raw import Json
+from ..tools.base import PreparedTool, ServerTool
+from ..tools.calls import Finished, NestedCall, NestedResult, Outcome, RequestContext, ToolCall
 from .actions import RunCall
 from .server_call import CALL
 

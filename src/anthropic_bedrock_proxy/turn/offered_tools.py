@@ -14,10 +14,11 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import decode, decode_raws, encode
+from ..protocol.raw import Json, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_tools
 from ..protocol.request.views import ToolView
-from ..tools.base import CodeFunction, Json, RequestTools, ServerTool
+from ..tools.base import ServerTool
+from ..tools.calls import CodeFunction, RequestTools
 from ..tools.toolset import Toolset
 from ..tools.web.versions import is_for_code
 

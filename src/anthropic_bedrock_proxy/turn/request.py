@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
+from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, Json, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_message, decode_tools
-from ..tools.base import GivenBlock, Json, RequestContext, ServerTool
+from ..tools.base import ServerTool
+from ..tools.calls import GivenBlock, RequestContext
 from ..tools.toolset import Toolset
 from .history import History
 from .offered_tools import TurnTools, offer_tools, with_code

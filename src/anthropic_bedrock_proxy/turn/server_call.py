@@ -6,15 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ..tools.base import (
-    Container,
-    Json,
-    Outcome,
-    RequestContext,
-    ServerTool,
-    Suspended,
-    ToolCall,
-)
+from ..protocol.raw import Json
+from ..tools.base import ServerTool
+from ..tools.calls import Container, Outcome, RequestContext, Suspended, ToolCall
 from .suspended import client_blocks
 
 CALL: Final = "server_tool_use"

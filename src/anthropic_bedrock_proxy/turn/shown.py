@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from ..protocol.raw import Json
 from ..protocol.request.views import MessageView
-from ..tools.base import Json, ServerTool
+from ..tools.base import ServerTool
 
 BlockPath = tuple[int, int]  # message and block of the client's
 

@@ -24,7 +24,7 @@ from ..protocol.answer.events import Event, GrammarError
 from ..protocol.raw import MISSHAPEN
 from ..protocol.request.messages import MessagesRequest
 from ..timeline import CANCELLED, Timeline, ToolRun, current_run
-from ..tools.base import Finished, Outcome, Suspended
+from ..tools.calls import Finished, Outcome, Suspended
 from ..tools.web.versions import SEARCH
 from ..upstream.base import AnswerStream
 from .actions import Action, CallModel, CallOutcome, RunCall, Tell

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequestError, UnavailableError
-from ...protocol.raw import decode
+from ...protocol.raw import Json, decode
 from ...sandbox.base import (
     BashCell,
     Cell,
@@ -36,14 +36,13 @@ from ...sandbox.base import (
     Waiting,
     owner_of,
 )
-from ..base import (
+from ..base import NewLock
+from ..calls import (
     ClientCall,
     Container,
     Finished,
-    Json,
     NestedCall,
     NestedResult,
-    NewLock,
     Outcome,
     RequestContext,
     Suspended,

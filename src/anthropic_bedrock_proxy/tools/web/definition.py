@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
-from ..base import CodeFunction, Json
+from ...protocol.raw import Json
+from ..calls import CodeFunction
 from .versions import callers
 
 _PASSED_ON: Final = ("cache_control", "defer_loading")

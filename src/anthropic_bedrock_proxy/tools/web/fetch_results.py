@@ -23,9 +23,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ...fetch.base import Page
-from ...protocol.raw import encode
+from ...protocol.raw import Json, encode
 from ...protocol.tokens import within_tokens
-from ..base import Json, RequestContext
+from ..calls import RequestContext
 from ..passages import source_index, split_passages
 
 RESULT: Final = "web_fetch_tool_result"

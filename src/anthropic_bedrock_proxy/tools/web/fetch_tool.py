@@ -15,19 +15,9 @@ from ...fetch.base import (
     UnreadableError,
     WrongTypeError,
 )
-from ...protocol.raw import decode
-from ..base import (
-    CodeFunction,
-    Finished,
-    Json,
-    PreparedTool,
-    RequestContext,
-    RequestTools,
-    ServerTool,
-    ShowBlock,
-    ToolCall,
-    ToolOffer,
-)
+from ...protocol.raw import Json, decode
+from ..base import PreparedTool, ServerTool, ShowBlock, ToolOffer
+from ..calls import CodeFunction, Finished, RequestContext, RequestTools, ToolCall
 from .definition import CITING, custom_tool, function_for
 from .fetch_options import WebFetchOptions
 from .fetch_results import RESULT, failed, fetched, index_of, to_code, to_tool_result

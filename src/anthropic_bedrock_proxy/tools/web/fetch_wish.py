@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ...errors import InvalidRequestError
-from ..base import Json, RequestTools
+from ...protocol.raw import Json
+from ..calls import RequestTools
 from .definition import is_excluded, read_bound, read_max_uses
 from .domains import DomainRules, read_domains
 from .fetch_options import WebFetchOptions

@@ -17,7 +17,7 @@ from html import unescape
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from ..base import Json
+from ...protocol.raw import Json
 from .domains import ascii_host
 from .url_sources import URLSources
 from .versions import FETCH, SEARCH

@@ -9,20 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequestError
-from ...protocol.raw import decode
+from ...protocol.raw import Json, decode
 from ...search.base import Searcher, SearchError, SearchHit, SearchLocation, SearchQuery
-from ..base import (
-    CodeFunction,
-    Finished,
-    Json,
-    PreparedTool,
-    RequestContext,
-    RequestTools,
-    ServerTool,
-    ShowBlock,
-    ToolCall,
-    ToolOffer,
-)
+from ..base import PreparedTool, ServerTool, ShowBlock, ToolOffer
+from ..calls import CodeFunction, Finished, RequestContext, RequestTools, ToolCall
 from .definition import CITING, custom_tool, function_for, is_excluded, read_max_uses
 from .domains import DomainRules, read_domains
 from .seal import Seals

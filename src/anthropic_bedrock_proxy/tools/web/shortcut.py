@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ...protocol.raw import decode
+from ...protocol.raw import Json, decode
 from ...search.base import SearchHit
-from ..base import Json, RequestContext
+from ..calls import RequestContext
 from .versions import SEARCH_PREFIX
 
 _ASKS: Final = "Perform a web search for the query: "
