@@ -16,7 +16,8 @@ from ..gateway.failover.failover import Failover, FailoverOptions
 from ..gateway.messages import Messages
 from ..gateway.sources import Sources
 from ..models.registry import Registry
-from ..tools.toolset import Toolset, code_execution, tool_search, web_fetch, web_search
+from ..tools.kinds import code_execution, tool_search, web_fetch, web_search
+from ..tools.toolset import Toolset
 from ..tools.web.fetch_options import WebFetchOptions
 from ..turn.turnstile import Turnstile
 from ..upstream.providers import Providers
