@@ -116,6 +116,7 @@ PURE_MODULES = (
             "history",
             "loop",
             "answer_reader",
+            "prepared_tools",
             "request",
             "server_call",
             "shown",

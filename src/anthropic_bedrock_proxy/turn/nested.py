@@ -31,6 +31,11 @@ _TOO_MANY: Final = "Error: too many calls were made by code in this answer; prin
 RunCalls = Callable[[Sequence[RunCall]], Awaitable[list[Outcome]]]
 
 
+async def run_one_by_one(asked: Sequence[RunCall]) -> list[Outcome]:
+    """Awaits calls one after the other, without a bound on their time."""
+    return [await one.run(one.call) for one in asked]
+
+
 class NestingTurn(Protocol):
     """The turn that nested calls are of."""
 

@@ -40,7 +40,7 @@ class Paths(msgspec.Struct, frozen=True):
     tools: list[int]
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedRequest(msgspec.Struct, frozen=True):
     """A client's request as it is for the model, but for the results of what is `pending`.
 
     `given` are the blocks that clients gave to tools. `made` gives the request that the model is
@@ -85,7 +85,7 @@ class Prepared(msgspec.Struct, frozen=True):
         return (unforced(made) if self._history.continues else made), told
 
 
-def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext) -> Prepared:
+def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext) -> PreparedRequest:
     """Reads the request; runs nothing. Raises `InvalidRequestError` with the path."""
     try:
         completed = with_code(request, toolset)
@@ -100,7 +100,7 @@ def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext)
         history.end()
     except MISSHAPEN as error:
         raise InvalidRequestError(UNEXPECTED_FORM) from error
-    return Prepared(history.pending, history.given, tools, request, fields, history)
+    return PreparedRequest(history.pending, history.given, tools, request, fields, history)
 
 
 def without_running(
