@@ -118,6 +118,7 @@ PURE_MODULES = (
             "answer_reader",
             "prepared_tools",
             "request",
+            "sent_back",
             "server_call",
             "shown",
             "suspended",
