@@ -45,7 +45,8 @@ from .observers import (
 )
 from .sandbox import OnDemandSandbox
 from .seals import OnDemandSeals
-from .search import OnDemandSearcher, check_search
+from .search import OnDemandSearcher
+from .search_plan import plan_search
 from .start_note import note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
@@ -183,7 +184,7 @@ def check(settings: Settings) -> None:
     check_health(settings)
     check_tracing(settings)
     check_syncs(settings)
-    check_search(settings)
+    plan_search(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)

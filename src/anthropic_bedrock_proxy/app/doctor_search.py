@@ -11,7 +11,8 @@ from ..config.load import DEFAULT
 from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..search.base import SearchBackend, SearchError, SearchQuery
 from .bedrock import make_wiring
-from .search import make_backends, plan_search
+from .search import make_backends
+from .search_plan import plan_search
 
 SEARCH_SECONDS: Final = 8.0
 _ANSWER_SECONDS: Final = 6.0
