@@ -135,7 +135,7 @@ def searching_toolset(*outcomes, cells=(), searcher=None):
     sandbox = FakeSandbox(*cells)
     return Toolset(
         [
-            code_execution(lambda: sandbox, CodeExecutionOptions()),
+            code_execution(lambda: sandbox, CodeExecutionOptions(), asyncio.Lock),
             web_search(searcher or ScriptedSearcher(*outcomes), load, WebSearchOptions()),
         ]
     )
