@@ -102,6 +102,7 @@ class ToolRun(msgspec.Struct, omit_defaults=True):
     span_id: str = ""
     cells: list[CellCall] = []
     code: str = ""  # Anthropic's, of a result that is an error
+    reason: str = ""  # why it is one, in words; nothing of what was asked
 
     def end(self, at: float, outcome: str) -> None:
         """Notes how it ended. Only the first end counts."""

@@ -113,6 +113,21 @@ def test_a_turn_tells_its_tools_and_calls_in_their_order():
     assert sentences[1].endswith("finished after 300 ms.")
 
 
+def test_a_tool_that_ended_with_an_error_says_which_and_why():
+    runs = [
+        ToolRun("web_search", "a", 10.1, 10.2, "finished", code="max_uses_exceeded"),
+        ToolRun(
+            "web_fetch", "b", 10.3, 10.4, "finished", code="url_not_accessible", reason="it is away"
+        ),
+        ToolRun("web_fetch", "c", 10.5, 10.6, "timed_out"),
+    ]
+    assert [one for one in explain(record(line(), tools=runs)) if one[0].isdigit()] == [
+        "1. ran web_search: max_uses_exceeded after 100 ms.",
+        "2. ran web_fetch: url_not_accessible (it is away) after 100 ms.",
+        "3. ran web_fetch: timed_out after 100 ms.",
+    ]
+
+
 def test_pauses_between_attempts_are_told_but_none_between_model_calls():
     tries = [
         upstream("default", 10.0, 10.1, "ThrottlingException", status=429),

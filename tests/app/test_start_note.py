@@ -1,4 +1,4 @@
-"""The note of the start about models without a price."""
+"""The notes of the start: models without a price, and searches that nobody can make."""
 
 from __future__ import annotations
 
@@ -67,3 +67,29 @@ def test_a_worker_writes_it(caplog):
         first.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({}, None),
+        ({"ENABLE_WEB_SEARCH": "false", "WEB_SEARCH_PROVIDER": "tavily"}, None),
+        ({"WEB_SEARCH_PROVIDER": "tavily", "WEB_SEARCH_API_KEY": "k"}, None),
+        ({"WEB_SEARCH_PROVIDER": "tavily"}, "is not served"),
+        (
+            {"WEB_SEARCH_PROVIDER": "tavily,exa", "WEB_SEARCH_API_KEY": "exa=k"},
+            "goes without a provider that was named",
+        ),
+    ],
+)
+def test_a_search_that_was_named_and_is_not_there_is_told_at_the_start(caplog, environ, told):
+    async def main():
+        first = FirstWorker()
+        async with wired(first=first, **environ):
+            pass
+        first.close()
+
+    asyncio.run(main())
+    why = "WEB_SEARCH_PROVIDER=tavily needs its key in WEB_SEARCH_API_KEY"
+    lines = [line for line in caplog.messages if "web search" in line]
+    assert lines == ([] if told is None else [f"web search {told}: {why}"])

@@ -185,7 +185,9 @@ def test_each_back_end_of_web_search_is_asked_once(doctor, bedrock, sim):
         two.mode = 401
         code, lines = doctor(**given)  # of lines with one name the last is kept
         assert (code, lines["web search"]["state"]) == (1, "fail")
-        assert lines["web search"]["found"].startswith("brave: it refuses us (HTTP 401)")
+        assert lines["web search"]["found"].startswith(
+            f"brave at {two.url.removeprefix('http://')}: it refuses us (HTTP 401)"
+        )
         assert "WEB_SEARCH_API_KEY" in lines["web search"]["found"]
         two.mode = None
         code, lines = doctor(**given)
@@ -200,14 +202,14 @@ def test_each_back_end_of_web_search_is_asked_once(doctor, bedrock, sim):
 @pytest.mark.parametrize(
     ("given", "state", "words"),
     [
-        ({}, "ok", "BEDROCK_ENDPOINT_URL leads elsewhere"),
+        ({}, "ok", "the simulator, or BEDROCK_ENDPOINT_URL"),
         ({"ENABLE_WEB_SEARCH": "false"}, "ok", "ENABLE_WEB_SEARCH is false"),
         ({"WEB_SEARCH_PROVIDER": "tavily"}, "warn", "needs its key"),
         ({"WEB_SEARCH_PROVIDER": "tavily", "ENABLE_WEB_SEARCH": "no"}, "ok", "is false"),
         (
             {"WEB_SEARCH_PROVIDER": "searxng", "WEB_SEARCH_URL": "http://127.0.0.1:1"},
             "fail",
-            "searxng: cannot connect (Connection refused)",
+            "searxng at 127.0.0.1:1: cannot connect (Connection refused): let ",
         ),
     ],
 )
@@ -215,6 +217,18 @@ def test_web_search_that_is_not_there(doctor, bedrock, sim, given, state, words)
     _, lines = doctor(**bedrock, **given)
     assert lines["web search"]["state"] == state
     assert words in lines["web search"]["found"]
+
+
+@pytest.mark.parametrize(("region", "told"), [("eu-central-1", True), ("eu-west-1", False)])
+def test_a_search_of_aws_that_fails_tells_of_the_region(doctor, bedrock, sim, region, told):
+    given = {
+        "WEB_SEARCH_PROVIDER": "agentcore-api",
+        "WEB_SEARCH_URL": "http://127.0.0.1:1",
+        "WEB_SEARCH_REGION": region,
+    }
+    _, lines = doctor(**bedrock, **given)
+    assert lines["web search"]["state"] == "fail"
+    assert ("WEB_SEARCH_REGION" in lines["web search"]["mend"]) is told
 
 
 def test_a_page_is_read_and_none_is_fetched(doctor, bedrock, sim):

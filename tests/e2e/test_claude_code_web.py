@@ -156,6 +156,16 @@ def test_a_search_that_fails_is_told_and_the_task_goes_on(claude, start, sim, se
     assert len(sim.requests()) == 4
 
 
+def test_where_nobody_searches_nothing_is_made_up(claude, start, sim, tmp_path):
+    server = start(ENABLE_WEB_SEARCH="false")
+    script_the_search(sim)
+    events = run_claude(claude, server, tmp_path, TASK)
+    assert events[-1]["result"] == "In October."
+    (told,) = [event for event in events if event.get("tool_use_result")]
+    assert "nobody searches the web" in json.dumps(told)
+    assert len(sim.requests()) == 2  # the side request never left
+
+
 def test_web_fetch(claude, start, sim, tmp_path, page):
     """Claude Code fetches by itself, and asks a small model about the page."""
     server = start()

@@ -29,6 +29,7 @@ class Conversation:
         self.messages = [ASKED]
         self.calls = None
         self.warnings = None
+        self.ran = ()
         self.key = key
         self.numbers = 0
 
@@ -54,6 +55,7 @@ class Conversation:
             events = []
             while (some := await stream.read(5)) is not None:
                 events += some
+            self.ran = begun.timeline.tools
             return events
 
         events = asyncio.run(main())

@@ -22,7 +22,7 @@ import msgspec
 
 from ..money import usd
 from ..telemetry.request_log.record import RequestRecord
-from ..timeline import CANCELLED, OK, UpstreamRequest
+from ..timeline import CANCELLED, OK, ToolRun, UpstreamRequest
 from .moments import timestamp
 from .reasons import reason_of
 from .scopes import MASTER
@@ -109,16 +109,18 @@ def _converted(record: RequestRecord) -> Iterator[str]:
 def _done(record: RequestRecord) -> Iterator[str]:
     tried = [(made.began, _tried(record, made)) for made in record.upstream]
     tried += [
-        (
-            run.began,
-            f"ran {run.name}: {run.outcome or 'not ended'} after {_ms(run.began, run.ended)}",
-        )
+        (run.began, f"ran {run.name}: {_came_to(run)} after {_ms(run.began, run.ended)}")
         for run in record.tools
     ]
     for number, (_, text) in enumerate(sorted(tried), start=1):
         yield f"{number}. {text}."
     for origin, to, code in record.switches:
         yield f"It was moved from {origin} to {to} because of {code}."
+
+
+def _came_to(run: ToolRun) -> str:
+    ended = run.code or run.outcome or "not ended"
+    return f"{ended} ({run.reason})" if run.reason else ended
 
 
 def _tried(record: RequestRecord, made: UpstreamRequest) -> str:

@@ -47,7 +47,7 @@ from .sandbox import OnDemandSandbox
 from .seals import OnDemandSeals
 from .search import OnDemandSearcher
 from .search_plan import plan_search
-from .start_note import note_unpriced
+from .start_note import note_missed_search, note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
 from .web_pages import OnDemandPages
@@ -280,6 +280,7 @@ async def build(
         tasks.append(_keep_running("states are no longer measured", metrics.run))
     await updates.begin()
     if inherited.first is not None and inherited.first.claim():
+        note_missed_search(settings)
         refuses = not counters.serves_unpriced
         note = note_unpriced(registry, counters.pricing, refuses=refuses)
         tasks.append(asyncio.create_task(note))

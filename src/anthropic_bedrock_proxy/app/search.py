@@ -41,6 +41,19 @@ def make_backends(settings: Settings, plan: SearchPlan, wiring: Wiring) -> list[
     return [_backend(name, plan, wiring, seconds) for name in plan.names]
 
 
+def home_of(name: str, plan: SearchPlan, wiring: Wiring) -> str:
+    """Returns the URL at which a back end of a plan is asked."""
+    from ..search import agentcore, brave, exa, tavily  # noqa: PLC0415  # most never search
+
+    homes = {
+        tavily.NAME: tavily.URL,
+        brave.NAME: brave.URL,
+        exa.NAME: exa.URL,
+        agentcore.NAME: wiring.agentcore_url(plan.region),
+    }
+    return plan.urls.get(name) or homes[name]
+
+
 def _backend(name: str, plan: SearchPlan, wiring: Wiring, seconds: float) -> SearchBackend:
     from ..search import (  # noqa: PLC0415  # most never search
         agentcore,
@@ -51,13 +64,7 @@ def _backend(name: str, plan: SearchPlan, wiring: Wiring, seconds: float) -> Sea
         tavily,
     )
 
-    homes = {
-        tavily.NAME: tavily.URL,
-        brave.NAME: brave.URL,
-        exa.NAME: exa.URL,
-        agentcore.NAME: wiring.agentcore_url(plan.region),
-    }
-    client = wiring.search_client(plan.urls.get(name) or homes[name], timeout_seconds=seconds)
+    client = wiring.search_client(home_of(name, plan, wiring), timeout_seconds=seconds)
     key = plan.keys.get(name, "")
     path = client.endpoint.path
     if name == tavily.NAME:

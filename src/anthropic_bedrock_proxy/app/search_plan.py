@@ -8,6 +8,7 @@ import msgspec
 
 from ..config import Settings, SettingsError
 from ..config.aws_files import ProfileError
+from ..config.load import DEFAULT
 from ..config.rules import by_searcher
 from .bedrock import describe_aws_keys
 from .web_extra import lack_of
@@ -17,8 +18,8 @@ _LOCATED: Final = ("searxng", "agentcore")  # they are wherever the operator has
 _PREDECESSOR: Final = "tavily"  # whose key it is, if nothing says so
 _OFF: Final = "ENABLE_WEB_SEARCH is false"
 _MOVED: Final = (
-    "BEDROCK_ENDPOINT_URL leads elsewhere than to AWS, so AWS is not asked to search either: name "
-    "who is, in WEB_SEARCH_PROVIDER"
+    "models are called elsewhere than at AWS (the simulator, or BEDROCK_ENDPOINT_URL), so AWS is "
+    "not asked to search either: name who is, in WEB_SEARCH_PROVIDER"
 )
 _NO_KEYS: Final = (
     "an Amazon Bedrock API key cannot search: give AWS keys or a role as well, or name another "
@@ -51,6 +52,12 @@ def plan_search(settings: Settings) -> SearchPlan:
     plan = _as_named(settings)
     lack = lack_of("web_search") if plan.names else ""
     return SearchPlan(reason=lack) if lack else plan
+
+
+def is_missed(settings: Settings, plan: SearchPlan) -> bool:
+    """Tells whether the operator has named who searches, and not all of them can."""
+    named = settings.sources["WEB_SEARCH_PROVIDER"] != DEFAULT and settings.web.enable_web_search
+    return bool(plan.reason) and (bool(plan.names) or named)
 
 
 def _as_named(settings: Settings) -> SearchPlan:

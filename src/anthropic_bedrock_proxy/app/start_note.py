@@ -1,6 +1,6 @@
-"""The note beneath the banner of `serve`, once a worker knows the models: which have no price.
+"""Notes beneath the banner of `serve`: which models have no price, and who cannot search.
 
-It is a line of the log, in whatever form that has: with LOG_OUTPUT=stdout programs read on.
+They are lines of the log, in whatever form that has: with LOG_OUTPUT=stdout programs read on.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import os
 from typing import Final
 
 from ..bounded import some_of
+from ..config import Settings
 from ..gateway.admission.pricing import Pricing
 from ..gateway.admission.unpriced import unpriced_names
 from ..models.registry import Registry
+from .search_plan import is_missed, plan_search
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 _MOST_NAMES: Final = 20
@@ -51,3 +53,14 @@ async def note_unpriced(registry: Registry, pricing: Pricing, *, refuses: bool) 
         else "no budget counts requests for them; `prices set` or `prices sync` mends it"
     )
     _log.info("no price is known of %s: %s", some_of(names, _MOST_NAMES), told)
+
+
+def note_missed_search(settings: Settings) -> None:
+    """Logs which back end of web search was named and cannot be used, and what it needs."""
+    plan = plan_search(settings)
+    if not is_missed(settings, plan):
+        return
+    if plan.names:
+        _log.warning("web search goes without a provider that was named: %s", plan.reason)
+    else:
+        _log.warning("web search is not served: %s", plan.reason)

@@ -28,6 +28,7 @@ _PAYMENT: Final = frozenset((402, 432, 433))  # the last two are Tavily's: plan,
 _NOT_FOUND: Final = 404
 _TOO_LARGE: Final = frozenset((413, 414, 431))
 _TOO_MANY: Final = 429
+_MEND: Final = "let this machine reach it, or lead elsewhere by WEB_SEARCH_URL"
 
 
 class SearchAnswer(msgspec.Struct, frozen=True):
@@ -107,7 +108,7 @@ class SearchClient:
         if isinstance(error, TransportTimeoutError):
             return f"no answer in {self._seconds:g} s: raise WEB_SEARCH_TIMEOUT if that is usual"
         if isinstance(error, ConnectError):
-            return f"cannot connect ({_cause(error)}): run `doctor`"
+            return f"cannot connect ({_cause(error)}): {_MEND}"
         if "over" in str(error) and "bytes" in str(error):
             return f"the answer is over {self._max_bytes} bytes"
         return "the connection was cut before the answer had ended"

@@ -122,13 +122,15 @@ class Finished(msgspec.Struct, frozen=True):
     """The end of a call: `content` of its result block, be it an error.
 
     `container` is where it ran, if that can be used again. `nested` are the client's blocks of the
-    calls that its code made. A call that did nothing that counts is not counted.
+    calls that its code made. A call that did nothing that counts is not counted. `reason` tells the
+    operator why the content is an error, without anything of what was asked.
     """
 
     content: Any
     container: Container | None = None
     nested: Sequence[Json] = ()
     counts: bool = True
+    reason: str = ""
 
 
 class ClientCall(msgspec.Struct, frozen=True):

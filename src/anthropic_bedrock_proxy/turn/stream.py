@@ -66,6 +66,7 @@ async def run_call(asked: RunCall, new_timeout: NewTimeout, timeline: Timeline) 
         return Finished(asked.tool.unavailable(asked.call.name), counts=False)
     else:
         noted.code = _code(outcome)
+        noted.reason = outcome.reason if isinstance(outcome, Finished) else ""
         suspended = isinstance(outcome, Suspended)
         noted.end(monotonic(), "suspended" if suspended else "finished")
         return outcome

@@ -76,6 +76,22 @@ def test_a_forced_one_is_refused(choice, tools):
         adapted(tools=tools, tool_choice=choice)
 
 
+ASKS = "Perform a web search for the query: python"
+
+
+@pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "tool", "name": "web_search"}])
+def test_a_search_of_claude_code_is_not_answered_from_memory(choice):
+    with pytest.raises(InvalidRequestError, match=r"^tools\.0: nobody searches the web"):
+        adapted(tools=[SEARCH], messages=[{"role": "user", "content": ASKS}], tool_choice=choice)
+
+
+def test_others_may_go_on_without_it():
+    said = [{"role": "user", "content": ASKS}]
+    assert adapted(tools=[SEARCH, TOOL], messages=said).tools == [TOOL]
+    assert adapted(tools=[SEARCH], messages=[{"role": "user", "content": "hello"}]).warnings
+    assert adapted(tools=[CODE], messages=said).warnings
+
+
 def test_others_may_be_forced_beside_it():
     result = adapted(tools=[SEARCH, TOOL], tool_choice={"type": "any"})
     assert (result.tools, result.tool_choice) == ([TOOL], {"type": "any"})

@@ -347,6 +347,14 @@ def test_a_failure_is_a_result_and_is_not_counted(error, code):
     message = talk.ask([fetching()], [fetching(URL, "t2")], [text("b")])
     assert codes(message) == [code, "web_fetch_result"]
     assert requests(message) == 1
+    assert [(run.code, run.reason) for run in talk.ran] == [(code, "x"), ("", "")]
+
+
+def test_the_reason_that_is_noted_names_no_host():
+    said = "its certificate is not accepted: it is not valid for 'docs.example'"
+    talk = Fetching(NotAccessibleError(said))
+    talk.ask([fetching()], [text("b")])
+    assert [run.reason for run in talk.ran] == ["its certificate is not accepted"]
 
 
 def test_the_pages_of_an_answer_are_bounded_together():

@@ -138,6 +138,8 @@ def test_a_failure_is_a_result_and_costs_nothing(code):
     assert contents[0]["error_code"] == code
     assert contents[1][0]["url"] == RUST.url
     assert message["usage"]["server_tool_use"]["web_search_requests"] == 1
+    # The operator is told why.
+    assert [(run.code, run.reason) for run in talk.ran] == [(code, "a reason"), ("", "")]
 
 
 def test_a_fault_of_our_own_costs_nothing_either():

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
+from ..request.side_search import asks_to_search
 from ..request.views import ToolView
 from .choice import FORCED
 from .rewrite import Rewrite
 
 _CODE: Final = "code_execution_"
-_UNAVAILABLE: Final = ("advisor_", _CODE, "mcp_toolset", "web_fetch_", "web_search_")
+_SEARCH: Final = "web_search_"
+_UNAVAILABLE: Final = ("advisor_", _CODE, "mcp_toolset", "web_fetch_", _SEARCH)
 _CODE_CALLS: Final = ("bash_code_execution", "code_execution", "text_editor_code_execution")
 _EMPTY: Final = (b"null", b"[]")
 
@@ -37,6 +39,7 @@ def adapt_server_tools(rewrite: Rewrite) -> None:
         names.update(_CODE_CALLS)
     _check_calls(rewrite, names)
     left = _without(rewrite.field("tools"), gone)
+    _check_search(rewrite, kinds, left)
     _check_choice(rewrite, {tools[index].name for index in gone}, left)
     rewrite.set("tools", left or None)
     if not left:
@@ -44,6 +47,15 @@ def adapt_server_tools(rewrite: Rewrite) -> None:
     for index in sorted(gone):
         tool = tools[index]
         rewrite.warnings.append(f"tools: {tool.type or tool.name} is not available; left out")
+
+
+def _check_search(rewrite: Rewrite, kinds: list[str], left: list[Any]) -> None:
+    """Raises `InvalidRequestError` for a search that would be answered from memory."""
+    if not left and kinds[0].startswith(_SEARCH) and asks_to_search(rewrite.fields["messages"]):
+        raise InvalidRequestError(
+            "tools.0: nobody searches the web for this proxy, and this request asks for nothing "
+            "else; tell the operator (/health/web-search says why), or deny the tool WebSearch"
+        )
 
 
 def _is_for_code(tool: ToolView) -> bool:

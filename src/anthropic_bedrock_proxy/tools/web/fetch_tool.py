@@ -152,7 +152,9 @@ class Fetches:
             page = await self._pages.read(url, key=self._context.key_id, fresh=wish.fresh)
         except FetchError as error:
             code = next(code for kind, code in _CODES if isinstance(error, kind))
-            return Finished(failed(code), counts=False)
+            # What follows a colon may name the host, as a certificate does.
+            reason = error.reason.partition(":")[0]
+            return Finished(failed(code), counts=False, reason=reason)
         if not wish.domains.allows(page.url):  # it was led elsewhere
             return Finished(failed("url_not_allowed"), counts=False)
         content = fetched(page, max_tokens=wish.max_tokens, cites=wish.cites)

@@ -61,7 +61,9 @@ class Seals:
             )
         except ImportError as error:
             what = "to seal what clients keep of web searches"
-            raise UnavailableError(needs_extra(what, "web"), should_retry=False) from error
+            raise UnavailableError(
+                needs_extra(what, "web"), should_retry=False, cause="unavailable:library"
+            ) from error
         # The first of equal ids wins.
         self._ciphers: dict[bytes, Any] = {
             _key_id(key): AESSIV(hmac.digest(key, _DERIVED_FOR, "sha512")) for key in reversed(keys)

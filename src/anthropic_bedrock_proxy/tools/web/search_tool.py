@@ -189,7 +189,7 @@ class Searches:
         try:
             hits = await self._searcher.search(self._query(text), key=self._key_id)
         except SearchError as error:
-            return Finished(failed(error.code), counts=False)
+            return Finished(failed(error.code), counts=False, reason=error.reason)
         return Finished(self._results.content(self._allowed(hits)))
 
     def conclusion(self, contents: Sequence[Any]) -> list[Json] | None:
