@@ -14,7 +14,7 @@ from .url_sources import URLSources, read_url_sources
 
 
 class FetchWish(msgspec.Struct, frozen=True):
-    """The definition of the tool, as the client wants fetches to be."""
+    """A definition that was read; `fresh`: no page is taken from the cache."""
 
     domains: DomainRules
     sources: URLSources
@@ -28,7 +28,7 @@ class FetchWish(msgspec.Struct, frozen=True):
     def read(
         cls, tool: Json, path: str, tools: RequestTools, options: WebFetchOptions
     ) -> FetchWish:
-        """Raises `InvalidRequestError` with the path."""
+        """Reads one of the definitions `tools`. Raises `InvalidRequestError` with the path."""
         cached = tool.get("use_cache")
         if cached is not None and not isinstance(cached, bool):
             raise InvalidRequestError(f"{path}.use_cache: true or false is required")
