@@ -63,6 +63,11 @@ class SearchError(Exception):
         self.reason = reason
 
 
+def too_slow(seconds: float) -> str:
+    """Returns the reason for a search without an answer in so many seconds."""
+    return f"no answer in {seconds:g} s: raise WEB_SEARCH_TIMEOUT if that is usual"
+
+
 class SearchBackend(Protocol):
     """One place that searches. Belongs to one event loop."""
 

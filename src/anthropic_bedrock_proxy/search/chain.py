@@ -18,7 +18,7 @@ import msgspec
 
 from ..fetch.base import BusyError
 from ..fetch.fair_slots import FairSlots
-from .base import SearchBackend, SearchError, SearchHit, SearchQuery
+from .base import SearchBackend, SearchError, SearchHit, SearchQuery, too_slow
 from .cache import ResultCache
 from .rate import SearchRate
 from .state import BackendRecord, BackendState
@@ -127,8 +127,7 @@ class SearchChain:
             async with asyncio.timeout(seconds):
                 return await backend.search(query)
         except TimeoutError as error:
-            reason = f"no answer in {seconds:g} s: raise WEB_SEARCH_TIMEOUT if that is usual"
-            raise SearchError("unavailable", reason) from error
+            raise SearchError("unavailable", too_slow(seconds)) from error
         except SearchError:
             raise
         except Exception as error:

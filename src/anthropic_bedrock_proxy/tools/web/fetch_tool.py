@@ -20,12 +20,11 @@ from ..base import PreparedTool, ServerTool, ShowBlock, ToolOffer
 from ..calls import CodeFunction, Finished, RequestContext, RequestTools, ToolCall
 from .definition import CITING, custom_tool, definition_of, function_for
 from .fetch_options import WebFetchOptions
-from .fetch_results import RESULT, failed, fetched, index_of, to_code, to_tool_result
+from .fetch_results import MAX_URL, RESULT, failed, fetched, index_of, to_code, to_tool_result
 from .fetch_wish import FetchWish, cites
 from .known_urls import KnownURLs, normalized
 from .versions import FETCH, FETCH_PREFIX, FETCH_VERSIONS, check_version
 
-MAX_URL: Final = 250  # characters
 # Characters of all pages of one answer, PDFs as base64. Bedrock takes 25 million bytes of a
 # request, and a page is held several times on its way there and to the client.
 MAX_FETCHED: Final = 20_000_000
