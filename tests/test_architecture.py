@@ -27,7 +27,14 @@ ALLOWED = {
     "aws": set(),
     "upstream": {"aws", "protocol", "__version__"},
     "fetch": {"aws", "__version__"},
-    "search": {"aws", "fetch.base", "fetch.fair_slots", "fetch.spelling", "__version__"},
+    "search": {
+        "aws",
+        "fetch.base",
+        "fetch.fair_room",
+        "fetch.fair_slots",
+        "fetch.spelling",
+        "__version__",
+    },
     "sandbox": {"aws", "__version__"},
     "tools": {
         "models.betas",
