@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from fakeserver import ok, serving
 
-from anthropic_bedrock_proxy.app.gateway import make_fetch_options, make_toolset
+from anthropic_bedrock_proxy.app.gateway import make_toolset
 from anthropic_bedrock_proxy.app.sandbox import OnDemandSandbox
-from anthropic_bedrock_proxy.app.web_pages import OnDemandPages, page_options
+from anthropic_bedrock_proxy.app.web_pages import OnDemandPages, make_fetch_options, page_options
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.fetch.base import NotAllowedError
 from anthropic_bedrock_proxy.fetch.fetcher import USER_AGENT

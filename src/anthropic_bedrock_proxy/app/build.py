@@ -31,7 +31,7 @@ from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, make_wiring, read_providers
 from .catalog import CatalogUpdates
-from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
+from .gateway import make_failover, make_gateway
 from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .metrics import Metrics, check_metrics, make_metrics
@@ -50,6 +50,7 @@ from .search_plan import plan_search
 from .start_note import note_missed_search, note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
+from .url_fetcher import OnDemandFetcher, make_fetcher
 from .web_pages import OnDemandPages
 
 if TYPE_CHECKING:
