@@ -59,7 +59,8 @@ def split_passages(text: str, most: int = MAX_CITED) -> list[tuple[int, int]]:
 class Passages:
     """The passages of one turn, by their index.
 
-    `pages` are texts that the model is shown, by what tools know them by: each is made once.
+    `pages` keeps what a tool has made of a page for the model, under a name that the tool gives it:
+    a history that has a page many times costs no more than one that has it once.
     """
 
     def __init__(self) -> None:
