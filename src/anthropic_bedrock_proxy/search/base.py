@@ -89,5 +89,8 @@ class Searcher(Protocol):
     """Whoever searches for tools: back ends with their bounds in front."""
 
     async def search(self, query: SearchQuery, *, key: str) -> list[SearchHit]:
-        """Searches for the API key of this id. Raises `SearchError`, and nothing else."""
+        """Searches for the API key of this id. Raises `SearchError`, and nothing else.
+
+        That the query has a text, and not too long a one, has been seen to by who asks.
+        """
         ...
