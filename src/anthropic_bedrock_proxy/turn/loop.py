@@ -53,7 +53,7 @@ from .client_answer import ClientAnswer
 from .nested import NestedCalls, RunCalls, run_one_by_one
 from .prepared_tools import PreparedTools
 from .request import Paths, extended, in_clients_words, prepare
-from .server_call import CALL, TOOL_USE, ServerCall
+from .server_call import CALL, SERVER_ID, TOOL_USE, ServerCall
 from .suspended import (
     SuspendedTurn,
     answer_without_model,
@@ -267,7 +267,7 @@ class Turn:
         # Of this message and of no other: ids of some models begin anew with each answer.
         digest = sha256(f"{self._message_id}.{self._client.blocks}".encode()).hexdigest()
         prefix = self._tools.of(tool).call_prefix()
-        identifier = f"srvtoolu_{prefix}{digest[: _SHORT_DIGITS if prefix else _ID_DIGITS]}"
+        identifier = f"{SERVER_ID}{prefix}{digest[: _SHORT_DIGITS if prefix else _ID_DIGITS]}"
         self._reader.start_call(Writing(start.index, identifier, block.name, tool))
         tree = decode(event[1])
         tree["content_block"] |= {"type": CALL, "id": identifier}

@@ -13,12 +13,12 @@ from .suspended import client_blocks
 
 CALL: Final = "server_tool_use"
 TOOL_USE: Final = "tool_use"
-_SERVER_ID: Final = "srvtoolu_"
+SERVER_ID: Final = "srvtoolu_"  # the ids of the client begin with it
 
 
 def upstream_id(identifier: str) -> str:
     """Returns the id of a server-side call as the model is shown it: always the same one."""
-    return "toolu_" + identifier.removeprefix(_SERVER_ID)
+    return "toolu_" + identifier.removeprefix(SERVER_ID)
 
 
 def tool_result(tool: ServerTool, block: Json, context: RequestContext) -> Json:
