@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .base import ServerTool
     from .calls import RequestContext
 
+# Type and name of the code execution that comes with tools for code.
+PROVIDED_CODE: Final = ("code_execution_20260120", "code_execution")
 MAX_MODEL_CALLS: Final = 10  # in one turn, as Anthropic's own loop
 # Bytes of a document in a tool's result: in base64 four fifths of what InvokeModel takes at all.
 MAX_DOCUMENT: Final = 15_000_000

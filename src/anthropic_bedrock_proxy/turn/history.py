@@ -71,7 +71,7 @@ class History:
         self.continues = False
 
     def add(self, index: int, raw: Raw, view: MessageView) -> None:
-        """Raises `InvalidRequestError`, or any of MISSHAPEN."""
+        """Adds a message. Raises `InvalidRequestError`, or any of MISSHAPEN."""
         if view.role == "assistant":
             self._client_calls.refuse_unanswered()
             if self._open is None and self._answers is None and not self._concerns(view):
