@@ -6,7 +6,7 @@ in both directions. It is made once, by the composition, with whatever it needs 
 a sandbox), and holds nothing of a request: what a request brings is handed to `prepare`, which
 returns a `PreparedTool` that runs its calls.
 
-A call is never run where it is found. The turn (turn/loop.py) asks for it, and turn/stream.py
+A call is never run where it is found. The turn (turn/loop.py) asks for it, and turn/run_call.py
 awaits it, several at once, bounds its time and gives the outcome back. So counting tokens runs
 nothing, silence is filled with pings, and cancelling ends a tool. A tool that computes pauses by
 itself (tools/work.py).

@@ -17,7 +17,8 @@ from ..tools.calls import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn
-from .stream import NewTimeout, OpenCall, TurnStream, run_calls
+from .run_call import NewTimeout, run_calls
+from .stream import OpenCall, TurnStream
 
 
 class BegunTurn(msgspec.Struct, frozen=True, eq=False):
