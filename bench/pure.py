@@ -35,7 +35,8 @@ from anthropic_bedrock_proxy.protocol.request.bounds import bound_tokens
 from anthropic_bedrock_proxy.protocol.request.messages import MessagesRequest, parse_request
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.protocol.tokens import estimate_input
-from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
+from anthropic_bedrock_proxy.tools.kinds import tool_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.turn.driver import begin_turn
 from anthropic_bedrock_proxy.turn.request import without_running
 

@@ -28,7 +28,7 @@ OTHERS_WORDS = {
     "protocol/native/fields.py": "the table of fields",
     "protocol/request/messages.py": "msgspec",
     "tools/web/seal.py": "errors.py:needs_extra",
-    "turn/history.py": "the tool, of a seal that does not open",
+    "turn/sent_back.py": "the tool, of a seal that does not open",
     "turn/loop.py": "the tool",
 }
 

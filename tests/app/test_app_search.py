@@ -11,11 +11,10 @@ from fake_search import HITS, FakeSearch
 from anthropic_bedrock_proxy.app.bedrock import make_resolver, make_wiring
 from anthropic_bedrock_proxy.app.search import (
     OnDemandSearcher,
-    check_search,
     make_backends,
-    plan_search,
     search_price_nano,
 )
+from anthropic_bedrock_proxy.app.search_plan import plan_search
 from anthropic_bedrock_proxy.config import SettingsError, load_settings, rules
 from anthropic_bedrock_proxy.search.agentcore import REGIONS
 from anthropic_bedrock_proxy.search.base import SearchError, SearchQuery
@@ -109,7 +108,7 @@ def test_the_predecessor_s_settings_mean_what_they_did():
 
 def test_a_predecessor_without_its_key_still_starts():
     loaded = settings(web_search_provider="tavily")
-    check_search(loaded)
+    plan_search(loaded)
     searcher = OnDemandSearcher(loaded, lambda: pytest.fail("nothing is made"))
     assert not searcher.enabled
     assert "WEB_SEARCH_API_KEY" in searcher.reason
@@ -160,7 +159,7 @@ def test_one_that_lacks_something_is_left_out_and_told():
 )
 def test_what_cannot_be_meant_is_refused_at_the_start(given, words):
     with pytest.raises(SettingsError) as refused:
-        check_search(settings(**given))
+        plan_search(settings(**given))
     assert words in str(refused.value)
 
 

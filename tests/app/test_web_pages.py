@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 from fakeserver import ok, serving
 
-from anthropic_bedrock_proxy.app.gateway import make_fetch_options, make_toolset
+from anthropic_bedrock_proxy.app.gateway import make_toolset
 from anthropic_bedrock_proxy.app.sandbox import OnDemandSandbox
-from anthropic_bedrock_proxy.app.web_pages import OnDemandPages, page_options
+from anthropic_bedrock_proxy.app.web_pages import OnDemandPages, make_fetch_options, page_options
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.fetch.base import NotAllowedError
 from anthropic_bedrock_proxy.fetch.fetcher import USER_AGENT
@@ -108,5 +110,17 @@ def test_the_tool_is_served_where_it_is_enabled(settings, enabled):
     assert (options.default_max_uses, options.default_max_tokens) == (3, 400)
 
 
-def test_nothing_is_made_before_it_is_needed(settings):
-    asyncio.run(OnDemandPages(settings()).close())
+NOTHING_MADE = """
+import asyncio, sys
+from anthropic_bedrock_proxy.app.web_pages import OnDemandPages
+from anthropic_bedrock_proxy.config import load_settings
+asyncio.run(OnDemandPages(load_settings(None, {})).close())
+print([name for name in sys.modules if name.endswith(("fetch.fetcher", "reading.reader"))])
+"""
+
+
+def test_nothing_is_made_before_it_is_needed():
+    done = subprocess.run(
+        [sys.executable, "-c", NOTHING_MADE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -39,13 +39,8 @@ from anthropic_bedrock_proxy.sim.converse import validation as converse
 from anthropic_bedrock_proxy.sim.models.lookup import resolve_for_inference
 from anthropic_bedrock_proxy.sim.wire.refusal import Refusal
 from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
-from anthropic_bedrock_proxy.tools.toolset import (
-    Toolset,
-    code_execution,
-    tool_search,
-    web_fetch,
-    web_search,
-)
+from anthropic_bedrock_proxy.tools.kinds import code_execution, tool_search, web_fetch, web_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions

@@ -18,7 +18,8 @@ from botocore.validate import ParamValidator
 from fake_search import HITS, KINDS, MODES, TOOL, FakeSearch, recorded
 
 from anthropic_bedrock_proxy.app.bedrock import make_resolver, make_wiring
-from anthropic_bedrock_proxy.app.search import make_backends, plan_search
+from anthropic_bedrock_proxy.app.search import make_backends
+from anthropic_bedrock_proxy.app.search_plan import plan_search
 from anthropic_bedrock_proxy.config import load_settings
 from anthropic_bedrock_proxy.search import base
 from anthropic_bedrock_proxy.search.base import (

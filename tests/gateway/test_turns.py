@@ -17,7 +17,8 @@ from anthropic_bedrock_proxy.gateway.turns import opened_turn
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
-from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
+from anthropic_bedrock_proxy.tools.kinds import tool_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 
 NAME = "tool_search_tool_regex"
 PENDING = {"type": "server_tool_use", "id": "srvtoolu_1", "name": NAME, "input": {"pattern": "x"}}

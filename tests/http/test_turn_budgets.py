@@ -17,7 +17,8 @@ from anthropic_bedrock_proxy.protocol.answer.events import explode
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.store.base.catalog import PriceRecord
 from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
-from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution, web_search
+from anthropic_bedrock_proxy.tools.kinds import code_execution, web_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 
@@ -134,7 +135,7 @@ def searching_toolset(*outcomes, cells=(), searcher=None):
     sandbox = FakeSandbox(*cells)
     return Toolset(
         [
-            code_execution(lambda: sandbox, CodeExecutionOptions()),
+            code_execution(lambda: sandbox, CodeExecutionOptions(), asyncio.Lock),
             web_search(searcher or ScriptedSearcher(*outcomes), load, WebSearchOptions()),
         ]
     )

@@ -9,7 +9,7 @@ import pytest
 from clocks import Clock
 
 from anthropic_bedrock_proxy.search.base import SearchError, SearchHit, SearchQuery
-from anthropic_bedrock_proxy.search.chain import MAX_QUERY, ChainOptions, SearchChain
+from anthropic_bedrock_proxy.search.chain import ChainOptions, SearchChain
 from anthropic_bedrock_proxy.search.state import BackendState
 
 HIT = SearchHit("https://a.example/", "A", "text")
@@ -239,20 +239,6 @@ def test_a_client_that_leaves_gives_its_slot_back():
         assert chain.states()[0].failed == 0
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("", "invalid_tool_input"),
-        (" \n", "invalid_tool_input"),
-        ("x" * (MAX_QUERY + 1), "query_too_long"),
-    ],
-)
-def test_queries_that_nobody_is_asked(text, code):
-    one = Scripted("one")
-    assert outcome(chain_of(one), SearchQuery(text))[0] == code
-    assert one.asked == 0
 
 
 def test_close_lets_go_of_all():

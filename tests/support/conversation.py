@@ -11,7 +11,8 @@ from turn_support import ASKED, Calls, Stream, answer, assistant, fields_of, use
 from anthropic_bedrock_proxy.protocol.answer.events import fold
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.tools.code_execution.options import CodeExecutionOptions
-from anthropic_bedrock_proxy.tools.toolset import Toolset, code_execution
+from anthropic_bedrock_proxy.tools.kinds import code_execution
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 
 KEY = "key_1"

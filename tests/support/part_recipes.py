@@ -10,8 +10,9 @@ TOOL = Recipe(
         Edit(
             "tools/dice.py",
             """
-from .base import Finished, PreparedTool, ServerTool, ToolOffer
-from .toolset import ToolKind
+from .base import PreparedTool, ServerTool, ToolOffer
+from .calls import Finished
+from .kinds import ToolKind
 
 class Dice(ServerTool):
     result_types = frozenset(("dice_tool_result",))

@@ -6,16 +6,9 @@ import asyncio
 from types import MappingProxyType
 
 from anthropic_bedrock_proxy.protocol.raw import decode
-from anthropic_bedrock_proxy.tools.base import (
-    ClientCall,
-    Container,
-    Finished,
-    PreparedTool,
-    ServerTool,
-    Suspended,
-    ToolOffer,
-)
-from anthropic_bedrock_proxy.tools.toolset import ToolKind
+from anthropic_bedrock_proxy.tools.base import PreparedTool, ServerTool, ToolOffer
+from anthropic_bedrock_proxy.tools.calls import ClientCall, Container, Finished, Suspended
+from anthropic_bedrock_proxy.tools.kinds import ToolKind
 
 PROBE = {"type": "probe_20260101", "name": "probe"}
 CONTAINER = Container("container_1", "2026-11-28T12:00:00Z")

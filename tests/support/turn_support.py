@@ -20,7 +20,7 @@ from anthropic_bedrock_proxy.protocol.request.messages import parse_request
 from anthropic_bedrock_proxy.protocol.request.policy import DEFAULT_POLICY
 from anthropic_bedrock_proxy.sim.converse.validation import validate
 from anthropic_bedrock_proxy.sim.models.lookup import resolve
-from anthropic_bedrock_proxy.tools.base import RequestContext
+from anthropic_bedrock_proxy.tools.calls import RequestContext
 from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
 from anthropic_bedrock_proxy.turn.loop import Turn
 from anthropic_bedrock_proxy.turn.request import prepare

@@ -6,7 +6,7 @@ from conversation import Conversation
 from turn_support import call
 
 from anthropic_bedrock_proxy.fetch.base import FetchError, Page
-from anthropic_bedrock_proxy.tools.toolset import web_fetch
+from anthropic_bedrock_proxy.tools.kinds import web_fetch
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 
 FIRST, SECOND, THIRD, LATEST = (

@@ -6,7 +6,7 @@ from conversation import Conversation
 from turn_support import call
 
 from anthropic_bedrock_proxy.search.base import SearchError, SearchHit
-from anthropic_bedrock_proxy.tools.toolset import web_search
+from anthropic_bedrock_proxy.tools.kinds import web_search
 from anthropic_bedrock_proxy.tools.web.seal import Seals
 from anthropic_bedrock_proxy.tools.web.search_options import WebSearchOptions
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
+from anthropic_bedrock_proxy.tools.kinds import tool_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 
 
 async def no_pause():

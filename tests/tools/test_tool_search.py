@@ -11,7 +11,7 @@ from msgspec import Raw
 from working import no_pause, outcome
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.tools.base import RequestContext, RequestTools, ToolCall
+from anthropic_bedrock_proxy.tools.calls import RequestContext, RequestTools, ToolCall
 from anthropic_bedrock_proxy.tools.ranking import Ranking, words_of
 from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX, Search, ToolSearch
 from anthropic_bedrock_proxy.tools.work import Work

@@ -12,14 +12,9 @@ from working import no_pause, search_tools
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.request.messages import parse_request
+from anthropic_bedrock_proxy.tools.kinds import ToolKind, tool_search, web_fetch
 from anthropic_bedrock_proxy.tools.tool_search import BM25, REGEX
-from anthropic_bedrock_proxy.tools.toolset import (
-    MAX_DOCUMENT,
-    ToolKind,
-    Toolset,
-    tool_search,
-    web_fetch,
-)
+from anthropic_bedrock_proxy.tools.toolset import MAX_DOCUMENT, Toolset
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 
 NOVA = Capabilities(dialect="converse")

@@ -34,8 +34,9 @@ from anthropic_bedrock_proxy.aws_errors import UpstreamRefusal
 from anthropic_bedrock_proxy.models.betas import BetaRules
 from anthropic_bedrock_proxy.models.table import Capabilities
 from anthropic_bedrock_proxy.protocol.answer.events import fold
-from anthropic_bedrock_proxy.tools.base import Finished
-from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
+from anthropic_bedrock_proxy.tools.calls import Finished
+from anthropic_bedrock_proxy.tools.kinds import tool_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 
 TOOLS = [PROBE, SEARCH, RUN, WEATHER]

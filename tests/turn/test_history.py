@@ -30,7 +30,7 @@ from turn_support import (
 from working import search_tools
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
-from anthropic_bedrock_proxy.tools.base import RequestContext
+from anthropic_bedrock_proxy.tools.calls import RequestContext
 from anthropic_bedrock_proxy.turn.history import MAX_PENDING
 from anthropic_bedrock_proxy.turn.offered_tools import MAX_TOOLS
 from anthropic_bedrock_proxy.turn.request import prepare, without_running

@@ -36,7 +36,7 @@ from turn_support import (
 from working import search_tools
 
 from anthropic_bedrock_proxy.protocol.answer.events import PING, GrammarError, fold
-from anthropic_bedrock_proxy.tools.base import Finished
+from anthropic_bedrock_proxy.tools.calls import Finished
 from anthropic_bedrock_proxy.tools.toolset import MAX_MODEL_CALLS, Toolset
 from anthropic_bedrock_proxy.turn.actions import CallModel, CallOutcome, End, RunCall, Tell
 from anthropic_bedrock_proxy.turn.loop import Turn

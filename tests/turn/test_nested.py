@@ -8,15 +8,10 @@ import pytest
 from probe import CONTAINER, Probe, finished
 from turn_support import request, search_tools
 
-from anthropic_bedrock_proxy.tools.base import (
-    Finished,
-    NestedCall,
-    PreparedTool,
-    RequestContext,
-    Suspended,
-)
-from anthropic_bedrock_proxy.turn.loop import Turn, run_in_turn
-from anthropic_bedrock_proxy.turn.nested import MAX_NESTED, NestedCalls, is_nested
+from anthropic_bedrock_proxy.tools.base import PreparedTool
+from anthropic_bedrock_proxy.tools.calls import Finished, NestedCall, RequestContext, Suspended
+from anthropic_bedrock_proxy.turn.loop import Turn
+from anthropic_bedrock_proxy.turn.nested import MAX_NESTED, NestedCalls, is_nested, run_one_by_one
 
 CALLER = {"type": "code_execution_20260120", "tool_id": "srvtoolu_A"}
 CALLS = [NestedCall(f"srvtoolu_{name}", "probe", {"n": name}, CALLER) for name in "BC"]
@@ -52,7 +47,7 @@ class FakeTurn:
 
 
 def ran(turn):
-    return asyncio.run(NestedCalls(turn, run_in_turn)(CALLS))
+    return asyncio.run(NestedCalls(turn, run_one_by_one)(CALLS))
 
 
 def test_results_come_in_the_order_of_calls():
@@ -79,7 +74,7 @@ def test_results_come_in_the_order_of_calls():
 def test_code_that_calls_on_and_on_is_told_so_and_nothing_more_is_kept():
     async def main():
         turn = FakeTurn(*[finished("one")] * MAX_NESTED)
-        nested = NestedCalls(turn, run_in_turn)
+        nested = NestedCalls(turn, run_one_by_one)
         few = CALLS[:1] * (MAX_NESTED - 1)
         assert {result.text for result in await nested(few)} == {"one"}
         last, refused = await nested(CALLS)
@@ -112,7 +107,7 @@ def test_a_call_that_waits_for_the_client_is_none_for_code():
 
 
 def test_a_turn_that_is_gone_runs_nothing():
-    nested = NestedCalls(FakeTurn(), run_in_turn)
+    nested = NestedCalls(FakeTurn(), run_one_by_one)
     with pytest.raises(LookupError):
         asyncio.run(nested(CALLS))
 

@@ -9,9 +9,9 @@ import pytest
 from probe import CALLER, CONTAINER, TIMED_OUT, UNAVAILABLE
 
 from anthropic_bedrock_proxy.timeline import Timeline, TraceContext, current_run
-from anthropic_bedrock_proxy.tools.base import Finished, RequestContext, Suspended, ToolCall
+from anthropic_bedrock_proxy.tools.calls import Finished, RequestContext, Suspended, ToolCall
 from anthropic_bedrock_proxy.turn.actions import RunCall
-from anthropic_bedrock_proxy.turn.stream import run_call
+from anthropic_bedrock_proxy.turn.run_call import run_call
 
 
 async def _finishes(_):

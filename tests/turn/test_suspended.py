@@ -32,8 +32,10 @@ from working import no_pause
 
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.answer.events import fold
-from anthropic_bedrock_proxy.tools.base import ClientCall, PreparedTool
-from anthropic_bedrock_proxy.tools.toolset import Toolset, tool_search
+from anthropic_bedrock_proxy.tools.base import PreparedTool
+from anthropic_bedrock_proxy.tools.calls import ClientCall
+from anthropic_bedrock_proxy.tools.kinds import tool_search
+from anthropic_bedrock_proxy.tools.toolset import Toolset
 from anthropic_bedrock_proxy.turn.actions import End
 from anthropic_bedrock_proxy.turn.driver import begin_turn, open_turn
 from anthropic_bedrock_proxy.turn.request import without_running

@@ -31,7 +31,7 @@ from ..upstream.providers import Providers
 from .admission import make_counters, make_limiter
 from .bedrock import make_control, make_providers, make_wiring, read_providers
 from .catalog import CatalogUpdates
-from .gateway import OnDemandFetcher, make_failover, make_fetcher, make_gateway
+from .gateway import make_failover, make_gateway
 from .health import check_health, make_health
 from .http import check_http, make_application, make_bounds
 from .metrics import Metrics, check_metrics, make_metrics
@@ -45,10 +45,12 @@ from .observers import (
 )
 from .sandbox import OnDemandSandbox
 from .seals import OnDemandSeals
-from .search import OnDemandSearcher, check_search
+from .search import OnDemandSearcher
+from .search_plan import plan_search
 from .start_note import note_missed_search, note_unpriced
 from .syncs import check_syncs, make_syncs
 from .tracing import Tracing, check_tracing, make_tracing
+from .url_fetcher import OnDemandFetcher, make_fetcher
 from .web_pages import OnDemandPages
 
 if TYPE_CHECKING:
@@ -183,7 +185,7 @@ def check(settings: Settings) -> None:
     check_health(settings)
     check_tracing(settings)
     check_syncs(settings)
-    check_search(settings)
+    plan_search(settings)
     read_chains(settings, read_providers(settings))
     try:
         check_limits_url(settings.limits.url)

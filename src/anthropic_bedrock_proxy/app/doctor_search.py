@@ -13,7 +13,8 @@ from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..search import agentcore
 from ..search.base import SearchBackend, SearchError, SearchQuery
 from .bedrock import make_wiring
-from .search import home_of, is_missed, make_backends, plan_search
+from .search import home_of, make_backends
+from .search_plan import is_missed, plan_search
 
 SEARCH_SECONDS: Final = 8.0
 _ANSWER_SECONDS: Final = 6.0

@@ -14,7 +14,7 @@ from ..config.load import DEFAULT
 from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..errors import UnavailableError
 from ..fetch.base import Fetched, FetchError
-from .search import plan_search
+from .search_plan import plan_search
 from .web_pages import why_no_pages
 
 READ_SECONDS: Final = 8.0  # the process imports for a second, on a slow disk for longer

@@ -15,7 +15,7 @@ from ..config import Settings
 from ..gateway.admission.pricing import Pricing
 from ..gateway.admission.unpriced import unpriced_names
 from ..models.registry import Registry
-from .search import is_missed, plan_search
+from .search_plan import is_missed, plan_search
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 _MOST_NAMES: Final = 20

@@ -9,7 +9,8 @@ import msgspec
 
 from ..config import Settings
 from ..fetch.base import Page
-from .gateway import fetch_options
+from ..tools.web.fetch_options import WebFetchOptions
+from .url_fetcher import fetcher_options
 from .web_extra import lack_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ def why_no_pages(settings: Settings) -> str:
     return lack_of("web_fetch") if settings.web.enable_web_fetch else _OFF
 
 
+def make_fetch_options(settings: Settings) -> WebFetchOptions:
+    """Makes the options of the web fetch tool."""
+    return WebFetchOptions(
+        default_max_uses=settings.web.web_fetch_default_max_uses,
+        default_max_tokens=settings.web.web_fetch_default_max_content_tokens,
+    )
+
+
 def page_options(settings: Settings) -> FetchOptions:
     """Makes the options of the fetcher of pages: those of all URLs of clients, but for a few.
 
@@ -33,7 +42,7 @@ def page_options(settings: Settings) -> FetchOptions:
     """
     web = settings.web
     options = msgspec.structs.replace(
-        fetch_options(settings),
+        fetcher_options(settings),
         max_bytes=web.web_fetch_max_bytes,
         timeout_seconds=web.web_fetch_timeout_seconds,
         allow_http=True,

@@ -23,13 +23,13 @@ from .base import (
     StatusError,
     TooLargeError,
 )
+from .fair_room import FairRoom
+from .guard import MAX_URL
 
 CONTENT_SECONDS: Final = 60.0
 REFUSAL_SECONDS: Final = 10.0
 MAX_BYTES: Final = 16 * 1024 * 1024
 _OVERHEAD: Final = 1024  # bytes of an entry without content, about
-_PART: Final = 4  # a key gets at most this part of the memory
-_MAX_URL: Final = 2048  # longer ones are refused at once
 
 
 class _ClosableFetcher(Fetcher, Protocol):
@@ -82,16 +82,19 @@ class CachedFetcher:
         seconds; None: the running loop does.
         """
         self._fetcher = fetcher
-        self._max_bytes = max_bytes
         self._content_seconds = content_seconds
         self._now = now
         # Each in the order of time: entries that lapse stand at the beginning.
         self._contents: dict[_Name, _Kept] = {}
         self._refusals: dict[_Name, _Kept] = {}
-        self._sizes: dict[str, int] = {}  # by key
-        self.size = 0
+        self._room = FairRoom(max_bytes)
         self._later = later
         self._sweep: _Timer | None = None
+
+    @property
+    def size(self) -> int:
+        """Returns about how many bytes are taken."""
+        return self._room.used
 
     async def fetch(
         self, url: str, *, accept: frozenset[str], max_bytes: int, key: str, fresh: bool = False
@@ -143,7 +146,7 @@ class CachedFetcher:
         self._fetcher.close()
 
     def _refuse(self, name: _Name, refusal: _Refusal) -> None:
-        if len(name.url) <= _MAX_URL:
+        if len(name.url) <= MAX_URL:  # longer ones are refused at once
             self._keep(self._refusals, name, refusal, REFUSAL_SECONDS)
 
     def _keep(
@@ -151,22 +154,14 @@ class CachedFetcher:
     ) -> None:
         self._drop(where, name)
         kept = _Kept(self._now() + seconds, outcome)
-        size = self._sizes.get(name.key, 0) + kept.size
-        if size > self._max_bytes // _PART or self.size + kept.size > self._max_bytes:
-            return
-        where[name] = kept
-        self.size += kept.size
-        self._sizes[name.key] = size
-        self._plan_sweep()
+        if self._room.take(name.key, kept.size):
+            where[name] = kept
+            self._plan_sweep()
 
     def _drop(self, where: dict[_Name, _Kept], name: _Name) -> None:
         kept = where.pop(name, None)
-        if kept is None:
-            return
-        self.size -= kept.size
-        self._sizes[name.key] -= kept.size
-        if not self._sizes[name.key]:
-            del self._sizes[name.key]
+        if kept is not None:
+            self._room.give_back(name.key, kept.size)
 
     def _sweep_up(self) -> None:
         """Drops lapsed entries by timer, also when nobody fetches any more."""
@@ -175,7 +170,7 @@ class CachedFetcher:
         self._plan_sweep()
 
     def _plan_sweep(self) -> None:
-        if self.size and self._sweep is None:
+        if self._room.used and self._sweep is None:
             later = self._later or asyncio.get_running_loop().call_later
             seconds = max(self._content_seconds, REFUSAL_SECONDS)
             self._sweep = later(seconds, self._sweep_up)

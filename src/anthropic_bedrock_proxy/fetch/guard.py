@@ -18,11 +18,11 @@ import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
 from .base import NotAllowedError
+from .spelling import DEFAULT_PORTS, ascii_host, percent_encoded
 
 MAX_URL: Final = 2048  # characters
 # One text for names that do not resolve and for names that must not be reached: the difference
@@ -36,9 +36,6 @@ _URL = re.compile(
 _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{0,5}))?")
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_MAX_NAME: Final = 253
-_KEPT: Final = "/?:@!$&'()*+,;=~%"  # of a path and a query; the rest is percent-encoded
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _MAX_PORT: Final = 65535
 
 _Network = IPv4Network | IPv6Network
@@ -95,7 +92,7 @@ class Parts(msgspec.Struct, frozen=True):
     def origin(self) -> str:
         """Returns scheme, host and port, as a URL begins with them."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        default = self.port == _DEFAULT_PORTS[self.scheme]
+        default = self.port == DEFAULT_PORTS[self.scheme]
         return f"{self.scheme}://{host}{'' if default else f':{self.port}'}"
 
     @property
@@ -121,8 +118,8 @@ def check_url(url: str, *, allow_http: bool = False, ports: Iterable[int] = ()) 
     authority = _AUTHORITY.fullmatch(match["authority"])
     if authority is None:
         raise NotAllowedError("the URL has no valid host")
-    port = int(authority["port"] or _DEFAULT_PORTS[scheme])
-    if port != _DEFAULT_PORTS[scheme] and (port not in ports or not 0 < port <= _MAX_PORT):
+    port = int(authority["port"] or DEFAULT_PORTS[scheme])
+    if port != DEFAULT_PORTS[scheme] and (port not in ports or not 0 < port <= _MAX_PORT):
         raise NotAllowedError(f"port {port} is not allowed")
     return Parts(scheme, _host(authority["host"]), port, _target(match["path"], match["query"]))
 
@@ -134,20 +131,18 @@ def _host(text: str) -> str:
         except ValueError:
             raise NotAllowedError("the URL has no valid host") from None
     try:
-        # Over this length the codec takes quadratic time.
-        name = text if text.isascii() else text[: _MAX_NAME + 1].encode("idna").decode("ascii")
+        name = ascii_host(text)
     except UnicodeError:
         name = ""
-    name = name.lower().removesuffix(".")
-    if len(name) > _MAX_NAME or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         raise NotAllowedError("the URL has no valid host")
     return name
 
 
 def _target(path: str, query: str | None) -> str:
     try:
-        return quote((path or "/") + (query or ""), safe=_KEPT)
-    except UnicodeEncodeError:
+        return percent_encoded((path or "/") + (query or ""))
+    except UnicodeError:
         raise NotAllowedError("the URL is not valid Unicode") from None
 
 

@@ -12,7 +12,8 @@ from ..models.registry import Target
 from ..protocol.raw import encode
 from ..tools.toolset import Toolset
 from ..turn.driver import begin_turn, open_turn
-from ..turn.stream import TurnStream, searches_made
+from ..turn.run_call import searches_made
+from ..turn.stream import TurnStream
 from .attempt import Attempt
 from .exchange import Exchange
 

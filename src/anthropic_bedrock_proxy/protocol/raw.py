@@ -7,6 +7,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
+Json = dict[str, Any]  # an object, decoded
+
 encode = msgspec.json.Encoder().encode
 # Fractions stay the text that the client wrote: 1.10 is not 1.1, 1e400 is no double at all.
 decode: Any = msgspec.json.Decoder(float_hook=Raw).decode

@@ -63,6 +63,11 @@ class SearchError(Exception):
         self.reason = reason
 
 
+def too_slow(seconds: float) -> str:
+    """Returns the reason for a search without an answer in so many seconds."""
+    return f"no answer in {seconds:g} s: raise WEB_SEARCH_TIMEOUT if that is usual"
+
+
 class SearchBackend(Protocol):
     """One place that searches. Belongs to one event loop."""
 
@@ -84,5 +89,8 @@ class Searcher(Protocol):
     """Whoever searches for tools: back ends with their bounds in front."""
 
     async def search(self, query: SearchQuery, *, key: str) -> list[SearchHit]:
-        """Searches for the API key of this id. Raises `SearchError`, and nothing else."""
+        """Searches for the API key of this id. Raises `SearchError`, and nothing else.
+
+        That the query has a text, and not too long a one, has been seen to by who asks.
+        """
         ...

@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
+from ..fetch.fair_room import FairRoom
 from .base import SearchHit, SearchQuery
 
 MAX_BYTES: Final = 8 * 1024 * 1024
-_PART: Final = 4  # a key gets at most this part of the memory
 _OVERHEAD: Final = 512  # bytes of an entry without texts, about
 
 
@@ -30,10 +30,13 @@ class ResultCache:
     def __init__(self, seconds: float, *, max_bytes: int = MAX_BYTES) -> None:
         """`seconds` 0: nothing is kept. `max_bytes` bounds all, a quarter of it one key."""
         self._seconds = seconds
-        self._max_bytes = max_bytes
+        self._room = FairRoom(max_bytes)
         self._kept: dict[tuple[str, SearchQuery], _Results] = {}  # in the order of time
-        self._sizes: dict[str, int] = {}  # by key
-        self.size = 0
+
+    @property
+    def size(self) -> int:
+        """Returns about how many bytes are taken."""
+        return self._room.used
 
     def get(self, key: str, query: SearchQuery, now: float) -> list[SearchHit] | None:
         """Returns the results of a key's query; None if they are not known."""
@@ -48,12 +51,8 @@ class ResultCache:
         self._forget_lapsed(now)
         self._drop((key, query))
         size = _size(query, hits)
-        of_key = self._sizes.get(key, 0) + size
-        if of_key > self._max_bytes // _PART or self.size + size > self._max_bytes:
-            return
-        self._kept[key, query] = _Results(now + self._seconds, tuple(hits), size)
-        self._sizes[key] = of_key
-        self.size += size
+        if self._room.take(key, size):
+            self._kept[key, query] = _Results(now + self._seconds, tuple(hits), size)
 
     def _forget_lapsed(self, now: float) -> None:
         while self._kept and self._kept[name := next(iter(self._kept))].until <= now:
@@ -61,12 +60,8 @@ class ResultCache:
 
     def _drop(self, name: tuple[str, SearchQuery]) -> None:
         found = self._kept.pop(name, None)
-        if found is None:
-            return
-        self.size -= found.size
-        self._sizes[name[0]] -= found.size
-        if not self._sizes[name[0]]:
-            del self._sizes[name[0]]
+        if found is not None:
+            self._room.give_back(name[0], found.size)
 
 
 def _size(query: SearchQuery, hits: Sequence[SearchHit]) -> int:

@@ -18,12 +18,11 @@ import msgspec
 
 from ..fetch.base import BusyError
 from ..fetch.fair_slots import FairSlots
-from .base import SearchBackend, SearchError, SearchHit, SearchQuery
+from .base import SearchBackend, SearchError, SearchHit, SearchQuery, too_slow
 from .cache import ResultCache
 from .rate import SearchRate
 from .state import BackendRecord, BackendState
 
-MAX_QUERY: Final = 4000  # characters: no question is that long; back ends cut far below
 _SLOTS: Final = 32
 _WAITING: Final = 32  # of one key
 _REST_SECONDS: Final = 30.0
@@ -65,10 +64,6 @@ class SearchChain:
 
     async def search(self, query: SearchQuery, *, key: str) -> list[SearchHit]:
         """See `Searcher`."""
-        if not query.text.strip():
-            raise SearchError("invalid_tool_input", "the query is empty")
-        if len(query.text) > MAX_QUERY:
-            raise SearchError("query_too_long", f"the query is over {MAX_QUERY} characters")
         kept = self._cache.get(key, query, self._clock())
         if kept is not None:
             return kept
@@ -127,8 +122,7 @@ class SearchChain:
             async with asyncio.timeout(seconds):
                 return await backend.search(query)
         except TimeoutError as error:
-            reason = f"no answer in {seconds:g} s: raise WEB_SEARCH_TIMEOUT if that is usual"
-            raise SearchError("unavailable", reason) from error
+            raise SearchError("unavailable", too_slow(seconds)) from error
         except SearchError:
             raise
         except Exception as error:

@@ -16,7 +16,7 @@ import msgspec
 from .. import __version__
 from ..aws.connect import Endpoint
 from ..aws.http import ConnectError, Pool, TransportError, TransportTimeoutError
-from .base import SearchError
+from .base import SearchError, too_slow
 
 MAX_BYTES: Final = 2 * 1024 * 1024
 _T = TypeVar("_T")
@@ -106,7 +106,7 @@ class SearchClient:
 
     def _words(self, error: TransportError) -> str:
         if isinstance(error, TransportTimeoutError):
-            return f"no answer in {self._seconds:g} s: raise WEB_SEARCH_TIMEOUT if that is usual"
+            return too_slow(self._seconds)
         if isinstance(error, ConnectError):
             return f"cannot connect ({_cause(error)}): {_MEND}"
         if "over" in str(error) and "bytes" in str(error):

@@ -13,6 +13,7 @@ from html import unescape
 from typing import Final
 from urllib.parse import urlsplit
 
+from ..fetch.spelling import ascii_host
 from .base import SearchHit
 
 MAX_TEXT: Final = 10_000  # characters that are kept of one page
@@ -122,10 +123,10 @@ def _site(domain: str) -> str:
 def _host(name: str) -> str:
     """Returns a host name as DNS has it; empty for what is none."""
     try:
-        plain_name = name.lower() if name.isascii() else name.encode("idna").decode()
+        host = ascii_host(name)
     except UnicodeError:
         return ""
-    return plain_name if _HOST.fullmatch(plain_name) else ""
+    return host if _HOST.fullmatch(host) else ""
 
 
 def cut(text: str, characters: int, *, words: int | None = None) -> str:

@@ -15,9 +15,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
+from ..protocol.raw import Json
+
 MAX_CITED: Final = 150  # characters of `cited_text`, as Anthropic has it
 _ALPHABET: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 _SOURCE_DIGITS: Final = 5
@@ -58,7 +59,8 @@ def split_passages(text: str, most: int = MAX_CITED) -> list[tuple[int, int]]:
 class Passages:
     """The passages of one turn, by their index.
 
-    `pages` are texts that the model is shown, by what tools know them by: each is made once.
+    `pages` keeps what a tool has made of a page for the model, under a name that the tool gives it:
+    a history that has a page many times costs no more than one that has it once.
     """
 
     def __init__(self) -> None:

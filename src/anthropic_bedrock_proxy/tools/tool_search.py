@@ -16,19 +16,9 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import decode_raws
-from .base import (
-    Finished,
-    Json,
-    NewLock,
-    PreparedTool,
-    RequestContext,
-    RequestTools,
-    ServerTool,
-    ShowBlock,
-    ToolCall,
-    ToolOffer,
-)
+from ..protocol.raw import Json, decode_raws
+from .base import NewLock, PreparedTool, ServerTool, ShowBlock, ToolOffer
+from .calls import Finished, RequestContext, RequestTools, ToolCall
 from .ranking import Ranking
 from .regex import Pattern, PatternError
 from .work import MAX_STEPS, Pause, Work, WorkError

@@ -1,8 +1,7 @@
 """The server-side tools of this installation, and the question which of them a request needs.
 
-Most requests need none, so a tool is known by its `ToolKind` until one does: only then it is
-imported and made. A kind that some models have natively is passed on to those, so a turn gets the
-others alone:
+Most requests need none, so a tool is known by its kind (tools/kinds.py) until one does. A kind that
+some models have natively is passed on to those, so a turn gets the others alone:
 
     Toolset([tool_search, probe]).needed(a request with both, a model with tool search, rules)
     -> the toolset of [probe], which finds nothing in a block of tool search
@@ -12,48 +11,27 @@ Some tools are for code (web search, from 2026 on): code execution comes with th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from ..models.betas import BetaRules, flag_for
 from ..models.table import Capabilities
 from ..protocol.request.messages import MessagesRequest
 from ..protocol.request.views import MessageView
-from .code_execution.versions import CALLS, PREFIX
-from .web.versions import FETCH, FETCH_PREFIX, SEARCH, SEARCH_PREFIX, is_for_code
+from .kinds import ToolKind
+from .web.versions import is_for_code
 
 if TYPE_CHECKING:
-    from ..fetch.base import Pages
-    from ..sandbox.base import Sandbox
-    from ..search.base import Searcher
-    from .base import NewLock, RequestContext, ServerTool
-    from .code_execution.options import CodeExecutionOptions
-    from .web.fetch_options import WebFetchOptions
-    from .web.seal import Seals
-    from .web.search_options import WebSearchOptions
-    from .work import Pause
+    from .base import ServerTool
+    from .calls import RequestContext
 
-
+# Type and name of the code execution that comes with tools for code.
+PROVIDED_CODE: Final = ("code_execution_20260120", "code_execution")
 MAX_MODEL_CALLS: Final = 10  # in one turn, as Anthropic's own loop
 # Bytes of a document in a tool's result: in base64 four fifths of what InvokeModel takes at all.
 MAX_DOCUMENT: Final = 15_000_000
 _MAX_DOCUMENT_ON_CONVERSE: Final = 4_500_000
 _WITH_DOCUMENTS: Final = frozenset(("documents", "rich_results"))
-_SEARCHES: Final = frozenset(("tool_search_tool_regex", "tool_search_tool_bm25"))
-
-
-class ToolKind(msgspec.Struct, frozen=True):
-    """A server-side tool before it is made."""
-
-    prefix: str  # of the types of its definitions
-    calls: frozenset[str]  # the names of its calls
-    make: Callable[[], ServerTool]
-    # (feature, field): a model with the feature that takes the flag of the field runs it itself.
-    native: tuple[str, str] | None = None
-    runs_code: bool = False  # that may call other tools
-    shows_documents: bool = False  # in its results, to a model that takes them there
 
 
 class Toolset:
@@ -195,60 +173,3 @@ def _server_calls(messages: Sequence[MessageView]) -> set[str]:
         for block in message.content
         if block.type == "server_tool_use" and isinstance(block.name, str)
     }
-
-
-def tool_search(pause: Pause, new_lock: NewLock) -> ToolKind:
-    """Returns the kind of both tool searches.
-
-    Work that takes long awaits `pause` again and again; a lock is made for each request.
-    """
-
-    def make() -> ServerTool:
-        from .tool_search import ToolSearch  # noqa: PLC0415  # most never need it
-
-        return ToolSearch(pause, new_lock)
-
-    return ToolKind("tool_search_tool_", _SEARCHES, make, native=("tool_search", "defer_loading"))
-
-
-def code_execution(
-    new_sandbox: Callable[[], Sandbox], options: CodeExecutionOptions, new_lock: NewLock
-) -> ToolKind:
-    """Returns the kind of code execution, which no model has natively on Bedrock.
-
-    `new_sandbox` is called when a request needs it for the first time; a lock is made for each.
-    """
-
-    def make() -> ServerTool:
-        from .code_execution.tool import CodeExecution  # noqa: PLC0415  # most never need it
-
-        return CodeExecution(new_sandbox(), options, new_lock)
-
-    return ToolKind(PREFIX, CALLS, make, runs_code=options.programmatic)
-
-
-def web_search(
-    searcher: Searcher, load_seals: Callable[[], Awaitable[Seals]], options: WebSearchOptions
-) -> ToolKind:
-    """Returns the kind of web search, which no model has natively on Bedrock.
-
-    `load_seals` is awaited for every request that needs it; it raises `ProxyError`.
-    """
-
-    def make() -> ServerTool:
-        from .web.search_tool import WebSearch  # noqa: PLC0415  # most never need it
-
-        return WebSearch(searcher, load_seals, options)
-
-    return ToolKind(SEARCH_PREFIX, frozenset((SEARCH,)), make)
-
-
-def web_fetch(pages: Pages, options: WebFetchOptions) -> ToolKind:
-    """Returns the kind of web fetch, which no model has natively on Bedrock."""
-
-    def make() -> ServerTool:
-        from .web.fetch_tool import WebFetch  # noqa: PLC0415  # most never need it
-
-        return WebFetch(pages, options)
-
-    return ToolKind(FETCH_PREFIX, frozenset((FETCH,)), make, shows_documents=True)

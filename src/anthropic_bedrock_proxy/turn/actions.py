@@ -10,7 +10,8 @@ import msgspec
 
 from ..protocol.answer.events import Event
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import Outcome, RequestContext, Run, ServerTool, ToolCall
+from ..tools.base import Run, ServerTool
+from ..tools.calls import Outcome, RequestContext, ToolCall
 from .suspended import SuspendedTurn
 
 

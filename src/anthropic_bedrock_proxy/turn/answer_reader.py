@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from ..protocol.answer.events import Event, explode_block, fold
-from ..protocol.raw import decode
+from ..protocol.raw import Json, decode
 from ..protocol.tokens import estimate_output
-from ..tools.base import Json, ServerTool
+from ..tools.base import ServerTool
 from .server_call import TOOL_USE, ServerCall, upstream_id, without_content
 from .usage import merge_usage
 

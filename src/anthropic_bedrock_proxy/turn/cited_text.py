@@ -29,15 +29,16 @@ import msgspec
 from msgspec import Raw
 
 from ..protocol.answer.events import Event
-from ..protocol.raw import decode, encode
-from ..tools.passages import Json, Passages
+from ..protocol.raw import Json, decode, encode
+from ..tools.passages import Passages
 
 LONGEST_MARKER: Final = 400  # characters, from its < to its >
 _START: Final = b"content_block_start"
 _DELTA: Final = b"content_block_delta"
 _STOP: Final = b"content_block_stop"
-# No two parts of it can take the same characters: hostile text costs no more than other.
-_MARKER: Final = re.compile(r"<(?:cited(?P<attributes>(?:[\s/][^<>]*)?)|/cited *)>")
+# No two parts of a marker can take the same characters: hostile text costs no more than other.
+_ATTRIBUTES: Final = r"(?:[\s/][^<>]*)?"
+_MARKER: Final = re.compile(rf"<(?:cited(?P<attributes>{_ATTRIBUTES})|/cited *)>")
 
 
 def _begun(word: str, rest: str) -> str:
@@ -47,7 +48,6 @@ def _begun(word: str, rest: str) -> str:
     return rest
 
 
-_ATTRIBUTES: Final = r"(?:[\s/][^<>]*)?"
 _BEGUN: Final = re.compile(f"<(?:{_begun('/cited', ' *')}|{_begun('cited', _ATTRIBUTES)})")
 _INDEX: Final = re.compile(r"""\bindex\s*=\s*(?:"([^"]*)"|'([^']*)'|([^"']*))""")
 _BETWEEN: Final = re.compile(r"[\s,/]+")  # indexes

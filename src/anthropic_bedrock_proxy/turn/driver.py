@@ -13,11 +13,12 @@ import msgspec
 from ..errors import InvalidRequestError, UnavailableError
 from ..protocol.request.messages import MessagesRequest
 from ..timeline import Timeline
-from ..tools.base import Outcome
+from ..tools.calls import Outcome
 from ..tools.toolset import Toolset
 from .actions import Action, CallOutcome, End, RunCall
 from .loop import Turn
-from .stream import NewTimeout, OpenCall, TurnStream, run_calls
+from .run_call import NewTimeout, run_calls
+from .stream import OpenCall, TurnStream
 
 
 class BegunTurn(msgspec.Struct, frozen=True, eq=False):

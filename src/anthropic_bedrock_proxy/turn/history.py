@@ -26,14 +26,15 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import MISSHAPEN, decode
+from ..protocol.raw import Json, decode
 from ..protocol.request.views import MessageView
-from ..tools.base import GivenBlock, Json, RequestContext, ServerTool, UnreadableResultError
+from ..tools.base import ServerTool
+from ..tools.calls import GivenBlock, RequestContext
 from ..tools.toolset import Toolset
-from .cited_text import with_markers
 from .nested import is_nested
 from .offered_tools import TurnTools
-from .server_call import CALL, TOOL_USE, ServerCall, tool_result, upstream_id, without_content
+from .sent_back import read_citations, read_result
+from .server_call import CALL, TOOL_USE, ServerCall, upstream_id, without_content
 from .shown import BlockPath, OpenAnswers, OpenMessage, Shown, UnansweredCall
 from .suspended import ClientCalls, caller_of
 
@@ -70,7 +71,7 @@ class History:
         self.continues = False
 
     def add(self, index: int, raw: Raw, view: MessageView) -> None:
-        """Raises `InvalidRequestError`, or any of MISSHAPEN."""
+        """Adds a message. Raises `InvalidRequestError`, or any of MISSHAPEN."""
         if view.role == "assistant":
             self._client_calls.refuse_unanswered()
             if self._open is None and self._answers is None and not self._concerns(view):
@@ -92,7 +93,7 @@ class History:
         self._open = None
         if opened is not None:
             for call in opened.calls.values():
-                raise self._without_result(call)
+                raise call.without_result()
             self._close(opened)
         if tree is None:
             self.shown.append(Shown(raw, view, [(index, 0)]))
@@ -169,7 +170,7 @@ class History:
         for position, block in enumerate(blocks):
             tool = self._toolset.answering(block["type"])
             if tool is not None and is_nested(block):
-                _read_result(tool, block, (index, position), self._context)  # for its passages
+                read_result(tool, block, (index, position), self._context)  # for its passages
                 continue
             if tool is not None:
                 self._add_result(opened, tool, block, (index, position))
@@ -207,7 +208,7 @@ class History:
                 return
             opened.calls_client = True
         elif block["type"] == "text" and self._cites and block.get("citations"):
-            block = self._with_markers(block, path)
+            block = read_citations(self._toolset, block, path, self._context)
         opened.message["content"].append(block)
         opened.paths.append(path)
 
@@ -216,10 +217,10 @@ class History:
     ) -> None:
         identifier = block["tool_use_id"]
         if opened.calls.pop(identifier, None) is not None:
-            opened.results.append(_read_result(tool, block, path, self._context))
+            opened.results.append(read_result(tool, block, path, self._context))
             opened.result_paths.append(path)
         elif self._answers is not None and self._answers.calls.pop(identifier, None) is not None:
-            self._answers.results.append(_read_result(tool, block, path, self._context))
+            self._answers.results.append(read_result(tool, block, path, self._context))
             self._answers.result_paths.append(path)
         else:
             raise InvalidRequestError(
@@ -227,24 +228,6 @@ class History:
                 f"`{block['type']}` blocks: {str(identifier)[:_MAX_SHOWN]}. Each "
                 f"`{block['type']}` block must have a corresponding `{CALL}` block before it."
             )
-
-    def _with_markers(self, block: Json, path: BlockPath) -> Json:
-        """Returns a text with the markers that its citations were made of.
-
-        Raises `InvalidRequestError` with the path, or any of MISSHAPEN.
-        """
-        places = {id(one): place for place, one in enumerate(block["citations"])}
-
-        def index_of(citation: Json) -> str | None:
-            try:
-                return self._toolset.index_of(citation, self._context)
-            except UnreadableResultError as error:
-                raise InvalidRequestError(
-                    f"messages.{path[0]}.content.{path[1]}.citations.{places[id(citation)]}"
-                    f".{error.place}: {error.reason}"
-                ) from None
-
-        return with_markers(block, index_of)
 
     def _add_user(self, index: int, tree: Json) -> None:
         """Adds a user message: results of server-side tools stand first in it.
@@ -278,11 +261,11 @@ class History:
         """Stands for the result of a call of an earlier answer, which is run or resumed later."""
         if call.name not in self._runnable:
             raise InvalidRequestError(
-                f"{self._use_of(call)} has no result yet, but no `{call.name}` tool was provided"
+                f"{call.words} has no result yet, but no `{call.name}` tool was provided"
             )
         if len(self.pending) == MAX_PENDING:
             raise InvalidRequestError(
-                f"{self._use_of(call)} is one of more than {MAX_PENDING} that have no result yet; "
+                f"{call.words} is one of more than {MAX_PENDING} that have no result yet; "
                 "remove some of them"
             )
         shown = without_content(call.id)
@@ -294,29 +277,7 @@ class History:
     def _refuse_missing(self) -> None:
         if self._answers is not None:
             for call in self._answers.calls.values():
-                raise self._without_result(call)
-
-    def _without_result(self, call: UnansweredCall) -> InvalidRequestError:
-        return InvalidRequestError(
-            f"{self._use_of(call)} was found without a corresponding "
-            f"`{call.tool.result_type(call.name)}` block"
-        )
-
-    def _use_of(self, call: UnansweredCall) -> str:
-        return f"messages.{call.index}: `{call.name}` tool use with id `{call.id[:_MAX_SHOWN]}`"
-
-
-def _read_result(tool: ServerTool, block: Json, path: BlockPath, context: RequestContext) -> Json:
-    """Reads a result that the client sent back. Raises `InvalidRequestError` with the path."""
-    place = f"messages.{path[0]}.content.{path[1]}.content"
-    try:
-        return tool_result(tool, block, context)
-    except UnreadableResultError as error:
-        raise InvalidRequestError(f"{place}.{error.place}: {error.reason}") from None
-    except MISSHAPEN as error:
-        raise InvalidRequestError(
-            f"{place}: unexpected form of a `{block['type']}` block's content"
-        ) from error
+                raise call.without_result()
 
 
 def _blocks(content: Any) -> list[Json]:

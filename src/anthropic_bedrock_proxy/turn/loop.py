@@ -32,53 +32,38 @@ Source: Anthropic API, "Server tools", "Streaming messages"; principle: one loop
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
 import msgspec
 
-from ..errors import InvalidRequestError, ProxyError
+from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, explode_block
-from ..protocol.raw import decode, encode
+from ..protocol.raw import Json, decode, encode
 from ..protocol.request.messages import MessagesRequest
-from ..tools.base import (
-    Container,
-    Finished,
-    Json,
-    Outcome,
-    PreparedTool,
-    RequestContext,
-    ServerTool,
-    ToolCall,
-)
+from ..tools.base import PreparedTool, ServerTool
+from ..tools.calls import Container, Finished, RequestContext
 from ..tools.passages import Passages
 from ..tools.toolset import Toolset
 from .actions import Action, CallModel, CallOutcome, End, RunCall, Tell
 from .answer_reader import AnswerReader, Writing
 from .cited_text import CitedAnswer, wants_json
 from .client_answer import ClientAnswer
-from .nested import NestedCalls, RunCalls
+from .nested import NestedCalls, RunCalls, run_one_by_one
+from .prepared_tools import PreparedTools
 from .request import Paths, extended, in_clients_words, prepare
-from .server_call import CALL, TOOL_USE, ServerCall
+from .server_call import CALL, SERVER_ID, TOOL_USE, ServerCall
 from .suspended import (
     SuspendedTurn,
     answer_without_model,
     container_object,
     suspended_turn,
 )
-from .usage import add_usage
+from .usage import TurnUsage, add_usage
 
-# The official SDKs' types want both wherever anything is counted.
-_ALWAYS_COUNTED: Final = {"web_search_requests": 0, "web_fetch_requests": 0}
 _ID_DIGITS: Final = 24
 _SHORT_DIGITS: Final = 12  # behind a prefix: Converse takes ids of 64 characters
-
-
-async def run_in_turn(asked: Sequence[RunCall]) -> list[Outcome]:
-    """Awaits calls one after the other, without a bound on their time."""
-    return [await one.run(one.call) for one in asked]
 
 
 class _Block(msgspec.Struct, gc=False):
@@ -103,14 +88,13 @@ class Turn:
         toolset: Toolset,
         key_id: str = "",
         *,
-        run: RunCalls = run_in_turn,
+        run: RunCalls = run_one_by_one,
     ) -> None:
         """Reads the history. `run` awaits the calls that code makes.
 
         Raises `InvalidRequestError` with the path.
         """
         self.request = request
-        self._server_calls: Counter[str] = Counter()  # by the field of usage that counts them
         context = RequestContext(
             key_id,
             request.fields,
@@ -123,7 +107,7 @@ class Turn:
         # JSON of a schema is one text: of its markers nothing is left, not even citations.
         self._passages = Passages() if wants_json(request.fields) else self.context.passages
         self._cited: CitedAnswer | None = None
-        self._tools: dict[int, PreparedTool] = {}  # by identity of their tool
+        self._tools = PreparedTools(self._prepared, self.context)
         self._paths: Paths | None = None
         self._running: dict[str, ServerCall] = {}
         self._client = ClientAnswer()
@@ -131,7 +115,7 @@ class Turn:
         self._message_id = ""
         self._calls_made = 0
         self._max_calls = toolset.max_model_calls
-        self._spent: Json = {}  # by the model calls that have ended
+        self._usage = TurnUsage()
         self._container: Container | None = None
 
     @property
@@ -147,28 +131,23 @@ class Turn:
     @property
     def searches(self) -> int:
         """Returns the number of web searches until now, which may have a price."""
-        return self._server_calls["web_search_requests"]
+        return self._usage.searches
 
     def for_code(self, name: str) -> tuple[ServerTool, PreparedTool]:
         """Returns the tool that code may call by this name, as it is prepared for the request."""
         tool = self._prepared.tools.for_code[name]
-        return tool, self._tool(tool)
+        return tool, self._tools.of(tool)
 
     def count(self, tool: ServerTool, *, counts: bool) -> None:
         """Notes that a call of a tool has ended."""
-        if tool.usage_field is not None:
-            self._server_calls[tool.usage_field] += counts
+        self._usage.count(tool.usage_field, counts=counts)
 
     def checks(self) -> list[Callable[[], Awaitable[None]]]:
         """Returns what each tool has against the request, to be awaited before anything is run.
 
         Raises `ProxyError`.
         """
-        offered = self._prepared.tools
-        tools = [*offered.by_name.values(), *offered.for_code.values()]
-        tools += [call.tool for call in self._prepared.pending]
-        distinct = {id(tool): tool for tool in tools}
-        return [self._tool(tool).check for tool in distinct.values()]
+        return self._tools.checks()
 
     def begin(self) -> list[Action]:
         """Returns what to do first. Raises `InvalidRequestError` with the path."""
@@ -203,24 +182,14 @@ class Turn:
 
     def spent(self) -> Json:
         """Returns the usage, if the turn ends now: the running call's output is an estimate."""
-        usage = self._counted(add_usage(self._spent, self._reader.usage))
+        usage = self._usage.told(add_usage(self._usage.spent, self._reader.usage))
         if unreported := self._reader.unreported_output():
             usage["output_tokens"] = (usage.get("output_tokens") or 0) + unreported
         return usage
 
-    def _tool(self, tool: ServerTool) -> PreparedTool:
-        """Returns a tool as it is prepared for this request."""
-        prepared = self._tools.get(id(tool))
-        if prepared is None:
-            pending = [call.asked for call in self._prepared.pending if call.tool is tool]
-            given = [block for owner, block in self._prepared.given if owner is tool]
-            context = msgspec.structs.replace(self.context, blocks=given)
-            prepared = self._tools[id(tool)] = _prepared(tool, context, pending)
-        return prepared
-
     def _run(self, call: ServerCall) -> RunCall:
         self._running[call.id] = call
-        return RunCall(call.asked, call.tool, self._tool(call.tool).run, self.context)
+        return RunCall(call.asked, call.tool, self._tools.of(call.tool).run, self.context)
 
     def _take_outcome(self, given: CallOutcome) -> None:
         call, outcome = self._running.pop(given.id), given.outcome
@@ -237,7 +206,7 @@ class Turn:
         if suspended is not None:
             content = [block for call in pending for block in call.told or ()]
             model = self.request.view.model
-            usage = self._counted({"input_tokens": 0, "output_tokens": 0})
+            usage = self._usage.told({"input_tokens": 0, "output_tokens": 0})
             return [Tell(answer_without_model(model, content, suspended, usage)), End(suspended)]
         self.request, self._paths = self._prepared.made()
         return [CallModel(self.request)]
@@ -297,8 +266,8 @@ class Turn:
             return _direct(event) if calls and self._prepared.tools.marks_direct else event
         # Of this message and of no other: ids of some models begin anew with each answer.
         digest = sha256(f"{self._message_id}.{self._client.blocks}".encode()).hexdigest()
-        prefix = self._tool(tool).call_prefix()
-        identifier = f"srvtoolu_{prefix}{digest[: _SHORT_DIGITS if prefix else _ID_DIGITS]}"
+        prefix = self._tools.of(tool).call_prefix()
+        identifier = f"{SERVER_ID}{prefix}{digest[: _SHORT_DIGITS if prefix else _ID_DIGITS]}"
         self._reader.start_call(Writing(start.index, identifier, block.name, tool))
         tree = decode(event[1])
         tree["content_block"] |= {"type": CALL, "id": identifier}
@@ -310,7 +279,7 @@ class Turn:
         if reader.stop is None:
             return []
         self._reader = AnswerReader()
-        self._spent = add_usage(self._spent, reader.usage)
+        self._usage.spent = add_usage(self._usage.spent, reader.usage)
         reason, suspended = reader.stop_reason(), _suspended(reader.calls)
         if suspended is not None:
             reason = TOOL_USE
@@ -332,7 +301,7 @@ class Turn:
         tool = calls[0].tool
         if any(call.tool is not tool for call in calls):
             return False
-        blocks = self._tool(tool).conclusion([call.content for call in calls])
+        blocks = self._tools.of(tool).conclusion([call.content for call in calls])
         for block in blocks or ():
             for event in explode_block(0, block):
                 self._client.add(event)
@@ -342,7 +311,7 @@ class Turn:
         self, reader: AnswerReader, reason: str | None, suspended: SuspendedTurn | None
     ) -> list[Event]:
         """Returns the end of the last model call, with what all of them cost."""
-        untouched = suspended is None and self._container is None and not self._server_calls
+        untouched = suspended is None and self._container is None and not self._usage.counts_calls
         if self._calls_made == 1 and reason != "pause_turn" and untouched:
             return reader.ending
         *earlier, (name, data) = reader.ending
@@ -350,13 +319,8 @@ class Turn:
         tree["delta"]["stop_reason"] = reason
         if self._container is not None:
             tree["delta"]["container"] = container_object(self._container)
-        tree["usage"] = self._counted(self._spent)
+        tree["usage"] = self._usage.told(self._usage.spent)
         return [*earlier, (name, encode(tree))]
-
-    def _counted(self, usage: Json) -> Json:
-        if not self._server_calls:
-            return usage
-        return add_usage(usage, {"server_tool_use": _ALWAYS_COUNTED | self._server_calls})
 
 
 def _direct(event: Event) -> Event:
@@ -364,23 +328,6 @@ def _direct(event: Event) -> Event:
     tree = decode(event[1])
     tree["content_block"]["caller"] = {"type": "direct"}
     return event[0], encode(tree)
-
-
-def _prepared(
-    tool: ServerTool, context: RequestContext, pending: Sequence[ToolCall]
-) -> PreparedTool:
-    """Prepares a tool; a fault in that is one of each of its calls. Raises `ProxyError`."""
-    try:
-        return tool.prepare(context, pending)
-    except ProxyError:
-        raise
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is not the client's doing
-        fault = type(error)
-
-        async def fail(_: ToolCall) -> Outcome:
-            raise fault
-
-        return PreparedTool(fail)
 
 
 def _suspended(calls: Sequence[ServerCall]) -> SuspendedTurn | None:

@@ -17,17 +17,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 from weakref import ref
 
-from ..tools.base import (
-    Finished,
-    Json,
-    NestedCall,
-    NestedResult,
-    Outcome,
-    PreparedTool,
-    RequestContext,
-    ServerTool,
-    ToolCall,
-)
+from ..protocol.raw import Json
+from ..tools.base import PreparedTool, ServerTool
+from ..tools.calls import Finished, NestedCall, NestedResult, Outcome, RequestContext, ToolCall
 from .actions import RunCall
 from .server_call import CALL
 
@@ -37,6 +29,11 @@ MAX_NESTED: Final = 1000
 _TOO_MANY: Final = "Error: too many calls were made by code in this answer; print what there is."
 # Runs calls side by side; returns their outcomes in the same order.
 RunCalls = Callable[[Sequence[RunCall]], Awaitable[list[Outcome]]]
+
+
+async def run_one_by_one(asked: Sequence[RunCall]) -> list[Outcome]:
+    """Awaits calls one after the other, without a bound on their time."""
+    return [await one.run(one.call) for one in asked]
 
 
 class NestingTurn(Protocol):

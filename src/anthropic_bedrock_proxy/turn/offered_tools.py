@@ -14,15 +14,16 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import decode, decode_raws, encode
+from ..protocol.raw import Json, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_tools
 from ..protocol.request.views import ToolView
-from ..tools.base import CodeFunction, Json, RequestTools, ServerTool
-from ..tools.toolset import Toolset
+from ..tools.base import ServerTool
+from ..tools.calls import CodeFunction, RequestTools
+from ..tools.toolset import PROVIDED_CODE, Toolset
 from ..tools.web.versions import is_for_code
 
 MAX_TOOLS: Final = 10_000  # of a request with server-side tools, as Anthropic's own tool search
-_PROVIDED: Final[Json] = {"type": "code_execution_20260120", "name": "code_execution"}
+_PROVIDED: Final[Json] = dict(zip(("type", "name"), PROVIDED_CODE, strict=True))
 
 
 class TurnTools(msgspec.Struct):

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Raw
 
 from ..errors import InvalidRequestError
-from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws, encode
+from ..protocol.raw import MISSHAPEN, UNEXPECTED_FORM, Json, decode, decode_raws, encode
 from ..protocol.request.messages import MessagesRequest, decode_message, decode_tools
-from ..tools.base import GivenBlock, Json, RequestContext, ServerTool
+from ..tools.base import ServerTool
+from ..tools.calls import GivenBlock, RequestContext
 from ..tools.toolset import Toolset
 from .history import History
 from .offered_tools import TurnTools, offer_tools, with_code
@@ -39,7 +40,7 @@ class Paths(msgspec.Struct, frozen=True):
     tools: list[int]
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedRequest(msgspec.Struct, frozen=True):
     """A client's request as it is for the model, but for the results of what is `pending`.
 
     `given` are the blocks that clients gave to tools. `made` gives the request that the model is
@@ -84,7 +85,7 @@ class Prepared(msgspec.Struct, frozen=True):
         return (unforced(made) if self._history.continues else made), told
 
 
-def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext) -> Prepared:
+def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext) -> PreparedRequest:
     """Reads the request; runs nothing. Raises `InvalidRequestError` with the path."""
     try:
         completed = with_code(request, toolset)
@@ -99,7 +100,7 @@ def prepare(request: MessagesRequest, toolset: Toolset, context: RequestContext)
         history.end()
     except MISSHAPEN as error:
         raise InvalidRequestError(UNEXPECTED_FORM) from error
-    return Prepared(history.pending, history.given, tools, request, fields, history)
+    return PreparedRequest(history.pending, history.given, tools, request, fields, history)
 
 
 def without_running(

@@ -6,25 +6,19 @@ from typing import Any, Final
 
 import msgspec
 
-from ..tools.base import (
-    Container,
-    Json,
-    Outcome,
-    RequestContext,
-    ServerTool,
-    Suspended,
-    ToolCall,
-)
+from ..protocol.raw import Json
+from ..tools.base import ServerTool
+from ..tools.calls import Container, Outcome, RequestContext, Suspended, ToolCall
 from .suspended import client_blocks
 
 CALL: Final = "server_tool_use"
 TOOL_USE: Final = "tool_use"
-_SERVER_ID: Final = "srvtoolu_"
+SERVER_ID: Final = "srvtoolu_"  # the ids of the client begin with it
 
 
 def upstream_id(identifier: str) -> str:
     """Returns the id of a server-side call as the model is shown it: always the same one."""
-    return "toolu_" + identifier.removeprefix(_SERVER_ID)
+    return "toolu_" + identifier.removeprefix(SERVER_ID)
 
 
 def tool_result(tool: ServerTool, block: Json, context: RequestContext) -> Json:

@@ -5,14 +5,17 @@ Each of their blocks has a path to where the client has it, so that errors can s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
+from ..errors import InvalidRequestError
+from ..protocol.raw import Json
 from ..protocol.request.views import MessageView
-from ..tools.base import Json, ServerTool
+from ..tools.base import ServerTool
 
+_MAX_SHOWN: Final = 128
 BlockPath = tuple[int, int]  # message and block of the client's
 
 
@@ -35,6 +38,16 @@ class UnansweredCall(msgspec.Struct):
     name: str
     input: Any
     index: int
+
+    @property
+    def words(self) -> str:
+        """Returns the beginning of a sentence about the call, with its place."""
+        return f"messages.{self.index}: `{self.name}` tool use with id `{self.id[:_MAX_SHOWN]}`"
+
+    def without_result(self) -> InvalidRequestError:
+        """Makes the error for a history that goes on without its result."""
+        kind = self.tool.result_type(self.name)
+        return InvalidRequestError(f"{self.words} was found without a corresponding `{kind}` block")
 
 
 class OpenMessage(msgspec.Struct):

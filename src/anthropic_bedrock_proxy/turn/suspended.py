@@ -25,7 +25,8 @@ import msgspec
 
 from ..errors import InvalidRequestError
 from ..protocol.answer.events import Event, explode
-from ..tools.base import ClientCall, Container, Json, Suspended
+from ..protocol.raw import Json
+from ..tools.calls import ClientCall, Container, Suspended
 
 _ID_DIGITS: Final = 24
 _MAX_SHOWN: Final = 200

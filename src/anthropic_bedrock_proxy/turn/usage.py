@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from typing import Any, Final
 
 Usage = dict[str, Any]
+_SEARCHES: Final = "web_search_requests"
+# The official SDKs' types want both wherever anything is counted.
+_ALWAYS_COUNTED: Final = {_SEARCHES: 0, "web_fetch_requests": 0}
+
+
+class TurnUsage:
+    """The usage of one turn: that of its model calls, and how often server-side tools were called.
+
+    `spent` is that of the model calls that have ended.
+    """
+
+    def __init__(self) -> None:
+        self.spent: Usage = {}
+        self._calls: Counter[str] = Counter()  # by the member of `server_tool_use`
+
+    @property
+    def searches(self) -> int:
+        """Returns the number of web searches until now, which may have a price."""
+        return self._calls[_SEARCHES]
+
+    @property
+    def counts_calls(self) -> bool:
+        """Tells whether there is anything to tell beside what model calls have used."""
+        return bool(self._calls)
+
+    def count(self, member: str | None, *, counts: bool) -> None:
+        """Notes that a call has ended which `member` of `server_tool_use` counts, if any does."""
+        if member is not None:
+            self._calls[member] += counts
+
+    def told(self, usage: Usage) -> Usage:
+        """Returns a usage as the client is told it, with the calls of tools."""
+        if not self._calls:
+            return usage
+        return add_usage(usage, {"server_tool_use": _ALWAYS_COUNTED | self._calls})
 
 
 def merge_usage(known: Usage, told: Usage) -> Usage:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from anthropic_bedrock_proxy.errors import InvalidRequestError
 from anthropic_bedrock_proxy.protocol.raw import decode_raws
 from anthropic_bedrock_proxy.protocol.request.messages import decode_tools
-from anthropic_bedrock_proxy.tools.base import RequestTools
+from anthropic_bedrock_proxy.tools.calls import RequestTools
 from anthropic_bedrock_proxy.tools.code_execution.definitions import definition
 from anthropic_bedrock_proxy.tools.code_execution.functions import read_functions
 

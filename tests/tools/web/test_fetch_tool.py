@@ -45,8 +45,8 @@ from anthropic_bedrock_proxy.fetch.base import (
     UnreadableError,
     WrongTypeError,
 )
-from anthropic_bedrock_proxy.tools.base import RequestContext
-from anthropic_bedrock_proxy.tools.toolset import web_search
+from anthropic_bedrock_proxy.tools.calls import RequestContext
+from anthropic_bedrock_proxy.tools.kinds import web_search
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 from anthropic_bedrock_proxy.tools.web.fetch_results import fetched, to_tool_result
 from anthropic_bedrock_proxy.tools.web.fetch_tool import MAX_FETCHED

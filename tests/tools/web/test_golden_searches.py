@@ -19,7 +19,7 @@ from web_searches import Searching
 from anthropic_bedrock_proxy.fetch.base import Page
 from anthropic_bedrock_proxy.sandbox.base import CellOutcome
 from anthropic_bedrock_proxy.search.base import SearchHit
-from anthropic_bedrock_proxy.tools.toolset import web_fetch
+from anthropic_bedrock_proxy.tools.kinds import web_fetch
 from anthropic_bedrock_proxy.tools.web.fetch_options import WebFetchOptions
 
 FILES = sorted((Path(__file__).parent / "golden").glob("search_*.json"))

@@ -19,9 +19,9 @@ from ...protocol.raw import MISSHAPEN, UNEXPECTED_FORM, decode, decode_raws
 from ...protocol.request.messages import MessagesRequest
 from ...protocol.request.views import MessageView
 from ...store.base.callers import Caller, KeyRecord
+from ...tools.toolset import PROVIDED_CODE
 
 NOT_ALLOWED: Final = "model_not_allowed"  # the code of the error
-_PROVIDED: Final = ("code_execution_20260120", "code_execution")
 _DEFINING: Final = frozenset(("compaction", "tool_addition"))  # blocks that may bring tools
 
 
@@ -64,7 +64,7 @@ def may_run_code(caller: Caller | None) -> bool:
     return (
         caller is None
         or not caller.key.allowed_tools
-        or _any_matches(_PROVIDED, caller.key.allowed_tools)
+        or _any_matches(PROVIDED_CODE, caller.key.allowed_tools)
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ...protocol.raw import encode
-from ..base import Json
+from ...protocol.raw import Json, encode
 from .functions import Function
 from .versions import BASH, EDITOR, PYTHON
 

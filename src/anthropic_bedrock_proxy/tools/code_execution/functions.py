@@ -22,8 +22,8 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequestError
-from ...protocol.raw import decode, encode
-from ..base import Json, RequestTools
+from ...protocol.raw import Json, decode, encode
+from ..calls import RequestTools
 from .versions import CALLERS, DIRECT
 
 _NO_IDENTIFIER: Final = re.compile(r"\W", re.ASCII)

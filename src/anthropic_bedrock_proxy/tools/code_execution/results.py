@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ...protocol.raw import Json
 from ...sandbox.base import Edited, Failed, Ran
-from ..base import Json
 from .versions import BASH, EDITOR, PYTHON
 
 RESULT_TYPES: Final = {name: f"{name}_tool_result" for name in (PYTHON, BASH, EDITOR)}

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
-from ...protocol.raw import decode
+from ...protocol.raw import Json, decode
 from ...sandbox.base import Sandbox
-from ..base import (
-    Json,
-    NewLock,
-    PreparedTool,
-    RequestContext,
-    RequestTools,
-    ServerTool,
-    ToolCall,
-    ToolOffer,
-)
+from ..base import NewLock, PreparedTool, ServerTool, ToolOffer
+from ..calls import RequestContext, RequestTools, ToolCall
 from .container import RequestContainer
 from .definitions import definition
 from .functions import Function, read_functions

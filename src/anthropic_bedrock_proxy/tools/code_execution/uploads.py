@@ -15,8 +15,10 @@ from types import MappingProxyType
 from typing import Final
 
 from ...errors import InvalidRequestError
+from ...protocol.raw import Json
 from ...sandbox.base import Sandbox, UnknownFileError
-from ..base import GivenBlock, Json, ShowBlock
+from ..base import ShowBlock
+from ..calls import GivenBlock
 
 MAX_UPLOADS: Final = 100  # different files of a request
 _MAX_SHOWN: Final = 60

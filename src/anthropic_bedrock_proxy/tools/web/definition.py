@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...errors import InvalidRequestError
-from ..base import CodeFunction, Json
+from ...protocol.raw import Json, decode
+from ..calls import CodeFunction, RequestTools
 from .versions import callers
 
 _PASSED_ON: Final = ("cache_control", "defer_loading")
@@ -15,6 +16,12 @@ CITING: Final = (
     '<cited index="w3k9x-2">It came out in May.</cited> Cite only what you were shown, and write '
     "no other reference marks."
 )
+
+
+def definition_of(prefix: str, tools: RequestTools) -> tuple[Json, str]:
+    """Returns the definition in a request whose type begins with `prefix`, and its path."""
+    index = next(i for i, view in enumerate(tools.views) if (view.type or "").startswith(prefix))
+    return decode(tools.raws[index]), f"tools.{index}"
 
 
 def read_max_uses(tool: Json, path: str, default: int) -> int:

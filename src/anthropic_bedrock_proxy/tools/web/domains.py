@@ -13,7 +13,6 @@ Source: Anthropic API, "Web search tool": domain filtering.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from posixpath import normpath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -21,12 +20,10 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from ...errors import InvalidRequestError
+from ...fetch.spelling import ascii_host
 
 MAX_DOMAINS: Final = 100
 _MAX_DOMAIN: Final = 512  # characters
-_MAX_HOST: Final = 253
-_MAX_LABEL: Final = 63
-_DOTS: Final = re.compile("[.\u3002\uff0e\uff61]")  # all of them separate labels (IDNA 3.1)
 _HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 _HOW: Final = "write a domain as example.com, docs.example.com or example.com/blog"
 
@@ -68,24 +65,6 @@ class DomainRules(msgspec.Struct, frozen=True):
         if self.allowed_rules:
             return any(rule.matches(host, path) for rule in self.allowed_rules)
         return not any(rule.matches(host, path) for rule in self.blocked_rules)
-
-
-@lru_cache(maxsize=1024)  # the same few hosts come again and again
-def ascii_host(host: str) -> str:
-    """Returns a host as DNS has it, in lower case and without the dot of the root.
-
-    Raises `UnicodeError` for what can be no name.
-    """
-    host = host.lower()
-    if not host.isascii():
-        # The codec takes quadratic time for a label before it finds that it is too long.
-        if len(host) > _MAX_HOST or max(map(len, _DOTS.split(host))) > _MAX_LABEL:
-            raise UnicodeError("too long")
-        host = host.encode("idna").decode()
-    host = host.removesuffix(".")
-    if not 0 < len(host) <= _MAX_HOST:
-        raise UnicodeError("too long, or empty")
-    return host
 
 
 def read_domains(tool: dict[str, Any], path: str) -> DomainRules:

@@ -1,4 +1,4 @@
-"""The operator's wishes about web fetch."""
+"""The operator's bounds of web fetch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class WebFetchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a request whose tool does not say."""
+    """Bounds that hold where the definition of the tool has none."""
 
     default_max_uses: int = 20
     default_max_tokens: int = 100_000  # of the text of one page

@@ -23,12 +23,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ...fetch.base import Page
-from ...protocol.raw import encode
+from ...protocol.raw import Json, encode
 from ...protocol.tokens import within_tokens
-from ..base import Json, RequestContext
+from ..calls import RequestContext
 from ..passages import source_index, split_passages
 
 RESULT: Final = "web_fetch_tool_result"
+MAX_URL: Final = 250  # characters of what may be fetched
 _ERROR: Final = "web_fetch_tool_result_error"
 _FETCHED: Final = "web_fetch_result"
 _LOCATION: Final = "char_location"
@@ -37,7 +38,7 @@ _INK: Final = re.compile(r"\S")
 _EMPTY: Final = "(The page has no text.)"
 _WORDS: Final = {
     "invalid_tool_input": "Give one whole http or https URL.",
-    "url_too_long": "The URL has more than 250 characters.",
+    "url_too_long": f"The URL has more than {MAX_URL} characters.",
     "url_not_allowed": "This URL may not be fetched here.",
     "url_not_in_prior_context": "Only URLs that the user, a tool's result or a fetched page has "
     "named may be fetched, exactly as they were named. Search for it, or ask the user for the URL.",

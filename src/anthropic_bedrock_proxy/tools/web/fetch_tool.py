@@ -15,27 +15,16 @@ from ...fetch.base import (
     UnreadableError,
     WrongTypeError,
 )
-from ...protocol.raw import decode
-from ..base import (
-    CodeFunction,
-    Finished,
-    Json,
-    PreparedTool,
-    RequestContext,
-    RequestTools,
-    ServerTool,
-    ShowBlock,
-    ToolCall,
-    ToolOffer,
-)
-from .definition import CITING, custom_tool, function_for
+from ...protocol.raw import Json, decode
+from ..base import PreparedTool, ServerTool, ShowBlock, ToolOffer
+from ..calls import CodeFunction, Finished, RequestContext, RequestTools, ToolCall
+from .definition import CITING, custom_tool, definition_of, function_for
 from .fetch_options import WebFetchOptions
-from .fetch_results import RESULT, failed, fetched, index_of, to_code, to_tool_result
+from .fetch_results import MAX_URL, RESULT, failed, fetched, index_of, to_code, to_tool_result
 from .fetch_wish import FetchWish, cites
 from .known_urls import KnownURLs, normalized
 from .versions import FETCH, FETCH_PREFIX, FETCH_VERSIONS, check_version
 
-MAX_URL: Final = 250  # characters
 # Characters of all pages of one answer, PDFs as base64. Bedrock takes 25 million bytes of a
 # request, and a page is held several times on its way there and to the client.
 MAX_FETCHED: Final = 20_000_000
@@ -102,7 +91,7 @@ class WebFetch(ServerTool):
         return failed("unavailable")
 
     def offer(self, tool: Json, path: str, tools: RequestTools) -> ToolOffer:
-        """Raises `InvalidRequestError` with the path."""
+        """Offers a tool of one URL. Raises `InvalidRequestError` with the path."""
         check_version(tool, path, FETCH, FETCH_VERSIONS)
         wish = FetchWish.read(tool, path, tools, self._options)
         words = _WORDS + _CITED * wish.cites
@@ -118,11 +107,8 @@ class WebFetch(ServerTool):
 
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:  # noqa: ARG002  # they are calls as any
         """Prepares the fetches of one request, which share its bounds."""
-        index = next(
-            i for i, view in enumerate(context.tools.views) if self.claims(view.type or "")
-        )
-        tool = decode(context.tools.raws[index])
-        wish = FetchWish.read(tool, f"tools.{index}", context.tools, self._options)
+        tool, path = definition_of(FETCH_PREFIX, context.tools)
+        wish = FetchWish.read(tool, path, context.tools, self._options)
         return PreparedTool(Fetches(self._pages, wish, context).run, excludes_nested=wish.excluded)
 
     def to_tool_result(self, content: Any, context: RequestContext) -> Json:

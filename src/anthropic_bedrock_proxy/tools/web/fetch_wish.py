@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from ...errors import InvalidRequestError
-from ..base import Json, RequestTools
+from ...protocol.raw import Json
+from ..calls import RequestTools
 from .definition import is_excluded, read_bound, read_max_uses
 from .domains import DomainRules, read_domains
 from .fetch_options import WebFetchOptions
@@ -13,7 +14,7 @@ from .url_sources import URLSources, read_url_sources
 
 
 class FetchWish(msgspec.Struct, frozen=True):
-    """The definition of the tool, as the client wants fetches to be."""
+    """A definition that was read; `fresh`: no page is taken from the cache."""
 
     domains: DomainRules
     sources: URLSources
@@ -27,7 +28,7 @@ class FetchWish(msgspec.Struct, frozen=True):
     def read(
         cls, tool: Json, path: str, tools: RequestTools, options: WebFetchOptions
     ) -> FetchWish:
-        """Raises `InvalidRequestError` with the path."""
+        """Reads one of the definitions `tools`. Raises `InvalidRequestError` with the path."""
         cached = tool.get("use_cache")
         if cached is not None and not isinstance(cached, bool):
             raise InvalidRequestError(f"{path}.use_cache: true or false is required")

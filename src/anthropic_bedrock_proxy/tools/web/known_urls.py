@@ -15,10 +15,10 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from ..base import Json
-from .domains import ascii_host
+from ...fetch.spelling import DEFAULT_PORTS, ascii_host, percent_encoded
+from ...protocol.raw import Json
 from .url_sources import URLSources
 from .versions import FETCH, SEARCH
 
@@ -26,7 +26,6 @@ MAX_TEXT: Final = 4_000_000  # characters that are looked through
 MAX_URLS: Final = 20_000  # that are looked at, in whatever spelling
 _MAX_URL: Final = 1000  # characters; what may be fetched has fewer
 MAX_FOREIGN: Final = 500  # hosts that are not ASCII: each may take a millisecond
-_PORTS: Final = {"http": 80, "https": 443}
 _FOREIGN: Final = re.compile(r"https?://[^/?#]*[^\x00-\x7f][^/?#]*", re.IGNORECASE)
 _URL: Final = re.compile(r"https?://[^\s<>\"`|\\^{}\[\]\x00-\x1f\x7f]+", re.IGNORECASE)
 # A host without a scheme, as people write it.
@@ -41,7 +40,6 @@ _TRAILING: Final = (
     ".,;:!?*_~'\u2019\u201d\u00bb\u2026"
     "\u3002\uff0c\u3001\uff1b\uff1a\uff01\uff1f\uff09\u300d\u300f\u3011\u300b"
 )
-_KEPT: Final = "/?:@!$&'()*+,;=~%"  # what `quote` leaves alone, beside letters and digits
 _RESULTS: Final = {f"{name}_tool_result": name for name in (SEARCH, FETCH)}
 
 
@@ -49,16 +47,16 @@ def normalized(url: str) -> str | None:
     """Returns the one spelling of a URL; None for what is no http or https URL."""
     try:
         parts = urlsplit(url.strip())
-        if parts.scheme not in _PORTS or "@" in parts.netloc:
+        if parts.scheme not in DEFAULT_PORTS or "@" in parts.netloc:
             return None
         host, port = ascii_host(parts.hostname or ""), parts.port
         rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        rest = quote(rest, safe=_KEPT)
+        rest = percent_encoded(rest)
     except ValueError:
         return None
     if ":" in host:
         host = f"[{host}]"
-    shown = "" if port is None or port == _PORTS[parts.scheme] else f":{port}"
+    shown = "" if port is None or port == DEFAULT_PORTS[parts.scheme] else f":{port}"
     return f"{parts.scheme}://{host}{shown}{rest}"
 
 
@@ -125,7 +123,7 @@ class KnownURLs:
                     return
         if by_user:
             for found in _BARE.finditer(text):
-                for scheme in _PORTS:
+                for scheme in DEFAULT_PORTS:
                     self._add(f"{scheme}://{_trimmed(found[0])}")
                 if not self._urls_left:
                     return

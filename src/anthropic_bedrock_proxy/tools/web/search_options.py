@@ -1,4 +1,4 @@
-"""The operator's wishes about web search."""
+"""The operator's bounds of web search, and its shortcut."""
 
 from __future__ import annotations
 

@@ -17,9 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
-from ...protocol.raw import encode
+from ...protocol.raw import Json, encode
 from ...search.base import SearchHit
-from ..base import Json, RequestContext, UnreadableResultError
+from ..base import UnreadableResultError
+from ..calls import RequestContext
 from ..passages import MAX_CITED, source_index, split_passages
 from .seal import SealError, Seals
 

@@ -8,23 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from ...errors import InvalidRequestError
-from ...protocol.raw import decode
-from ...search.base import Searcher, SearchError, SearchHit, SearchLocation, SearchQuery
-from ..base import (
-    CodeFunction,
-    Finished,
-    Json,
-    PreparedTool,
-    RequestContext,
-    RequestTools,
-    ServerTool,
-    ShowBlock,
-    ToolCall,
-    ToolOffer,
-)
-from .definition import CITING, custom_tool, function_for, is_excluded, read_max_uses
-from .domains import DomainRules, read_domains
+from ...protocol.raw import Json
+from ...search.base import Searcher, SearchError, SearchHit, SearchQuery
+from ..base import PreparedTool, ServerTool, ShowBlock, ToolOffer
+from ..calls import CodeFunction, Finished, RequestContext, RequestTools, ToolCall
+from .definition import CITING, custom_tool, definition_of, function_for
 from .seal import Seals
 from .search_options import WebSearchOptions
 from .search_results import (
@@ -35,12 +23,12 @@ from .search_results import (
     to_code,
     to_tool_result,
 )
+from .search_wish import SearchWish
 from .shortcut import is_side_search, summary
 from .versions import SEARCH, SEARCH_PREFIX, SEARCH_VERSIONS, check_version
 
 MAX_QUERY: Final = 2000  # characters
 MAX_TEXT: Final = 6000  # characters of one page that the model is shown
-_MAX_PLACE: Final = 255  # characters of each part of a location
 _SECONDS: Final = 60.0  # for all back ends, one after the other
 _WORDS: Final = (
     "Searches the web and returns pages with passages from them, each with an index. Use it for "
@@ -100,7 +88,7 @@ class WebSearch(ServerTool):
         return failed("unavailable")
 
     def offer(self, tool: Json, path: str, tools: RequestTools) -> ToolOffer:  # noqa: ARG002  # it is the same whatever they are
-        """Raises `InvalidRequestError` with the path."""
+        """Offers a tool of one query. Raises `InvalidRequestError` with the path."""
         check_version(tool, path, SEARCH, SEARCH_VERSIONS)
         SearchWish.read(tool, path, self._options)
         return ToolOffer([custom_tool(tool, _WORDS, "query", "What to search for")])
@@ -112,10 +100,8 @@ class WebSearch(ServerTool):
 
     def prepare(self, context: RequestContext, pending: Sequence[ToolCall]) -> PreparedTool:  # noqa: ARG002  # they are calls as any
         """Prepares the searches of one request, which share its bounds."""
-        index = next(
-            i for i, view in enumerate(context.tools.views) if self.claims(view.type or "")
-        )
-        wish = SearchWish.read(decode(context.tools.raws[index]), f"tools.{index}", self._options)
+        tool, path = definition_of(SEARCH_PREFIX, context.tools)
+        wish = SearchWish.read(tool, path, self._options)
         searches = Searches(self._searcher, self._results(context), wish, context.key_id)
         if self._options.shortcut and is_side_search(context):
             return PreparedTool(searches.run, conclusion=searches.conclusion)
@@ -137,41 +123,6 @@ class WebSearch(ServerTool):
         if self._seals is None:
             raise LookupError  # `ready` comes before
         return ResultSeals(self._seals, context.key_id)
-
-
-class SearchWish(msgspec.Struct, frozen=True):
-    """The definition of the tool, as the client wants searches to be."""
-
-    domains: DomainRules
-    max_uses: int
-    max_results: int
-    location: SearchLocation | None
-    excluded: bool
-
-    @classmethod
-    def read(cls, tool: Json, path: str, options: WebSearchOptions) -> SearchWish:
-        """Raises `InvalidRequestError` with the path."""
-        return cls(
-            read_domains(tool, path),
-            read_max_uses(tool, path, options.default_max_uses),
-            options.max_results,
-            _location(tool.get("user_location"), f"{path}.user_location"),
-            is_excluded(tool, path),
-        )
-
-
-def _location(given: Any, path: str) -> SearchLocation | None:
-    if given is None:
-        return None
-    if not isinstance(given, dict) or given.get("type") != "approximate":
-        raise InvalidRequestError(f"{path}: Expected an object with `type`: `approximate`")
-    told = {field: given.get(field) for field in SearchLocation.__struct_fields__}
-    for field, value in told.items():
-        if value is not None and not isinstance(value, str):
-            raise InvalidRequestError(f"{path}.{field}: a string is required")
-        if len(value or "") > _MAX_PLACE:
-            raise InvalidRequestError(f"{path}.{field}: at most {_MAX_PLACE} characters")
-    return SearchLocation(**told)
 
 
 class Searches:

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from ...protocol.raw import Json
 from ...protocol.request.side_search import asks_to_search
 from ...search.base import SearchHit
-from ..base import Json, RequestContext
+from ..calls import RequestContext
 from .versions import SEARCH_PREFIX
 
 _NOTHING: Final = "The search found nothing."

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ...errors import InvalidRequestError
-from ..base import Json
+from ...protocol.raw import Json
 
 _PLAIN: Final = ("all", "none")
 _LISTED: Final = ("only", "except")
