@@ -39,7 +39,7 @@ def grows_too_fast(name, small, large):
         return False
     return all(
         (took := seconds(large, 1)) > CHEAP_SECONDS and took > MOST * seconds(small, 5)
-        for _ in range(3)
+        for _ in range(5)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from probe import CONTAINER, Probe, finished
@@ -107,7 +108,8 @@ def test_a_call_that_waits_for_the_client_is_none_for_code():
 
 
 def test_a_turn_that_is_gone_runs_nothing():
-    nested = NestedCalls(FakeTurn(), run_one_by_one)
+    nested = NestedCalls(FakeTurn(finished("one"), finished("two")), run_one_by_one)
+    gc.collect()  # it refers to itself
     with pytest.raises(LookupError):
         asyncio.run(nested(CALLS))
 

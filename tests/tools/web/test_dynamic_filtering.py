@@ -285,6 +285,12 @@ def test_a_sandbox_that_is_down_is_no_reason_not_to_search():
         talk.ask()
 
 
+def test_both_callers_need_no_warning_where_code_cannot_be_run():
+    talk = Searching([RUST], tools=[tool(NEW, allowed_callers=["direct", CALLER])], code=False)
+    talk.ask([searching()], [text("b")])
+    assert talk.warnings == []
+
+
 @pytest.mark.parametrize("kind", [OLD, NEW])
 def test_direct_callers_need_no_code(kind):
     talk = Searching([RUST], tools=[tool(kind, allowed_callers=["direct"])])
