@@ -13,7 +13,7 @@ and nothing has to be kept for that.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from hashlib import sha256
 from typing import Final
 
@@ -60,11 +60,11 @@ class Passages:
     """The passages of one turn, by their index.
 
     `pages` keeps what a tool has made of a page for the model, under a name that the tool gives it:
-    a history that has a page many times costs no more than one that has it once.
+    a page that is looked at again, or stands in a history many times, is made once.
     """
 
     def __init__(self) -> None:
-        self.pages: dict[str, str] = {}
+        self.pages: dict[Hashable, str] = {}
         self._citations: dict[str, Callable[[], Json]] = {}
         self._numbers: dict[str, int] = {}  # of sources
         self._sources: list[str] = []  # by their numbers

@@ -635,3 +635,15 @@ def test_excluded_pages_stay_here():
     message = talk.ask([python()], [text("b")])
     assert codes(message) == []
     assert requests(message) == 1
+
+
+def test_a_page_is_made_once_for_the_model_however_often_it_is_looked_at():
+    page = Page("https://a.example/", 1_796_000_000.0, title="A", text="One. Two.")
+    content = fetched(page, max_tokens=100, cites=True)
+    context = RequestContext("", {})
+    shown = to_tool_result(content, context)["content"]
+    again = to_tool_result(content, context)["content"]
+    assert "One. Two." in shown
+    assert again is shown
+    plain = fetched(page, max_tokens=100, cites=False)
+    assert "[" not in to_tool_result(plain, context)["content"]

@@ -100,10 +100,13 @@ def to_tool_result(content: Json, context: RequestContext) -> Json:
     names["retrieved_at"] = content.get("retrieved_at")
     head = " ".join(f"{name}={encode(value).decode()}" for name, value in names.items() if value)
     if source["type"] == "text":
-        parts = [_EMPTY] if not data.strip() else [data]
-        if passages := _noted(content, context):
-            parts = list(_with_indexes(data, passages))
-        return {"content": f"<page {head}>\n{''.join(parts)}\n</page>"}
+        page = (head, data, _is_cited(document))
+        if page not in context.passages.pages:
+            parts = [_EMPTY] if not data.strip() else [data]
+            if passages := _noted(content, context):
+                parts = list(_with_indexes(data, passages))
+            context.passages.pages[page] = f"<page {head}>\n{''.join(parts)}\n</page>"
+        return {"content": context.passages.pages[page]}
     _noted(content, context)
     size = len(data) // 4 * 3 - data[-2:].count("=")
     if size > context.document_bytes:
@@ -152,13 +155,17 @@ def index_of(citation: Json, context: RequestContext) -> str | None:
     return index if known and known["cited_text"] == citation["cited_text"] else None
 
 
+def _is_cited(document: Json) -> bool:
+    return bool((document.get("citations") or {}).get("enabled"))
+
+
 def _noted(content: Json, context: RequestContext) -> list[tuple[str, int, int]]:
     """Counts a document, and notes its passages if it may be cited: index, start and end."""
     document = content["content"]
     data: str = document["source"]["data"]
     source = source_index(content["url"], data)
     number = context.passages.number(source)
-    if not (document.get("citations") or {}).get("enabled"):
+    if not _is_cited(document):
         return []
     noted = []
     for start, end in _passages(data):
