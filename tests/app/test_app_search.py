@@ -16,8 +16,8 @@ from anthropic_bedrock_proxy.app.search import (
 )
 from anthropic_bedrock_proxy.app.search_plan import plan_search
 from anthropic_bedrock_proxy.config import SettingsError, load_settings, rules
-from anthropic_bedrock_proxy.search.agentcore import REGIONS
 from anthropic_bedrock_proxy.search.base import SearchError, SearchQuery
+from anthropic_bedrock_proxy.search.regions import REGIONS
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "s"}
 QUERY = SearchQuery("q")

@@ -281,7 +281,7 @@ async def build(
         tasks.append(_keep_running("states are no longer measured", metrics.run))
     await updates.begin()
     if inherited.first is not None and inherited.first.claim():
-        note_missed_search(settings)
+        note_missed_search(settings, searcher.plan)
         refuses = not counters.serves_unpriced
         note = note_unpriced(registry, counters.pricing, refuses=refuses)
         tasks.append(asyncio.create_task(note))

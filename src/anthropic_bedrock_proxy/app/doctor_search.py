@@ -12,6 +12,7 @@ from ..config.load import DEFAULT
 from ..diagnosis.checks import CheckResult, fail, ok, warn
 from ..search import agentcore
 from ..search.base import SearchBackend, SearchError, SearchQuery
+from ..search.regions import REGIONS
 from .bedrock import make_wiring
 from .search import home_of, make_backends
 from .search_plan import is_missed, plan_search
@@ -51,8 +52,8 @@ async def _try(backend: SearchBackend, host: str, region: str, *, unasked: bool)
     line = warn if unasked else fail
     who = f"{backend.name} at {host}"
     mend = "see the how-to on web search; or turn it off (ENABLE_WEB_SEARCH=false)"
-    if backend.name == agentcore.NAME and region not in agentcore.REGIONS:
-        regions = ", ".join(sorted(agentcore.REGIONS))
+    if backend.name == agentcore.NAME and region not in REGIONS:
+        regions = ", ".join(sorted(REGIONS))
         mend = f"AWS may not search in {region}: name one of {regions} in WEB_SEARCH_REGION"
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):

@@ -89,17 +89,18 @@ def _backend(name: str, plan: SearchPlan, wiring: Wiring, seconds: float) -> Sea
 class OnDemandSearcher:
     """A `Searcher` that is built at its first search: back ends cost memory, and few search.
 
-    `enabled` tells whether there is a back end, `reason` why there is none, or one less than named.
+    `enabled` tells whether there is a back end, `reason` why there is none, or one less than named:
+    both as the `plan` has it.
     """
 
     def __init__(self, settings: Settings, new_wiring: Callable[[], Wiring]) -> None:
         """Raises `SettingsError` for settings that cannot work together."""
         self._settings = settings
         self._new_wiring = new_wiring
-        self._plan = plan_search(settings)
+        self.plan = plan_search(settings)
         self._chain: SearchChain | None = None
-        self.enabled = bool(self._plan.names)
-        self.reason = self._plan.reason
+        self.enabled = bool(self.plan.names)
+        self.reason = self.plan.reason
 
     async def search(self, query: SearchQuery, *, key: str) -> list[SearchHit]:
         """Searches as `Searcher` says, with back ends that are made at the first call."""
@@ -112,7 +113,7 @@ class OnDemandSearcher:
     def states(self) -> list[BackendState]:
         """Returns at once what is known of each back end; makes none."""
         if self._chain is None:
-            return [BackendState(name=name) for name in self._plan.names]
+            return [BackendState(name=name) for name in self.plan.names]
         return self._chain.states()
 
     def health(self) -> SearchHealth:
@@ -136,7 +137,7 @@ class OnDemandSearcher:
 
         web = self._settings.web
         return SearchChain(
-            make_backends(self._settings, self._plan, self._new_wiring()),
+            make_backends(self._settings, self.plan, self._new_wiring()),
             ChainOptions(
                 timeout_seconds=web.web_search_timeout_seconds,
                 cache_seconds=web.web_search_cache_seconds,

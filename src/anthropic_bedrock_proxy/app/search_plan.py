@@ -10,6 +10,7 @@ from ..config import Settings, SettingsError
 from ..config.aws_files import ProfileError
 from ..config.load import DEFAULT
 from ..config.rules import by_searcher
+from ..search.regions import REGIONS
 from .bedrock import describe_aws_keys
 from .web_extra import lack_of
 
@@ -107,8 +108,6 @@ def _by_aws(settings: Settings) -> SearchPlan:
         return SearchPlan(reason=_MOVED)
     if settings.aws.bearer_token is not None and not _has_aws_keys(settings):
         return SearchPlan(reason=_NO_KEYS)
-    from ..search.agentcore import REGIONS  # noqa: PLC0415  # most never search
-
     region = settings.web.web_search_region or settings.aws.region
     if settings.web.web_search_region is None and region not in REGIONS:
         regions = ", ".join(sorted(REGIONS))

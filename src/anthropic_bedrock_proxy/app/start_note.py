@@ -15,7 +15,7 @@ from ..config import Settings
 from ..gateway.admission.pricing import Pricing
 from ..gateway.admission.unpriced import unpriced_names
 from ..models.registry import Registry
-from .search_plan import is_missed, plan_search
+from .search_plan import SearchPlan, is_missed
 
 _log = logging.getLogger("anthropic_bedrock_proxy")
 _MOST_NAMES: Final = 20
@@ -55,9 +55,8 @@ async def note_unpriced(registry: Registry, pricing: Pricing, *, refuses: bool) 
     _log.info("no price is known of %s: %s", some_of(names, _MOST_NAMES), told)
 
 
-def note_missed_search(settings: Settings) -> None:
+def note_missed_search(settings: Settings, plan: SearchPlan) -> None:
     """Logs which back end of web search was named and cannot be used, and what it needs."""
-    plan = plan_search(settings)
     if not is_missed(settings, plan):
         return
     if plan.names:

@@ -1,7 +1,7 @@
 """AWS's own web search, AgentCore's InvokeWebSearch: one signed call, and nothing to set up.
 
 Source: the service model of bedrock-agentcore (botocore 1.44), the developer guide's "AgentCore Web
-Search request and response", and AWS's announcement of 2026-11-10 for the regions.
+Search request and response".
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from .hits import cut, host_names, make_hit, usable, whole_hosts
 from .signed import SignedClient
 
 NAME: Final = "agentcore-api"
-REGIONS: Final = frozenset(
-    ("us-east-1", "us-east-2", "us-west-2", "ap-southeast-2", "ap-northeast-1", "eu-west-1")
-)
 DENIED: Final = (
     "let the role of the proxy do bedrock-agentcore:InvokeWebSearch on tool/web-search.v1"
 )

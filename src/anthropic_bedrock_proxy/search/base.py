@@ -86,7 +86,7 @@ class SearchBackend(Protocol):
 
 
 class Searcher(Protocol):
-    """Whoever searches for tools: back ends with their bounds in front."""
+    """Searches the web for tools: through back ends, and within bounds for each API key."""
 
     async def search(self, query: SearchQuery, *, key: str) -> list[SearchHit]:
         """Searches for the API key of this id. Raises `SearchError`, and nothing else.
