@@ -127,9 +127,7 @@ class Lease(msgspec.Struct, eq=False):
             tier=_tier(exchange, usage),
             writes_for_an_hour=caller is not None and caller.key.cache_ttl == "1h",
         )
-        tools = usage.server_tool_use
-        searches = (tools and tools.web_search_requests) or 0
-        return min(cost + searches * self._counters.search_nano, MOST)
+        return min(cost + usage.web_searches * self._counters.search_nano, MOST)
 
     def _record(
         self, target: Target, usage: Usage, output_tokens: int, cost: int | None
@@ -161,7 +159,7 @@ class Lease(msgspec.Struct, eq=False):
             team_id=caller.key.team_id if caller else None,
             place=target.provider,
             upstream_request_id=exchange.upstream_request_id,
-            web_search_requests=(tools and tools.web_search_requests) or 0,
+            web_search_requests=usage.web_searches,
             web_fetch_requests=(tools and tools.web_fetch_requests) or 0,
             code_execution_requests=(tools and tools.code_execution_requests) or 0,
         )

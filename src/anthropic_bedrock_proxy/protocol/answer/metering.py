@@ -63,6 +63,12 @@ class Usage(msgspec.Struct, gc=False):
     bedrock_service_tier: str | None = None  # one that Anthropic has no word for
     iterations: list[Iteration] | None = None
 
+    @property
+    def web_searches(self) -> int:
+        """Returns the number of web searches that were made."""
+        tools = self.server_tool_use
+        return (tools and tools.web_search_requests) or 0
+
 
 class _Body(msgspec.Struct):
     """A whole answer, or a `message_delta`; nothing hangs on the form of why it ended."""
