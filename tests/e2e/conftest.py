@@ -51,6 +51,24 @@ def start(sim, simulator, tmp_path) -> Iterator[Callable[..., RunningProxy]]:
         server.stop()
 
 
+@pytest.fixture(scope="module")
+def web():
+    """A small web: a search service, and a page that it finds."""
+    from web_world import small_web  # noqa: PLC0415  # late, as below
+
+    with small_web() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def searching(web, simulator, tmp_path_factory) -> Iterator[RunningProxy]:
+    """A proxy that searches and fetches there."""
+    folder = tmp_path_factory.mktemp("proxy")
+    with start_proxy(folder, simulator, **web.settings(simulator)) as server:
+        yield server
+        assert server.stop() == 0, server.logged()
+
+
 @pytest.fixture(scope="module", params=["docker", "sandlock"])
 def place(request, tmp_path_factory):
     """An executor with a neighbour in it, behind each kind of walls."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import parts
 import pytest
-from servers import RunningProxy, clean_environment
+from claude_runs import run_claude
+from servers import RunningProxy
 
 TASK = "Write the word one into a.txt, then show me the file."
 # Only the main loop offers tools; requests for titles, topics or quota probes do not.
@@ -26,32 +26,9 @@ def run(claude, proxy, sim, tmp_path):
     """`run(model)` does the task in `tmp_path / "work"` and returns the result document."""
 
     def once(model: str | None = None, server: RunningProxy = proxy) -> dict[str, Any]:
-        home, work = tmp_path / "home", tmp_path / "work"
-        home.mkdir()
-        work.mkdir()
-        environment = {
-            "ANTHROPIC_BASE_URL": server.url,
-            "ANTHROPIC_API_KEY": server.key,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "DISABLE_ERROR_REPORTING": "1",
-            "DISABLE_TELEMETRY": "1",
-            "IS_SANDBOX": "1",
-        }
-        if model is not None:
-            environment["ANTHROPIC_MODEL"] = model
-        options = ["--output-format", "json", "--dangerously-skip-permissions"]
-        done = subprocess.run(
-            [claude, "-p", TASK, *options],
-            cwd=work,
-            env=clean_environment(home, **environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return json.loads(done.stdout)
+        settings = {} if model is None else {"ANTHROPIC_MODEL": model}
+        options = ("--output-format", "json")
+        return json.loads(run_claude(claude, server, tmp_path, TASK, *options, **settings))
 
     return once
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import ssl
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 
 import parts
 import pytest
+from claude_runs import run_claude
 from fake_search import HITS, FakeSearch
-from servers import RunningProxy, clean_environment
+from servers import RunningProxy
 
 TLS = Path(__file__).parents[1] / "support" / "tls"
 MAIN_LOOP = '"name": ?"Bash"'
@@ -32,37 +32,19 @@ def service():
         yield fake
 
 
-def run_claude(claude, server: RunningProxy, tmp_path, task: str, **settings: str):
+def told_by_claude(claude, server: RunningProxy, tmp_path, task: str):
     """The events of one task, as Claude Code tells them."""
-    home, work = tmp_path / "home", tmp_path / "work"
-    (home / ".claude").mkdir(parents=True)
+    settings = tmp_path / "home" / ".claude" / "settings.json"
+    settings.parent.mkdir(parents=True)
     # Else it asks Anthropic, which is not there, whether a page may be fetched.
-    (home / ".claude" / "settings.json").write_text('{"skipWebFetchPreflight": true}')
-    work.mkdir()
+    settings.write_text('{"skipWebFetchPreflight": true}')
     environment = {
-        "ANTHROPIC_BASE_URL": server.url,
-        "ANTHROPIC_API_KEY": server.key,
         "ANTHROPIC_MODEL": "claude-opus-4-6",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_ERROR_REPORTING": "1",
-        "DISABLE_TELEMETRY": "1",
-        "IS_SANDBOX": "1",
         "NODE_EXTRA_CA_CERTS": str(TLS / "server.pem"),
-        **settings,
     }
-    options = ["--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions"]
-    done = subprocess.run(
-        [claude, "-p", task, *options],
-        cwd=work,
-        env=clean_environment(home, **environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    options = ("--output-format", "stream-json", "--verbose")
+    told = run_claude(claude, server, tmp_path, task, *options, **environment)
+    return [json.loads(line) for line in told.splitlines()]
 
 
 @pytest.fixture
@@ -118,7 +100,7 @@ def test_web_search(claude, start, sim, service, tmp_path, shortcut):
         WEB_SEARCH_SHORTCUT=str(shortcut).lower(),
     )
     script_the_search(sim, sums_up=not shortcut)
-    events = run_claude(claude, server, tmp_path, TASK)
+    events = told_by_claude(claude, server, tmp_path, TASK)
     assert events[-1]["result"] == "In October."
     assert sim.queued() == []
     # The main loop twice, and the search: one call to ask, another one to sum up unless spared.
@@ -149,7 +131,7 @@ def test_a_search_that_fails_is_told_and_the_task_goes_on(claude, start, sim, se
     service.mode = 500
     server = start(WEB_SEARCH_PROVIDER="searxng", WEB_SEARCH_URL=service.url)
     script_the_search(sim, sums_up=True)
-    events = run_claude(claude, server, tmp_path, TASK)
+    events = told_by_claude(claude, server, tmp_path, TASK)
     assert events[-1]["result"] == "In October."
     (told,) = [event for event in events if event.get("tool_use_result")]
     assert "unavailable" in json.dumps(told)
@@ -159,7 +141,7 @@ def test_a_search_that_fails_is_told_and_the_task_goes_on(claude, start, sim, se
 def test_where_nobody_searches_nothing_is_made_up(claude, start, sim, tmp_path):
     server = start(ENABLE_WEB_SEARCH="false")
     script_the_search(sim)
-    events = run_claude(claude, server, tmp_path, TASK)
+    events = told_by_claude(claude, server, tmp_path, TASK)
     assert events[-1]["result"] == "In October."
     (told,) = [event for event in events if event.get("tool_use_result")]
     assert "nobody searches the web" in json.dumps(told)
@@ -176,7 +158,7 @@ def test_web_fetch(claude, start, sim, tmp_path, page):
         (MAIN_LOOP, calls("toolu_first", "WebFetch", url=page, prompt="What is it about?")),
     ]
     sim.script([{"match": {"body": body}, "reply": reply} for body, reply in steps])
-    events = run_claude(claude, server, tmp_path, "What is on that page?")
+    events = told_by_claude(claude, server, tmp_path, "What is on that page?")
     assert events[-1]["result"] == "It is about foxes."
     (told,) = [event for event in events if event.get("tool_use_result")]
     assert (told["tool_use_result"]["code"], told["tool_use_result"]["url"]) == (200, page)

@@ -17,7 +17,6 @@ from web_world import (
     said,
     searches,
     shown_to_model,
-    small_web,
     web_tools,
     without_chance,
 )
@@ -41,12 +40,6 @@ NESTED = [
 ]
 PRINTED = FOUND[FOUND.index("Its owner") :]
 ASLEEP = PAGE[PAGE.index("It was seen") :]
-
-
-@pytest.fixture(scope="module")
-def web():
-    with small_web() as one:
-        yield one
 
 
 @pytest.fixture(scope="module", params=["sandlock", "docker"])

@@ -7,7 +7,6 @@ from itertools import pairwise
 import anthropic
 import pytest
 from sandboxes import MODELS, text
-from servers import start_proxy
 from web_world import (
     QUESTION,
     answers,
@@ -19,7 +18,6 @@ from web_world import (
     script_the_conversation,
     searches,
     shown_to_model,
-    small_web,
     web_tools,
 )
 
@@ -31,21 +29,6 @@ FORMS = {
     "with nulls": lambda message: message.model_dump()["content"],
     "as JSON": lambda message: message.model_dump(mode="json", exclude_none=True)["content"],
 }
-
-
-@pytest.fixture(scope="module")
-def web():
-    with small_web() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def searching(web, simulator, tmp_path_factory):
-    """A proxy that searches and fetches."""
-    folder = tmp_path_factory.mktemp("proxy")
-    with start_proxy(folder, simulator, **web.settings(simulator)) as server:
-        yield server
-        assert server.stop() == 0, server.logged()
 
 
 @pytest.fixture

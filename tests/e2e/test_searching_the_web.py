@@ -5,7 +5,6 @@ from __future__ import annotations
 import anthropic
 import pytest
 from sandboxes import MODELS, text
-from servers import start_proxy
 from web_world import (
     CALL_COST,
     FOUND,
@@ -21,7 +20,6 @@ from web_world import (
     script_the_conversation,
     searches,
     shown_to_model,
-    small_web,
     web_tools,
     without_chance,
 )
@@ -35,21 +33,6 @@ KINDS = [
     "web_fetch_tool_result",
     *["text"] * 5,
 ]
-
-
-@pytest.fixture(scope="module")
-def web():
-    with small_web() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def searching(web, simulator, tmp_path_factory):
-    """A proxy that searches and fetches."""
-    folder = tmp_path_factory.mktemp("proxy")
-    with start_proxy(folder, simulator, **web.settings(simulator)) as server:
-        yield server
-        assert server.stop() == 0, server.logged()
 
 
 @pytest.fixture

@@ -10,15 +10,9 @@ import parts
 import pytest
 from sandboxes import MODELS, RunningSandboxd
 from servers import clean_environment, start_proxy
-from web_world import FILTER, FOUND, PAGE, small_web
+from web_world import FILTER, FOUND, PAGE
 
 CALLS = 4  # model calls of one turn
-
-
-@pytest.fixture(scope="module")
-def web():
-    with small_web() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,11 @@ from web_world import (
     said,
     searches,
     shown_to_model,
-    small_web,
     web_tools,
 )
 
 QUESTION = said("Who jumped, and where is it now?")
 ROUNDS = 16  # conversations at once, so that both workers of a proxy have some
-
-
-@pytest.fixture(scope="module")
-def web():
-    with small_web() as one:
-        yield one
 
 
 async def ask(server, key, *messages, stream=False):

@@ -18,7 +18,6 @@ from web_world import (
     said,
     searches,
     shown_to_model,
-    small_web,
     web_tools,
 )
 
@@ -33,12 +32,6 @@ REGEX = "tool_search_tool_regex"
 TOOL_SEARCH = {"type": f"{REGEX}_20251119", "name": REGEX}
 PASSAGE = FOUND[:30]
 STREAMS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-
-
-@pytest.fixture(scope="module")
-def web():
-    with small_web() as one:
-        yield one
 
 
 @pytest.fixture(scope="module")
