@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 
-import parts
 import pytest
 from sandboxes import MODELS, RunningSandboxd
-from servers import clean_environment, start_proxy
+from servers import start_proxy
+from typescript_cases import passed_cases
 from web_world import FILTER, FOUND, PAGE
 
 CALLS = 4  # model calls of one turn
@@ -36,23 +34,5 @@ def test_the_typescript_sdk_searches_fetches_and_cites(filtering, sim, web, tmp_
         "code": FILTER,
         "calls": CALLS,
     }
-    environment = clean_environment(
-        tmp_path,
-        SIMULATOR_URL=sim.base_url,
-        PROXY_URL=filtering.url,
-        PROXY_KEY=filtering.key,
-        WEB=json.dumps(told),
-    )
-    done = subprocess.run(
-        [parts.node(), "--test", "--test-reporter=tap", parts.CLIENTS / "web.test.mjs"],
-        cwd=parts.CLIENTS,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    counts = dict(re.findall(r"^# (\w+) (\d+)$", done.stdout, re.MULTILINE))
-    assert int(counts["pass"]) == 4 * len(MODELS) + 3
-    assert counts["fail"] == counts["skipped"] == "0"
+    passed = passed_cases("web.test.mjs", tmp_path, sim, filtering, WEB=json.dumps(told))
+    assert passed == 4 * len(MODELS) + 3

@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
+import { control } from "./simulator.mjs";
 
-const { SIMULATOR_URL, PROXY_URL, PROXY_KEY, REVOKED_KEY, IMPATIENT_URL, IMPATIENT_KEY } =
+const { PROXY_URL, PROXY_KEY, REVOKED_KEY, IMPATIENT_URL, IMPATIENT_KEY } =
   process.env;
 const MODEL = "claude-opus-5-5";
 const OLDER = "claude-haiku-4-5";
@@ -28,15 +29,6 @@ const USAGE = { input_tokens: 120, output_tokens: 45, cache_read_input_tokens: 1
 
 const client = new Anthropic({ baseURL: PROXY_URL, apiKey: PROXY_KEY, maxRetries: 0 });
 const impatient = new Anthropic({ baseURL: IMPATIENT_URL, apiKey: IMPATIENT_KEY, maxRetries: 0 });
-
-async function control(method, path, document) {
-  const response = await fetch(`${SIMULATOR_URL}/_sim/${path}`, {
-    method,
-    body: document && JSON.stringify(document),
-  });
-  assert.equal(response.status, 200, await response.clone().text());
-  return response.json();
-}
 
 const script = (...steps) => control("POST", "script", steps);
 const arrived = async () => (await control("GET", "requests")).requests;

@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
+import { control } from "./simulator.mjs";
 
-const { SIMULATOR_URL, PROXY_URL, PROXY_KEY } = process.env;
+const { PROXY_URL, PROXY_KEY } = process.env;
 const MODELS = ["claude-haiku-4-5", "claude-opus-5-5", "qwen.qwen3-32b-v1:0"];
 const CALLER = "code_execution_20260120";
 const SANDBOX = { type: CALLER, name: "code_execution" };
@@ -52,15 +53,6 @@ print(total)`,
 };
 
 const client = new Anthropic({ baseURL: PROXY_URL, apiKey: PROXY_KEY, maxRetries: 0 });
-
-async function control(method, path, document) {
-  const response = await fetch(`${SIMULATOR_URL}/_sim/${path}`, {
-    method,
-    body: document && JSON.stringify(document),
-  });
-  assert.equal(response.status, 200, await response.clone().text());
-  return response.json();
-}
 
 const writes = (code) =>
   control("POST", "script", [

@@ -4,8 +4,9 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
+import { control } from "./simulator.mjs";
 
-const { SIMULATOR_URL, PROXY_URL, PROXY_KEY } = process.env;
+const { PROXY_URL, PROXY_KEY } = process.env;
 const WEB = JSON.parse(process.env.WEB); // page, found, text, models, answer, code, calls
 const QUESTION = { role: "user", content: "Who jumped, and where is it now?" };
 const CALLER = "code_execution_20260120";
@@ -21,15 +22,6 @@ const tools = (version) => {
   ];
 };
 const client = new Anthropic({ baseURL: PROXY_URL, apiKey: PROXY_KEY, maxRetries: 0 });
-
-async function control(method, path, document) {
-  const response = await fetch(`${SIMULATOR_URL}/_sim/${path}`, {
-    method,
-    body: document && JSON.stringify(document),
-  });
-  assert.equal(response.status, 200, await response.clone().text());
-  return response.json();
-}
 
 const text = (words) => ({ type: "text", text: words });
 const call = (name, input) => ({ type: "tool_use", id: `toolu_${name}`, name, input });
